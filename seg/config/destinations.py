@@ -1,0 +1,126 @@
+"""Destination control profiles and SMTP routes: ``etc/destinations.toml``.
+
+A profile says for one destination how mail is sent; what it leaves out is inherited live from the Default profile.
+A destination is found by its exact name first, then by the longest ``.suffix`` entry, else it is Default's.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+
+import attrs
+
+from seg.config.schema import key
+
+
+class TLSOption(enum.IntEnum):
+    """TLS support 1 to 6 of the profile."""
+
+    NO = 1
+    PREFERRED = 2
+    REQUIRED = 3
+    PREFERRED_VERIFY = 4
+    REQUIRED_VERIFY = 5
+    REQUIRED_VERIFY_HOSTED = 6
+
+    @property
+    def label(self) -> str:
+        """The word in files and logs: ``required-verify-hosted``."""
+        return self.name.lower().replace("_", "-")
+
+
+class DANEMode(enum.StrEnum):
+    """DANE support of the profile."""
+
+    NONE = "none"
+    OPPORTUNISTIC = "opportunistic"
+    MANDATORY = "mandatory"
+
+
+class STSMode(enum.StrEnum):
+    """MTA-STS support of the profile."""
+
+    OFF = "off"
+    ON = "on"
+
+
+class DANEFailure(enum.StrEnum):
+    """What a failing DANE check does in opportunistic mode."""
+
+    DEFER = "defer"  # RFC 7672 §2.2
+    FALL_THROUGH = "fall-through"  # go on with MTA-STS and the TLS option, with a Warning each time
+
+
+class IPPreference(enum.StrEnum):
+    """Which family of addresses is tried."""
+
+    IPV6_PREFERRED = "ipv6-preferred"
+    IPV6_REQUIRED = "ipv6-required"
+    IPV4_PREFERRED = "ipv4-preferred"
+    IPV4_REQUIRED = "ipv4-required"
+
+
+@attrs.frozen
+class Profile:
+    """How mail is sent to one destination."""
+
+    name: str = "Default"
+    tls: TLSOption = key(TLSOption.PREFERRED, "TLS support: no, preferred, required, preferred-verify, required-verify, required-verify-hosted")
+    dane: DANEMode = key(DANEMode.OPPORTUNISTIC, "DANE support: none, opportunistic, mandatory")
+    mta_sts: STSMode = key(STSMode.ON, "MTA-STS support: off, on")
+    dane_opportunistic_failure: DANEFailure = key(
+        DANEFailure.DEFER, "When usable TLSA records don't match: defer (RFC 7672), or fall-through to the next policy, with a Warning"
+    )
+    ip_preference: IPPreference = key(
+        IPPreference.IPV6_PREFERRED, "Addresses of MX hosts: ipv6-preferred, ipv6-required, ipv4-preferred, ipv4-required"
+    )
+    concurrent_connections: int = key(500, "Most connections to the destination at a time", low=1, high=1000)
+    messages_per_connection: int = key(50, "Messages sent on one connection before a new one is opened", low=1, high=1000)
+
+
+@attrs.frozen
+class NextHop:
+    """One host of an SMTP route."""
+
+    host: str  # host name, or IP address
+    port: int = 25
+    preference: int = 0
+    use_mx: bool = False  # look the host's MX up; else its addresses only
+
+
+@attrs.frozen
+class SMTPRoute:
+    """The operator's next hops for a domain."""
+
+    pattern: str  # "example.com", ".example.com" or "ALL"
+    hops: tuple[NextHop, ...] = ()
+    use_dns: bool = False  # USEDNS: no route for this name, whatever a wider entry says
+
+
+def _find(table: Mapping[str, object], domain: str) -> object | None:
+    """The entry for a domain: exact name, then the longest ``.suffix``."""
+    found = table.get(domain)
+    while found is None and domain:
+        _, dot, domain = domain.partition(".")
+        found = table.get("." + domain) if dot else None
+    return found
+
+
+@attrs.frozen
+class Destinations:
+    """All profiles and routes. Keys are A-labels in lower case; look up with `profile` and `route`."""
+
+    default: Profile = attrs.field(factory=Profile)
+    profiles: Mapping[str, Profile] = attrs.field(factory=dict)
+    routes: Mapping[str, SMTPRoute] = attrs.field(factory=dict)
+
+    def profile(self, domain: str) -> Profile:
+        """The profile that applies to a domain."""
+        found = _find(self.profiles, domain)
+        return found if isinstance(found, Profile) else self.default
+
+    def route(self, domain: str) -> SMTPRoute | None:
+        """The SMTP route for a domain, or None when its MX decides (also for USEDNS)."""
+        found = _find(self.routes, domain) or self.routes.get("ALL")
+        return found if isinstance(found, SMTPRoute) and not found.use_dns else None

@@ -1,0 +1,59 @@
+"""Why a recipient could not be served: for now (`Temporary`) or for good (`Permanent`).
+
+Both carry the reply code and the enhanced status code (RFC 3463), which can't disagree about the class, a text for
+people, and the remote server's own lines where there were any. Whoever catches one knows what to do by its type:
+keep the recipient in the queue, or return the message to its sender.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class DeliveryError(Exception):
+    """A recipient, a host or a whole domain can't be served. Raise a subclass.
+
+    :param enhanced: enhanced status code, e.g. ``"4.7.5"`` (RFC 3463); its class must fit the type.
+    :param text: one line for people: what failed, and which policy or peer said so.
+    :param code: the three-digit reply code of the remote server, 0 where there was no reply.
+    :param remote: the remote server's reply lines as received (decoded, without the code).
+    """
+
+    status_class: ClassVar[str] = ""
+
+    def __init__(self, enhanced: str, text: str, code: int = 0, remote: tuple[str, ...] = ()) -> None:
+        if not enhanced.startswith(self.status_class + "."):
+            raise ValueError(f"{type(self).__name__} can't carry enhanced status code {enhanced!r}")
+        if code and str(code)[0] != self.status_class:
+            raise ValueError(f"{type(self).__name__} can't carry reply code {code}")
+        super().__init__(enhanced, text, code, remote)
+        self.enhanced = enhanced
+        self.text = text
+        self.code = code
+        self.remote = remote
+
+    def __str__(self) -> str:
+        return f"{self.enhanced} {self.text}"
+
+
+class Temporary(DeliveryError):
+    """Try the next host, else keep the recipient and try again later."""
+
+    status_class = "4"
+
+
+class Permanent(DeliveryError):
+    """Don't try again: the sender has to be told (unless the reverse-path is null)."""
+
+    status_class = "5"
+
+
+class ConfigurationError(Exception):
+    """The configuration can't be used; `problems` holds one complete line for each fault.
+
+    Nothing was bound or changed: show the lines and stop.
+    """
+
+    def __init__(self, problems: tuple[str, ...]) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = problems

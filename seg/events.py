@@ -1,0 +1,559 @@
+"""Everything that can happen to a message, a connection, a policy or the gateway: one frozen class each.
+
+Stages emit these and nothing else; the mail log, its JSON twin, metrics and pages are derived from them (`seg.maillog`).
+Times aren't part of an event: whoever listens stamps it. ``text`` fields are one line for people; remote data in them is
+escaped by whoever writes it down, not here.
+"""
+
+from __future__ import annotations
+
+import attrs
+
+from seg.errors import Permanent, Temporary
+
+
+class Event:
+    """Base of all events."""
+
+    __slots__ = ()
+
+
+class DebugEvent(Event):
+    """Base of events that are only worth an object when somebody listens (`IEventSink.debug`)."""
+
+    __slots__ = ()
+
+
+# --- the gateway itself ---------------------------------------------------------------------------------------------
+
+
+@attrs.frozen
+class GatewayStarted(Event):
+    version: str
+
+
+@attrs.frozen
+class GatewayStopping(Event):
+    pass
+
+
+@attrs.frozen
+class ListenerStarted(Event):
+    name: str
+    address: str
+    port: int
+
+
+@attrs.frozen
+class Notice(Event):
+    """Something an operator should read once, at Info."""
+
+    text: str
+
+
+@attrs.frozen
+class Fault(Event):
+    """Something that an operator should mend, at Warning; the gateway goes on."""
+
+    text: str
+
+
+# --- injection: a client hands in a message ---------------------------------------------------------------------------
+
+
+@attrs.frozen
+class ConnectionAccepted(Event):
+    icid: int
+    listener: str
+    local: str  # address we were reached at
+    address: str  # the client's
+    reverse_name: str = ""  # "" = unknown
+    verified: bool = False
+
+
+@attrs.frozen
+class ConnectionAdmitted(Event):
+    """The host access table's word: ACCEPT, RELAY, REJECT or TCPREFUSE."""
+
+    icid: int
+    action: str
+    group: str
+    match: str
+
+
+@attrs.frozen
+class ReceiveTLSStarted(Event):
+    icid: int
+    protocol: str
+    cipher: str
+
+
+@attrs.frozen
+class ReceiveTLSFailed(Event):
+    icid: int
+    text: str
+
+
+@attrs.frozen
+class MessageStarted(Event):
+    mid: int
+    icid: int
+    reverse_path: str
+
+
+@attrs.frozen
+class RecipientAccepted(Event):
+    mid: int
+    icid: int
+    rid: int
+    address: str
+
+
+@attrs.frozen
+class RecipientRefused(Event):
+    mid: int
+    icid: int
+    address: str
+    reply: str
+
+
+@attrs.frozen
+class MessageReceived(Event):
+    """The content is complete and durable; the 250 follows."""
+
+    mid: int
+    icid: int
+    reverse_path: str
+    size: int
+    message_id: str = ""
+    subject: str = ""
+
+
+@attrs.frozen
+class MessageQueued(Event):
+    mid: int
+
+
+@attrs.frozen
+class MessageAborted(Event):
+    mid: int
+    icid: int
+    text: str  # e.g. "Receiving aborted by sender"
+
+
+@attrs.frozen
+class ReceiveFailed(Event):
+    """A limit or rule ended a transaction or a connection: "Message size exceeds limit", "Connection limit exceeded"."""
+
+    icid: int
+    text: str
+
+
+@attrs.frozen
+class UnknownCommand(Event):
+    icid: int
+    command: str
+
+
+@attrs.frozen
+class BadCommand(Event):
+    icid: int
+    command: str
+    text: str
+
+
+@attrs.frozen
+class ReceiveTimedOut(Event):
+    icid: int
+    address: str
+    injected: int  # messages accepted on this connection
+
+
+@attrs.frozen
+class ConnectionLost(Event):
+    icid: int
+
+
+@attrs.frozen
+class ConnectionClosed(Event):
+    icid: int
+
+
+# --- the queue ---------------------------------------------------------------------------------------------------------
+
+
+@attrs.frozen
+class RecipientDelayed(Event):
+    mid: int
+    rid: int
+    dcid: int
+    reverse_path: str
+    address: str
+    error: Temporary
+
+
+@attrs.frozen
+class RecipientBounced(Event):
+    mid: int
+    rid: int
+    dcid: int
+    reverse_path: str
+    address: str
+    error: Permanent
+
+
+@attrs.frozen
+class DoubleBounce(Event):
+    """The reverse-path was null: nobody can be told; the recipient is dropped."""
+
+    mid: int
+    rid: int
+    address: str
+    error: Permanent
+
+
+@attrs.frozen
+class RecipientsPending(Event):
+    mid: int
+    rids: tuple[int, ...]
+    until: float  # POSIX seconds
+    cause: str  # the last failure, one line
+    attempts: int
+    profile: str = "Default"
+
+
+@attrs.frozen
+class BounceGenerated(Event):
+    mid: int  # of the report
+    original: int
+    reverse_path: str  # of the report: always ""
+    address: str  # whom it tells
+
+
+@attrs.frozen
+class RecipientsDeleted(Event):
+    mid: int
+    rids: tuple[int, ...]
+
+
+@attrs.frozen
+class MessageHeld(Event):
+    mid: int
+    by: str
+
+
+@attrs.frozen
+class MessageReleased(Event):
+    mid: int
+    by: str
+
+
+@attrs.frozen
+class MessageFinished(Event):
+    """The last word on every MID."""
+
+    mid: int
+    aborted: bool = False
+
+
+@attrs.frozen
+class SpoolFileCorrupt(Event):
+    path: str
+    moved_to: str
+    text: str
+
+
+@attrs.frozen
+class QueueScanned(Event):
+    """The restart scan is done."""
+
+    messages: int
+    corrupt: int
+    seconds: float
+
+
+# --- delivery ------------------------------------------------------------------------------------------------------------
+
+
+@attrs.frozen
+class DeliveryConnected(Event):
+    dcid: int
+    local: str
+    address: str
+    port: int
+
+
+@attrs.frozen
+class DeliveryConnectFailed(Event):
+    domain: str
+    host: str
+    address: str
+    port: int
+    details: str
+    reason: str = "network error"
+    dcid: int = 0
+
+
+@attrs.frozen
+class DeliveryTLSStarted(Event):
+    dcid: int
+    protocol: str
+    cipher: str
+    names: tuple[str, ...]  # the dNSNames presented; () when there was none
+    resumed: bool = False
+
+
+@attrs.frozen
+class DeliveryTLSFailed(Event):
+    """STARTTLS or the handshake failed; whether mail still goes is said by the events that follow."""
+
+    dcid: int
+    text: str
+
+
+@attrs.frozen
+class DeliveryTLSDeferred(Event):
+    """A verification failed and the host isn't used: ``verify error: <text>``."""
+
+    dcid: int
+    text: str
+    details: tuple[str, ...] = ()  # every mismatch: names wanted and presented, dates, the missing issuer
+
+
+@attrs.frozen
+class DeliveryTLSRequired(Event):
+    """TLS was required but could not be successfully negotiated."""
+
+    dcid: int
+    host: str
+
+
+@attrs.frozen
+class DeliveryInClear(Event):
+    """TLS was preferred only, it didn't work, and the message goes in clear text."""
+
+    dcid: int
+    host: str
+    reason: str
+
+
+@attrs.frozen
+class DeliveryStarted(Event):
+    dcid: int
+    mid: int
+    rids: tuple[int, ...]
+
+
+@attrs.frozen
+class RecipientsDelivered(Event):
+    dcid: int
+    mid: int
+    rids: tuple[int, ...]
+    reply: str
+
+
+@attrs.frozen
+class DeliveryClosed(Event):
+    dcid: int
+
+
+@attrs.frozen
+class RouteUsed(Event):
+    """An SMTP route decides the next hop, so DANE and MTA-STS aren't applied."""
+
+    mid: int
+    domain: str
+    route: str
+
+
+@attrs.frozen
+class PolicyExplained(Event):
+    """One attempt on one host in one line: which provider said what, and what came of it (the decision's audit)."""
+
+    mid: int
+    domain: str
+    host: str
+    opinions: tuple[tuple[str, str], ...]  # (provider, its word with the reason), in the order asked
+    outcome: str  # "TLSv1.3 verified by mta-sts", "refused: MX not in policy", ...
+
+
+# --- MTA-STS -----------------------------------------------------------------------------------------------------------
+
+
+@attrs.frozen
+class STSRecordFound(Event):
+    domain: str
+    policy_id: str
+
+
+@attrs.frozen
+class STSRecordFailed(Event):
+    """The TXT question could not be answered (RFC 8461 §3.3): a cached policy stays in force."""
+
+    domain: str
+    text: str
+
+
+@attrs.frozen
+class STSRecordInvalid(Event):
+    domain: str
+    text: str
+
+
+@attrs.frozen
+class STSCacheHit(DebugEvent):
+    domain: str
+
+
+@attrs.frozen
+class STSFetchStarted(DebugEvent):
+    domain: str
+    proxy: str  # "" = direct; never with its password
+
+
+@attrs.frozen
+class STSFetchFailed(Event):
+    domain: str
+    url: str
+    cause: str  # one line: HTTP status, TLS reason, time-out, grammar fault
+    proxy: str = ""
+    kept: str = ""  # id of the cached policy that stays in force, "" = none
+
+
+@attrs.frozen
+class STSPolicyFetched(Event):
+    domain: str
+    policy_id: str
+    mode: str
+    max_age: int  # seconds
+
+
+@attrs.frozen
+class STSPolicyWithdrawn(Event):
+    """An enforce policy was replaced by one of mode none (RFC 8461 §2, removing a policy): honoured, and worth a look."""
+
+    domain: str
+    policy_id: str
+
+
+@attrs.frozen
+class STSApplied(Event):
+    domain: str
+    mode: str
+
+
+@attrs.frozen
+class STSSucceeded(Event):
+    domain: str
+
+
+@attrs.frozen
+class STSFailed(Event):
+    domain: str
+    host: str
+    text: str
+    enforced: bool = True  # False: mode testing, delivery goes on
+
+
+# --- DANE --------------------------------------------------------------------------------------------------------------
+
+
+@attrs.frozen
+class DANETried(DebugEvent):
+    domain: str
+    mode: str  # OPPORTUNISTIC or MANDATORY
+
+
+@attrs.frozen
+class DANEMX(DebugEvent):
+    domain: str
+    host: str
+    status: str  # SECURE, INSECURE or BOGUS
+
+
+@attrs.frozen
+class DANEAddress(DebugEvent):
+    domain: str
+    host: str
+    address: str
+    status: str
+
+
+@attrs.frozen
+class DANERecord(DebugEvent):
+    domain: str
+    host: str
+    status: str
+    text: str = ""
+
+
+@attrs.frozen
+class DANESucceeded(Event):
+    domain: str
+    host: str
+
+
+@attrs.frozen
+class DANEFailed(Event):
+    domain: str
+    host: str
+    text: str
+
+
+@attrs.frozen
+class DANEWeakened(Event):
+    """The operator's `dane_opportunistic_failure = "fall-through"` let a delivery go on: a Warning each time."""
+
+    domain: str
+    host: str
+    text: str
+
+
+# --- DNS ---------------------------------------------------------------------------------------------------------------
+
+
+@attrs.frozen
+class DNSAsked(DebugEvent):
+    """A question put to the cache: Q(name, type)."""
+
+    name: str
+    rdtype: str
+
+
+@attrs.frozen
+class DNSSent(DebugEvent):
+    """A question sent to a server: QIP(name, type, server, timeout)."""
+
+    name: str
+    rdtype: str
+    server: str
+    timeout: float  # seconds
+
+
+@attrs.frozen
+class DNSCached(DebugEvent):
+    name: str
+    rdtype: str
+    expires: float  # POSIX seconds
+    secure: bool
+    records: tuple[str, ...]  # presentation form; () for a denial
+
+
+@attrs.frozen
+class DNSFailed(Event):
+    """A lookup that ends in a temporary failure of a delivery."""
+
+    name: str
+    rdtype: str
+    kind: str  # ServFail, Timeout, Refused, Bogus, ...
+
+
+# --- operators ---------------------------------------------------------------------------------------------------------
+
+
+@attrs.frozen
+class OperatorActed(Event):
+    """A command through the control socket changed something."""
+
+    by: str
+    action: str

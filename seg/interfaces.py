@@ -1,0 +1,172 @@
+"""The seams of the gateway: what each room promises to the others. Objects meet in `seg.service` only.
+
+`Awaitable` means a coroutine or a Deferred. Unless said otherwise nothing here blocks, and nothing raises but what is named.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from typing import TYPE_CHECKING
+
+from zope.interface import Attribute, Interface
+
+from seg.events import Event
+from seg.model import Envelope, IPAddress, MXHost, Outcome
+
+if TYPE_CHECKING:
+    from twisted.internet.defer import Deferred
+
+    from seg.dns.answer import DNSAnswer
+    from seg.policy.requirement import Answer, DomainQuestion
+    from seg.queue.lease import Lease
+    from seg.tls.peer import PeerCertificates, Trust, Examination
+
+
+class IEventSink(Interface):
+    """Takes events. Every stage holds one; nothing else carries news."""
+
+    debug = Attribute("bool: whether anybody hears `DebugEvent`s; don't make one otherwise")
+
+    def emit(event: Event) -> None:
+        """Take note. Cheap, never raises, never blocks."""
+
+
+class ICounters(Interface):
+    """The ids of the mail log: monotonic, and unique over restarts."""
+
+    def next_mid() -> int:
+        """A new message id."""
+
+    def next_icid() -> int:
+        """A new injection connection id."""
+
+    def next_dcid() -> int:
+        """A new delivery connection id."""
+
+
+class IContent(Interface):
+    """The content of a message as stored: CRLF lines, not dot-stuffed, Received field included."""
+
+    size = Attribute("int: octets")
+
+    def chunks() -> AsyncIterator[bytes]:
+        """The content in order, in pieces of at most 64 KiB (one piece when it is small and at hand in memory).
+        Raises `OSError` when the spool file can't be read."""
+
+    def head(limit: int) -> Awaitable[bytes]:
+        """The first `limit` octets (for a report)."""
+
+
+class IMessageWriter(Interface):
+    """One message on its way into the queue."""
+
+    def write(data: bytes) -> None:
+        """Append content. Large messages go to `spool/tmp` as they come."""
+
+    def commit(envelope: Envelope) -> Deferred[None]:
+        """Fires when file and folder are durable and the message is due: now the 250 may be sent.
+        Fails with `OSError` (disk full: answer 452) and then nothing is kept."""
+
+    def abort() -> None:
+        """Forget all of it. Harmless after a failed commit."""
+
+
+class IQueue(Interface):
+    """The spool: nothing that got its 250 is lost, whatever happens (``docs/queue.md``)."""
+
+    def begin(mid: int) -> IMessageWriter:
+        """Start writing a message. Its envelope must bear this MID."""
+
+    def subscribe(on_ready: Callable[[str], None]) -> None:
+        """Call ``on_ready(domain)`` whenever a destination comes to have due work (also for the work there is now)."""
+
+    def lease(domain: str) -> Lease | None:
+        """The due recipients for `domain` of the message that waits longest, or None. A leased recipient isn't given
+        out again until `settle` or `release`."""
+
+    def settle(lease: Lease, outcomes: dict[int, Outcome]) -> Deferred[None]:
+        """Record how the recipients of a lease fared (RID -> outcome; a RID left out is due again at once).
+
+        Delivered ones are ticked off; delayed ones get their next time or, past the lifetime, expire (5.4.7); for
+        bounced and expired ones the report is made durable first. Emits RecipientDelayed, RecipientBounced,
+        RecipientsPending, BounceGenerated, DoubleBounce and MessageFinished. Fires when all of that is durable.
+        """
+
+    def release(lease: Lease) -> None:
+        """Hand a lease back untried (the gateway stops)."""
+
+
+class IReportComposer(Interface):
+    """Writes delivery status notifications (RFC 3464)."""
+
+    def failure(envelope: Envelope, failed: Sequence[tuple[int, Outcome]], head: bytes, mid: int) -> tuple[Envelope, bytes] | None:
+        """The failure report for these (RID, `Bounced`) of `envelope`, or None when the reverse-path is null.
+
+        :param head: the first octets of the failed message's content (its header at least).
+        :param mid: the MID that the report is to have.
+        :return: envelope (reverse-path null) and content (CRLF lines) of the report.
+        """
+
+
+class IResolver(Interface):
+    """DNS questions, answered from a cache or by the operator's resolvers."""
+
+    def query(name: str, rdtype: str) -> Awaitable[DNSAnswer]:
+        """Ask. NODATA and NXDOMAIN are answers, not errors.
+
+        :raises seg.dns.answer.DNSFailure: SERVFAIL, time-out, REFUSED, NOTIMP, bogus, malformed: nothing is known.
+        """
+
+
+class IPolicyFetcher(Interface):
+    """Fetches MTA-STS policies (RFC 8461 §3.3)."""
+
+    def fetch(domain: str) -> Awaitable[bytes]:
+        """The body found at ``https://mta-sts.<domain>/.well-known/mta-sts.txt``.
+
+        :raises seg.mtasts.errors.FetchError: with the cause in one line.
+        """
+
+
+class IAuthenticator(Interface):
+    """What a policy wants of the peer's certificates. A part of a `Requirement`; immutable, hashable, pure."""
+
+    source = Attribute("str: the provider that asks for it: 'mta-sts', 'dane', 'static', ...")
+
+    def examine(peer: PeerCertificates, trust: Trust) -> Examination:
+        """Judge the chain that the peer presented. Never raises: whatever can't be parsed is a mismatch."""
+
+
+class IHostPolicy(Interface):
+    """One provider's view of one domain for one attempt."""
+
+    def answer(host: MXHost) -> Awaitable[Answer]:
+        """What this host must satisfy. Never raises: an error of any kind is a `TempFail` or a `NoOpinion`, with reason."""
+
+
+class ITLSPolicyProvider(Interface):
+    """A source of TLS policy. Registered ones are asked in the operator's order: DANE, MTA-STS, static."""
+
+    name = Attribute("str: short name in logs and configuration, e.g. 'dane'")
+
+    def open(question: DomainQuestion) -> IHostPolicy:
+        """Begin an attempt for a domain. Looks nothing up yet: lookups happen in the first `IHostPolicy.answer`, so that
+        a provider behind one that decides costs nothing."""
+
+
+class IConnector(Interface):
+    """Opens TCP connections for deliveries; the double for tests connects to memory."""
+
+    def connect(factory: object, address: IPAddress, port: int, source: str, timeout: float) -> Deferred[object]:
+        """Connect; fires with the protocol that `factory` built. Fails with `twisted.internet.error.ConnectError` kinds."""
+
+
+class IRouter(Interface):
+    """Finds the next hops of a domain (RFC 5321 §5.1, RFC 7505, the operator's routes)."""
+
+    def route(domain: str) -> Awaitable[object]:
+        """A `seg.model.Route`.
+
+        :raises Temporary: lookup failed, or no usable host is left: defer.
+        :raises Permanent: null MX (5.1.10), NXDOMAIN (5.1.2), loop (5.4.6).
+        """

@@ -1,0 +1,158 @@
+"""The nouns that every room shares: envelope, recipient, outcome, host, and what was decided for them.
+
+All are frozen values. A change is a new value (`attrs.evolve`), so that what one room holds can't be altered by another.
+Terms are those of RFC 5321: envelope, reverse-path, recipient, MX.
+"""
+
+from __future__ import annotations
+
+import enum
+from ipaddress import IPv4Address, IPv6Address
+
+import attrs
+import idna
+
+from seg.errors import Permanent, Temporary
+
+IPAddress = IPv4Address | IPv6Address
+
+
+def domain_of(address: str) -> str:
+    """The domain of a mailbox, as looked up: A-labels, lower case, no trailing dot.
+
+    An address literal is returned as it stands, with its brackets (``[192.0.2.1]``), and an address without a domain
+    (``postmaster``, RFC 5321 §4.5.1) gives ``""``. Never raises: a domain that can't be converted is only lowered,
+    and the DNS will say that it doesn't exist.
+    """
+    _, at, domain = address.rpartition("@")
+    return to_ascii(domain) if at else ""
+
+
+def to_ascii(domain: str) -> str:
+    """A domain name as A-labels in lower case without the trailing dot (RFC 5891 §4). Never raises."""
+    domain = domain.rstrip(".")
+    if domain.isascii():
+        return domain.lower()
+    try:
+        return idna.encode(domain, uts46=True).decode("ascii").lower()
+    except (idna.IDNAError, UnicodeError):
+        return domain.lower()
+
+
+class BodyType(enum.StrEnum):
+    """What the client said of the content in MAIL's BODY parameter (RFC 6152)."""
+
+    SEVEN_BIT = "7BIT"
+    EIGHT_BIT = "8BITMIME"
+
+
+class RecipientState(enum.StrEnum):
+    """Where one recipient stands. Only PENDING ones are tried again."""
+
+    PENDING = "pending"
+    DELIVERED = "delivered"
+    BOUNCING = "bouncing"  # failed for good; its report (Recipient.report) isn't known to be durable yet
+    BOUNCED = "bounced"
+    DELETED = "deleted"  # by an operator
+
+
+@attrs.frozen
+class Recipient:
+    """One forward-path of an envelope, and how it has fared."""
+
+    rid: int  # 0-based within the message
+    address: str  # as given in RCPT, without the angle brackets
+    state: RecipientState = RecipientState.PENDING
+    attempts: int = 0
+    due: float = 0.0  # POSIX seconds: not to be tried before
+    error: str = ""  # the last failure, as one line for people
+    report: int = 0  # MID of the failure report, once one has been allotted
+
+    @property
+    def domain(self) -> str:
+        """The destination (see `domain_of`)."""
+        return domain_of(self.address)
+
+
+@attrs.frozen
+class Envelope:
+    """What travels beside the content: RFC 5321 §2.3.1, plus what the queue has to remember."""
+
+    mid: int
+    reverse_path: str  # "" is the null reverse-path <>
+    recipients: tuple[Recipient, ...]
+    arrived: float  # POSIX seconds
+    size: int = 0  # octets of the content as stored (our Received field included)
+    body: BodyType = BodyType.SEVEN_BIT
+    smtputf8: bool = False
+    icid: int = 0  # 0: made by the gateway itself
+    client: str = ""  # address of the client that handed it in
+    helo: str = ""
+    held: bool = False  # by an operator: not tried until released
+
+    @property
+    def pending(self) -> tuple[Recipient, ...]:
+        """The recipients that still wait for a delivery or a bounce."""
+        waiting = (RecipientState.PENDING, RecipientState.BOUNCING)
+        return tuple(r for r in self.recipients if r.state in waiting)
+
+
+@attrs.frozen
+class Delivered:
+    """The remote server took responsibility (RFC 5321 §6.1)."""
+
+    dcid: int
+    reply: str  # text of the last reply, without its code
+
+
+@attrs.frozen
+class Delayed:
+    """To be tried again (a soft bounce)."""
+
+    error: Temporary
+    dcid: int = 0  # 0: never connected
+
+
+@attrs.frozen
+class Bounced:
+    """Failed for good (a hard bounce)."""
+
+    error: Permanent
+    dcid: int = 0
+
+
+Outcome = Delivered | Delayed | Bounced
+
+
+@attrs.frozen
+class MXHost:
+    """One candidate host for a domain, with the facts of the DNS that led to it (`dns.routing` makes them)."""
+
+    name: str  # host name as in the MX record (or the domain itself, or the route's host): A-labels, lower case
+    preference: int
+    addresses: tuple[IPAddress, ...]  # in the order to be tried
+    port: int = 25
+    mx_secure: bool = False  # the MX answer that named it was authenticated (AD from a trusted resolver)
+    address_secure: bool = False  # every address answer used was authenticated
+    expanded: str = ""  # name after CNAME expansion; equal to `name` when there was no CNAME
+    alias_secure: bool = False  # the CNAME answer(s) at `name` were authenticated (meaningful when expanded != name)
+
+
+class RouteKind(enum.Enum):
+    """How the next hop was found."""
+
+    MX = "mx"
+    IMPLICIT_MX = "implicit mx"  # no MX record: the domain itself (RFC 5321 §5.1)
+    ADDRESS_LITERAL = "address literal"
+    SMTP_ROUTE = "smtp route"  # by the operator's table
+
+
+@attrs.frozen
+class Route:
+    """The next hops for one domain, in the order to be tried."""
+
+    domain: str
+    kind: RouteKind
+    hosts: tuple[MXHost, ...]
+    secure: bool = False  # the MX RRset (or its denial, for an implicit MX) was authenticated
+    canonical: str = ""  # the domain after CNAME expansion; equal to `domain` without a CNAME

@@ -1,0 +1,148 @@
+"""The words of TLS policy: what a provider may answer, and what comes of all answers together.
+
+A `Requirement` is what a host must satisfy; combining two takes the stricter in each part, so that no later provider can
+lower what an earlier one asked for. A `Decision` is the frozen result for one host in one attempt; nothing is looked up
+again afterwards.
+"""
+
+from __future__ import annotations
+
+import enum
+
+import attrs
+
+from seg.config.destinations import Profile
+from seg.interfaces import IAuthenticator
+from seg.model import Route
+
+
+class TLSLevel(enum.IntEnum):
+    """How much TLS; a greater value is stricter."""
+
+    NEVER = 0  # STARTTLS isn't tried
+    MAY = 1  # tried when offered; clear text when it isn't offered or fails before the handshake
+    MUST = 2
+
+
+class TLSVersion(enum.IntEnum):
+    """Protocol versions we speak (RFC 8996 rules out all before 1.2); the value orders them."""
+
+    TLS1_2 = 2
+    TLS1_3 = 3
+
+
+@attrs.frozen
+class Requirement:
+    """What a session with a host must have. Immutable; `combine` takes the stricter in each part."""
+
+    tls: TLSLevel
+    min_version: TLSVersion = TLSVersion.TLS1_2
+    authenticators: tuple[IAuthenticator, ...] = ()  # all of them must accept the peer
+    sni: str = ""  # server name to send (RFC 6066 §3); "" = the host's name
+    source: str = ""  # the provider that it comes from
+    ties_host: bool = False  # an authenticated policy ties this host to the domain (MTA-STS enforce)
+    clear_retry: bool = False  # MAY only: after a failed handshake one retry in clear on a new connection
+
+    def combine(self, other: Requirement) -> Requirement:
+        """This and `other`, the stricter in each part; what `self` (the earlier one) says of SNI and source stays."""
+        return Requirement(
+            tls=max(self.tls, other.tls),
+            min_version=max(self.min_version, other.min_version),
+            authenticators=self.authenticators + tuple(a for a in other.authenticators if a not in self.authenticators),
+            sni=self.sni or other.sni,
+            source=self.source or other.source,
+            ties_host=self.ties_host or other.ties_host,
+            clear_retry=self.clear_retry and other.clear_retry,
+        )
+
+
+# --- what a provider may answer ------------------------------------------------------------------------------------------
+
+
+@attrs.frozen
+class Decide:
+    """This host must be reached like so; later providers aren't asked."""
+
+    requirement: Requirement
+    reason: str = ""
+
+
+@attrs.frozen
+class Raise:
+    """A floor: later providers may add, never lower."""
+
+    requirement: Requirement
+    reason: str = ""
+
+
+@attrs.frozen
+class NoOpinion:
+    """Next provider."""
+
+    reason: str
+
+
+@attrs.frozen
+class Observe:
+    """Judge the live session by this and report; enforce nothing."""
+
+    requirement: Requirement
+    reason: str = ""
+    failure: str = ""  # a failure that is known before any session, e.g. "MX not in policy"
+
+
+@attrs.frozen
+class Refuse:
+    """This host isn't to be contacted; next MX."""
+
+    reason: str
+    enhanced: str = "4.7.5"
+
+
+@attrs.frozen
+class TempFail:
+    """This host can't be judged now; next MX, else defer."""
+
+    reason: str
+    enhanced: str = "4.7.5"
+
+
+Answer = Decide | Raise | NoOpinion | Observe | Refuse | TempFail
+
+
+@attrs.frozen
+class DomainQuestion:
+    """What a provider is asked about: one domain in one attempt."""
+
+    domain: str  # the recipient domain D as given (A-labels): MTA-STS is looked up here, never at a CNAME's target
+    profile: Profile
+    route: Route
+    reread: bool = False  # every MX was refused: don't rely on a cached policy, look again (rate-limited by the provider)
+
+
+@attrs.frozen
+class Opinion:
+    """One provider's answer, kept for the explanation."""
+
+    provider: str
+    answer: Answer
+    text: str  # short form for the log: "none(insecure MX)", "enforce(id 123, cached)"
+
+
+@attrs.frozen
+class Decision:
+    """How one host must be reached in one attempt. Frozen: nothing downstream asks a provider or the configuration again."""
+
+    domain: str
+    host: str
+    requirement: Requirement
+    opinions: tuple[Opinion, ...] = ()
+    observed: tuple[tuple[str, Observe], ...] = ()  # (provider, what it would want)
+    refusal: str = ""  # not to be contacted, and why
+    temporary: bool = False  # the refusal came from a TempFail
+    enhanced: str = "4.7.5"  # status of the refusal
+
+    @property
+    def usable(self) -> bool:
+        """Whether a connection may be opened at all."""
+        return not self.refusal

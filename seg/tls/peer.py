@@ -1,0 +1,52 @@
+"""What a peer presented, what we trust, and what an examination found."""
+
+from __future__ import annotations
+
+import datetime
+
+import attrs
+from cryptography import x509
+
+
+@attrs.frozen
+class PeerCertificates:
+    """The chain as presented in the handshake, the leaf first; empty when there was none."""
+
+    chain: tuple[x509.Certificate, ...] = ()
+    fault: str = ""  # why the chain could not be read ("" = it could)
+
+
+@attrs.frozen
+class Trust:
+    """Whom we trust, and at what time. Anchors are the roots of the operator's list."""
+
+    anchors: tuple[x509.Certificate, ...]
+    now: datetime.datetime  # aware, UTC
+
+
+@attrs.frozen
+class Examination:
+    """What an authenticator found: no mismatches means that the peer is who the policy wants."""
+
+    mismatches: tuple[str, ...] = ()  # every one, each a line for people: names wanted and presented, dates, missing issuer
+    matched: str = ""  # what satisfied it: "name mx.example.com", "TLSA 3 1 1"
+    summary: str = ""  # on failure: the short form for "verify error: <summary>"
+
+    @property
+    def ok(self) -> bool:
+        """Whether the peer is accepted."""
+        return not self.mismatches
+
+
+@attrs.frozen
+class SessionFacts:
+    """What was achieved with one peer, for `seg.policy.judge`."""
+
+    tls: bool = False
+    version: str = ""  # "TLSv1.3"
+    cipher: str = ""
+    sni: str = ""
+    peer: PeerCertificates = PeerCertificates()
+    starttls_offered: bool = False
+    failure: str = ""  # why there is no TLS though it was tried
+    resumed: bool = False
