@@ -14,6 +14,7 @@ import attrs
 from seg.config.destinations import Profile
 from seg.interfaces import IAuthenticator
 from seg.model import Route
+from seg.tls.peer import TLSVersion
 
 
 class TLSLevel(enum.IntEnum):
@@ -22,13 +23,6 @@ class TLSLevel(enum.IntEnum):
     NEVER = 0  # STARTTLS isn't tried
     MAY = 1  # tried when offered; clear text when it isn't offered or fails before the handshake
     MUST = 2
-
-
-class TLSVersion(enum.IntEnum):
-    """Protocol versions we speak (RFC 8996 rules out all before 1.2); the value orders them."""
-
-    TLS1_2 = 2
-    TLS1_3 = 3
 
 
 @attrs.frozen

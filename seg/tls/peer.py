@@ -3,9 +3,17 @@
 from __future__ import annotations
 
 import datetime
+import enum
 
 import attrs
 from cryptography import x509
+
+
+class TLSVersion(enum.IntEnum):
+    """Protocol versions we speak (RFC 8996 rules out all before 1.2); the value orders them."""
+
+    TLS1_2 = 2
+    TLS1_3 = 3
 
 
 @attrs.frozen
