@@ -1,0 +1,34 @@
+"""How many connections are open, in all and from each address."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from seg.model import IPAddress
+
+
+class Census:
+    """Counts connections against their limits; listeners may share one."""
+
+    def __init__(self, limit: int, limit_per_address: int) -> None:
+        self.total = 0
+        self._limit = limit
+        self._limit_per_address = limit_per_address
+        self._by_address: Counter[IPAddress] = Counter()
+
+    def enter(self, address: IPAddress) -> str:
+        """Count one more; or say in one line which limit forbids it, and don't count it."""
+        if self.total >= self._limit:
+            return f"Connection limit exceeded: {self._limit} in all, refused {address}"
+        if self._by_address[address] >= self._limit_per_address:
+            return f"Connection limit exceeded: {self._limit_per_address} from {address}"
+        self.total += 1
+        self._by_address[address] += 1
+        return ""
+
+    def leave(self, address: IPAddress) -> None:
+        """One less."""
+        self.total -= 1
+        self._by_address[address] -= 1
+        if not self._by_address[address]:
+            del self._by_address[address]

@@ -1,0 +1,153 @@
+"""A listener: makes a session for each connection, within the limits, and shuts down in order."""
+
+from __future__ import annotations
+
+from twisted.internet.address import IPv4Address, IPv6Address
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.interfaces import (
+    IAddress,
+    IListeningPort,
+    IOpenSSLServerConnectionCreator,
+    IReactorTCP,
+    IReactorTime,
+)
+from twisted.internet.protocol import Protocol, ServerFactory
+
+from seg import events
+from seg.config.schema import BareNewlines, Listener, ListenerTLS, Receive
+from seg.interfaces import ICounters, IEventSink, IQueue
+from seg.receive.access import HostAccess, client_address
+from seg.receive.census import Census
+from seg.receive.house import House
+from seg.receive.session import Session
+from seg.smtp.server import ServerOptions
+from seg.smtp.server_replies import Reply
+
+BACKLOG = 1024  # connections that the kernel holds for us
+
+TOO_MANY_CONNECTIONS = Reply(421, "4.7.0", "Too many connections; try again later")
+SHUTTING_DOWN = Reply(421, "4.3.2", "Service shutting down; try again later")
+
+
+class Refusal(Protocol):
+    """A connection that gets one reply and no session."""
+
+    def __init__(self, reply: Reply) -> None:
+        self._reply = reply
+
+    def connectionMade(self) -> None:
+        """Say it and close."""
+        assert self.transport is not None
+        self.transport.write(self._reply.encode())
+        self.transport.loseConnection()
+
+
+class ReceiveFactory(ServerFactory):
+    """One listener.
+
+    :param hostname: our name in greeting, EHLO and Received.
+    :param clock: a reactor, or a `Clock`; its `seconds` are POSIX seconds.
+    :param tls: makes server-side TLS connections; without it, or when the listener says ``off``, STARTTLS
+    isn't offered.
+    :param postmaster: whom mail to ``<Postmaster>`` goes to; "" is postmaster at `hostname`.
+    :param census: counts connections; give the same one to all listeners.
+    :raises seg.errors.ConfigurationError: a relay network can't be read.
+    """
+
+    noisy = False
+
+    def __init__(
+        self,
+        settings: Receive,
+        listener: Listener,
+        hostname: str,
+        queue: IQueue,
+        counters: ICounters,
+        sink: IEventSink,
+        clock: IReactorTime,
+        tls: IOpenSSLServerConnectionCreator | None = None,
+        *,
+        postmaster: str = "",
+        census: Census | None = None,
+    ) -> None:
+        self.listener = listener
+        if listener.tls is ListenerTLS.OFF:
+            tls = None
+        options = ServerOptions(
+            hostname=hostname,
+            max_message_size=settings.max_message_size,
+            max_faults=settings.max_unknown_commands,
+            normalise=settings.bare_newlines is BareNewlines.NORMALISE,
+            starttls=tls is not None,
+        )
+        self._house = House(
+            settings=settings,
+            options=options,
+            listener=listener.name,
+            postmaster=postmaster or f"postmaster@{hostname}",
+            queue=queue,
+            counters=counters,
+            sink=sink,
+            clock=clock,
+            tls=tls,
+        )
+        self._access = HostAccess(settings.relay_networks)
+        self._census = census or Census(settings.max_connections, settings.max_connections_per_address)
+        self._sessions: set[Session] = set()
+        self._all_gone: list[Deferred[None]] = []
+        self._shutting_down = False
+
+    def listen(self, reactor: IReactorTCP) -> IListeningPort:
+        """Bind the listener's address and accept connections.
+
+        :raises twisted.internet.error.CannotListenError: the address can't be had.
+        """
+        port = reactor.listenTCP(self.listener.port, self, backlog=BACKLOG, interface=self.listener.address)
+        bound = port.getHost()
+        assert isinstance(bound, IPv4Address | IPv6Address)
+        self._house.sink.emit(events.ListenerStarted(self.listener.name, bound.host, bound.port))
+        return port
+
+    def buildProtocol(self, addr: IAddress | None) -> Protocol:
+        """A session, or a refusal when a limit is reached."""
+        if self._shutting_down:
+            return Refusal(SHUTTING_DOWN)
+        assert isinstance(addr, IPv4Address | IPv6Address)  # a listener is a TCP port
+        address = client_address(addr.host)
+        objection = self._census.enter(address)
+        if objection:
+            self._house.sink.emit(events.ReceiveFailed(0, objection))
+            return Refusal(TOO_MANY_CONNECTIONS)
+        session = Session(self._house, address, self._access.admit(address), self._gone)
+        self._sessions.add(session)
+        return session
+
+    def shutdown(self, timeout: float) -> Deferred[None]:
+        """End all sessions with 421: idle ones now, others when their transaction is over or after `timeout`
+        seconds.
+
+        Stop listening first. Fires when the last connection is gone; a message that is being made durable
+        still gets its 250.
+        """
+        self._shutting_down = True
+        for session in tuple(self._sessions):
+            session.finish(SHUTTING_DOWN)
+        if not self._sessions:
+            return succeed(None)
+        deadline = self._house.clock.callLater(timeout, self._out_of_patience)
+        gone: Deferred[None] = Deferred()
+        gone.addCallback(lambda _: deadline.cancel() if deadline.active() else None)
+        self._all_gone.append(gone)
+        return gone
+
+    def _out_of_patience(self) -> None:
+        for session in tuple(self._sessions):
+            session.finish_now(SHUTTING_DOWN)
+
+    def _gone(self, session: Session) -> None:
+        self._sessions.discard(session)
+        self._census.leave(session.address)
+        if not self._sessions:
+            waiting, self._all_gone = self._all_gone, []
+            for gone in waiting:
+                gone.callback(None)

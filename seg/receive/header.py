@@ -1,0 +1,52 @@
+"""What the gateway looks at in a message's header, and nothing more: hops, Message-ID and Subject."""
+
+from __future__ import annotations
+
+HEADER_LIMIT = 65536  # octets looked at
+_FIELD_LIMIT = 998  # octets of a field that are passed on
+
+
+class HeaderReader:
+    """Collects the header while the content arrives in pieces."""
+
+    __slots__ = ("_lowered", "_text", "complete")
+
+    def __init__(self) -> None:
+        self.complete = False  # the header's end has come, or as much of it as is looked at
+        self._text = b""
+        self._lowered: bytes | None = None
+
+    def feed(self, piece: bytes) -> None:
+        """The next piece of content; ignored once `complete`."""
+        if self.complete:
+            return
+        text = self._text + piece[:HEADER_LIMIT] if self._text else b"\r\n" + piece[:HEADER_LIMIT]
+        end = text.find(b"\r\n\r\n")
+        if end >= 0:
+            text = text[: end + 2]
+        self.complete = end >= 0 or len(text) >= HEADER_LIMIT
+        self._text = text
+        self._lowered = None
+
+    @property
+    def hops(self) -> int:
+        """How many Received fields there are (RFC 5321 §6.3)."""
+        lowered = self._lower()
+        return lowered.count(b"\r\nreceived:") + lowered.count(b"\r\nreceived ")
+
+    def field(self, name: bytes) -> str:
+        """The first field of this name (lower case, with its colon), unfolded; "" when there is none."""
+        start = self._lower().find(b"\r\n" + name)
+        if start < 0:
+            return ""
+        start += 2 + len(name)
+        end = self._text.find(b"\r\n", start)
+        while end >= 0 and self._text[end + 2 : end + 3] in (b" ", b"\t"):
+            end = self._text.find(b"\r\n", end + 2)
+        body = self._text[start : end if end >= 0 else None]
+        return body.replace(b"\r\n", b"").strip()[:_FIELD_LIMIT].decode("utf-8", "replace")
+
+    def _lower(self) -> bytes:
+        if self._lowered is None:
+            self._lowered = self._text.lower()
+        return self._lowered

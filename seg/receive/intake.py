@@ -1,0 +1,187 @@
+"""What is decided while a client hands in messages: who may send to whom, and when a message is ours."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from twisted.python.failure import Failure
+
+from seg import events
+from seg.model import IPAddress
+from seg.receive.access import Admission
+from seg.receive.house import House
+from seg.receive.trace import received_field
+from seg.receive.transaction import STORAGE, Transaction
+from seg.smtp import server_events as told
+from seg.smtp.server import ServerConnection
+from seg.smtp.server_replies import Reply
+
+RELAYING_DENIED = Reply(550, "5.7.1", "Relaying denied")
+TOO_MANY_RECIPIENTS = Reply(452, "4.5.3", "Too many recipients")
+LOCAL_ERROR = Reply(451, "4.3.0", "Local error in processing")
+
+
+class Intake:
+    """Answers what the core of one session asks, and tells the sink what happens.
+
+    :param on_answer: called when the answer to a whole message was given.
+    """
+
+    def __init__(
+        self,
+        house: House,
+        core: ServerConnection,
+        icid: int,
+        address: IPAddress,
+        admission: Admission,
+        on_answer: Callable[[], None],
+    ) -> None:
+        self.injected = 0  # messages accepted
+        self._house = house
+        self._core = core
+        self._icid = icid
+        self._address = address
+        self._admission = admission
+        self._on_answer = on_answer
+        self._transaction: Transaction | None = None
+
+    @property
+    def octets(self) -> int:
+        """How much of a message has been stored so far."""
+        return self._transaction.size if self._transaction is not None else 0
+
+    def react(self, event: told.ServerEvent) -> None:
+        """Answer, or take note of, what the core tells."""
+        match event:
+            case told.ContentReceived(data):
+                if self._transaction is not None:
+                    self._transaction.write(data)
+            case told.MailGiven():
+                self._begin(event)
+            case told.RecipientGiven(address):
+                self._add_recipient(address)
+            case told.DataStarted():
+                self._begin_content()
+            case told.ContentEnded():
+                self._take_responsibility()
+            case told.ContentRefused(reply):
+                self._fail(reply.text)
+            case told.MailTooLarge():
+                self.report("Message size exceeds limit")
+            case told.TransactionDropped():
+                self.drop("Receiving aborted by sender")
+            case told.CommandUnknown(line):
+                self._house.sink.emit(events.UnknownCommand(self._icid, line))
+            case told.CommandRefused(line, reply):
+                self._house.sink.emit(events.BadCommand(self._icid, line, str(reply)))
+            case told.SessionEnded(cause):
+                if cause:
+                    self.report(cause)
+                self.drop("Receiving aborted" if cause else "Receiving aborted by sender")
+
+    def _begin(self, event: told.MailGiven) -> None:
+        house = self._house
+        transaction = Transaction(
+            house.counters.next_mid(), event.arguments, house.settings.max_received_hops
+        )
+        self._transaction = transaction
+        house.sink.emit(events.MessageStarted(transaction.mid, self._icid, event.arguments.reverse_path))
+        self._core.accept()
+
+    def _add_recipient(self, address: str) -> None:
+        transaction, sink = self._transaction, self._house.sink
+        assert transaction is not None  # the core asks for recipients only behind MAIL
+        refusal: Reply | None = None
+        if not self._admission.may_relay:
+            refusal = RELAYING_DENIED
+        elif len(transaction.recipients) >= self._house.settings.max_recipients:
+            refusal = TOO_MANY_RECIPIENTS
+        if refusal is not None:
+            sink.emit(events.RecipientRefused(transaction.mid, self._icid, address, str(refusal)))
+            self._core.refuse(refusal)
+            return
+        if address.lower() == "postmaster":  # RFC 5321 §4.5.1
+            address = self._house.postmaster
+        sink.emit(events.RecipientAccepted(transaction.mid, self._icid, len(transaction.recipients), address))
+        transaction.recipients.append(address)
+        self._core.accept()
+
+    def _begin_content(self) -> None:
+        transaction = self._transaction
+        assert transaction is not None  # the core allows DATA only behind an accepted recipient
+        core = self._core
+        secured = "S" if core.tls else ""
+        received = received_field(
+            core.helo,
+            self._address,
+            self._house.options.hostname,
+            f"ESMTP{secured}" if core.esmtp else "SMTP",
+            transaction.mid,
+            transaction.recipients,
+            self._house.clock.seconds(),
+        )
+        transaction.begin_content(self._house.queue.begin(transaction.mid), received)
+
+    def _take_responsibility(self) -> None:
+        transaction = self._transaction
+        assert transaction is not None
+        transaction.end_content()
+        if transaction.failure is not None or transaction.writer is None:
+            self._core.refuse(transaction.failure or LOCAL_ERROR)
+            self._fail(transaction.cause)
+            return
+        envelope = transaction.envelope(
+            arrived=self._house.clock.seconds(),
+            icid=self._icid,
+            client=str(self._address),
+            helo=self._core.helo,
+        )
+        durable = transaction.writer.commit(envelope)
+        durable.addCallbacks(
+            self._durable, self._not_durable, callbackArgs=(transaction,), errbackArgs=(transaction,)
+        )
+
+    def _durable(self, _: None, transaction: Transaction) -> None:
+        """The message is ours now, even if the client has gone meanwhile."""
+        header = transaction.header
+        self._house.sink.emit(
+            events.MessageReceived(
+                transaction.mid,
+                self._icid,
+                transaction.arguments.reverse_path,
+                transaction.size,
+                header.field(b"message-id:"),
+                header.field(b"subject:"),
+            )
+        )
+        self._house.sink.emit(events.MessageQueued(transaction.mid))
+        self._transaction = None
+        self.injected += 1
+        self._core.accept(Reply(250, "2.0.0", f"MID {transaction.mid} queued"))
+        self._on_answer()
+
+    def _not_durable(self, failure: Failure, transaction: Transaction) -> None:
+        if failure.check(OSError):
+            reply, cause = STORAGE, f"Cannot write to the queue: {failure.value}"
+        else:
+            reply, cause = LOCAL_ERROR, f"Cannot queue: {failure.getErrorMessage()}"
+        self._house.sink.emit(events.Fault(f"MID {transaction.mid}: {cause}"))
+        self._core.refuse(reply)
+        self._fail(cause)
+        self._on_answer()
+
+    def _fail(self, cause: str) -> None:
+        self.report(cause)
+        self.drop("Receiving aborted")
+
+    def drop(self, text: str) -> None:
+        """Forget the transaction, if there is one."""
+        transaction, self._transaction = self._transaction, None
+        if transaction is not None:
+            transaction.abort()
+            self._house.sink.emit(events.MessageAborted(transaction.mid, self._icid, text))
+            self._house.sink.emit(events.MessageFinished(transaction.mid, aborted=True))
+
+    def report(self, text: str) -> None:
+        """A limit or rule ended something."""
+        self._house.sink.emit(events.ReceiveFailed(self._icid, text))

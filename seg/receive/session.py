@@ -1,0 +1,230 @@
+"""One connection of a client that hands in mail: the Twisted adapter of `seg.smtp.server`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from twisted.internet.error import ConnectionAborted, ConnectionDone
+from twisted.internet.interfaces import IHandshakeListener, IPushProducer, ITCPTransport
+from twisted.internet.protocol import Protocol, connectionDone
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from seg import events
+from seg.model import IPAddress
+from seg.receive.access import Admission
+from seg.receive.deadlines import Deadlines
+from seg.receive.house import House
+from seg.receive.intake import Intake
+from seg.smtp.server import ServerConnection
+from seg.smtp.server_replies import Reply
+from seg.smtp.server_table import State
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+# While a message is being made durable the client may send ahead this much before we stop reading.
+READ_AHEAD = 65536
+# Seconds for the last reply to get through before the connection is cut.
+CLOSING_GRACE = 10.0
+
+TIMED_OUT = Reply(421, "4.4.2", "Timeout; closing connection")
+LIVED_TOO_LONG = Reply(421, "4.4.2", "Allowable connection time exceeded; closing connection")
+
+
+@implementer(IHandshakeListener, IPushProducer)
+class Session(Protocol):
+    """Answers what the core asks, by the rules of the house.
+
+    As a producer it is told when the client doesn't read our replies: then we don't read its commands.
+    """
+
+    transport: ITCPTransport
+
+    def __init__(
+        self, house: House, address: IPAddress, admission: Admission, on_gone: Callable[[Session], None]
+    ) -> None:
+        self.icid = house.counters.next_icid()
+        self.address = address
+        self._house = house
+        self._admission = admission
+        self._on_gone = on_gone
+        self._core = ServerConnection(house.options)
+        self._intake = Intake(house, self._core, self.icid, address, admission, self._go_on)
+        self._deadlines = Deadlines(house.clock)
+        self._last_word: Reply | None = None  # to be given once the running transaction is over
+        self._advancing = False
+        self._shaking_hands = False
+        self._closing = False
+        self._gone = False
+        self._write_blocked = False
+        self._reading = True
+
+    # --- the connection
+
+    def connectionMade(self) -> None:
+        """Greet, and start the clocks."""
+        house, admission = self._house, self._admission
+        self.transport.setTcpNoDelay(True)
+        self.transport.registerProducer(self, True)  # type: ignore[attr-defined]
+        local = self.transport.getHost().host
+        house.sink.emit(events.ConnectionAccepted(self.icid, house.listener, local, str(self.address)))
+        house.sink.emit(
+            events.ConnectionAdmitted(self.icid, admission.action, admission.group, admission.match)
+        )
+        self._deadlines.start(
+            house.settings.command_timeout,
+            self._silent_too_long,
+            house.settings.connection_timeout,
+            self._lived_too_long,
+        )
+        self._core.greet()
+        self._send()
+
+    def dataReceived(self, data: bytes) -> None:
+        """Octets from the client."""
+        if not self._closing:
+            self._advance(data)
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """A message that isn't whole is forgotten; one that is being made durable is kept."""
+        self._gone = True
+        self._deadlines.stop()
+        if self._shaking_hands:
+            self._house.sink.emit(events.ReceiveTLSFailed(self.icid, _describe(reason)))
+        elif not self._closing:
+            self._house.sink.emit(events.ConnectionLost(self.icid))
+        if not self._core.awaiting:
+            phase, octets = self._core.state.value, self._intake.octets
+            self._intake.drop(
+                f"Receiving aborted by sender: connection lost in state {phase}, {octets} octets"
+            )
+        self._house.sink.emit(events.ConnectionClosed(self.icid))
+        self._on_gone(self)
+
+    def handshakeCompleted(self) -> None:
+        """TLS is on."""
+        self._shaking_hands = False
+        self._core.tls_started()
+        connection = self.transport.getHandle()  # type: ignore[attr-defined]
+        self._house.sink.emit(
+            events.ReceiveTLSStarted(
+                self.icid, connection.get_protocol_version_name(), connection.get_cipher_name() or ""
+            )
+        )
+
+    # --- the flow of octets
+
+    def pauseProducing(self) -> None:
+        """The client doesn't read our replies."""
+        self._write_blocked = True
+        self._read_or_wait()
+
+    def resumeProducing(self) -> None:
+        """It reads again."""
+        self._write_blocked = False
+        self._read_or_wait()
+
+    def stopProducing(self) -> None:
+        """The transport has no more use for replies; `connectionLost` follows."""
+
+    def _read_or_wait(self) -> None:
+        ahead = self._core.awaiting and self._core.buffered > READ_AHEAD
+        reading = not (self._write_blocked or ahead)
+        if reading != self._reading and not self._closing and not self._gone:
+            self._reading = reading
+            if reading:
+                self.transport.resumeProducing()  # type: ignore[attr-defined]
+            else:
+                self.transport.pauseProducing()  # type: ignore[attr-defined]
+
+    def _advance(self, data: bytes) -> None:
+        """Go on until an answer is due or nothing is left to read; then send all replies in one write."""
+        if self._advancing:  # the answer came while the question was being asked: the loop below goes on
+            return
+        self._advancing = True
+        try:
+            for event in self._core.receive_data(data):
+                self._intake.react(event)
+        finally:
+            self._advancing = False
+        if self._last_word is not None and not self._core.in_transaction:
+            self._end(self._last_word)
+            return
+        self._send()
+        in_data = self._core.state is State.DATA
+        settings = self._house.settings
+        self._deadlines.heard(settings.data_timeout if in_data else settings.command_timeout)
+        self._read_or_wait()
+
+    def _send(self) -> None:
+        out = self._core.data_to_send()
+        if self._gone:
+            return
+        if out:
+            self.transport.write(out)
+        if self._core.state is State.TLS and not self._shaking_hands:
+            self._shaking_hands = True
+            self.transport.startTLS(self._house.tls)  # type: ignore[attr-defined]
+        elif self._core.state is State.ENDED:
+            self._close()
+
+    def _close(self) -> None:
+        if self._closing:
+            return
+        self._closing = True
+        self.transport.unregisterProducer()  # type: ignore[attr-defined]
+        self._deadlines.closing(CLOSING_GRACE, self.transport.abortConnection)
+        self.transport.loseConnection()
+
+    def _go_on(self) -> None:
+        """Behind the answer to a message: the commands that came meanwhile, or the end that was put off."""
+        if self._gone:
+            return
+        if self._last_word is not None:
+            self._end(self._last_word)
+        else:
+            self._advance(b"")
+
+    # --- ends that come from our side
+
+    def finish(self, reply: Reply) -> None:
+        """Give a last reply as soon as the running transaction is over."""
+        if self._core.in_transaction:
+            self._last_word = reply
+        else:
+            self._end(reply)
+
+    def finish_now(self, reply: Reply) -> None:
+        """Give a last reply now; only a message that is already being made durable is waited for."""
+        if self._core.awaiting:
+            self._last_word = reply
+        else:
+            self._end(reply)
+
+    def _silent_too_long(self) -> None:
+        if self._core.awaiting:  # it is we who are slow
+            self._deadlines.wait_again(self._house.settings.command_timeout, self._silent_too_long)
+            return
+        self._house.sink.emit(events.ReceiveTimedOut(self.icid, str(self.address), self._intake.injected))
+        self._end(TIMED_OUT)
+
+    def _lived_too_long(self) -> None:
+        self._intake.report("Allowable connection time exceeded")
+        self.finish_now(LIVED_TOO_LONG)
+
+    def _end(self, reply: Reply) -> None:
+        if self._closing or self._gone:
+            return
+        if self._shaking_hands:  # nothing can be said in the middle of a handshake
+            self.transport.abortConnection()
+            return
+        self._core.end(reply)
+        self._intake.drop("Receiving aborted")
+        self._send()
+
+
+def _describe(reason: Failure) -> str:
+    if reason.check(ConnectionDone, ConnectionAborted):
+        return "connection closed during the handshake"
+    return reason.getErrorMessage()

@@ -1,0 +1,46 @@
+"""The Received field that is put before every message (RFC 5321 §4.4)."""
+
+from __future__ import annotations
+
+import re
+import time
+from functools import lru_cache
+
+from seg.model import IPAddress
+from seg.smtp.address import is_address_literal, is_domain
+
+_UNFIT = re.compile(r"[^A-Za-z0-9.\-_:\[\]]")
+_DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+
+
+def address_literal(address: IPAddress) -> str:
+    """``[192.0.2.1]`` or ``[IPv6:2001:db8::1]`` (§4.1.3)."""
+    return f"[{address}]" if address.version == 4 else f"[IPv6:{address}]"
+
+
+def received_field(
+    helo: str, client: IPAddress, hostname: str, protocol: str, mid: int, recipients: list[str], now: float
+) -> bytes:
+    """The whole field with its CRLF.
+
+    A single recipient is named; with more, ``for`` would tell each of the others (§7.2).
+
+    :param helo: what the client called itself; whatever can't stand in the field becomes ``?``.
+    :param protocol: SMTP, ESMTP or ESMTPS (RFC 3848).
+    :param now: POSIX seconds.
+    """
+    name = helo if is_domain(helo) or is_address_literal(helo) else _UNFIT.sub("?", helo)
+    recipient = f"\r\n\tfor <{recipients[0]}>" if len(recipients) == 1 else ""
+    return (
+        f"Received: from {name} ({address_literal(client)})\r\n"
+        f"\tby {hostname} with {protocol} id {mid}{recipient};\r\n"
+        f"\t{date_time(int(now))}\r\n"
+    ).encode("ascii")
+
+
+@lru_cache(maxsize=4)
+def date_time(seconds: int) -> str:
+    """POSIX seconds as a date-time of RFC 5322 §3.3, in UTC."""
+    year, month, day, hour, minute, second, weekday, _, _ = time.gmtime(seconds)
+    return f"{_DAYS[weekday]}, {day} {_MONTHS[month - 1]} {year} {hour:02}:{minute:02}:{second:02} +0000"

@@ -1,0 +1,350 @@
+"""The client side of SMTP as a state machine without I/O: octets and wishes in, octets and events out.
+
+Begin an operation (`hello`, `starttls`, `begin`, `reset`, `quit`), write `data_to_send`, hand what arrives to `receive`, and write
+`data_to_send` again; one event ends the operation, then the next may begin. `awaiting` tells what the server
+owes, for the adapter's time-outs.
+
+Each command that was sent has its phase in a queue; replies are matched to it in order, so that commands in
+one batch (RFC 2920) and commands one at a time are one machine. A reply that nothing was asked for, or of a
+class that doesn't fit, ends the connection: from there on nobody could say which reply belongs to which
+recipient.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+
+from seg.errors import Permanent, Temporary
+from seg.model import Envelope, Recipient
+from seg.smtp.client_capabilities import Capabilities, parse_capabilities
+from seg.smtp.client_events import (
+    ClientEvent,
+    ContentWanted,
+    Ended,
+    Greeted,
+    InjectedPlaintext,
+    ResetDone,
+    TLSAgreed,
+    TLSRefused,
+    TransactionDone,
+)
+from seg.smtp.client_transaction import Transaction
+from seg.smtp.replies import Phase, Reply, ReplyError, ReplyParser
+
+_QUIT = b"QUIT\r\n"
+_SERVICE_CLOSING = 421  # RFC 5321 §3.8: in answer to any command
+
+
+class ClientConnection:
+    """One connection to a server, from its greeting to its end.
+
+    :param hostname: our own name for EHLO.
+    """
+
+    def __init__(self, hostname: str) -> None:
+        self.capabilities: Capabilities | None = (
+            None  # of the last EHLO; None before it, and again after STARTTLS
+        )
+        self.ended: Temporary | None = None  # why the connection can't be used any more
+        self.closed = False  # no operation may begin: failed, or QUIT was sent
+        self.replies = 0  # taken so far
+        self._hostname = hostname.encode("ascii")
+        self._parser = ReplyParser()
+        self._awaited: deque[Phase] = deque((Phase.GREETING,))
+        self._outgoing: list[bytes] = []
+        self._events: list[ClientEvent] = []
+        self._greeted = False
+        self._wants_hello = False
+        self._dirty = False  # the server may hold an unfinished transaction: RSET before the next
+        self._content_under_way = False
+        self._transaction: Transaction | None = None
+        self._takes: Mapping[Phase, Callable[[Reply], None]] = {
+            Phase.GREETING: self._greeting,
+            Phase.EHLO: self._ehlo,
+            Phase.HELO: self._helo,
+            Phase.STARTTLS: self._starttls,
+            Phase.MAIL: self._mail,
+            Phase.RCPT: self._rcpt,
+            Phase.DATA: self._data,
+            Phase.CONTENT: self._content,
+            Phase.RSET: self._rset,
+            Phase.QUIT: self._quit,
+        }
+
+    @property
+    def awaiting(self) -> Phase | None:
+        """What the server owes a reply to next; None when it owes nothing."""
+        return self._awaited[0] if self._awaited else None
+
+    @property
+    def ready(self) -> bool:
+        """Whether a transaction may begin: greeted, idle, and in step."""
+        return self.capabilities is not None and not self._awaited and not self.closed
+
+    def data_to_send(self) -> bytes:
+        """Octets to be written now; each is given once."""
+        if len(self._outgoing) == 1:
+            return self._outgoing.pop()
+        data = b"".join(self._outgoing)
+        self._outgoing.clear()
+        return data
+
+    # --- operations -------------------------------------------------------------------------------
+
+    def hello(self) -> None:
+        """Greet the server, once its own greeting is there. Ends with `Greeted`."""
+        if self._greeted:
+            self._require_idle()
+            self._send(Phase.EHLO, b"EHLO %s\r\n" % self._hostname)
+        else:
+            self._wants_hello = True
+
+    def starttls(self) -> None:
+        """Ask for TLS (RFC 3207). Ends with `TLSAgreed` or `TLSRefused`."""
+        self._require_idle()
+        self._send(Phase.STARTTLS, b"STARTTLS\r\n")
+
+    def begin(self, envelope: Envelope, recipients: Sequence[Recipient], size: int) -> TransactionDone | None:
+        """Begin a transaction; what is returned at once is its end: nothing was or will be sent.
+
+        Else it ends with `TransactionDone`, after `ContentWanted` if a recipient is accepted.
+
+        :param size: octets of the content before dot-stuffing.
+        """
+        self._require_idle()
+        if self.capabilities is None:
+            raise RuntimeError("no transaction before EHLO")
+        transaction = Transaction(envelope, recipients, size, self.capabilities)
+        if not transaction.recipients:
+            return TransactionDone(transaction.results)
+        self._transaction = transaction
+        if self._dirty:
+            self._send(Phase.RSET, b"RSET\r\n")
+        if self.capabilities.pipelining:
+            self._send_batch(transaction)
+        elif not self._dirty:
+            self._send(Phase.MAIL, transaction.mail())
+        return None
+
+    def content_sent(self) -> None:
+        """All of the content and its final dot were written: now the reply is due."""
+        self._content_under_way = False
+
+    def reset(self) -> None:
+        """Send RSET. Ends with `ResetDone`."""
+        self._require_idle()
+        self._send(Phase.RSET, b"RSET\r\n")
+
+    def quit(self) -> None:
+        """Send QUIT. Ends with `Ended`, whatever the answer."""
+        self._require_idle()
+        self._send(Phase.QUIT, _QUIT)
+        self.closed = True
+
+    # --- input ------------------------------------------------------------------------------------
+
+    def receive(self, data: bytes) -> list[ClientEvent]:
+        """Take octets from the server; the events that they make, in order."""
+        if self.ended is not None:
+            return []
+        self._parser.feed(data)
+        try:
+            while self.ended is None and (reply := self._parser.next_reply()) is not None:
+                self._take(reply)
+        except ReplyError as error:
+            self._fail(error)
+        if not self._awaited and self.ended is None and self._parser.pending:
+            self._fail(_out_of_turn(()))
+        return self._take_events()
+
+    def fail(self, error: Temporary) -> list[ClientEvent]:
+        """The connection was lost, or the server's time is up; the events that this makes."""
+        if self.ended is None:
+            self._fail(error)
+        return self._take_events()
+
+    def _take_events(self) -> list[ClientEvent]:
+        events, self._events = self._events, []
+        return events
+
+    def _take(self, reply: Reply) -> None:
+        """Match a reply to the command that it answers, and act on it."""
+        self.replies += 1
+        if not self._awaited:
+            closing = reply.code == _SERVICE_CLOSING
+            self._fail(_temporary(reply, Phase.GREETING) if closing else _out_of_turn(reply.lines))
+            return
+        phase = self._awaited.popleft()
+        hoped_for = reply.intermediate if phase is Phase.DATA else reply.positive
+        fitting = hoped_for or reply.negative or phase is Phase.STARTTLS
+        if reply.code == _SERVICE_CLOSING or not fitting:
+            self._fail(_temporary(reply, phase))
+        else:
+            last = not self._awaited
+            self._takes[phase](reply)
+            if last and self._awaited and self._parser.pending and not self._content_under_way:
+                # The server spoke before it could know the command that was just made.
+                self._fail(_out_of_turn(()))
+
+    def _fail(self, error: Temporary, parting: bytes = b"") -> None:
+        """The end: whoever waits for a result gets `error`, and nothing but `parting` is sent any more."""
+        self.ended = error
+        self.closed = True
+        self._awaited.clear()
+        self._outgoing = [parting] if parting else []
+        # Content that the server doesn't wait for any more isn't to be sent.
+        self._events = [event for event in self._events if type(event) is not ContentWanted]
+        if self._transaction is not None:
+            self._transaction.broken_off(error)
+            self._finish(self._transaction)
+        self._events.append(Ended(error))
+
+    # --- replies, by phase ------------------------------------------------------------------------
+
+    def _greeting(self, reply: Reply) -> None:
+        if reply.negative:
+            self._fail(_temporary(reply, Phase.GREETING), parting=_QUIT)  # RFC 5321 §3.1
+            return
+        self._greeted = True
+        if self._wants_hello:
+            self._send(Phase.EHLO, b"EHLO %s\r\n" % self._hostname)
+
+    def _ehlo(self, reply: Reply) -> None:
+        if reply.positive:
+            self._welcome(parse_capabilities(reply))
+        elif reply.code >= 500:
+            self._send(Phase.HELO, b"HELO %s\r\n" % self._hostname)  # RFC 5321 §3.2
+        else:
+            self._fail(_temporary(reply, Phase.EHLO), parting=_QUIT)
+
+    def _helo(self, reply: Reply) -> None:
+        if reply.positive:
+            self._welcome(Capabilities())
+        else:
+            self._fail(_temporary(reply, Phase.HELO), parting=_QUIT)
+
+    def _welcome(self, capabilities: Capabilities) -> None:
+        self.capabilities = capabilities
+        self._dirty = False  # EHLO resets the server like RSET (RFC 5321 §4.1.4)
+        self._events.append(Greeted(capabilities))
+
+    def _starttls(self, reply: Reply) -> None:
+        if reply.code != 220:
+            self._events.append(TLSRefused(_temporary(reply, Phase.STARTTLS)))
+        elif self._parser.pending:
+            # Put there by somebody in between, it would be taken for the first reply inside TLS
+            # (CVE-2011-0411 and its kin).
+            self._fail(
+                InjectedPlaintext("4.7.0", "Plaintext behind the reply to STARTTLS, before any handshake")
+            )
+        else:
+            self.capabilities = None  # RFC 3207 §4.2: forget what was learnt in clear
+            self._events.append(TLSAgreed())
+
+    def _mail(self, reply: Reply) -> None:
+        transaction = self._current()
+        goes_on = transaction.mail_answered(reply)
+        self._dirty = goes_on
+        if self._awaited:
+            return
+        if goes_on:
+            self._send(Phase.RCPT, transaction.rcpt(transaction.next_recipient()))
+        else:
+            self._finish(transaction)
+
+    def _rcpt(self, reply: Reply) -> None:
+        transaction = self._current()
+        transaction.rcpt_answered(reply)
+        if self._awaited:
+            return
+        if not transaction.all_answered():
+            self._send(Phase.RCPT, transaction.rcpt(transaction.next_recipient()))
+        elif transaction.accepted:
+            self._send(Phase.DATA, b"DATA\r\n")
+        else:
+            self._finish(transaction)
+
+    def _data(self, reply: Reply) -> None:
+        transaction = self._current()
+        if reply.negative:
+            # Where every RCPT was refused this is only what follows from it.
+            transaction.content_answered(Phase.DATA, reply)
+            self._finish(transaction)
+            return
+        self._awaited.append(Phase.CONTENT)
+        if transaction.accepted:
+            self._content_under_way = True
+            self._events.append(ContentWanted())
+        else:
+            self._outgoing.append(
+                b".\r\n"
+            )  # RFC 2920 §3.1: nobody is to get it; an empty message ends the transaction
+
+    def _content(self, reply: Reply) -> None:
+        transaction = self._current()
+        if not self._content_under_way:
+            transaction.content_answered(Phase.CONTENT, reply)
+            self._dirty = False
+            self._finish(transaction)
+        elif reply.negative:
+            # Refused half-way. What is left of the content can't be taken back, so the connection goes.
+            transaction.content_answered(Phase.CONTENT, reply)
+            self._fail(
+                Temporary("4.4.2", "The server refused the content before its end", remote=reply.lines)
+            )
+        else:
+            self._fail(_out_of_turn(reply.lines))
+
+    def _rset(self, reply: Reply) -> None:
+        if reply.negative:
+            self._fail(_temporary(reply, Phase.RSET), parting=_QUIT)
+            return
+        self._dirty = False
+        if self._transaction is None:
+            self._events.append(ResetDone())
+        elif not self._awaited:
+            self._send(Phase.MAIL, self._transaction.mail())
+
+    def _quit(self, reply: Reply) -> None:
+        # Whatever the answer, it's over.
+        self._fail(Temporary("4.4.2", "The connection was closed by QUIT", remote=reply.lines))
+
+    # --- output -----------------------------------------------------------------------------------
+
+    def _send(self, phase: Phase, command: bytes) -> None:
+        self._awaited.append(phase)
+        self._outgoing.append(command)
+
+    def _send_batch(self, transaction: Transaction) -> None:
+        """MAIL, every RCPT and DATA at once (RFC 2920 §3.1: DATA may be the last of a group)."""
+        self._send(Phase.MAIL, transaction.mail())
+        for recipient in transaction.recipients:
+            self._send(Phase.RCPT, transaction.rcpt(recipient))
+        self._send(Phase.DATA, b"DATA\r\n")
+
+    def _finish(self, transaction: Transaction) -> None:
+        self._transaction = None
+        self._content_under_way = False
+        self._events.append(TransactionDone(transaction.results))
+
+    def _current(self) -> Transaction:
+        if self._transaction is None:
+            raise RuntimeError("a reply of a transaction without a transaction")
+        return self._transaction
+
+    def _require_idle(self) -> None:
+        if self._awaited or self.closed:
+            raise RuntimeError("the connection is closed, or an operation is under way")
+
+
+def _temporary(reply: Reply, phase: Phase) -> Temporary:
+    """What a reply means that ends or hinders the session; never a verdict on a recipient."""
+    error = reply.to_error(phase)
+    if isinstance(error, Permanent):
+        raise TypeError(f"a {reply.code} to {phase.value} isn't the session's business")
+    return error
+
+
+def _out_of_turn(lines: tuple[str, ...]) -> Temporary:
+    return Temporary("4.5.0", "Protocol error: the server spoke out of turn", remote=lines)

@@ -1,0 +1,49 @@
+"""What a server offers in its reply to EHLO (RFC 5321 §4.1.1.1)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+import attrs
+
+from seg.smtp.replies import Reply
+
+
+@attrs.frozen
+class Capabilities:
+    """The service extensions on offer. Without EHLO there are none."""
+
+    starttls: bool = False  # RFC 3207
+    pipelining: bool = False  # RFC 2920
+    size: int | None = None  # octets; None: not offered, or no fixed limit (RFC 1870 §5)
+    eightbitmime: bool = False  # RFC 6152
+    smtputf8: bool = False  # RFC 6531
+    enhancedstatuscodes: bool = False  # RFC 2034
+    raw: Mapping[str, str] = MappingProxyType({})  # keyword in upper case -> its parameters as sent
+
+
+def parse_capabilities(reply: Reply) -> Capabilities:
+    """Read the reply to EHLO. Keywords count in any case (RFC 5321 §2.4); what isn't understood is kept in
+    `raw` only."""
+    raw: dict[str, str] = {}
+    for line in reply.lines[1:]:  # the first is the server's name
+        keyword, _, parameters = line.strip().partition(" ")
+        if keyword:
+            raw.setdefault(keyword.upper(), parameters.strip())
+    return Capabilities(
+        starttls="STARTTLS" in raw,
+        pipelining="PIPELINING" in raw,
+        size=_size(raw.get("SIZE", "")),
+        eightbitmime="8BITMIME" in raw,
+        smtputf8="SMTPUTF8" in raw,
+        enhancedstatuscodes="ENHANCEDSTATUSCODES" in raw,
+        raw=MappingProxyType(raw),
+    )
+
+
+def _size(parameter: str) -> int | None:
+    """RFC 1870 §3: up to 20 digits; 0 stands for no fixed limit."""
+    if parameter.isdecimal() and len(parameter) <= 20:
+        return int(parameter) or None
+    return None

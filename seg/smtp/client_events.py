@@ -1,0 +1,66 @@
+"""What `seg.smtp.client.ClientConnection` has to say to its adapter: one event ends each operation."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import attrs
+
+from seg.errors import Permanent, Temporary
+from seg.smtp.client_capabilities import Capabilities
+from seg.smtp.replies import Reply
+
+Result = Reply | Temporary | Permanent  # of one recipient; a `Reply` is the server's acceptance
+
+
+class InjectedPlaintext(Temporary):
+    """Octets came behind the 220 of STARTTLS before any handshake: injected, or the server is broken."""
+
+
+@attrs.frozen
+class Greeted:
+    """EHLO (or HELO) was accepted."""
+
+    capabilities: Capabilities
+
+
+@attrs.frozen
+class TLSAgreed:
+    """STARTTLS got its 220 and nothing came behind it: begin the handshake now, before any other octet is
+    read."""
+
+
+@attrs.frozen
+class TLSRefused:
+    """STARTTLS got another reply than 220; the session goes on in clear text."""
+
+    error: Temporary
+
+
+@attrs.frozen
+class ContentWanted:
+    """DATA got its 354 for at least one recipient: send the content, dot-stuffed, then call
+    `content_sent`."""
+
+
+@attrs.frozen
+class TransactionDone:
+    """Every recipient of the transaction has its result."""
+
+    results: Mapping[int, Result]  # by RID
+
+
+@attrs.frozen
+class ResetDone:
+    """RSET was accepted."""
+
+
+@attrs.frozen
+class Ended:
+    """The connection can't be used any more: close it. A transaction under way has had its `TransactionDone`
+    before."""
+
+    error: Temporary
+
+
+ClientEvent = Greeted | TLSAgreed | TLSRefused | ContentWanted | TransactionDone | ResetDone | Ended

@@ -1,0 +1,160 @@
+"""One mail transaction (RFC 5321 §3.3) as the client sees it: its commands, and the result of each
+recipient."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+
+from seg.errors import Permanent, Temporary
+from seg.model import BodyType, Envelope, Recipient, to_ascii
+from seg.smtp.client_capabilities import Capabilities
+from seg.smtp.client_events import Result
+from seg.smtp.replies import Phase, Reply, status_text
+
+# What would end a path or a command line early: control characters anywhere; space and angle brackets unless
+# quoted (RFC 5321 §4.1.2).
+_SUSPECT = re.compile(r"[\x00-\x20\x7f<>\ud800-\udfff]")
+_QUOTED = re.compile(r'"(?:[^"\\\x00-\x1f\x7f\ud800-\udfff]|\\[ -~])*"')
+
+
+class Transaction:
+    """Holds what was asked and what the server said.
+
+    `refusal` is set from the start when the message can't be sent to this server at all; `recipients` are
+    those to be named in RCPT, in order.
+    """
+
+    __slots__ = (
+        "_accepted",
+        "_answered",
+        "_capabilities",
+        "_envelope",
+        "_size",
+        "recipients",
+        "refusal",
+        "results",
+    )
+
+    def __init__(
+        self, envelope: Envelope, recipients: Sequence[Recipient], size: int, capabilities: Capabilities
+    ) -> None:
+        self._envelope = envelope
+        self._size = size
+        self._capabilities = capabilities
+        self._accepted: list[int] = []
+        self._answered = 0  # RCPT commands that got their reply
+        self.results: dict[int, Result] = {}
+        self.recipients: list[Recipient] = []
+        self.refusal: Temporary | Permanent | None = None
+        fault = unsendable(envelope, size, capabilities)
+        if fault is not None:
+            self.refusal = fault
+            self._settle((r.rid for r in recipients), fault)
+            return
+        for recipient in recipients:
+            fault = unsendable_address(recipient.address, capabilities, "5.1.3")
+            if fault is None:
+                self.recipients.append(recipient)
+            else:
+                self.results[recipient.rid] = fault
+
+    @property
+    def accepted(self) -> bool:
+        """Whether a recipient was accepted, so that the content has a reader."""
+        return bool(self._accepted)
+
+    def mail(self) -> bytes:
+        """The MAIL command with the parameters that the server offers to take."""
+        envelope, offered = self._envelope, self._capabilities
+        command = f"MAIL FROM:<{_on_the_wire(envelope.reverse_path, offered)}>"
+        if "SIZE" in offered.raw:
+            command += f" SIZE={self._size}"  # RFC 1870 §6: octets before dot-stuffing
+        if envelope.body is BodyType.EIGHT_BIT:
+            command += " BODY=8BITMIME"
+        if envelope.smtputf8:
+            command += " SMTPUTF8"
+        return f"{command}\r\n".encode()
+
+    def rcpt(self, recipient: Recipient) -> bytes:
+        """The RCPT command for one recipient."""
+        return f"RCPT TO:<{_on_the_wire(recipient.address, self._capabilities)}>\r\n".encode()
+
+    def mail_answered(self, reply: Reply) -> bool:
+        """Take the reply to MAIL; whether the transaction goes on."""
+        if not reply.positive:
+            self.refusal = reply.to_error(Phase.MAIL)
+            self._settle((r.rid for r in self.recipients), self.refusal)
+        return reply.positive
+
+    def rcpt_answered(self, reply: Reply) -> None:
+        """Take the reply to the next RCPT. Where MAIL was refused it says nothing new."""
+        rid = self.recipients[self._answered].rid
+        self._answered += 1
+        if self.refusal is not None:
+            return
+        if reply.positive:
+            self._accepted.append(rid)
+        elif reply.code == 552 and self._accepted and reply.enhanced in ("", "5.5.3"):
+            # RFC 5321 §4.5.3.1.10: old servers mean "too many recipients" by it, which is 452.
+            self.results[rid] = Temporary("4.5.3", status_text("4.5.3"), remote=reply.lines)
+        else:
+            self.results[rid] = reply.to_error(Phase.RCPT)
+
+    def all_answered(self) -> bool:
+        """Whether each RCPT has its reply."""
+        return self._answered == len(self.recipients)
+
+    def next_recipient(self) -> Recipient:
+        """The recipient whose RCPT comes next when commands go one at a time."""
+        return self.recipients[self._answered]
+
+    def content_answered(self, phase: Phase, reply: Reply) -> None:
+        """Take the reply that decides about all accepted recipients: a refusal of DATA, or any to the final
+        dot."""
+        self._settle(self._accepted, reply if reply.positive else reply.to_error(phase))
+        self._accepted = []
+
+    def broken_off(self, error: Temporary) -> None:
+        """The connection has failed: whoever has no result yet gets this error."""
+        self._settle((r.rid for r in self.recipients if r.rid not in self.results), error)
+
+    def _settle(self, rids: Iterable[int], result: Result) -> None:
+        for rid in rids:
+            self.results[rid] = result
+
+
+def unsendable(envelope: Envelope, size: int, offered: Capabilities) -> Permanent | None:
+    """Why a message can't be sent to a server that offers these extensions, or None when it can."""
+    if offered.size is not None and size > offered.size:
+        return Permanent("5.3.4", f"{status_text('5.3.4')}: {size} octets, the server takes {offered.size}")
+    if envelope.body is BodyType.EIGHT_BIT and not offered.eightbitmime:
+        # RFC 6152 §3: return the message, or convert it, which would break signatures.
+        return Permanent(
+            "5.6.3", f"{status_text('5.6.3')}: 8-bit content, and the server doesn't offer 8BITMIME"
+        )
+    if envelope.smtputf8 and not offered.smtputf8:
+        return Permanent(
+            "5.6.7", f"{status_text('5.6.7')}: the server doesn't offer SMTPUTF8"
+        )  # RFC 6531 §3.5
+    return unsendable_address(envelope.reverse_path, offered, "5.1.7")
+
+
+def unsendable_address(address: str, offered: Capabilities, malformed: str) -> Permanent | None:
+    """Why an address can't stand in a command, or None when it can.
+
+    :param malformed: the status code for one that would break the command line.
+    """
+    if _SUSPECT.search(address) and _SUSPECT.search(_QUOTED.sub("", address)):
+        return Permanent(malformed, status_text(malformed))
+    if not _on_the_wire(address, offered).isascii() and not offered.smtputf8:
+        return Permanent("5.6.7", f"{status_text('5.6.7')}: the server doesn't offer SMTPUTF8")
+    return None
+
+
+def _on_the_wire(address: str, offered: Capabilities) -> str:
+    """The address as sent: a domain in A-labels where the server can't take another (RFC 5890 §2.3.2.1)."""
+    if address.isascii() or offered.smtputf8:
+        return address
+    local, at, domain = address.rpartition("@")
+    return local + at + to_ascii(domain)

@@ -1,0 +1,149 @@
+"""Command lines taken apart: verbs, arguments of MAIL and RCPT (RFC 5321 §4.1.1, RFC 1870, RFC 6152)."""
+
+from __future__ import annotations
+
+import enum
+import re
+
+import attrs
+
+from seg.model import BodyType
+from seg.smtp.address import MAX_DOMAIN, PathError, parse_forward_path, parse_reverse_path
+from seg.smtp.server_replies import Reply
+
+_PARAMETER = re.compile(r"([A-Za-z0-9][A-Za-z0-9\-]*)(?:=([\x21-\x3c\x3e-\x7e]+))?")
+_SIZE = re.compile(r"[0-9]{1,20}")
+
+
+class Verb(enum.Enum):
+    """The commands that are served."""
+
+    EHLO = "EHLO"
+    HELO = "HELO"
+    MAIL = "MAIL"
+    RCPT = "RCPT"
+    DATA = "DATA"
+    RSET = "RSET"
+    NOOP = "NOOP"
+    VRFY = "VRFY"
+    QUIT = "QUIT"
+    HELP = "HELP"
+    STARTTLS = "STARTTLS"
+
+
+VERBS = {verb.value: verb for verb in Verb}
+# Known from the standards, but not served: 502 instead of 500 (§4.2.4).
+NOT_IMPLEMENTED = frozenset(
+    {"EXPN", "TURN", "ATRN", "ETRN", "SEND", "SOML", "SAML", "BDAT", "AUTH", "BURL", "XCLIENT", "XFORWARD"}
+)
+# A browser talks HTTP to this port: whatever follows its header must not be taken for commands.
+OTHER_PROTOCOLS = frozenset({"GET", "POST", "PUT", "HEAD", "OPTIONS", "CONNECT", "PATCH", "DELETE", "TRACE"})
+WITHOUT_ARGUMENT = frozenset({Verb.DATA, Verb.RSET, Verb.QUIT, Verb.STARTTLS})
+
+
+class CommandError(ValueError):
+    """The command is refused; `reply` says how."""
+
+    def __init__(self, reply: Reply) -> None:
+        super().__init__(str(reply))
+        self.reply = reply
+
+
+@attrs.frozen
+class MailArguments:
+    """What follows MAIL."""
+
+    reverse_path: str  # "" is the null reverse-path
+    size: int = 0  # octets, as the client estimates; 0: it didn't say
+    body: BodyType = BodyType.SEVEN_BIT
+
+
+def split(line: str) -> tuple[str, str]:
+    """The verb in upper case, and its argument. White space at the end is dropped (§4.1.1)."""
+    verb, _, argument = line.rstrip(" \t").partition(" ")
+    return verb.upper(), argument
+
+
+def parse_greeting(argument: str) -> str:
+    """The name that a client gives in EHLO or HELO. It is only looked at, never relied on, so any printable
+    word will do.
+
+    :raises CommandError: there is none, or it is more than a word.
+    """
+    name = argument.strip(" ")
+    if not name or len(name) > MAX_DOMAIN or not name.isprintable() or " " in name:
+        raise CommandError(Reply(501, "5.5.4", "Domain name or address literal required"))
+    return name
+
+
+def parse_mail(argument: str) -> MailArguments:
+    """``FROM:<path> [parameters]``.
+
+    :raises CommandError: 501 for a malformed path or parameter, 555 for an unknown parameter.
+    """
+    start = _skip_keyword(argument, "FROM:")
+    try:
+        path = parse_reverse_path(argument, start)
+    except PathError as error:
+        raise CommandError(Reply(501, "5.1.7", str(error))) from None
+    if path.end == len(argument):
+        return MailArguments(path.address)
+    parameters = _parse_parameters(argument, path.end)
+    size = parameters.pop("SIZE", "0")
+    body = parameters.pop("BODY", "7BIT")
+    if parameters:
+        raise _unknown(next(iter(parameters)))
+    if not _SIZE.fullmatch(size):
+        raise CommandError(Reply(501, "5.5.4", "Malformed SIZE"))
+    try:
+        return MailArguments(path.address, int(size), BodyType(body.upper()))
+    except ValueError:
+        raise CommandError(Reply(501, "5.5.4", "Unknown BODY type")) from None
+
+
+def parse_rcpt(argument: str) -> str:
+    """``TO:<path>``: the recipient's address; ``Postmaster`` in any case may stand without a domain.
+
+    :raises CommandError: 501 for a malformed path or parameter, 555 for any well-formed parameter (none is
+    offered).
+    """
+    start = _skip_keyword(argument, "TO:")
+    try:
+        path = parse_forward_path(argument, start)
+    except PathError as error:
+        raise CommandError(Reply(501, "5.1.3", str(error))) from None
+    if path.end != len(argument):
+        raise _unknown(next(iter(_parse_parameters(argument, path.end))))
+    return path.address
+
+
+def _skip_keyword(argument: str, keyword: str) -> int:
+    """Where the path begins. §3.3 allows no space behind the colon, but many clients write one: harmless."""
+    end = len(keyword)
+    if argument[:end].upper() != keyword:
+        raise CommandError(Reply(501, "5.5.4", f"Syntax: {keyword}<address>"))
+    while argument.startswith(" ", end):
+        end += 1
+    return end
+
+
+def _parse_parameters(argument: str, start: int) -> dict[str, str]:
+    """``SP keyword[=value]`` pairs by their keyword in upper case; "" for a keyword without a value."""
+    if not argument.startswith(" ", start):
+        raise CommandError(Reply(501, "5.5.4", "Syntax error behind the address"))
+    found: dict[str, str] = {}
+    for word in argument[start:].split(" "):
+        if not word:
+            continue
+        match = _PARAMETER.fullmatch(word)
+        if match is None:
+            raise CommandError(Reply(501, "5.5.4", "Malformed parameter"))
+        keyword = match.group(1).upper()
+        if keyword in found:
+            raise CommandError(Reply(501, "5.5.4", f"Parameter {keyword[:64]} given twice"))
+        found[keyword] = match.group(2) or ""
+    return found
+
+
+def _unknown(keyword: str) -> CommandError:
+    return CommandError(Reply(555, "5.5.4", f"Parameter {keyword[:64]} not recognised"))

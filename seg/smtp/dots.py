@@ -1,0 +1,110 @@
+"""The transparency of DATA (RFC 5321 §4.5.2): dot-stuffing, and the one end there is, ``CRLF . CRLF``.
+
+Both codecs work on whole chunks with the C routines of `bytes`, and give the same result however the octets
+are cut into chunks.
+"""
+
+from __future__ import annotations
+
+import re
+
+CRLF = b"\r\n"
+LINE_DOT = b"\r\n."
+END = b"\r\n.\r\n"
+_BARE = re.compile(rb"\r(?!\n)|(?<!\r)\n")
+
+
+class DotEncoder:
+    """Makes content ready for DATA. Content is CRLF lines; nothing but leading dots is altered."""
+
+    def __init__(self) -> None:
+        self._tail = CRLF  # the last two octets: at first we are at the start of a line
+
+    def feed(self, chunk: bytes) -> bytes:
+        """The next octets of content, dot-stuffed."""
+        if not chunk:
+            return chunk
+        tail, self._tail = self._tail, (self._tail + chunk[-2:])[-2:]
+        if tail == CRLF and chunk.startswith(b"."):
+            chunk = b"." + chunk
+        elif tail.endswith(b"\r") and chunk.startswith(b"\n."):
+            chunk = b"\n." + chunk[1:]
+        return chunk.replace(LINE_DOT, b"\r\n..")
+
+    def finish(self) -> bytes:
+        """The end of the data: CRLF if the last line lacks it, then ``. CRLF``."""
+        if self._tail == CRLF:
+            return b".\r\n"
+        return b"\n.\r\n" if self._tail.endswith(b"\r") else END
+
+
+class DotDecoder:
+    """Reads the content of DATA; begin with the first octet behind the command's own CRLF.
+
+    The content ends at ``CRLF . CRLF`` exactly; a CR or LF that stands alone never takes part in an end. A
+    dot is taken off only behind a CRLF. A bare CR or LF is reported in `bare` and passed on as it came, or
+    becomes CRLF when `normalise` is on.
+
+    Everything is given out but the at most four octets that may turn out to belong to the end, so that memory
+    is bounded.
+    """
+
+    __slots__ = ("_held", "_skip", "bare", "ended", "normalise", "nul", "rest")
+
+    def __init__(self, *, normalise: bool = False) -> None:
+        self.normalise = normalise
+        self.ended = False
+        self.rest = b""  # what came behind the end: the next commands
+        self.bare = ""  # "CR" or "LF": the first kind that was seen standing alone
+        self.nul = False  # a NUL was seen (neither 7bit nor 8bit data has one, RFC 2045 §2.7, §2.8)
+        self._held = CRLF  # stands for the CRLF of the DATA command
+        self._skip = 2  # octets of _held that aren't content
+
+    def feed(self, data: bytes) -> bytes:
+        """The content found in the next octets (may be empty). Not to be called once `ended`."""
+        if self.ended:
+            raise ValueError("the data has ended")
+        buffer = self._held + data
+        # Most chunks have no line that begins with a dot: one search settles both the end and the stuffing.
+        dot = buffer.find(LINE_DOT)
+        end = buffer.find(END, dot) if dot >= 0 else -1
+        if end >= 0:
+            self.ended = True
+            self.rest = buffer[end + len(END) :]
+            cut = end + len(CRLF)
+            self._held = b""
+        else:
+            cut = len(buffer) - _possible_end(buffer)
+            self._held = buffer[cut:]
+        if not cut:
+            return b""
+        # A piece never ends between CR and LF, so each can be judged by itself.
+        piece = buffer[:cut]
+        self._inspect(piece)
+        if dot >= 0:
+            piece = piece.replace(LINE_DOT, CRLF)
+        # The CRLF of DATA goes before bare ones are normalised: it is two octets in either case.
+        if self._skip:
+            piece = piece[self._skip :]
+            self._skip = 0
+        if self.normalise and self.bare:
+            piece = piece.replace(CRLF, b"\n").replace(b"\r", b"\n").replace(b"\n", CRLF)
+        return piece
+
+    def _inspect(self, piece: bytes) -> None:
+        if not self.nul and b"\0" in piece:
+            self.nul = True
+        if self.bare:
+            return
+        pairs = piece.count(CRLF)
+        if len(piece) - len(piece.translate(None, CRLF)) != 2 * pairs:
+            first = _BARE.search(piece)
+            self.bare = "LF" if first is not None and first.group() == b"\n" else "CR"
+
+
+def _possible_end(buffer: bytes) -> int:
+    """How many of the last octets may be the beginning of the end."""
+    for length in (4, 3, 2, 1):
+        if buffer.endswith(END[:length]):
+            return length
+    return 0

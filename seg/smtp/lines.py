@@ -1,0 +1,90 @@
+"""Command lines as RFC 5321 §2.3.8 wants them: they end with CRLF, and CR and LF stand nowhere else.
+
+What is no such line comes out as a `LineFault`, once for all octets up to the next CRLF, so that nothing
+hidden behind a bare LF is ever run as a command. Memory is bounded: an overlong line isn't kept.
+"""
+
+from __future__ import annotations
+
+import enum
+
+# §4.5.3.1.4: 512 octets with CRLF. MAIL may have 26 more for SIZE (RFC 1870 §3) and 17 more for BODY
+# (RFC 6152 §2).
+LINE_LIMIT = 512 + 26 + 17
+
+
+class LineFault(enum.Enum):
+    """Why octets can't be taken for a command line; the value is for people."""
+
+    TOO_LONG = "Line too long"
+    BARE_LF = "LF without CR"
+    BARE_CR = "CR without LF"
+    NUL = "NUL in a command"
+
+
+class LineBuffer:
+    """Takes octets as they arrive and gives out command lines."""
+
+    __slots__ = ("_buffer", "_position", "_skipping")
+
+    def __init__(self) -> None:
+        self._buffer = b""
+        self._position = 0
+        self._skipping = False  # behind a fault, until the next CRLF
+
+    def __len__(self) -> int:
+        return len(self._buffer) - self._position
+
+    def feed(self, data: bytes) -> None:
+        """Add octets that arrived."""
+        self._buffer = self._buffer[self._position :] + data
+        self._position = 0
+
+    def take(self) -> bytes:
+        """All octets not given out yet: what follows the last line isn't a line (DATA)."""
+        rest = self._buffer[self._position :]
+        self.clear()
+        return rest
+
+    def clear(self) -> None:
+        """Forget what wasn't given out."""
+        self._buffer = b""
+        self._position = 0
+        self._skipping = False
+
+    def next(self) -> bytes | LineFault | None:
+        """The next line without its CRLF; None when it isn't complete."""
+        if self._skipping and not self._skip():
+            return None
+        start = self._position
+        end = self._buffer.find(b"\n", start, start + LINE_LIMIT)
+        if end < 0:
+            if len(self._buffer) - start < LINE_LIMIT:
+                return None
+            return self._fault(LineFault.TOO_LONG)
+        if end == start or self._buffer[end - 1] != 0x0D:
+            return self._fault(LineFault.BARE_LF)
+        line = self._buffer[start : end - 1]
+        self._position = end + 1
+        if b"\r" in line:
+            return LineFault.BARE_CR
+        if b"\0" in line:
+            return LineFault.NUL
+        return line
+
+    def _fault(self, fault: LineFault) -> LineFault:
+        self._skipping = True
+        self._skip()
+        return fault
+
+    def _skip(self) -> bool:
+        """Drop everything up to the next CRLF; whether it was there."""
+        end = self._buffer.find(b"\r\n", self._position)
+        if end >= 0:
+            self._position = end + 2
+            self._skipping = False
+            return True
+        # A CR at the very end may be the first half of the CRLF.
+        self._buffer = self._buffer[-1:] if self._buffer[self._position :].endswith(b"\r") else b""
+        self._position = 0
+        return False

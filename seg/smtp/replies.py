@@ -1,0 +1,259 @@
+"""Replies of a remote SMTP server (RFC 5321 §4.2): reading them, and what they mean for a recipient."""
+
+from __future__ import annotations
+
+import enum
+import re
+from collections.abc import Mapping
+
+import attrs
+
+from seg.errors import Permanent, Temporary
+
+MAX_LINE = 2048  # octets before the LF; RFC 5321 §4.5.3.1.5 has 512, and real servers exceed it
+MAX_LINES = 128  # of one reply
+MAX_REPLY = 65536  # octets of one reply
+
+
+class Phase(enum.Enum):
+    """What a reply answers. The value is its name in texts."""
+
+    GREETING = "greeting"
+    EHLO = "EHLO"
+    HELO = "HELO"
+    STARTTLS = "STARTTLS"
+    MAIL = "MAIL"
+    RCPT = "RCPT"
+    DATA = "DATA"
+    CONTENT = "end of data"
+    RSET = "RSET"
+    QUIT = "QUIT"
+
+
+# Whatever a server says in these phases concerns the session, not a recipient: never a reason to return a
+# message.
+SESSION_PHASES = frozenset({Phase.GREETING, Phase.EHLO, Phase.HELO, Phase.STARTTLS, Phase.RSET, Phase.QUIT})
+
+# The status (RFC 3463, without its class) that a reply stands for when it names none: by phase and code, then
+# by code alone, then by phase.
+_BY_PHASE_AND_CODE: Mapping[tuple[Phase, int], str] = {
+    (Phase.MAIL, 552): "3.4",
+    (Phase.RCPT, 552): "2.2",
+    (Phase.CONTENT, 552): "3.4",
+}
+_BY_CODE: Mapping[int, str] = {
+    421: "3.2",
+    452: "3.1",
+    521: "3.2",  # RFC 7504 §3: the host takes no mail
+    530: "7.0",
+    556: "1.10",  # RFC 7504 §4
+}
+_BY_PHASE: Mapping[Phase, str] = {
+    Phase.GREETING: "4.0",
+    Phase.EHLO: "4.0",
+    Phase.HELO: "4.0",
+    Phase.STARTTLS: "7.0",
+    Phase.MAIL: "1.0",
+    Phase.RCPT: "1.0",
+    Phase.DATA: "3.0",
+    Phase.CONTENT: "3.0",
+    Phase.RSET: "5.0",
+    Phase.QUIT: "5.0",
+}
+
+# Names of the statuses, RFC 3463 §3 in the words that administrators of such gateways know.
+_TEXTS: Mapping[str, str] = {
+    "0.0": "Other undefined status",
+    "1.0": "Unknown address error",
+    "1.1": "Bad destination email address",
+    "1.2": "Bad destination host",
+    "1.3": "Bad destination mailbox address syntax",
+    "1.4": "Destination mailbox address ambiguous",
+    "1.6": "Destination mailbox has moved, no forwarding address",
+    "1.7": "Bad sender's mailbox address syntax",
+    "1.8": "Bad sender's system address",
+    "1.10": "Recipient domain accepts no mail",
+    "2.0": "Other or undefined mailbox status",
+    "2.1": "Mailbox disabled, not accepting messages",
+    "2.2": "Mailbox full",
+    "2.3": "Message length exceeds administrative limit",
+    "2.4": "Mailing list expansion problem",
+    "3.0": "Other mail system problem",
+    "3.1": "Mail system full",
+    "3.2": "Not accepting messages at this time",
+    "3.3": "System not capable of selected features",
+    "3.4": "Message too big for system",
+    "3.5": "System incorrectly configured",
+    "4.0": "Other network problem",
+    "4.1": "No answer from host",
+    "4.2": "Bad connection",
+    "4.3": "Directory server failure",
+    "4.4": "Unable to route",
+    "4.5": "Mail system congestion",
+    "4.6": "Routing loop detected",
+    "4.7": "Delivery expired (message too old)",
+    "5.0": "Other or undefined protocol status",
+    "5.1": "Invalid command",
+    "5.2": "Syntax error",
+    "5.3": "Too many recipients",
+    "5.4": "Invalid command arguments",
+    "5.5": "Wrong protocol version",
+    "6.0": "Other or undefined media error",
+    "6.1": "Media not supported",
+    "6.2": "Conversion required and prohibited",
+    "6.3": "Conversion required but not supported",
+    "6.4": "Conversion with loss performed",
+    "6.5": "Conversion failed",
+    "6.7": "Non-ASCII addresses not permitted",
+    "7.0": "Other or undefined security status",
+    "7.1": "Delivery not authorized, message refused",
+    "7.2": "Mailing list expansion prohibited",
+    "7.3": "Security conversion required but not possible",
+    "7.4": "Security features not supported",
+    "7.5": "Cryptographic failure",
+    "7.6": "Cryptographic algorithm not supported",
+    "7.7": "Message integrity failure",
+}
+
+_ENHANCED = re.compile(r"([245])\.(\d{1,3}\.\d{1,3})(?:[ \t]|$)", re.ASCII)
+
+
+def status_text(enhanced: str) -> str:
+    """The name of an enhanced status code (``"5.1.1"``); of its subject when the detail has none. Never
+    raises."""
+    _, _, status = enhanced.partition(".")
+    return _TEXTS.get(status) or _TEXTS.get(status.partition(".")[0] + ".0") or _TEXTS["0.0"]
+
+
+class ReplyError(Temporary):
+    """What came isn't an SMTP reply, or exceeds a limit. The connection can't be used any more."""
+
+
+@attrs.frozen
+class Reply:
+    """One complete reply; `lines` are its texts without code and separator, anything but ASCII escaped."""
+
+    code: int
+    lines: tuple[str, ...]
+
+    @property
+    def text(self) -> str:
+        """All of the text as one line."""
+        return self.lines[0] if len(self.lines) == 1 else " ".join(self.lines)
+
+    @property
+    def positive(self) -> bool:
+        """Whether the command was done (2xx; only the first digit counts, RFC 5321 §4.2.1)."""
+        return 200 <= self.code < 300
+
+    @property
+    def intermediate(self) -> bool:
+        """Whether the server waits for more (3xx)."""
+        return 300 <= self.code < 400
+
+    @property
+    def negative(self) -> bool:
+        """Whether the command was refused (4xx or 5xx)."""
+        return 400 <= self.code < 600
+
+    @property
+    def enhanced(self) -> str:
+        """The enhanced status code (RFC 2034 §4) if the reply has one whose class fits the code, else
+        ``""``."""
+        for line in self.lines:
+            found = _ENHANCED.match(line)
+            if found and int(found[1]) == self.code // 100:
+                return f"{found[1]}.{found[2]}"
+        return ""
+
+    def to_error(self, phase: Phase) -> Temporary | Permanent:
+        """What this reply, given instead of the one hoped for, means for the recipients that it concerns.
+
+        A 5xx is permanent where it is a verdict on sender, recipient or message, temporary where it is one on
+        the session (`SESSION_PHASES`). Whatever isn't a 4xx or 5xx breaks the protocol: temporary, 4.5.0.
+        """
+        if not self.negative:
+            return Temporary(
+                "4.5.0", f"Unexpected reply to {phase.value}: {self.code} {self.text}", remote=self.lines
+            )
+        status = self._status(phase)
+        if phase not in SESSION_PHASES:
+            kind = Permanent if self.code >= 500 else Temporary
+            enhanced = f"{kind.status_class}.{status}"
+            return kind(enhanced, status_text(enhanced), self.code, self.lines)
+        text = f"{status_text('4.' + status)}: {phase.value} refused with {self.code}"
+        return Temporary(f"4.{status}", text, self.code if self.code < 500 else 0, self.lines)
+
+    def _status(self, phase: Phase) -> str:
+        if self.enhanced:
+            return self.enhanced[2:]
+        by_code = _BY_PHASE_AND_CODE.get((phase, self.code)) or _BY_CODE.get(self.code)
+        return by_code or _BY_PHASE[phase]
+
+
+class ReplyParser:
+    """Reads replies from octets in pieces of any size. Lines end with LF; the CR before it may be missing: no
+    harm comes of it.
+
+    Call `feed`, then `next_reply` until it gives None.
+    """
+
+    __slots__ = ("_buffer", "_code", "_error", "_lines", "_size")
+
+    def __init__(self) -> None:
+        self._buffer = b""
+        self._code = b""  # of the reply under way
+        self._lines: list[str] = []  # of the reply under way
+        self._size = 0  # octets of the reply under way
+        self._error: ReplyError | None = None
+
+    @property
+    def pending(self) -> bool:
+        """Whether octets were fed that no reply given out accounts for."""
+        return bool(self._buffer or self._lines)
+
+    def feed(self, data: bytes) -> None:
+        """Take octets. Bounded as long as `next_reply` is called after each."""
+        self._buffer = self._buffer + data if self._buffer else data
+
+    def next_reply(self) -> Reply | None:
+        """The next complete reply, or None when more octets are needed.
+
+        :raises ReplyError: not a reply, or too long; every later call raises it again.
+        """
+        if self._error is not None:
+            raise self._error
+        while True:
+            end = self._buffer.find(b"\n")
+            if end > MAX_LINE or (end < 0 and len(self._buffer) > MAX_LINE):
+                raise self._broken(f"reply line of more than {MAX_LINE} octets", self._buffer[:80])
+            if end < 0:
+                return None
+            line = self._buffer[:end]
+            self._buffer = self._buffer[end + 1 :]
+            if self._take(line[:-1] if line.endswith(b"\r") else line):
+                reply = Reply(int(self._code), tuple(self._lines))
+                self._lines = []
+                self._size = 0
+                return reply
+
+    def _take(self, line: bytes) -> bool:
+        """Add a line to the reply under way; whether that was its last."""
+        code, separator = line[:3], line[3:4]
+        # RFC 5321 §4.2: a bare code without text is a reply too.
+        if len(code) < 3 or not code.isdigit() or separator not in (b"", b" ", b"-"):
+            raise self._broken("not an SMTP reply", line)
+        if self._lines and code != self._code:
+            raise self._broken("the lines of a reply differ in their codes", line)
+        self._size += len(line)
+        if len(self._lines) == MAX_LINES or self._size > MAX_REPLY:
+            raise self._broken(f"reply of more than {MAX_LINES} lines or {MAX_REPLY} octets", line)
+        self._code = code
+        self._lines.append(line[4:].decode("ascii", "backslashreplace"))
+        return separator != b"-"
+
+    def _broken(self, fault: str, line: bytes) -> ReplyError:
+        shown = line[:80].decode("ascii", "backslashreplace")
+        self._error = ReplyError("4.5.0", f"Protocol error: {fault}", remote=(shown,))
+        self._buffer = b""
+        return self._error

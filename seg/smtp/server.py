@@ -1,0 +1,314 @@
+"""The server's side of an ESMTP session, sans I/O.
+
+How an adapter drives it::
+
+    for event in connection.receive_data(octets):
+        ...  # answer MailGiven, RecipientGiven and ContentEnded with `accept` or `refuse`, now or later
+    transport.write(connection.data_to_send())
+
+While an answer is due nothing more is read: the iterator ends, what has come stays in the buffer
+(`buffered`), and ``receive_data(b"")`` goes on after the answer. So pipelined commands (RFC 2920) are
+answered in order, and their replies gather.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import attrs
+
+from seg.smtp import server_replies as replies
+from seg.smtp.commands import (
+    NOT_IMPLEMENTED,
+    OTHER_PROTOCOLS,
+    VERBS,
+    WITHOUT_ARGUMENT,
+    CommandError,
+    Verb,
+    parse_greeting,
+    parse_mail,
+    parse_rcpt,
+    split,
+)
+from seg.smtp.lines import LineBuffer, LineFault
+from seg.smtp.server_content import IncomingContent
+from seg.smtp.server_events import (
+    CommandRefused,
+    CommandUnknown,
+    ContentEnded,
+    ContentReceived,
+    ContentRefused,
+    DataStarted,
+    MailGiven,
+    MailTooLarge,
+    RecipientGiven,
+    ServerEvent,
+    SessionEnded,
+    TLSWanted,
+    TransactionDropped,
+)
+from seg.smtp.server_replies import Reply
+from seg.smtp.server_table import ALLOWED, State, Step, denial
+
+
+@attrs.frozen
+class ServerOptions:
+    """What a server offers, and its limits."""
+
+    hostname: str
+    max_message_size: int  # octets
+    max_faults: int  # unknown or malformed commands before the session is ended
+    normalise: bool  # bare CR and LF in content become CRLF; else such content is refused
+    starttls: bool  # there is a certificate
+
+
+class ServerConnection:
+    """One session. All replies are made here; the adapter only decides what it is asked."""
+
+    def __init__(self, options: ServerOptions) -> None:
+        self.options = options
+        self.state = State.START
+        self.helo = ""  # as the client named itself; "" before EHLO or HELO
+        self.esmtp = False  # greeted with EHLO
+        self.tls = False
+        self._lines = LineBuffer()
+        self._out: list[bytes] = []
+        self._asked: Reply | None = None  # an answer is due; the reply for a bare `accept()`
+        self._accepted_state = State.READY  # where `accept` leads
+        self._content: IncomingContent | None = None
+        self._ending: SessionEnded | None = None  # follows an event already given out
+        self._faults = 0
+
+    @property
+    def in_transaction(self) -> bool:
+        """Whether there is a transaction that can still become a message, its answer included."""
+        return self._asked is not None or self.state in (State.MAIL, State.RCPT, State.DATA)
+
+    @property
+    def awaiting(self) -> bool:
+        """Whether the adapter's answer is due."""
+        return self._asked is not None
+
+    @property
+    def buffered(self) -> int:
+        """Octets received and not looked at yet."""
+        return len(self._lines)
+
+    def greet(self) -> None:
+        """Give the 220 greeting."""
+        self._reply(Reply(220, "", f"{self.options.hostname} ESMTP"))
+
+    def receive_data(self, data: bytes) -> Iterator[ServerEvent]:
+        """Take octets from the client; what they mean comes out while iterating."""
+        if data and self.state is not State.ENDED:
+            self._lines.feed(data)
+        return iter(self._next_event, None)
+
+    def data_to_send(self) -> bytes:
+        """All replies made since the last call."""
+        out = b"".join(self._out)
+        self._out.clear()
+        return out
+
+    def accept(self, reply: Reply | None = None) -> None:
+        """Say yes to what was asked."""
+        if self._asked is None:
+            raise ValueError("nothing was asked")
+        self.state = self._accepted_state
+        self._answer(reply or self._asked)
+
+    def refuse(self, reply: Reply) -> None:
+        """Say no to what was asked: a refused recipient leaves the transaction as it is."""
+        if self._asked is None:
+            raise ValueError("nothing was asked")
+        self._answer(reply)
+
+    def tls_started(self) -> None:
+        """TLS is on: all that was learnt in clear text is forgotten (RFC 3207 §4.2)."""
+        if self.state is not State.TLS:
+            raise ValueError("STARTTLS wasn't given")
+        self.tls = True
+        self.helo = ""
+        self.esmtp = False
+        self.state = State.START
+        self._lines.clear()
+
+    def end(self, reply: Reply) -> None:
+        """Give a last reply and read nothing more; the adapter sends what is due, and closes."""
+        self._reply(reply)
+        self.state = State.ENDED
+        self._asked = None
+        self._content = None
+        self._lines.clear()
+
+    def _next_event(self) -> ServerEvent | None:
+        event: ServerEvent | None = None
+        while event is None and self._asked is None:
+            if self._ending is not None:
+                event, self._ending = self._ending, None
+            elif self._content is not None:
+                return self._next_content(self._content)
+            elif self.state is State.ENDED or self.state is State.TLS:
+                return None
+            else:
+                line = self._lines.next()
+                if line is None:
+                    return None
+                event = self._line(line)
+        return event
+
+    # --- commands
+
+    def _line(self, line: bytes | LineFault) -> ServerEvent | None:
+        if isinstance(line, LineFault):
+            return self._fault("", Reply(500, "5.5.2", line.value))
+        if not line.isascii():
+            about_address = line[:5].upper() in (b"MAIL ", b"RCPT ")
+            reply = replies.ADDRESS_NOT_ASCII if about_address else replies.NOT_ASCII
+            return self._fault(line.decode("ascii", "backslashreplace"), reply)
+        text = line.decode("ascii")
+        word, argument = split(text)
+        verb = VERBS.get(word)
+        if verb is None:
+            return self._unknown(word, text)
+        step = ALLOWED.get((self.state, verb))
+        if step is None:
+            return self._fault(text, denial(self.state, verb))
+        if argument and verb in WITHOUT_ARGUMENT:
+            return self._fault(text, replies.NO_ARGUMENT)
+        try:
+            return self._take(step, verb, argument)
+        except CommandError as error:
+            return self._fault(text, error.reply)
+
+    def _take(self, step: Step, verb: Verb, argument: str) -> ServerEvent | None:
+        """Do what the table says for the command."""
+        match step:
+            case Step.ADD_RECIPIENT:
+                address = parse_rcpt(argument)
+                return self._ask(RecipientGiven(address), replies.RECIPIENT_OK, State.RCPT)
+            case Step.BEGIN:
+                return self._begin(argument)
+            case Step.TAKE_DATA:
+                self._reply(replies.START_DATA)
+                self._content = IncomingContent(self.options.max_message_size, self.options.normalise)
+                self.state = State.DATA
+                return DataStarted()
+            case Step.GREET:
+                return self._greeted(verb, argument)
+            case Step.RESET:
+                self._reply(replies.OK)
+                return self._drop(verb)
+            case Step.START_TLS:
+                return self._start_tls()
+            case Step.QUIT:
+                self.end(replies.GOODBYE)
+                return SessionEnded("")
+            case Step.NOTHING:
+                self._reply(replies.OK)
+            case Step.EXPLAIN:
+                self._reply(replies.HELP)
+            case Step.VERIFY if argument:
+                self._reply(replies.NOT_VERIFIED)
+            case Step.VERIFY:
+                raise CommandError(replies.ARGUMENT_REQUIRED)
+        return None
+
+    def _begin(self, argument: str) -> ServerEvent:
+        arguments = parse_mail(argument)
+        if arguments.size > self.options.max_message_size:
+            self._reply(replies.TOO_LARGE)  # RFC 1870 §6.1: no need to let it arrive
+            return MailTooLarge(arguments)
+        return self._ask(MailGiven(arguments), replies.SENDER_OK, State.MAIL)
+
+    def _greeted(self, verb: Verb, argument: str) -> ServerEvent | None:
+        self.helo = parse_greeting(argument)
+        self.esmtp = verb is Verb.EHLO
+        dropped = self._drop(verb)
+        self.state = State.READY
+        lines = [self.options.hostname]
+        if self.esmtp:
+            size = f"SIZE {self.options.max_message_size}"
+            lines += ["PIPELINING", size, "8BITMIME", "ENHANCEDSTATUSCODES"]
+            if self.options.starttls and not self.tls:  # RFC 3207 §4.2: not again inside TLS
+                lines.append("STARTTLS")
+        last = lines.pop()
+        self._out.append(
+            "".join(f"250-{line}\r\n" for line in lines).encode("ascii") + f"250 {last}\r\n".encode("ascii")
+        )
+        return dropped
+
+    def _start_tls(self) -> ServerEvent:
+        if not self.options.starttls:
+            raise CommandError(replies.TLS_NOT_OFFERED)
+        if self.tls:
+            raise CommandError(replies.TLS_ACTIVE)
+        # What follows in clear text could have been put there by anybody on the way, and must never run
+        # inside TLS.
+        if self._lines:
+            return self._end_with(replies.BEHIND_STARTTLS)
+        self._reply(replies.START_TLS)
+        self.state = State.TLS
+        return TLSWanted()
+
+    def _drop(self, verb: Verb) -> ServerEvent | None:
+        """End the transaction, if there is one, without a message."""
+        if self.state not in (State.MAIL, State.RCPT):
+            return None
+        self.state = State.READY
+        return TransactionDropped(verb.value)
+
+    def _unknown(self, word: str, text: str) -> ServerEvent:
+        if word in OTHER_PROTOCOLS:
+            return self._end_with(replies.NOT_SMTP)
+        self._reply(replies.NOT_IMPLEMENTED if word in NOT_IMPLEMENTED else replies.UNKNOWN)
+        return self._count(CommandUnknown(text))
+
+    def _fault(self, line: str, reply: Reply) -> ServerEvent:
+        self._reply(reply)
+        return self._count(CommandRefused(line, reply))
+
+    def _count(self, event: ServerEvent) -> ServerEvent:
+        """One more fault: too many of them end the session."""
+        self._faults += 1
+        if self._faults >= self.options.max_faults:
+            self._ending = self._end_with(replies.TOO_MANY_FAULTS)
+        return event
+
+    def _end_with(self, reply: Reply) -> SessionEnded:
+        self.end(reply)
+        return SessionEnded(reply.text)
+
+    # --- content
+
+    def _next_content(self, content: IncomingContent) -> ServerEvent | None:
+        if not content.ended:
+            if not self._lines:
+                return None
+            piece = content.feed(self._lines.take())
+            if content.ended:
+                self._lines.feed(content.rest)
+            if piece:
+                return ContentReceived(piece)
+            if not content.ended:
+                return None
+        self._content = None
+        self.state = State.READY
+        if content.refusal is not None:
+            self._reply(content.refusal)
+            return ContentRefused(content.refusal)
+        return self._ask(ContentEnded(content.size), replies.OK, State.READY)
+
+    # --- answers
+
+    def _ask(self, event: ServerEvent, yes: Reply, state: State) -> ServerEvent:
+        self._asked = yes
+        self._accepted_state = state
+        return event
+
+    def _answer(self, reply: Reply) -> None:
+        self._asked = None
+        self._reply(reply)
+
+    def _reply(self, reply: Reply) -> None:
+        self._out.append(reply.encode())

@@ -1,0 +1,49 @@
+"""The replies that a server gives (RFC 5321 §4.2), with enhanced status codes (RFC 2034, RFC 3463)."""
+
+from __future__ import annotations
+
+import attrs
+
+
+@attrs.frozen
+class Reply:
+    """A reply of one line."""
+
+    code: int
+    enhanced: str  # "" where there is none: 220, 354, and the answer to EHLO and HELO (RFC 2034 §3)
+    text: str  # printable ASCII, never more than a line
+
+    def __str__(self) -> str:
+        return f"{self.code} {self.enhanced} {self.text}" if self.enhanced else f"{self.code} {self.text}"
+
+    def encode(self) -> bytes:
+        """The line as sent."""
+        return f"{self}\r\n".encode("ascii")
+
+
+OK = Reply(250, "2.0.0", "Ok")
+SENDER_OK = Reply(250, "2.1.0", "Sender ok")
+RECIPIENT_OK = Reply(250, "2.1.5", "Recipient ok")
+START_DATA = Reply(354, "", "End data with <CR><LF>.<CR><LF>")
+START_TLS = Reply(220, "2.0.0", "Ready to start TLS")
+GOODBYE = Reply(221, "2.0.0", "Goodbye")
+HELP = Reply(
+    214, "2.0.0", "Commands: EHLO HELO MAIL RCPT DATA RSET NOOP VRFY QUIT HELP STARTTLS; see RFC 5321"
+)
+NOT_VERIFIED = Reply(252, "2.5.0", "Cannot verify, but will try to deliver what may be relayed")
+
+UNKNOWN = Reply(500, "5.5.1", "Command not recognised")
+NOT_IMPLEMENTED = Reply(502, "5.5.1", "Command not implemented")
+NOT_SMTP = Reply(554, "5.5.0", "This is no SMTP; closing connection")
+NO_ARGUMENT = Reply(501, "5.5.4", "No argument allowed")
+ARGUMENT_REQUIRED = Reply(501, "5.5.4", "Argument required")
+NOT_ASCII = Reply(501, "5.5.2", "Only ASCII is allowed in commands")
+ADDRESS_NOT_ASCII = Reply(553, "5.6.7", "Only ASCII is allowed in addresses")
+TOO_MANY_FAULTS = Reply(421, "4.7.0", "Too many unknown or malformed commands; closing connection")
+BEHIND_STARTTLS = Reply(554, "5.5.1", "Commands behind STARTTLS are not allowed; closing connection")
+TLS_NOT_OFFERED = Reply(502, "5.5.1", "STARTTLS is not offered")
+TLS_ACTIVE = Reply(503, "5.5.1", "TLS is active already")
+TOO_LARGE = Reply(552, "5.3.4", "Message size exceeds limit")
+BARE_LF = Reply(550, "5.6.0", "Message has a bare LF: lines must end with CRLF")
+BARE_CR = Reply(550, "5.6.0", "Message has a bare CR: lines must end with CRLF")
+NUL_IN_CONTENT = Reply(550, "5.6.0", "Message has a NUL octet")

@@ -1,0 +1,77 @@
+"""Which command may come in which state of a session (RFC 5321 §4.1.4). What isn't in the table is denied."""
+
+from __future__ import annotations
+
+import enum
+
+from seg.smtp.commands import Verb
+from seg.smtp.server_replies import Reply
+
+
+class State(enum.Enum):
+    """Where a session stands."""
+
+    START = "start"  # before EHLO or HELO; again after STARTTLS (RFC 3207 §4.2)
+    READY = "ready"  # no transaction
+    MAIL = "mail"  # MAIL was accepted, no recipient yet
+    RCPT = "rcpt"  # at least one recipient was accepted
+    DATA = "data"  # the content arrives
+    TLS = "tls"  # 220 was given to STARTTLS: nothing is read until the handshake is done
+    ENDED = "ended"  # the last reply was given
+
+
+class Step(enum.Enum):
+    """What is done for a command that is allowed."""
+
+    GREET = "greet"  # begin, dropping a transaction (§4.1.4)
+    START_TLS = "start tls"
+    BEGIN = "begin a transaction"
+    ADD_RECIPIENT = "add a recipient"
+    TAKE_DATA = "take the content"
+    RESET = "drop the transaction"
+    NOTHING = "nothing"
+    VERIFY = "verify"
+    EXPLAIN = "explain"
+    QUIT = "quit"
+
+
+_ANY_TIME = {
+    Verb.EHLO: Step.GREET,
+    Verb.HELO: Step.GREET,
+    Verb.RSET: Step.RESET,
+    Verb.NOOP: Step.NOTHING,
+    Verb.VRFY: Step.VERIFY,
+    Verb.HELP: Step.EXPLAIN,
+    Verb.QUIT: Step.QUIT,
+}
+_IN_STATE = {
+    State.START: {},
+    State.READY: {Verb.MAIL: Step.BEGIN, Verb.STARTTLS: Step.START_TLS},
+    State.MAIL: {Verb.RCPT: Step.ADD_RECIPIENT},
+    State.RCPT: {Verb.RCPT: Step.ADD_RECIPIENT, Verb.DATA: Step.TAKE_DATA},
+}
+
+ALLOWED: dict[tuple[State, Verb], Step] = {
+    (state, verb): step for state, own in _IN_STATE.items() for verb, step in (_ANY_TIME | own).items()
+}
+
+_BAD_SEQUENCE = Reply(503, "5.5.1", "Bad sequence of commands")
+_GREET_FIRST = Reply(503, "5.5.1", "Send EHLO or HELO first")
+_MAIL_FIRST = Reply(503, "5.5.1", "Send MAIL first")
+# More helpful words for some of the denials.
+_DENIED = {
+    (State.START, Verb.MAIL): _GREET_FIRST,
+    (State.START, Verb.RCPT): _GREET_FIRST,
+    (State.START, Verb.DATA): _GREET_FIRST,
+    (State.START, Verb.STARTTLS): _GREET_FIRST,
+    (State.READY, Verb.RCPT): _MAIL_FIRST,
+    (State.READY, Verb.DATA): _MAIL_FIRST,
+    (State.MAIL, Verb.MAIL): Reply(503, "5.5.1", "Sender already given"),
+    (State.RCPT, Verb.MAIL): Reply(503, "5.5.1", "Sender already given"),
+    (State.MAIL, Verb.DATA): Reply(554, "5.5.1", "No valid recipients"),  # §3.3
+}
+
+
+def denial(state: State, verb: Verb) -> Reply:
+    """The reply to a command that isn't allowed now."""
+    return _DENIED.get((state, verb), _BAD_SEQUENCE)

@@ -1,0 +1,204 @@
+"""Doubles of the seams in `seg.interfaces`: they keep everything in memory and show what they were told."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import AsyncIterator, Callable
+from typing import TypeVar
+
+import attrs
+from twisted.internet.defer import Deferred, succeed
+from zope.interface import implementer
+
+from seg.events import Event
+from seg.interfaces import IContent, ICounters, IEventSink, IMessageWriter, IQueue
+from seg.model import Bounced, Delivered, Envelope, Outcome, RecipientState
+from seg.queue.lease import Lease
+
+E = TypeVar("E", bound=Event)
+
+
+@implementer(IEventSink)
+class RecordingSink:
+    """Keeps the events in the order in which they came."""
+
+    def __init__(self, debug: bool = True) -> None:
+        self.debug = debug
+        self.events: list[Event] = []
+
+    def emit(self, event: Event) -> None:
+        """Keep the event."""
+        self.events.append(event)
+
+    def of(self, kind: type[E]) -> list[E]:
+        """The events of one class."""
+        return [event for event in self.events if isinstance(event, kind)]
+
+
+@implementer(ICounters)
+class CountingCounters:
+    """Counts 1, 2, 3 (each id by itself)."""
+
+    def __init__(self, start: int = 1) -> None:
+        self._mid = itertools.count(start)
+        self._icid = itertools.count(start)
+        self._dcid = itertools.count(start)
+
+    def next_mid(self) -> int:
+        """The next MID."""
+        return next(self._mid)
+
+    def next_icid(self) -> int:
+        """The next ICID."""
+        return next(self._icid)
+
+    def next_dcid(self) -> int:
+        """The next DCID."""
+        return next(self._dcid)
+
+
+@implementer(IContent)
+class MemoryContent:
+    """Content held as one piece."""
+
+    def __init__(self, data: bytes, piece: int = 65536) -> None:
+        self.data = data
+        self.size = len(data)
+        self._piece = piece
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        """The content in pieces."""
+        for start in range(0, len(self.data), self._piece):
+            yield self.data[start : start + self._piece]
+
+    async def head(self, limit: int) -> bytes:
+        """The first octets."""
+        return self.data[:limit]
+
+
+@attrs.define
+class MemoryMessage:
+    """A message in a `MemoryQueue`, and how its recipients have fared."""
+
+    envelope: Envelope
+    content: bytes
+    outcomes: dict[int, Outcome] = attrs.field(factory=dict)  # RID -> the last outcome
+    leased: set[int] = attrs.field(factory=set)
+
+
+@implementer(IMessageWriter)
+class MemoryWriter:
+    """Collects what is written; commits at once, by hand, or not at all, as its queue says."""
+
+    def __init__(self, queue: MemoryQueue, mid: int) -> None:
+        self.mid = mid
+        self.data = b""
+        self.committed = False
+        self.aborted = False
+        self._queue = queue
+
+    def write(self, data: bytes) -> None:
+        """Append."""
+        if self._queue.write_error is not None:
+            raise self._queue.write_error
+        self.data += data
+
+    def commit(self, envelope: Envelope) -> Deferred[None]:
+        """Make it a message of the queue, when the queue's mode says so."""
+        if envelope.mid != self.mid:
+            raise ValueError(f"envelope of MID {envelope.mid} for the content of MID {self.mid}")
+        self.committed = True
+        durable: Deferred[None] = Deferred()
+        durable.addCallback(lambda _: self._queue.add(envelope, self.data))
+        if self._queue.by_hand:
+            self._queue.commits.append(durable)
+        elif self._queue.commit_error is not None:
+            durable.errback(self._queue.commit_error)
+        else:
+            durable.callback(None)
+        return durable
+
+    def abort(self) -> None:
+        """Forget it."""
+        self.aborted = True
+
+
+@implementer(IQueue)
+class MemoryQueue:
+    """A queue in memory. Recipients of a domain are due until an outcome other than `Delayed` is settled."""
+
+    def __init__(self) -> None:
+        self.messages: dict[int, MemoryMessage] = {}
+        self.writers: list[MemoryWriter] = []
+        self.by_hand = False  # commits wait in `commits` until the test fires them
+        self.commits: list[Deferred[None]] = []
+        self.commit_error: OSError | None = None  # every commit fails with it
+        self.write_error: OSError | None = None  # every write fails with it
+        self.released: list[Lease] = []
+        self._listeners: list[Callable[[str], None]] = []
+
+    def begin(self, mid: int) -> MemoryWriter:
+        """Start a message."""
+        writer = MemoryWriter(self, mid)
+        self.writers.append(writer)
+        return writer
+
+    def add(self, envelope: Envelope, content: bytes) -> None:
+        """Put a message that is whole and due."""
+        self.messages[envelope.mid] = MemoryMessage(envelope, content)
+        for domain in dict.fromkeys(recipient.domain for recipient in envelope.pending):
+            for on_ready in self._listeners:
+                on_ready(domain)
+
+    def subscribe(self, on_ready: Callable[[str], None]) -> None:
+        """Tell of due work, also of what there is now."""
+        self._listeners.append(on_ready)
+        for message in self.messages.values():
+            for domain in dict.fromkeys(recipient.domain for recipient in message.envelope.pending):
+                on_ready(domain)
+
+    def lease(self, domain: str) -> Lease | None:
+        """The due recipients of the oldest message for the domain."""
+        for message in self.messages.values():
+            due = tuple(
+                recipient
+                for recipient in message.envelope.pending
+                if recipient.domain == domain
+                and recipient.rid not in message.leased | message.outcomes.keys()
+            )
+            if due:
+                message.leased.update(recipient.rid for recipient in due)
+                return Lease(message.envelope, domain, due, MemoryContent(message.content))
+        return None
+
+    def settle(self, lease: Lease, outcomes: dict[int, Outcome]) -> Deferred[None]:
+        """Keep the outcomes; delayed recipients wait until `retry`."""
+        message = self.messages[lease.mid]
+        message.leased.difference_update(lease.rids)
+        message.outcomes.update(outcomes)
+        states = {
+            rid: RecipientState.DELIVERED if isinstance(outcome, Delivered) else RecipientState.BOUNCED
+            for rid, outcome in outcomes.items()
+            if isinstance(outcome, Delivered | Bounced)
+        }
+        recipients = tuple(
+            attrs.evolve(recipient, state=states.get(recipient.rid, recipient.state))
+            for recipient in message.envelope.recipients
+        )
+        message.envelope = attrs.evolve(message.envelope, recipients=recipients)
+        return succeed(None)
+
+    def release(self, lease: Lease) -> None:
+        """Make the recipients due again."""
+        self.released.append(lease)
+        self.messages[lease.mid].leased.difference_update(lease.rids)
+
+    def retry(self) -> None:
+        """Make every delayed recipient due again."""
+        for message in self.messages.values():
+            waiting = {recipient.rid for recipient in message.envelope.pending}
+            for rid in waiting & message.outcomes.keys():
+                del message.outcomes[rid]
+            for domain in dict.fromkeys(recipient.domain for recipient in message.envelope.pending):
+                for on_ready in self._listeners:
+                    on_ready(domain)

@@ -1,0 +1,124 @@
+"""Paths follow the grammar and lengths of RFC 5321."""
+
+from __future__ import annotations
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from twisted.trial.unittest import SynchronousTestCase
+
+from seg.smtp.address import (
+    PathError,
+    is_address_literal,
+    is_domain,
+    parse_forward_path,
+    parse_reverse_path,
+)
+
+GOOD = {
+    "<a@b.test>": "a@b.test",
+    "<A.b+c=d@B.TEST>": "A.b+c=d@B.TEST",
+    "<!#$%&'*+-/=?^_`{|}~@b.test>": "!#$%&'*+-/=?^_`{|}~@b.test",
+    '<"john doe"@b.test>': '"john doe"@b.test',
+    '<"a@b"@c.test>': '"a@b"@c.test',
+    '<"a\\"b\\\\"@c.test>': '"a\\"b\\\\"@c.test',
+    '<"<>"@c.test>': '"<>"@c.test',
+    '<""@c.test>': '""@c.test',
+    "<a@localhost>": "a@localhost",
+    "<a@1.example>": "a@1.example",
+    "<a@x--y.test>": "a@x--y.test",
+    "<a@[192.0.2.1]>": "a@[192.0.2.1]",
+    "<a@[IPv6:2001:db8::1]>": "a@[IPv6:2001:db8::1]",
+    "<a@[ipv6:::1]>": "a@[ipv6:::1]",
+    "<@one.test:a@b.test>": "a@b.test",
+    "<@one.test,@two.test:a@b.test>": "a@b.test",
+    "<user%b.test@c.test>": "user%b.test@c.test",
+    "<b.test!user@c.test>": "b.test!user@c.test",
+    f"<{'l' * 64}@b.test>": f"{'l' * 64}@b.test",
+    f"<a@{'d' * 63}.test>": f"a@{'d' * 63}.test",
+}
+BAD = [
+    "",
+    "a@b.test",
+    "<a@b.test",
+    "a@b.test>",
+    "<a>",
+    "<@b.test>",
+    "<a@>",
+    "<a@@b.test>",
+    "<a@b@c.test>",
+    "<a@.>",
+    "<a@.b.test>",
+    "<a@b..test>",
+    "<a@b.test.>",
+    "<a@-b.test>",
+    "<a@b-.test>",
+    "<a@b_c.test>",
+    "<.a@b.test>",
+    "<a.@b.test>",
+    "<a..b@c.test>",
+    "<a b@c.test>",
+    "< a@b.test>",
+    "<a@b.test >",
+    "<a@b\t.test>",
+    "<a\x01@b.test>",
+    '<"a@b.test>',
+    '<"a"b@c.test>',
+    '<"a\x7f"@b.test>',
+    "<a@[192.0.2]>",
+    "<a@[192.0.2.256]>",
+    "<a@[IPv6:fe80::1%eth0]>",
+    "<a@[IPv6:12345::]>",
+    "<a@[x400:abc]>",
+    "<a@[]>",
+    "<one.test:a@b.test>",
+    "<@one.test a@b.test>",
+    "<<a@b.test>>",
+    f"<{'l' * 65}@b.test>",
+    f"<a@{'d' * 64}.test>",
+    f"<a@{'d.' * 127}{'d' * 9}>",
+    f"<@{'d' * 63}.{'d' * 63}.{'d' * 63}.test:a@{'d' * 60}.test>",
+]
+
+
+class PathTests(SynchronousTestCase):
+    """`parse_forward_path` and `parse_reverse_path`."""
+
+    def test_good(self) -> None:
+        """The mailbox is kept as given, a source route is dropped, and the end of the path is known."""
+        for text, address in GOOD.items():
+            for parse in (parse_forward_path, parse_reverse_path):
+                path = parse(f"TO:{text} X=1", 3)
+                self.assertEqual((path.address, path.end), (address, 3 + len(text)), text)
+
+    def test_bad(self) -> None:
+        """Whatever the grammar doesn't make, or is too long, is refused."""
+        for text in BAD:
+            for parse in (parse_forward_path, parse_reverse_path):
+                self.assertRaises(PathError, parse, text, 0)
+
+    def test_null(self) -> None:
+        """Only a reverse-path may be null."""
+        self.assertEqual(parse_reverse_path("<>", 0).address, "")
+        self.assertRaises(PathError, parse_forward_path, "<>", 0)
+
+    def test_postmaster(self) -> None:
+        """Only a forward-path may be Postmaster without a domain, in any case of letters."""
+        for text in ("<Postmaster>", "<postmaster>", "<POSTMASTER>"):
+            self.assertEqual(parse_forward_path(text, 0).address, text[1:-1])
+            self.assertRaises(PathError, parse_reverse_path, text, 0)
+
+    @given(st.text(alphabet='<>@.,:"\\[] a1-%', max_size=30))
+    @settings(max_examples=100, deadline=None)
+    def test_what_is_accepted_is_safe(self, text: str) -> None:
+        """An accepted path is printable ASCII with one domain, whatever was thrown at it."""
+        try:
+            address = parse_forward_path(f"<{text}>", 0).address
+        except PathError:
+            return
+        local, _, domain = address.rpartition("@")
+        self.assertTrue(local and (is_domain(domain) or is_address_literal(domain)), address)
+
+    def test_no_backtracking(self) -> None:
+        """A path made to confuse the grammar takes no time to refuse."""
+        for text in ("<" + "a." * 270, "<@" + "a-" * 270, '<"' + "\\\\" * 270, "<@a" + ",@a" * 180):
+            self.assertRaises(PathError, parse_forward_path, text, 0)

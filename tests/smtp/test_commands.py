@@ -1,0 +1,95 @@
+"""Arguments of commands are taken apart, or refused with the right code."""
+
+from __future__ import annotations
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from seg.model import BodyType
+from seg.smtp.commands import (
+    CommandError,
+    MailArguments,
+    parse_greeting,
+    parse_mail,
+    parse_rcpt,
+    split,
+)
+
+
+class CommandTests(SynchronousTestCase):
+    """`seg.smtp.commands`."""
+
+    def refusal(self, parse: object, argument: str) -> tuple[int, str]:
+        error = self.assertRaises(CommandError, parse, argument)
+        return error.reply.code, error.reply.enhanced
+
+    def test_split(self) -> None:
+        """The verb may be in any case; white space at the end is dropped."""
+        self.assertEqual(split("mail FROM:<>  "), ("MAIL", "FROM:<>"))
+        self.assertEqual(split("QUIT"), ("QUIT", ""))
+        self.assertEqual(split(""), ("", ""))
+
+    def test_mail(self) -> None:
+        """SIZE and BODY are understood, in any case and order; a space behind the colon is forgiven."""
+        eight = BodyType.EIGHT_BIT
+        for argument, wanted in [
+            ("FROM:<>", MailArguments("")),
+            ("from:<a@b.test>", MailArguments("a@b.test")),
+            ("FROM: <a@b.test>", MailArguments("a@b.test")),
+            ("FROM:<a@b.test> SIZE=100", MailArguments("a@b.test", 100)),
+            ("FROM:<a@b.test> size=100 body=8bitmime", MailArguments("a@b.test", 100, eight)),
+            ("FROM:<a@b.test> BODY=7BIT  SIZE=0", MailArguments("a@b.test")),
+            ('FROM:<"a> SIZE=9"@b.test> SIZE=1', MailArguments('"a> SIZE=9"@b.test', 1)),
+        ]:
+            self.assertEqual(parse_mail(argument), wanted, argument)
+
+    def test_mail_refused(self) -> None:
+        """501 5.1.7 for a bad path, 501 5.5.4 for a malformed parameter, 555 5.5.4 for an unknown one."""
+        for argument, wanted in [
+            ("", (501, "5.5.4")),
+            ("TO:<a@b.test>", (501, "5.5.4")),
+            ("FROM :<a@b.test>", (501, "5.5.4")),
+            ("FROM:a@b.test", (501, "5.1.7")),
+            ("FROM:<a@b.test>SIZE=1", (501, "5.5.4")),
+            ("FROM:<a@b.test> SIZE", (501, "5.5.4")),
+            ("FROM:<a@b.test> SIZE=", (501, "5.5.4")),
+            ("FROM:<a@b.test> SIZE=x", (501, "5.5.4")),
+            ("FROM:<a@b.test> SIZE=-1", (501, "5.5.4")),
+            (f"FROM:<a@b.test> SIZE={'9' * 21}", (501, "5.5.4")),
+            ("FROM:<a@b.test> SIZE=1 SIZE=2", (501, "5.5.4")),
+            ("FROM:<a@b.test> BODY", (501, "5.5.4")),
+            ("FROM:<a@b.test> BODY=BINARYMIME", (501, "5.5.4")),
+            ("FROM:<a@b.test> =x", (501, "5.5.4")),
+            ("FROM:<a@b.test> -x", (501, "5.5.4")),
+            ("FROM:<a@b.test> X=a=b", (501, "5.5.4")),
+            ("FROM:<a@b.test> SMTPUTF8", (555, "5.5.4")),
+            ("FROM:<a@b.test> RET=HDRS", (555, "5.5.4")),
+            ("FROM:<a@b.test> AUTH=<>", (555, "5.5.4")),
+            ("FROM:<a@b.test> REQUIRETLS", (555, "5.5.4")),
+        ]:
+            self.assertEqual(self.refusal(parse_mail, argument), wanted, argument)
+
+    def test_long_keyword(self) -> None:
+        """The reply to an unknown parameter stays a reply line of at most 512 octets."""
+        error = self.assertRaises(CommandError, parse_mail, f"FROM:<> {'X' * 540}")
+        self.assertLess(len(error.reply.encode()), 512)
+
+    def test_rcpt(self) -> None:
+        """A recipient, or Postmaster; no parameter is known."""
+        self.assertEqual(parse_rcpt("TO:<a@b.test>"), "a@b.test")
+        self.assertEqual(parse_rcpt("to: <Postmaster>"), "Postmaster")
+        for argument, wanted in [
+            ("TO:<>", (501, "5.1.3")),
+            ("TO:<a@b.test.>", (501, "5.1.3")),
+            ("FROM:<a@b.test>", (501, "5.5.4")),
+            ("TO:<a@b.test> NOTIFY=NEVER", (555, "5.5.4")),
+            ("TO:<a@b.test> NOTIFY=", (501, "5.5.4")),
+            ("TO:<a@b.test>,<c@d.test>", (501, "5.5.4")),
+        ]:
+            self.assertEqual(self.refusal(parse_rcpt, argument), wanted, argument)
+
+    def test_greeting(self) -> None:
+        """A client may call itself anything that is one printable word."""
+        for name in ("client.test", "[192.0.2.1]", "my_host", "-"):
+            self.assertEqual(parse_greeting(name), name)
+        for name in ("", " ", "two words", "tab\tbed", "x" * 256, "\x1b[31m"):
+            self.assertEqual(self.refusal(parse_greeting, name), (501, "5.5.4"))
