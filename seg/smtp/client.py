@@ -1,8 +1,8 @@
 """The client side of SMTP as a state machine without I/O: octets and wishes in, octets and events out.
 
-Begin an operation (`hello`, `starttls`, `begin`, `reset`, `quit`), write `data_to_send`, hand what arrives to `receive`, and write
-`data_to_send` again; one event ends the operation, then the next may begin. `awaiting` tells what the server
-owes, for the adapter's time-outs.
+Begin an operation (`hello`, `starttls`, `begin`, `reset`, `quit`), write `data_to_send`, hand what arrives to
+`receive`, and write `data_to_send` again; one event ends the operation, then the next may begin. `awaiting`
+tells what the server owes, for the adapter's time-outs.
 
 Each command that was sent has its phase in a queue; replies are matched to it in order, so that commands in
 one batch (RFC 2920) and commands one at a time are one machine. A reply that nothing was asked for, or of a
@@ -277,9 +277,8 @@ class ClientConnection:
             self._content_under_way = True
             self._events.append(ContentWanted())
         else:
-            self._outgoing.append(
-                b".\r\n"
-            )  # RFC 2920 §3.1: nobody is to get it; an empty message ends the transaction
+            # RFC 2920 §3.1: nobody is to get it; an empty message ends the transaction.
+            self._outgoing.append(b".\r\n")
 
     def _content(self, reply: Reply) -> None:
         transaction = self._current()

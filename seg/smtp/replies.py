@@ -223,7 +223,7 @@ class ReplyParser:
         """
         if self._error is not None:
             raise self._error
-        while True:
+        while self._buffer:
             end = self._buffer.find(b"\n")
             if end > MAX_LINE or (end < 0 and len(self._buffer) > MAX_LINE):
                 raise self._broken(f"reply line of more than {MAX_LINE} octets", self._buffer[:80])
@@ -236,6 +236,7 @@ class ReplyParser:
                 self._lines = []
                 self._size = 0
                 return reply
+        return None
 
     def _take(self, line: bytes) -> bool:
         """Add a line to the reply under way; whether that was its last."""

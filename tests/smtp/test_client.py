@@ -115,12 +115,15 @@ class HelloTests(SynchronousTestCase):
     def test_capabilities(self) -> None:
         """Extensions are seen in any case; parameters and unknown keywords are kept."""
         dialogue = Dialogue(
-            b"250-mx.test greets you\r\n250-Pipelining\r\n250-size
-            35882577\r\n250-8bitMIME\r\n250-SmtpUTF8\r\n" b"250-X-ODD one  two\r\n250-AUTH=LOGIN\r\n250
-            EnhancedStatusCodes\r\n" ) offered = dialogue.core.capabilities assert offered is not None
-            self.assertEqual( ( offered.pipelining, offered.size, offered.eightbitmime, offered.smtputf8,
-            offered.enhancedstatuscodes, ), (True, 35882577, True, True, True), )
-            self.assertFalse(offered.starttls) self.assertEqual(offered.raw["X-ODD"], "one  two")
+            b"250-mx.test greets you\r\n250-Pipelining\r\n250-size 35882577\r\n250-8bitMIME\r\n"
+            b"250-SmtpUTF8\r\n250-X-ODD one  two\r\n250-AUTH=LOGIN\r\n250 EnhancedStatusCodes\r\n"
+        )
+        offered = dialogue.core.capabilities
+        assert offered is not None
+        self.assertTrue(offered.pipelining and offered.eightbitmime and offered.smtputf8)
+        self.assertTrue(offered.enhancedstatuscodes)
+        self.assertFalse(offered.starttls)
+        self.assertEqual((offered.size, offered.raw["X-ODD"]), (35882577, "one  two"))
 
     def test_starttls_in_lower_case(self) -> None:
         """``250 starttls`` in lower case is seen."""

@@ -1,0 +1,206 @@
+"""One attempt: the due recipients of one message at one destination, from route to outcome.
+
+This is the algorithm of the product, from top to bottom: find the hosts, decide for each how it must be reached, open a
+session that satisfies the decision or leave the host alone, send, and keep what each recipient got.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import attrs
+
+from seg import events
+from seg.config.destinations import Destinations
+from seg.deliver.session import DANE, MTA_STS, Session, Sessions, Unsatisfied
+from seg.errors import Permanent, Temporary
+from seg.interfaces import IEventSink, IRouter
+from seg.model import Bounced, Delayed, Delivered, IPAddress, MXHost, Outcome, Recipient, Route, RouteKind
+from seg.policy.chain import OpenChain, PolicyChain, every_refused_by
+from seg.policy.judge import Verdict
+from seg.policy.requirement import Decision, DomainQuestion
+from seg.queue.lease import Lease
+
+
+@attrs.frozen
+class Means:
+    """What every attempt uses."""
+
+    router: IRouter
+    policies: PolicyChain
+    sessions: Sessions
+    destinations: Callable[[], Destinations]
+    sink: IEventSink
+    max_hosts: int
+    max_addresses: int
+
+
+class Attempt:
+    """One attempt for one lease. `outcomes` fill up as it goes, and hold what is certain even if it is cancelled."""
+
+    def __init__(self, lease: Lease, means: Means) -> None:
+        self.outcomes: dict[int, Outcome] = {}
+        self.connected = False  # some host was reached
+        self._lease = lease
+        self._means = means
+        self._sink = means.sink
+        self._profile = means.destinations().profile(lease.domain)
+        self._addresses_left = means.max_addresses
+        self._obstacle = Temporary("4.4.4", f"Unable to route: no usable host for {lease.domain}")
+
+    async def run(self) -> None:
+        """Serve as many recipients as possible; afterwards each RID of the lease has an outcome."""
+        try:
+            route = await self._means.router.route(self._lease.domain)
+        except Permanent as error:
+            self._conclude(Bounced(error))
+            return
+        except Temporary as error:
+            self._conclude(Delayed(error))
+            return
+        if route.kind is RouteKind.SMTP_ROUTE:
+            hosts = ", ".join(host.name for host in route.hosts)
+            self._sink.emit(events.RouteUsed(self._lease.mid, self._lease.domain, hosts))
+        decisions = await self._try_hosts(route, reread=False)
+        if every_refused_by(decisions, MTA_STS):  # the policy may have changed: look once more (RFC 8461 §5.1)
+            await self._try_hosts(route, reread=True)
+        self._conclude(Delayed(self._obstacle))
+
+    async def _try_hosts(self, route: Route, reread: bool) -> list[Decision]:
+        """Host by host in order of preference, until no recipient is left to serve."""
+        policies = self._means.policies.open(DomainQuestion(self._lease.domain, self._profile, route, reread))
+        decisions: list[Decision] = []
+        for host in route.hosts[: self._means.max_hosts]:
+            if not self._remaining():
+                break
+            decision = await policies.decide(host)
+            decisions.append(decision)
+            if decision.usable:
+                await self._try_addresses(policies, decision, host)
+            else:
+                self._host_refused(decision)
+        return decisions
+
+    async def _try_addresses(self, policies: OpenChain, decision: Decision, host: MXHost) -> None:
+        """Address by address, until a session comes about; what the server then says is the host's word."""
+        for address in host.addresses:
+            if not self._addresses_left:
+                return
+            self._addresses_left -= 1
+            try:
+                decision, session = await self._open(policies, decision, host, address)
+            except Temporary as error:
+                self._obstacle = error
+                self._explain(decision, _outcome_of(error))
+                continue
+            self.connected = True
+            await self._send(decision, session)
+            return
+
+    async def _open(
+        self, policies: OpenChain, decision: Decision, host: MXHost, address: IPAddress
+    ) -> tuple[Decision, Session]:
+        """A session that satisfies the decision, or, where the operator allows it, what is left without a failing DANE.
+
+        :raises Temporary: this address can't be used.
+        """
+        try:
+            return decision, await self._means.sessions.open(decision, host, address)
+        except Unsatisfied as failure:
+            self._tell_failure(decision, failure.verdict)
+            if not decision.fall_through or not set(failure.verdict.failed) & set(decision.fall_through):
+                raise
+            self._explain(decision, failure.verdict.reason)
+            self._sink.emit(events.DANEWeakened(decision.domain, decision.host, failure.verdict.summary))
+        weaker = await policies.decide(host, without=decision.fall_through)
+        if not weaker.usable:
+            raise Temporary(weaker.enhanced, weaker.refusal)
+        try:
+            return weaker, await self._means.sessions.open(weaker, host, address)
+        except Unsatisfied as failure:
+            self._tell_failure(weaker, failure.verdict)
+            raise
+
+    async def _send(self, decision: Decision, session: Session) -> None:
+        """The transaction, and what each recipient got."""
+        self._tell_success(decision, session.verdict)
+        remaining = self._remaining()
+        sender = session.sender
+        rids = tuple(recipient.rid for recipient in remaining)
+        self._sink.emit(events.DeliveryStarted(sender.dcid, self._lease.mid, rids))
+        results = await sender.send(self._lease.envelope, remaining, self._lease.content)
+        self.outcomes.update(results)
+        self._means.sessions.give(session, self._profile.messages_per_connection)
+        self._tell_delivered(sender.dcid, results)
+
+    # --- what comes of it ------------------------------------------------------------------------
+
+    def _remaining(self) -> list[Recipient]:
+        """The recipients that another host may still serve: those without an outcome, and those refused for now.
+
+        A recipient whose fate is in doubt (the connection broke behind the final dot) isn't tried twice in an attempt.
+        """
+        return [r for r in self._lease.recipients if _another_host_may_help(self.outcomes.get(r.rid))]
+
+    def _conclude(self, outcome: Outcome) -> None:
+        """Every recipient without an outcome gets this one."""
+        for rid in self._lease.rids:
+            self.outcomes.setdefault(rid, outcome)
+
+    def _host_refused(self, decision: Decision) -> None:
+        text = f"{decision.host} may not be used for {decision.domain}: {decision.refusal}"
+        self._obstacle = Temporary(decision.enhanced, text)
+        refused_by = decision.opinions[-1].provider if decision.opinions else ""
+        if refused_by == MTA_STS:
+            self._sink.emit(events.STSFailed(decision.domain, decision.host, decision.refusal))
+        elif refused_by == DANE:
+            self._sink.emit(events.DANEFailed(decision.domain, decision.host, decision.refusal))
+        self._explain(decision, f"refused: {decision.refusal}")
+
+    def _tell_success(self, decision: Decision, verdict: Verdict) -> None:
+        matched = {who for who, _ in verdict.matched}
+        if DANE in matched:
+            self._sink.emit(events.DANESucceeded(decision.domain, decision.host, verdict.trusted))
+        if MTA_STS in matched:
+            self._sink.emit(events.STSSucceeded(decision.domain))
+        for observed in verdict.observed:
+            if observed.provider == MTA_STS and not observed.ok:
+                text = "; ".join(dict.fromkeys((observed.text, *observed.details)))
+                self._sink.emit(events.STSFailed(decision.domain, decision.host, text, enforced=False))
+        self._explain(decision, _with_observed(verdict))
+
+    def _tell_failure(self, decision: Decision, verdict: Verdict) -> None:
+        text = "; ".join(dict.fromkeys((verdict.summary, *verdict.mismatches)))
+        if MTA_STS in verdict.failed:
+            self._sink.emit(events.STSFailed(decision.domain, decision.host, text))
+        if DANE in verdict.failed:
+            self._sink.emit(events.DANEFailed(decision.domain, decision.host, text))
+
+    def _tell_delivered(self, dcid: int, results: dict[int, Outcome]) -> None:
+        """One event for each reply; usually all recipients share one."""
+        by_reply: dict[str, list[int]] = {}
+        for rid, outcome in results.items():
+            if isinstance(outcome, Delivered):
+                by_reply.setdefault(outcome.reply, []).append(rid)
+        for reply, rids in by_reply.items():
+            self._sink.emit(events.RecipientsDelivered(dcid, self._lease.mid, tuple(rids), reply))
+
+    def _explain(self, decision: Decision, outcome: str) -> None:
+        opinions = tuple((opinion.provider, opinion.text) for opinion in decision.opinions)
+        self._sink.emit(
+            events.PolicyExplained(self._lease.mid, decision.domain, decision.host, opinions, outcome)
+        )
+
+
+def _another_host_may_help(outcome: Outcome | None) -> bool:
+    return outcome is None or (isinstance(outcome, Delayed) and not outcome.in_doubt)
+
+
+def _outcome_of(error: Temporary) -> str:
+    return error.verdict.reason if isinstance(error, Unsatisfied) else f"not reached: {error.text}"
+
+
+def _with_observed(verdict: Verdict) -> str:
+    """The verdict in words, with what an observed policy would have said."""
+    notes = [f"{o.provider} observed: {'passed' if o.ok else 'failed, ' + o.text}" for o in verdict.observed]
+    return f"{verdict.reason} ({'; '.join(notes)})" if notes else verdict.reason

@@ -1,0 +1,167 @@
+"""Decides when a destination gets its next attempt: fair among destinations, within their limits.
+
+The queue says which destinations have due work; the engine leases one message at a time for them, in turn, and runs an
+`Attempt` for each lease. A destination's share grows with every success and falls back when it can't be reached, so that a
+burst doesn't open hundreds of connections at once, and a dead host doesn't hold what others could use.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Coroutine
+from typing import Any, Protocol
+
+import attrs
+from twisted.internet.defer import CancelledError, Deferred, DeferredList
+from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from seg.errors import Temporary
+from seg.events import Fault
+from seg.interfaces import IEventSink, IQueue
+from seg.model import Delayed, Outcome
+from seg.queue.lease import Lease
+
+INITIAL_WINDOW = 10  # attempts at a time for a destination that nothing is known of
+
+
+class AttemptLike(Protocol):
+    """What the engine needs of an attempt: `outcomes` hold what is certain, also when `run` is cancelled half-way."""
+
+    outcomes: dict[int, Outcome]
+    connected: bool
+
+    def run(self) -> Coroutine[Deferred[Any], Any, None]:
+        """Make the attempt."""
+
+
+@attrs.define
+class Destination:
+    """How much one destination may have at a time, and how much it has."""
+
+    active: int = 0
+    window: int = INITIAL_WINDOW
+
+    def finished(self, connected: bool, limit: int) -> None:
+        """Adapt the window to how an attempt went: one more after a success, half after a failure to connect."""
+        self.active -= 1
+        self.window = min(limit, self.window + 1) if connected else max(1, self.window // 2)
+
+
+class DeliveryEngine:
+    """Runs attempts for the queue's due work.
+
+    :param attempt: makes the attempt for a lease.
+    :param limit: the most attempts at a time for a domain (its profile's concurrent connections).
+    :param max_active: the most attempts at a time in all.
+    """
+
+    log = Logger()
+
+    def __init__(
+        self,
+        queue: IQueue,
+        attempt: Callable[[Lease], AttemptLike],
+        limit: Callable[[str], int],
+        max_active: int,
+        sink: IEventSink,
+        clock: IReactorTime,
+    ) -> None:
+        self._queue = queue
+        self._attempt = attempt
+        self._limit = limit
+        self._max_active = max_active
+        self._sink = sink
+        self._clock = clock
+        self._waiting: OrderedDict[str, None] = OrderedDict()  # destinations with due work, in turn
+        self._destinations: dict[str, Destination] = {}  # those with attempts under way
+        self._running: dict[Lease, Deferred[None]] = {}
+        self._settling: set[Deferred[None]] = set()
+        self._stopped = False
+        self._pumping = False
+
+    @property
+    def active(self) -> int:
+        """Attempts under way."""
+        return len(self._running)
+
+    def start(self) -> None:
+        """Begin to work off the queue."""
+        self._queue.subscribe(self._ready)
+
+    def _ready(self, domain: str) -> None:
+        self._waiting[domain] = None
+        self._pump()
+
+    def _pump(self) -> None:
+        """Start attempts until nothing is due or a limit is reached; each destination gets one in its turn."""
+        if self._pumping:  # an attempt that ended at once; the loop further up goes on
+            return
+        self._pumping = True
+        try:
+            self._start_due()
+        finally:
+            self._pumping = False
+
+    def _start_due(self) -> None:
+        while self._waiting and len(self._running) < self._max_active and not self._stopped:
+            domain, _ = self._waiting.popitem(last=False)
+            destination = self._destinations.get(domain) or Destination()
+            if destination.active >= min(destination.window, self._limit(domain)):
+                continue  # `_finished` puts it back in line
+            lease = self._queue.lease(domain)
+            if lease is None:
+                continue
+            self._waiting[domain] = None
+            destination.active += 1
+            self._destinations[domain] = destination
+            self._start(lease)
+
+    def _start(self, lease: Lease) -> None:
+        running: Deferred[None] = Deferred(lambda _: work.cancel())
+        self._running[lease] = running
+        attempt = self._attempt(lease)
+        work = Deferred.fromCoroutine(attempt.run())
+        work.addBoth(self._finished, lease, attempt)
+
+    def _finished(self, result: object, lease: Lease, attempt: AttemptLike) -> None:
+        """Settle what is certain, free the slot, go on. An attempt that broke leaves its recipients for a later try."""
+        running = self._running.pop(lease)
+        if isinstance(result, Failure) and not result.check(CancelledError):
+            self._broken(result, lease, attempt)
+        settled = self._queue.settle(lease, attempt.outcomes)
+        self._settling.add(settled)
+        settled.addBoth(self._settled, settled)
+        destination = self._destinations[lease.domain]
+        destination.finished(attempt.connected, self._limit(lease.domain))
+        if not destination.active and destination.window >= INITIAL_WINDOW:
+            del self._destinations[lease.domain]
+        self._waiting[lease.domain] = None
+        running.callback(None)
+        self._pump()
+
+    def _broken(self, failure: Failure, lease: Lease, attempt: AttemptLike) -> None:
+        """A fault of ours: say so, and let the schedule space out the next tries."""
+        self.log.failure("attempt for MID {mid} at {domain} broke", failure, mid=lease.mid, domain=lease.domain)
+        self._sink.emit(Fault(f"MID {lease.mid} attempt at {lease.domain} broke: {failure.getErrorMessage()}"))
+        error = Temporary("4.3.0", f"internal error: {failure.getErrorMessage()}")
+        for rid in lease.rids:
+            attempt.outcomes.setdefault(rid, Delayed(error))
+
+    def _settled(self, result: object, settled: Deferred[None]) -> None:
+        self._settling.discard(settled)
+        if isinstance(result, Failure):
+            self.log.failure("outcome of an attempt could not be recorded", result)
+            self._sink.emit(Fault(f"outcome of an attempt could not be recorded: {result.getErrorMessage()}"))
+
+    async def stop(self, grace: float) -> None:
+        """Start nothing new, give attempts under way `grace` seconds, then cancel them; what is certain gets settled."""
+        self._stopped = True
+        running = list(self._running.values())
+        if running:
+            timer = self._clock.callLater(grace, lambda: [d.cancel() for d in running if not d.called])
+            await DeferredList(running, consumeErrors=True)
+            if timer.active():
+                timer.cancel()
+        await DeferredList(list(self._settling), consumeErrors=True)

@@ -1,0 +1,55 @@
+"""What can go wrong on a connection besides a refusal, as errors of the recipients concerned. All are
+temporary."""
+
+from __future__ import annotations
+
+from OpenSSL import SSL
+from twisted.internet.error import ConnectionDone, ConnectionLost
+
+from seg.errors import Temporary
+from seg.smtp.replies import Phase, status_text
+
+
+class StartTLSRefused(Temporary):
+    """STARTTLS got another reply than 220. The session is still good, in clear text."""
+
+
+class HandshakeFailed(Temporary):
+    """TLS failed behind the 220. The connection is gone; nothing may be sent in clear text on it."""
+
+
+def reason_of(error: BaseException) -> str:
+    """The cause in a few words: OpenSSL's reason or the peer's alert, else the error's own text."""
+    if isinstance(error, SSL.SysCallError):
+        return str(error.args[-1])
+    if isinstance(error, SSL.Error):
+        stack = error.args[0] if error.args else ()
+        return ", ".join(entry[-1] for entry in stack) or "closed without an alert"
+    if isinstance(error, ConnectionDone | ConnectionLost):
+        return "closed by the remote host"
+    return str(error) or type(error).__name__
+
+
+def lost(error: BaseException, phase: Phase | None, handshaking: bool) -> Temporary:
+    """The connection is gone; `phase` is what the server still owed a reply to."""
+    if handshaking:
+        return HandshakeFailed("4.7.5", f"TLS handshake failed: {reason_of(error)}")
+    if isinstance(error, SSL.Error):
+        return Temporary("4.7.5", f"TLS failed: {reason_of(error)}")
+    owed = f" before its reply to {phase.value}" if phase else ""
+    return Temporary("4.4.2", f"{status_text('4.4.2')}: {reason_of(error)}{owed}")
+
+
+def timed_out(phase: Phase | None, handshaking: bool) -> Temporary:
+    """The server let its time pass; `phase` is what it owed a reply to."""
+    if handshaking:
+        return HandshakeFailed("4.7.5", "TLS handshake failed: timeout")
+    if phase is Phase.GREETING:
+        return Temporary("4.4.1", f"{status_text('4.4.1')}: timeout waiting for the greeting")
+    owed = f" waiting for the reply to {phase.value}" if phase else ""
+    return Temporary("4.4.2", f"{status_text('4.4.2')}: timeout{owed}")
+
+
+def unreadable(error: OSError) -> Temporary:
+    """Our own copy of the content can't be read."""
+    return Temporary("4.3.0", f"{status_text('4.3.0')}: content can't be read: {error.strerror or error}")

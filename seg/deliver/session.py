@@ -1,0 +1,246 @@
+"""Opens a session with a host that satisfies what was decided for it, or none at all.
+
+A session is a connection whose peer has been judged: TCP, greeting, EHLO, STARTTLS, the verdict, EHLO again. Nothing of a
+message is sent before the verdict. A pooled connection is judged anew for each message that is to ride on it.
+"""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Callable
+
+import attrs
+from OpenSSL import SSL
+from twisted.internet.error import ConnectError, TimeoutError
+from twisted.internet.interfaces import IOpenSSLClientConnectionCreator
+
+from seg import events
+from seg.config.schema import Delivery
+from seg.deliver.pool import ConnectionPool, PoolKey
+from seg.deliver.sender import ESMTPSender, ESMTPSenderFactory, HandshakeFailed, StartTLSRefused
+from seg.errors import Temporary
+from seg.interfaces import IConnector, IEventSink
+from seg.model import IPAddress, MXHost
+from seg.policy.judge import Verdict, judge
+from seg.policy.requirement import Decision, TLSLevel
+from seg.tls.context import ClientTLS, session_facts
+from seg.tls.names import names_of
+from seg.tls.peer import SessionFacts, Trust
+from seg.tls.roots import RootStore
+
+MTA_STS, DANE = "mta-sts", "dane"
+
+
+class Unsatisfied(Temporary):
+    """The peer isn't what the policy wants; nothing was sent. `verdict` has every mismatch."""
+
+    def __init__(self, decision: Decision, verdict: Verdict) -> None:
+        enhanced = "4.7.5" if verdict.mismatches and not verdict.reason.startswith("TLS required") else "4.7.4"
+        policies = " and ".join(verdict.failed) or decision.requirement.source
+        text = f"{decision.host} does not satisfy the TLS policy ({policies}) of {decision.domain}: {verdict.summary}"
+        details = [line for line in verdict.mismatches if line != verdict.summary]
+        super().__init__(enhanced, "; ".join((text, *details)))
+        self.verdict = verdict
+
+
+@attrs.frozen
+class Session:
+    """A connection that may be used for one message, and the verdict that allows it."""
+
+    sender: ESMTPSender
+    verdict: Verdict
+    key: PoolKey
+
+
+@attrs.define
+class _Judged:
+    """Verdicts on one connection: the same decision isn't examined twice within a minute."""
+
+    verdicts: dict[tuple[object, ...], tuple[float, Verdict]] = attrs.field(factory=dict)
+
+
+class Sessions:
+    """Opens sessions, and takes them back for the next message."""
+
+    VERDICT_AGE = 60.0  # seconds that a verdict on an open connection stands: certificates run out, policies change
+    VERDICTS = 64  # kept for one connection
+
+    def __init__(
+        self,
+        connector: IConnector,
+        senders: ESMTPSenderFactory,
+        pool: ConnectionPool,
+        tls: ClientTLS,
+        roots: RootStore,
+        settings: Delivery,
+        sink: IEventSink,
+        now: Callable[[], float],
+    ) -> None:
+        self._connector = connector
+        self._senders = senders
+        self._pool = pool
+        self._tls = tls
+        self._roots = roots
+        self._settings = settings
+        self._sink = sink
+        self._now = now
+        self._judged: dict[ESMTPSender, _Judged] = {}
+
+    async def open(self, decision: Decision, host: MXHost, address: IPAddress) -> Session:
+        """A session with this host at this address that satisfies the decision.
+
+        :raises Unsatisfied: the peer was judged, and refused.
+        :raises Temporary: it can't be reached, or doesn't speak SMTP.
+        """
+        source = self._settings.source_address6 if address.version == 6 else self._settings.source_address
+        key = PoolKey(address, host.port, source)
+        session = self._reuse(decision, key)
+        if session is not None:
+            return session
+        requirement = decision.requirement
+        try:
+            return await self._fresh(decision, host, address, key, requirement.tls)
+        except HandshakeFailed as failure:
+            verdict = judge(decision, SessionFacts(starttls_offered=True, failure=failure.text), self._trust())
+            if not verdict.ok:
+                raise Unsatisfied(decision, verdict) from failure
+            if not requirement.clear_retry:
+                raise
+        return await self._fresh(decision, host, address, key, TLSLevel.NEVER, failure.text)
+
+    def give(self, session: Session, max_transactions: int) -> None:
+        """Take a session back: the next message may use its connection."""
+        self._pool.give(session.key, session.sender, max_transactions)
+
+    def _reuse(self, decision: Decision, key: PoolKey) -> Session | None:
+        verdicts: list[Verdict] = []
+
+        def satisfied(sender: ESMTPSender) -> bool:
+            tls = decision.requirement.tls
+            if tls is TLSLevel.NEVER and sender.facts.tls:
+                return False
+            if tls is TLSLevel.MAY and not sender.facts.tls and sender.capabilities.starttls:
+                return False  # it went in clear for a policy of NEVER
+            verdict = self._judge(decision, sender)
+            verdicts[:] = [verdict]
+            return verdict.ok
+
+        sender = self._pool.take(key, satisfied)
+        return Session(sender, verdicts[0], key) if sender is not None else None
+
+    def _judge(self, decision: Decision, sender: ESMTPSender) -> Verdict:
+        """The verdict on an open connection, remembered for a while: most messages come with the same decision."""
+        judged = self._judged.get(sender)
+        if judged is None:
+            judged = self._judged[sender] = _Judged()
+            sender.on_closed(lambda sender: self._judged.pop(sender, None))
+        wanted = (decision.requirement, decision.observed)
+        now = self._now()
+        known = judged.verdicts.get(wanted)
+        if known is not None and now - known[0] < self.VERDICT_AGE:
+            return known[1]
+        verdict = judge(decision, sender.facts, self._trust())
+        if len(judged.verdicts) >= self.VERDICTS:
+            judged.verdicts.clear()
+        judged.verdicts[wanted] = (now, verdict)
+        return verdict
+
+    async def _fresh(
+        self, decision: Decision, host: MXHost, address: IPAddress, key: PoolKey, level: TLSLevel, why_clear: str = ""
+    ) -> Session:
+        sender = await self._connect(decision, host, address, key.source)
+        try:
+            capabilities = await sender.hello()
+            if capabilities.starttls and level is not TLSLevel.NEVER:
+                await self._start_tls(sender, decision, key)
+            verdict = self._judge(decision, sender)
+            if not verdict.ok:
+                self._refuse(sender, decision, verdict)
+            if sender.facts.tls:
+                await sender.hello()
+                self._remember(sender, decision, key)
+            elif level is TLSLevel.MAY or why_clear:
+                reason = why_clear or sender.facts.failure or "STARTTLS isn't offered"
+                self._sink.emit(events.DeliveryInClear(sender.dcid, host.name, reason))
+        except BaseException:
+            self._leave(sender)
+            raise
+        return Session(sender, verdict, key)
+
+    async def _connect(self, decision: Decision, host: MXHost, address: IPAddress, source: str) -> ESMTPSender:
+        try:
+            sender = await self._connector.connect(
+                self._senders, address, host.port, source, self._settings.connect_timeout
+            )
+        except (ConnectError, TimeoutError, OSError) as error:
+            details = _connect_failure(error)
+            reason = "connection timed out" if isinstance(error, TimeoutError) else "network error"
+            self._sink.emit(
+                events.DeliveryConnectFailed(decision.domain, host.name, str(address), host.port, details, reason)
+            )
+            text = f"No answer from host {host.name} [{address}]:{host.port}: {details}"
+            raise Temporary("4.4.1", text) from error
+        local = sender.transport.getHost()
+        self._sink.emit(events.DeliveryConnected(sender.dcid, local.host, str(address), host.port))
+        sender.on_closed(lambda sender: self._sink.emit(events.DeliveryClosed(sender.dcid)))
+        return sender
+
+    async def _start_tls(self, sender: ESMTPSender, decision: Decision, key: PoolKey) -> None:
+        """STARTTLS and the handshake. A refusal before the 220 leaves a session in clear, for the verdict to judge."""
+        sni = decision.requirement.sni or decision.host
+        try:
+            facts = await sender.start_tls(self._creator(decision, key), lambda connection: session_facts(connection, sni))
+        except StartTLSRefused as refusal:
+            self._sink.emit(events.DeliveryTLSFailed(sender.dcid, str(refusal)))
+            return
+        except HandshakeFailed as failure:
+            self._sink.emit(events.DeliveryTLSFailed(sender.dcid, failure.text))
+            if decision.requirement.tls is TLSLevel.MUST:
+                self._sink.emit(events.DeliveryTLSRequired(sender.dcid, decision.host))
+            raise
+        names = names_of(facts.peer.chain[0]) if facts.peer.chain else ()
+        self._sink.emit(events.DeliveryTLSStarted(sender.dcid, facts.version, facts.cipher, names, facts.resumed))
+
+    def _creator(self, decision: Decision, key: PoolKey) -> IOpenSSLClientConnectionCreator:
+        requirement = decision.requirement
+        peer = f"{key.address}:{key.port}"
+        return self._tls.creator(requirement.sni or decision.host, peer, requirement.min_version)
+
+    def _remember(self, sender: ESMTPSender, decision: Decision, key: PoolKey) -> None:
+        """Keep the TLS session; the EHLO reply has come in, so a TLS 1.3 ticket has too if there is one."""
+        requirement = decision.requirement
+        handle = sender.transport.getHandle()
+        if isinstance(handle, SSL.Connection):
+            peer = f"{key.address}:{key.port}"
+            self._tls.remember(handle, requirement.sni or decision.host, peer, requirement.min_version)
+
+    def _refuse(self, sender: ESMTPSender, decision: Decision, verdict: Verdict) -> None:
+        """Say what didn't fit, in the vendor's two lines.
+
+        :raises Unsatisfied: always.
+        """
+        if sender.facts.tls:
+            self._sink.emit(events.DeliveryTLSDeferred(sender.dcid, verdict.summary, verdict.mismatches))
+        self._sink.emit(events.DeliveryTLSRequired(sender.dcid, decision.host))
+        raise Unsatisfied(decision, verdict)
+
+    def _leave(self, sender: ESMTPSender) -> None:
+        """Close a connection that won't be used; nobody waits for the peer's farewell."""
+        if sender.closed:
+            return
+        if sender.healthy:
+            sender.quit_soon()
+        else:
+            sender.abort()
+
+    def _trust(self) -> Trust:
+        return Trust(self._roots, datetime.datetime.fromtimestamp(self._now(), datetime.timezone.utc))
+
+
+def _connect_failure(error: Exception) -> str:
+    """``[Errno 111] Connection refused``, as the log and the report show it."""
+    if isinstance(error, TimeoutError):
+        return "timeout"
+    number = getattr(error, "osError", None) or (error.args[0] if error.args else None)
+    text = str(getattr(error, "string", "") or error)
+    return f"[Errno {number}] {text}" if isinstance(number, int) else text

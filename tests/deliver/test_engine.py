@@ -1,0 +1,186 @@
+"""The delivery engine: fair, within limits, and never losing sight of a lease."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from twisted.internet.defer import Deferred
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+
+from seg import events
+from seg.deliver.engine import INITIAL_WINDOW, DeliveryEngine
+from seg.model import Delayed, Delivered, Envelope, Outcome, Recipient
+from seg.queue.lease import Lease
+from tests.doubles import MemoryContent, RecordingSink
+
+
+def lease_of(mid: int, domain: str) -> Lease:
+    """A lease of one recipient."""
+    recipient = Recipient(0, f"bob@{domain}")
+    return Lease(Envelope(mid, "", (recipient,), 0.0), domain, (recipient,), MemoryContent(b""))
+
+
+class FakeQueue:
+    """Gives leases from lists, and notes what comes back."""
+
+    def __init__(self) -> None:
+        self.due: dict[str, list[Lease]] = {}
+        self.settled: list[tuple[int, dict[int, Outcome]]] = []
+        self.ready: Callable[[str], None] = lambda domain: None
+
+    def subscribe(self, on_ready: Callable[[str], None]) -> None:
+        """Tell of what is due already."""
+        self.ready = on_ready
+        for domain in self.due:
+            on_ready(domain)
+
+    def add(self, mid: int, domain: str) -> None:
+        """One more message is due."""
+        self.due.setdefault(domain, []).append(lease_of(mid, domain))
+
+    def lease(self, domain: str) -> Lease | None:
+        """The first due one."""
+        due = self.due.get(domain)
+        return due.pop(0) if due else None
+
+    def settle(self, lease: Lease, outcomes: dict[int, Outcome]) -> Deferred[None]:
+        """Note it."""
+        self.settled.append((lease.mid, dict(outcomes)))
+        done: Deferred[None] = Deferred()
+        done.callback(None)
+        return done
+
+
+class FakeAttempt:
+    """An attempt that ends when the test says so."""
+
+    def __init__(self, lease: Lease) -> None:
+        self.lease = lease
+        self.outcomes: dict[int, Outcome] = {}
+        self.connected = True
+        self.done: Deferred[None] = Deferred()
+
+    async def run(self) -> None:
+        """Wait for the test."""
+        await self.done
+
+    def succeed(self) -> None:
+        """Delivered."""
+        self.outcomes[0] = Delivered(1, "ok")
+        self.done.callback(None)
+
+
+class EngineTests(SynchronousTestCase):
+    """`DeliveryEngine`."""
+
+    def setUp(self) -> None:
+        self.queue = FakeQueue()
+        self.clock = Clock()
+        self.sink = RecordingSink()
+        self.attempts: list[FakeAttempt] = []
+
+    def engine(self, limit: int = 500, max_active: int = 100) -> DeliveryEngine:
+        """An engine at work on the queue."""
+
+        def attempt(lease: Lease) -> FakeAttempt:
+            self.attempts.append(FakeAttempt(lease))
+            return self.attempts[-1]
+
+        engine = DeliveryEngine(self.queue, attempt, lambda _: limit, max_active, self.sink, self.clock)  # type: ignore[arg-type]
+        engine.start()
+        return engine
+
+    def mids(self) -> list[int]:
+        """The messages attempted, in order."""
+        return [attempt.lease.mid for attempt in self.attempts]
+
+    def test_turns(self) -> None:
+        """Destinations take turns: one with much due doesn't make the others wait."""
+        for mid in (1, 2, 3):
+            self.queue.add(mid, "much.example")
+        self.queue.add(4, "little.example")
+        self.engine(max_active=1)
+        for number in range(3):
+            self.attempts[number].succeed()
+        self.assertEqual(self.mids(), [1, 2, 4, 3])
+
+    def test_limit(self) -> None:
+        """A destination never has more attempts at a time than its profile allows."""
+        for mid in range(1, 6):
+            self.queue.add(mid, "a.example")
+        engine = self.engine(limit=2)
+        self.assertEqual((self.mids(), engine.active), ([1, 2], 2))
+        self.attempts[0].succeed()
+        self.assertEqual((self.mids(), engine.active), ([1, 2, 3], 2))
+
+    def test_window_grows_and_falls(self) -> None:
+        """A destination starts with a few attempts, gets one more with each success, and half after a failure to connect."""
+        for mid in range(1, 100):
+            self.queue.add(mid, "a.example")
+        engine = self.engine()
+        self.assertEqual(engine.active, INITIAL_WINDOW)
+        self.attempts[0].succeed()
+        self.assertEqual(engine.active, INITIAL_WINDOW + 1)
+        unreachable = self.attempts[1]
+        unreachable.connected = False
+        unreachable.done.callback(None)
+        self.assertEqual(engine.active, INITIAL_WINDOW)
+
+    def test_settled(self) -> None:
+        """What an attempt found out is handed to the queue."""
+        self.queue.add(7, "a.example")
+        self.engine()
+        self.attempts[0].succeed()
+        self.assertEqual(self.queue.settled, [(7, {0: Delivered(1, "ok")})])
+
+    def test_broken_attempt(self) -> None:
+        """An attempt that breaks by a fault of ours delays its recipients, is told, and doesn't stop the others."""
+        self.queue.add(1, "a.example")
+        self.queue.add(2, "b.example")
+        self.engine()
+        self.attempts[0].done.errback(ZeroDivisionError("oops"))
+        self.attempts[1].succeed()
+        (mid, outcomes), _ = self.queue.settled
+        outcome = outcomes[0]
+        assert isinstance(outcome, Delayed)
+        self.assertEqual((mid, outcome.error.enhanced), (1, "4.3.0"))
+        self.assertIn("oops", self.sink.of(events.Fault)[0].text)
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+
+    def test_ended_at_once(self) -> None:
+        """Thousands of attempts that end without waiting don't deepen the stack."""
+        for mid in range(1, 3000):
+            self.queue.add(mid, "a.example")
+
+        def attempt(lease: Lease) -> FakeAttempt:
+            made = FakeAttempt(lease)
+            made.succeed()
+            return made
+
+        engine = DeliveryEngine(self.queue, attempt, lambda _: 5, 5, self.sink, self.clock)  # type: ignore[arg-type]
+        engine.start()
+        self.assertEqual(len(self.queue.settled), 2999)
+
+    def test_stop(self) -> None:
+        """Stopping starts nothing new, waits for attempts under way, then cancels them; what was certain is settled."""
+        self.queue.add(1, "a.example")
+        self.queue.add(2, "b.example")
+        engine = self.engine()
+        stopped = Deferred.fromCoroutine(engine.stop(10))
+        self.queue.add(3, "c.example")
+        self.queue.ready("c.example")
+        self.assertEqual(self.mids(), [1, 2])
+        self.attempts[0].succeed()
+        self.attempts[1].outcomes[0] = Delivered(2, "taken")
+        self.assertNoResult(stopped)
+        self.clock.advance(10)
+        self.successResultOf(stopped)
+        self.assertEqual(
+            self.queue.settled, [(1, {0: Delivered(1, "ok")}), (2, {0: Delivered(2, "taken")})]
+        )
+
+    def test_stop_idle(self) -> None:
+        """With nothing under way it stops at once."""
+        engine = self.engine()
+        self.successResultOf(Deferred.fromCoroutine(engine.stop(10)))
