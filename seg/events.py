@@ -234,6 +234,7 @@ class BounceGenerated(Event):
 class RecipientsDeleted(Event):
     mid: int
     rids: tuple[int, ...]
+    by: str = ""
 
 
 @attrs.frozen
@@ -292,6 +293,7 @@ class DeliveryConnectFailed(Event):
     details: str
     reason: str = "network error"
     dcid: int = 0
+    local: str = ""  # "" = the system chose
 
 
 @attrs.frozen
@@ -491,6 +493,7 @@ class DANERecord(DebugEvent):
 class DANESucceeded(Event):
     domain: str
     host: str
+    trusted: bool = False  # below an insecure MX: "Trusted", never "Verified"
 
 
 @attrs.frozen

@@ -6,12 +6,12 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from zope.interface import Attribute, Interface
 
 from seg.events import Event
-from seg.model import Envelope, IPAddress, MXHost, Outcome
+from seg.model import Envelope, IPAddress, MXHost, Outcome, Route
 
 if TYPE_CHECKING:
     from twisted.internet.defer import Deferred
@@ -133,6 +133,8 @@ class IAuthenticator(Interface):
 
     source = Attribute("str: the provider that asks for it: 'mta-sts', 'dane', 'static', ...")
 
+    verifies = Attribute("bool: acceptance verifies the peer; False: trusted only (TLSA records below an insecure MX)")
+
     def examine(peer: PeerCertificates, trust: Trust) -> Examination:
         """Judge the chain that the peer presented. Never raises: whatever can't be parsed is a mismatch."""
 
@@ -157,15 +159,15 @@ class ITLSPolicyProvider(Interface):
 class IConnector(Interface):
     """Opens TCP connections for deliveries; the double for tests connects to memory."""
 
-    def connect(factory: object, address: IPAddress, port: int, source: str, timeout: float) -> Deferred[object]:
+    def connect(factory: object, address: IPAddress, port: int, source: str, timeout: float) -> Deferred[Any]:
         """Connect; fires with the protocol that `factory` built. Fails with `twisted.internet.error.ConnectError` kinds."""
 
 
 class IRouter(Interface):
     """Finds the next hops of a domain (RFC 5321 §5.1, RFC 7505, the operator's routes)."""
 
-    def route(domain: str) -> Awaitable[object]:
-        """A `seg.model.Route`.
+    def route(domain: str) -> Awaitable[Route]:
+        """The hosts to be tried, in order.
 
         :raises Temporary: lookup failed, or no usable host is left: defer.
         :raises Permanent: null MX (5.1.10), NXDOMAIN (5.1.2), loop (5.4.6).

@@ -111,6 +111,8 @@ class Delayed:
 
     error: Temporary
     dcid: int = 0  # 0: never connected
+    in_doubt: bool = False  # the connection broke behind the final dot: the server may have taken the message
+    host: str = ""  # the MX host that it happened with, "" = none (Remote-MTA of a report)
 
 
 @attrs.frozen
@@ -119,6 +121,7 @@ class Bounced:
 
     error: Permanent
     dcid: int = 0
+    host: str = ""  # the MX host that refused, "" = none (Remote-MTA of a report)
 
 
 Outcome = Delivered | Delayed | Bounced

@@ -1,8 +1,12 @@
 """Destination control profiles and SMTP routes: ``etc/destinations.toml``.
 
-A profile says for one destination how mail is sent; what it leaves out is inherited live from the Default profile.
-A destination is found by its exact name first, then by the longest ``.suffix`` entry, else it is Default's.
+A profile says for one destination how mail is sent; what it leaves out is inherited live from the Default
+profile. A destination is found by its exact name first, then by the longest ``.suffix`` entry, else it is
+Default's.
 """
+
+# `key` makes a field, as attrs.field does; the linter can't know it.
+# ruff: noqa: RUF009
 
 from __future__ import annotations
 
@@ -66,17 +70,25 @@ class Profile:
     """How mail is sent to one destination."""
 
     name: str = "Default"
-    tls: TLSOption = key(TLSOption.PREFERRED, "TLS support: no, preferred, required, preferred-verify, required-verify, required-verify-hosted")
+    tls: TLSOption = key(
+        TLSOption.PREFERRED,
+        "TLS support: no, preferred, required, preferred-verify, required-verify, required-verify-hosted",
+    )
     dane: DANEMode = key(DANEMode.OPPORTUNISTIC, "DANE support: none, opportunistic, mandatory")
     mta_sts: STSMode = key(STSMode.ON, "MTA-STS support: off, on")
     dane_opportunistic_failure: DANEFailure = key(
-        DANEFailure.DEFER, "When usable TLSA records don't match: defer (RFC 7672), or fall-through to the next policy, with a Warning"
+        DANEFailure.DEFER,
+        "When usable TLSA records don't match: defer (RFC 7672), or fall-through to the next "
+        "policy, with a Warning",
     )
     ip_preference: IPPreference = key(
-        IPPreference.IPV6_PREFERRED, "Addresses of MX hosts: ipv6-preferred, ipv6-required, ipv4-preferred, ipv4-required"
+        IPPreference.IPV6_PREFERRED,
+        "Addresses of MX hosts: ipv6-preferred, ipv6-required, ipv4-preferred, ipv4-required",
     )
     concurrent_connections: int = key(500, "Most connections to the destination at a time", low=1, high=1000)
-    messages_per_connection: int = key(50, "Messages sent on one connection before a new one is opened", low=1, high=1000)
+    messages_per_connection: int = key(
+        50, "Messages sent on one connection before a new one is opened", low=1, high=1000
+    )
 
 
 @attrs.frozen

@@ -155,12 +155,16 @@ class DeliveryEngine:
             self.log.failure("outcome of an attempt could not be recorded", result)
             self._sink.emit(Fault(f"outcome of an attempt could not be recorded: {result.getErrorMessage()}"))
 
+    def _cancel_all(self) -> None:
+        for running in tuple(self._running.values()):
+            running.cancel()
+
     async def stop(self, grace: float) -> None:
         """Start nothing new, give attempts under way `grace` seconds, then cancel them; what is certain gets settled."""
         self._stopped = True
         running = list(self._running.values())
         if running:
-            timer = self._clock.callLater(grace, lambda: [d.cancel() for d in running if not d.called])
+            timer = self._clock.callLater(grace, self._cancel_all)
             await DeferredList(running, consumeErrors=True)
             if timer.active():
                 timer.cancel()

@@ -73,6 +73,7 @@ class ESMTPSender(Protocol):
         self._waiter: Deferred[ClientEvent | _HandshakeDone] | None = None  # of the operation under way
         self._creator: IOpenSSLClientConnectionCreator | None = None
         self._handshaking = False
+        self._dot_written = False  # by the transaction under way
         self._payload: bytes | None = None  # content that is ready to go out whole
         self._flow: ContentFlow | None = None  # content that goes out in pieces
         self._replies = 0  # taken when the deadline was last set
@@ -159,6 +160,7 @@ class ESMTPSender(Protocol):
         if not self.healthy:
             gone = self._core.ended or Temporary("4.4.2", status_text("4.4.2"))
             return self._outcomes({r.rid: gone for r in recipients})
+        self._dot_written = False
         done = self._core.begin(envelope, recipients, content.size)
         if done is None:
             self.transactions += 1
@@ -284,6 +286,7 @@ class ESMTPSender(Protocol):
             self._content_written()
 
     def _content_written(self) -> None:
+        self._dot_written = True
         self._core.content_sent()
         self._await_reply()
 
@@ -375,7 +378,9 @@ class ESMTPSender(Protocol):
             return Delivered(self.dcid, result.text)
         if isinstance(result, Permanent):
             return Bounced(result, self.dcid)
-        return Delayed(result, self.dcid)
+        # Lost without a reply behind the final dot: the server may have taken the message (RFC 1047).
+        in_doubt = self._dot_written and result is self._core.ended and not result.code
+        return Delayed(result, self.dcid, in_doubt)
 
 
 class ESMTPSenderFactory(ClientFactory):

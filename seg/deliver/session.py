@@ -101,12 +101,13 @@ class Sessions:
         try:
             return await self._fresh(decision, host, address, key, requirement.tls)
         except HandshakeFailed as failure:
-            verdict = judge(decision, SessionFacts(starttls_offered=True, failure=failure.text), self._trust())
+            why = failure.text
+            verdict = judge(decision, SessionFacts(starttls_offered=True, failure=why), self._trust())
             if not verdict.ok:
                 raise Unsatisfied(decision, verdict) from failure
             if not requirement.clear_retry:
                 raise
-        return await self._fresh(decision, host, address, key, TLSLevel.NEVER, failure.text)
+        return await self._fresh(decision, host, address, key, TLSLevel.NEVER, why)
 
     def give(self, session: Session, max_transactions: int) -> None:
         """Take a session back: the next message may use its connection."""
@@ -133,7 +134,7 @@ class Sessions:
         judged = self._judged.get(sender)
         if judged is None:
             judged = self._judged[sender] = _Judged()
-            sender.on_closed(lambda sender: self._judged.pop(sender, None))
+            sender.on_closed(self._forget)
         wanted = (decision.requirement, decision.observed)
         now = self._now()
         known = judged.verdicts.get(wanted)
@@ -144,6 +145,9 @@ class Sessions:
             judged.verdicts.clear()
         judged.verdicts[wanted] = (now, verdict)
         return verdict
+
+    def _forget(self, sender: ESMTPSender) -> None:
+        self._judged.pop(sender, None)
 
     async def _fresh(
         self, decision: Decision, host: MXHost, address: IPAddress, key: PoolKey, level: TLSLevel, why_clear: str = ""

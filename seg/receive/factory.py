@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import socket
+
 from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import (
     IAddress,
     IListeningPort,
     IOpenSSLServerConnectionCreator,
-    IReactorTCP,
+    IReactorSocket,
     IReactorTime,
 )
 from twisted.internet.protocol import Protocol, ServerFactory
@@ -22,8 +24,6 @@ from seg.receive.house import House
 from seg.receive.session import Session
 from seg.smtp.server import ServerOptions
 from seg.smtp.server_replies import Reply
-
-BACKLOG = 1024  # connections that the kernel holds for us
 
 TOO_MANY_CONNECTIONS = Reply(421, "4.7.0", "Too many connections; try again later")
 SHUTTING_DOWN = Reply(421, "4.3.2", "Service shutting down; try again later")
@@ -97,16 +97,21 @@ class ReceiveFactory(ServerFactory):
         self._all_gone: list[Deferred[None]] = []
         self._shutting_down = False
 
-    def listen(self, reactor: IReactorTCP) -> IListeningPort:
-        """Bind the listener's address and accept connections.
-
-        :raises twisted.internet.error.CannotListenError: the address can't be had.
-        """
-        port = reactor.listenTCP(self.listener.port, self, backlog=BACKLOG, interface=self.listener.address)
-        bound = port.getHost()
-        assert isinstance(bound, IPv4Address | IPv6Address)
-        self._house.sink.emit(events.ListenerStarted(self.listener.name, bound.host, bound.port))
+    def serve(self, reactor: IReactorSocket, bound: socket.socket) -> IListeningPort:
+        """Accept connections at a socket of `seg.receive.binding.bind`, which is used up."""
+        try:
+            port = reactor.adoptStreamPort(bound.fileno(), bound.family, self)
+        finally:
+            bound.close()  # the reactor has a duplicate
+        address = port.getHost()
+        assert isinstance(address, IPv4Address | IPv6Address)
+        self._house.sink.emit(events.ListenerStarted(self.listener.name, address.host, address.port))
         return port
+
+    @property
+    def connections(self) -> int:
+        """Clients connected now."""
+        return len(self._sessions)
 
     def buildProtocol(self, addr: IAddress | None) -> Protocol:
         """A session, or a refusal when a limit is reached."""

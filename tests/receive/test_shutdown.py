@@ -68,15 +68,3 @@ class ShutdownTests(FrontDoorCase):
         self.factory.shutdown(30)
         self.assertEqual(self.connect().heard(), LAST_WORD)
         self.assertEqual(self.sink.events, [])
-
-
-class ListenTests(FrontDoorCase):
-    """`ReceiveFactory.listen`."""
-
-    def test_listen(self) -> None:
-        """It binds the listener's address and port, and tells so."""
-        reactor = MemoryReactorClock()
-        self.factory.listen(reactor)
-        ((port, factory, _, interface),) = reactor.tcpServers
-        self.assertEqual((port, factory, interface), (2525, self.factory, "127.0.0.1"))
-        self.assertIsInstance(self.sink.events[-1], events.ListenerStarted)

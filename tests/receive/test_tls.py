@@ -22,6 +22,7 @@ from zope.interface import implementer
 
 from seg import events
 from seg.config.schema import Listener, ListenerTLS, Receive
+from seg.receive.binding import bind
 from seg.receive.factory import ReceiveFactory
 from tests.doubles import CountingCounters, MemoryQueue, RecordingSink
 
@@ -114,7 +115,7 @@ class TLSTests(TestCase):
         self.factory = ReceiveFactory(
             Receive(), listener, "mx.test", self.queue, CountingCounters(), self.sink, self.clock, ServerTLS()
         )
-        self.port = self.factory.listen(reactor)  # type: ignore[arg-type]
+        self.port = self.factory.serve(reactor, bind(listener))  # type: ignore[arg-type]
         self.addCleanup(self.port.stopListening)
 
     async def connect(self) -> Any:

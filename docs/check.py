@@ -1,0 +1,64 @@
+"""Checks the documentation: every relative link leads somewhere, every Python example compiles, every TOML example loads.
+
+Run it as ``python docs/check.py``; it prints a line for each fault and exits with 1 if there is one. That the generated
+parts (configuration reference, log lines, decision tables) fit the code is held by the tests.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
+BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+def pages() -> list[Path]:
+    """Every page of documentation."""
+    return sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
+
+
+def anchors(page: Path) -> set[str]:
+    """The anchors of a page's headings, as GitHub makes them."""
+    headings = re.findall(r"^#+ (.+)$", page.read_text("utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).strip().replace(" ", "-") for heading in headings}
+
+
+def broken_links(page: Path) -> Iterator[str]:
+    """A line for each relative link that leads nowhere."""
+    for target in LINK.findall(BLOCK.sub("", page.read_text("utf-8"))):
+        if "://" in target or target.startswith("mailto:"):
+            continue
+        path, _, anchor = target.partition("#")
+        aim = (page.parent / path).resolve() if path else page
+        if not aim.exists():
+            yield f"{page.relative_to(ROOT)}: link to {target}: there is no such file"
+        elif anchor and aim.suffix == ".md" and anchor not in anchors(aim):
+            yield f"{page.relative_to(ROOT)}: link to {target}: there is no such heading"
+
+
+def broken_examples(page: Path) -> Iterator[str]:
+    """A line for each Python or TOML block that can't be read by a program."""
+    for language, text in BLOCK.findall(page.read_text("utf-8")):
+        try:
+            if language == "python":
+                compile(text, str(page), "exec")
+            elif language == "toml":
+                tomllib.loads(text)
+        except (SyntaxError, tomllib.TOMLDecodeError) as error:
+            yield f"{page.relative_to(ROOT)}: {language} example: {error}"
+
+
+def main() -> int:
+    """Check all pages."""
+    faults = [fault for page in pages() for check in (broken_links, broken_examples) for fault in check(page)]
+    print("\n".join(faults) or f"{len(pages())} pages, no faults")
+    return 1 if faults else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,5 @@
+"""How an operator talks to the running gateway: HTTP and JSON on a unix socket that only its owner can open.
+
+In order of use: `counters` (what has happened, counted from events), `api` (one object that answers every question and
+carries out every command), `http` (the API as HTTP resources), `socket` (the unix socket, and who is at its other end).
+"""

@@ -1,0 +1,201 @@
+"""Everything that an operator can ask or have done, as one object; HTTP and the ``seg`` command go through it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import attrs
+from twisted.internet.defer import Deferred, gatherResults
+
+from seg.admin.counters import EventCounters
+from seg.admin.http import APIError, Call, RouteTable
+from seg.model import to_ascii
+from seg.queue.operators import Listing, MessageState, Shown
+from seg.queue.spool import Spool
+from seg.version import __version__
+
+MAX_LISTED = 100_000  # messages in one answer
+NOT_QUEUED = "isn't in the queue"
+SHOWN = 3  # recipients of a message in a list
+BATCH = 256  # messages acted on side by side; their files are made durable together
+
+
+class Gauges(Protocol):
+    """What is going on right now."""
+
+    def connections_in(self) -> int:
+        """Clients connected."""
+
+    def attempts(self) -> int:
+        """Attempts under way."""
+
+    def connections_idle(self) -> int:
+        """Connections that wait for another message."""
+
+    def listeners(self) -> Sequence[tuple[str, str, int]]:
+        """(name, address, port) of each listener."""
+
+    def resolver_validates(self) -> bool:
+        """Whether the AD bit can be believed."""
+
+
+@attrs.frozen
+class Identity:
+    """Which gateway this is."""
+
+    hostname: str
+    configuration: Path
+    started: float  # POSIX seconds
+
+
+class AdminAPI:
+    """Answers questions and carries out commands."""
+
+    def __init__(
+        self, identity: Identity, queue: Spool, gauges: Gauges, counters: EventCounters, now: Callable[[], float]
+    ) -> None:
+        self._identity = identity
+        self._queue = queue
+        self._gauges = gauges
+        self._counters = counters
+        self._now = now
+        self._actions = {"hold": self._hold, "release": self._release, "delete": self._delete, "retry": self._retry}
+
+    def routes(self) -> RouteTable:
+        """The API as method and path."""
+        table = RouteTable()
+        table.add("GET", "/v1/status", self.status)
+        table.add("GET", "/v1/messages", self.messages)
+        table.add("POST", "/v1/messages", self.act)
+        table.add("GET", "/v1/messages/{mid}", self.message)
+        return table
+
+    async def status(self, call: Call) -> object:
+        """How the gateway is doing."""
+        identity, gauges = self._identity, self._gauges
+        return {
+            "version": __version__,
+            "hostname": identity.hostname,
+            "pid": os.getpid(),
+            "configuration": str(identity.configuration),
+            "started": identity.started,
+            "uptime": self._now() - identity.started,
+            "listeners": [{"name": n, "address": a, "port": p} for n, a, p in gauges.listeners()],
+            "resolver_validates": gauges.resolver_validates(),
+            "queue": attrs.asdict(self._queue.counts()),
+            "gauges": {
+                "connections_in": gauges.connections_in(),
+                "attempts": gauges.attempts(),
+                "connections_idle": gauges.connections_idle(),
+                "memory": _resident(),
+            },
+            "counters": self._counters.as_dict(),
+        }
+
+    async def messages(self, call: Call) -> object:
+        """The waiting messages; query: domain, sender, held, limit."""
+        limit = call.number("limit", 100, MAX_LISTED)
+        total = 0
+        shown: list[dict[str, object]] = []
+        for message in self._matching(call.query):
+            total += 1
+            if len(shown) < limit:
+                shown.append(_listing(message))
+        return {"total": total, "messages": shown}
+
+    def _matching(self, wanted: Mapping[str, Any]) -> Iterator[Listing]:
+        """The messages with this domain, sender, held (each may be left out), the oldest first."""
+        domain, sender, held = wanted.get("domain"), wanted.get("sender"), wanted.get("held")
+        for message in self._queue.messages():
+            if domain is not None and to_ascii(domain) not in message.domains:
+                continue
+            if sender is not None and sender.lower() != message.sender.lower():
+                continue
+            if held and message.state is not MessageState.HELD:
+                continue
+            yield message
+
+    async def message(self, call: Call) -> object:
+        """One message."""
+        found = await self._queue.show(call.mid)
+        if found is None:
+            raise APIError(404, f"MID {call.mid} {NOT_QUEUED} (seg queue list shows what is)")
+        return _in_full(found)
+
+    async def act(self, call: Call) -> object:
+        """Do one thing to some messages; body: action, and one of mids (a list), domain, all (true)."""
+        act = self._actions.get(str(call.body.get("action")))
+        if act is None:
+            raise APIError(400, f"action must be one of {', '.join(self._actions)}, not {call.body.get('action')!r}")
+        mids = self._chosen(call.body)
+        done: list[int] = []
+        refused: dict[str, str] = {}
+        for start in range(0, len(mids), BATCH):
+            batch = mids[start : start + BATCH]
+            reasons = await gatherResults([Deferred.fromCoroutine(act(mid, call.by)) for mid in batch])
+            for mid, reason in zip(batch, reasons, strict=True):
+                if reason:
+                    refused[str(mid)] = reason
+                else:
+                    done.append(mid)
+        return {"done": done, "refused": refused}
+
+    # Each does it to one message and returns "" or why it can't.
+
+    async def _hold(self, mid: int, by: str) -> str:
+        return "" if await self._queue.hold(mid, by) else f"{NOT_QUEUED}, or is held already"
+
+    async def _release(self, mid: int, by: str) -> str:
+        return "" if await self._queue.release_hold(mid, by) else f"{NOT_QUEUED}, or isn't held"
+
+    async def _delete(self, mid: int, by: str) -> str:
+        return "" if await self._queue.delete(mid, by) else NOT_QUEUED
+
+    async def _retry(self, mid: int, by: str) -> str:
+        return "" if await self._queue.retry(mid) else f"{NOT_QUEUED}, or is held, being tried, or due already"
+
+    def _chosen(self, body: Mapping[str, Any]) -> list[int]:
+        """The MIDs that a body names."""
+        mids, domain = body.get("mids"), body.get("domain")
+        if isinstance(mids, list) and all(type(mid) is int for mid in mids):
+            return mids
+        if isinstance(domain, str):
+            return [message.mid for message in self._matching({"domain": domain})]
+        if body.get("all") is True:
+            return [message.mid for message in self._queue.messages()]
+        raise APIError(400, "name messages by mids (a list of message ids), by domain (a text), or by all (true)")
+
+
+def _listing(message: Listing) -> dict[str, object]:
+    """A message in a list; of many recipients only the first few."""
+    facts = attrs.asdict(message)
+    facts["recipients"] = list(message.recipients[:SHOWN])
+    facts["waiting"] = len(message.recipients)
+    return facts
+
+
+def _in_full(shown: Shown) -> dict[str, object]:
+    """A message with each recipient, and its header."""
+    envelope = shown.envelope
+    head = shown.head.partition(b"\r\n\r\n")[0]
+    return {
+        **_listing(shown.listing),
+        "client": envelope.client,
+        "helo": envelope.helo,
+        "body": envelope.body,
+        "held": envelope.held,
+        "recipients": [attrs.asdict(recipient) for recipient in envelope.recipients],
+        "header": head.decode("utf-8", "backslashreplace"),
+    }
+
+
+def _resident() -> int:
+    """Memory of this process in octets (proc(5), statm)."""
+    try:
+        with open("/proc/self/statm", encoding="ascii") as file:
+            return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except (OSError, ValueError, IndexError):
+        return 0

@@ -1,0 +1,84 @@
+"""What has happened since the start, counted from events."""
+
+from __future__ import annotations
+
+from zope.interface import implementer
+
+from seg import events
+from seg.interfaces import IEventSink
+
+
+@implementer(IEventSink)
+class EventCounters:
+    """Counts the events that an operator asks for first. Listens on the event bus."""
+
+    debug = False
+
+    def __init__(self) -> None:
+        self.connections_in = 0
+        self.connections_out = 0
+        self.messages_received = 0
+        self.recipients_delivered = 0
+        self.recipients_delayed = 0  # events: one recipient may be delayed many times
+        self.recipients_bounced = 0
+        self.tls_verified: dict[str, int] = {"mta-sts": 0, "dane": 0}
+        self.policy_refusals = 0
+        self._count = {
+            events.ConnectionAccepted: self._connected_in,
+            events.DeliveryConnected: self._connected_out,
+            events.MessageReceived: self._received,
+            events.RecipientsDelivered: self._delivered,
+            events.RecipientDelayed: self._delayed,
+            events.RecipientBounced: self._bounced,
+            events.STSSucceeded: self._sts_verified,
+            events.DANESucceeded: self._dane_verified,
+            events.DeliveryTLSDeferred: self._refused,
+        }
+
+    def emit(self, event: events.Event) -> None:
+        """Count one event."""
+        count = self._count.get(type(event))
+        if count is not None:
+            count(event)
+
+    def as_dict(self) -> dict[str, object]:
+        """All counters by name."""
+        return {
+            "connections_in": self.connections_in,
+            "connections_out": self.connections_out,
+            "messages_received": self.messages_received,
+            "recipients_delivered": self.recipients_delivered,
+            "recipients_delayed": self.recipients_delayed,
+            "recipients_bounced": self.recipients_bounced,
+            "verified_by_mta_sts": self.tls_verified["mta-sts"],
+            "verified_by_dane": self.tls_verified["dane"],
+            "policy_refusals": self.policy_refusals,
+        }
+
+    def _connected_in(self, event: events.Event) -> None:
+        self.connections_in += 1
+
+    def _connected_out(self, event: events.Event) -> None:
+        self.connections_out += 1
+
+    def _received(self, event: events.Event) -> None:
+        self.messages_received += 1
+
+    def _delivered(self, event: events.Event) -> None:
+        assert isinstance(event, events.RecipientsDelivered)
+        self.recipients_delivered += len(event.rids)
+
+    def _delayed(self, event: events.Event) -> None:
+        self.recipients_delayed += 1
+
+    def _bounced(self, event: events.Event) -> None:
+        self.recipients_bounced += 1
+
+    def _sts_verified(self, event: events.Event) -> None:
+        self.tls_verified["mta-sts"] += 1
+
+    def _dane_verified(self, event: events.Event) -> None:
+        self.tls_verified["dane"] += 1
+
+    def _refused(self, event: events.Event) -> None:
+        self.policy_refusals += 1

@@ -1,0 +1,150 @@
+"""The admin API as HTTP: a table of routes, JSON in and out, every error with a word on what to do next."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+import attrs
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from twisted.web.resource import Resource
+from twisted.web.server import NOT_DONE_YET, Request
+
+MAX_BODY = 65536  # octets of a request's body
+
+Parameters = Mapping[str, str]
+Handler = Callable[["Call"], Awaitable[object]]
+
+
+class APIError(Exception):
+    """A request that can't be served: HTTP status, what is wrong, and what to do."""
+
+    def __init__(self, status: int, text: str) -> None:
+        super().__init__(text)
+        self.status = status
+        self.text = text
+
+
+@attrs.frozen
+class Call:
+    """One request: path parameters, query, JSON body, and who makes it."""
+
+    path: Parameters
+    query: Parameters
+    body: Mapping[str, Any]
+    by: str  # the user at the other end of the socket
+
+    def number(self, name: str, default: int, high: int) -> int:
+        """An integer of the query between 0 and `high`.
+
+        :raises APIError: 400, when it isn't one.
+        """
+        text = self.query.get(name, str(default))
+        if not re.fullmatch(r"[0-9]{1,12}", text) or int(text) > high:
+            raise APIError(400, f"{name} must be a number from 0 to {high}, not {text!r}")
+        return int(text)
+
+    @property
+    def mid(self) -> int:
+        """The message id of the path."""
+        return int(self.path["mid"])
+
+
+class RouteTable:
+    """Which handler answers which method and path; ``{mid}`` in a pattern stands for a message id."""
+
+    def __init__(self) -> None:
+        self._routes: list[tuple[str, re.Pattern[str], Handler]] = []
+
+    def add(self, method: str, pattern: str, handler: Handler) -> None:
+        """Serve `method` on paths like `pattern`."""
+        expression = re.sub(r"\{(\w+)\}", r"(?P<\1>[0-9]{1,18})", pattern)
+        self._routes.append((method, re.compile(expression + r"\Z"), handler))
+
+    def find(self, method: str, path: str) -> tuple[Handler, Parameters]:
+        """The handler for a request and its path parameters.
+
+        :raises APIError: 404 for an unknown path, 405 for a known one with another method.
+        """
+        known = False
+        for route_method, pattern, handler in self._routes:
+            match = pattern.match(path)
+            if match and route_method == method:
+                return handler, match.groupdict()
+            known = known or match is not None
+        if known:
+            raise APIError(405, f"{method} isn't possible on {path}")
+        raise APIError(404, f"there is no {path}")
+
+
+class APIResource(Resource):
+    """Serves a `RouteTable`. Nothing that a client sends harms another, or the gateway."""
+
+    isLeaf = True
+    log = Logger()
+
+    def __init__(self, routes: RouteTable, who: Callable[[Request], str]) -> None:
+        super().__init__()
+        self._routes = routes
+        self._who = who
+
+    def render(self, request: Request) -> int:
+        """Answer one request."""
+        answer = Deferred.fromCoroutine(self._answer(request))
+        gone = request.notifyFinish()
+        gone.addErrback(lambda _: answer.cancel())
+        answer.addErrback(self._broken, request)
+        return NOT_DONE_YET
+
+    async def _answer(self, request: Request) -> None:
+        try:
+            handler, path = self._routes.find(request.method.decode("latin-1"), _path(request))
+            result = await handler(Call(path, _query(request), _body(request), self._who(request)))
+            status = 200
+        except APIError as error:
+            result, status = {"error": error.text}, error.status
+        _send(request, status, result)
+
+    def _broken(self, failure: Failure, request: Request) -> None:
+        if getattr(request, "_disconnected", False):
+            return
+        self.log.failure("request {path!r} broke", failure, path=request.path)
+        _send(request, 500, {"error": f"internal error: {failure.getErrorMessage()}"})
+
+
+def _path(request: Request) -> str:
+    return request.path.decode("latin-1")
+
+
+def _query(request: Request) -> Parameters:
+    return {name.decode("utf-8", "replace"): values[-1].decode("utf-8", "replace") for name, values in request.args.items()}
+
+
+def _body(request: Request) -> Mapping[str, Any]:
+    """The JSON object sent, or an empty one.
+
+    :raises APIError: 400 or 413.
+    """
+    raw = request.content.read(MAX_BODY + 1) if request.content else b""
+    if not raw:
+        return {}
+    if len(raw) > MAX_BODY:
+        raise APIError(413, f"the body is larger than {MAX_BODY} octets")
+    try:
+        value = json.loads(raw)
+    except (ValueError, RecursionError) as error:
+        raise APIError(400, f"the body isn't JSON: {error}") from None
+    if not isinstance(value, dict):
+        raise APIError(400, "the body must be a JSON object")
+    return value
+
+
+def _send(request: Request, status: int, result: object) -> None:
+    request.setResponseCode(status)
+    request.setHeader(b"content-type", b"application/json")
+    request.write(json.dumps(result).encode() + b"\n")
+    request.finish()

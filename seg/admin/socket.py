@@ -1,0 +1,55 @@
+"""The unix socket that the ``seg`` command talks to, and the user at its other end."""
+
+from __future__ import annotations
+
+import pwd
+import socket
+import struct
+from pathlib import Path
+from typing import Any
+
+from twisted.internet.interfaces import IListeningPort, IReactorUNIX
+from twisted.web.server import Request, Site
+
+from seg.admin.http import APIResource, RouteTable
+from seg.errors import ConfigurationError
+
+MAX_PATH = 107  # sun_path of unix(7), without its final NUL
+
+
+class QuietSite(Site):
+    """Keeps no access log: what an operator changes is in the mail log, and what he looks at concerns nobody."""
+
+    noisy = False
+
+    def log(self, request: Request) -> None:
+        """Nothing."""
+
+
+def listen(reactor: IReactorUNIX, path: Path, mode: int, routes: RouteTable) -> IListeningPort:
+    """Serve the API at `path`. A socket left behind by a gateway that was killed is replaced.
+
+    :param mode: permissions of the socket.
+    :raises ConfigurationError: when the path is too long for a socket.
+    :raises twisted.internet.error.CannotListenError: when another gateway is alive there, or the folder can't be used.
+    """
+    if len(bytes(path)) > MAX_PATH:
+        problem = f"[control] socket: {path} is longer than the {MAX_PATH} octets that a unix socket may have; set a shorter path"
+        raise ConfigurationError((problem,))
+    site: Any = QuietSite(APIResource(routes, peer_user), timeout=60)
+    site.displayTracebacks = False
+    return reactor.listenUNIX(str(path), site, mode=mode, wantPID=True)
+
+
+def peer_user(request: Request) -> str:
+    """The user name of the process at the other end (SO_PEERCRED of unix(7)), for the log."""
+    transport = request.channel.transport if request.channel else None
+    sock = getattr(transport, "socket", None)
+    if sock is None:
+        return "unknown"
+    raw = sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
+    uid = struct.unpack("3i", raw)[1]
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return f"uid {uid}"

@@ -1,0 +1,79 @@
+"""Talks to the running gateway over its control socket, with nothing but the standard library (it starts fast)."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import socket
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+import click
+
+
+class SocketConnection(http.client.HTTPConnection):
+    """HTTP over a unix socket."""
+
+    def __init__(self, path: Path, timeout: float) -> None:
+        super().__init__("localhost", timeout=timeout)
+        self._path = path
+
+    def connect(self) -> None:
+        """Connect to the socket instead of a TCP port."""
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(str(self._path))
+
+
+class GatewayError(click.ClickException):
+    """The gateway isn't there, or it refuses. Exit status 2 and 1."""
+
+    def __init__(self, text: str, exit_code: int = 1) -> None:
+        super().__init__(text)
+        self.exit_code = exit_code  # type: ignore[misc] # click reads it from the instance
+
+
+class Gateway:
+    """The running gateway, as the command sees it."""
+
+    def __init__(self, path: Path, timeout: float = 30.0) -> None:
+        self.path = path
+        self._timeout = timeout
+
+    def get(self, path: str, **query: object) -> Any:
+        """Ask for something."""
+        wanted = {name: value for name, value in query.items() if value is not None}
+        return self._call("GET", path + ("?" + urlencode(wanted) if wanted else ""))
+
+    def post(self, path: str, **body: object) -> Any:
+        """Have something done."""
+        return self._call("POST", path, body)
+
+    def delete(self, path: str) -> Any:
+        """Remove something."""
+        return self._call("DELETE", path)
+
+    def _call(self, method: str, path: str, body: dict[str, object] | None = None) -> Any:
+        connection = SocketConnection(self.path, self._timeout)
+        try:
+            connection.request(method, path, json.dumps(body) if body is not None else None)
+            response = connection.getresponse()
+            answer = json.loads(response.read())
+        except (FileNotFoundError, ConnectionRefusedError):
+            raise GatewayError(
+                f"the gateway isn't running (nobody listens at {self.path}).\n"
+                "Start it with: twistd -n seg      If it uses another configuration: seg --config FILE ...",
+                2,
+            ) from None
+        except PermissionError:
+            raise GatewayError(f"you may not use {self.path}: be the user that runs the gateway (sudo -u ...)", 2) from None
+        except TimeoutError:
+            raise GatewayError(f"the gateway at {self.path} doesn't answer within {self._timeout:g} seconds", 2) from None
+        except (OSError, http.client.HTTPException, ValueError) as error:
+            raise GatewayError(f"no sense to be had from {self.path}: {error}", 2) from None
+        finally:
+            connection.close()
+        if response.status != 200:
+            raise GatewayError(str(answer.get("error", answer)))
+        return answer

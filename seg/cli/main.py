@@ -1,0 +1,84 @@
+"""``seg``: look at the gateway's queue and act on it, follow its log, see a demonstration."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from seg.cli.client import Gateway
+
+CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
+
+
+class Surroundings:
+    """Where the gateway is, found when a verb first needs it: from the command line, else from the configuration."""
+
+    def __init__(self, configuration: str | None, socket: str | None) -> None:
+        self._configuration = configuration
+        self._socket = socket
+
+    def gateway(self) -> Gateway:
+        """The running gateway."""
+        return Gateway(Path(self._socket) if self._socket else self._settings_paths()[0])
+
+    def log_file(self) -> Path:
+        """The mail log."""
+        return self._settings_paths()[1]
+
+    def _settings_paths(self) -> tuple[Path, Path]:
+        from seg.config.find import find_configuration
+        from seg.config.load import load_settings
+        from seg.config.paths import log_path, socket_path
+        from seg.errors import ConfigurationError
+
+        try:
+            settings = load_settings(find_configuration(self._configuration).settings)
+        except ConfigurationError as error:
+            raise click.ClickException("\n".join(error.problems)) from None
+        return socket_path(settings), log_path(settings)
+
+
+class LazyGroup(click.Group):
+    """Imports a verb's module only when that verb is used, so that each starts quickly."""
+
+    verbs = {
+        "status": "seg.cli.status:status",
+        "queue": "seg.cli.queue:queue",
+        "tail": "seg.cli.tail:tail",
+        "demo": "seg.cli.demo:demo",
+        "version": "seg.cli.status:version",
+    }
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The verbs, in the order in which a newcomer needs them."""
+        return list(self.verbs)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The verb itself."""
+        from importlib import import_module
+
+        place = self.verbs.get(cmd_name)
+        if place is None:
+            return None
+        module, _, name = place.partition(":")
+        command: click.Command = getattr(import_module(module), name)
+        return command
+
+
+@click.group(cls=LazyGroup, context_settings=CONTEXT)
+@click.option("--config", "configuration", metavar="FILE", help="seg.toml of the gateway; else found as twistd seg does.")
+@click.option("--socket", metavar="PATH", help="Control socket of the gateway; else as the configuration says.")
+@click.pass_context
+def main(context: click.Context, configuration: str | None, socket: str | None) -> None:
+    """Talk to the running mail gateway.
+
+    \b
+    seg status                 is it running, and how is it doing?
+    seg queue list             what waits, and why
+    seg tail -f                follow the mail log
+    seg demo                   see the gateway at work in a small internet of its own
+
+    Exit status: 0 done; 1 refused, or nothing to act on; 2 wrong usage, or the gateway isn't running.
+    """
+    context.obj = Surroundings(configuration, socket)

@@ -1,0 +1,165 @@
+"""``seg queue``: what waits, why, and what to do with it."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import click
+
+from seg.cli.client import Gateway
+from seg.cli.tables import ago, plain, print_json, print_table, size, stamp, until
+
+COLUMNS = (
+    ("MID", "right"),
+    ("Size", "right"),
+    ("Age", "right"),
+    ("State", "left"),
+    ("Tries", "right"),
+    ("Next try", "left"),
+    ("Sender", "left"),
+    ("Waiting recipients", "left"),
+    ("Last failure", "left"),
+)
+
+
+@click.group()
+def queue() -> None:
+    """Look at the queue and act on it."""
+
+
+@queue.command("list")
+@click.option("--domain", metavar="DOMAIN", help="Only messages with a recipient waiting in this domain.")
+@click.option("--sender", metavar="ADDRESS", help="Only messages of this sender ('' for reports).")
+@click.option("--held", is_flag=True, help="Only messages that are held.")
+@click.option("--limit", type=click.IntRange(1, 100000), default=100, show_default=True, help="Most messages shown.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON document instead of a table.")
+@click.pass_obj
+def list_(surroundings: Any, domain: str | None, sender: str | None, held: bool, limit: int, as_json: bool) -> None:
+    """List the messages that wait, the oldest first."""
+    found = surroundings.gateway().get(
+        "/v1/messages", domain=domain, sender=sender, held=1 if held else None, limit=limit
+    )
+    if as_json:
+        print_json(found)
+        return
+    if not found["messages"]:
+        click.echo("No such message waits." if domain or held or sender is not None else "The queue is empty.")
+        return
+    print_table(COLUMNS, [_row(message) for message in found["messages"]])
+    shown, total = len(found["messages"]), found["total"]
+    click.echo(f"{total} messages." if shown == total else f"The first {shown} of {total} messages; more with --limit.")
+
+
+def _row(message: dict[str, Any]) -> tuple[object, ...]:
+    recipients = message["recipients"]
+    more = message["waiting"] - len(recipients)
+    return (
+        message["mid"],
+        size(message["size"]),
+        ago(message["arrived"]),
+        message["state"],
+        message["attempts"],
+        until(message["due"]) if message["state"] in ("waiting", "due") else "-",
+        f"<{message['sender']}>",
+        " ".join(recipients) + (f" and {more} more" if more > 0 else ""),
+        message["error"] or "-",
+    )
+
+
+@queue.command()
+@click.argument("mid", type=click.IntRange(1))
+@click.option("--json", "as_json", is_flag=True, help="One JSON document instead of text.")
+@click.pass_obj
+def show(surroundings: Any, mid: int, as_json: bool) -> None:
+    """Show one message: its envelope, how each recipient fares, and its header."""
+    message = surroundings.gateway().get(f"/v1/messages/{mid}")
+    if as_json:
+        print_json(message)
+        return
+    click.echo(f"MID {message['mid']} from <{plain(message['sender'])}>, {size(message['size'])}, {message['state']}")
+    click.echo(f"Received {stamp(message['arrived'])} ({ago(message['arrived'])} ago) from {message['client'] or 'the gateway itself'}")
+    click.echo(f"Returned to its sender if not delivered by {stamp(message['expires'])} ({until(message['expires'])})")
+    for recipient in message["recipients"]:
+        click.echo(f"\nRID {recipient['rid']} <{plain(recipient['address'])}>: {recipient['state']}, tried {recipient['attempts']} times")
+        if recipient["state"] == "pending" and not message["held"]:
+            click.echo(f"  Next try {until(recipient['due'])}")
+        if recipient["error"]:
+            click.echo(f"  Last failure: {plain(recipient['error'])}")
+    click.echo("\n" + "\n".join(plain(line) for line in message["header"].splitlines()))
+
+
+def _chosen(mids: tuple[int, ...], domain: str | None, everything: bool) -> dict[str, Any]:
+    """The messages that the arguments name, as the API wants it.
+
+    :raises click.UsageError: nothing was named, or two ways at once.
+    """
+    if sum((bool(mids), domain is not None, everything)) != 1:
+        raise click.UsageError("name messages by their MIDs, or by --domain, or all of them by --all")
+    if mids:
+        return {"mids": list(mids)}
+    return {"domain": domain} if domain is not None else {"all": True}
+
+
+def _selection(command: Any) -> Any:
+    """The arguments that all acting verbs share."""
+    for decorate in (
+        click.argument("mids", type=click.IntRange(1), nargs=-1, metavar="[MID]..."),
+        click.option("--domain", metavar="DOMAIN", help="All messages with a recipient waiting in this domain."),
+        click.option("--all", "everything", is_flag=True, help="All messages."),
+        click.option("--json", "as_json", is_flag=True, help="One JSON document instead of text."),
+        click.pass_obj,
+    ):
+        command = decorate(command)
+    return command
+
+
+def _act(gateway: Gateway, chosen: dict[str, Any], action: str, done: str, as_json: bool) -> None:
+    """Do it to each message, tell what came of it; exit status 1 if any was refused or there was none."""
+    answer = gateway.post("/v1/messages", action=action, **chosen)
+    count, refused = len(answer["done"]), answer["refused"]
+    if as_json:
+        print_json(answer)
+    else:
+        for mid, reason in refused.items():
+            click.echo(f"MID {mid}: {reason}", err=True)
+        click.echo(f"{count} message{'' if count == 1 else 's'} {done}." if count or refused else "No such message waits.")
+    if refused or not count:
+        sys.exit(1)
+
+
+@queue.command()
+@_selection
+def hold(surroundings: Any, mids: tuple[int, ...], domain: str | None, everything: bool, as_json: bool) -> None:
+    """Keep messages from being tried until they are released."""
+    _act(surroundings.gateway(), _chosen(mids, domain, everything), "hold", "held", as_json)
+
+
+@queue.command()
+@_selection
+def release(surroundings: Any, mids: tuple[int, ...], domain: str | None, everything: bool, as_json: bool) -> None:
+    """Let held messages go on."""
+    _act(surroundings.gateway(), _chosen(mids, domain, everything), "release", "released", as_json)
+
+
+@queue.command()
+@_selection
+def retry(surroundings: Any, mids: tuple[int, ...], domain: str | None, everything: bool, as_json: bool) -> None:
+    """Try messages now, whatever their schedule says; limits of the destination still hold."""
+    _act(surroundings.gateway(), _chosen(mids, domain, everything), "retry", "due now", as_json)
+
+
+@queue.command()
+@_selection
+@click.option("--yes", is_flag=True, help="Don't ask.")
+def delete(
+    surroundings: Any, mids: tuple[int, ...], domain: str | None, everything: bool, as_json: bool, yes: bool
+) -> None:
+    """Remove messages for good. Nobody is told: neither sender nor recipient."""
+    gateway = surroundings.gateway()
+    chosen = _chosen(mids, domain, everything)
+    if not yes:
+        count = len(mids) or gateway.get("/v1/messages", domain=domain, limit=0)["total"]
+        if count:
+            click.confirm(f"Delete {count} message{'' if count == 1 else 's'} for good?", abort=True, err=True)
+    _act(gateway, chosen, "delete", "deleted", as_json)

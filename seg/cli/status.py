@@ -1,0 +1,65 @@
+"""``seg status`` and ``seg version``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from seg.cli.tables import ago, duration, print_json, size, stamp
+from seg.version import __version__
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="One JSON document instead of text.")
+@click.pass_obj
+def status(surroundings: Any, as_json: bool) -> None:
+    """Show whether the gateway is running, and how it is doing."""
+    facts = surroundings.gateway().get("/v1/status")
+    if as_json:
+        print_json(facts)
+        return
+    for line in status_lines(facts):
+        click.echo(line)
+
+
+def status_lines(facts: dict[str, Any]) -> list[str]:
+    """The status as text, a line for each fact."""
+    queue, counters, gauges = facts["queue"], facts["counters"], facts["gauges"]
+    oldest = f", the oldest for {ago(queue['oldest'])}" if queue["oldest"] else ""
+    held = f", {queue['held']} held" if queue["held"] else ""
+    listeners = ", ".join(f"{x['name']} {x['address']}:{x['port']}" for x in facts["listeners"])
+    dane = "yes" if facts["resolver_validates"] else "no: DANE is not in use (see the mail log)"
+    return [
+        f"seg {facts['version']} on {facts['hostname']}, process {facts['pid']}",
+        f"Up since:            {stamp(facts['started'])} ({duration(facts['uptime'])})",
+        f"Configuration:       {facts['configuration']}",
+        f"Listeners:           {listeners or 'none'}",
+        f"Resolver validates:  {dane}",
+        "",
+        f"Queue:               {queue['messages']} messages, {queue['recipients']} recipients waiting{held}{oldest}",
+        f"Connections now:     {gauges['connections_in']} in, {gauges['attempts']} attempts, {gauges['connections_idle']} idle",
+        f"Memory:              {size(gauges['memory'])}",
+        "",
+        "Since the start:",
+        f"  Received:          {counters['messages_received']} messages on {counters['connections_in']} connections",
+        f"  Delivered:         {counters['recipients_delivered']} recipients on {counters['connections_out']} connections",
+        f"  Verified by:       MTA-STS {counters['verified_by_mta_sts']}, DANE {counters['verified_by_dane']} attempts",
+        f"  Delayed:           {counters['recipients_delayed']} times; {counters['policy_refusals']} sessions refused by TLS policy",
+        f"  Bounced:           {counters['recipients_bounced']} recipients",
+    ]
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="One JSON document instead of text.")
+def version(as_json: bool) -> None:
+    """Show the version of this command and of what it is built on."""
+    from importlib.metadata import version as version_of
+    from platform import python_version
+
+    parts = {name: version_of(name) for name in ("twisted", "pyopenssl", "cryptography", "dnspython")}
+    facts = {"seg": __version__, "python": python_version(), **parts}
+    if as_json:
+        print_json(facts)
+    else:
+        click.echo("\n".join(f"{name} {number}" for name, number in facts.items()))

@@ -1,0 +1,77 @@
+"""How lists, times and sizes are shown to a person."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import click
+
+
+def print_json(value: object) -> None:
+    """The same facts for a program: one JSON document."""
+    click.echo(json.dumps(value, indent=2, ensure_ascii=False))
+
+
+def print_table(columns: Sequence[tuple[str, str]], rows: Sequence[Sequence[object]]) -> None:
+    """A table with a header; `columns` are (title, "left" or "right"). Not cut short when piped into a program."""
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold")
+    for title, side in columns:
+        table.add_column(title, justify="right" if side == "right" else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*(plain(cell) for cell in row))
+    width = None if sys.stdout.isatty() else 200
+    Console(width=width, highlight=False, markup=False, emoji=False).print(table)
+
+
+def plain(value: object) -> str:
+    """Text without control characters: what comes from other hosts must not steer a terminal."""
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in str(value))
+
+
+def duration(seconds: float) -> str:
+    """``3 h 12 min``: two units at the most."""
+    seconds = max(0, round(seconds))
+    if seconds < 60:
+        return f"{seconds} s"
+    minutes, rest = divmod(seconds, 60)
+    if minutes < 60:
+        return f"{minutes} min {rest} s" if rest else f"{minutes} min"
+    hours, minutes = divmod(minutes, 60)
+    if hours < 24:
+        return f"{hours} h {minutes} min" if minutes else f"{hours} h"
+    days, hours = divmod(hours, 24)
+    return f"{days} d {hours} h" if hours else f"{days} d"
+
+
+def ago(moment: float) -> str:
+    """How long ago a POSIX time is."""
+    return duration(time.time() - moment)
+
+
+def until(moment: float) -> str:
+    """When a POSIX time comes: ``in 12 s``, or ``now``."""
+    wait = moment - time.time()
+    return f"in {duration(wait)}" if wait > 0 else "now"
+
+
+def stamp(moment: float) -> str:
+    """A POSIX time as local date and time."""
+    return time.strftime("%Y-%m-%d %H:%M:%S %z", time.localtime(moment))
+
+
+def size(octets: int) -> str:
+    """``4.0 KiB``."""
+    value: Any = float(octets)
+    for unit in ("B", "KiB", "MiB"):
+        if value < 1024:
+            return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
+        value /= 1024
+    return f"{value:.1f} GiB"

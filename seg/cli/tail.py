@@ -1,0 +1,31 @@
+"""``seg tail``: the mail log's last lines, and what comes after them."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+
+@click.command()
+@click.option("-f", "--follow", "following", is_flag=True, help="Go on as the log grows, over rotations too; Ctrl-C ends it.")
+@click.option("-n", "--lines", type=click.IntRange(0, 1000000), default=20, show_default=True, help="How many lines to begin with.")
+@click.option("--json", "as_json", is_flag=True, help="The JSON twin of the log: one object a line.")
+@click.pass_obj
+def tail(surroundings: Any, following: bool, lines: int, as_json: bool) -> None:
+    """Show the end of the mail log. Works without the gateway running."""
+    from seg.maillog.follow import follow, last_lines
+
+    log: Path = surroundings.log_file()
+    path = log.with_suffix(".jsonl") if as_json else log
+    if not path.exists() and not following:
+        raise click.ClickException(f"there is no {path}: has the gateway run here yet?")
+    try:
+        for line in follow(path, lines) if following else last_lines(path, lines):
+            click.echo(line)
+    except PermissionError:
+        raise click.ClickException(f"you may not read {path}: be the user that runs the gateway (sudo -u ...)") from None
+    except KeyboardInterrupt:
+        sys.exit(0)

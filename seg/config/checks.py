@@ -1,0 +1,104 @@
+"""Rules of ``etc/seg.toml`` that types can't express: forms of text values, and keys that must fit
+together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from itertools import combinations
+from typing import Any
+
+from seg.config.schema import DNS, Delivery, Listener, ListenerTLS, Queue
+from seg.config.syntax import (
+    check_ipv4,
+    check_ipv6,
+    check_mailbox,
+    check_mode,
+    check_proxy,
+    overlapping,
+    parse_address,
+    parse_endpoint,
+    parse_hostname,
+    parse_network,
+)
+
+Check = Callable[[str], object]  # raises ValueError
+
+# Of an array each element is checked. An empty string means "not set", but not for the keys in `_REQUIRED`.
+FORMS: dict[tuple[str, str], Check] = {
+    ("gateway", "hostname"): parse_hostname,
+    ("gateway", "postmaster"): check_mailbox,
+    ("listener", "address"): parse_address,
+    ("receive", "relay_networks"): parse_network,
+    ("dns", "resolvers"): parse_endpoint,
+    ("dns", "trusted"): parse_network,
+    ("mta_sts", "proxy"): check_proxy,
+    ("delivery", "source_address"): check_ipv4,
+    ("delivery", "source_address6"): check_ipv6,
+    ("control", "mode"): check_mode,
+}
+_REQUIRED = {("gateway", "var"), ("listener", "address"), ("control", "mode")}
+
+
+def form_fault(section: str, key: str, value: Any) -> str:
+    """What is wrong with the form of a text value; "" when nothing is."""
+    if value == "" and (section, key) in _REQUIRED:
+        return "must not be empty"
+    check = FORMS.get((section, key))
+    if check is None or value == "":
+        return ""
+    for item in value if isinstance(value, tuple) else (value,):
+        try:
+            check(item)
+        except ValueError as error:
+            return str(error)
+    return ""
+
+
+def listener_faults(listener: Listener) -> Iterator[tuple[str, str]]:
+    """Keys of one listener that don't fit together, as (key, fault)."""
+    if listener.tls is ListenerTLS.STARTTLS and not listener.certificate:
+        yield "tls", "starttls needs a certificate; none is set"
+    if listener.key and not listener.certificate:
+        yield "key", "a key is set, but no certificate"
+
+
+def binding_faults(listeners: tuple[Listener, ...]) -> Iterator[tuple[int, str]]:
+    """Listeners that can't be bound beside an earlier one, as (number from 0, fault)."""
+    for (_, one), (number, other) in combinations(enumerate(listeners), 2):
+        if one.port and one.port == other.port and overlapping(one.address, other.address):
+            yield number, f"{other.address} port {other.port} is taken by another listener ({one.address})"
+
+
+def queue_faults(queue: Queue) -> Iterator[tuple[str, str]]:
+    """Keys of the retry schedule that contradict each other."""
+    if queue.max_retry < queue.first_retry:
+        yield (
+            "max_retry",
+            f"the longest wait ({queue.max_retry:g} s) is shorter than first_retry ({queue.first_retry:g} s)",
+        )
+
+
+def dns_faults(dns: DNS) -> Iterator[tuple[str, str]]:
+    """Keys of the resolver that contradict each other."""
+    if dns.lifetime < dns.timeout:
+        yield (
+            "lifetime",
+            f"a question's life ({dns.lifetime:g} s) is shorter than the wait for one answer "
+            f"(timeout, {dns.timeout:g} s)",
+        )
+
+
+def delivery_faults(delivery: Delivery) -> Iterator[tuple[str, str]]:
+    """Provider lists that would leave the profiles' TLS options without anybody to enforce them."""
+    providers = delivery.providers
+    if len(set(providers)) != len(providers):
+        yield "providers", "a provider is named twice"
+    if "static" not in providers:
+        yield "providers", "static must be among them: it is what enforces the tls option of the profiles"
+
+
+SECTION_CHECKS: dict[str, Callable[[Any], Iterator[tuple[str, str]]]] = {
+    "queue": queue_faults,
+    "dns": dns_faults,
+    "delivery": delivery_faults,
+}

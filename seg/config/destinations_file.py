@@ -1,0 +1,184 @@
+"""``etc/destinations.toml``: from a parsed document to `Destinations`, with every fault collected."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import attrs
+
+from seg.config.destinations import DANEMode, Destinations, NextHop, Profile, SMTPRoute, STSMode, TLSOption
+from seg.config.problems import Problems, meant
+from seg.config.settings_file import table_values
+from seg.config.source import Document, KeyPath
+from seg.config.syntax import parse_host, parse_pattern, parse_port, split_port
+
+_TABLES = ("default", "destination", "route")
+_HOP_KEYS = ("host", "port", "preference", "use_mx")
+
+
+def destinations_from(document: Document) -> Destinations:
+    """The profiles and routes in a document.
+
+    :raises ConfigurationError: with one line for each fault.
+    """
+    problems = Problems(document)
+    for name, raw in document.data.items():
+        if name not in _TABLES:
+            hint = meant(name, _TABLES) or f"; a destination is written [destination.{_quote(name)}]"
+            problems.add((name,), f"unknown table{hint}", None if isinstance(raw, dict) else name)
+    tables = {name: document.data.get(name, {}) for name in _TABLES}
+    for name in [name for name, raw in tables.items() if not isinstance(raw, dict)]:
+        problems.add((name,), "wants a table")
+        tables[name] = {}
+    base = table_values(("default",), Profile, tables["default"], problems)
+    default = _profile(("default",), "Default", {}, base, problems)
+    profiles = {
+        pattern: _profile(where, pattern, base, table_values(where, Profile, raw, problems), problems)
+        for pattern, where, raw in _entries("destination", tables["destination"], problems)
+    }
+    routes = {
+        pattern: _route(where, pattern, raw, problems)
+        for pattern, where, raw in _entries("route", tables["route"], problems)
+    }
+    problems.check()
+    return Destinations(default=default, profiles=profiles, routes=routes)
+
+
+def _quote(name: str) -> str:
+    return '"' + name.replace('"', "") + '"'
+
+
+# --- names --------------------------------------------------------------------------------------------------
+
+
+def _entries(
+    table: str, raw: dict[str, Any], problems: Problems
+) -> list[tuple[str, KeyPath, dict[str, Any]]]:
+    """The entries of a table as (pattern as looked up, place, content)."""
+    entries: dict[str, tuple[str, KeyPath, dict[str, Any]]] = {}
+    for name, content in raw.items():
+        where = (table, name)
+        if not isinstance(content, dict):
+            problems.add(where, f"wants a table of its own: [{table}.{_quote(name)}]")
+            continue
+        if content and all(isinstance(item, dict) for item in content.values()):
+            problems.add(where, f'quote the domain: [{table}."{_spelled_out(name, content)}"]')
+            continue
+        try:
+            pattern = _pattern(table, name)
+        except ValueError as error:
+            problems.add(where, str(error))
+            continue
+        if pattern in entries:
+            first = entries[pattern][1][1]
+            problems.add(where, f"is there twice: {_quote(str(first))} and {_quote(name)} are both {pattern}")
+            continue
+        entries[pattern] = (pattern, where, content)
+    return list(entries.values())
+
+
+def _pattern(table: str, name: str) -> str:
+    """The key that `Destinations` looks up."""
+    if name.upper() in ("ALL", "DEFAULT"):
+        if table == "route" and name.upper() == "ALL":
+            return "ALL"
+        raise ValueError(
+            "is no domain; "
+            + ("the default profile is [default]" if table == "destination" else 'write [route."ALL"]')
+        )
+    return parse_pattern(name)
+
+
+def _spelled_out(name: str, content: dict[str, Any]) -> str:
+    """The domain that somebody wrote without quotes, so that TOML took its dots for nested tables."""
+    inner: Any = content
+    while isinstance(inner, dict) and len(inner) == 1 and isinstance(next(iter(inner.values())), dict):
+        label, inner = next(iter(inner.items()))
+        name += "." + label
+    return name
+
+
+# --- profiles -----------------------------------------------------------------------------------------------
+
+
+def _profile(
+    where: KeyPath, name: str, inherited: dict[str, Any], own: dict[str, Any], problems: Problems
+) -> Profile:
+    """A profile: what it says itself over what it inherits.
+
+    With ``tls = "no"`` there is nothing that DANE or MTA-STS could rule: inherited they are off, asked for
+    they are a fault.
+    """
+    profile = Profile(name=name, **{**inherited, **own})
+    if profile.tls is not TLSOption.NO:
+        return profile
+    for key, off in (("dane", DANEMode.NONE), ("mta_sts", STSMode.OFF)):
+        if own.get(key, off) is not off:
+            origin = "" if "tls" in own else ", which is inherited from [default]"
+            problems.add(
+                (*where, key),
+                f'"{own[key]}" can\'t work with tls = "no"{origin}: it needs TLS; '
+                f'set tls to preferred or more, or {key} to "{off}"',
+            )
+    return attrs.evolve(profile, dane=DANEMode.NONE, mta_sts=STSMode.OFF)
+
+
+# --- routes -------------------------------------------------------------------------------------------------
+
+
+def _route(where: KeyPath, pattern: str, raw: dict[str, Any], problems: Problems) -> SMTPRoute:
+    """One SMTP route: ``hosts = [...]``, or ``use_dns = true``."""
+    for key in raw:
+        if key not in ("hosts", "use_dns"):
+            problems.add((*where, key), f"unknown key{meant(key, ('hosts', 'use_dns'))}")
+    use_dns, hosts = raw.get("use_dns", False), raw.get("hosts", [])
+    if not isinstance(use_dns, bool):
+        problems.add((*where, "use_dns"), "wants true or false")
+    elif use_dns and "hosts" in raw:
+        problems.add((*where, "use_dns"), "a route has hosts or use_dns = true, not both")
+    elif not use_dns and not hosts:
+        problems.add(where, 'names no next hop; write hosts = ["relay.example.com:25"], or use_dns = true')
+    if not isinstance(hosts, list):
+        problems.add((*where, "hosts"), 'wants an array, such as ["relay.example.com:25"]')
+        hosts = []
+    hops = [_hop((*where, "hosts", number), item, problems) for number, item in enumerate(hosts)]
+    return SMTPRoute(pattern, tuple(hop for hop in hops if hop), use_dns is True)
+
+
+def _hop(where: KeyPath, raw: Any, problems: Problems) -> NextHop | None:
+    """One next hop, or None after a fault."""
+    try:
+        if isinstance(raw, str):
+            host, port = split_port(raw)
+            return NextHop(parse_host(host), parse_port(port) if port is not None else 25)
+        if isinstance(raw, dict):
+            return _hop_table(raw)
+        raise ValueError(
+            'wants "host", "host:port" or { host = "...", port = 25, preference = 0, use_mx = false }'
+        )
+    except ValueError as error:
+        problems.add(where, str(error))
+        return None
+
+
+def _hop_table(raw: dict[str, Any]) -> NextHop:
+    """A next hop in its long form. Raises ValueError."""
+    for key in raw:
+        if key not in _HOP_KEYS:
+            raise ValueError(f"unknown key {key}{meant(key, _HOP_KEYS)}")
+    host, use_mx = raw.get("host"), raw.get("use_mx", False)
+    if not isinstance(host, str) or not host:
+        raise ValueError("lacks host, a host name or an IP address")
+    if not isinstance(use_mx, bool):
+        raise ValueError("use_mx wants true or false")
+    hop = NextHop(parse_host(host), _whole(raw, "port", 25, 1), _whole(raw, "preference", 0, 0), use_mx)
+    if use_mx and (":" in hop.host or hop.host.replace(".", "").isdigit()):
+        raise ValueError(f"use_mx makes no sense for an IP address ({hop.host})")
+    return hop
+
+
+def _whole(raw: dict[str, Any], key: str, default: int, low: int) -> int:
+    value = raw.get(key, default)
+    if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= 65535:
+        raise ValueError(f"{key} wants a whole number from {low} to 65535")
+    return value

@@ -1,0 +1,32 @@
+"""Where the gateway keeps its files: all below ``var``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from seg.config.schema import Settings
+
+
+def var_path(settings: Settings) -> Path:
+    """The folder of everything that changes."""
+    return Path(settings.gateway.var)
+
+
+def socket_path(settings: Settings) -> Path:
+    """The control socket."""
+    return Path(settings.control.socket) if settings.control.socket else var_path(settings) / "run" / "seg.sock"
+
+
+def log_path(settings: Settings) -> Path:
+    """The mail log; its JSON twin stands beside it."""
+    return var_path(settings) / "log" / "mail.log"
+
+
+def spool_path(settings: Settings) -> Path:
+    """The queue."""
+    return var_path(settings) / "spool"
+
+
+def policy_cache_path(settings: Settings) -> Path:
+    """The MTA-STS policies known."""
+    return var_path(settings) / "cache" / "mta-sts"

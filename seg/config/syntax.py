@@ -1,0 +1,145 @@
+"""The forms of text values: addresses, networks, host names, ports, proxy URLs. Each raises `ValueError` with
+a line for people."""
+
+from __future__ import annotations
+
+import re
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_interface, ip_network
+from urllib.parse import urlsplit
+
+from seg.model import to_ascii
+
+_LABEL = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)")
+
+
+def parse_address(text: str) -> IPv4Address | IPv6Address:
+    """An IP address."""
+    try:
+        return ip_address(text)
+    except ValueError:
+        raise ValueError(f'"{text}" is not an IP address') from None
+
+
+def parse_network(text: str) -> None:
+    """A network such as ``10.0.0.0/8``, or one address."""
+    try:
+        ip_network(text)
+    except ValueError:
+        try:
+            whole = ip_interface(text).network
+        except ValueError:
+            raise ValueError(f'"{text}" is not a network such as 10.0.0.0/8 or 2001:db8::/32') from None
+        raise ValueError(f'"{text}" has bits set behind the prefix; the network is {whole}') from None
+
+
+def parse_port(text: str, low: int = 1) -> int:
+    """A TCP or UDP port."""
+    if not (text.isascii() and text.isdigit() and len(text) <= 5 and low <= int(text) <= 65535):
+        raise ValueError(f'"{text}" is not a port from {low} to 65535')
+    return int(text)
+
+
+def parse_endpoint(text: str, default_port: int = 53) -> tuple[str, int]:
+    """Address and port of ``192.0.2.1``, ``192.0.2.1:5353``, ``2001:db8::1`` or ``[2001:db8::1]:5353``."""
+    host, port = split_port(text)
+    return str(parse_address(host)), parse_port(port) if port is not None else default_port
+
+
+def split_port(text: str) -> tuple[str, str | None]:
+    """Host and port text of ``host``, ``host:port``, ``[host]``, ``[host]:port``, or an IPv6 address without
+    brackets."""
+    if text.startswith("["):
+        host, closed, rest = text[1:].partition("]")
+        if not closed or (rest and not rest.startswith(":")):
+            raise ValueError(f'"{text}" is not host, host:port or [host]:port')
+        return host, rest[1:] if rest else None
+    if text.count(":") > 1:
+        return text, None
+    host, colon, port = text.partition(":")
+    return host, port if colon else None
+
+
+def parse_hostname(text: str) -> str:
+    """A host or domain name as A-labels in lower case."""
+    name = to_ascii(text)
+    if len(name) > 253 or not all(_LABEL.fullmatch(label) for label in name.split(".")):
+        raise ValueError(f'"{text}" is not a host name')
+    if name.rpartition(".")[2].isdigit():
+        raise ValueError(f'"{text}" is neither a host name nor an IP address')
+    return name
+
+
+def parse_host(text: str) -> str:
+    """A host name (A-labels, lower case) or an IP address (shortest form)."""
+    try:
+        return str(ip_address(text))
+    except ValueError:
+        return parse_hostname(text)
+
+
+def parse_pattern(text: str) -> str:
+    """A destination as looked up: domain, ``.suffix``, or address literal such as ``[192.0.2.1]``."""
+    if text.startswith("[") and text.endswith("]"):
+        literal = text[1:-1]
+        parse_address(literal[5:] if literal.lower().startswith("ipv6:") else literal)
+        return text.lower()
+    suffix = text.startswith(".")
+    return ("." if suffix else "") + parse_hostname(text[1:] if suffix else text)
+
+
+def check_ipv4(text: str) -> None:
+    """An IPv4 address."""
+    if not isinstance(parse_address(text), IPv4Address):
+        raise ValueError(f'"{text}" is an IPv6 address; it belongs into source_address6')
+
+
+def check_ipv6(text: str) -> None:
+    """An IPv6 address."""
+    if not isinstance(parse_address(text), IPv6Address):
+        raise ValueError(f'"{text}" is an IPv4 address; it belongs into source_address')
+
+
+def check_mailbox(text: str) -> None:
+    """A mailbox such as ``postmaster@example.com``, without angle brackets."""
+    local, at, domain = text.rpartition("@")
+    if not at or not local or not domain or re.search(r"[\s<>,]", text):
+        raise ValueError(f'"{text}" is not an address such as postmaster@example.com')
+
+
+def check_mode(text: str) -> None:
+    """Permissions in octal."""
+    if not re.fullmatch(r"0?[0-7]{3}", text):
+        raise ValueError(f'"{text}" is not an octal mode such as "0600"')
+
+
+def check_proxy(text: str) -> None:
+    """An HTTP proxy, ``http://[user:password@]host:port``. No part of the value is told: it may hold a
+    password."""
+    wanted = "http://[user:password@]host:port"
+    try:
+        parts = urlsplit(text)
+        port, host = parts.port, parts.hostname
+    except ValueError:
+        raise ValueError(f"is not a proxy URL such as {wanted}; percent-encode special characters") from None
+    if parts.scheme != "http":
+        raise ValueError(
+            f"must start with http:// ({wanted}); what is fetched through it is encrypted all the same"
+        )
+    if not host or not port:
+        raise ValueError(f"lacks its {'port' if host else 'host'}; write {wanted}")
+    if parts.path not in ("", "/") or parts.query or parts.fragment:
+        raise ValueError(
+            f"has more behind the port than it can have; write {wanted}, percent-encode special characters"
+        )
+    try:
+        parse_host(host)
+    except ValueError:
+        raise ValueError(f"has a host that is neither a name nor an address; write {wanted}") from None
+
+
+def overlapping(one: str, other: str) -> bool:
+    """Whether two listening addresses can't both be bound to one port."""
+    first, second = ip_address(one), ip_address(other)
+    if first.version != second.version:
+        return False
+    return first == second or first.is_unspecified or second.is_unspecified

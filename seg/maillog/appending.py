@@ -1,0 +1,158 @@
+"""One log file: appended to, rotated, and written again once what hindered it is over."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Callable
+from pathlib import Path
+
+import attrs
+from twisted.logger import Logger
+
+from seg.maillog.stamps import file_stamp
+
+MOST_WAITING = 4 * 1024 * 1024  # octets kept while the file can't be written
+
+
+@attrs.frozen
+class Frame:
+    """The lines that a file begins and ends with, and the one that tells of lost lines."""
+
+    begin: Callable[[], bytes]
+    end: Callable[[], bytes]
+    lost: Callable[[int], bytes]
+
+
+class AppendingFile:
+    """A file that takes whole lines. Nothing raises: a log that can't be written must not stop mail.
+
+    :param closed_name: name of a file that was closed, with ``{}`` for the time: ``"mail.@{}.s"``.
+    :param limit: octets after which a new file is begun.
+    :param keep: how many closed files stay.
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self, path: Path, closed_name: str, limit: int, keep: int, frame: Frame, seconds: Callable[[], float]
+    ) -> None:
+        self.path = path
+        self._closed_name = closed_name
+        self._limit = limit
+        self._keep = keep
+        self._frame = frame
+        self._seconds = seconds
+        self._descriptor = -1
+        self._size = 0
+        self._waiting = bytearray()
+        self._lost = 0
+        self._hindered = False
+
+    def write(self, data: bytes) -> None:
+        """Append whole lines, now or, while the file can't be written, later (as many as memory is set aside
+        for)."""
+        self._take(data)
+        try:
+            self._look()
+            self._drain()
+            if self._lost:
+                self._waiting += self._frame.lost(self._lost)
+                self._lost = 0
+                self._drain()
+            if self._size >= self._limit:
+                self._rotate()
+        except OSError as error:
+            self._hinder(error)
+        else:
+            self._hindered = False
+
+    def close(self) -> None:
+        """Write what waits and the last line, and close."""
+        self._take(self._frame.end())
+        try:
+            self._look()
+            self._drain()
+        except OSError as error:
+            self._hinder(error)
+        self._release()
+
+    def _take(self, data: bytes) -> None:
+        """Keep lines until they are written; beyond the memory set aside they are lost, and counted."""
+        if len(self._waiting) + len(data) > MOST_WAITING:
+            self._lost += data.count(b"\n")
+        else:
+            self._waiting += data
+
+    def _look(self) -> None:
+        """Have the file open that stands at the path now: somebody may have moved or deleted the one we
+        had."""
+        if self._descriptor >= 0:
+            ours = os.fstat(self._descriptor)
+            try:
+                there = os.stat(self.path)
+            except FileNotFoundError:
+                there = None
+            if there and (there.st_dev, there.st_ino) == (ours.st_dev, ours.st_ino):
+                self._size = there.st_size  # it may have been emptied in place
+                return
+            # The lines that wait belong to the new file: the old one is read to its end by whoever moved it.
+            os.write(self._descriptor, self._frame.end())
+            self._release()
+        self._open()
+
+    def _open(self) -> None:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
+        self._descriptor = os.open(self.path, flags, 0o640)
+        state = os.fstat(self._descriptor)
+        self._size = state.st_size
+        begin = self._frame.begin()
+        if (
+            stat.S_ISREG(state.st_mode)
+            and state.st_size
+            and os.pread(self._descriptor, 1, state.st_size - 1) != b"\n"
+        ):
+            begin = b"\n" + begin  # whoever wrote last was cut off in the middle of a line
+        self._waiting[:0] = begin
+
+    def _drain(self) -> None:
+        """Write what waits; what a full disk didn't take stays."""
+        while self._waiting:
+            written = os.write(self._descriptor, self._waiting)
+            del self._waiting[:written]
+            self._size += written
+
+    def _rotate(self) -> None:
+        """Close the file under its final name; the next line begins a new one."""
+        os.rename(self.path, self._free_name())
+        self._waiting += self._frame.end()
+        self._drain()
+        self._release()
+        closed = sorted(
+            self.path.parent.glob(self._closed_name.format("*")), key=lambda p: (p.stat().st_mtime_ns, p.name)
+        )
+        for old in closed[: -self._keep]:
+            old.unlink()
+
+    def _free_name(self) -> Path:
+        """A name that no file has: two may be closed in one second."""
+        stamp = file_stamp(self._seconds())
+        path, number = self.path.with_name(self._closed_name.format(stamp)), 1
+        while path.exists():
+            number += 1
+            path = self.path.with_name(self._closed_name.format(f"{stamp}-{number}"))
+        return path
+
+    def _hinder(self, error: OSError) -> None:
+        """Tell once what hinders the log; the next write tries again from the start."""
+        if not self._hindered:
+            self._hindered = True
+            self._log.error(
+                "{path} can't be written, mail goes on: {error}", path=str(self.path), error=error
+            )
+
+    def _release(self) -> None:
+        descriptor, self._descriptor = self._descriptor, -1
+        if descriptor >= 0:
+            os.close(descriptor)

@@ -1,0 +1,55 @@
+"""Where every stage emits its events, and where whoever wants to know of them listens."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from twisted.logger import Logger
+from zope.interface import implementer
+
+from seg.events import DebugEvent, Event
+from seg.interfaces import IEventSink
+
+Listener = Callable[[Event], object]
+
+
+@implementer(IEventSink)
+class EventBus:
+    """Hands each event to all listeners, in the order in which they were added."""
+
+    _log = Logger()
+
+    def __init__(self) -> None:
+        self.debug = False
+        self._all: tuple[Listener, ...] = ()
+        self._debug: tuple[Listener, ...] = ()
+        self._reported: tuple[Listener, ...] = ()
+
+    def add(self, listener: Listener, debug: bool = False) -> None:
+        """Call `listener` with each event from now on; with `debug` also with each `DebugEvent`."""
+        self._all += (listener,)
+        if debug:
+            self._debug += (listener,)
+            self.debug = True
+
+    def remove(self, listener: Listener) -> None:
+        """Don't call `listener` any more. Harmless when it wasn't added."""
+        self._all = tuple(other for other in self._all if other != listener)
+        self._debug = tuple(other for other in self._debug if other != listener)
+        self._reported = tuple(other for other in self._reported if other != listener)
+        self.debug = bool(self._debug)
+
+    def emit(self, event: Event) -> None:
+        """Tell all listeners (`IEventSink.emit`). A listener that raises stops neither the others nor the
+        stage."""
+        for listener in self._debug if isinstance(event, DebugEvent) else self._all:
+            try:
+                listener(event)
+            except Exception:  # noqa: BLE001 - the caller may be in the middle of a delivery; it is logged
+                self._failed(listener, event)
+
+    def _failed(self, listener: Listener, event: Event) -> None:
+        """Report the first failure of a listener; more of them would only repeat it for every event."""
+        if listener not in self._reported:
+            self._reported += (listener,)
+            self._log.failure("A listener failed on {event!r}; it isn't reported again", event=event)

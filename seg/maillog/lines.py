@@ -1,0 +1,41 @@
+"""The whole vocabulary of the mail log: every class of events with its lines, in one table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+import attrs
+
+from seg.events import DebugEvent, Event, MessageReceived
+from seg.maillog import lines_delivery, lines_dns, lines_gateway, lines_policy, lines_queue, lines_receive
+from seg.maillog.vocabulary import Entry, Level, Line
+
+AREAS: tuple[tuple[str, tuple[Entry, ...]], ...] = (
+    ("The gateway", lines_gateway.ENTRIES),
+    ("Injection", lines_receive.ENTRIES),
+    ("The queue", lines_queue.ENTRIES),
+    ("Delivery", lines_delivery.ENTRIES),
+    ("TLS policy", lines_policy.ENTRIES),
+    ("DNS", lines_dns.ENTRIES),
+)
+
+LINES: Mapping[type[Event], Entry] = MappingProxyType(
+    {entry.event: entry for _, entries in AREAS for entry in entries}
+)
+
+
+def without_details(event: MessageReceived) -> MessageReceived:
+    """The event without what its sender may not want in a log."""
+    return attrs.evolve(event, message_id="", subject="") if event.message_id or event.subject else event
+
+
+def render_unknown(event: Event) -> tuple[Line, ...]:
+    """The line of a class that isn't in the table (a third party's provider may have its own): never lost."""
+    return ((Level.DEBUG if isinstance(event, DebugEvent) else Level.INFO, repr(event)),)
+
+
+def render(event: Event) -> tuple[Line, ...]:
+    """The lines of one event, the texts not yet cleaned."""
+    entry = LINES.get(type(event))
+    return entry.render(event) if entry else render_unknown(event)

@@ -1,0 +1,129 @@
+"""Lines of delivery: connections to other hosts, TLS, and what was handed over."""
+
+from __future__ import annotations
+
+from seg import events as e
+from seg.maillog.lines_queue import rid_list
+from seg.maillog.vocabulary import Entry, Level, Line, entry, plain
+
+DEBUG, INFO = Level.DEBUG, Level.INFO
+
+
+def _connect_failed(event: e.DeliveryConnectFailed) -> tuple[Line, ...]:
+    text = (
+        f"Connection Error: DCID {event.dcid} domain: {event.domain} IP: {event.address} port: {event.port} "
+        f"details: {event.details} interface: {event.local or 'auto'} reason: {event.reason} ({event.host})"
+    )
+    return ((INFO, text),)
+
+
+def _tls_started(event: e.DeliveryTLSStarted) -> tuple[Line, ...]:
+    text = f"DCID {event.dcid} TLS success protocol {event.protocol} cipher {event.cipher}"
+    if event.names:
+        text += f" subjectAltName:dNSName={event.names[0]}"
+    lines: tuple[Line, ...] = ((INFO, text),)
+    if len(event.names) > 1:
+        lines += ((DEBUG, f"DCID {event.dcid} TLS names presented: {', '.join(event.names)}"),)
+    if event.resumed:
+        lines += ((DEBUG, f"DCID {event.dcid} TLS session resumed"),)
+    return lines
+
+
+def _tls_deferred(event: e.DeliveryTLSDeferred) -> tuple[Line, ...]:
+    line = (INFO, f"DCID {event.dcid} TLS deferring: verify error: {event.text}")
+    if not event.details:
+        return (line,)
+    return (line, (INFO, f"DCID {event.dcid} TLS verify details: {'; '.join(event.details)}"))
+
+
+def _started(event: e.DeliveryStarted) -> tuple[Line, ...]:
+    return ((INFO, f"Delivery start DCID {event.dcid} MID {event.mid} to RID {rid_list(event.rids)}"),)
+
+
+def _delivered(event: e.RecipientsDelivered) -> tuple[Line, ...]:
+    rids = rid_list(event.rids)
+    return (
+        (INFO, f"Message done DCID {event.dcid} MID {event.mid} to RID {rids}"),
+        (INFO, f"MID {event.mid} RID {rids} Response {event.reply!r}"),
+    )
+
+
+ENTRIES: tuple[Entry, ...] = (
+    plain(
+        INFO,
+        "New SMTP DCID {dcid} interface {local} address {address} port {port}",
+        e.DeliveryConnected(834833, "10.1.1.2", "10.1.1.3", 25),
+        "A connection to another host is open.",
+    ),
+    entry(
+        _connect_failed,
+        e.DeliveryConnectFailed(
+            "domain.com", "mx1.domain.com", "10.1.1.3", 25, "[Errno 111] Connection refused"
+        ),
+        "A connection couldn't be opened, or ended before its greeting; the next address or host is tried.",
+        (
+            INFO,
+            "Connection Error: DCID {dcid} domain: {domain} IP: {address} port: {port} details: {details} "
+            "interface: {local address, or auto} reason: {reason} ({host})",
+        ),
+    ),
+    entry(
+        _tls_started,
+        e.DeliveryTLSStarted(
+            834833, "TLSv1.3", "TLS_AES_256_GCM_SHA384", ("*.mail123.domain.com", "mail.domain.com"), True
+        ),
+        "The handshake is done; whether the peer is the right one is judged next. The first name "
+        "that the certificate "
+        "presents is shown at Info, all of them at Debug.",
+        (INFO, "DCID {dcid} TLS success protocol {protocol} cipher {cipher} subjectAltName:dNSName={name}"),
+        (DEBUG, "DCID {dcid} TLS names presented: {names}"),
+        (DEBUG, "DCID {dcid} TLS session resumed"),
+    ),
+    plain(
+        INFO,
+        "DCID {dcid} TLS failed: {text}",
+        e.DeliveryTLSFailed(834833, "STARTTLS unexpected response: 454 TLS not available"),
+        "STARTTLS or the handshake failed; the lines that follow say whether mail still goes.",
+    ),
+    entry(
+        _tls_deferred,
+        e.DeliveryTLSDeferred(
+            831556,
+            "peer cert does not match domain domain.com",
+            (
+                "names wanted: domain.com",
+                "names presented: *.mail123.domain.com",
+                "see option required-verify-hosted",
+            ),
+        ),
+        "The peer's certificate isn't what the policy wants, so this host isn't used.",
+        (INFO, "DCID {dcid} TLS deferring: verify error: {reason}"),
+        (INFO, "DCID {dcid} TLS verify details: {every mismatch}"),
+    ),
+    plain(
+        INFO,
+        "DCID {dcid} TLS was required but could not be successfully negotiated",
+        e.DeliveryTLSRequired(831556, "mx1.domain.com"),
+        "Nothing is sent on this connection: the policy wants TLS.",
+    ),
+    plain(
+        INFO,
+        "DCID {dcid} TLS not used with {host}: {reason}; sending in clear text",
+        e.DeliveryInClear(834833, "mx1.domain.com", "STARTTLS not offered"),
+        "TLS was only preferred and didn't work.",
+    ),
+    entry(
+        _started,
+        e.DeliveryStarted(834833, 5444, (0,)),
+        "A message is being handed over.",
+        (INFO, "Delivery start DCID {dcid} MID {mid} to RID {rids}"),
+    ),
+    entry(
+        _delivered,
+        e.RecipientsDelivered(834833, 5444, (0,), "2.0.0 Ok: queued as 4XyZ"),
+        "The other host took responsibility for these recipients.",
+        (INFO, "Message done DCID {dcid} MID {mid} to RID {rids}"),
+        (INFO, "MID {mid} RID {rids} Response '{text of the last reply}'"),
+    ),
+    plain(INFO, "DCID {dcid} close", e.DeliveryClosed(834833), "The last line of every DCID."),
+)

@@ -1,0 +1,32 @@
+"""Lines of the gateway as a whole."""
+
+from __future__ import annotations
+
+from seg import events as e
+from seg.maillog.vocabulary import Entry, Level, plain
+
+INFO, WARNING = Level.INFO, Level.WARNING
+
+ENTRIES: tuple[Entry, ...] = (
+    plain(INFO, "SMTP server starting, version {version}", e.GatewayStarted("0.1.0"), "The gateway starts."),
+    plain(INFO, "SMTP server shut down", e.GatewayStopping(), "The gateway stops, in good order."),
+    plain(
+        INFO,
+        "Listener {name} at {address} port {port}",
+        e.ListenerStarted("relay", "127.0.0.1", 2525),
+        "A listener is bound.",
+    ),
+    plain(INFO, "{text}", e.Notice("Reading /etc/resolv.conf: 2 resolvers"), "Something worth reading once."),
+    plain(
+        WARNING,
+        "{text}",
+        e.Fault("The resolver 192.0.2.53 doesn't validate DNSSEC: DANE can't be used"),
+        "Something that an operator should mend; the gateway goes on.",
+    ),
+    plain(
+        INFO,
+        "Operator {by}: {action}",
+        e.OperatorActed("root", "retry MID 5444"),
+        "A command through the control socket changed something.",
+    ),
+)

@@ -1,0 +1,146 @@
+"""Lines of injection: a client hands in a message."""
+
+from __future__ import annotations
+
+from seg import events as e
+from seg.maillog.vocabulary import Entry, Level, Line, entry, plain
+
+INFO = Level.INFO
+
+
+def _accepted(event: e.ConnectionAccepted) -> tuple[Line, ...]:
+    name = event.reverse_name or "unknown"
+    verified = "yes" if event.verified else "no"
+    text = (
+        f"New SMTP ICID {event.icid} interface {event.listener} ({event.local}) address {event.address} "
+        f"reverse dns host {name} verified {verified}"
+    )
+    return ((INFO, text),)
+
+
+def _admitted(event: e.ConnectionAdmitted) -> tuple[Line, ...]:
+    group, match = event.group or "None", event.match or "None"
+    return ((INFO, f"ICID {event.icid} {event.action} SG {group} match {match} SBRS not enabled"),)
+
+
+def _started(event: e.MessageStarted) -> tuple[Line, ...]:
+    return (
+        (INFO, f"Start MID {event.mid} ICID {event.icid}"),
+        (INFO, f"MID {event.mid} ICID {event.icid} From: <{event.reverse_path}>"),
+    )
+
+
+def _received(event: e.MessageReceived) -> tuple[Line, ...]:
+    lines: tuple[Line, ...] = ()
+    if event.message_id:
+        lines += ((INFO, f"MID {event.mid} Message-ID '<{event.message_id.strip('<>')}>'"),)
+    if event.subject:
+        lines += ((INFO, f"MID {event.mid} Subject {event.subject!r}"),)
+    return (*lines, (INFO, f"MID {event.mid} ready {event.size} bytes from <{event.reverse_path}>"))
+
+
+def _timed_out(event: e.ReceiveTimedOut) -> tuple[Line, ...]:
+    what = "no messages injected within timeout period"
+    if event.injected:
+        what = f"{event.injected} messages injected, no command within timeout period"
+    return ((INFO, f"ICID {event.icid} disconnected address {event.address}, {what}"),)
+
+
+ENTRIES: tuple[Entry, ...] = (
+    entry(
+        _accepted,
+        e.ConnectionAccepted(1020089, "relay", "10.1.1.2", "10.1.1.9"),
+        "A client connected.",
+        (
+            INFO,
+            "New SMTP ICID {icid} interface {listener} ({local address}) address {client address} "
+            "reverse dns host {name, or unknown} verified {yes or no}",
+        ),
+    ),
+    entry(
+        _admitted,
+        e.ConnectionAdmitted(1020089, "RELAY", "RELAYLIST", "10.0.0.0/8"),
+        "The host access table's word on the client: ACCEPT, RELAY, REJECT or TCPREFUSE.",
+        (INFO, "ICID {icid} {action} SG {group, or None} match {rule, or None} SBRS not enabled"),
+    ),
+    plain(
+        INFO,
+        "ICID {icid} TLS success protocol {protocol} cipher {cipher}",
+        e.ReceiveTLSStarted(1020089, "TLSv1.3", "TLS_AES_256_GCM_SHA384"),
+        "The client's STARTTLS worked.",
+    ),
+    plain(
+        INFO,
+        "ICID {icid} TLS failed: {text}",
+        e.ReceiveTLSFailed(1020089, "tlsv1 alert unknown ca"),
+        "The handshake with the client failed.",
+    ),
+    entry(
+        _started,
+        e.MessageStarted(5444, 1020089, "alice@example.net"),
+        "MAIL was accepted: a message has its MID.",
+        (INFO, "Start MID {mid} ICID {icid}"),
+        (INFO, "MID {mid} ICID {icid} From: <{reverse-path}>"),
+    ),
+    plain(
+        INFO,
+        "MID {mid} ICID {icid} RID {rid} To: <{address}>",
+        e.RecipientAccepted(5444, 1020089, 0, "bob@domain.com"),
+        "RCPT was accepted.",
+    ),
+    plain(
+        INFO,
+        "MID {mid} ICID {icid} To: <{address}> Rejected by RAT ({reply})",
+        e.RecipientRefused(5444, 1020089, "eve@example.org", "550 5.7.1 Relaying denied"),
+        "RCPT was refused, and what the client was told. Such a recipient has no RID.",
+    ),
+    entry(
+        _received,
+        e.MessageReceived(5444, 1020089, "alice@example.net", 4711, "1@example.net", "Minutes"),
+        "The content is complete and on the disk; the client gets its 250. Message-ID and Subject only with "
+        "`message_details = true`.",
+        (INFO, "MID {mid} Message-ID '<{id}>'"),
+        (INFO, "MID {mid} Subject '{subject}'"),
+        (INFO, "MID {mid} ready {octets} bytes from <{reverse-path}>"),
+    ),
+    plain(
+        INFO, "MID {mid} queued for delivery", e.MessageQueued(5444), "The message is due for its first try."
+    ),
+    plain(
+        INFO,
+        "Message aborted MID {mid} {text}",
+        e.MessageAborted(5444, 1020089, "Receiving aborted by sender"),
+        "The message never became complete; nothing of it is kept.",
+    ),
+    plain(
+        INFO,
+        "ICID {icid} Receiving Failed: {text}",
+        e.ReceiveFailed(1020089, "Message size exceeds limit"),
+        "A limit or rule ended a transaction or a connection.",
+    ),
+    plain(
+        INFO,
+        "ICID {icid} Unknown command: {command}",
+        e.UnknownCommand(1020089, "XYZZY"),
+        "The client sent a command that there isn't.",
+    ),
+    plain(
+        INFO,
+        "ICID {icid} Bad syntax for command: {command} ({text})",
+        e.BadCommand(1020089, "MAIL FROM:alice", "path lacks its angle brackets"),
+        "The client sent a command that can't be read.",
+    ),
+    entry(
+        _timed_out,
+        e.ReceiveTimedOut(1020089, "10.1.1.9", 0),
+        "The client was silent for too long, or its connection lived too long.",
+        (INFO, "ICID {icid} disconnected address {address}, no messages injected within timeout period"),
+        (
+            INFO,
+            "ICID {icid} disconnected address {address}, {n} messages injected, no command "
+            "within timeout period",
+        ),
+    ),
+    plain(INFO, "ICID {icid} lost", e.ConnectionLost(1020089), "The client vanished without QUIT."),
+    plain(INFO, "ICID {icid} close", e.ConnectionClosed(1020089), "The last line of every ICID."),
+)

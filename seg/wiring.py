@@ -1,0 +1,142 @@
+"""The only place where the objects of the gateway learn of each other; `seg.service` starts and stops them.
+
+`Lookups` is what finds out (DNS, policies) and needs no files to begin with; `Mail` is what moves messages, and touches the
+spool when it is made.
+"""
+
+from __future__ import annotations
+
+import random
+import socket
+from collections.abc import Callable
+from ipaddress import ip_address
+from typing import Any
+
+import attrs
+import psutil
+
+from seg.bounce.composer import ReportComposer
+from seg.config.destinations import Destinations
+from seg.config.paths import policy_cache_path, spool_path
+from seg.config.schema import Settings
+from seg.dane.provider import DANEProvider
+from seg.deliver.attempt import Attempt, Means
+from seg.deliver.connect import TCPConnector
+from seg.deliver.engine import DeliveryEngine
+from seg.deliver.pool import ConnectionPool
+from seg.deliver.routes import Router
+from seg.deliver.sender import ESMTPSenderFactory
+from seg.deliver.session import Sessions
+from seg.dns.cache import CachingResolver
+from seg.dns.probe import ValidationProbe
+from seg.dns.resolver import StubResolver
+from seg.errors import ConfigurationError
+from seg.interfaces import IEventSink, ITLSPolicyProvider
+from seg.model import IPAddress
+from seg.policy.chain import PolicyChain
+from seg.policy.static import StaticProvider
+from seg.queue.commit import Committer
+from seg.queue.counters import Counters
+from seg.queue.lease import Lease
+from seg.queue.spool import Spool
+from seg.tls.context import ClientTLS
+from seg.tls.roots import RootStore
+
+
+@attrs.frozen
+class Lookups:
+    """What finds out how a destination is to be reached."""
+
+    resolver: CachingResolver
+    probe: ValidationProbe
+    tls: ClientTLS
+    roots: RootStore
+    providers: tuple[ITLSPolicyProvider, ...]
+
+
+@attrs.frozen
+class Mail:
+    """What takes messages, keeps them, and sends them."""
+
+    counters: Counters
+    queue: Spool
+    pool: ConnectionPool
+    engine: DeliveryEngine
+
+
+def wire_lookups(settings: Settings, roots: RootStore, sink: IEventSink, reactor: Any) -> Lookups:
+    """DNS, TLS and the policy providers in the operator's order.
+
+    :raises ConfigurationError: a resolver or a provider that doesn't exist.
+    """
+    stub = StubResolver(reactor, settings.dns, sink)
+    resolver = CachingResolver(stub, reactor, settings.dns, sink)
+    probe = ValidationProbe(stub, reactor, sink, changed=resolver.flush)
+    tls = ClientTLS()
+    known: dict[str, ITLSPolicyProvider] = {
+        provider.name: provider
+        for provider in (
+            DANEProvider(resolver, sink, lambda: probe.validates),
+            StaticProvider(),
+        )
+    }
+    return Lookups(resolver, probe, tls, roots, _in_order(settings.delivery.providers, known))
+
+
+def _in_order(wanted: tuple[str, ...], known: dict[str, ITLSPolicyProvider]) -> tuple[ITLSPolicyProvider, ...]:
+    unknown = [name for name in wanted if name not in known]
+    if unknown:
+        problem = f"[delivery] providers: there is no TLS policy provider {unknown[0]!r}; there are {', '.join(known)}"
+        raise ConfigurationError((problem,))
+    return tuple(known[name] for name in wanted)
+
+
+def wire_mail(
+    settings: Settings,
+    destinations: Callable[[], Destinations],
+    hostname: str,
+    postmaster: str,
+    lookups: Lookups,
+    sink: IEventSink,
+    reactor: Any,
+) -> Mail:
+    """Queue and delivery. Makes the spool's folders and counters.
+
+    :raises OSError: the spool can't be used.
+    """
+    spool, delivery = spool_path(settings), settings.delivery
+    counters = Counters(spool / "counters.json", sink)
+    composer = ReportComposer(hostname, postmaster, settings.queue.max_report_size, reactor.seconds)
+    queue = Spool(spool, settings.queue, composer, counters, sink, reactor, Committer(reactor), random.random)
+    pool = ConnectionPool(reactor, delivery.idle_timeout)
+    senders = ESMTPSenderFactory(hostname, delivery, reactor, counters)
+    means = Means(
+        router=Router(lookups.resolver, destinations, delivery, hostname, own_addresses(), random.Random(), sink),
+        policies=PolicyChain(lookups.providers, sink),
+        sessions=Sessions(
+            TCPConnector(reactor), senders, pool, lookups.tls, lookups.roots, delivery, sink, reactor.seconds
+        ),
+        destinations=destinations,
+        sink=sink,
+        max_hosts=delivery.max_hosts,
+        max_addresses=delivery.max_addresses,
+    )
+
+    def attempt(lease: Lease) -> Attempt:
+        return Attempt(lease, means)
+
+    def limit(domain: str) -> int:
+        return destinations().profile(domain).concurrent_connections
+
+    engine = DeliveryEngine(queue, attempt, limit, delivery.max_connections, sink, reactor)
+    return Mail(counters, queue, pool, engine)
+
+
+def own_addresses() -> frozenset[IPAddress]:
+    """Every IP address of this machine."""
+    return frozenset(
+        ip_address(entry.address.partition("%")[0])
+        for entries in psutil.net_if_addrs().values()
+        for entry in entries
+        if entry.family in (socket.AF_INET, socket.AF_INET6)
+    )

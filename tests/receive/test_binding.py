@@ -1,0 +1,66 @@
+"""Sockets of listeners."""
+
+from __future__ import annotations
+
+import socket
+
+from twisted.internet import reactor
+from twisted.trial.unittest import SynchronousTestCase, TestCase
+
+from seg import events
+from seg.config.schema import Listener, Receive
+from seg.errors import ConfigurationError
+from seg.receive.binding import bind
+from seg.receive.factory import ReceiveFactory
+from tests.doubles import CountingCounters, MemoryQueue, RecordingSink
+
+
+class BindTests(SynchronousTestCase):
+    """`seg.receive.binding.bind`."""
+
+    def test_clients_wait(self) -> None:
+        """From the moment of binding clients can connect, though nobody answers yet."""
+        bound = bind(Listener(port=0))
+        self.addCleanup(bound.close)
+        socket.create_connection(bound.getsockname(), timeout=5).close()
+
+    def test_taken(self) -> None:
+        """An address that is taken is a fault that names listener and address."""
+        bound = bind(Listener(port=0))
+        self.addCleanup(bound.close)
+        port = bound.getsockname()[1]
+        fault = self.assertRaises(ConfigurationError, bind, Listener(name="relay", port=port))
+        self.assertEqual(
+            fault.problems, (f"listener relay: can't listen at 127.0.0.1:{port}: Address already in use",)
+        )
+
+
+class ServeTests(TestCase):
+    """`ReceiveFactory.serve`."""
+
+    timeout = 10
+
+    async def test_serve(self) -> None:
+        """A client that connected before gets its greeting once the listener serves, and the log says where it listens."""
+        sink = RecordingSink()
+        listener = Listener(port=0)
+        bound = bind(listener)
+        address = bound.getsockname()
+        early = socket.create_connection(address, timeout=5)
+        self.addCleanup(early.close)
+        factory = ReceiveFactory(
+            Receive(), listener, "mx.test", MemoryQueue(), CountingCounters(), sink, reactor  # type: ignore[arg-type]
+        )
+        port = factory.serve(reactor, bound)  # type: ignore[arg-type]
+        self.assertEqual(sink.of(events.ListenerStarted), [events.ListenerStarted("relay", *address)])
+        while not factory.connections:
+            await _turn()
+        await port.stopListening()  # type: ignore[misc]
+        await factory.shutdown(0)
+        self.assertTrue(early.recv(100).startswith(b"220 mx.test ESMTP"))
+
+
+async def _turn() -> None:
+    from twisted.internet.task import deferLater
+
+    await deferLater(reactor, 0.01)  # type: ignore[arg-type]
