@@ -1,8 +1,8 @@
 """The words of TLS policy: what a provider may answer, and what comes of all answers together.
 
-A `Requirement` is what a host must satisfy; combining two takes the stricter in each part, so that no later provider can
-lower what an earlier one asked for. A `Decision` is the frozen result for one host in one attempt; nothing is looked up
-again afterwards.
+A `Requirement` is what a host must satisfy; combining two takes the stricter in each part, so that no later
+provider can lower what an earlier one asked for. A `Decision` is the frozen result for one host in one
+attempt; nothing is looked up again afterwards.
 """
 
 from __future__ import annotations
@@ -36,13 +36,23 @@ class Requirement:
     source: str = ""  # the provider that it comes from
     ties_host: bool = False  # an authenticated policy ties this host to the domain (MTA-STS enforce)
     clear_retry: bool = False  # MAY only: after a failed handshake one retry in clear on a new connection
+    tied_authenticators: tuple[IAuthenticator, ...] | None = (
+        None  # instead of `authenticators` on a tied host
+    )
+
+    def on_tied_host(self) -> Requirement:
+        """What this comes to when an earlier policy ties the host to the domain (`ties_host`)."""
+        if self.tied_authenticators is None:
+            return self
+        return attrs.evolve(self, authenticators=self.tied_authenticators, tied_authenticators=None)
 
     def combine(self, other: Requirement) -> Requirement:
-        """This and `other`, the stricter in each part; what `self` (the earlier one) says of SNI and source stays."""
+        """This and `other`, the stricter in each part; what this, the earlier one, says of SNI stays."""
         return Requirement(
             tls=max(self.tls, other.tls),
             min_version=max(self.min_version, other.min_version),
-            authenticators=self.authenticators + tuple(a for a in other.authenticators if a not in self.authenticators),
+            authenticators=self.authenticators
+            + tuple(a for a in other.authenticators if a not in self.authenticators),
             sni=self.sni or other.sni,
             source=self.source or other.source,
             ties_host=self.ties_host or other.ties_host,
@@ -50,7 +60,7 @@ class Requirement:
         )
 
 
-# --- what a provider may answer ------------------------------------------------------------------------------------------
+# --- what a provider may answer --------------------------------------------------------------------------
 
 
 @attrs.frozen
@@ -59,6 +69,7 @@ class Decide:
 
     requirement: Requirement
     reason: str = ""
+    may_fall_through: bool = False  # the operator lets a failure of this fall through to the other providers
 
 
 @attrs.frozen
@@ -67,6 +78,7 @@ class Raise:
 
     requirement: Requirement
     reason: str = ""
+    may_fall_through: bool = False  # as in `Decide`
 
 
 @attrs.frozen
@@ -83,6 +95,7 @@ class Observe:
     requirement: Requirement
     reason: str = ""
     failure: str = ""  # a failure that is known before any session, e.g. "MX not in policy"
+    floor: Requirement | None = None  # what is enforced all the same, as by `Raise`
 
 
 @attrs.frozen
@@ -108,10 +121,10 @@ Answer = Decide | Raise | NoOpinion | Observe | Refuse | TempFail
 class DomainQuestion:
     """What a provider is asked about: one domain in one attempt."""
 
-    domain: str  # the recipient domain D as given (A-labels): MTA-STS is looked up here, never at a CNAME's target
+    domain: str  # the recipient domain D as given (A-labels); MTA-STS never looks at a CNAME's target
     profile: Profile
     route: Route
-    reread: bool = False  # every MX was refused: don't rely on a cached policy, look again (rate-limited by the provider)
+    reread: bool = False  # every MX was refused: don't rely on a cached policy (rate-limited there)
 
 
 @attrs.frozen
@@ -125,7 +138,7 @@ class Opinion:
 
 @attrs.frozen
 class Decision:
-    """How one host must be reached in one attempt. Frozen: nothing downstream asks a provider or the configuration again."""
+    """How one host must be reached in one attempt; nothing downstream asks a provider or a setting again."""
 
     domain: str
     host: str
@@ -135,6 +148,7 @@ class Decision:
     refusal: str = ""  # not to be contacted, and why
     temporary: bool = False  # the refusal came from a TempFail
     enhanced: str = "4.7.5"  # status of the refusal
+    fall_through: tuple[str, ...] = ()  # providers to leave out if the verdict fails (`OpenChain.decide`)
 
     @property
     def usable(self) -> bool:

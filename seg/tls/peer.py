@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import datetime
 import enum
+from typing import TYPE_CHECKING
 
 import attrs
 from cryptography import x509
+
+if TYPE_CHECKING:
+    from seg.tls.roots import RootStore
 
 
 class TLSVersion(enum.IntEnum):
@@ -14,6 +18,11 @@ class TLSVersion(enum.IntEnum):
 
     TLS1_2 = 2
     TLS1_3 = 3
+
+    @property
+    def label(self) -> str:
+        """As OpenSSL and the mail log write it: ``TLSv1.3``."""
+        return f"TLSv1.{self.value}"
 
 
 @attrs.frozen
@@ -26,17 +35,24 @@ class PeerCertificates:
 
 @attrs.frozen
 class Trust:
-    """Whom we trust, and at what time. Anchors are the roots of the operator's list."""
+    """Whom we trust, and at what time: `roots` are loaded once (`seg.tls.roots`), `now` is when we judge."""
 
-    anchors: tuple[x509.Certificate, ...]
+    roots: RootStore
     now: datetime.datetime  # aware, UTC
+
+    @property
+    def anchors(self) -> tuple[x509.Certificate, ...]:
+        """The roots of the operator's list."""
+        return self.roots.anchors
 
 
 @attrs.frozen
 class Examination:
     """What an authenticator found: no mismatches means that the peer is who the policy wants."""
 
-    mismatches: tuple[str, ...] = ()  # every one, each a line for people: names wanted and presented, dates, missing issuer
+    mismatches: tuple[
+        str, ...
+    ] = ()  # every one, each a line for people: names wanted and presented, dates, missing issuer
     matched: str = ""  # what satisfied it: "name mx.example.com", "TLSA 3 1 1"
     summary: str = ""  # on failure: the short form for "verify error: <summary>"
 

@@ -1,0 +1,188 @@
+"""DANE as a policy provider: TLSA records for one MX host, and what follows from them (RFC 7672 §2.2)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import attrs
+from zope.interface import implementer
+
+from seg.config.destinations import DANEFailure, DANEMode
+from seg.dane.authenticator import DANEAuthenticator
+from seg.dane.tlsa import TLSASet, sort_out, strongest
+from seg.dns.answer import DNSAnswer, DNSFailure, FailureKind
+from seg.events import DANEMX, DANEAddress, DANERecord, DANETried, DANEWeakened
+from seg.interfaces import IEventSink, IHostPolicy, IResolver, ITLSPolicyProvider
+from seg.model import MXHost, RouteKind
+from seg.policy.requirement import (
+    Answer,
+    Decide,
+    DomainQuestion,
+    NoOpinion,
+    Raise,
+    Refuse,
+    Requirement,
+    TempFail,
+    TLSLevel,
+)
+
+NAME = "dane"
+
+
+def tlsa_bases(host: MXHost) -> tuple[str, ...]:
+    """The TLSA base domains of a host in the order to be asked (RFC 7672 §2.2.2, §2.2.3); () = not asked.
+
+    A host that is a CNAME has the expanded name as its first base, if all of the expansion is secure; the
+    name itself is one as long as its own CNAME record is secure, even where the addresses behind it aren't.
+    Below an insecure MX that exception isn't made.
+    """
+    aliased = bool(host.expanded) and host.expanded != host.name
+    if not aliased:
+        return (host.name,) if host.address_secure else ()
+    if not host.alias_secure:
+        return ()
+    if host.address_secure:
+        return (host.expanded, host.name)
+    return (host.name,) if host.mx_secure else ()
+
+
+def reference_names(question: DomainQuestion, host: MXHost, base: str) -> tuple[str, ...]:
+    """The names of whom DANE-TA wants one in the certificate (RFC 7672 §3.2.2): base, host, and the domain
+    itself.
+
+    A domain that is a secure CNAME counts by both its names.
+    """
+    names = [base, host.name, question.domain]
+    if question.route.secure and question.route.canonical:
+        names.append(question.route.canonical)
+    return tuple(dict.fromkeys(names))
+
+
+@implementer(IHostPolicy)
+class DANEPolicy:
+    """DANE's view of one domain in one attempt."""
+
+    def __init__(
+        self, question: DomainQuestion, resolver: IResolver, sink: IEventSink, validates: Callable[[], bool]
+    ) -> None:
+        self._question = question
+        self._mode = question.profile.dane
+        self._falls_through = (
+            self._mode is DANEMode.OPPORTUNISTIC
+            and question.profile.dane_opportunistic_failure is DANEFailure.FALL_THROUGH
+        )
+        self._resolver = resolver
+        self._sink = sink
+        self._validates = validates
+        self._told = False
+
+    async def answer(self, host: MXHost) -> Answer:
+        """What the TLSA records of this host demand; a failure of their lookup is a `TempFail`."""
+        if self._mode is DANEMode.NONE:
+            return NoOpinion("switched off")
+        if self._question.route.kind is RouteKind.SMTP_ROUTE:
+            return NoOpinion("SMTP route")
+        self._tell(host)
+        if self._question.route.kind is RouteKind.ADDRESS_LITERAL:
+            return self._no_dane("address literal")
+        if not self._validates():
+            return self._no_dane("resolver doesn't validate")
+        mandatory_fails = self._mode is DANEMode.MANDATORY and not host.mx_secure
+        bases = () if mandatory_fails else tlsa_bases(host)
+        if not bases:
+            return self._no_dane("insecure address" if host.mx_secure else "insecure MX")
+        return await self._look_up(host, bases)
+
+    async def _look_up(self, host: MXHost, bases: tuple[str, ...]) -> Answer:
+        """Ask for the records of each base until there are secure ones."""
+        reason = "no TLSA"
+        for base in bases:
+            name = f"_{host.port}._tcp.{base}"
+            try:
+                found = await self._resolver.query(name, "TLSA")
+            except DNSFailure as failure:
+                return self._failed(host, name, failure)
+            self._tell_records(host, name, found)
+            if found.found and found.secure:
+                return self._conclude(host, base, sort_out(found.records))
+            if found.found:
+                reason = "insecure TLSA"
+        return self._no_dane(reason)
+
+    def _conclude(self, host: MXHost, base: str, records: TLSASet) -> Answer:
+        """Secure records are there: TLS is a must, and the usable ones authenticate."""
+        must = Requirement(TLSLevel.MUST, sni=base, source=NAME)
+        if not records.usable:
+            if self._mode is DANEMode.MANDATORY:
+                return self._no_dane("no usable TLSA")
+            # RFC 7672 §2.2: unusable records still say that there is TLS.
+            return Raise(must, f"unusable({len(records.faults)} TLSA)", self._falls_through)
+        usable = strongest(records.usable)
+        names = reference_names(self._question, host, base)
+        authenticator = DANEAuthenticator(usable, base, names, verifies=host.mx_secure)
+        requirement = attrs.evolve(must, authenticators=(authenticator,))
+        labels = ", ".join(dict.fromkeys(record.label for record in usable))
+        if host.mx_secure:
+            return Decide(requirement, f"secure({labels})", self._falls_through)
+        # Whoever forges the MX answer can name a signed host of his own: MTA-STS has to hold as well.
+        return Raise(requirement, f"trusted({labels}, insecure MX)", self._falls_through)
+
+    def _no_dane(self, reason: str) -> Answer:
+        if self._mode is DANEMode.MANDATORY:
+            return Refuse(f"DANE is mandatory: {reason}")
+        return NoOpinion(reason)
+
+    def _failed(self, host: MXHost, name: str, failure: DNSFailure) -> Answer:
+        """RFC 7672 §2.1.2: nothing may be concluded from a lookup that fails; the host has to wait."""
+        reason = f"TLSA lookup failed: {failure.kind} for {name}"
+        if self._sink.debug:
+            status = "BOGUS" if failure.kind is FailureKind.BOGUS else "INDETERMINATE"
+            self._sink.emit(DANERecord(self._question.domain, host.name, status, failure.text))
+        if self._falls_through:
+            self._sink.emit(DANEWeakened(self._question.domain, host.name, reason))
+            return NoOpinion(f"{reason}, fall-through")
+        return TempFail(reason)
+
+    def _tell(self, host: MXHost) -> None:
+        """What is known of the host before any lookup of ours, for the debug log."""
+        if not self._sink.debug:
+            return
+        domain = self._question.domain
+        if not self._told:
+            self._told = True
+            self._sink.emit(DANETried(domain, self._mode.name))
+        self._sink.emit(DANEMX(domain, host.name, _status(host.mx_secure)))
+        for address in host.addresses:
+            self._sink.emit(DANEAddress(domain, host.name, str(address), _status(host.address_secure)))
+
+    def _tell_records(self, host: MXHost, name: str, found: DNSAnswer) -> None:
+        if not self._sink.debug:
+            return
+        sorted_out = sort_out(found.records)
+        texts = (*map(str, sorted_out.usable), *sorted_out.faults) or (found.status.value,)
+        text = f"{name}: " + "; ".join(texts[:10])
+        self._sink.emit(DANERecord(self._question.domain, host.name, _status(found.secure), text))
+
+
+def _status(secure: bool) -> str:
+    return "SECURE" if secure else "INSECURE"
+
+
+@implementer(ITLSPolicyProvider)
+class DANEProvider:
+    """Asked first: DANE takes precedence over MTA-STS (RFC 8461 §2).
+
+    :param validates: whether the resolver is known to validate; as long as it doesn't, everything
+        counts as insecure.
+    """
+
+    name = NAME
+
+    def __init__(self, resolver: IResolver, sink: IEventSink, validates: Callable[[], bool]) -> None:
+        self._resolver = resolver
+        self._sink = sink
+        self._validates = validates
+
+    def open(self, question: DomainQuestion) -> DANEPolicy:
+        """Begin an attempt for a domain."""
+        return DANEPolicy(question, self._resolver, self._sink, self._validates)

@@ -1,0 +1,167 @@
+"""Folds the answers of the policy providers, in their order, into one frozen `Decision` per host.
+
+The folding itself (`fold`) is pure; `OpenChain.decide` only collects the answers for it. A provider that
+fails is a `TempFail`: bad policy data never means weaker TLS.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import attrs
+from twisted.internet.defer import CancelledError
+
+from seg.events import Fault
+from seg.interfaces import IEventSink, IHostPolicy, ITLSPolicyProvider
+from seg.model import MXHost
+from seg.policy.requirement import (
+    Answer,
+    Decide,
+    Decision,
+    DomainQuestion,
+    NoOpinion,
+    Observe,
+    Opinion,
+    Raise,
+    Refuse,
+    Requirement,
+    TempFail,
+    TLSLevel,
+)
+
+# What holds when no provider asks for anything: TLS where it is offered (RFC 3207, RFC 7435).
+UNRULED = Requirement(TLSLevel.MAY, source="none", clear_retry=True)
+
+_LAST = (Decide, Refuse, TempFail)  # after these no other provider is asked
+_ANSWERS = (*_LAST, Raise, NoOpinion, Observe)
+
+
+def fold(domain: str, host: str, opinions: Sequence[Opinion]) -> Decision:
+    """The decision that comes of the opinions, in the order in which they were given."""
+    floor: Requirement | None = None
+    observed: list[tuple[str, Observe]] = []
+    fall_through: list[str] = []
+    for position, opinion in enumerate(opinions, start=1):
+        answer = opinion.answer
+        if isinstance(answer, Refuse | TempFail):
+            return Decision(
+                domain,
+                host,
+                floor or UNRULED,
+                tuple(opinions[:position]),
+                refusal=answer.reason or opinion.text,
+                temporary=isinstance(answer, TempFail),
+                enhanced=answer.enhanced,
+            )
+        tied = floor is not None and floor.ties_host
+        if isinstance(answer, Observe):
+            wish = answer.requirement.on_tied_host() if tied else answer.requirement
+            observed.append((opinion.provider, attrs.evolve(answer, requirement=wish)))
+        floor = _raised(floor, _floor_of(answer), tied)
+        if isinstance(answer, Decide | Raise) and answer.may_fall_through:
+            fall_through.append(opinion.provider)
+        if isinstance(answer, Decide):
+            opinions = opinions[:position]
+            break
+    return Decision(
+        domain, host, floor or UNRULED, tuple(opinions), tuple(observed), fall_through=tuple(fall_through)
+    )
+
+
+def _floor_of(answer: Answer) -> Requirement | None:
+    if isinstance(answer, Decide | Raise):
+        return answer.requirement
+    return answer.floor if isinstance(answer, Observe) else None
+
+
+def _raised(floor: Requirement | None, added: Requirement | None, tied: bool) -> Requirement | None:
+    """The floor with what is added to it: never lower than it was."""
+    if added is None:
+        return floor
+    if tied:
+        added = added.on_tied_host()
+    return floor.combine(added) if floor else added
+
+
+def render(answer: Answer) -> str:
+    """An answer in a word for the log: ``none(insecure MX)``, ``enforce(id 123, cached)``."""
+    if isinstance(answer, NoOpinion):
+        return f"none({answer.reason})"
+    if isinstance(answer, Refuse):
+        return f"refuse({answer.reason})"
+    if isinstance(answer, TempFail):
+        return f"tempfail({answer.reason})"
+    return answer.reason or type(answer).__name__.lower()
+
+
+def every_refused_by(decisions: Sequence[Decision], provider: str) -> bool:
+    """Whether this provider refused each of the hosts (at least one), so that looking again may help.
+
+    A provider ends the chain when it refuses, so the last opinion is the one that refused. A `TempFail`
+    doesn't count.
+    """
+    return bool(decisions) and all(
+        bool(decision.opinions)
+        and decision.opinions[-1].provider == provider
+        and isinstance(decision.opinions[-1].answer, Refuse)
+        for decision in decisions
+    )
+
+
+class OpenChain:
+    """The providers' views of one domain in one attempt."""
+
+    def __init__(
+        self, question: DomainQuestion, providers: Sequence[ITLSPolicyProvider], sink: IEventSink
+    ) -> None:
+        self._domain = question.domain
+        self._question = question
+        self._providers = providers
+        self._views: dict[str, IHostPolicy] = {}
+        self._sink = sink
+
+    async def decide(self, host: MXHost, without: Sequence[str] = ()) -> Decision:
+        """How this host must be reached. Never raises, but for the cancellation of the attempt.
+
+        :param without: providers to leave out: `Decision.fall_through` of a decision whose verdict failed.
+        """
+        opinions: list[Opinion] = []
+        for provider in self._providers:
+            answer: Answer
+            if provider.name in without:
+                answer = NoOpinion("failed, fall-through")
+            else:
+                answer = await self._ask(provider, host)
+            opinions.append(Opinion(provider.name, answer, render(answer)))
+            if isinstance(answer, _LAST):
+                break
+        return fold(self._domain, host.name, opinions)
+
+    async def _ask(self, provider: ITLSPolicyProvider, host: MXHost) -> Answer:
+        try:
+            view = self._views.get(provider.name)
+            if view is None:
+                view = self._views[provider.name] = provider.open(self._question)
+            answer = await view.answer(host)
+            if not isinstance(answer, _ANSWERS):
+                raise TypeError(f"{answer!r} is no answer")
+        except CancelledError:
+            raise
+        except Exception as error:  # noqa: BLE001 - a provider of anybody's may raise anything: never weaker TLS
+            text = f"{type(error).__name__}: {error}"
+            fault = f"TLS policy provider {provider.name} failed for {self._domain} via {host.name}: {text}"
+            self._sink.emit(Fault(fault))
+            return TempFail(f"{provider.name} failed: {type(error).__name__}")
+        return answer
+
+
+class PolicyChain:
+    """The policy providers in the order in which they are asked."""
+
+    def __init__(self, providers: Sequence[ITLSPolicyProvider], sink: IEventSink) -> None:
+        self.providers = tuple(providers)
+        self._sink = sink
+
+    def open(self, question: DomainQuestion) -> OpenChain:
+        """Begin an attempt for a domain. Looks nothing up yet."""
+        return OpenChain(question, self.providers, self._sink)

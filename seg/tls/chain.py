@@ -1,0 +1,205 @@
+"""A path from a presented leaf to a trust anchor at a given time (RFC 5280 §6), or why there is none.
+
+OpenSSL builds and checks the path; purpose and strength are checked here, since its bare path check looks
+at neither. It stops at the first fault, so the rest is looked for by hand afterwards, for people: nothing
+found then can turn a refusal into a pass.
+"""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Iterator
+
+import attrs
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import dsa, ec, rsa
+from cryptography.x509.oid import ExtendedKeyUsageOID
+from OpenSSL import crypto
+
+from seg.tls.names import issuer_of, printable, subject_of
+from seg.tls.roots import RootStore
+
+MAX_CHAIN = 32  # certificates looked at; real chains have at most five
+
+NO_CERTIFICATE = "no certificate from server"
+NO_ISSUER = "unable to get local issuer certificate"
+EXPIRED = "certificate has expired"
+NOT_YET_VALID = "certificate is not yet valid"
+WRONG_PURPOSE = "unsuitable certificate purpose"
+
+# X509_V_ERR_*: codes whose words differ between releases of OpenSSL, or that need more to be said.
+_NO_ISSUER_CODES = (2, 20, 21)
+_DATE_CODES = (9, 10)
+_WORDS = {
+    2: NO_ISSUER,
+    9: NOT_YET_VALID,
+    10: EXPIRED,
+    18: "self signed certificate",
+    19: "self signed certificate in certificate chain",
+    20: NO_ISSUER,
+    21: NO_ISSUER,
+}
+
+_MIN_RSA_BITS = 2048  # 112 bits of security: NIST SP 800-57, OpenSSL's level 2
+_MIN_EC_BITS = 224
+_WEAK_DIGESTS = ("md5", "sha1")
+
+
+@attrs.frozen
+class Path:
+    """Leaf first, anchor last; or the reasons why there is no such path."""
+
+    certificates: tuple[x509.Certificate, ...] = ()
+    mismatches: tuple[str, ...] = ()  # each a line for people
+    summary: str = ""  # the first fault in OpenSSL's words
+
+    @property
+    def ok(self) -> bool:
+        """Whether the path can be trusted."""
+        return not self.mismatches
+
+
+def path_to_anchor(
+    chain: tuple[x509.Certificate, ...],
+    roots: RootStore,
+    now: datetime.datetime,
+    *,
+    anchor_issued: bool = False,
+) -> Path:
+    """The path from ``chain[0]`` through the rest of `chain` to one of `roots`, valid at `now` for a server.
+
+    :param anchor_issued: the anchors are only the upper end of what was sent, signed with a key that is
+        trusted: their own purpose and signature count as well.
+
+    May raise one of `seg.tls.names.UNREADABLE` when a certificate's fields can't be decoded: to the caller
+    that is a mismatch.
+    """
+    if not chain:
+        return Path((), ("the server sent no certificate",), NO_CERTIFICATE)
+    if len(chain) > MAX_CHAIN:
+        return Path(
+            (), (f"the server sent more than {MAX_CHAIN} certificates",), "too many certificates from server"
+        )
+    path = () if anchor_issued else roots.proven(chain, now)
+    if path:
+        return Path(path)
+    try:
+        path = _verify(chain, roots, now)
+    except crypto.X509StoreContextError as error:
+        return _explain(error, chain, roots, now)
+    faults = list(_unfit(path, anchor_issued))
+    if faults:
+        return Path(path, tuple(line for _, line in faults), faults[0][0])
+    if not anchor_issued:
+        roots.remember(chain, path)
+    return Path(path)
+
+
+def _verify(
+    chain: tuple[x509.Certificate, ...], roots: RootStore, now: datetime.datetime
+) -> tuple[x509.Certificate, ...]:
+    leaf, *untrusted = (crypto.X509.from_cryptography(certificate) for certificate in chain)
+    context = crypto.X509StoreContext(roots.for_chain(chain, now), leaf, untrusted)
+    return tuple(certificate.to_cryptography() for certificate in context.get_verified_chain())
+
+
+def _unfit(path: tuple[x509.Certificate, ...], anchor_issued: bool) -> Iterator[tuple[str, str]]:
+    """(summary, line) for each certificate of a path that is of the wrong purpose or too weak."""
+    for depth, certificate in enumerate(path):
+        # An anchor is trusted as it stands: its own signature and purpose don't matter.
+        anchor = depth > 0 and depth == len(path) - 1 and not anchor_issued
+        if not anchor:
+            yield from _wrong_purpose(certificate)
+        yield from _weak(certificate, depth, signed=not anchor)
+
+
+def _wrong_purpose(certificate: x509.Certificate) -> Iterator[tuple[str, str]]:
+    try:
+        usages = certificate.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
+    except x509.ExtensionNotFound:
+        return
+    if (
+        ExtendedKeyUsageOID.SERVER_AUTH not in usages
+        and ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE not in usages
+    ):
+        line = f"certificate {subject_of(certificate)} isn't for servers (no serverAuth in extendedKeyUsage)"
+        yield WRONG_PURPOSE, line
+
+
+def _weak(certificate: x509.Certificate, depth: int, signed: bool) -> Iterator[tuple[str, str]]:
+    key = certificate.public_key()
+    bits = (
+        key.key_size
+        if isinstance(key, rsa.RSAPublicKey | dsa.DSAPublicKey | ec.EllipticCurvePublicKey)
+        else 0
+    )
+    least = _MIN_EC_BITS if isinstance(key, ec.EllipticCurvePublicKey) else _MIN_RSA_BITS
+    if 0 < bits < least:
+        kind = "CA" if depth else "EE"
+        yield (
+            f"{kind} certificate key too weak",
+            f"certificate {subject_of(certificate)} has a key of {bits} bits only",
+        )
+    digest = certificate.signature_hash_algorithm  # None: the algorithm has its own (Ed25519)
+    if signed and digest is not None and digest.name in _WEAK_DIGESTS:
+        line = f"certificate {subject_of(certificate)} is signed with {digest.name.upper()}"
+        yield "CA signature digest algorithm too weak", line
+
+
+def _explain(
+    error: crypto.X509StoreContextError,
+    chain: tuple[x509.Certificate, ...],
+    roots: RootStore,
+    now: datetime.datetime,
+) -> Path:
+    """All that is wrong, beginning with what OpenSSL stopped at."""
+    sent = _linked(chain)
+    summary, line = _line(error)
+    lines = [line, *_bad_dates(sent, now)]
+    if error.errors[0] in _DATE_CODES:  # look at a time when the dates are right: what else is wrong?
+        begin = max(certificate.not_valid_before_utc for certificate in sent)
+        end = min(certificate.not_valid_after_utc for certificate in sent)
+        try:
+            _verify(chain, roots, min(begin, end))
+        except crypto.X509StoreContextError as other:
+            if other.errors[0] not in _DATE_CODES:
+                lines.append(_line(other)[1])
+    lines += (line for _, line in _wrong_purpose(chain[0]))
+    return Path((), tuple(dict.fromkeys(lines)), summary)
+
+
+def _line(error: crypto.X509StoreContextError) -> tuple[str, str]:
+    """(summary, line) for what OpenSSL stopped at."""
+    code, depth, text = error.errors
+    certificate = error.certificate.to_cryptography()
+    words = _WORDS.get(code, printable(str(text)))
+    if code in _NO_ISSUER_CODES:
+        issuer, subject = issuer_of(certificate), subject_of(certificate)
+        return words, f"{words}: issuer {issuer} of {subject} was not sent and isn't trusted"
+    if code in _DATE_CODES:
+        return words, date_line(certificate, code == 10)
+    return words, f"{words}: {subject_of(certificate)} (depth {depth})"
+
+
+def date_line(certificate: x509.Certificate, expired: bool) -> str:
+    """One line for a certificate whose time is over (or has not come), with the date."""
+    limit = certificate.not_valid_after_utc if expired else certificate.not_valid_before_utc
+    words = "expired on" if expired else "is valid only from"
+    return f"certificate {subject_of(certificate)} {words} {limit:%Y-%m-%d %H:%M:%S} UTC"
+
+
+def _bad_dates(certificates: tuple[x509.Certificate, ...], now: datetime.datetime) -> Iterator[str]:
+    for certificate in certificates:
+        if now > certificate.not_valid_after_utc:
+            yield date_line(certificate, expired=True)
+        elif now < certificate.not_valid_before_utc:
+            yield date_line(certificate, expired=False)
+
+
+def _linked(chain: tuple[x509.Certificate, ...]) -> tuple[x509.Certificate, ...]:
+    """The leaf and the certificates sent that lead upwards from it by name, for explanations only."""
+    path, rest = [chain[0]], list(chain[1:])
+    while issuer := next((c for c in rest if c.subject == path[-1].issuer), None):
+        rest.remove(issuer)
+        path.append(issuer)
+    return tuple(path)

@@ -1,0 +1,236 @@
+"""OpenSSL contexts and connection creators for both directions, and what a finished handshake achieved.
+
+Outgoing handshakes are made without verification (OpenSSL's own result is never asked): what was presented
+is judged afterwards by `seg.policy.judge`, also on a resumed session.
+"""
+
+from __future__ import annotations
+
+import datetime
+from collections import OrderedDict
+from pathlib import Path
+
+import attrs
+from cryptography import x509
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
+from OpenSSL import SSL
+from twisted.internet.interfaces import IOpenSSLClientConnectionCreator, IOpenSSLServerConnectionCreator
+from twisted.protocols.tls import TLSMemoryBIOProtocol
+from zope.interface import implementer
+
+from seg.errors import ConfigurationError
+from seg.model import to_ascii
+from seg.tls.chain import MAX_CHAIN, date_line
+from seg.tls.names import UNREADABLE, is_host_name, printable, subject_of
+from seg.tls.peer import PeerCertificates, SessionFacts, TLSVersion
+
+_VERSIONS = {TLSVersion.TLS1_2: SSL.TLS1_2_VERSION, TLSVersion.TLS1_3: SSL.TLS1_3_VERSION}
+_SESSIONS_PER_PEER = 4  # as many connections at a time can be resumed; a session is used once (RFC 8446 §C.4)
+
+SessionKey = tuple[str, str, TLSVersion]
+
+
+class SessionCache:
+    """TLS sessions by peer, server name and minimum version; the peers used longest ago are forgotten first.
+
+    A session is handed out once: one that a server chokes on can't spoil the next connection too.
+    """
+
+    def __init__(self, limit: int = 500) -> None:
+        self._limit = limit
+        self._sessions: OrderedDict[SessionKey, list[SSL.Session]] = OrderedDict()
+
+    def __len__(self) -> int:
+        return sum(map(len, self._sessions.values()))
+
+    def take(self, key: SessionKey) -> SSL.Session | None:
+        """The newest session of a peer, which is thereby gone from the cache."""
+        sessions = self._sessions.get(key)
+        if not sessions:
+            return None
+        session = sessions.pop()
+        if not sessions:
+            del self._sessions[key]
+        return session
+
+    def put(self, key: SessionKey, session: SSL.Session) -> None:
+        """Keep a session."""
+        sessions = self._sessions.setdefault(key, [])
+        sessions.append(session)
+        del sessions[:-_SESSIONS_PER_PEER]
+        self._sessions.move_to_end(key)
+        while len(self._sessions) > self._limit:
+            self._sessions.popitem(last=False)
+
+
+@implementer(IOpenSSLClientConnectionCreator)
+@attrs.frozen(eq=False)
+class ClientConnections:
+    """Makes the OpenSSL side of one connection to a peer; give it to ``ITLSTransport.startTLS``."""
+
+    _context: SSL.Context
+    _sni: str  # "" = send none
+    _sessions: SessionCache
+    _key: SessionKey
+
+    def clientConnectionForTLS(self, tlsProtocol: TLSMemoryBIOProtocol) -> SSL.Connection:
+        """A new client connection, with SNI (RFC 6066 §3) and the session to be resumed, if there is one."""
+        connection = SSL.Connection(self._context, None)
+        if self._sni:
+            connection.set_tlsext_host_name(self._sni.encode("ascii"))
+        session = self._sessions.take(self._key)
+        if session is not None:
+            connection.set_session(session)
+        return connection
+
+
+class ClientTLS:
+    """TLS towards other hosts: one OpenSSL context for each minimum version, and the sessions to be resumed.
+
+    :param sessions: how many peers' sessions are kept.
+    """
+
+    def __init__(self, sessions: int = 500) -> None:
+        self._contexts = {version: _client_context(number) for version, number in _VERSIONS.items()}
+        self._sessions = SessionCache(sessions)
+
+    def creator(
+        self, sni: str, peer: str, min_version: TLSVersion = TLSVersion.TLS1_2
+    ) -> IOpenSSLClientConnectionCreator:
+        """What ``startTLS`` needs for one connection.
+
+        :param sni: server name to send; left out when it is an address or no host name.
+        :param peer: whom we connect to ("192.0.2.1:25"); sessions are resumed with the same peer only.
+        """
+        name = to_ascii(sni)
+        key = (peer, name, min_version)
+        return ClientConnections(
+            self._contexts[min_version], name if is_host_name(name) else "", self._sessions, key
+        )
+
+    def remember(
+        self, connection: SSL.Connection, sni: str, peer: str, min_version: TLSVersion = TLSVersion.TLS1_2
+    ) -> None:
+        """Keep the session for the next connection to this peer.
+
+        Call it once data came in: before that TLS 1.3 has no ticket yet.
+        """
+        session = connection.get_session()
+        if session is not None:
+            self._sessions.put((peer, to_ascii(sni), min_version), session)
+
+
+def _client_context(min_version: int) -> SSL.Context:
+    context = SSL.Context(SSL.TLS_CLIENT_METHOD)
+    context.set_min_proto_version(min_version)
+    context.set_options(SSL.OP_NO_RENEGOTIATION)
+    context.set_verify(SSL.VERIFY_NONE)
+    context.set_session_cache_mode(SSL.SESS_CACHE_OFF)  # the cache is ours; get_session works all the same
+    return context
+
+
+def session_facts(connection: SSL.Connection, sni: str) -> SessionFacts:
+    """What a finished handshake achieved, for judging; `sni` is the name that was sent."""
+    # pyOpenSSL has no public name for this question.
+    resumed = bool(SSL._lib.SSL_session_reused(connection._ssl))  # type: ignore[attr-defined]
+    return SessionFacts(
+        tls=True,
+        version=connection.get_protocol_version_name(),
+        cipher=connection.get_cipher_name() or "",
+        sni=sni,
+        peer=_presented(connection, resumed),
+        starttls_offered=True,
+        resumed=resumed,
+    )
+
+
+def _presented(connection: SSL.Connection, resumed: bool) -> PeerCertificates:
+    """The chain, or why it can't be judged: a fault makes every examination fail."""
+    try:
+        chain = tuple(connection.get_peer_cert_chain(as_cryptography=True) or ())
+    except UNREADABLE as error:
+        return PeerCertificates(fault=f"certificate can't be read: {printable(str(error))}")
+    if len(chain) > MAX_CHAIN:
+        return PeerCertificates(chain[:MAX_CHAIN], f"the server sent more than {MAX_CHAIN} certificates")
+    if resumed and not chain:
+        return PeerCertificates(fault="the resumed session has no certificates to judge")
+    return PeerCertificates(chain)
+
+
+@implementer(IOpenSSLServerConnectionCreator)
+class ServerTLS:
+    """TLS of a listener: one certificate, TLS 1.2 or newer."""
+
+    def __init__(self, context: SSL.Context) -> None:
+        self._context = context
+
+    def serverConnectionForTLS(self, tlsProtocol: TLSMemoryBIOProtocol) -> SSL.Connection:
+        """A new server connection."""
+        return SSL.Connection(self._context, None)
+
+
+def server_context(
+    certificate_file: str, key_file: str = "", now: datetime.datetime | None = None
+) -> IOpenSSLServerConnectionCreator:
+    """TLS for a listener from PEM files. Reads them: for the start of the gateway.
+
+    :param key_file: empty: the key is in the certificate file.
+    :param now: aware; empty: the present time.
+    :raises ConfigurationError: a file is missing or unreadable, the key doesn't fit, the dates are wrong.
+    """
+    chain = _load_chain(certificate_file)
+    key = _load_key(key_file or certificate_file)
+    leaf = chain[0]
+    now = now or datetime.datetime.now(datetime.UTC)
+    if not leaf.not_valid_before_utc <= now <= leaf.not_valid_after_utc:
+        raise _problem(certificate_file, date_line(leaf, expired=now > leaf.not_valid_after_utc))
+    context = SSL.Context(SSL.TLS_SERVER_METHOD)
+    context.set_min_proto_version(SSL.TLS1_2_VERSION)
+    context.set_options(SSL.OP_NO_RENEGOTIATION | SSL.OP_CIPHER_SERVER_PREFERENCE)
+    context.set_session_id(b"seg")
+    try:
+        context.use_certificate(leaf)
+        for issuer in chain[1:]:
+            context.add_extra_chain_cert(issuer)
+        context.use_privatekey(key)  # type: ignore[arg-type]  # of a kind it refuses: a TypeError below
+        context.check_privatekey()
+    except (SSL.Error, *UNREADABLE) as error:
+        fault = (
+            f"private key of {key_file or certificate_file} can't be used with certificate {subject_of(leaf)}"
+        )
+        raise _problem(certificate_file, f"{fault} ({_reason(error)})") from error
+    return ServerTLS(context)
+
+
+def _problem(path: str, fault: str) -> ConfigurationError:
+    return ConfigurationError((f"{path}: {fault}",))
+
+
+def _reason(error: Exception) -> str:
+    """OpenSSL's own reason in words."""
+    entries = error.args[0] if error.args else ""
+    return entries[0][-1] if isinstance(entries, list) and entries else str(error)
+
+
+def _read(path: str) -> bytes:
+    try:
+        return Path(path).read_bytes()
+    except OSError as error:
+        raise _problem(path, f"can't be read: {error.strerror}") from error
+
+
+def _load_chain(path: str) -> list[x509.Certificate]:
+    data = _read(path)
+    try:
+        return x509.load_pem_x509_certificates(data)
+    except UNREADABLE as error:
+        raise _problem(path, f"no usable PEM certificate ({error})") from error
+
+
+def _load_key(path: str) -> PrivateKeyTypes:
+    data = _read(path)
+    try:
+        return serialization.load_pem_private_key(data, password=None)
+    except UNREADABLE as error:
+        raise _problem(path, f"no usable private key in PEM, without a password ({error})") from error
