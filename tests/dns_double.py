@@ -148,7 +148,7 @@ class FakeResolver:
         return self._look_up(name, rdtype)
 
     def _look_up(self, name: str, rdtype: str) -> DNSAnswer:
-        owner, secure, ttl = name, True, 300.0
+        owner, secure, ttl = name, True, float("inf")
         for _ in range(10):
             secure = secure and self._is_secure(owner, rdtype)
             found = (owner, rdtype) if (owner, rdtype) in self._records else (owner, "CNAME")

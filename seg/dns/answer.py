@@ -57,3 +57,4 @@ class DNSFailure(Temporary):
         self.name = name
         self.rdtype = rdtype
         self.kind = kind
+        self.detail = detail

@@ -1,0 +1,1 @@
+"""Measurements side by side with a peer, in one run; results are ratios, and no test depends on them."""

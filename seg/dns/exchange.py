@@ -1,0 +1,116 @@
+"""One question to one resolver: over UDP, and over TCP where UDP doesn't do (RFC 7766 §5)."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Coroutine
+from typing import Any, TypeVar
+
+import dns.asyncquery
+import dns.flags
+import dns.message
+import dns.name
+import dns.rcode
+import dns.rdatatype
+from twisted.internet.defer import CancelledError, Deferred, TimeoutError
+from twisted.internet.error import BindError, CannotListenError, ConnectError, ConnectionLost
+from twisted.internet.interfaces import IReactorTime
+
+from seg.dns.answer import FailureKind
+from seg.dns.backend import TwistedBackend
+from seg.dns.servers import Server
+
+T = TypeVar("T")
+
+PAYLOAD = 1232  # octets: fits every path without fragments (DNS flag day 2020)
+
+
+class ExchangeError(Exception):
+    """No reply that could be used: ask another server."""
+
+    def __init__(self, kind: FailureKind, detail: str = "") -> None:
+        super().__init__(kind, detail)
+        self.kind = kind
+        self.detail = detail
+
+
+def make_question(
+    name: dns.name.Name, rdtype: dns.rdatatype.RdataType, *, edns: bool = True
+) -> dns.message.Message:
+    """A recursive question that asks for the AD bit (RFC 6840 §5.7) and, by EDNS, for DNSSEC records."""
+    query = dns.message.make_query(name, rdtype)
+    query.flags |= dns.flags.AD
+    if edns:
+        query.use_edns(0, ednsflags=dns.flags.DO, payload=PAYLOAD)
+    return query
+
+
+async def ask(
+    backend: TwistedBackend, clock: IReactorTime, query: dns.message.Message, server: Server, timeout: float
+) -> dns.message.Message:
+    """The server's reply, whatever its response code. UDP and TCP have `timeout` seconds each.
+
+    :raises ExchangeError: there was none, or it couldn't be read.
+    """
+    reply = await _bounded(_over_udp(backend, query, server), clock, timeout)
+    if reply is None:
+        reply = await _bounded(_over_tcp(backend, query, server), clock, timeout)
+    if reply.rcode() == dns.rcode.FORMERR and query.edns >= 0:
+        # RFC 6891 §7: the server doesn't know EDNS; then it doesn't validate either, but it can answer.
+        question = query.question[0]
+        return await ask(
+            backend, clock, make_question(question.name, question.rdtype, edns=False), server, timeout
+        )
+    return reply
+
+
+async def _bounded(asking: Coroutine[Deferred[Any], Any, T], clock: IReactorTime, timeout: float) -> T:
+    """The result within `timeout` seconds; what a server or a network does wrong is an `ExchangeError`.
+
+    The bound is set from outside, so that no code in between can take the end of its time for something else.
+    """
+    try:
+        return await Deferred.fromCoroutine(asking).addTimeout(timeout, clock)
+    except TimeoutError:
+        raise ExchangeError(FailureKind.TIMEOUT) from None
+    except (OSError, EOFError, ConnectError, ConnectionLost, BindError, CannotListenError) as e:
+        raise ExchangeError(FailureKind.NETWORK, str(e)) from e
+    except (CancelledError, ExchangeError):
+        raise
+    # The parser is fed by strangers: whatever it raises, the reply is no good.
+    except Exception as e:
+        raise ExchangeError(FailureKind.MALFORMED, f"{type(e).__name__}: {e}") from e
+
+
+async def _over_udp(
+    backend: TwistedBackend, query: dns.message.Message, server: Server
+) -> dns.message.Message | None:
+    """The reply, or None when TCP has to be tried.
+
+    Datagrams that don't answer this question are ignored: anybody may send them (RFC 5452 §9.1). One that
+    bears our id but can't be read is asked for again over TCP, where it can't be a forgery from the side.
+    """
+    wire = query.to_wire()
+    peer = (str(server.address), server.port)
+    family = socket.AF_INET6 if server.address.version == 6 else socket.AF_INET
+    async with await backend.make_socket(family, socket.SOCK_DGRAM, 0, None, peer) as datagrams:
+        await dns.asyncquery.send_udp(datagrams, wire, peer)
+        while True:
+            datagram, _ = await datagrams.recvfrom(65535, None)
+            if datagram[:2] != wire[:2]:
+                continue
+            try:
+                reply = dns.message.from_wire(datagram)
+            except Exception:  # noqa: BLE001
+                return None
+            if query.is_response(reply):
+                return None if reply.flags & dns.flags.TC else reply
+
+
+async def _over_tcp(
+    backend: TwistedBackend, query: dns.message.Message, server: Server
+) -> dns.message.Message:
+    reply = await dns.asyncquery.tcp(query, str(server.address), port=server.port, backend=backend)
+    if reply.flags & dns.flags.TC:
+        raise ExchangeError(FailureKind.MALFORMED, "truncated over TCP")
+    return reply

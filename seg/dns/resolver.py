@@ -1,0 +1,167 @@
+"""The operator's resolvers behind `IResolver`: one question, put to one server after another."""
+
+from __future__ import annotations
+
+import attrs
+import dns.exception
+import dns.name
+import dns.rdatatype
+from twisted.internet.interfaces import IReactorTime
+from zope.interface import implementer
+
+from seg.config.schema import DNS
+from seg.dns.answer import DNSAnswer, DNSFailure, FailureKind, Status
+from seg.dns.backend import TwistedBackend
+from seg.dns.exchange import ExchangeError, ask, make_question
+from seg.dns.reading import Reading, UnusableReply, read_reply
+from seg.dns.servers import DEMOTION, Server, in_turn, make_servers, system_resolvers
+from seg.events import DNSSent
+from seg.interfaces import IEventSink, IResolver
+
+MAX_ALIASES = 10  # further questions for targets of CNAMEs that an answer left out
+_LOST = frozenset({FailureKind.TIMEOUT, FailureKind.NETWORK})  # may be better at the second try
+_ABSENT = frozenset(
+    {FailureKind.NETWORK, FailureKind.REFUSED, FailureKind.NOTIMP}
+)  # the server doesn't serve us at all
+_GRAVITY = (  # the most telling first
+    FailureKind.BOGUS,
+    FailureKind.SERVFAIL,
+    FailureKind.MALFORMED,
+    FailureKind.REFUSED,
+    FailureKind.NOTIMP,
+    FailureKind.TIMEOUT,
+    FailureKind.NETWORK,
+)
+
+
+@implementer(IResolver)
+class StubResolver:
+    """Asks the resolvers of the configuration, or those of the system, in order.
+
+    :param reactor: file descriptors, TCP and time.
+    :param resolv_conf: where the system names its resolvers.
+    :raises ConfigurationError: an address or a network of the settings can't be read.
+    """
+
+    def __init__(
+        self, reactor: object, settings: DNS, sink: IEventSink, resolv_conf: str = "/etc/resolv.conf"
+    ) -> None:
+        self._clock = IReactorTime(reactor)
+        self._backend = TwistedBackend(reactor)
+        self._settings = settings
+        self._sink = sink
+        self.servers = make_servers(settings.resolvers or system_resolvers(resolv_conf), settings.trusted)
+
+    async def query(self, name: str, rdtype: str) -> DNSAnswer:
+        """Ask (`IResolver.query`). A name that the DNS can't hold doesn't exist: nobody is asked for it."""
+        name = name.rstrip(".").lower()
+        try:
+            wanted = dns.name.from_text(name.encode("ascii").decode() + ".")
+        except (dns.exception.DNSException, UnicodeError):
+            return DNSAnswer(name, rdtype, Status.NO_NAME, canonical=name)
+        question = _Question(name, rdtype, dns.rdatatype.from_text(rdtype), self._deadline())
+        secure, ttl, seen = True, float("inf"), {wanted}
+        while True:
+            reading, server = await self._ask_servers(question, wanted)
+            secure = secure and reading.authentic and server.believed
+            ttl = min(ttl, reading.ttl)
+            if reading.status is not None:
+                canonical = reading.canonical.to_text(omit_final_dot=True).lower().removesuffix(".")
+                return DNSAnswer(name, rdtype, reading.status, reading.records, secure, canonical, ttl)
+            wanted = reading.canonical
+            if wanted in seen or len(seen) > MAX_ALIASES:
+                raise question.failure(FailureKind.MALFORMED, "CNAME loop, or a chain that is too long")
+            seen.add(wanted)
+
+    async def probe(self) -> bool:
+        """Whether a trusted resolver validates: it sets AD on the DNSKEY of a name known to be signed.
+
+        What is found is kept by server: the AD bit of one that doesn't validate counts for nothing from now
+        on.
+
+        :raises DNSFailure: no trusted resolver answered, so that nothing new is known.
+        """
+        question = _Question(self._settings.probe, "DNSKEY", dns.rdatatype.DNSKEY, self._deadline())
+        wanted = dns.name.from_text(question.name.rstrip(".") + ".")
+        trusted = [server for server in self.servers if server.trusted]
+        failures: list[tuple[Server, FailureKind, str]] = []
+        for server in trusted:
+            try:
+                reading = await self._ask_server(question, wanted, server)
+            except (ExchangeError, UnusableReply) as e:
+                failures.append((server, e.kind, e.detail))
+            else:
+                server.validating = reading.authentic
+        if trusted and len(failures) == len(trusted):
+            raise question.summary(failures)
+        return any(server.believed for server in trusted)
+
+    def _deadline(self) -> float:
+        return self._clock.seconds() + self._settings.lifetime
+
+    async def _ask_servers(self, question: _Question, wanted: dns.name.Name) -> tuple[Reading, Server]:
+        """The first usable reply. Servers that were silent are asked again while there is time.
+
+        After a believed server that tried and couldn't vouch for an answer (SERVFAIL, bogus, time-out) only
+        believed ones are asked: who can make validation fail must not get an answer without validation for it
+        (RFC 7672 §2.1.1).
+        """
+        servers = in_turn(self.servers, self._clock.seconds())
+        failures: list[tuple[Server, FailureKind, str]] = []
+        while servers:
+            again: list[Server] = []
+            vouched_only = False
+            for server in servers:
+                if vouched_only and not server.believed:
+                    continue
+                if self._clock.seconds() >= question.deadline:
+                    raise question.summary(failures) if failures else question.failure(FailureKind.TIMEOUT)
+                try:
+                    return await self._ask_server(question, wanted, server), server
+                except (ExchangeError, UnusableReply) as e:
+                    failures.append((server, e.kind, e.detail))
+                    vouched_only = vouched_only or (server.believed and e.kind not in _ABSENT)
+                    if e.kind is FailureKind.TIMEOUT:
+                        again.append(server)
+            servers = [server for server in again if server.believed] if vouched_only else again
+        raise question.summary(failures)
+
+    async def _ask_server(self, question: _Question, wanted: dns.name.Name, server: Server) -> Reading:
+        now = self._clock.seconds()
+        timeout = min(self._settings.timeout, question.deadline - now)
+        if self._sink.debug:
+            self._sink.emit(
+                DNSSent(wanted.to_text(omit_final_dot=True), question.rdtype, str(server), timeout)
+            )
+        try:
+            reply = await ask(
+                self._backend, self._clock, make_question(wanted, question.type), server, timeout
+            )
+        except ExchangeError as e:
+            if e.kind in _LOST:
+                server.demoted_until = self._clock.seconds() + DEMOTION
+            raise
+        server.demoted_until = 0.0
+        return read_reply(reply)
+
+
+@attrs.frozen
+class _Question:
+    """What was asked of us, and until when it must be answered."""
+
+    name: str
+    rdtype: str
+    type: dns.rdatatype.RdataType
+    deadline: float
+
+    def failure(self, kind: FailureKind, detail: str = "") -> DNSFailure:
+        """It couldn't be answered."""
+        return DNSFailure(self.name, self.rdtype, kind, detail)
+
+    def summary(self, failures: list[tuple[Server, FailureKind, str]]) -> DNSFailure:
+        """The failure that says most: a bogus answer says more than an error, an error more than silence."""
+        kind = min((kind for _, kind, _ in failures), key=_GRAVITY.index)
+        parts = dict.fromkeys(
+            f"{server} {kind}" + (f" ({detail})" if detail else "") for server, kind, detail in failures
+        )
+        return self.failure(kind, ", ".join(parts))

@@ -1,0 +1,326 @@
+"""One attempt: hosts in turn, decisions obeyed, an outcome for each recipient."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from ipaddress import ip_address
+
+import attrs
+from twisted.internet.defer import Deferred
+from twisted.trial.unittest import SynchronousTestCase
+
+from seg import events
+from seg.config.destinations import Destinations
+from seg.deliver.attempt import Attempt, Means
+from seg.deliver.pool import PoolKey
+from seg.deliver.session import Session, Unsatisfied
+from seg.errors import Permanent, Temporary
+from seg.model import (
+    Bounced,
+    Delayed,
+    Delivered,
+    Envelope,
+    IPAddress,
+    MXHost,
+    Outcome,
+    Recipient,
+    Route,
+    RouteKind,
+)
+from seg.policy.chain import PolicyChain
+from seg.policy.judge import ObservedResult, Verdict
+from seg.policy.requirement import (
+    Answer,
+    Decision,
+    DomainQuestion,
+    NoOpinion,
+    Raise,
+    Refuse,
+    Requirement,
+    TempFail,
+    TLSLevel,
+)
+from seg.queue.lease import Lease
+from tests.doubles import MemoryContent, RecordingSink
+
+TWO = (Recipient(0, "a@to.example"), Recipient(1, "b@to.example"))
+LEASE = Lease(Envelope(5, "s@from.example", TWO, 0.0), "to.example", TWO, MemoryContent(b"x\r\n"))
+MUST = Requirement(TLSLevel.MUST, source="dane")
+MAY = Requirement(TLSLevel.MAY, source="static")
+GOOD = Verdict(True, "mta-sts", reason="TLSv1.3 verified by mta-sts", matched=(("mta-sts", "name mx1.example"),))
+
+
+def host(name: str, *addresses: str) -> MXHost:
+    """An MX host."""
+    return MXHost(name, 10, tuple(map(ip_address, addresses or ("192.0.2.1",))))
+
+
+def route(*hosts: MXHost, kind: RouteKind = RouteKind.MX) -> Route:
+    """A route to these hosts."""
+    return Route("to.example", kind, hosts)
+
+
+class FakeRouter:
+    """Knows one route, or one failure."""
+
+    def __init__(self, found: Route | Exception) -> None:
+        self.found = found
+
+    async def route(self, domain: str) -> Route:
+        """It."""
+        if isinstance(self.found, Exception):
+            raise self.found
+        return self.found
+
+
+class FakeProvider:
+    """Answers by host name; notes what it was asked."""
+
+    def __init__(self, name: str, answer: Callable[[DomainQuestion, MXHost], Answer]) -> None:
+        self.name = name
+        self.questions: list[DomainQuestion] = []
+        self._answer = answer
+
+    def open(self, question: DomainQuestion) -> FakeView:
+        """A view of one domain."""
+        self.questions.append(question)
+        return FakeView(question, self._answer)
+
+
+@attrs.frozen
+class FakeView:
+    """One domain."""
+
+    question: DomainQuestion
+    look: Callable[[DomainQuestion, MXHost], Answer]
+
+    async def answer(self, host: MXHost) -> Answer:
+        """What the test says."""
+        return self.look(self.question, host)
+
+
+class FakeSender:
+    """Says of each recipient what the test wants."""
+
+    def __init__(self, dcid: int, results: dict[int, Outcome]) -> None:
+        self.dcid = dcid
+        self.asked: list[int] = []
+        self._results = results
+
+    async def send(self, envelope: Envelope, recipients: list[Recipient], content: object) -> dict[int, Outcome]:
+        """Results for those asked for."""
+        self.asked = [r.rid for r in recipients]
+        return {rid: self._results[rid] for rid in self.asked}
+
+
+class FakeSessions:
+    """A session or a failure for each (host, address); notes what was opened and given back."""
+
+    def __init__(self) -> None:
+        self.answers: dict[str, object] = {}
+        self.opened: list[str] = []
+        self.given: list[int] = []
+
+    async def open(self, decision: Decision, host: MXHost, address: IPAddress) -> Session:
+        """By address first, then by host name."""
+        self.opened.append(f"{host.name}/{address}")
+        answer = self.answers.get(str(address), self.answers.get(host.name))
+        if callable(answer):
+            answer = answer(decision)
+        if isinstance(answer, Exception):
+            raise answer
+        assert isinstance(answer, tuple)
+        sender, verdict = answer
+        return Session(sender, verdict, PoolKey(address, 25))
+
+    def give(self, session: Session, max_transactions: int) -> None:
+        """Note it."""
+        self.given.append(session.sender.dcid)
+
+
+OK = {0: Delivered(1, "2.0.0 ok"), 1: Delivered(1, "2.0.0 ok")}
+UNREACHABLE = Temporary("4.4.1", "No answer from host")
+
+
+class AttemptTests(SynchronousTestCase):
+    """`Attempt.run`."""
+
+    def setUp(self) -> None:
+        self.sink = RecordingSink()
+        self.sessions = FakeSessions()
+        self.providers = [FakeProvider("static", lambda q, h: Raise(MAY, "preferred"))]
+
+    def attempt(self, found: Route | Exception, max_addresses: int = 10) -> dict[int, Outcome]:
+        """Run one attempt to its end; the outcomes."""
+        means = Means(
+            FakeRouter(found),  # type: ignore[arg-type]
+            PolicyChain(self.providers, self.sink),  # type: ignore[arg-type]
+            self.sessions,  # type: ignore[arg-type]
+            Destinations,
+            self.sink,
+            max_hosts=5,
+            max_addresses=max_addresses,
+        )
+        attempt = Attempt(LEASE, means)
+        self.successResultOf(Deferred.fromCoroutine(attempt.run()))
+        self.connected = attempt.connected
+        return attempt.outcomes
+
+    def explained(self) -> list[tuple[str, str]]:
+        """(host, outcome) of each line of explanation."""
+        return [(e.host, e.outcome) for e in self.sink.of(events.PolicyExplained)]
+
+    def test_delivered(self) -> None:
+        """One session, one transaction, one line of explanation, one event for the reply that all share."""
+        self.sessions.answers["mx1.example"] = (FakeSender(1, OK), GOOD)
+        outcomes = self.attempt(route(host("mx1.example"), host("mx2.example")))
+        self.assertEqual(outcomes, OK)
+        self.assertEqual(self.sessions.opened, ["mx1.example/192.0.2.1"])
+        self.assertEqual(self.sessions.given, [1])
+        self.assertEqual(self.explained(), [("mx1.example", "TLSv1.3 verified by mta-sts")])
+        self.assertEqual(self.sink.of(events.STSSucceeded), [events.STSSucceeded("to.example")])
+        self.assertEqual(
+            self.sink.of(events.RecipientsDelivered), [events.RecipientsDelivered(1, 5, (0, 1), "2.0.0 ok")]
+        )
+
+    def test_route_fails(self) -> None:
+        """No route: everybody bounces or waits, by the kind of failure; nothing is opened."""
+        bounce = Permanent("5.1.10", "null MX")
+        self.assertEqual(self.attempt(bounce), {0: Bounced(bounce), 1: Bounced(bounce)})
+        wait = Temporary("4.4.3", "ServFail")
+        self.assertEqual(self.attempt(wait), {0: Delayed(wait), 1: Delayed(wait)})
+        self.assertEqual((self.sessions.opened, self.connected), ([], False))
+
+    def test_next_address_then_next_host(self) -> None:
+        """An address that can't be reached: the next one; then the next host."""
+        self.sessions.answers.update({"mx1.example": UNREACHABLE, "mx2.example": (FakeSender(2, OK), GOOD)})
+        found = route(host("mx1.example", "192.0.2.1", "192.0.2.2"), host("mx2.example", "192.0.2.3"))
+        self.assertEqual(self.attempt(found), OK)
+        self.assertEqual(
+            self.sessions.opened, ["mx1.example/192.0.2.1", "mx1.example/192.0.2.2", "mx2.example/192.0.2.3"]
+        )
+        self.assertTrue(self.connected)
+
+    def test_address_bound(self) -> None:
+        """Not more addresses than allowed are tried in one attempt."""
+        self.sessions.answers["mx1.example"] = UNREACHABLE
+        outcomes = self.attempt(route(host("mx1.example", "192.0.2.1", "192.0.2.2", "192.0.2.3")), max_addresses=2)
+        self.assertEqual(len(self.sessions.opened), 2)
+        self.assertEqual(outcomes[0], Delayed(UNREACHABLE))
+
+    def test_refused_for_now(self) -> None:
+        """Recipients that a host refuses for now are offered to the next; those refused for good aren't."""
+        gone = Bounced(Permanent("5.1.1", "no such user", 550), 1)
+        first = FakeSender(1, {0: gone, 1: Delayed(Temporary("4.2.1", "busy", 450), 1)})
+        second = FakeSender(2, {1: Delivered(2, "ok")})
+        self.sessions.answers.update({"mx1.example": (first, GOOD), "mx2.example": (second, GOOD)})
+        outcomes = self.attempt(route(host("mx1.example"), host("mx2.example")))
+        self.assertEqual(second.asked, [1])
+        self.assertEqual(outcomes, {0: gone, 1: Delivered(2, "ok")})
+
+    def test_in_doubt(self) -> None:
+        """A connection that broke behind the final dot: the message isn't offered to the next host in the same attempt."""
+        lost = Delayed(Temporary("4.4.2", "lost"), 1, in_doubt=True)
+        self.sessions.answers["mx1.example"] = (FakeSender(1, {0: lost, 1: lost}), GOOD)
+        self.assertEqual(self.attempt(route(host("mx1.example"), host("mx2.example"))), {0: lost, 1: lost})
+        self.assertEqual(len(self.sessions.opened), 1)
+
+    def test_refused_host(self) -> None:
+        """A host that a policy refuses isn't connected to; the next one is used."""
+        self.providers.insert(
+            0,
+            FakeProvider(
+                "mta-sts",
+                lambda q, h: Refuse("MX not in policy") if h.name == "evil.example" else Raise(MUST, "enforce"),
+            ),
+        )
+        self.sessions.answers["mx2.example"] = (FakeSender(2, OK), GOOD)
+        self.assertEqual(self.attempt(route(host("evil.example"), host("mx2.example"))), OK)
+        self.assertEqual(self.sessions.opened, ["mx2.example/192.0.2.1"])
+        self.assertEqual(self.explained()[0], ("evil.example", "refused: MX not in policy"))
+        self.assertEqual(
+            self.sink.of(events.STSFailed), [events.STSFailed("to.example", "evil.example", "MX not in policy")]
+        )
+
+    def test_every_host_refused(self) -> None:
+        """MTA-STS refuses every host: the policy is read once more; still refused, the message waits with the reason."""
+        provider = FakeProvider("mta-sts", lambda q, h: Refuse("MX not in policy"))
+        self.providers.insert(0, provider)
+        outcomes = self.attempt(route(host("mx1.example"), host("mx2.example")))
+        self.assertEqual([q.reread for q in provider.questions], [False, True])
+        outcome = outcomes[0]
+        assert isinstance(outcome, Delayed)
+        self.assertEqual(outcome.error.enhanced, "4.7.5")
+        self.assertIn("mx2.example may not be used for to.example: MX not in policy", outcome.error.text)
+
+    def test_new_policy_after_reread(self) -> None:
+        """The policy read again names the host: it is used in the same attempt."""
+        self.providers.insert(
+            0, FakeProvider("mta-sts", lambda q, h: Raise(MUST, "enforce") if q.reread else Refuse("MX not in policy"))
+        )
+        self.sessions.answers["mx1.example"] = (FakeSender(1, OK), GOOD)
+        self.assertEqual(self.attempt(route(host("mx1.example"))), OK)
+
+    def test_temporary_refusal_is_not_reread(self) -> None:
+        """A TLSA lookup that fails: the next MX, else wait; no policy is read again for it."""
+        provider = FakeProvider("dane", lambda q, h: TempFail("TLSA lookup failed"))
+        self.providers.insert(0, provider)
+        outcomes = self.attempt(route(host("mx1.example")))
+        self.assertEqual(len(provider.questions), 1)
+        self.assertIsInstance(outcomes[0], Delayed)
+        self.assertEqual(self.sink.of(events.DANEFailed)[0].text, "TLSA lookup failed")
+
+    def test_unsatisfied(self) -> None:
+        """A session that doesn't satisfy the decision: told, explained, and the message waits with every mismatch."""
+        verdict = Verdict(
+            False,
+            mismatches=("names wanted: mx1.example; names presented: other.example",),
+            summary="peer cert does not match domain mx1.example",
+            reason="TLSv1.3 refused: peer cert does not match domain mx1.example",
+            failed=("mta-sts",),
+        )
+        self.sessions.answers["mx1.example"] = lambda decision: Unsatisfied(decision, verdict)
+        outcomes = self.attempt(route(host("mx1.example")))
+        outcome = outcomes[0]
+        assert isinstance(outcome, Delayed)
+        self.assertEqual(outcome.error.enhanced, "4.7.5")
+        self.assertIn("names presented: other.example", outcome.error.text)
+        self.assertEqual(self.explained(), [("mx1.example", verdict.reason)])
+        self.assertEqual(len(self.sink.of(events.STSFailed)), 1)
+
+    def test_fall_through(self) -> None:
+        """Where the operator allows it, a failing DANE falls through to what is left, with a warning each time."""
+        self.providers.insert(0, FakeProvider("dane", lambda q, h: Raise(MUST, "secure(3 1 1)", may_fall_through=True)))
+        failed = Verdict(False, mismatches=("no match",), summary="no match", reason="refused", failed=("dane",))
+
+        def answer(decision: Decision) -> object:
+            if decision.requirement.tls is TLSLevel.MUST:
+                return Unsatisfied(decision, failed)
+            return FakeSender(3, OK), Verdict(True, reason="TLSv1.3 unverified")
+
+        self.sessions.answers["mx1.example"] = answer
+        self.assertEqual(self.attempt(route(host("mx1.example"))), OK)
+        self.assertEqual(
+            self.sink.of(events.DANEWeakened), [events.DANEWeakened("to.example", "mx1.example", "no match")]
+        )
+
+    def test_observed(self) -> None:
+        """A policy in testing mode that fails is told, as not enforced, and the delivery goes on."""
+        observed = (ObservedResult("mta-sts", False, "MX not in policy"),)
+        verdict = Verdict(True, reason="TLSv1.3 unverified", observed=observed)
+        self.sessions.answers["mx1.example"] = (FakeSender(1, OK), verdict)
+        self.assertEqual(self.attempt(route(host("mx1.example"))), OK)
+        (failure,) = self.sink.of(events.STSFailed)
+        self.assertFalse(failure.enforced)
+        self.assertEqual(
+            self.explained()[0][1], "TLSv1.3 unverified (mta-sts observed: failed, MX not in policy)"
+        )
+
+    def test_smtp_route(self) -> None:
+        """An SMTP route is told once, so that nobody wonders why no policy was applied."""
+        self.providers.insert(0, FakeProvider("mta-sts", lambda q, h: NoOpinion("SMTP route")))
+        self.sessions.answers["relay.example"] = (FakeSender(1, OK), Verdict(True, reason="clear text"))
+        self.attempt(route(host("relay.example"), kind=RouteKind.SMTP_ROUTE))
+        self.assertEqual(
+            self.sink.of(events.RouteUsed), [events.RouteUsed(5, "to.example", "relay.example")]
+        )
