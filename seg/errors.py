@@ -33,7 +33,8 @@ class DeliveryError(Exception):
         self.remote = remote
 
     def __str__(self) -> str:
-        return f"{self.enhanced} {self.text}"
+        said = f" ({self.code} {' '.join(self.remote)})" if self.code else ""
+        return f"{self.enhanced} {self.text}{said}"
 
 
 class Temporary(DeliveryError):

@@ -147,7 +147,9 @@ class GatewayService(Service):
         )
         self._control = self._listen_for_operators(mail)
         await mail.queue.start()
+        await self._lookups.policies.cache.load()
         self._lookups.probe.start()
+        self._lookups.refresh.start()
         mail.engine.start()
         self._serve(mail)
 
@@ -226,6 +228,7 @@ class GatewayService(Service):
         farewells = [factory.shutdown(SESSION_GRACE) for factory, _ in self._listeners]
         await DeferredList(farewells, consumeErrors=True)
         self._lookups.probe.stop()
+        await self._lookups.refresh.stop()
         if self._mail is not None:
             await self._stop_mail(self._mail)
         if self._mail_log is not None:
@@ -235,6 +238,7 @@ class GatewayService(Service):
         if self._control is not None:
             await mail.engine.stop(ATTEMPT_GRACE)
             await mail.pool.close()
+            await self._lookups.policies.cache.flushed()
             await maybeDeferred(self._control.stopListening)
             await mail.queue.stop()
         mail.counters.close()

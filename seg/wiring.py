@@ -9,11 +9,14 @@ from __future__ import annotations
 import random
 import socket
 from collections.abc import Callable
+from datetime import UTC, datetime
 from ipaddress import ip_address
 from typing import Any
 
 import attrs
 import psutil
+from twisted.internet.defer import Deferred
+from twisted.internet.threads import deferToThreadPool
 
 from seg.bounce.composer import ReportComposer
 from seg.config.destinations import Destinations
@@ -33,6 +36,11 @@ from seg.dns.resolver import StubResolver
 from seg.errors import ConfigurationError
 from seg.interfaces import IEventSink, ITLSPolicyProvider
 from seg.model import IPAddress
+from seg.mtasts.cache import PolicyCache
+from seg.mtasts.fetch import PolicyFetcher
+from seg.mtasts.provider import MTASTSProvider
+from seg.mtasts.refresh import PolicyRefresh
+from seg.mtasts.store import PolicyStore
 from seg.policy.chain import PolicyChain
 from seg.policy.static import StaticProvider
 from seg.queue.commit import Committer
@@ -40,6 +48,7 @@ from seg.queue.counters import Counters
 from seg.queue.lease import Lease
 from seg.queue.spool import Spool
 from seg.tls.context import ClientTLS
+from seg.tls.peer import Trust
 from seg.tls.roots import RootStore
 
 
@@ -51,6 +60,8 @@ class Lookups:
     probe: ValidationProbe
     tls: ClientTLS
     roots: RootStore
+    policies: PolicyStore
+    refresh: PolicyRefresh
     providers: tuple[ITLSPolicyProvider, ...]
 
 
@@ -73,14 +84,27 @@ def wire_lookups(settings: Settings, roots: RootStore, sink: IEventSink, reactor
     resolver = CachingResolver(stub, reactor, settings.dns, sink)
     probe = ValidationProbe(stub, reactor, sink, changed=resolver.flush)
     tls = ClientTLS()
+
+    def trust() -> Trust:
+        return Trust(roots, datetime.now(UTC))
+
+    def in_thread(work: Callable[[], Any]) -> Deferred[Any]:
+        return deferToThreadPool(reactor, reactor.getThreadPool(), work)
+
+    fetcher = PolicyFetcher(reactor, resolver, settings.mta_sts, tls, trust)
+    cache = PolicyCache(policy_cache_path(settings), in_thread, sink)
+    policies = PolicyStore(resolver, fetcher, cache, settings.mta_sts, sink, reactor.seconds)
+    refresh = PolicyRefresh(policies, settings.mta_sts, reactor, random.random)
     known: dict[str, ITLSPolicyProvider] = {
         provider.name: provider
         for provider in (
             DANEProvider(resolver, sink, lambda: probe.validates),
+            MTASTSProvider(policies, sink),
             StaticProvider(),
         )
     }
-    return Lookups(resolver, probe, tls, roots, _in_order(settings.delivery.providers, known))
+    providers = _in_order(settings.delivery.providers, known)
+    return Lookups(resolver, probe, tls, roots, policies, refresh, providers)
 
 
 def _in_order(wanted: tuple[str, ...], known: dict[str, ITLSPolicyProvider]) -> tuple[ITLSPolicyProvider, ...]:

@@ -6,6 +6,8 @@ from seg.lab.behaviour import Behaviour
 from seg.lab.world import MX
 from tests.e2e.base import MESSAGE, GatewayCase
 
+# Nothing is tried again by itself, and each try makes a connection of its own.
+PATIENT = {"queue": {"first_retry": 600.0, "max_retry": 600.0}, "delivery": {"idle_timeout": 0}}
 REFUSED = Behaviour(mail="451 4.3.2 Not now")
 
 
@@ -16,7 +18,7 @@ class OperatorTests(GatewayCase):
         """Two messages that wait: MID 1 for later.example, MID 2 for other.example."""
         for name in ("later.example", "other.example"):
             await self.internet.add_domain(name, mx=[MX(f"mx.{name}", behaviour=REFUSED)])
-        gateway = await self.start_gateway(settings={"queue": {"first_retry": 600.0, "max_retry": 600.0}})
+        gateway = await self.start_gateway(settings=PATIENT)
         for mid, name in enumerate(("later.example", "other.example"), 1):
             await gateway.inject("alice@sender.example", f"bob@{name}", MESSAGE)
             await gateway.wait_for_event("recipients_pending", mid=mid)

@@ -1,0 +1,160 @@
+"""Writes failure reports: multipart/report (RFC 6522) with a delivery-status part (RFC 3464).
+
+Every report is 7-bit with lines of at most 998 octets, so that any server can take it: nothing could tell the
+sender if the report failed as well.
+"""
+
+from __future__ import annotations
+
+import quopri
+import re
+import textwrap
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from email.message import EmailMessage
+from email.policy import SMTP
+from email.utils import format_datetime, formataddr
+
+import attrs
+from zope.interface import implementer
+
+from seg.bounce.fields import LONGEST_LINE, address_field, fold, printable
+from seg.bounce.wording import diagnostic, explanation
+from seg.interfaces import IReportComposer
+from seg.model import BodyType, Bounced, Envelope, Outcome, Recipient
+
+WIDTH = 72  # characters in a line of the text
+_NOT_SEVEN_BIT = re.compile(rb"[\x00\x80-\xff]|(?<!\r)\n|\r(?!\n)|[^\n]{%d}" % (LONGEST_LINE + 1))
+_CONTROL = re.compile(r"[\x00-\x20\x7f]+")
+
+
+@implementer(IReportComposer)
+@attrs.frozen
+class ReportComposer:
+    """Composes in the name of one gateway.
+
+    :param hostname: the gateway's name, for Reporting-MTA and Message-ID.
+    :param postmaster: the address that reports come from (in the header; their reverse-path is null).
+    :param max_report_size: octets of a failed message up to which all of it is quoted; of a larger one its
+        header, cut there.
+    :param clock: POSIX seconds.
+    """
+
+    hostname: str
+    postmaster: str
+    max_report_size: int
+    clock: Callable[[], float]
+
+    def failure(
+        self, envelope: Envelope, failed: Sequence[tuple[int, Outcome]], head: bytes, mid: int
+    ) -> tuple[Envelope, bytes] | None:
+        """See `IReportComposer.failure`."""
+        if not envelope.reverse_path:  # RFC 5321 §4.5.5
+            return None
+        by_rid = {recipient.rid: recipient for recipient in envelope.recipients}
+        failures = [(by_rid[rid], outcome) for rid, outcome in failed if isinstance(outcome, Bounced)]
+        now = self.clock()
+        parts = [self._text(failures), self._status(envelope, failures, now)]
+        quotation = self._quotation(envelope, head)
+        if quotation:
+            parts.append(quotation)
+        content = self._assemble(envelope, parts, now, mid)
+        beyond_ascii = not envelope.reverse_path.isascii()
+        report = Envelope(
+            mid=mid,
+            reverse_path="",
+            recipients=(Recipient(0, envelope.reverse_path),),
+            arrived=now,
+            size=len(content),
+            body=BodyType.EIGHT_BIT if beyond_ascii else BodyType.SEVEN_BIT,
+            smtputf8=beyond_ascii,
+        )
+        return report, content
+
+    def _text(self, failures: Sequence[tuple[Recipient, Bounced]]) -> bytes:
+        """The part for people (RFC 6522 §3, first part)."""
+        lines: list[str] = []
+        for paragraph in explanation(self.hostname, failures):
+            lines.extend(textwrap.wrap(paragraph, WIDTH, break_long_words=True, break_on_hyphens=False))
+            lines.append("")
+        head = "Content-Type: text/plain; charset=us-ascii\r\nContent-Description: Explanation\r\n\r\n"
+        return (head + "\r\n".join(lines)).encode("ascii")
+
+    def _status(self, envelope: Envelope, failures: Sequence[tuple[Recipient, Bounced]], now: float) -> bytes:
+        """The part for machines (RFC 3464 §2)."""
+        text = "Content-Type: message/delivery-status\r\nContent-Description: Delivery report\r\n\r\n"
+        text += fold("Reporting-MTA", f"dns; {printable(self.hostname)}")
+        text += fold("Arrival-Date", _date(envelope.arrived))
+        for recipient, bounced in failures:
+            text += "\r\n" + fold("Final-Recipient", address_field(recipient.address))
+            text += fold("Action", "failed")
+            text += fold("Status", bounced.error.enhanced)
+            if bounced.host:
+                text += fold("Remote-MTA", f"dns; {printable(bounced.host)}")
+            if reply := diagnostic(bounced):
+                text += fold("Diagnostic-Code", f"smtp; {reply}")
+            if recipient.attempts:
+                text += fold("Last-Attempt-Date", _date(now))
+        return text.encode("ascii")
+
+    def _quotation(self, envelope: Envelope, head: bytes) -> bytes:
+        """The failed message (RFC 6522 §3, third part): all of it when it is small and 7-bit, else its
+        header."""
+        whole = len(head) == envelope.size <= self.max_report_size
+        if whole and head and not _NOT_SEVEN_BIT.search(head):
+            return b"Content-Type: message/rfc822\r\nContent-Description: Undelivered message\r\n\r\n" + head
+        # RFC 6522 §4: a header that isn't legal 7-bit text may be encoded.
+        header = _header(head[: self.max_report_size])
+        if not header:
+            return b""
+        start = (
+            b"Content-Type: text/rfc822-headers\r\nContent-Description: Header of the undelivered message\r\n"
+        )
+        if _NOT_SEVEN_BIT.search(header):
+            encoded = quopri.encodestring(header.replace(b"\r\n", b"\n")).replace(b"\r", b"=0D")
+            return (
+                start
+                + b"Content-Transfer-Encoding: quoted-printable\r\n\r\n"
+                + encoded.replace(b"\n", b"\r\n")
+            )
+        return start + b"\r\n" + header
+
+    def _assemble(self, envelope: Envelope, parts: Sequence[bytes], now: float, mid: int) -> bytes:
+        boundary = _boundary(parts, mid)
+        message = EmailMessage(policy=SMTP)
+        message["From"] = formataddr(("Mail Delivery System", self.postmaster))
+        message["Subject"] = "Your message could not be delivered"
+        message["Date"] = format_datetime(datetime.fromtimestamp(now, UTC))
+        message["Message-ID"] = f"<{mid}.{int(now)}@{self.hostname}>"
+        message["Auto-Submitted"] = "auto-replied"  # RFC 3834 §5
+        message["MIME-Version"] = "1.0"
+        # By hand what the library would rewrite: it has no say in the octets of the parts, nor in an address
+        # beyond ASCII.
+        head = fold("To", f"<{_CONTROL.sub(' ', envelope.reverse_path)}>").encode("utf-8", "replace")
+        head += message.as_bytes().rstrip(b"\r\n") + b"\r\n"
+        kind = f'multipart/report; report-type=delivery-status; boundary="{boundary}"'
+        head += fold("Content-Type", kind).encode("ascii")
+        delimiter = f"--{boundary}".encode("ascii")
+        body = b"".join(delimiter + b"\r\n" + part + b"\r\n" for part in parts)
+        return head + b"\r\n" + body + delimiter + b"--\r\n"
+
+
+def _header(head: bytes) -> bytes:
+    """The header section, up to its last complete line; without the empty line."""
+    end = head.find(b"\r\n\r\n")
+    return head[: (end if end >= 0 else head.rfind(b"\r\n")) + 2] if b"\r\n" in head else b""
+
+
+def _boundary(parts: Sequence[bytes], mid: int) -> str:
+    """A boundary that none of the parts contains: a quoted message may have been made to contain a guessed
+    one."""
+    number = 0
+    while True:
+        boundary = f"report-{mid}-{number}"
+        if not any(boundary.encode("ascii") in part for part in parts):
+            return boundary
+        number += 1
+
+
+def _date(seconds: float) -> str:
+    return format_datetime(datetime.fromtimestamp(seconds, UTC))

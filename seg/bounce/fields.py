@@ -1,0 +1,53 @@
+"""Text of strangers made safe: nothing that a remote server said can start a field, a part or a line of its
+own."""
+
+from __future__ import annotations
+
+import re
+
+LINE = 76  # octets wanted in a line (RFC 5322 §2.1.1 says 78 with what stands in front)
+LONGEST_LINE = 998  # octets allowed (RFC 5321 §4.5.3.1.6)
+LONGEST_TEXT = 4000  # characters kept of one field; a reply may have hundreds of lines
+
+_UNPRINTABLE = re.compile(r"[^\x20-\x7e]")
+
+
+def printable(text: str) -> str:
+    """One line of printable ASCII: white space becomes a space, anything else unprintable an escape such as
+    ``\\x07``."""
+    line = " ".join(text.split())
+    if len(line) > LONGEST_TEXT:
+        line = line[:LONGEST_TEXT] + " [...]"
+    return _UNPRINTABLE.sub(_escape, line)
+
+
+def _escape(match: re.Match[str]) -> str:
+    number = ord(match.group())
+    if number < 0x100:
+        return f"\\x{number:02x}"
+    return f"\\u{number:04x}" if number < 0x10000 else f"\\U{number:08x}"
+
+
+def fold(name: str, value: str) -> str:
+    """A field with its CRLF, folded at spaces (RFC 5322 §2.2.3). `value` is printable; a word too long for
+    any line is cut."""
+    lines: list[str] = []
+    current = f"{name}:"
+    for word in value.split(" "):
+        for piece in (word[start : start + 900] for start in range(0, max(len(word), 1), 900)):
+            if len(current) + 1 + len(piece) > LINE and current.strip() not in ("", f"{name}:"):
+                lines.append(current)
+                current = ""
+            current += f" {piece}"
+    lines.append(current)
+    return "\r\n".join(lines) + "\r\n"
+
+
+def address_field(address: str) -> str:
+    """An address as RFC 3464 §2.3.2 wants it; one beyond ASCII in the escaped form of RFC 6533 §3."""
+    if address.isascii():
+        return f"rfc822; {_UNPRINTABLE.sub(_escape, address)}"
+    escaped = "".join(
+        c if "\x21" <= c <= "\x7e" and c not in "\\+=" else f"\\x{{{ord(c):X}}}" for c in address
+    )
+    return f"utf-8; {escaped}"

@@ -1,0 +1,181 @@
+"""What came of a case, by the gateway's events and by what the receivers saw, held against what was expected.
+
+Both sides are asked, and they have to agree. Pure.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+
+import attrs
+
+from seg.lab.arrivals import ReceivedMessage
+from seg.lab.cases import Case, Outcome, Protection
+from seg.lab.maillog import LoggedEvent
+
+_VERIFIED = re.compile(r"(?:verified|trusted) by ([\w-]+)")
+
+
+@attrs.frozen
+class Finding:
+    """One row of the table."""
+
+    case: Case
+    outcome: Outcome
+    protection: Protection
+    mid: int = 0  # 0: the gateway didn't take the message
+    policy: str = ""  # what was found for the domain, in a few words
+    mx: str = ""  # the host that was decided on
+    tls: str = ""  # version as the receiver saw it
+    verified_by: str = ""
+    why: str = ""  # one line, in the gateway's words
+    explanation: str = ""  # everything that the gateway said about it
+    differences: tuple[str, ...] = ()  # from what was expected; () = all as it should be
+
+    @property
+    def ok(self) -> bool:
+        """Whether all is as expected."""
+        return not self.differences
+
+
+def mid_of(events: Sequence[LoggedEvent], recipient: str) -> int:
+    """The id of the newest message to a recipient, 0 when there's none."""
+    return next(
+        (e["mid"] for e in reversed(events) if e.matches("recipient_accepted", {"address": recipient})), 0
+    )
+
+
+def outcome_of(events: Sequence[LoggedEvent], mid: int) -> Outcome:
+    """What has come of a message with one recipient so far."""
+    names = {event.name for event in events if event.fields.get("mid") == mid}
+    if "recipients_delivered" in names:
+        return Outcome.DELAYED_THEN_DELIVERED if "recipient_delayed" in names else Outcome.DELIVERED
+    if "recipient_bounced" in names:
+        return Outcome.BOUNCED
+    return Outcome.DEFERRED if "recipient_delayed" in names else Outcome.NOTHING
+
+
+def find(
+    case: Case,
+    events: Sequence[LoggedEvent],
+    messages: Sequence[ReceivedMessage],
+    *,
+    envelopes_in_clear: int = 0,
+    log: Sequence[str] = (),
+) -> Finding:
+    """The finding for a case.
+
+    :param messages: those that arrived for its domain.
+    :param envelopes_in_clear: sessions of its host in which sender or recipient were said outside TLS.
+    :param log: lines of the mail log.
+    """
+    mid = mid_of(events, case.recipient)
+    own = [event for event in events if mid and event.fields.get("mid") == mid]
+    explained = [event for event in own if event.name == "policy_explained"]
+    last = explained[-1] if explained else None
+    routed = any(event.name == "route_used" for event in own)
+    verified = _VERIFIED.search(last["outcome"]) if last else None
+    found = Finding(
+        case,
+        outcome_of(events, mid),
+        _protection(messages),
+        mid,
+        policy_found(dict(last["opinions"]) if last else {}, routed=routed, null_mx=case.null_mx),
+        last["host"] if last else "",
+        messages[-1].tls if messages else "",
+        verified.group(1) if verified else "",
+        _why(own, last),
+        _everything(case, events, own),
+    )
+    return attrs.evolve(found, differences=tuple(_differences(found, messages, envelopes_in_clear, log)))
+
+
+def policy_found(opinions: Mapping[str, str], *, routed: bool = False, null_mx: bool = False) -> str:
+    """What the policy providers said, in a few words."""
+    if routed:
+        return "none asked: SMTP route"
+    if null_mx:
+        return "takes no mail"
+    words = []
+    dane, sts, static = (opinions.get(name, "none") for name in ("dane", "mta-sts", "static"))
+    if not dane.startswith("none"):
+        words.append("DANE, lookup failed" if dane.startswith("tempfail") else "DANE")
+    if sts.startswith(("enforce", "refuse")):
+        words.append("MTA-STS enforce")
+    elif sts.startswith("testing"):
+        words.append("MTA-STS testing")
+    elif "404" in sts or "fetch" in sts:
+        words.append("MTA-STS, not to be had")
+    if static.startswith("required"):
+        words.append(f"operator: {static}")
+    return " + ".join(words) or "none"
+
+
+def _protection(messages: Sequence[ReceivedMessage]) -> Protection:
+    if not messages:
+        return Protection.NOT_SENT
+    return Protection.ENCRYPTED if all(message.tls for message in messages) else Protection.CLEAR
+
+
+def error_of(event: LoggedEvent) -> str:
+    """The error of a delay or bounce in one line: status, text, and what the other server said."""
+    fields = event.fields
+    remote = " ".join(fields.get("remote") or ())
+    said = f" ({fields['code']} {remote})" if remote and remote not in fields.get("error", "") else ""
+    return f"{fields.get('enhanced', '')} {fields.get('error', '')}{said}".strip()
+
+
+def _why(own: Sequence[LoggedEvent], explained: LoggedEvent | None) -> str:
+    """The last failure when there's no delivery, else how it was delivered and what is notable about it."""
+    names = [event.name for event in own]
+    failures = [event for event in own if event.name in ("recipient_delayed", "recipient_bounced")]
+    errors = [error_of(event) for event in failures]
+    if "recipients_delivered" not in names:
+        return errors[-1] if errors else ""
+    route = next((f"SMTP route to {event['route']}" for event in own if event.name == "route_used"), "")
+    notes = [route] if route else []
+    if explained is not None:
+        notes.append(explained["outcome"])
+        sts = dict(explained["opinions"]).get("mta-sts", "")
+        if sts.startswith("none(") and ("fetch" in sts or "404" in sts):
+            notes.append(f"no policy: {sts[5:-1]}")
+    if errors:
+        notes.insert(0, f"first {errors[0]}; then")
+    return "; ".join(notes).replace("then;", "then")
+
+
+def _everything(case: Case, events: Sequence[LoggedEvent], own: Sequence[LoggedEvent]) -> str:
+    """All that the gateway said about a message, its domain and its connections, for looking words up."""
+    dcids = {event.fields.get("dcid") for event in own} - {0, None}
+    about = [e for e in events if e.fields.get("domain") == case.domain or e.fields.get("dcid") in dcids]
+    parts = []
+    for event in (*own, *about):
+        parts += [f"{name}={word}" for name, word in event.fields.get("opinions", {}).items()]
+        parts += [str(value) for key, value in event.fields.items() if key != "opinions"]
+        parts.append(event.name)
+    return " ".join(parts)
+
+
+def _differences(
+    found: Finding, messages: Sequence[ReceivedMessage], envelopes_in_clear: int, log: Sequence[str]
+) -> list[str]:
+    case = found.case
+    differences = []
+    for what, expected, came in (
+        ("outcome", case.outcome, found.outcome),
+        ("protection", case.protection, found.protection),
+        ("verified by", case.verified_by or "nobody", found.verified_by or "nobody"),
+    ):
+        if expected != came:
+            differences.append(f"{what}: expected {expected}, found {came}")
+    delivered = found.outcome in (Outcome.DELIVERED, Outcome.DELAYED_THEN_DELIVERED)
+    if delivered != bool(messages):
+        differences.append(f"the gateway says {found.outcome}, but {len(messages)} messages arrived")
+    if len(messages) > 1:
+        differences.append(f"the message arrived {len(messages)} times")
+    if envelopes_in_clear and case.protection is not Protection.CLEAR:
+        differences.append("sender or recipient were told in clear text")
+    differences += [f"not explained: {word!r}" for word in case.why if word not in found.explanation]
+    wanted = [text for text in case.log if not any(text in line for line in log)]
+    return differences + [f"not in the mail log: {text!r}" for text in wanted]

@@ -1,0 +1,101 @@
+"""Why an MTA-STS record or policy can't be had: each says what is wrong in one line for people."""
+
+from __future__ import annotations
+
+import enum
+
+
+class FetchFault(enum.StrEnum):
+    """What kind of obstacle stopped a fetch."""
+
+    DNS = "dns"
+    CONNECT = "connect"
+    PROXY = "proxy"
+    TLS = "tls"
+    CERTIFICATE = "certificate"
+    HTTP_STATUS = "http-status"
+    REDIRECT = "redirect"
+    MEDIA_TYPE = "media-type"
+    TOO_LARGE = "too-large"
+    TIMEOUT = "timeout"
+    INVALID_POLICY = "invalid-policy"
+
+
+class FetchError(Exception):
+    """No policy could be fetched: a cached one stays in force, else there is none; try again after a while.
+
+    :param cause: one line without the URL: status, TLS reason, certificate names and dates, grammar fault.
+    :param url: filled in by the fetcher where whoever raises this doesn't know it.
+    """
+
+    def __init__(self, fault: FetchFault, cause: str, url: str = "") -> None:
+        super().__init__(fault, cause, url)
+        self.fault = fault
+        self.cause = cause
+        self.url = url
+
+    def __str__(self) -> str:
+        return f"{self.cause} ({self.url})" if self.url else self.cause
+
+
+class RecordFault(enum.StrEnum):
+    """What is wrong with the TXT records at ``_mta-sts``."""
+
+    MULTIPLE = "multiple-records"
+    NOT_ASCII = "not-ascii"
+    FIELD = "invalid:field-syntax"
+    ID = "invalid:id-syntax"
+    EXTENSION = "invalid:ext-value"
+    NO_ID = "invalid:missing-id"
+
+
+class RecordError(Exception):
+    """The TXT records can't be used: treat the domain as one without a record (RFC 8461 §3.1)."""
+
+    def __init__(self, fault: RecordFault, text: str) -> None:
+        super().__init__(fault, text)
+        self.fault = fault
+        self.text = text
+
+    def __str__(self) -> str:
+        return self.text
+
+
+class PolicyFault(enum.StrEnum):
+    """What is wrong with a policy."""
+
+    TOO_LARGE = "too-large"
+    MEDIA_TYPE = "content-type"
+    NOT_UTF8 = "not-utf8"
+    BOM = "bom"
+    CONTROL = "control-char"
+    BARE_CR = "bare-cr"
+    NO_COLON = "line-without-colon"
+    KEY = "bad-key"
+    VERSION = "version"
+    MODE = "mode"
+    MAX_AGE = "max_age"
+    MX_SYNTAX = "mx-syntax"
+    MX_LENGTH = "mx-length"
+    MX_ADDRESS = "mx-ip"
+    EXTENSION = "ext-value"
+    NO_VERSION = "missing-version"
+    NO_MODE = "missing-mode"
+    NO_MAX_AGE = "missing-max_age"
+    NO_MX = "missing-mx"
+
+
+class PolicyError(Exception):
+    """A policy that can't be used as a whole: a cached one stays in force (sts-policy-invalid, RFC 8460 §4.3.2.1).
+
+    :param line: 1-based; 0: the fault isn't that of one line.
+    """
+
+    def __init__(self, fault: PolicyFault, text: str, line: int = 0) -> None:
+        super().__init__(fault, text, line)
+        self.fault = fault
+        self.text = text
+        self.line = line
+
+    def __str__(self) -> str:
+        return f"line {self.line}: {self.text}" if self.line else self.text

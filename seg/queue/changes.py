@@ -1,0 +1,180 @@
+"""The changes that the queue makes to its files, as the commit thread carries them out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from seg.queue.commit import Change
+from seg.queue.disk import Disk
+from seg.queue.files import Folders, spool_id
+
+
+class StoreMessage(Change):
+    """A message that is whole in memory: into tmp/, then under its name in new/."""
+
+    def __init__(self, folders: Folders, mid: int, line: bytes, content: bytes) -> None:
+        self._tmp = f"{folders.tmp}/{spool_id(mid)}"
+        self._target = folders.new_file(mid)
+        self._folder = folders.new_folder(mid)
+        self._data = line + content
+
+    def write(self, disk: Disk) -> None:
+        """Write envelope and content."""
+        disk.write(self._tmp, self._data)
+
+    def sync(self, disk: Disk) -> None:
+        """Make the file durable."""
+        disk.sync(self._tmp)
+
+    def publish(self, disk: Disk) -> Sequence[str]:
+        """Give it its name."""
+        disk.rename(self._tmp, self._target)
+        return (self._folder,)
+
+    def undo(self, disk: Disk) -> None:
+        """The client hears 452 and will come again: nothing of this try may stay."""
+        _remove(disk, self._tmp, self._target)
+
+
+class GrowingFile:
+    """A large message in tmp/ while it arrives. Room for its envelope is kept in front: the recipients are
+    known by then, but the size isn't. Used by the commit thread only, in the order of the changes that share
+    it."""
+
+    ROOM = 2048  # octets
+
+    def __init__(self, folders: Folders, mid: int) -> None:
+        self.path = f"{folders.tmp}/{spool_id(mid)}"
+        self.error: OSError | None = None
+        self.begun = False
+
+
+class AppendPiece(Change):
+    """A piece of a large message. Not durable on its own."""
+
+    def __init__(self, file: GrowingFile, data: bytes) -> None:
+        self._file = file
+        self._data = data
+
+    def write(self, disk: Disk) -> None:
+        """Append; after a failure nothing more of this message is written."""
+        if self._file.error:
+            raise self._file.error
+        try:
+            if not self._file.begun:
+                self._file.begun = True
+                disk.write(self._file.path, b" " * GrowingFile.ROOM)
+            disk.append(self._file.path, self._data)
+        except OSError as error:
+            self._file.error = error
+            raise
+
+
+class StoreGrownFile(Change):
+    """The end of a large message: its envelope into the room kept for it, then as `StoreMessage`.
+
+    The file is copied when the envelope doesn't fit, so that a person finds the same format everywhere.
+    """
+
+    def __init__(self, folders: Folders, mid: int, file: GrowingFile, line: bytes) -> None:
+        self._file = file
+        self._line = line
+        self._tmp = file.path
+        self._target = folders.new_file(mid)
+        self._folder = folders.new_folder(mid)
+
+    def write(self, disk: Disk) -> None:
+        """Write the envelope, padded with spaces, which JSON allows."""
+        if self._file.error:
+            raise self._file.error
+        if len(self._line) <= GrowingFile.ROOM:
+            disk.overwrite(self._file.path, self._line[:-1].ljust(GrowingFile.ROOM - 1) + b"\n")
+        else:
+            self._tmp = self._file.path + ".whole"
+            disk.copy_behind(self._line, self._file.path, GrowingFile.ROOM, self._tmp)
+
+    def sync(self, disk: Disk) -> None:
+        """Make the file durable."""
+        disk.sync(self._tmp)
+
+    def publish(self, disk: Disk) -> Sequence[str]:
+        """Give it its name."""
+        disk.rename(self._tmp, self._target)
+        if self._tmp != self._file.path:
+            disk.unlink(self._file.path)
+        return (self._folder,)
+
+    def undo(self, disk: Disk) -> None:
+        """Nothing of it may stay."""
+        _remove(disk, self._tmp, self._file.path, self._target)
+
+
+class DiscardFile(Change):
+    """A large message that won't be completed."""
+
+    def __init__(self, file: GrowingFile) -> None:
+        self._file = file
+
+    def publish(self, disk: Disk) -> Sequence[str]:
+        """Remove it; needn't be durable, as the next start empties tmp/."""
+        disk.unlink(self._file.path)
+        return ()
+
+
+class RewriteEnvelope(Change):
+    """The present envelope of a message beside it in cur/, where the message goes too if it is still in new/.
+
+    :param serial: keeps two changes of one message in the same batch apart.
+    """
+
+    def __init__(self, folders: Folders, mid: int, serial: int, line: bytes) -> None:
+        self._tmp = f"{folders.tmp}/{spool_id(mid)}.env.{serial}"
+        self._line = line
+        self._envelope = folders.envelope_file(mid)
+        self._new, self._cur = folders.new_file(mid), folders.cur_file(mid)
+        self._new_folder, self._cur_folder = folders.new_folder(mid), folders.cur_folder(mid)
+
+    def write(self, disk: Disk) -> None:
+        """Write the line."""
+        disk.write(self._tmp, self._line)
+
+    def sync(self, disk: Disk) -> None:
+        """Make the file durable."""
+        disk.sync(self._tmp)
+
+    def publish(self, disk: Disk) -> Sequence[str]:
+        """The envelope first: the scan takes it into account wherever the message lies, so that a stop in
+        between does no harm."""
+        disk.rename(self._tmp, self._envelope)
+        if not disk.exists(self._new):
+            return (self._cur_folder,)
+        disk.rename(self._new, self._cur)
+        return (self._cur_folder, self._new_folder)
+
+    def undo(self, disk: Disk) -> None:
+        """Only the half-written one goes; the last good one stays."""
+        _remove(disk, self._tmp)
+
+
+class RemoveMessage(Change):
+    """A message of which nothing is left to do.
+
+    The content goes first: an envelope alone can't be delivered, but a message without its envelope would be
+    sent again.
+    """
+
+    def __init__(self, folders: Folders, mid: int) -> None:
+        self._files = (
+            (folders.new_folder(mid), folders.new_file(mid)),
+            (folders.cur_folder(mid), folders.cur_file(mid)),
+            (folders.cur_folder(mid), folders.envelope_file(mid)),
+        )
+
+    def publish(self, disk: Disk) -> Sequence[str]:
+        """Unlink whatever there is."""
+        return list(dict.fromkeys(folder for folder, path in self._files if disk.unlink(path)))
+
+
+def _remove(disk: Disk, *paths: str) -> None:
+    for path in paths:
+        disk.unlink(path)

@@ -1,0 +1,173 @@
+"""Group commit: one thread makes many changes of the spool durable together.
+
+Changes wait in a list while the disk is busy; the thread takes what has gathered (up to `BATCH`), writes all
+files, makes each durable, puts all of them under their names, makes each folder durable once, and only then
+reports, all in one go. Nothing is reported before it would survive a power failure.
+"""
+
+from __future__ import annotations
+
+import errno
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Protocol, TypeVar
+
+from twisted.internet.defer import Deferred, fail
+from twisted.internet.interfaces import IReactorFromThreads
+from twisted.internet.threads import deferToThreadPool
+from twisted.python.failure import Failure
+from twisted.python.threadpool import ThreadPool
+
+from seg.queue.disk import Disk
+
+BATCH = 256
+READERS = 4
+
+T = TypeVar("T")
+
+
+class Change:
+    """Something to be made durable. The thread calls the steps in order; each may raise `OSError`, which
+    fails this change alone. A step of all changes in a batch is done before the next step of any."""
+
+    def write(self, disk: Disk) -> None:
+        """Write files in tmp/."""
+
+    def sync(self, disk: Disk) -> None:
+        """Make those files durable."""
+
+    def publish(self, disk: Disk) -> Sequence[str]:
+        """Rename or unlink; the folders to be made durable."""
+        return ()
+
+    def undo(self, disk: Disk) -> None:
+        """Leave nothing behind after a step failed."""
+
+
+class ICommits(Protocol):
+    """What the queue needs of whoever does its disk work. The double is
+    `seg.queue.inline.InlineCommitter`."""
+
+    def submit(self, change: Change) -> Deferred[None]:
+        """Fires when the change is durable; fails with `OSError` when it isn't and won't be. Kept in
+        order."""
+        ...
+
+    def read(self, work: Callable[[Disk], T]) -> Deferred[T]:
+        """Run something that only reads, beside the commits and in no order."""
+        ...
+
+    def start(self) -> None:
+        """Begin to work."""
+        ...
+
+    def stop(self) -> Deferred[None]:
+        """Fires when all that was submitted has been done; later changes fail with `OSError`."""
+        ...
+
+
+def commit_batch(disk: Disk, batch: Sequence[Change]) -> list[BaseException | None]:
+    """Make these changes durable; for each what went wrong, or None."""
+    errors: list[BaseException | None] = [None] * len(batch)
+    folders: dict[str, list[int]] = {}
+
+    def each(step: Callable[[int, Change], None]) -> None:
+        for number, change in enumerate(batch):
+            if errors[number] is None:
+                try:
+                    step(number, change)
+                except Exception as error:  # noqa: BLE001  whatever it is, its owner hears of it; others go on
+                    errors[number] = error
+
+    def publish(number: int, change: Change) -> None:
+        for folder in change.publish(disk):
+            folders.setdefault(folder, []).append(number)
+
+    each(lambda _, change: change.write(disk))
+    each(lambda _, change: change.sync(disk))
+    each(publish)
+    for folder, numbers in folders.items():
+        try:
+            disk.sync_folder(folder)
+        except OSError as error:
+            for number in numbers:
+                errors[number] = errors[number] or error
+    for number, change in enumerate(batch):
+        if errors[number] is not None:
+            _undo(disk, change)
+    return errors
+
+
+def _undo(disk: Disk, change: Change) -> None:
+    try:
+        change.undo(disk)
+    except OSError:
+        return  # the error that led here is reported; what stays in tmp/ is removed at the next start
+
+
+class Committer:
+    """The commit thread, and a few threads that read."""
+
+    def __init__(self, reactor: IReactorFromThreads, disk: Disk | None = None) -> None:
+        self._reactor = reactor
+        self._disk = disk or Disk()
+        self._waiting: deque[tuple[Change, Deferred[None]]] = deque()
+        self._changed = threading.Condition()
+        self._stopping = False
+        self._thread: threading.Thread | None = None
+        self._readers = ThreadPool(0, READERS, "spool-readers")
+        self._stopped: Deferred[None] = Deferred()
+
+    def start(self) -> None:
+        """Start the threads."""
+        self._thread = threading.Thread(target=self._run, name="spool-commit", daemon=True)
+        self._thread.start()
+        self._readers.start()
+
+    def submit(self, change: Change) -> Deferred[None]:
+        """See `ICommits.submit`."""
+        if self._stopping:
+            return fail(OSError(errno.ESHUTDOWN, "the queue is stopping"))
+        done: Deferred[None] = Deferred()
+        with self._changed:
+            self._waiting.append((change, done))
+            self._changed.notify()
+        return done
+
+    def read(self, work: Callable[[Disk], T]) -> Deferred[T]:
+        """See `ICommits.read`."""
+        if self._stopping:
+            return fail(OSError(errno.ESHUTDOWN, "the queue is stopping"))
+        return deferToThreadPool(self._reactor, self._readers, work, self._disk)
+
+    def stop(self) -> Deferred[None]:
+        """See `ICommits.stop`."""
+        if self._thread is None:
+            self._stopped.callback(None)
+        with self._changed:
+            self._stopping = True
+            self._changed.notify()
+        return self._stopped
+
+    def _run(self) -> None:
+        while batch := self._next_batch():
+            errors = commit_batch(self._disk, [change for change, _ in batch])
+            self._reactor.callFromThread(self._report, batch, errors)
+        self._readers.stop()
+        self._reactor.callFromThread(self._stopped.callback, None)
+
+    def _next_batch(self) -> list[tuple[Change, Deferred[None]]]:
+        """Wait for work; an empty list means stop."""
+        with self._changed:
+            while not self._waiting and not self._stopping:
+                self._changed.wait()
+            return [self._waiting.popleft() for _ in range(min(BATCH, len(self._waiting)))]
+
+    @staticmethod
+    def _report(batch: list[tuple[Change, Deferred[None]]], errors: list[BaseException | None]) -> None:
+        for (_, done), error in zip(batch, errors, strict=True):
+            if error is None:
+                done.callback(None)
+            else:
+                done.errback(Failure(error))

@@ -1,0 +1,217 @@
+"""From an outcome to the files: what becomes of the recipients of a message once they were tried, expired or
+deleted."""
+
+from __future__ import annotations
+
+from collections.abc import Coroutine, Iterable, Mapping
+from itertools import count
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from seg.errors import Permanent
+from seg.events import Fault, MessageFinished, RecipientsDeleted
+from seg.interfaces import IContent, ICounters, IEventSink
+from seg.model import Bounced, Envelope, Outcome, RecipientState
+from seg.queue import outcomes as rules
+from seg.queue.changes import RemoveMessage, RewriteEnvelope
+from seg.queue.commit import Change, ICommits
+from seg.queue.content import FileContent, MemoryContent
+from seg.queue.durable import DurableChanges
+from seg.queue.files import Folders, Stored, encode
+from seg.queue.ledger import Ledger
+from seg.queue.record import Record
+from seg.queue.reports import Reports
+from seg.queue.schedule import Schedule
+
+
+class Custody:
+    """Keeps memory and files in step. Memory changes first and counts; the files follow, however long that
+    takes."""
+
+    log = Logger()
+
+    def __init__(
+        self,
+        folders: Folders,
+        schedule: Schedule,
+        reports: Reports,
+        durable: DurableChanges,
+        commits: ICommits,
+        counters: ICounters,
+        sink: IEventSink,
+        clock: IReactorTime,
+    ) -> None:
+        self.folders = folders
+        self.ledger = Ledger(clock, self._expired)
+        self._schedule = schedule
+        self._reports = reports
+        self._durable = durable
+        self._commits = commits
+        self._counters = counters
+        self._sink = sink
+        self._clock = clock
+        self._serials = count()
+        self._tasks: set[Deferred[None]] = set()
+        self._stopped = False
+
+    # --- taking up --------------------------------------------------------------------------------
+
+    def accept(self, envelope: Envelope, content: bytes | None) -> None:
+        """A message is durable in new/: due from now on."""
+        self.ledger.add(envelope, self._schedule.expiry(envelope.arrived), content)
+
+    def take_up(self, stored: Stored) -> None:
+        """A message found at the start. One whose lifetime ended meanwhile gets a last try before it is
+        returned."""
+        envelope = stored.envelope
+        if not envelope.pending:
+            # Its last state became durable, its removal didn't.
+            self._spawn(self._durable.carry_out(lambda: RemoveMessage(self.folders, envelope.mid)))
+            return
+        record = self.ledger.add(envelope, self.extended_expiry(envelope))
+        record.failures = dict(stored.failures)
+
+    def extended_expiry(self, envelope: Envelope) -> float:
+        """When a message expires that couldn't be tried so far, by a hold or because the gateway was down."""
+        grace = min(self._schedule.settings.max_retry, self._schedule.settings.lifetime)
+        return max(self._schedule.expiry(envelope.arrived), self._clock.seconds() + grace)
+
+    def resume_reports(self, present: Mapping[int, Envelope]) -> None:
+        """After the scan: go on with failure reports that were under way. `present`: the reports that are in
+        the spool but not taken up, by MID."""
+        for mid in self.ledger.mids():
+            record = self.ledger.get(mid)
+            if record is None:
+                continue
+            envelope = record.envelope
+            unfinished = (r.report for r in envelope.recipients if r.state is RecipientState.BOUNCING)
+            for report in sorted(set(unfinished)):
+                self._spawn(self._tell(record, report, present.get(report)))
+
+    def content(self, record: Record, envelope: Envelope) -> IContent:
+        """The content of a message, from memory while it is kept there."""
+        if record.content is not None:
+            return MemoryContent(record.content)
+        return FileContent(self.folders, record.mid, envelope.size, self._commits)
+
+    # --- settling ---------------------------------------------------------------------------------
+
+    async def settle(self, record: Record, rids: Iterable[int], outcomes: Mapping[int, Outcome]) -> None:
+        """Record how these recipients fared; returns when that is durable, failure reports included."""
+        deleted_by, record.deleted_by = record.deleted_by, ""
+        if deleted_by:  # what failed needn't be reported or tried again
+            outcomes = {rid: o for rid, o in outcomes.items() if not isinstance(o, rules.FAILED)}
+        settlement = rules.settle(record.envelope, outcomes, self._schedule, self._clock.seconds())
+        report = self._counters.next_mid() if settlement.failures else 0
+        envelope = rules.allot(settlement.envelope, settlement.failures, report)
+        if settlement.changed:
+            self.ledger.change(record, envelope)
+            record.failures = {**record.failures, **settlement.failures}
+        for event in settlement.events:
+            self._sink.emit(event)
+        if deleted_by:
+            record.deleted_by = deleted_by
+        self.ledger.give_back(record, rids)
+        if deleted_by and not record.leased:
+            await self.delete(record, deleted_by)
+            return
+        if not any(r.state is RecipientState.PENDING and not r.attempts for r in envelope.recipients):
+            self.ledger.forget_content(record)
+        if settlement.changed:
+            await self.save(record)
+        if report:
+            await self._tell(record, report, None)
+
+    def release(self, mid: int, rids: Iterable[int]) -> None:
+        """Recipients come back untried."""
+        record = self.ledger.get(mid)
+        if record is None:
+            return
+        self.ledger.give_back(record, rids)
+        if record.deleted_by and not record.leased:
+            self._spawn(self.delete(record, record.deleted_by))
+
+    async def delete(self, record: Record, by: str) -> None:
+        """Drop what is pending, by an operator's command; the message isn't leased."""
+        envelope, rids = rules.deleted(record.envelope)
+        record.deleted_by = ""
+        self.ledger.change(record, envelope)
+        if rids:
+            self._sink.emit(RecipientsDeleted(record.mid, rids, by))
+        await self.save(record)
+
+    async def save(self, record: Record) -> None:
+        """Make the present state durable: the envelope, or that nothing is left to do."""
+        if record.waiting:
+            await self._durable.carry_out(lambda: self._rewrite(record))
+        if not record.waiting:  # or not any more: another lease may have come back meanwhile
+            await self._finish(record)
+
+    def _rewrite(self, record: Record) -> Change | None:
+        if not record.waiting:
+            return None
+        line = encode(record.envelope, record.failures)
+        return RewriteEnvelope(self.folders, record.mid, next(self._serials), line)
+
+    async def _finish(self, record: Record) -> None:
+        await self._durable.carry_out(lambda: RemoveMessage(self.folders, record.mid))
+        if self.ledger.get(record.mid) is record:
+            self.ledger.remove(record)
+            self._sink.emit(MessageFinished(record.mid))
+
+    # --- failing ----------------------------------------------------------------------------------
+
+    async def _tell(self, record: Record, report: int, written: Envelope | None) -> None:
+        """Steps 2 to 4 of `seg.queue.reports` for the recipients that `report` tells of; from 3 when it is
+        written."""
+        envelope = record.envelope
+        failures = self._failures(record, envelope, report)
+        text: bytes | None = None
+        if written is None:
+            made = await self._reports.write(envelope, failures, self.content(record, envelope), report)
+            if made is not None:
+                written, text = made
+        self.ledger.change(record, rules.told(record.envelope, report))
+        record.failures = {rid: bounced for rid, bounced in record.failures.items() if rid not in failures}
+        if written is not None:
+            self._reports.announce(record.mid, written)
+        await self.save(record)
+        if written is not None:
+            self.accept(written, text)
+
+    @staticmethod
+    def _failures(record: Record, envelope: Envelope, report: int) -> dict[int, Bounced]:
+        return {
+            r.rid: record.failures.get(r.rid) or Bounced(Permanent("5.0.0", r.error))
+            for r in envelope.recipients
+            if r.report == report
+        }
+
+    def _expired(self, record: Record) -> None:
+        """The lifetime of a message is over: what isn't being tried just now is returned."""
+        outcomes = rules.expire(record.envelope, record.leased, self._clock.seconds())
+        if outcomes:
+            self._spawn(self.settle(record, (), outcomes))
+
+    # --- background -------------------------------------------------------------------------------
+
+    def _spawn(self, work: Coroutine[Deferred[Any], Any, None]) -> None:
+        task: Deferred[None] = Deferred.fromCoroutine(work)
+        self._tasks.add(task)
+        task.addBoth(self._done, task)
+
+    def _done(self, result: object, task: Deferred[None]) -> None:
+        self._tasks.discard(task)
+        if isinstance(result, Failure):
+            self.log.failure("work on the queue broke off", result)
+            self._sink.emit(Fault(f"work on the queue broke off: {result.getErrorMessage()}"))
+
+    def stop(self) -> list[Deferred[None]]:
+        """Give out and wake nothing more; what is still under way."""
+        self.ledger.stop()
+        self._durable.stop()
+        return list(self._tasks)

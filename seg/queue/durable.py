@@ -1,0 +1,85 @@
+"""Changes that must happen: tried again until the disk takes them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorTime
+from twisted.internet.task import deferLater
+
+from seg.events import Fault, Notice
+from seg.interfaces import IEventSink
+from seg.queue.commit import Change, ICommits
+
+FIRST_WAIT = 1.0  # seconds
+LONGEST_WAIT = 60.0
+
+
+class DurableChanges:
+    """Carries out changes whose outcome is known already (mail was sent or refused), so that giving up isn't
+    possible.
+
+    While the disk is full the outcome stays in memory and in force: nothing is sent twice by this process.
+    One Fault says so, however many changes wait, and one Notice says that it is over.
+    """
+
+    def __init__(self, commits: ICommits, sink: IEventSink, clock: IReactorTime) -> None:
+        self._commits = commits
+        self._sink = sink
+        self._clock = clock
+        self._pauses: set[Deferred[None]] = set()
+        self._failing = 0
+        self._stopped = False
+
+    async def carry_out(self, make: Callable[[], Change | None]) -> None:
+        """Return when the change is durable. It is made anew for each try; None: not needed any more.
+
+        :raises OSError: only after `stop`.
+        """
+        wait = FIRST_WAIT
+        failed = False
+        try:
+            while (change := make()) is not None:
+                try:
+                    await self._commits.submit(change)
+                    return
+                except OSError as error:
+                    if self._stopped:
+                        raise
+                    if not failed:
+                        failed = True
+                        self._report(error)
+                await self._pause(wait)
+                wait = min(2 * wait, LONGEST_WAIT)
+        finally:
+            if failed:
+                self._recovered()
+
+    def stop(self) -> None:
+        """Try once more at once, then give up: what can't be written is known to be done, but will be done
+        again."""
+        self._stopped = True
+        for pause in list(self._pauses):
+            pause.cancel()
+
+    def _report(self, error: OSError) -> None:
+        self._failing += 1
+        if self._failing == 1:
+            self._sink.emit(
+                Fault(f"the queue can't be written, outcomes are kept in memory and written later: {error}")
+            )
+
+    def _recovered(self) -> None:
+        self._failing -= 1
+        if not self._failing and not self._stopped:
+            self._sink.emit(Notice("the queue can be written again; nothing was lost"))
+
+    async def _pause(self, wait: float) -> None:
+        pause = deferLater(self._clock, wait, lambda: None)
+        self._pauses.add(pause)
+        pause.addErrback(lambda _: None)  # cancelled by `stop`
+        try:
+            await pause
+        finally:
+            self._pauses.discard(pause)

@@ -1,0 +1,268 @@
+"""Names and format of the spool's files; pure.
+
+A message is one file: its first line is the envelope as JSON, the rest is the content as received. Once the
+envelope has changed, its present state is a second file of one line beside the message (``<id>.env``), and
+that one counts.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import attrs
+
+from seg.errors import Permanent
+from seg.model import BodyType, Bounced, Envelope, Recipient, RecipientState
+
+SCHEMA = 1  # version of the envelope line
+ENVELOPE_SUFFIX = ".env"
+MAX_LINE = 16 * 1024 * 1024  # octets; a longer first line is damage, not an envelope
+
+
+class SpoolFileError(Exception):
+    """A spool file isn't what it should be; its text is the reason. Move the file to ``corrupt/`` and go
+    on."""
+
+
+def spool_id(mid: int) -> str:
+    """The file name of a message; names sort as MIDs do."""
+    return f"{mid:012d}"
+
+
+def mid_of(name: str) -> int | None:
+    """The MID that a file name stands for, or None when it isn't the name of a message."""
+    if not (name.isascii() and name.isdigit()):
+        return None
+    mid = int(name)
+    return mid if spool_id(mid) == name else None
+
+
+def folder_name(mid: int) -> str:
+    """The folder of a message, 00 to ff. Neighbours share one, so that a group commit has one folder to make
+    durable."""
+    return f"{(mid >> 8) & 0xFF:02x}"
+
+
+FOLDER_NAMES = tuple(f"{number:02x}" for number in range(256))
+
+
+@attrs.frozen
+class Folders:
+    """Where everything lies below the spool's root. Plain strings: these are made several times for each
+    message."""
+
+    root: str
+
+    @property
+    def tmp(self) -> str:
+        """Files being written; nothing in here ever got its 250."""
+        return f"{self.root}/tmp"  # noqa: S108  the spool's own
+
+    @property
+    def new(self) -> str:
+        """Messages not yet attempted."""
+        return f"{self.root}/new"
+
+    @property
+    def cur(self) -> str:
+        """Messages whose envelope has changed since they were accepted, and those envelopes."""
+        return f"{self.root}/cur"
+
+    @property
+    def corrupt(self) -> str:
+        """What could not be read."""
+        return f"{self.root}/corrupt"
+
+    def new_folder(self, mid: int) -> str:
+        """The folder in new/ that holds a message."""
+        return f"{self.root}/new/{folder_name(mid)}"
+
+    def cur_folder(self, mid: int) -> str:
+        """The folder in cur/ that holds a message."""
+        return f"{self.root}/cur/{folder_name(mid)}"
+
+    def new_file(self, mid: int) -> str:
+        """A message that hasn't been attempted."""
+        return f"{self.new_folder(mid)}/{spool_id(mid)}"
+
+    def cur_file(self, mid: int) -> str:
+        """A message that has been attempted."""
+        return f"{self.cur_folder(mid)}/{spool_id(mid)}"
+
+    def envelope_file(self, mid: int) -> str:
+        """The present envelope of a message, where it has changed."""
+        return self.cur_file(mid) + ENVELOPE_SUFFIX
+
+
+@attrs.frozen
+class Stored:
+    """What an envelope line says."""
+
+    envelope: Envelope
+    failures: Mapping[int, Bounced] = attrs.field(factory=dict)  # of the recipients in state BOUNCING, by RID
+
+
+def encode(envelope: Envelope, failures: Mapping[int, Bounced] | None = None) -> bytes:
+    """The envelope as one line of JSON with its LF."""
+    line: dict[str, Any] = {
+        "v": SCHEMA,
+        "mid": envelope.mid,
+        "from": envelope.reverse_path,
+        "to": [_recipient_entry(recipient) for recipient in envelope.recipients],
+        "arrived": envelope.arrived,
+        "size": envelope.size,
+        "body": envelope.body.value,
+        "smtputf8": envelope.smtputf8,
+        "icid": envelope.icid,
+        "client": envelope.client,
+        "helo": envelope.helo,
+        "held": envelope.held,
+    }
+    if failures:
+        line["failures"] = [_failure_entry(rid, bounced) for rid, bounced in failures.items()]
+    text = json.dumps(line, ensure_ascii=False, separators=(", ", ": "))
+    # Undecodable octets of a peer may sit in a str as lone surrogates; they have to survive.
+    return text.encode("utf-8", "surrogatepass") + b"\n"
+
+
+def _recipient_entry(recipient: Recipient) -> dict[str, Any]:
+    entry: dict[str, Any] = {
+        "rid": recipient.rid,
+        "address": recipient.address,
+        "state": recipient.state.value,
+    }
+    if recipient.attempts or recipient.due or recipient.error or recipient.report:
+        entry.update(
+            attempts=recipient.attempts, due=recipient.due, error=recipient.error, report=recipient.report
+        )
+    return entry
+
+
+def _failure_entry(rid: int, bounced: Bounced) -> dict[str, Any]:
+    error = bounced.error
+    return {
+        "rid": rid,
+        "dcid": bounced.dcid,
+        "host": bounced.host,
+        "code": error.code,
+        "enhanced": error.enhanced,
+        "text": error.text,
+        "remote": list(error.remote),
+    }
+
+
+def decode(line: bytes) -> Stored:
+    """Read an envelope line. Unknown keys are passed over, so that an older version can read a newer one's
+    files.
+
+    :raises SpoolFileError: with what is missing or wrong.
+    """
+    if not line.endswith(b"\n"):
+        raise SpoolFileError("the envelope line isn't complete" if line else "the file is empty")
+    try:
+        entry = json.loads(line.decode("utf-8", "surrogatepass"))
+    except (ValueError, RecursionError) as error:
+        raise SpoolFileError(f"the envelope line isn't JSON: {type(error).__name__}") from error
+    if not isinstance(entry, dict):
+        raise SpoolFileError("the envelope line isn't a JSON object")
+    version = _integer(entry, "v")
+    if version != SCHEMA:
+        raise SpoolFileError(f"schema version {version} isn't known (this is version {SCHEMA})")
+    try:
+        return Stored(_envelope(entry), _failures(entry))
+    except ValueError as error:  # a state, body type or status code that doesn't exist
+        raise SpoolFileError(str(error)) from error
+
+
+def _envelope(entry: dict[str, Any]) -> Envelope:
+    recipients = tuple(_recipient(item) for item in _objects(entry, "to"))
+    if not recipients:
+        raise SpoolFileError("the envelope has no recipients")
+    if len({recipient.rid for recipient in recipients}) != len(recipients):
+        raise SpoolFileError("two recipients have the same RID")
+    if any(r.state is RecipientState.BOUNCING and not r.report for r in recipients):
+        raise SpoolFileError("a failed recipient has no report")
+    return Envelope(
+        mid=_integer(entry, "mid"),
+        reverse_path=_text(entry, "from"),
+        recipients=recipients,
+        arrived=_number(entry, "arrived"),
+        size=_integer(entry, "size"),
+        body=BodyType(_text(entry, "body")),
+        smtputf8=_flag(entry, "smtputf8"),
+        icid=_integer(entry, "icid"),
+        client=_text(entry, "client"),
+        helo=_text(entry, "helo"),
+        held=_flag(entry, "held"),
+    )
+
+
+def _recipient(entry: dict[str, Any]) -> Recipient:
+    rid, address, state = (
+        _integer(entry, "rid"),
+        _text(entry, "address"),
+        RecipientState(_text(entry, "state")),
+    )
+    if "attempts" not in entry:
+        return Recipient(rid, address, state)
+    return Recipient(
+        rid,
+        address,
+        state,
+        attempts=_integer(entry, "attempts"),
+        due=_number(entry, "due"),
+        error=_text(entry, "error"),
+        report=_integer(entry, "report"),
+    )
+
+
+def _failures(entry: dict[str, Any]) -> dict[int, Bounced]:
+    if "failures" not in entry:
+        return {}
+    return {_integer(item, "rid"): _failure(item) for item in _objects(entry, "failures")}
+
+
+def _failure(entry: dict[str, Any]) -> Bounced:
+    remote = entry.get("remote")
+    if not isinstance(remote, list) or not all(isinstance(line, str) for line in remote):
+        raise SpoolFileError("'remote' isn't a list of text")
+    error = Permanent(_text(entry, "enhanced"), _text(entry, "text"), _integer(entry, "code"), tuple(remote))
+    return Bounced(error, _integer(entry, "dcid"), _text(entry, "host"))
+
+
+def _objects(entry: dict[str, Any], key: str) -> list[dict[str, Any]]:
+    value = entry.get(key)
+    if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
+        raise SpoolFileError(f"{key!r} isn't a list of objects")
+    return value
+
+
+def _integer(entry: dict[str, Any], key: str) -> int:
+    value = entry.get(key)
+    if type(value) is not int or value < 0:  # bool is an int to isinstance
+        raise SpoolFileError(f"{key!r} isn't a whole number")
+    return value
+
+
+def _number(entry: dict[str, Any], key: str) -> float:
+    value = entry.get(key)
+    if type(value) not in (int, float) or not math.isfinite(value):  # type: ignore[arg-type]
+        raise SpoolFileError(f"{key!r} isn't a number")
+    return float(value)  # type: ignore[arg-type]
+
+
+def _text(entry: dict[str, Any], key: str) -> str:
+    value = entry.get(key)
+    if not isinstance(value, str):
+        raise SpoolFileError(f"{key!r} isn't text")
+    return value
+
+
+def _flag(entry: dict[str, Any], key: str) -> bool:
+    value = entry.get(key)
+    if not isinstance(value, bool):
+        raise SpoolFileError(f"{key!r} isn't true or false")
+    return value

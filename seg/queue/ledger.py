@@ -1,0 +1,193 @@
+"""All queued messages as the running process knows them: what is due, what is given out, what waits for when.
+
+Memory only; `seg.queue.spool` sees to it that the files say the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+import attrs
+from twisted.internet.interfaces import IReactorTime
+
+from seg.model import Envelope, Recipient, RecipientState
+from seg.queue.duelist import DueList
+from seg.queue.record import NEVER, Record
+
+CONTENT_IN_MEMORY = 64 * 1024 * 1024  # octets of content of all messages kept for the first try
+
+
+@attrs.frozen
+class Counts:
+    """The queue in numbers."""
+
+    messages: int
+    recipients: int  # that wait for a delivery or a report
+    active: int  # recipients being tried now
+    held: int  # messages
+    oldest: float  # POSIX seconds of arrival of the oldest message; 0.0 when there is none
+
+
+class Ledger:
+    """The records of all messages, and the due-list they feed.
+
+    :param expired: called with a record when its lifetime is over.
+    """
+
+    def __init__(self, clock: IReactorTime, expired: Callable[[Record], None]) -> None:
+        self._clock = clock
+        self._expired = expired
+        self._records: dict[int, Record] = {}
+        self._due = DueList(clock, self._woken)
+        self._content = 0
+        self._recipients = 0
+        self._active = 0
+        self._held = 0
+        self.subscribe = self._due.subscribe
+        self.stop = self._due.stop
+
+    def __len__(self) -> int:
+        return len(self._records)
+
+    def get(self, mid: int) -> Record | None:
+        """The record of a queued message."""
+        return self._records.get(mid)
+
+    def mids(self) -> list[int]:
+        """All queued messages, oldest first."""
+        return sorted(self._records)
+
+    def counts(self) -> Counts:
+        """The queue in numbers; cheap."""
+        first = next(iter(self._records.values()), None)
+        oldest = first.envelope.arrived if first else 0.0
+        return Counts(len(self._records), self._recipients, self._active, self._held, oldest)
+
+    def add(self, envelope: Envelope, expires: float, content: bytes | None = None) -> Record:
+        """A message is in the spool: due from now on."""
+        if content is not None and self._content + len(content) > CONTENT_IN_MEMORY:
+            content = None
+        record = Record(envelope, expires, content)
+        self._content += len(content or b"")
+        self._records[record.mid] = record
+        self._recipients += record.waiting
+        self._held += record.held
+        self.plan(record, envelope)
+        return record
+
+    def remove(self, record: Record) -> None:
+        """Nothing is left to do for a message."""
+        self.forget_content(record)
+        self._recipients -= record.waiting
+        self._held -= record.held
+        del self._records[record.mid]
+
+    def forget_content(self, record: Record) -> None:
+        """From now on the content comes from the file."""
+        self._content -= len(record.content or b"")
+        record.content = None
+
+    def change(self, record: Record, envelope: Envelope) -> None:
+        """The envelope has changed; `plan` or `give_back` decides what becomes due by it."""
+        self._recipients -= record.waiting
+        self._held -= record.held
+        record.envelope = envelope
+        self._recipients += record.waiting
+        self._held += record.held
+
+    def plan(self, record: Record, envelope: Envelope) -> None:
+        """Put all that is due now into the due-list, and set the time for the rest (a new or released
+        message)."""
+        record.wake = NEVER
+        if record.held or record.deleted_by:
+            return
+        record.planned = self._clock.seconds()
+        self._enqueue(record, envelope.recipients)
+        self._set_wake(record, envelope)
+
+    def lease(self, domain: str) -> tuple[Record, Envelope, tuple[Recipient, ...]] | None:
+        """Give out the due recipients at a destination of the message that has waited longest."""
+        now = self._clock.seconds()
+        while (mid := self._due.take(domain)) is not None:
+            record = self._records.get(mid)
+            if record is None or record.held or record.deleted_by or record.expires <= now:
+                continue
+            envelope = record.envelope
+            recipients = tuple(
+                r
+                for r in envelope.recipients
+                if r.due <= now and self._free(record, r) and r.domain == domain
+            )
+            if recipients:
+                record.leased |= {r.rid for r in recipients}
+                self._active += len(recipients)
+                return record, envelope, recipients
+        return None
+
+    def give_back(self, record: Record, rids: Iterable[int]) -> None:
+        """These recipients aren't given out any more: due again when their time says so."""
+        rids = frozenset(rids) & record.leased
+        record.leased -= rids
+        self._active -= len(rids)
+        if record.held or record.deleted_by:
+            return
+        envelope = record.envelope
+        self._enqueue(record, [r for r in envelope.recipients if r.rid in rids])
+        self._set_wake(record, envelope)
+
+    def make_due(self, record: Record, domain: str = "") -> int:
+        """An operator wants no more waiting (at one destination, or any). The number of recipients that this
+        concerns."""
+        if record.held or record.deleted_by:
+            return 0
+        envelope = record.envelope
+        waiting = [
+            r
+            for r in envelope.recipients
+            if r.due > record.planned and self._free(record, r) and domain in ("", r.domain)
+        ]
+        if not waiting:
+            return 0
+        hurried = {r.rid: attrs.evolve(r, due=0.0) for r in waiting}
+        envelope = attrs.evolve(
+            envelope, recipients=tuple(hurried.get(r.rid, r) for r in envelope.recipients)
+        )
+        self.change(record, envelope)
+        self._enqueue(record, hurried.values())
+        self._set_wake(record, envelope)
+        return len(hurried)
+
+    @staticmethod
+    def _free(record: Record, recipient: Recipient) -> bool:
+        return recipient.state is RecipientState.PENDING and recipient.rid not in record.leased
+
+    def _enqueue(self, record: Record, recipients: Iterable[Recipient]) -> None:
+        now = self._clock.seconds()
+        due = {r.domain: None for r in recipients if r.due <= now and self._free(record, r)}
+        for domain in due:  # a dict keeps the order of the recipients
+            self._due.add(domain, record.mid)
+
+    def _set_wake(self, record: Record, envelope: Envelope) -> None:
+        """Ask to be woken for the next recipient, or at the end of the lifetime."""
+        wake = min(
+            (r.due for r in envelope.recipients if r.due > record.planned and self._free(record, r)),
+            default=NEVER,
+        )
+        wake = min(wake, record.expires)
+        if wake != record.wake:
+            record.wake = wake
+            if wake != NEVER:
+                self._due.wake_at(wake, record.mid)
+
+    def _woken(self, mid: int, when: float) -> None:
+        record = self._records.get(mid)
+        if record is None or record.wake != when:
+            return  # planned anew since
+        if when >= record.expires:
+            record.wake = NEVER
+            self._expired(record)
+            return
+        before, record.planned = record.planned, when
+        envelope = record.envelope
+        self._enqueue(record, [r for r in envelope.recipients if before < r.due <= when])
+        self._set_wake(record, envelope)

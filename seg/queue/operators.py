@@ -1,0 +1,168 @@
+"""What an operator may ask of the queue and do to it."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Iterator
+
+import attrs
+from twisted.internet.interfaces import IReactorTime
+from twisted.internet.task import deferLater
+
+from seg.events import MessageHeld, MessageReleased
+from seg.interfaces import IEventSink
+from seg.model import Envelope, Recipient, RecipientState
+from seg.queue.custody import Custody
+from seg.queue.record import Record
+
+HEAD = 1024  # octets of the content that `show` gives
+AT_ONCE = 1000  # messages that `retry` looks at before the reactor gets its turn
+
+
+class MessageState(enum.StrEnum):
+    """What a queued message is waiting for."""
+
+    ACTIVE = "active"  # being tried
+    DUE = "due"  # will be tried as soon as its destination's limits allow
+    WAITING = "waiting"  # for its next try
+    HELD = "held"  # by an operator
+    BOUNCING = "bouncing"  # its failure report is being written
+
+
+@attrs.frozen
+class Listing:
+    """One line of a listing of the queue."""
+
+    mid: int
+    size: int  # octets
+    arrived: float  # POSIX seconds
+    sender: str  # "" is the null reverse-path
+    recipients: tuple[str, ...]  # addresses that wait for a delivery or a report
+    domains: tuple[str, ...]  # theirs, each once
+    state: MessageState
+    attempts: int  # the most of any recipient
+    due: float  # POSIX seconds of the next try; 0.0: at once
+    error: str  # the last failure, one line
+    expires: float  # POSIX seconds at which it is returned
+
+
+@attrs.frozen
+class Shown:
+    """One message in full."""
+
+    listing: Listing
+    envelope: Envelope
+    head: bytes  # the first octets of the content
+
+
+class OperatorCommands:
+    """Commands on queued messages. They answer when what they did is durable."""
+
+    def __init__(self, custody: Custody, sink: IEventSink, clock: IReactorTime) -> None:
+        self._custody = custody
+        self._ledger = custody.ledger
+        self._sink = sink
+        self._clock = clock
+
+    def messages(self, after: int = 0) -> Iterator[Listing]:
+        """All queued messages by MID, from the first one above `after`. Takes them as it goes, so that a long
+        listing can be made in pieces; messages that leave the queue meanwhile are passed over."""
+        for mid in self._ledger.mids():
+            record = self._ledger.get(mid) if mid > after else None
+            if record is not None and record.waiting:
+                yield self._listing(record, record.envelope)
+
+    async def show(self, mid: int) -> Shown | None:
+        """One message with the beginning of its content; None when it isn't queued.
+
+        :raises OSError: the spool file can't be read.
+        """
+        record = self._ledger.get(mid)
+        if record is None:
+            return None
+        envelope = record.envelope
+        listing = self._listing(record, envelope)
+        head = await self._custody.content(record, envelope).head(HEAD)
+        return Shown(listing, envelope, head)
+
+    async def hold(self, mid: int, by: str) -> bool:
+        """Try it no more until released, restarts included. What is being tried just now is completed. False:
+        there is no such message, or it is held already."""
+        record = self._ledger.get(mid)
+        if record is None or record.held or not record.waiting:
+            return False
+        await self._set_held(record, True)
+        self._sink.emit(MessageHeld(mid, by))
+        return True
+
+    async def release_hold(self, mid: int, by: str) -> bool:
+        """Go on with a held message, which is due at once if its time has come. Its lifetime, if over, is
+        extended for one try. False: there is no such message, or it isn't held."""
+        record = self._ledger.get(mid)
+        if record is None or not record.held:
+            return False
+        record.expires = self._custody.extended_expiry(record.envelope)
+        await self._set_held(record, False)
+        self._sink.emit(MessageReleased(mid, by))
+        return True
+
+    async def delete(self, mid: int, by: str) -> bool:
+        """Drop what is pending; nobody is told. What is being tried just now is completed first, and the rest
+        dropped then. False: there is no such message."""
+        record = self._ledger.get(mid)
+        if record is None:
+            return False
+        if record.leased:
+            record.deleted_by = by
+        else:
+            await self._custody.delete(record, by)
+        return True
+
+    async def retry(self, target: int | str = "") -> int:
+        """Make recipients due now: of one message (its MID), of one destination (its domain), or all ("").
+        The number of recipients that needn't wait any more. Held messages stay held."""
+        if isinstance(target, int):
+            record = self._ledger.get(target)
+            return self._ledger.make_due(record) if record else 0
+        hurried = 0
+        for number, mid in enumerate(self._ledger.mids(), 1):
+            record = self._ledger.get(mid)
+            if record is not None:
+                hurried += self._ledger.make_due(record, target)
+            if not number % AT_ONCE:
+                await deferLater(self._clock, 0)
+        return hurried
+
+    async def _set_held(self, record: Record, held: bool) -> None:
+        envelope = attrs.evolve(record.envelope, held=held)
+        self._ledger.change(record, envelope)
+        self._ledger.plan(record, envelope)
+        await self._custody.save(record)
+
+    def _listing(self, record: Record, envelope: Envelope) -> Listing:
+        pending = envelope.pending
+        waiting = [r for r in pending if r.state is RecipientState.PENDING]
+        last = max(pending, key=lambda r: r.attempts)
+        due = min((r.due for r in waiting), default=0.0)
+        return Listing(
+            mid=record.mid,
+            size=envelope.size,
+            arrived=envelope.arrived,
+            sender=envelope.reverse_path,
+            recipients=tuple(r.address for r in pending),
+            domains=tuple(dict.fromkeys(r.domain for r in pending)),
+            state=self._state(record, waiting, due),
+            attempts=last.attempts,
+            due=due,
+            error=last.error,
+            expires=record.expires,
+        )
+
+    def _state(self, record: Record, waiting: list[Recipient], due: float) -> MessageState:
+        if record.leased:
+            return MessageState.ACTIVE
+        if record.held:
+            return MessageState.HELD
+        if not waiting:
+            return MessageState.BOUNCING
+        return MessageState.DUE if due <= self._clock.seconds() else MessageState.WAITING

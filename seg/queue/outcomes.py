@@ -1,0 +1,161 @@
+"""What an attempt changes in an envelope, and what is to be told of it; pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+import attrs
+
+from seg.errors import DeliveryError, Permanent, Temporary
+from seg.events import DoubleBounce, Event, RecipientBounced, RecipientDelayed, RecipientsPending
+from seg.model import Bounced, Delayed, Delivered, Envelope, Outcome, Recipient, RecipientState
+from seg.queue.schedule import Schedule
+
+FAILED = (Delayed, Bounced)
+ERROR_LENGTH = 300  # characters of the last failure that are kept
+
+
+@attrs.frozen
+class Settlement:
+    """The envelope after an attempt.
+
+    :ivar failures: recipients that are BOUNCING by it, with the reason; empty for a null reverse-path.
+    :ivar changed: whether there is anything to be written down.
+    """
+
+    envelope: Envelope
+    failures: Mapping[int, Bounced]
+    events: tuple[Event, ...]
+    changed: bool
+
+
+def settle(envelope: Envelope, outcomes: Mapping[int, Outcome], schedule: Schedule, now: float) -> Settlement:
+    """Apply outcomes (by RID) to the recipients that are still pending; any other outcome is passed over."""
+    recipients: list[Recipient] = []
+    failures: dict[int, Bounced] = {}
+    events: list[Event] = []
+    delayed: dict[float, list[Recipient]] = {}
+    for before in envelope.recipients:
+        outcome = outcomes.get(before.rid) if before.state is RecipientState.PENDING else None
+        after = before
+        if isinstance(outcome, Delivered):
+            after = attrs.evolve(before, state=RecipientState.DELIVERED, attempts=before.attempts + 1)
+        elif isinstance(outcome, Delayed):
+            after = _delay(before, outcome.error, envelope.arrived, schedule, now)
+            events.append(
+                RecipientDelayed(
+                    envelope.mid,
+                    before.rid,
+                    outcome.dcid,
+                    envelope.reverse_path,
+                    before.address,
+                    outcome.error,
+                )
+            )
+            if after.state is RecipientState.PENDING:
+                delayed.setdefault(after.due, []).append(after)
+            else:
+                outcome = Bounced(
+                    expired(outcome.error, after.attempts, now - envelope.arrived), 0, outcome.host
+                )
+        elif isinstance(outcome, Bounced):
+            after = attrs.evolve(before, attempts=before.attempts + 1)
+        if isinstance(outcome, Bounced):
+            after = _fail(after, outcome, envelope, events)
+            if envelope.reverse_path:
+                failures[after.rid] = outcome
+        recipients.append(after)
+    events.extend(_pending(envelope.mid, due, waiting) for due, waiting in sorted(delayed.items()))
+    settled = attrs.evolve(envelope, recipients=tuple(recipients))
+    return Settlement(settled, failures, tuple(events), settled != envelope)
+
+
+def expire(envelope: Envelope, spare: Iterable[int], now: float) -> dict[int, Outcome]:
+    """The outcomes of a message whose lifetime is over: all that is pending fails, except the RIDs in
+    `spare`."""
+    return {
+        r.rid: Bounced(expired(None, r.attempts, now - envelope.arrived, r.error))
+        for r in envelope.recipients
+        if r.state is RecipientState.PENDING and r.rid not in spare
+    }
+
+
+def expired(last: Temporary | None, attempts: int, age: float, last_text: str = "") -> Permanent:
+    """Why a recipient isn't tried any more (5.4.7, RFC 3463 §3.5), with what the last try said."""
+    cause = str(last) if last else last_text
+    tries = {0: "not tried", 1: "tried once"}.get(attempts, f"tried {attempts} times")
+    text = f"Delivery expired: {tries} in {_span(age)}"
+    if cause:
+        text += f"; last: {cause}"
+    lines = tuple(f"{last.code} {line}" if last.code else line for line in last.remote) if last else ()
+    return Permanent("5.4.7", text, 0, lines)
+
+
+def allot(envelope: Envelope, failures: Iterable[int], report: int) -> Envelope:
+    """The envelope with the MID of the report that tells of these recipients."""
+    rids = frozenset(failures)
+    return attrs.evolve(
+        envelope,
+        recipients=tuple(attrs.evolve(r, report=report) if r.rid in rids else r for r in envelope.recipients),
+    )
+
+
+def told(envelope: Envelope, report: int) -> Envelope:
+    """The envelope once that report is durable."""
+    return attrs.evolve(
+        envelope,
+        recipients=tuple(
+            attrs.evolve(r, state=RecipientState.BOUNCED)
+            if r.report == report and r.state is RecipientState.BOUNCING
+            else r
+            for r in envelope.recipients
+        ),
+    )
+
+
+def deleted(envelope: Envelope) -> tuple[Envelope, tuple[int, ...]]:
+    """The envelope after an operator's delete, and the RIDs dropped. A report under way is still
+    completed."""
+    rids = tuple(r.rid for r in envelope.recipients if r.state is RecipientState.PENDING)
+    recipients = tuple(
+        attrs.evolve(r, state=RecipientState.DELETED) if r.state is RecipientState.PENDING else r
+        for r in envelope.recipients
+    )
+    return attrs.evolve(envelope, recipients=recipients), rids
+
+
+def _delay(before: Recipient, error: Temporary, arrived: float, schedule: Schedule, now: float) -> Recipient:
+    attempts = before.attempts + 1
+    due = schedule.next_due(attempts, arrived, now)
+    if due is None:
+        return attrs.evolve(before, state=RecipientState.BOUNCING, attempts=attempts, error=_line(error))
+    return attrs.evolve(before, attempts=attempts, due=due, error=_line(error))
+
+
+def _fail(after: Recipient, outcome: Bounced, envelope: Envelope, events: list[Event]) -> Recipient:
+    """A failure for good: to be reported, or where nobody can be told (RFC 5321 §4.5.5) dropped."""
+    error = outcome.error
+    events.append(
+        RecipientBounced(envelope.mid, after.rid, outcome.dcid, envelope.reverse_path, after.address, error)
+    )
+    if envelope.reverse_path:
+        return attrs.evolve(after, state=RecipientState.BOUNCING, error=_line(error))
+    events.append(DoubleBounce(envelope.mid, after.rid, after.address, error))
+    return attrs.evolve(after, state=RecipientState.BOUNCED, error=_line(error))
+
+
+def _pending(mid: int, due: float, waiting: list[Recipient]) -> RecipientsPending:
+    last = waiting[-1]
+    return RecipientsPending(mid, tuple(r.rid for r in waiting), due, last.error, last.attempts)
+
+
+def _line(error: DeliveryError) -> str:
+    return " ".join(str(error).split())[:ERROR_LENGTH]
+
+
+def _span(seconds: float) -> str:
+    """A time for people: "3 days", "4 hours", "90 seconds"."""
+    for size, name in ((86400, "days"), (3600, "hours"), (60, "minutes")):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.0f} {name}"
+    return f"{seconds:.0f} seconds"

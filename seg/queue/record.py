@@ -1,0 +1,106 @@
+"""What the queue keeps in memory of a message: one small object."""
+
+from __future__ import annotations
+
+import marshal
+from collections.abc import Mapping
+
+from seg.model import BodyType, Bounced, Envelope, Recipient, RecipientState
+
+NEVER = float("inf")
+_NO_FAILURES: Mapping[int, Bounced] = {}
+_NO_RIDS: frozenset[int] = frozenset()
+
+
+class Record:
+    """One queued message.
+
+    The envelope is packed: as objects it would take three times the room, and the garbage collector would
+    walk through 100,000 of them again and again.
+
+    :ivar expires: POSIX seconds at which what is left is returned.
+    :ivar planned: recipients due up to this time have been put into the due-list.
+    :ivar wake: the next time at which something is to happen; `NEVER` while held.
+    :ivar leased: RIDs given out.
+    :ivar failures: why recipients in state BOUNCING failed, by RID.
+    :ivar content: the content while it is kept in memory.
+    :ivar deleted_by: the operator who wants it deleted once its leases are back.
+    """
+
+    __slots__ = (
+        "_packed",
+        "content",
+        "deleted_by",
+        "expires",
+        "failures",
+        "held",
+        "leased",
+        "mid",
+        "planned",
+        "waiting",
+        "wake",
+    )
+
+    def __init__(self, envelope: Envelope, expires: float, content: bytes | None = None) -> None:
+        self.mid = envelope.mid
+        self.expires = expires
+        self.planned = 0.0
+        self.wake = NEVER
+        self.leased = _NO_RIDS
+        self.failures = _NO_FAILURES
+        self.content = content
+        self.deleted_by = ""
+        self.waiting = 0
+        self.held = False
+        self.envelope = envelope
+
+    @property
+    def envelope(self) -> Envelope:
+        """The envelope as it is now."""
+        return _unpack(self._packed)
+
+    @envelope.setter
+    def envelope(self, envelope: Envelope) -> None:
+        self._packed = _pack(envelope)
+        self.waiting = len(envelope.pending)
+        self.held = envelope.held
+
+
+_STATES = {state.value: state for state in RecipientState}
+
+
+def _pack(envelope: Envelope) -> bytes:
+    return marshal.dumps(
+        (
+            envelope.mid,
+            envelope.reverse_path,
+            tuple(
+                (r.rid, r.address, str(r.state), r.attempts, r.due, r.error, r.report)
+                for r in envelope.recipients
+            ),
+            envelope.arrived,
+            envelope.size,
+            str(envelope.body),
+            envelope.smtputf8,
+            envelope.icid,
+            envelope.client,
+            envelope.helo,
+            envelope.held,
+        )
+    )
+
+
+def _unpack(packed: bytes) -> Envelope:
+    # These octets were made by _pack in this process and are never read from anywhere.
+    mid, reverse_path, recipients, arrived, size, body, *rest = marshal.loads(packed)  # noqa: S302
+    return Envelope(
+        mid,
+        reverse_path,
+        tuple(
+            Recipient(rid, address, _STATES[state], *others) for rid, address, state, *others in recipients
+        ),
+        arrived,
+        size,
+        BodyType(body),
+        *rest,
+    )

@@ -1,0 +1,82 @@
+"""Failure reports, each exactly once whenever the process is killed (case A12).
+
+1. The envelope is durable with the recipients BOUNCING, the reasons, and the MID allotted to the report.
+2. The report is durable in new/, but not due yet.
+3. The failed message's final state is durable.
+4. The report becomes due.
+
+Whoever finds a BOUNCING recipient at the start goes on at 2 or 3, depending on whether the report is there.
+As the report isn't due before 3, it can't have been delivered and removed by then.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from seg.events import (
+    BounceGenerated,
+    Event,
+    Fault,
+    MessageQueued,
+    MessageReceived,
+    MessageStarted,
+    RecipientAccepted,
+)
+from seg.interfaces import IContent, IEventSink, IReportComposer
+from seg.model import Bounced, Envelope
+from seg.queue.changes import StoreMessage
+from seg.queue.durable import DurableChanges
+from seg.queue.files import Folders, encode
+
+
+class Reports:
+    """Writes the report of step 2 and tells its story in step 4.
+
+    :param head_limit: octets of a failed message that a report may quote.
+    """
+
+    def __init__(
+        self,
+        composer: IReportComposer,
+        folders: Folders,
+        durable: DurableChanges,
+        sink: IEventSink,
+        head_limit: int,
+    ) -> None:
+        self._composer = composer
+        self._folders = folders
+        self._durable = durable
+        self._sink = sink
+        self._head_limit = head_limit
+
+    async def write(
+        self, failed: Envelope, failures: Mapping[int, Bounced], content: IContent, mid: int
+    ) -> tuple[Envelope, bytes] | None:
+        """Make the report durable. None: the composer has nobody to tell."""
+        report = self._composer.failure(
+            failed, sorted(failures.items()), await self._head(failed.mid, content), mid
+        )
+        if report is not None:
+            envelope, text = report
+            await self._durable.carry_out(lambda: StoreMessage(self._folders, mid, encode(envelope), text))
+        return report
+
+    def announce(self, original: int, report: Envelope) -> None:
+        """Emit the first events of the report's own story."""
+        recipient = report.recipients[0]
+        story: tuple[Event, ...] = (
+            BounceGenerated(report.mid, original, report.reverse_path, recipient.address),
+            MessageStarted(report.mid, 0, report.reverse_path),
+            RecipientAccepted(report.mid, 0, recipient.rid, recipient.address),
+            MessageReceived(report.mid, 0, report.reverse_path, report.size),
+            MessageQueued(report.mid),
+        )
+        for event in story:
+            self._sink.emit(event)
+
+    async def _head(self, mid: int, content: IContent) -> bytes:
+        try:
+            return await content.head(self._head_limit)
+        except OSError as error:  # a report without a quotation is better than none
+            self._sink.emit(Fault(f"MID {mid} can't be read for its failure report: {error}"))
+            return b""

@@ -1,0 +1,43 @@
+"""When a recipient is tried again, and when it has been tried enough; pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import attrs
+
+from seg.config.schema import Queue
+
+
+@attrs.frozen
+class Schedule:
+    """The operator's retry schedule.
+
+    :ivar random: a number from 0 up to 1, so that retries of one burst spread.
+    """
+
+    settings: Queue
+    random: Callable[[], float]
+
+    def wait(self, attempts: int) -> float:
+        """Seconds to the next try after so many: `first_retry`, doubled each time up to `max_retry`.
+
+        The random share only ever shortens a wait: `max_retry` is the longest there is.
+        """
+        doublings = min(attempts - 1, 64)  # 2**64 seconds is past any `max_retry`
+        longest = min(self.settings.first_retry * 2.0**doublings, self.settings.max_retry)
+        return longest * (1.0 - self.settings.jitter * self.random())
+
+    def expiry(self, arrived: float) -> float:
+        """POSIX seconds at which a message is returned, tried or not."""
+        return arrived + self.settings.lifetime
+
+    def next_due(self, attempts: int, arrived: float, now: float) -> float | None:
+        """POSIX seconds of what comes after `attempts` failed ones, or None: return the message at once.
+
+        A try that would lie past the message's lifetime isn't made: the time given is then the end of the
+        lifetime, at which the message is returned.
+        """
+        if attempts > self.settings.max_retries or now >= self.expiry(arrived):
+            return None
+        return min(now + self.wait(attempts), self.expiry(arrived))

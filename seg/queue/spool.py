@@ -1,0 +1,174 @@
+"""The durable queue: everything in this room put together behind `IQueue`.
+
+Rules that hold at any instant: the 250 of a message comes after its file is durable; a recipient leaves the
+queue only by a delivery, a durable failure report, or an operator's command; memory is never behind what has
+happened.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+
+from twisted.internet.defer import Deferred, DeferredList, succeed
+from twisted.internet.interfaces import IReactorTime
+from zope.interface import implementer
+
+from seg.config.schema import Queue
+from seg.events import QueueScanned, SpoolFileCorrupt
+from seg.interfaces import ICounters, IEventSink, IMessageWriter, IQueue, IReportComposer
+from seg.model import Envelope, Outcome, RecipientState
+from seg.queue.commit import ICommits
+from seg.queue.custody import Custody
+from seg.queue.durable import DurableChanges
+from seg.queue.files import Folders, Stored
+from seg.queue.lease import Lease
+from seg.queue.ledger import Counts
+from seg.queue.operators import Listing, OperatorCommands, Shown
+from seg.queue.reports import Reports
+from seg.queue.scan import Aside, Scan
+from seg.queue.schedule import Schedule
+from seg.queue.writer import MessageWriter
+
+
+@implementer(IQueue)
+class Spool:
+    """All messages that got their 250, until they are delivered or returned.
+
+    :param path: the spool folder; made when it doesn't exist. One process at a time.
+    :param reactor: the clock; POSIX seconds.
+    :param committer: does all disk work; started and stopped with the spool.
+    :param random: a number from 0 up to 1, for the retry schedule.
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        settings: Queue,
+        composer: IReportComposer,
+        counters: ICounters,
+        sink: IEventSink,
+        reactor: IReactorTime,
+        committer: ICommits,
+        random: Callable[[], float],
+    ) -> None:
+        self._folders = Folders(os.fspath(path))
+        self._settings = settings
+        self._sink = sink
+        self._clock = reactor
+        self._commits = committer
+        durable = DurableChanges(committer, sink, reactor)
+        reports = Reports(composer, self._folders, durable, sink, settings.max_report_size)
+        schedule = Schedule(settings, random)
+        self._custody = Custody(self._folders, schedule, reports, durable, committer, counters, sink, reactor)
+        self._ledger = self._custody.ledger
+        self._operators = OperatorCommands(self._custody, sink, reactor)
+
+    # --- start and stop ---------------------------------------------------------------------------
+
+    def start(self) -> Deferred[None]:
+        """Read the spool, in a thread and in batches; fires when all messages are taken up. Only then call
+        `begin`.
+
+        Fails with `OSError` when the folders can't be made or listed. A file that can't be read never stops
+        the start.
+        """
+        return Deferred.fromCoroutine(self._start())
+
+    async def _start(self) -> None:
+        began = self._clock.seconds()
+        self._commits.start()
+        scan = Scan(self._folders)
+        corrupt = 0
+        for aside in await self._commits.read(scan.prepare):
+            corrupt += self._report_corrupt(aside)
+        messages = 0
+        reports: set[int] = set()  # allotted to messages whose failure isn't settled yet: not due before that
+        present: dict[int, Envelope] = {}
+        while batch := await self._commits.read(scan.next_batch):
+            for found in batch:
+                if isinstance(found, Aside):
+                    corrupt += self._report_corrupt(found)
+                    continue
+                messages += 1
+                if found.envelope.mid in reports:  # a report's MID is higher than that of what it tells of
+                    present[found.envelope.mid] = found.envelope
+                    continue
+                self._custody.take_up(found)
+                reports |= _reports_under_way(found)
+        self._custody.resume_reports(present)
+        self._sink.emit(QueueScanned(messages, corrupt, self._clock.seconds() - began))
+
+    def _report_corrupt(self, aside: Aside) -> int:
+        self._sink.emit(SpoolFileCorrupt(aside.path, aside.moved_to, aside.reason))
+        return 1
+
+    def stop(self) -> Deferred[None]:
+        """Fires when all that is known has been written down. Leases have to be back by then."""
+        under_way = self._custody.stop()
+        return DeferredList(under_way, consumeErrors=True).addCallback(lambda _: self._commits.stop())
+
+    # --- IQueue -----------------------------------------------------------------------------------
+
+    def begin(self, mid: int) -> IMessageWriter:
+        """See `IQueue.begin`. The writer is a `seg.queue.writer.MessageWriter` (with its `pressure`)."""
+        return MessageWriter(mid, self._folders, self._settings.memory, self._commits, self._custody.accept)
+
+    def subscribe(self, on_ready: Callable[[str], None]) -> None:
+        """See `IQueue.subscribe`."""
+        self._ledger.subscribe(on_ready)
+
+    def lease(self, domain: str) -> Lease | None:
+        """See `IQueue.lease`."""
+        found = self._ledger.lease(domain)
+        if found is None:
+            return None
+        record, envelope, recipients = found
+        return Lease(envelope, domain, recipients, self._custody.content(record, envelope))
+
+    def settle(self, lease: Lease, outcomes: dict[int, Outcome]) -> Deferred[None]:
+        """See `IQueue.settle`. A lease that has been handed back already changes nothing."""
+        record = self._ledger.get(lease.mid)
+        if record is None:
+            return succeed(None)
+        out = record.leased.intersection(lease.rids)
+        known = {rid: outcome for rid, outcome in outcomes.items() if rid in out}
+        return Deferred.fromCoroutine(self._custody.settle(record, out, known))
+
+    def release(self, lease: Lease) -> None:
+        """See `IQueue.release`."""
+        self._custody.release(lease.mid, lease.rids)
+
+    # --- operators --------------------------------------------------------------------------------
+
+    def counts(self) -> Counts:
+        """The queue in numbers; cheap enough to be asked every second."""
+        return self._ledger.counts()
+
+    def messages(self, after: int = 0) -> Iterator[Listing]:
+        """See `OperatorCommands.messages`."""
+        return self._operators.messages(after)
+
+    def show(self, mid: int) -> Deferred[Shown | None]:
+        """See `OperatorCommands.show`."""
+        return Deferred.fromCoroutine(self._operators.show(mid))
+
+    def hold(self, mid: int, by: str) -> Deferred[bool]:
+        """See `OperatorCommands.hold`."""
+        return Deferred.fromCoroutine(self._operators.hold(mid, by))
+
+    def release_hold(self, mid: int, by: str) -> Deferred[bool]:
+        """See `OperatorCommands.release_hold`."""
+        return Deferred.fromCoroutine(self._operators.release_hold(mid, by))
+
+    def delete(self, mid: int, by: str) -> Deferred[bool]:
+        """See `OperatorCommands.delete`."""
+        return Deferred.fromCoroutine(self._operators.delete(mid, by))
+
+    def retry(self, target: int | str = "") -> Deferred[int]:
+        """See `OperatorCommands.retry`."""
+        return Deferred.fromCoroutine(self._operators.retry(target))
+
+
+def _reports_under_way(stored: Stored) -> set[int]:
+    return {r.report for r in stored.envelope.recipients if r.state is RecipientState.BOUNCING}

@@ -1,0 +1,104 @@
+"""One message on its way into the queue."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import attrs
+from twisted.internet.defer import Deferred
+from zope.interface import implementer
+
+from seg.interfaces import IMessageWriter
+from seg.model import Envelope
+from seg.queue.changes import AppendPiece, DiscardFile, GrowingFile, StoreGrownFile, StoreMessage
+from seg.queue.commit import Change, ICommits
+from seg.queue.files import Folders, encode
+
+PIECE = 65536  # octets handed to the commit thread at a time
+UNWRITTEN = 1024 * 1024  # octets on their way to the disk above which the sender should pause
+
+
+@implementer(IMessageWriter)
+class MessageWriter:
+    """Keeps a small message in memory until `commit`; a larger one goes to tmp/ through the commit thread as
+    it comes.
+
+    :param memory: octets up to which a message counts as small.
+    :param stored: called with the envelope and the content (None when it isn't in memory) once they are
+        durable.
+    :ivar pressure: None, or a Deferred that fires when the disk has caught up: pause the sender until then.
+    """
+
+    def __init__(
+        self,
+        mid: int,
+        folders: Folders,
+        memory: int,
+        commits: ICommits,
+        stored: Callable[[Envelope, bytes | None], None],
+    ) -> None:
+        self._mid = mid
+        self._folders = folders
+        self._memory = memory
+        self._commits = commits
+        self._stored = stored
+        self._pieces: list[bytes] = []
+        self._held = 0  # octets in `_pieces`
+        self._size = 0
+        self._file: GrowingFile | None = None
+        self._unwritten = 0
+        self._closed = False
+        self.pressure: Deferred[None] | None = None
+
+    def write(self, data: bytes) -> None:
+        """See `IMessageWriter.write`."""
+        self._pieces.append(data)
+        self._held += len(data)
+        self._size += len(data)
+        if self._held >= PIECE if self._file else self._held > self._memory:
+            self._spill()
+
+    def commit(self, envelope: Envelope) -> Deferred[None]:
+        """See `IMessageWriter.commit`. The envelope's size is set to what was written."""
+        if envelope.mid != self._mid:
+            raise ValueError(f"MID {envelope.mid} isn't the one that was begun: {self._mid}")
+        self._closed = True
+        envelope = attrs.evolve(envelope, size=self._size)
+        content: bytes | None = None
+        change: Change
+        if self._file is None:
+            content = b"".join(self._pieces)
+            change = StoreMessage(self._folders, self._mid, encode(envelope), content)
+        else:
+            if self._pieces:
+                self._spill()
+            change = StoreGrownFile(self._folders, self._mid, self._file, encode(envelope))
+        self._pieces = []
+        return self._commits.submit(change).addCallback(lambda _: self._stored(envelope, content))
+
+    def abort(self) -> None:
+        """See `IMessageWriter.abort`. Without effect once `commit` has been called."""
+        self._pieces = []
+        if self._file is not None and not self._closed:
+            discarded = self._commits.submit(DiscardFile(self._file))
+            discarded.addErrback(lambda _: None)  # the next start empties tmp/
+        self._closed = True
+
+    def _spill(self) -> None:
+        """Hand what is in memory to the commit thread."""
+        if self._file is None:
+            self._file = GrowingFile(self._folders, self._mid)
+        data = b"".join(self._pieces)
+        self._pieces, self._held = [], 0
+        self._unwritten += len(data)
+        if self._unwritten > UNWRITTEN and self.pressure is None:
+            self.pressure = Deferred()
+        written = self._commits.submit(AppendPiece(self._file, data))
+        # A failure is kept in the file and comes out of `commit`.
+        written.addErrback(lambda _: None).addCallback(self._written, len(data))
+
+    def _written(self, result: None, size: int) -> None:
+        self._unwritten -= size
+        if self.pressure is not None and self._unwritten <= UNWRITTEN // 2:
+            pressure, self.pressure = self.pressure, None
+            pressure.callback(None)

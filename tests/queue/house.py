@@ -1,0 +1,151 @@
+"""A spool on a real folder with everything around it replaced: clock, threads, composer, sink."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TypeVar
+
+from twisted.internet.defer import Deferred
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+from zope.interface import implementer
+
+from seg.config.schema import Queue
+from seg.errors import Permanent, Temporary
+from seg.events import Event
+from seg.interfaces import IEventSink, IReportComposer
+from seg.model import Bounced, Delayed, Delivered, Envelope, Outcome, Recipient
+from seg.queue.counters import Counters
+from seg.queue.lease import Lease
+from seg.queue.inline import InlineCommitter, RecordingDisk
+from seg.queue.spool import Spool
+
+T = TypeVar("T")
+E = TypeVar("E", bound=Event)
+NOW = 1_800_000_000.0
+
+DELIVERED = Delivered(7, "ok")
+SOFT = Delayed(Temporary("4.2.1", "mailbox busy", 450, ("4.2.1 mailbox busy",)), 7, "mx.test")
+HARD = Bounced(Permanent("5.1.1", "no such user", 550, ("5.1.1 no such user",)), 7, "mx.test")
+
+
+@implementer(IEventSink)
+class Recorder:
+    """A sink that keeps everything."""
+
+    debug = False
+
+    def __init__(self) -> None:
+        self.events: list[Event] = []
+
+    def emit(self, event: Event) -> None:
+        self.events.append(event)
+
+    def of(self, kind: type[E]) -> list[E]:
+        return [event for event in self.events if isinstance(event, kind)]
+
+
+@implementer(IReportComposer)
+class PlainComposer:
+    """Reports that only name what they tell of."""
+
+    def __init__(self, clock: Clock) -> None:
+        self.clock = clock
+        self.heads: list[bytes] = []
+
+    def failure(
+        self, envelope: Envelope, failed: Sequence[tuple[int, Outcome]], head: bytes, mid: int
+    ) -> tuple[Envelope, bytes] | None:
+        if not envelope.reverse_path:
+            return None
+        self.heads.append(head)
+        text = f"MID {envelope.mid} RIDs {[rid for rid, _ in failed]}\r\n".encode()
+        return Envelope(mid, "", (Recipient(0, envelope.reverse_path),), self.clock.seconds(), len(text)), text
+
+
+def inline_thread(work: object) -> None:
+    """The double of the counters' thread."""
+    work()  # type: ignore[operator]
+
+
+class House:
+    """One run of the queue on a folder; make another one on the same folder for a restart."""
+
+    def __init__(self, root: str, settings: Queue | None = None, now: float = NOW) -> None:
+        self.root = Path(root)
+        self.clock = Clock()
+        self.clock.advance(now)
+        self.sink = Recorder()
+        self.disk = RecordingDisk(root)
+        self.commits = InlineCommitter(self.disk)
+        self.composer = PlainComposer(self.clock)
+        self.counters = Counters(self.root / "counters", self.sink, inline_thread)
+        self.spool = Spool(
+            root,
+            settings or Queue(jitter=0.0),
+            self.composer,
+            self.counters,
+            self.sink,
+            self.clock,
+            self.commits,
+            lambda: 0.0,
+        )
+        self.ready: list[str] = []
+
+    def start(self) -> House:
+        result: list[object] = []
+        self.spool.start().addBoth(result.append)
+        assert result == [None], result
+        self.spool.subscribe(self.ready.append)
+        return self
+
+    def put(self, *addresses: str, sender: str = "from@sender.test", content: bytes = b"Subject: x\r\n\r\nhi\r\n") -> int:
+        mid = self.counters.next_mid()
+        done = self.write(mid, addresses, sender, content)
+        result: list[object] = []
+        done.addBoth(result.append)
+        assert result == [None], result
+        return mid
+
+    def write(self, mid: int, addresses: Sequence[str], sender: str, content: bytes) -> Deferred[None]:
+        writer = self.spool.begin(mid)
+        writer.write(content)
+        recipients = tuple(Recipient(rid, address) for rid, address in enumerate(addresses))
+        return writer.commit(Envelope(mid, sender, recipients, self.clock.seconds()))
+
+    def attempt(self, domain: str, outcome: Outcome) -> int | None:
+        """Lease, and settle all of it with one outcome; the MID, or None when nothing is due."""
+        lease = self.spool.lease(domain)
+        if lease is None:
+            return None
+        self.spool.settle(lease, dict.fromkeys(lease.rids, outcome))
+        return lease.mid
+
+    def head(self, lease: Lease) -> str:
+        """The first line of a lease's content."""
+        result: list[bytes] = []
+        Deferred.fromCoroutine(lease.content.head(1000)).addCallback(result.append)  # type: ignore[arg-type]
+        return result[0].partition(b"\r\n")[0].decode()
+
+    def files(self, *places: str) -> list[str]:
+        """The files in these places, without their folders."""
+        return sorted(
+            f"{place}/{path.name}"
+            for place in places or ("tmp", "new", "cur")
+            for path in (self.root / place).rglob("*")
+            if path.is_file()
+        )
+
+
+class HouseCase(SynchronousTestCase):
+    """A test with a fresh spool folder."""
+
+    def setUp(self) -> None:
+        self.root = self.mktemp()
+        self.house = House(self.root).start()
+
+    def restart(self, settings: Queue | None = None, now: float | None = None) -> House:
+        """Another process takes over, as after a kill -9."""
+        self.house = House(self.root, settings, self.house.clock.seconds() if now is None else now).start()
+        return self.house

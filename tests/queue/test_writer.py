@@ -1,0 +1,134 @@
+"""Messages on their way into the queue."""
+
+import errno
+import os
+
+from twisted.internet.defer import Deferred
+from twisted.trial.unittest import SynchronousTestCase
+from zope.interface.verify import verifyObject
+
+from seg.interfaces import IMessageWriter
+from seg.model import Envelope, Recipient
+from seg.queue.files import Folders, decode
+from seg.queue.inline import InlineCommitter, RecordingDisk
+from seg.queue.writer import PIECE, UNWRITTEN, MessageWriter
+
+MEMORY = 1000
+
+
+class WriterTests(SynchronousTestCase):
+    """Small and large messages."""
+
+    def setUp(self) -> None:
+        root = self.mktemp()
+        self.folders = Folders(root)
+        self.disk = RecordingDisk(root)
+        self.disk.make_folders([self.folders.tmp, self.folders.new_folder(9)])
+        self.commits = InlineCommitter(self.disk)
+        self.stored: list[tuple[Envelope, bytes | None]] = []
+        self.writer = MessageWriter(
+            9, self.folders, MEMORY, self.commits, lambda envelope, content: self.stored.append((envelope, content))
+        )
+
+    def commit(self, recipients: int = 1) -> Deferred[None]:
+        to = tuple(Recipient(rid, f"somebody{rid}@example.test") for rid in range(recipients))
+        return self.writer.commit(Envelope(9, "a@b.test", to, 5.0))
+
+    def spooled(self) -> tuple[Envelope, bytes]:
+        with open(self.folders.new_file(9), "rb") as file:
+            line = file.readline()
+            return decode(line).envelope, file.read()
+
+    def left(self) -> list[str]:
+        return os.listdir(self.folders.tmp) + os.listdir(self.folders.new_folder(9))
+
+    def test_interface(self) -> None:
+        """It is what receivers write to."""
+        verifyObject(IMessageWriter, self.writer)
+
+    def test_small(self) -> None:
+        """A small message touches the disk at commit only, and stays at hand."""
+        self.writer.write(b"x" * 600)
+        self.writer.write(b"y" * 400)
+        self.assertEqual(self.disk.steps, [])
+        self.successResultOf(self.commit())
+        envelope, content = self.spooled()
+        self.assertEqual((envelope.size, content), (1000, b"x" * 600 + b"y" * 400))
+        self.assertEqual(self.stored, [(envelope, content)])
+
+    def test_large(self) -> None:
+        """A large one goes to tmp/ in pieces as it comes, in order, and isn't kept in memory."""
+        parts = [bytes([65 + number % 26]) * 9999 for number in range(40)]
+        for part in parts:
+            self.writer.write(part)
+        self.assertGreater(len(self.disk.steps), 4)
+        self.successResultOf(self.commit())
+        envelope, content = self.spooled()
+        self.assertEqual(content, b"".join(parts))
+        self.assertEqual(envelope.size, len(content))
+        self.assertEqual(self.stored, [(envelope, None)])
+        self.assertEqual(self.left(), ["000000000009"])
+
+    def test_large_with_many_recipients(self) -> None:
+        """An envelope that doesn't fit into the room kept for it makes the same kind of file."""
+        self.writer.write(b"z" * (2 * PIECE))
+        self.successResultOf(self.commit(recipients=200))
+        envelope, content = self.spooled()
+        self.assertEqual((len(envelope.recipients), content), (200, b"z" * (2 * PIECE)))
+        self.assertEqual(self.left(), ["000000000009"])
+
+    def test_empty(self) -> None:
+        """A message without content is stored like any other."""
+        self.successResultOf(self.commit())
+        self.assertEqual(self.spooled()[1], b"")
+
+    def test_full_disk(self) -> None:
+        """A full disk, whenever it shows, fails the commit with OSError and leaves nothing."""
+        for operation in ("write", "append", "overwrite", "fsync", "rename"):
+            self.setUp()
+            self.disk.fails = lambda op, path, bad=operation: errno.ENOSPC if op == bad else 0
+            self.writer.write(b"q" * 3 * PIECE)
+            self.writer.write(b"q" * 3 * PIECE)
+            self.assertEqual(self.failureResultOf(self.commit(), OSError).value.errno, errno.ENOSPC)
+            self.assertEqual((self.left(), self.stored), ([], []), operation)
+            self.writer.abort()
+
+    def test_lost_piece(self) -> None:
+        """A piece that couldn't be written is never left out: the commit fails though the disk has room again."""
+        self.disk.fails = lambda op, path: errno.ENOSPC if op == "append" else 0
+        self.writer.write(b"q" * 2 * PIECE)
+        self.disk.fails = lambda op, path: 0
+        self.writer.write(b"q" * 2 * PIECE)
+        self.failureResultOf(self.commit(), OSError)
+        self.assertEqual(self.left(), [])
+
+    def test_abort(self) -> None:
+        """Nothing stays of a message given up."""
+        self.writer.write(b"q" * 2 * PIECE)
+        self.writer.abort()
+        self.writer.abort()
+        self.assertEqual(self.left(), [])
+
+    def test_abort_after_commit(self) -> None:
+        """A message that was committed is in the queue, whatever the client does."""
+        self.writer.write(b"q" * 2 * PIECE)
+        self.successResultOf(self.commit())
+        self.writer.abort()
+        self.assertEqual(self.left(), ["000000000009"])
+
+    def test_pressure(self) -> None:
+        """While the disk lags behind, the sender is asked to pause, and told when it may go on."""
+        self.commits.paused = True
+        self.writer.write(b"q" * UNWRITTEN)
+        self.assertIsNone(self.writer.pressure)
+        self.writer.write(b"q" * PIECE)
+        pressure = self.writer.pressure
+        assert pressure is not None
+        self.assertNoResult(pressure)
+        self.commits.resume()
+        self.successResultOf(pressure)
+        self.assertIsNone(self.writer.pressure)
+
+    def test_wrong_mid(self) -> None:
+        """An envelope of another message is a fault of the caller."""
+        self.assertRaises(ValueError, self.writer.commit, Envelope(8, "", (Recipient(0, "x"),), 0.0))
