@@ -20,6 +20,7 @@ class DeliveryError(Exception):
     """
 
     status_class: ClassVar[str] = ""
+    dcid = 0  # the delivery connection on which it came about, where there was one
 
     def __init__(self, enhanced: str, text: str, code: int = 0, remote: tuple[str, ...] = ()) -> None:
         if not enhanced.startswith(self.status_class + "."):

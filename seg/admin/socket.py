@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from twisted.internet.interfaces import IListeningPort, IReactorUNIX
+from twisted.web.http import Request as HTTPRequest
 from twisted.web.server import Request, Site
 
 from seg.admin.http import APIResource, RouteTable
@@ -22,7 +23,7 @@ class QuietSite(Site):
 
     noisy = False
 
-    def log(self, request: Request) -> None:
+    def log(self, request: HTTPRequest) -> None:
         """Nothing."""
 
 

@@ -12,14 +12,13 @@ from pathlib import Path
 
 import attrs
 from rich.console import Console
-from rich.padding import Padding
 from rich.text import Text
 
-from seg.cli.demo_table import print_findings, style_of
+from seg.cli.demo_table import print_findings, print_indented, style_of
 from seg.cli.demo_words import explanation_of
 from seg.cli.tables import plain
 from seg.lab.arrivals import ReceivedMessage
-from seg.lab.cases import SENDER, Case
+from seg.lab.cases import SENDER, Case, Protection
 from seg.lab.findings import Finding
 from seg.lab.gateway import GatewayProcess
 from seg.lab.internet import Internet
@@ -41,6 +40,7 @@ class Show:
     silent: bool = False  # only errors
     _explained: set[str] = attrs.field(factory=set, init=False)
     _first: bool = attrs.field(default=True, init=False)
+    _waited_for: str = attrs.field(default="", init=False)
     _kept: bool = attrs.field(default=False, init=False)
     _console: Console = attrs.field(init=False)
 
@@ -91,27 +91,30 @@ class Show:
 
     def line(self, text: str) -> None:
         """A line of the mail log, with an explanation when its like comes for the first time."""
-        if _ROUTINE.search(text) and not (self._first or self._kept):
+        if not self._kept and (self._waited_for not in text or (_ROUTINE.search(text) and not self._first)):
             return
         text = _DATE.sub(r"\1 ", plain(text))
-        style = "yellow" if " Warning: " in text else "dim"
-        self._print(Padding(Text(text, style), (0, 0, 0, 2), expand=False))
+        self._indented(text, 2, "yellow" if " Warning: " in text else "dim")
         found = explanation_of(text)
         if found is not None and found not in self._explained:
             self._explained.add(found)
-            self._print(Padding(Text(f"^ {found}", "cyan italic"), (0, 0, 0, 11), expand=False))
+            self._indented(f"^ {found}", 11, "cyan italic")
 
-    def waits(self, case: Case) -> None:
-        """A case needs the second try, which is waited for now."""
+    def waits(self, case: Case, mid: int) -> None:
+        """A case needs the second try, which is waited for now; only its own lines are shown."""
+        self._waited_for = f" MID {mid} "
         self._print()
         self._print(Text(f"{case.domain}: the second try comes in a few seconds ...", "bold"))
 
     def settled(self, finding: Finding) -> None:
         """What came of a case, and whether it's as expected."""
         self._first = False
-        result = f"{finding.outcome}, {finding.protection}" if finding.tls else str(finding.outcome)
-        verified = f", server verified by {finding.verified_by}" if finding.verified_by else ""
-        self._print(Text(f"  => {result}{verified}", f"bold {style_of(finding.outcome)}"))
+        words = [str(finding.outcome), str(finding.protection)]
+        if finding.protection is Protection.NOT_SENT:
+            words[1] = "nothing was sent"
+        elif finding.protection is Protection.ENCRYPTED:
+            words.append(f"server verified by {finding.verified_by or 'nobody'}")
+        self._print(Text(f"  => {', '.join(words)}", f"bold {style_of(finding.outcome)}"))
         self._differences(finding)
 
     def report(self, message: ReceivedMessage) -> None:
@@ -119,11 +122,9 @@ class Show:
         parsed = message_from_bytes(message.content, policy=modern)
         body = parsed.get_body(("plain",))
         text = body.get_content() if body is not None else ""
-        self._print(Text(f"  This report reached {message.recipients[0]}:", "bold"))
-        lines = [f"Subject: {parsed['subject']}", "", *str(text).strip().splitlines()]
-        self._print(
-            Padding(Text("\n".join(f"| {plain(line)}" for line in lines)), (0, 0, 0, 4), expand=False)
-        )
+        self._print(Text(f"  This report reached {plain(message.recipients[0])}:", "bold"))
+        for line in (f"Subject: {parsed['subject']}", "", *str(text).strip().splitlines()):
+            self._indented(f"| {plain(line)}".rstrip(), 4)
 
     def message(self, message: ReceivedMessage) -> None:
         """A message that came while everything is kept running."""
@@ -138,6 +139,12 @@ class Show:
         self._print()
         print_findings(self._console, findings)
         self._print()
+        self._paragraph(
+            "TLS is what the receiving server saw. 'Verified by' names the rule that its certificate "
+            "satisfied; "
+            "'profile' is the operator's own setting. Deferred messages wait in the queue, and are "
+            "tried again."
+        )
         wrong = [finding for finding in findings if not finding.ok]
         if not wrong:
             self._print(Text(f"All {len(findings)} came out as they have to.", "bold green"))
@@ -189,7 +196,10 @@ class Show:
 
     def _differences(self, finding: Finding) -> None:
         for difference in finding.differences:
-            self._print(Padding(Text(f"! {plain(difference)}", "bold red"), (0, 0, 0, 5), expand=False))
+            self._indented(f"! {plain(difference)}", 5, "bold red")
+
+    def _indented(self, text: str, columns: int, style: str = "") -> None:
+        print_indented(self._console, text, columns, style)
 
     def _paragraph(self, text: str) -> None:
         self._print(Text(text))

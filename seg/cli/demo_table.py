@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from rich.console import Console
-from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
@@ -41,7 +40,14 @@ def print_findings(console: Console, findings: Sequence[Finding]) -> None:
     for finding, row in zip(findings, rows, strict=True):
         console.print(_row(row, widths))
         where = f"{finding.mx}: " if finding.mx and not wide and finding.mx not in finding.why else ""
-        console.print(Padding(Text(plain(where + finding.why), "dim"), (0, 0, 0, INDENT), expand=False))
+        print_indented(console, plain(where + finding.why), INDENT, "dim")
+
+
+def print_indented(console: Console, text: str, columns: int, style: str = "") -> None:
+    """Print a text with every line of it indented, and no blanks at the ends of lines."""
+    for line in Text(text, style).wrap(console, console.width - columns):
+        line.rstrip()
+        console.print(Text(" " * columns).append_text(line))
 
 
 def _cells(finding: Finding) -> list[Text]:

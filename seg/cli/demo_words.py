@@ -66,7 +66,7 @@ _EXPLANATIONS: tuple[tuple[str, str], ...] = (
     ),
     (
         "TLS was required but",
-        "Without encryption nothing may go here.",
+        "This connection isn't what the policy demands, so nothing goes over it.",
     ),
     (
         "Delayed:",

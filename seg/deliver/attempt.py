@@ -12,7 +12,7 @@ import attrs
 
 from seg import events
 from seg.config.destinations import Destinations
-from seg.deliver.session import DANE, MTA_STS, Session, Sessions, Unsatisfied
+from seg.deliver.session import DANE, MTA_STS, Session, Sessions, Unsatisfied, mismatches_of
 from seg.errors import Permanent, Temporary
 from seg.interfaces import IEventSink, IRouter
 from seg.model import Bounced, Delayed, Delivered, IPAddress, MXHost, Outcome, Recipient, Route, RouteKind
@@ -64,7 +64,7 @@ class Attempt:
         decisions = await self._try_hosts(route, reread=False)
         if every_refused_by(decisions, MTA_STS):  # the policy may have changed: look once more (RFC 8461 §5.1)
             await self._try_hosts(route, reread=True)
-        self._conclude(Delayed(self._obstacle))
+        self._conclude(Delayed(self._obstacle, self._obstacle.dcid))
 
     async def _try_hosts(self, route: Route, reread: bool) -> list[Decision]:
         """Host by host in order of preference, until no recipient is left to serve."""
@@ -170,7 +170,7 @@ class Attempt:
         self._explain(decision, _with_observed(verdict))
 
     def _tell_failure(self, decision: Decision, verdict: Verdict) -> None:
-        text = "; ".join(dict.fromkeys((verdict.summary, *verdict.mismatches)))
+        text = mismatches_of(verdict)
         if MTA_STS in verdict.failed:
             self._sink.emit(events.STSFailed(decision.domain, decision.host, text))
         if DANE in verdict.failed:

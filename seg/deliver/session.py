@@ -31,15 +31,19 @@ from seg.tls.roots import RootStore
 MTA_STS, DANE = "mta-sts", "dane"
 
 
+def mismatches_of(verdict: Verdict) -> str:
+    """All that didn't fit, as one line: the short form, then what it doesn't say."""
+    return "; ".join((verdict.summary, *(line for line in verdict.mismatches if verdict.summary not in line)))
+
+
 class Unsatisfied(Temporary):
     """The peer isn't what the policy wants; nothing was sent. `verdict` has every mismatch."""
 
     def __init__(self, decision: Decision, verdict: Verdict) -> None:
         enhanced = "4.7.5" if verdict.mismatches and not verdict.reason.startswith("TLS required") else "4.7.4"
         policies = " and ".join(verdict.failed) or decision.requirement.source
-        text = f"{decision.host} does not satisfy the TLS policy ({policies}) of {decision.domain}: {verdict.summary}"
-        details = [line for line in verdict.mismatches if line != verdict.summary]
-        super().__init__(enhanced, "; ".join((text, *details)))
+        text = f"{decision.host} does not satisfy the TLS policy ({policies}) of {decision.domain}"
+        super().__init__(enhanced, f"{text}: {mismatches_of(verdict)}")
         self.verdict = verdict
 
 
@@ -104,7 +108,9 @@ class Sessions:
             why = failure.text
             verdict = judge(decision, SessionFacts(starttls_offered=True, failure=why), self._trust())
             if not verdict.ok:
-                raise Unsatisfied(decision, verdict) from failure
+                unsatisfied = Unsatisfied(decision, verdict)
+                unsatisfied.dcid = failure.dcid
+                raise unsatisfied from failure
             if not requirement.clear_retry:
                 raise
         return await self._fresh(decision, host, address, key, TLSLevel.NEVER, why)
@@ -166,6 +172,10 @@ class Sessions:
             elif level is TLSLevel.MAY or why_clear:
                 reason = why_clear or sender.facts.failure or "STARTTLS isn't offered"
                 self._sink.emit(events.DeliveryInClear(sender.dcid, host.name, reason))
+        except Temporary as error:
+            error.dcid = sender.dcid
+            self._leave(sender)
+            raise
         except BaseException:
             self._leave(sender)
             raise

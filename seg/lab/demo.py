@@ -33,7 +33,7 @@ class Audience(Protocol):
     def settled(self, finding: Finding) -> None:
         """It's clear what came of a case."""
 
-    def waits(self, case: Case) -> None:
+    def waits(self, case: Case, mid: int) -> None:
         """A case needs the second try, which is waited for now."""
 
     def message(self, message: ReceivedMessage) -> None:
@@ -110,7 +110,7 @@ class Demonstration:
                 findings[case.name] = self._conclude(case)
         for case in self.cases:
             if case.name not in findings:
-                self._audience.waits(case)
+                self._audience.waits(case, mid_of(self._running()[1].events(), case.recipient))
                 await self._until_settled(case, second_try=True)
                 findings[case.name] = self._conclude(case)
         self._messages = len(self._running()[0].arrivals.messages)

@@ -85,7 +85,9 @@ def find(
         last["host"] if last else "",
         messages[-1].tls if messages else "",
         verified.group(1) if verified else "",
-        _why(own, last),
+        _why(
+            own, last, [e["cause"] for e in events if e.matches("sts_fetch_failed", {"domain": case.domain})]
+        ),
         _everything(case, events, own),
     )
     return attrs.evolve(found, differences=tuple(_differences(found, messages, envelopes_in_clear, log)))
@@ -126,7 +128,7 @@ def error_of(event: LoggedEvent) -> str:
     return f"{fields.get('enhanced', '')} {fields.get('error', '')}{said}".strip()
 
 
-def _why(own: Sequence[LoggedEvent], explained: LoggedEvent | None) -> str:
+def _why(own: Sequence[LoggedEvent], explained: LoggedEvent | None, fetch_failures: Sequence[str]) -> str:
     """The last failure when there's no delivery, else how it was delivered and what is notable about it."""
     names = [event.name for event in own]
     failures = [event for event in own if event.name in ("recipient_delayed", "recipient_bounced")]
@@ -137,9 +139,7 @@ def _why(own: Sequence[LoggedEvent], explained: LoggedEvent | None) -> str:
     notes = [route] if route else []
     if explained is not None:
         notes.append(explained["outcome"])
-        sts = dict(explained["opinions"]).get("mta-sts", "")
-        if sts.startswith("none(") and ("fetch" in sts or "404" in sts):
-            notes.append(f"no policy: {sts[5:-1]}")
+    notes += [f"no policy could be fetched: {cause}" for cause in fetch_failures]
     if errors:
         notes.insert(0, f"first {errors[0]}; then")
     return "; ".join(notes).replace("then;", "then")

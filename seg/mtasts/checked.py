@@ -67,7 +67,7 @@ class CheckedConnection(Protocol):
             text = "certificate not accepted: " + "; ".join(found.mismatches)
             self._fail(FetchError(FetchFault.CERTIFICATE, text))
             return
-        inner = self._inner_factory.buildProtocol(self._address)
+        inner = self._inner_factory.buildProtocol(self._address)  # type: ignore[arg-type]
         assert inner is not None
         self._inner = inner
         inner.makeConnection(self.transport)
@@ -102,7 +102,7 @@ class CheckedConnection(Protocol):
             self.accepted.errback(self._fault or _handshake_error(reason.value))
 
 
-def _handshake_error(error: BaseException) -> FetchError:
+def _handshake_error(error: BaseException | None) -> FetchError:
     if isinstance(error, SSL.Error):
         entries = error.args[0] if error.args else ()
         # OpenSSL's queue of errors: (library, function, reason), the last one nearest to the cause.

@@ -132,7 +132,7 @@ class PolicyHostEndpoint:
         self._progress.doing = f"connecting to {peer}"
         endpoint = kind(self._reactor, str(address), port, timeout=share)
 
-        def too_late(_: object, seconds: float) -> None:
+        def too_late(_: object, seconds: float) -> Any:
             raise FetchError(FetchFault.TIMEOUT, f"timed out after {seconds:.0f} s {self._progress.doing}")
 
         trial = Deferred.fromCoroutine(self._try(factory, endpoint, peer))

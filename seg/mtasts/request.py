@@ -93,7 +93,7 @@ class _Body(Protocol):
             self.complete.errback(explain(reason.value))
 
 
-async def get_policy(reactor: object, endpoint: PolicyHostEndpoint, url: str, progress: Progress) -> bytes:
+async def get_policy(reactor: Any, endpoint: PolicyHostEndpoint, url: str, progress: Progress) -> bytes:
     """The body of the answer to GET `url`.
 
     :raises FetchError: status, media type, size, or whatever stopped it before.
@@ -101,10 +101,10 @@ async def get_policy(reactor: object, endpoint: PolicyHostEndpoint, url: str, pr
     pool = HTTPConnectionPool(reactor, persistent=False)
     agent = _PlainAgent(Agent.usingEndpointFactory(reactor, _OneEndpoint(endpoint), pool))
     client = HTTPClient(agent)  # a new one each time: its cookies go with it
-    headers = {"User-Agent": USER_AGENT, "Accept": MEDIA_TYPE}
+    headers = Headers({"User-Agent": [USER_AGENT], "Accept": [MEDIA_TYPE]})
     try:
         response = await client.get(
-            url, headers=headers, allow_redirects=False, unbuffered=True, reactor=IReactorTime(reactor)
+            url, headers=headers, allow_redirects=False, unbuffered=True, reactor=reactor
         )
         _check(response, agent.encoding)
         progress.doing = "reading the policy"
@@ -141,7 +141,7 @@ def _too_large() -> FetchError:
     return FetchError(FetchFault.TOO_LARGE, f"policy of more than {MAX_SIZE} octets")
 
 
-def explain(error: BaseException) -> Exception:
+def explain(error: BaseException | None) -> Exception:
     """The `FetchError` for whatever an HTTP client raises; a cancellation stays one."""
     if isinstance(error, FetchError | CancelledError):
         return error

@@ -50,8 +50,16 @@ class Disk:
         self._sync(path)
 
     def rename(self, old: str, new: str) -> None:
-        """Move a file, over whatever has the new name."""
-        os.rename(old, new)
+        """Move a file, over whatever has the new name. A missing folder is made, and made durable, first."""
+        try:
+            os.rename(old, new)
+        except FileNotFoundError:
+            folder = os.path.dirname(new)
+            if os.path.isdir(folder):
+                raise
+            os.mkdir(folder, 0o700)
+            self._sync(os.path.dirname(folder))
+            os.rename(old, new)
 
     def unlink(self, path: str) -> bool:
         """Remove a file; False when there was none."""

@@ -8,7 +8,7 @@ import os
 from collections.abc import Callable
 from typing import TypeVar
 
-from twisted.internet.defer import Deferred, execute, fail, succeed
+from twisted.internet.defer import Deferred, fail, succeed
 
 from seg.queue.commit import Change, commit_batch
 from seg.queue.disk import Disk
@@ -81,9 +81,17 @@ class RecordingDisk(Disk):
 
     def read(self, path: str, limit: int) -> tuple[bytes, int]:
         """See `Disk.read`; reading isn't a step, but may fail."""
-        if number := self.fails("read", os.path.relpath(path, self._root)):
-            raise OSError(number, os.strerror(number), path)
+        self._look("read", path)
         return super().read(path, limit)
+
+    def names(self, path: str) -> list[tuple[str, bool]]:
+        """See `Disk.names`; as `read`."""
+        self._look("list", path)
+        return super().names(path)
+
+    def _look(self, operation: str, path: str) -> None:
+        if number := self.fails(operation, os.path.relpath(path, self._root)):
+            raise OSError(number, os.strerror(number), path)
 
 
 class InlineCommitter:
@@ -129,7 +137,13 @@ class InlineCommitter:
 
     def read(self, work: Callable[[Disk], T]) -> Deferred[T]:
         """See `seg.queue.commit.ICommits.read`."""
-        return execute(work, self.disk)
+        try:
+            return succeed(work(self.disk))
+        except PowerLoss:
+            self.dead = True
+            return Deferred()
+        except OSError as error:
+            return fail(error)
 
     def start(self) -> None:
         """See `seg.queue.commit.ICommits.start`."""

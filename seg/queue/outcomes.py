@@ -82,7 +82,7 @@ def expire(envelope: Envelope, spare: Iterable[int], now: float) -> dict[int, Ou
 
 def expired(last: Temporary | None, attempts: int, age: float, last_text: str = "") -> Permanent:
     """Why a recipient isn't tried any more (5.4.7, RFC 3463 §3.5), with what the last try said."""
-    cause = str(last) if last else last_text
+    cause = f"{last.enhanced} {last.text}" if last else last_text  # the reply's lines are told apart from it
     tries = {0: "not tried", 1: "tried once"}.get(attempts, f"tried {attempts} times")
     text = f"Delivery expired: {tries} in {_span(age)}"
     if cause:

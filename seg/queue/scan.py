@@ -53,22 +53,17 @@ class Scan:
     def prepare(self, disk: Disk) -> list[Aside]:
         """Make the folders, empty tmp/, list all messages. What doesn't belong there is put aside."""
         folders = self._folders
-        disk.make_folders(
-            [folders.tmp, folders.corrupt]
-            + [
-                f"{parent}/{name}"
-                for parent in (folders.new, folders.cur)
-                for name in FOLDER_NAMES
-                if not disk.exists(f"{parent}/{name}")
-            ]
-        )
+        disk.make_folders([folders.tmp, folders.new, folders.cur, folders.corrupt])
         asides: list[Aside] = []
         for name, is_folder in disk.names(folders.tmp):
             path = f"{folders.tmp}/{name}"
             if is_folder:
                 asides.append(self._put_aside(disk, path, "a folder where there should be none"))
-            else:
+                continue
+            try:
                 disk.unlink(path)  # never got its 250
+            except OSError as error:
+                asides.append(self._put_aside(disk, path, f"can't be removed: {error}"))
         self._places = iter(sorted(self._list(disk, asides)))
         return asides
 
@@ -94,7 +89,12 @@ class Scan:
                 if not is_folder or folder not in FOLDER_NAMES:
                     asides.append(self._put_aside(disk, f"{parent}/{folder}", "doesn't belong here"))
                     continue
-                for name, is_inner in disk.names(f"{parent}/{folder}"):
+                try:
+                    names = disk.names(f"{parent}/{folder}")
+                except OSError as error:
+                    asides.append(self._put_aside(disk, f"{parent}/{folder}", f"can't be listed: {error}"))
+                    continue
+                for name, is_inner in names:
                     path = f"{parent}/{folder}/{name}"
                     mid = None if is_inner else mid_of(name.removesuffix(ENVELOPE_SUFFIX))
                     found = envelopes if name.endswith(ENVELOPE_SUFFIX) else messages

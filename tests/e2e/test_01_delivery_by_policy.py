@@ -61,9 +61,9 @@ class DeliveryByPolicyTests(GatewayCase):
         """The policy is fetched once, the TXT question is asked once, and the second message rides on the same connection."""
         await self.internet.add_domain("sts.example", policy=Policy())
         gateway = await self.start_gateway()
-        for _ in range(3):
+        for mid in (1, 2, 3):
             await gateway.inject("alice@sender.example", "bob@sts.example", MESSAGE)
-        await self.internet.wait_for_messages("sts.example", 3)
+            await gateway.wait_for_event("message_finished", mid=mid)
         self.assertEqual(self.internet.nameserver.count("_mta-sts.sts.example", "TXT"), 1)
         self.assertEqual(self.internet.policy_host.count("sts.example"), 1)
         self.assertEqual(self.internet.sessions("sts.example"), 1)

@@ -83,6 +83,16 @@ class ShowTests(SynchronousTestCase):
         self.assertIn("Start MID", self.shown(("line", line)))
         self.assertNotIn("Start MID", self.shown(("settled", GOOD), ("line", line)))
 
+    def test_lines_while_waiting(self) -> None:
+        """While a second try is waited for, only lines about that message are shown."""
+        with contextlib.redirect_stdout(io.StringIO()) as output:
+            show = Show()
+            show.waits(CASES[0], 5)
+            show.line("Thu Sep 26 15:23:40 2024 Info: Delivery start DCID 5 MID 6 to RID [0]")
+            show.line("Thu Sep 26 15:23:40 2024 Info: Delivery start DCID 6 MID 5 to RID [0]")
+        self.assertNotIn("MID 6", output.getvalue())
+        self.assertIn("MID 5", output.getvalue())
+
     def test_hostile_line(self) -> None:
         """Control characters of other hosts don't reach the terminal."""
         text = self.shown(("line", "Thu Sep 26 15:23:40 2024 Info: \x1b[31mred"))

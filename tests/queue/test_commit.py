@@ -22,7 +22,7 @@ class BatchTests(SynchronousTestCase):
         root = self.mktemp()
         self.folders = Folders(root)
         self.disk = RecordingDisk(root)
-        self.disk.make_folders([self.folders.tmp, self.folders.new_folder(1), self.folders.cur_folder(1)])
+        self.disk.make_folders([self.folders.tmp, self.folders.new_folder(1), self.folders.cur])
         self.commits = InlineCommitter(self.disk)
         self.order: list[str] = []
 

@@ -79,7 +79,7 @@ class ExactlyOnceTests(SynchronousTestCase):
                 self.assertTrue(house.commits.dead)
                 house = House(str(house.root), now=NOW + 1)
                 house.disk.steps_left = second
-                house.start()
+                house.spool.start()
                 house = House(str(house.root), now=NOW + 2).start()
                 self.assertEqual(len(drain(house)), 1, (first, second))
                 self.assertEqual(house.files(), [])

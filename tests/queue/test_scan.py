@@ -63,6 +63,7 @@ class ScanTests(HouseCase):
     def test_finished_leftover(self) -> None:
         """A message whose envelope says that nothing is left is removed."""
         path = self.house.root / "new/00/000000000009"
+        path.parent.mkdir()
         delivered = Recipient(0, "c@one.test", RecipientState.DELIVERED)
         path.write_bytes(encode(Envelope(9, "a@b.test", (delivered,), NOW, 0)))
         house = self.restart()
@@ -144,6 +145,21 @@ class CorruptTests(SynchronousTestCase):
             lambda operation, path: errno.EACCES if operation == "read" and path.endswith("2") else 0
         )
         self.check(house, "new-00-000000000002")
+
+    def test_a15_unreadable_folder(self) -> None:
+        """A folder that can't be listed is put aside whole."""
+        (self.root / "new" / "01").mkdir()
+        (self.root / "new" / "01" / "000000000300").write_bytes(message(300))
+        self.check(
+            self.start(lambda operation, path: errno.EIO if (operation, path) == ("list", "new/01") else 0), "new-01"
+        )
+
+    def test_stuck_leftover(self) -> None:
+        """A leftover that can't be removed from tmp/ is put aside."""
+        (self.root / "tmp").mkdir()
+        (self.root / "tmp" / "000000000050").write_bytes(b"x")
+        house = self.start(lambda operation, path: errno.EPERM if operation == "unlink" and path.startswith("tmp") else 0)
+        self.check(house, "tmp-000000000050")
 
     def test_broken_envelope(self) -> None:
         """A message whose later envelope is broken isn't sent by its first line: that might deliver it again."""

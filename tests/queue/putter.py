@@ -1,0 +1,56 @@
+"""Puts messages into a real spool without end, delivers every third, and prints what is durable: `test_kill` kills it."""
+
+from __future__ import annotations
+
+import os
+import random
+import sys
+
+from twisted.internet import reactor
+from twisted.internet.defer import Deferred, gatherResults
+
+from seg.config.schema import Queue
+from seg.model import Delivered, Envelope, Recipient
+from seg.queue.commit import Committer
+from seg.queue.counters import Counters
+from seg.queue.spool import Spool
+from tests.queue.house import PlainComposer, Recorder
+
+AT_A_TIME = 20
+
+
+def say(word: str, mid: int) -> None:
+    """One short line, straight to the pipe."""
+    os.write(1, f"{word} {mid}\n".encode())
+
+
+async def put(spool: Spool, counters: Counters, clock: object) -> None:
+    """Put one message, small or large."""
+    mid = counters.next_mid()
+    writer = spool.begin(mid)
+    for _ in range(1 if mid % 10 else 4):
+        writer.write(b"x" * 30_000)
+    await writer.commit(Envelope(mid, "a@sender.test", (Recipient(0, "b@one.test"),), clock.seconds()))  # type: ignore[attr-defined]
+    say("250", mid)
+    if not mid % 3:
+        lease = spool.lease("one.test")
+        if lease is not None:
+            say("sent", lease.mid)
+            await spool.settle(lease, {0: Delivered(1, "ok")})
+            say("done", lease.mid)
+
+
+async def run(root: str) -> None:
+    """Never ends."""
+    sink = Recorder()
+    counters = Counters(os.path.join(root, "counters"), sink)
+    committer = Committer(reactor)  # type: ignore[arg-type]
+    spool = Spool(root, Queue(), PlainComposer(reactor), counters, sink, reactor, committer, random.random)  # type: ignore[arg-type]
+    await spool.start()
+    while True:
+        await gatherResults([Deferred.fromCoroutine(put(spool, counters, reactor)) for _ in range(AT_A_TIME)])
+
+
+if __name__ == "__main__":
+    Deferred.fromCoroutine(run(sys.argv[1])).addErrback(lambda failure: failure.printTraceback())
+    reactor.run()  # type: ignore[attr-defined]

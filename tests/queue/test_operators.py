@@ -1,0 +1,158 @@
+"""What operators see and do."""
+
+from seg.events import MessageFinished, MessageHeld, MessageReleased, RecipientBounced, RecipientsDeleted
+from seg.queue.ledger import Counts
+from seg.queue.operators import MessageState
+from tests.queue.house import DELIVERED, HARD, NOW, SOFT, HouseCase
+
+
+class OperatorTests(HouseCase):
+    """Commands on queued messages."""
+
+    def test_listing(self) -> None:
+        """A line tells who waits, why, and until when."""
+        mid = self.house.put("a@one.test", "b@two.test", "c@two.test")
+        self.house.attempt("one.test", DELIVERED)
+        self.house.attempt("two.test", SOFT)
+        (line,) = self.house.spool.messages()
+        self.assertEqual((line.mid, line.size, line.arrived, line.sender), (mid, 18, NOW, "from@sender.test"))
+        self.assertEqual((line.recipients, line.domains), (("b@two.test", "c@two.test"), ("two.test",)))
+        self.assertEqual((line.state, line.attempts, line.due), (MessageState.WAITING, 1, NOW + 60))
+        self.assertEqual((line.error, line.expires), (str(SOFT.error), NOW + 259200))
+
+    def test_states(self) -> None:
+        """Each state has its word."""
+        mids = [self.house.put(f"a@{name}.test") for name in ("due", "active", "waiting", "held", "bouncing")]
+        self.house.spool.lease("active.test")
+        self.house.attempt("waiting.test", SOFT)
+        self.successResultOf(self.house.spool.hold(mids[3], "admin"))
+        lease = self.house.spool.lease("bouncing.test")
+        assert lease is not None
+        self.house.commits.paused = True
+        self.house.spool.settle(lease, {0: HARD})
+        states = [line.state.value for line in self.house.spool.messages()]
+        self.assertEqual(states, ["due", "active", "waiting", "held", "bouncing"])
+
+    def test_paging(self) -> None:
+        """A listing can be made in pieces, and goes on when messages leave meanwhile."""
+        mids = [self.house.put("a@one.test") for _ in range(5)]
+        self.assertEqual([line.mid for line in self.house.spool.messages(after=mids[2])], mids[3:])
+        listing = self.house.spool.messages()
+        next(listing)
+        self.house.attempt("one.test", DELIVERED)
+        self.house.attempt("one.test", DELIVERED)
+        self.assertEqual([line.mid for line in listing], mids[2:])
+
+    def test_show(self) -> None:
+        """One message comes with its envelope and the beginning of its content."""
+        mid = self.house.put("a@one.test", content=b"Subject: x\r\n\r\n" + b"y" * 200_000)
+        shown = self.successResultOf(self.house.spool.show(mid))
+        assert shown is not None
+        self.assertEqual((len(shown.head), shown.head[:10]), (1024, b"Subject: x"))
+        self.assertEqual((shown.envelope.mid, shown.listing.mid), (mid, mid))
+        self.assertIsNone(self.successResultOf(self.house.spool.show(mid + 1)))
+
+    def test_hold(self) -> None:
+        """A held message isn't tried and doesn't expire, over restarts, until it is released."""
+        mid = self.house.put("a@one.test")
+        self.assertTrue(self.successResultOf(self.house.spool.hold(mid, "admin")))
+        self.assertFalse(self.successResultOf(self.house.spool.hold(mid, "admin")))
+        self.assertEqual(self.house.sink.events[-1], MessageHeld(mid, "admin"))
+        house = self.restart()
+        house.clock.advance(10**6)
+        self.assertIsNone(house.spool.lease("one.test"))
+        self.assertEqual(house.spool.counts().held, 1)
+        self.assertEqual(self.successResultOf(house.spool.retry(mid)), 0)
+        self.assertTrue(self.successResultOf(house.spool.release_hold(mid, "admin")))
+        self.assertFalse(self.successResultOf(house.spool.release_hold(mid, "admin")))
+        self.assertEqual(house.sink.events[-1], MessageReleased(mid, "admin"))
+        self.assertEqual(house.spool.counts().held, 0)
+        self.assertEqual(house.attempt("one.test", DELIVERED), mid)
+
+    def test_hold_while_tried(self) -> None:
+        """An attempt under way is completed; what is left of the message is held then."""
+        mid = self.house.put("a@one.test", "b@one.test")
+        lease = self.house.spool.lease("one.test")
+        assert lease is not None
+        self.house.spool.hold(mid, "admin")
+        self.house.spool.settle(lease, {0: DELIVERED})
+        self.house.clock.advance(7200)
+        self.assertIsNone(self.house.spool.lease("one.test"))
+        self.house.spool.release_hold(mid, "admin")
+        again = self.house.spool.lease("one.test")
+        assert again is not None
+        self.assertEqual(again.rids, (1,))
+
+    def test_delete(self) -> None:
+        """A deleted message is gone, on disk too, and nobody is told."""
+        mid = self.house.put("a@one.test", "b@two.test")
+        self.assertTrue(self.successResultOf(self.house.spool.delete(mid, "admin")))
+        self.assertEqual(self.house.files(), [])
+        self.assertEqual(
+            self.house.sink.events[-2:], [RecipientsDeleted(mid, (0, 1), "admin"), MessageFinished(mid)]
+        )
+        self.assertIsNone(self.house.spool.lease("one.test"))
+        self.assertFalse(self.successResultOf(self.house.spool.delete(mid, "admin")))
+
+    def test_delete_held(self) -> None:
+        """A held message can be deleted."""
+        mid = self.house.put("a@one.test")
+        self.house.spool.hold(mid, "admin")
+        self.house.spool.delete(mid, "admin")
+        self.assertEqual((self.house.files(), self.house.spool.counts().held), ([], 0))
+
+    def test_delete_while_tried(self) -> None:
+        """An attempt under way is completed: what was delivered counts, the rest is dropped without a report."""
+        for outcomes, dropped in (({0: DELIVERED}, (1, 2)), ({0: HARD, 1: SOFT}, (0, 1, 2)), ({}, (0, 1, 2))):
+            mid = self.house.put("a@one.test", "b@one.test", "c@two.test")
+            lease = self.house.spool.lease("one.test")
+            assert lease is not None
+            self.assertTrue(self.successResultOf(self.house.spool.delete(mid, "admin")))
+            self.assertIsNone(self.house.spool.lease("two.test"))
+            self.assertNotEqual(self.house.files(), [])
+            self.house.spool.settle(lease, outcomes)
+            self.assertEqual(self.house.sink.of(RecipientsDeleted)[-1].rids, dropped)
+            self.assertEqual(self.house.files(), [])
+        self.assertEqual(self.house.sink.of(RecipientBounced), [])
+
+    def test_delete_then_released(self) -> None:
+        """A lease handed back untried completes the deletion as well."""
+        mid = self.house.put("a@one.test")
+        lease = self.house.spool.lease("one.test")
+        assert lease is not None
+        self.house.spool.delete(mid, "admin")
+        self.house.spool.release(lease)
+        self.assertEqual(self.house.files(), [])
+        self.assertEqual(self.house.spool.counts(), Counts(0, 0, 0, 0, 0.0))
+
+    def test_retry(self) -> None:
+        """Waiting recipients become due now: of a message, of a destination, or all."""
+        mids = [self.house.put("a@one.test", "b@two.test") for _ in range(3)]
+        for domain in ("one.test", "two.test") * 3:
+            self.house.attempt(domain, SOFT)
+        spool = self.house.spool
+        self.assertEqual(self.successResultOf(spool.retry(mids[1])), 2)
+        self.assertEqual(self.house.attempt("one.test", DELIVERED), mids[1])
+        self.assertIsNone(spool.lease("one.test"))
+        self.assertEqual(self.successResultOf(spool.retry("one.test")), 2)
+        self.assertEqual([self.house.attempt("one.test", DELIVERED) for _ in range(2)], [mids[0], mids[2]])
+        self.assertEqual(self.successResultOf(spool.retry()), 2)
+        self.assertEqual([self.house.attempt("two.test", DELIVERED) for _ in range(3)], [mids[1], mids[0], mids[2]])
+        self.assertEqual(self.successResultOf(spool.retry(99)), 0)
+        self.assertEqual(self.house.files(), [])
+
+    def test_counts(self) -> None:
+        """The numbers follow everything that happens."""
+        self.house.put("a@one.test", "b@two.test")
+        self.house.clock.advance(5)
+        self.house.put("c@three.test")
+        self.assertEqual(self.house.spool.counts(), Counts(2, 3, 0, 0, NOW))
+        lease = self.house.spool.lease("one.test")
+        assert lease is not None
+        self.assertEqual(self.house.spool.counts().active, 1)
+        self.house.spool.settle(lease, {0: DELIVERED})
+        self.assertEqual(self.house.spool.counts(), Counts(2, 2, 0, 0, NOW))
+        self.house.attempt("two.test", DELIVERED)
+        self.assertEqual(self.house.spool.counts(), Counts(1, 1, 0, 0, NOW + 5))
+        self.house.attempt("three.test", DELIVERED)
+        self.assertEqual(self.house.spool.counts(), Counts(0, 0, 0, 0, 0.0))
