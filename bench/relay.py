@@ -132,9 +132,7 @@ def postfix(folder: Path) -> Iterator[int]:
 def relay(port: int, messages: int, size: int, sessions: int) -> float:
     """Seconds until the sink has all messages."""
     user = pwd.getpwuid(os.getuid()).pw_name
-    sink = subprocess.Popen(
-        ["/usr/sbin/smtp-sink", "-u", user, "-M", str(messages), f"127.0.0.1:{SINK_PORT}", "1000"]
-    )
+    sink = subprocess.Popen(["/usr/sbin/smtp-sink", "-u", user, "-M", str(messages), f"127.0.0.1:{SINK_PORT}", "1000"])
     wait_for_port(SINK_PORT)
     began = time.monotonic()
     source = ["/usr/sbin/smtp-source", "-s", str(sessions), "-m", str(messages), "-l", str(size)]
@@ -157,13 +155,18 @@ def main() -> None:
         raise SystemExit("needs root and the Debian package postfix")
     work = (options.messages, options.size, options.sessions)
     rates: dict[str, list[float]] = {"seg": [], "postfix": []}
-    with tempfile.TemporaryDirectory(prefix="seg-bench-") as one, tempfile.TemporaryDirectory(prefix="seg-bench-") as two:
+    with (
+        tempfile.TemporaryDirectory(prefix="seg-bench-") as one,
+        tempfile.TemporaryDirectory(prefix="seg-bench-") as two,
+    ):
         with gateway(Path(one), not options.no_json), postfix(Path(two)):
             for _ in range(options.rounds):
                 for name, port in (("seg", SEG_PORT), ("postfix", POSTFIX_PORT)):
                     rates[name].append(options.messages / relay(port, *work))
     for name, values in rates.items():
-        print(f"{name:8s} {statistics.median(values):7.0f} messages/s  (rounds: {', '.join(f'{v:.0f}' for v in values)})")
+        print(
+            f"{name:8s} {statistics.median(values):7.0f} messages/s  (rounds: {', '.join(f'{v:.0f}' for v in values)})"
+        )
     ratios = [a / b for a, b in zip(rates["seg"], rates["postfix"], strict=True)]
     print(f"seg/postfix {statistics.median(ratios):.2f}  (rounds: {', '.join(f'{r:.2f}' for r in ratios)})")
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from seg.dns.answer import DNSAnswer
     from seg.policy.requirement import Answer, DomainQuestion
     from seg.queue.lease import Lease
-    from seg.tls.peer import PeerCertificates, Trust, Examination
+    from seg.tls.peer import Examination, PeerCertificates, Trust
 
 
 class IEventSink(Interface):
@@ -99,7 +99,9 @@ class IQueue(Interface):
 class IReportComposer(Interface):
     """Writes delivery status notifications (RFC 3464)."""
 
-    def failure(envelope: Envelope, failed: Sequence[tuple[int, Outcome]], head: bytes, mid: int) -> tuple[Envelope, bytes] | None:
+    def failure(
+        envelope: Envelope, failed: Sequence[tuple[int, Outcome]], head: bytes, mid: int
+    ) -> tuple[Envelope, bytes] | None:
         """The failure report for these (RID, `Bounced`) of `envelope`, or None when the reverse-path is null.
 
         :param head: the first octets of the failed message's content (its header at least).

@@ -96,9 +96,7 @@ class GatewayService(Service):
 
     log = Logger()
 
-    def __init__(
-        self, settings: Settings, destinations: Destinations, files: ConfigurationFiles, reactor: Any
-    ) -> None:
+    def __init__(self, settings: Settings, destinations: Destinations, files: ConfigurationFiles, reactor: Any) -> None:
         self.settings = settings
         self.destinations = destinations
         self.hostname = settings.gateway.hostname or _machine_name()

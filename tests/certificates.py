@@ -163,9 +163,7 @@ def build(
         .not_valid_after(now + days[1] * DAY)
         .add_extension(x509.BasicConstraints(ca, path_length), critical=True)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
-        .add_extension(
-            x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer_key.public_key()), critical=False
-        )
+        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer_key.public_key()), critical=False)
     )
     if ca:
         usage = x509.KeyUsage(True, False, False, False, False, True, True, False, False)
@@ -187,9 +185,7 @@ def tlsa_data(certificate: x509.Certificate, selector: int, matching: int) -> by
         data = certificate.public_bytes(Encoding.DER)
     else:
         data = certificate.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-    return {0: bytes, 1: lambda d: hashlib.sha256(d).digest(), 2: lambda d: hashlib.sha512(d).digest()}[
-        matching
-    ](data)
+    return {0: bytes, 1: lambda d: hashlib.sha256(d).digest(), 2: lambda d: hashlib.sha512(d).digest()}[matching](data)
 
 
 def tlsa_text(certificate: x509.Certificate, usage: int, selector: int, matching: int) -> str:
@@ -198,8 +194,4 @@ def tlsa_text(certificate: x509.Certificate, usage: int, selector: int, matching
 
 
 def _name(name: str | x509.Name) -> x509.Name:
-    return (
-        name
-        if isinstance(name, x509.Name)
-        else x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name[:64])])
-    )
+    return name if isinstance(name, x509.Name) else x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name[:64])])

@@ -163,8 +163,7 @@ class MemoryQueue:
             due = tuple(
                 recipient
                 for recipient in message.envelope.pending
-                if recipient.domain == domain
-                and recipient.rid not in message.leased | message.outcomes.keys()
+                if recipient.domain == domain and recipient.rid not in message.leased | message.outcomes.keys()
             )
             if due:
                 message.leased.update(recipient.rid for recipient in due)

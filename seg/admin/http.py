@@ -121,7 +121,9 @@ def _path(request: Request) -> str:
 
 
 def _query(request: Request) -> Parameters:
-    return {name.decode("utf-8", "replace"): values[-1].decode("utf-8", "replace") for name, values in request.args.items()}
+    return {
+        name.decode("utf-8", "replace"): values[-1].decode("utf-8", "replace") for name, values in request.args.items()
+    }
 
 
 def _body(request: Request) -> Mapping[str, Any]:

@@ -107,16 +107,10 @@ class ReportComposer:
         header = _header(head[: self.max_report_size])
         if not header:
             return b""
-        start = (
-            b"Content-Type: text/rfc822-headers\r\nContent-Description: Header of the undelivered message\r\n"
-        )
+        start = b"Content-Type: text/rfc822-headers\r\nContent-Description: Header of the undelivered message\r\n"
         if _NOT_SEVEN_BIT.search(header):
             encoded = quopri.encodestring(header.replace(b"\r\n", b"\n")).replace(b"\r", b"=0D")
-            return (
-                start
-                + b"Content-Transfer-Encoding: quoted-printable\r\n\r\n"
-                + encoded.replace(b"\n", b"\r\n")
-            )
+            return start + b"Content-Transfer-Encoding: quoted-printable\r\n\r\n" + encoded.replace(b"\n", b"\r\n")
         return start + b"\r\n" + header
 
     def _assemble(self, envelope: Envelope, parts: Sequence[bytes], now: float, mid: int) -> bytes:

@@ -47,7 +47,5 @@ def address_field(address: str) -> str:
     """An address as RFC 3464 §2.3.2 wants it; one beyond ASCII in the escaped form of RFC 6533 §3."""
     if address.isascii():
         return f"rfc822; {_UNPRINTABLE.sub(_escape, address)}"
-    escaped = "".join(
-        c if "\x21" <= c <= "\x7e" and c not in "\\+=" else f"\\x{{{ord(c):X}}}" for c in address
-    )
+    escaped = "".join(c if "\x21" <= c <= "\x7e" and c not in "\\+=" else f"\\x{{{ord(c):X}}}" for c in address)
     return f"utf-8; {escaped}"

@@ -67,9 +67,13 @@ class Gateway:
                 2,
             ) from None
         except PermissionError:
-            raise GatewayError(f"you may not use {self.path}: be the user that runs the gateway (sudo -u ...)", 2) from None
+            raise GatewayError(
+                f"you may not use {self.path}: be the user that runs the gateway (sudo -u ...)", 2
+            ) from None
         except TimeoutError:
-            raise GatewayError(f"the gateway at {self.path} doesn't answer within {self._timeout:g} seconds", 2) from None
+            raise GatewayError(
+                f"the gateway at {self.path} doesn't answer within {self._timeout:g} seconds", 2
+            ) from None
         except (OSError, http.client.HTTPException, ValueError) as error:
             raise GatewayError(f"no sense to be had from {self.path}: {error}", 2) from None
         finally:

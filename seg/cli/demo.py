@@ -45,17 +45,13 @@ def _cases(context: click.Context, parameter: click.Parameter, names: tuple[str,
 
 
 @click.command()
-@click.option(
-    "--case", "cases", multiple=True, metavar="NAME", callback=_cases, help="Only this case (repeatable)."
-)
+@click.option("--case", "cases", multiple=True, metavar="NAME", callback=_cases, help="Only this case (repeatable).")
 @click.option("--list", "only_list", is_flag=True, help="List the cases, and run none.")
 @click.option("--keep", is_flag=True, help="Leave all of it running, to send mail by hand; Ctrl-C ends it.")
 @click.option("--keep-files", is_flag=True, help="Don't remove configuration, log and certificates.")
 @click.option("--json", "as_json", is_flag=True, help="Print the results as JSON, and nothing else.")
 @click.option("--no-color", is_flag=True, help="No colours, on a terminal either.")
-def demo(
-    cases: tuple[Case, ...], only_list: bool, keep: bool, keep_files: bool, as_json: bool, no_color: bool
-) -> None:
+def demo(cases: tuple[Case, ...], only_list: bool, keep: bool, keep_files: bool, as_json: bool, no_color: bool) -> None:
     """See the gateway at work in a small internet on this machine.
 
     Name server, policy web server, mail servers and the gateway itself are real; they talk over loopback and

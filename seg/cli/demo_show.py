@@ -27,9 +27,7 @@ PIPED_WIDTH = 120  # columns where the output isn't a terminal
 
 _DATE = re.compile(r"^\w{3} \w{3} [ \d]\d (\d\d:\d\d:\d\d) \d{4} ")
 # Lines that are much the same for every message are shown for the first only.
-_ROUTINE = re.compile(
-    r": (?:New SMTP ICID|ICID |Start MID|MID \d+ ICID|MID \d+ ready|MID \d+ queued|DCID \d+ close)"
-)
+_ROUTINE = re.compile(r": (?:New SMTP ICID|ICID |Start MID|MID \d+ ICID|MID \d+ ready|MID \d+ queued|DCID \d+ close)")
 
 
 @attrs.define
@@ -210,9 +208,7 @@ class Show:
 
 
 def _domains(total: int) -> str:
-    return (
-        f"{total} domains, each with one thing special" if total != 1 else "one domain with one thing special"
-    )
+    return f"{total} domains, each with one thing special" if total != 1 else "one domain with one thing special"
 
 
 def as_json(findings: Sequence[Finding]) -> str:

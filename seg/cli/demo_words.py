@@ -16,8 +16,7 @@ _EXPLANATIONS: tuple[tuple[str, str], ...] = (
     ),
     (
         "Successfully fetched MTA-STS TXT record",
-        "The domain's DNS says that there is an MTA-STS policy. The gateway fetches it from the "
-        "domain's web server.",
+        "The domain's DNS says that there is an MTA-STS policy. The gateway fetches it from the domain's web server.",
     ),
     (
         r"Fetched MTA-STS policy .* mode enforce",
@@ -26,8 +25,7 @@ _EXPLANATIONS: tuple[tuple[str, str], ...] = (
     ),
     (
         r"Fetched MTA-STS policy .* mode testing",
-        "'testing': the domain's owner is trying the policy out. Failures are noted, and mail is sent "
-        "all the same.",
+        "'testing': the domain's owner is trying the policy out. Failures are noted, and mail is sent all the same.",
     ),
     (
         "New SMTP DCID",
@@ -35,8 +33,7 @@ _EXPLANATIONS: tuple[tuple[str, str], ...] = (
     ),
     (
         "TLS success protocol",
-        "The connection is encrypted. Whether it's the right server is judged next, before any address "
-        "is sent.",
+        "The connection is encrypted. Whether it's the right server is judged next, before any address is sent.",
     ),
     (
         r"MTA-STS policy for the domain .* Successful",
@@ -44,8 +41,7 @@ _EXPLANATIONS: tuple[tuple[str, str], ...] = (
     ),
     (
         r"MTA-STS policy for the domain .* Failed.*testing",
-        "The policy would have stopped this. It's only being tested, so the failure is noted and the "
-        "mail goes.",
+        "The policy would have stopped this. It's only being tested, so the failure is noted and the mail goes.",
     ),
     (
         r"MTA-STS policy for the domain .* Failed",
@@ -53,8 +49,7 @@ _EXPLANATIONS: tuple[tuple[str, str], ...] = (
     ),
     (
         "TLS policy for",
-        "The whole decision in one line: what each source of policy said about this domain, and what "
-        "came of it.",
+        "The whole decision in one line: what each source of policy said about this domain, and what came of it.",
     ),
     (
         "Delivery start",
@@ -70,8 +65,7 @@ _EXPLANATIONS: tuple[tuple[str, str], ...] = (
     ),
     (
         "Delayed:",
-        "The message stays in the queue and is tried again. If that goes on for days, its sender gets "
-        "a report.",
+        "The message stays in the queue and is tried again. If that goes on for days, its sender gets a report.",
     ),
     (
         "Bounced:",

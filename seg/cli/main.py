@@ -67,7 +67,9 @@ class LazyGroup(click.Group):
 
 
 @click.group(cls=LazyGroup, context_settings=CONTEXT)
-@click.option("--config", "configuration", metavar="FILE", help="seg.toml of the gateway; else found as twistd seg does.")
+@click.option(
+    "--config", "configuration", metavar="FILE", help="seg.toml of the gateway; else found as twistd seg does."
+)
 @click.option("--socket", metavar="PATH", help="Control socket of the gateway; else as the configuration says.")
 @click.pass_context
 def main(context: click.Context, configuration: str | None, socket: str | None) -> None:

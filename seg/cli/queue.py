@@ -78,10 +78,14 @@ def show(surroundings: Any, mid: int, as_json: bool) -> None:
         print_json(message)
         return
     click.echo(f"MID {message['mid']} from <{plain(message['sender'])}>, {size(message['size'])}, {message['state']}")
-    click.echo(f"Received {stamp(message['arrived'])} ({ago(message['arrived'])} ago) from {message['client'] or 'the gateway itself'}")
+    click.echo(
+        f"Received {stamp(message['arrived'])} ({ago(message['arrived'])} ago) from {message['client'] or 'the gateway itself'}"
+    )
     click.echo(f"Returned to its sender if not delivered by {stamp(message['expires'])} ({until(message['expires'])})")
     for recipient in message["recipients"]:
-        click.echo(f"\nRID {recipient['rid']} <{plain(recipient['address'])}>: {recipient['state']}, tried {recipient['attempts']} times")
+        click.echo(
+            f"\nRID {recipient['rid']} <{plain(recipient['address'])}>: {recipient['state']}, tried {recipient['attempts']} times"
+        )
         if recipient["state"] == "pending" and not message["held"]:
             click.echo(f"  Next try {until(recipient['due'])}")
         if recipient["error"]:
@@ -123,7 +127,9 @@ def _act(gateway: Gateway, chosen: dict[str, Any], action: str, done: str, as_js
     else:
         for mid, reason in refused.items():
             click.echo(f"MID {mid}: {reason}", err=True)
-        click.echo(f"{count} message{'' if count == 1 else 's'} {done}." if count or refused else "No such message waits.")
+        click.echo(
+            f"{count} message{'' if count == 1 else 's'} {done}." if count or refused else "No such message waits."
+        )
     if refused or not count:
         sys.exit(1)
 

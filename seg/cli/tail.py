@@ -10,8 +10,17 @@ import click
 
 
 @click.command()
-@click.option("-f", "--follow", "following", is_flag=True, help="Go on as the log grows, over rotations too; Ctrl-C ends it.")
-@click.option("-n", "--lines", type=click.IntRange(0, 1000000), default=20, show_default=True, help="How many lines to begin with.")
+@click.option(
+    "-f", "--follow", "following", is_flag=True, help="Go on as the log grows, over rotations too; Ctrl-C ends it."
+)
+@click.option(
+    "-n",
+    "--lines",
+    type=click.IntRange(0, 1000000),
+    default=20,
+    show_default=True,
+    help="How many lines to begin with.",
+)
 @click.option("--json", "as_json", is_flag=True, help="The JSON twin of the log: one object a line.")
 @click.pass_obj
 def tail(surroundings: Any, following: bool, lines: int, as_json: bool) -> None:
@@ -26,6 +35,8 @@ def tail(surroundings: Any, following: bool, lines: int, as_json: bool) -> None:
         for line in follow(path, lines) if following else last_lines(path, lines):
             click.echo(line)
     except PermissionError:
-        raise click.ClickException(f"you may not read {path}: be the user that runs the gateway (sudo -u ...)") from None
+        raise click.ClickException(
+            f"you may not read {path}: be the user that runs the gateway (sudo -u ...)"
+        ) from None
     except KeyboardInterrupt:
         sys.exit(0)

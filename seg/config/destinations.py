@@ -78,8 +78,7 @@ class Profile:
     mta_sts: STSMode = key(STSMode.ON, "MTA-STS support: off, on")
     dane_opportunistic_failure: DANEFailure = key(
         DANEFailure.DEFER,
-        "When usable TLSA records don't match: defer (RFC 7672), or fall-through to the next "
-        "policy, with a Warning",
+        "When usable TLSA records don't match: defer (RFC 7672), or fall-through to the next policy, with a Warning",
     )
     ip_preference: IPPreference = key(
         IPPreference.IPV6_PREFERRED,

@@ -51,9 +51,7 @@ def _quote(name: str) -> str:
 # --- names --------------------------------------------------------------------------------------------------
 
 
-def _entries(
-    table: str, raw: dict[str, Any], problems: Problems
-) -> list[tuple[str, KeyPath, dict[str, Any]]]:
+def _entries(table: str, raw: dict[str, Any], problems: Problems) -> list[tuple[str, KeyPath, dict[str, Any]]]:
     """The entries of a table as (pattern as looked up, place, content)."""
     entries: dict[str, tuple[str, KeyPath, dict[str, Any]]] = {}
     for name, content in raw.items():
@@ -83,8 +81,7 @@ def _pattern(table: str, name: str) -> str:
         if table == "route" and name.upper() == "ALL":
             return "ALL"
         raise ValueError(
-            "is no domain; "
-            + ("the default profile is [default]" if table == "destination" else 'write [route."ALL"]')
+            "is no domain; " + ("the default profile is [default]" if table == "destination" else 'write [route."ALL"]')
         )
     return parse_pattern(name)
 
@@ -101,9 +98,7 @@ def _spelled_out(name: str, content: dict[str, Any]) -> str:
 # --- profiles -----------------------------------------------------------------------------------------------
 
 
-def _profile(
-    where: KeyPath, name: str, inherited: dict[str, Any], own: dict[str, Any], problems: Problems
-) -> Profile:
+def _profile(where: KeyPath, name: str, inherited: dict[str, Any], own: dict[str, Any], problems: Problems) -> Profile:
     """A profile: what it says itself over what it inherits.
 
     With ``tls = "no"`` there is nothing that DANE or MTA-STS could rule: inherited they are off, asked for
@@ -153,9 +148,7 @@ def _hop(where: KeyPath, raw: Any, problems: Problems) -> NextHop | None:
             return NextHop(parse_host(host), parse_port(port) if port is not None else 25)
         if isinstance(raw, dict):
             return _hop_table(raw)
-        raise ValueError(
-            'wants "host", "host:port" or { host = "...", port = 25, preference = 0, use_mx = false }'
-        )
+        raise ValueError('wants "host", "host:port" or { host = "...", port = 25, preference = 0, use_mx = false }')
     except ValueError as error:
         problems.add(where, str(error))
         return None

@@ -66,9 +66,7 @@ class LogLevel(enum.StrEnum):
 class Gateway:
     """The gateway as a whole."""
 
-    hostname: str = key(
-        "", "Name in greeting, EHLO, Received and Message-ID; empty: the machine's own full name"
-    )
+    hostname: str = key("", "Name in greeting, EHLO, Received and Message-ID; empty: the machine's own full name")
     postmaster: str = key(
         "", "Sender shown in reports, and where mail to <postmaster> goes; empty: postmaster@hostname"
     )
@@ -98,14 +96,10 @@ class Receive:
     max_recipients: int = key(1000, "Most recipients in one message", low=1)
     max_connections: int = key(1000, "Most connections at a time", low=1)
     max_connections_per_address: int = key(100, "Most connections at a time from one address", low=1)
-    command_timeout: float = key(
-        300.0, "Longest wait for the next command (RFC 5321 §4.5.3.2)", unit="seconds", low=1
-    )
+    command_timeout: float = key(300.0, "Longest wait for the next command (RFC 5321 §4.5.3.2)", unit="seconds", low=1)
     data_timeout: float = key(180.0, "Longest pause while a message arrives", unit="seconds", low=1)
     connection_timeout: float = key(3600.0, "Longest life of a connection", unit="seconds", low=1)
-    max_unknown_commands: int = key(
-        10, "Unknown or malformed commands before the connection is closed", low=1
-    )
+    max_unknown_commands: int = key(10, "Unknown or malformed commands before the connection is closed", low=1)
     max_received_hops: int = key(
         50, "Received fields above which a message is taken for looping (RFC 5321 §6.3)", low=1
     )
@@ -118,16 +112,12 @@ class Receive:
 class Queue:
     """The retry schedule."""
 
-    first_retry: float = key(
-        60.0, "Wait before the first retry; it doubles each time", unit="seconds", low=0.1
-    )
+    first_retry: float = key(60.0, "Wait before the first retry; it doubles each time", unit="seconds", low=0.1)
     max_retry: float = key(3600.0, "Longest wait between two tries", unit="seconds", low=0.1)
     jitter: float = key(0.1, "Share of each wait that is random, so that retries spread", low=0.0, high=0.5)
     max_retries: int = key(100, "Tries after the first before the message is returned", low=0)
     lifetime: float = key(259200.0, "Time in the queue before the message is returned", unit="seconds", low=1)
-    memory: int = key(
-        65536, "Messages up to this size stay in memory for the first try", unit="octets", low=0
-    )
+    memory: int = key(65536, "Messages up to this size stay in memory for the first try", unit="octets", low=0)
     max_report_size: int = key(10240, "Most of a failed message that its report quotes", unit="octets", low=0)
 
 
@@ -135,9 +125,7 @@ class Queue:
 class DNS:
     """Resolvers."""
 
-    resolvers: tuple[str, ...] = key(
-        (), "Resolvers as address or address:port; empty: those of /etc/resolv.conf"
-    )
+    resolvers: tuple[str, ...] = key((), "Resolvers as address or address:port; empty: those of /etc/resolv.conf")
     trusted: tuple[str, ...] = key(
         ("127.0.0.0/8", "::1/128"), "Networks of resolvers whose AD bit is believed (needed for DANE)"
     )
@@ -165,17 +153,13 @@ class MTASTS:
     """MTA-STS (RFC 8461); per destination it is switched in destinations.toml."""
 
     port: int = key(443, "HTTPS port of policy hosts", low=1, high=65535)
-    proxy: str = key(
-        "", "HTTP proxy for fetching policies: http://[user:password@]host:port; empty: none", secret=True
-    )
+    proxy: str = key("", "HTTP proxy for fetching policies: http://[user:password@]host:port; empty: none", secret=True)
     fetch_timeout: float = key(60.0, "Longest time for one fetch, all in all", unit="seconds", low=1)
     max_fetches: int = key(20, "Most fetches at a time", low=1)
     retry_interval: float = key(
         300.0, "Shortest time between two fetches for a domain after a failure", unit="seconds", low=1
     )
-    refresh_interval: float = key(
-        86400.0, "Cached policies are checked at least this often", unit="seconds", low=60
-    )
+    refresh_interval: float = key(86400.0, "Cached policies are checked at least this often", unit="seconds", low=60)
 
 
 @attrs.frozen
@@ -188,19 +172,11 @@ class Delivery:
     )
     max_connections: int = key(500, "Most connections to other hosts at a time", low=1)
     connect_timeout: float = key(30.0, "Wait for a TCP connection", unit="seconds", low=0.1)
-    greeting_timeout: float = key(
-        300.0, "Wait for the 220 greeting (RFC 5321 §4.5.3.2.1)", unit="seconds", low=0.1
-    )
-    command_timeout: float = key(
-        300.0, "Wait for the reply to a command (§4.5.3.2.2)", unit="seconds", low=0.1
-    )
-    data_timeout: float = key(
-        600.0, "Wait for the reply to the final dot (§4.5.3.2.6)", unit="seconds", low=0.1
-    )
+    greeting_timeout: float = key(300.0, "Wait for the 220 greeting (RFC 5321 §4.5.3.2.1)", unit="seconds", low=0.1)
+    command_timeout: float = key(300.0, "Wait for the reply to a command (§4.5.3.2.2)", unit="seconds", low=0.1)
+    data_timeout: float = key(600.0, "Wait for the reply to the final dot (§4.5.3.2.6)", unit="seconds", low=0.1)
     tls_timeout: float = key(60.0, "Longest TLS handshake", unit="seconds", low=0.1)
-    idle_timeout: float = key(
-        5.0, "How long an unused connection is kept for the next message", unit="seconds", low=0
-    )
+    idle_timeout: float = key(5.0, "How long an unused connection is kept for the next message", unit="seconds", low=0)
     source_address: str = key("", "Local address to send from; empty: the system chooses")
     source_address6: str = key("", "Local IPv6 address to send from; empty: the system chooses")
     max_hosts: int = key(5, "Most hosts tried in one attempt", low=1)
@@ -216,9 +192,7 @@ class Log:
 
     level: LogLevel = key(LogLevel.INFO, "info, or debug (adds DNS questions, policy fetches, cache hits)")
     json: bool = key(True, "Write mail.jsonl beside mail.log")
-    rotate_size: int = key(
-        104857600, "A new file when the old one reaches this size", unit="octets", low=1024
-    )
+    rotate_size: int = key(104857600, "A new file when the old one reaches this size", unit="octets", low=1024)
     keep: int = key(10, "Closed files kept", low=1)
     message_details: bool = key(False, "Log Message-ID and Subject")
 

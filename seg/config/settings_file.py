@@ -23,9 +23,7 @@ def settings_from(document: Document) -> Settings:
     values: dict[str, Any] = {}
     for name, raw in document.data.items():
         if name not in sections:
-            problems.add(
-                (name,), _unknown_section(name, raw, sections), None if isinstance(raw, dict) else name
-            )
+            problems.add((name,), _unknown_section(name, raw, sections), None if isinstance(raw, dict) else name)
         elif get_origin(sections[name]) is tuple:
             values[name] = _listeners(raw, problems)
         else:

@@ -50,9 +50,7 @@ def read_document(path: Path) -> Document:
         text = raw.decode("utf-8")
     except UnicodeDecodeError as error:
         line = raw.count(b"\n", 0, error.start) + 1
-        raise ConfigurationError(
-            (f"{path}:{line}: not UTF-8 text (octet 0x{raw[error.start]:02x})",)
-        ) from None
+        raise ConfigurationError((f"{path}:{line}: not UTF-8 text (octet 0x{raw[error.start]:02x})",)) from None
     return parse_document(text.removeprefix("\ufeff"), str(path))
 
 

@@ -122,9 +122,7 @@ def check_proxy(text: str) -> None:
     except ValueError:
         raise ValueError(f"is not a proxy URL such as {wanted}; percent-encode special characters") from None
     if parts.scheme != "http":
-        raise ValueError(
-            f"must start with http:// ({wanted}); what is fetched through it is encrypted all the same"
-        )
+        raise ValueError(f"must start with http:// ({wanted}); what is fetched through it is encrypted all the same")
     if not host or not port:
         raise ValueError(f"lacks its {'port' if host else 'host'}; write {wanted}")
     if parts.path not in ("", "/") or parts.query or parts.fragment:

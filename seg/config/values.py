@@ -144,9 +144,7 @@ def found(spec: KeySpec, raw: Any) -> str:
     names = {bool: "the boolean", int: "the integer", float: "the number", str: "the string"}
     name = names.get(type(raw))
     if name is None:
-        return (
-            "an array" if isinstance(raw, list) else "a table" if isinstance(raw, dict) else "a date or time"
-        )
+        return "an array" if isinstance(raw, list) else "a table" if isinstance(raw, dict) else "a date or time"
     return f"{name} (not shown)" if spec.secret else f"{name} {_shown(raw)}"
 
 

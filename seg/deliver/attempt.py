@@ -187,9 +187,7 @@ class Attempt:
 
     def _explain(self, decision: Decision, outcome: str) -> None:
         opinions = tuple((opinion.provider, opinion.text) for opinion in decision.opinions)
-        self._sink.emit(
-            events.PolicyExplained(self._lease.mid, decision.domain, decision.host, opinions, outcome)
-        )
+        self._sink.emit(events.PolicyExplained(self._lease.mid, decision.domain, decision.host, opinions, outcome))
 
 
 def _another_host_may_help(outcome: Outcome | None) -> bool:

@@ -21,9 +21,7 @@ class TCPConnector:
     def __init__(self, reactor: IReactorTCP) -> None:
         self._reactor = reactor
 
-    def connect(
-        self, factory: object, address: IPAddress, port: int, source: str, timeout: float
-    ) -> Deferred[object]:
+    def connect(self, factory: object, address: IPAddress, port: int, source: str, timeout: float) -> Deferred[object]:
         """Connect from `source` (``""``: the system chooses) within `timeout` seconds; cancel to give up.
 
         Fires with the protocol that `factory` built; fails with a `twisted.internet.error.ConnectError`.

@@ -149,9 +149,7 @@ class ESMTPSender(Protocol):
             raise
         return self.facts
 
-    async def send(
-        self, envelope: Envelope, recipients: Sequence[Recipient], content: IContent
-    ) -> dict[int, Outcome]:
+    async def send(self, envelope: Envelope, recipients: Sequence[Recipient], content: IContent) -> dict[int, Outcome]:
         """One transaction; the outcome of each recipient by RID. Raises nothing but `CancelledError`."""
         try:
             whole = await _encoded(content) if content.size <= SMALL else None
@@ -220,9 +218,7 @@ class ESMTPSender(Protocol):
         if self._closed:
             return
         self._closed = True
-        self._handle(
-            self._core.fail(lost(reason.value or ConnectionDone(), self._core.awaiting, self._handshaking))
-        )
+        self._handle(self._core.fail(lost(reason.value or ConnectionDone(), self._core.awaiting, self._handshaking)))
         self._deadline.stop()
         callbacks, self._on_closed = self._on_closed, []
         for callback in callbacks:

@@ -203,7 +203,9 @@ class Sessions:
         """STARTTLS and the handshake. A refusal before the 220 leaves a session in clear, for the verdict to judge."""
         sni = decision.requirement.sni or decision.host
         try:
-            facts = await sender.start_tls(self._creator(decision, key), lambda connection: session_facts(connection, sni))
+            facts = await sender.start_tls(
+                self._creator(decision, key), lambda connection: session_facts(connection, sni)
+            )
         except StartTLSRefused as refusal:
             self._sink.emit(events.DeliveryTLSFailed(sender.dcid, str(refusal)))
             return
@@ -248,7 +250,7 @@ class Sessions:
             sender.abort()
 
     def _trust(self) -> Trust:
-        return Trust(self._roots, datetime.datetime.fromtimestamp(self._now(), datetime.timezone.utc))
+        return Trust(self._roots, datetime.datetime.fromtimestamp(self._now(), datetime.UTC))
 
 
 def _connect_failure(error: Exception) -> str:

@@ -17,9 +17,7 @@ from seg.dns.gather import side_by_side
 from seg.interfaces import IResolver
 from seg.model import IPAddress, MXHost
 
-_FAMILIES: dict[
-    IPPreference, tuple[str, ...]
-] = {  # the types of records, in the order in which they are tried
+_FAMILIES: dict[IPPreference, tuple[str, ...]] = {  # the types of records, in the order in which they are tried
     IPPreference.IPV6_PREFERRED: ("AAAA", "A"),
     IPPreference.IPV6_REQUIRED: ("AAAA",),
     IPPreference.IPV4_PREFERRED: ("A", "AAAA"),

@@ -120,9 +120,7 @@ class DatagramSocket(dns.asyncbackend.DatagramSocket):  # type: ignore[name-defi
     """A connected UDP socket: the kernel chose a random port, and keeps out datagrams from anybody but the
     peer."""
 
-    def __init__(
-        self, reactor: object, family: int, source: tuple[str, int] | None, peer: tuple[str, int]
-    ) -> None:
+    def __init__(self, reactor: object, family: int, source: tuple[str, int] | None, peer: tuple[str, int]) -> None:
         super().__init__(family, socket.SOCK_DGRAM)
         self._clock = IReactorTime(reactor)
         # dnspython compares senders in the form of the system's own address tuples (four members for IPv6).

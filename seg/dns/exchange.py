@@ -34,9 +34,7 @@ class ExchangeError(Exception):
         self.detail = detail
 
 
-def make_question(
-    name: dns.name.Name, rdtype: dns.rdatatype.RdataType, *, edns: bool = True
-) -> dns.message.Message:
+def make_question(name: dns.name.Name, rdtype: dns.rdatatype.RdataType, *, edns: bool = True) -> dns.message.Message:
     """A recursive question that asks for the AD bit (RFC 6840 §5.7) and, by EDNS, for DNSSEC records."""
     query = dns.message.make_query(name, rdtype)
     query.flags |= dns.flags.AD
@@ -58,9 +56,7 @@ async def ask(
     if reply.rcode() == dns.rcode.FORMERR and query.edns >= 0:
         # RFC 6891 §7: the server doesn't know EDNS; then it doesn't validate either, but it can answer.
         question = query.question[0]
-        return await ask(
-            backend, clock, make_question(question.name, question.rdtype, edns=False), server, timeout
-        )
+        return await ask(backend, clock, make_question(question.name, question.rdtype, edns=False), server, timeout)
     return reply
 
 
@@ -82,9 +78,7 @@ async def _bounded(asking: Coroutine[Deferred[Any], Any, T], clock: IReactorTime
         raise ExchangeError(FailureKind.MALFORMED, f"{type(e).__name__}: {e}") from e
 
 
-async def _over_udp(
-    backend: TwistedBackend, query: dns.message.Message, server: Server
-) -> dns.message.Message | None:
+async def _over_udp(backend: TwistedBackend, query: dns.message.Message, server: Server) -> dns.message.Message | None:
     """The reply, or None when TCP has to be tried.
 
     Datagrams that don't answer this question are ignored: anybody may send them (RFC 5452 §9.1). One that
@@ -107,9 +101,7 @@ async def _over_udp(
                 return None if reply.flags & dns.flags.TC else reply
 
 
-async def _over_tcp(
-    backend: TwistedBackend, query: dns.message.Message, server: Server
-) -> dns.message.Message:
+async def _over_tcp(backend: TwistedBackend, query: dns.message.Message, server: Server) -> dns.message.Message:
     reply = await dns.asyncquery.tcp(query, str(server.address), port=server.port, backend=backend)
     if reply.flags & dns.flags.TC:
         raise ExchangeError(FailureKind.MALFORMED, "truncated over TCP")

@@ -105,9 +105,7 @@ def _refusal(reply: dns.message.Message, rcode: dns.rcode.Rcode) -> UnusableRepl
 
 def _start_of_authority(reply: dns.message.Message, name: dns.name.Name) -> bool:
     """Whether a SOA of a zone that holds `name` proves the denial to be one (RFC 2308 §2)."""
-    return any(
-        rrset.rdtype == dns.rdatatype.SOA and name.is_subdomain(rrset.name) for rrset in reply.authority
-    )
+    return any(rrset.rdtype == dns.rdatatype.SOA and name.is_subdomain(rrset.name) for rrset in reply.authority)
 
 
 def _refers(reply: dns.message.Message) -> bool:

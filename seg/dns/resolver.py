@@ -43,9 +43,7 @@ class StubResolver:
     :raises ConfigurationError: an address or a network of the settings can't be read.
     """
 
-    def __init__(
-        self, reactor: object, settings: DNS, sink: IEventSink, resolv_conf: str = "/etc/resolv.conf"
-    ) -> None:
+    def __init__(self, reactor: object, settings: DNS, sink: IEventSink, resolv_conf: str = "/etc/resolv.conf") -> None:
         self._clock = IReactorTime(reactor)
         self._backend = TwistedBackend(reactor)
         self._settings = settings
@@ -130,13 +128,9 @@ class StubResolver:
         now = self._clock.seconds()
         timeout = min(self._settings.timeout, question.deadline - now)
         if self._sink.debug:
-            self._sink.emit(
-                DNSSent(wanted.to_text(omit_final_dot=True), question.rdtype, str(server), timeout)
-            )
+            self._sink.emit(DNSSent(wanted.to_text(omit_final_dot=True), question.rdtype, str(server), timeout))
         try:
-            reply = await ask(
-                self._backend, self._clock, make_question(wanted, question.type), server, timeout
-            )
+            reply = await ask(self._backend, self._clock, make_question(wanted, question.type), server, timeout)
         except ExchangeError as e:
             if e.kind in _LOST:
                 server.demoted_until = self._clock.seconds() + DEMOTION

@@ -182,9 +182,7 @@ def _literal_route(domain: str, preference: IPPreference, own: OwnNames, port: i
     if own.is_address((address,)):
         raise Permanent("5.4.6", f"mail for {domain} loops back to this host")
     if ("A" if address.version == 4 else "AAAA") not in families(preference):
-        raise Temporary(
-            "4.4.4", f"no usable host for {domain}: its profile requires the other family of addresses"
-        )
+        raise Temporary("4.4.4", f"no usable host for {domain}: its profile requires the other family of addresses")
     host = MXHost(domain, 0, (address,), port, expanded=domain)
     return Route(domain, RouteKind.ADDRESS_LITERAL, (host,), canonical=domain)
 

@@ -51,9 +51,7 @@ class Arrivals:
         """Those of a kind."""
         return [message for message in self.messages if choice(message)]
 
-    def wait_for(
-        self, choice: Choice, count: int = 1, timeout: float = 10.0
-    ) -> Deferred[list[ReceivedMessage]]:
+    def wait_for(self, choice: Choice, count: int = 1, timeout: float = 10.0) -> Deferred[list[ReceivedMessage]]:
         """Fires with the messages of a kind once there are at least `count`.
 
         Fails with `twisted.internet.defer.TimeoutError` after `timeout` seconds.

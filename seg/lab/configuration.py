@@ -62,9 +62,7 @@ def gateway_files(
             sections.setdefault(name, {}).update(keys)
     listener = {"name": "relay", "address": "127.0.0.1", "port": port}
     listener.update(sections.pop("listener", {}))
-    text = "".join(_table(f"[{name}]", keys) for name, keys in sections.items()) + _table(
-        "[[listener]]", listener
-    )
+    text = "".join(_table(f"[{name}]", keys) for name, keys in sections.items()) + _table("[[listener]]", listener)
     return GatewayFiles(port, text, _destinations(default, profiles, routes))
 
 

@@ -46,9 +46,7 @@ class Audience(Protocol):
 class Demonstration:
     """`set_up`, `run`, `stop`. The internet and the gateway may be used in between."""
 
-    def __init__(
-        self, reactor: IReactorCore, folder: Path, cases: Sequence[Case], audience: Audience
-    ) -> None:
+    def __init__(self, reactor: IReactorCore, folder: Path, cases: Sequence[Case], audience: Audience) -> None:
         """:param folder: for certificates, configuration and log (made if need be)."""
         self.reactor = reactor
         self.folder = folder
@@ -119,9 +117,7 @@ class Demonstration:
     # --- one case ---
 
     async def _build(self, internet: Internet, case: Case) -> None:
-        await internet.add_domain(
-            case.domain, mx=case.mx, policy=case.policy, secure=case.secure, null_mx=case.null_mx
-        )
+        await internet.add_domain(case.domain, mx=case.mx, policy=case.policy, secure=case.secure, null_mx=case.null_mx)
         if case.lookup_failure is not None:
             for host in case.mx:
                 internet.nameserver.fail(internet.tlsa_name(host.host), "TLSA", case.lookup_failure)

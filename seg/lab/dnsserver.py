@@ -182,9 +182,7 @@ class NameServer:
         failure = self._failures.get(key)
         if failure is Failure.DROP:
             return
-        answer = (
-            wire[:2] + b"\xff" * 9 if failure is Failure.GARBAGE else self._answer(query, key, failure, tcp)
-        )
+        answer = wire[:2] + b"\xff" * 9 if failure is Failure.GARBAGE else self._answer(query, key, failure, tcp)
         seconds = self._delays.get(key, 0.0)
         if seconds:
             IReactorTime(self._reactor).callLater(seconds, send, answer)
@@ -247,9 +245,7 @@ class NameServer:
 
     def _start_of_authority(self, name: dns.name.Name) -> dns.rrset.RRset:
         zone = self._zone_of(name)
-        return dns.rrset.from_text(
-            zone, 60, "IN", "SOA", "ns.invalid. hostmaster.invalid. 1 3600 600 86400 60"
-        )
+        return dns.rrset.from_text(zone, 60, "IN", "SOA", "ns.invalid. hostmaster.invalid. 1 3600 600 86400 60")
 
 
 class _UDP(DatagramProtocol):

@@ -41,9 +41,7 @@ class Finding:
 
 def mid_of(events: Sequence[LoggedEvent], recipient: str) -> int:
     """The id of the newest message to a recipient, 0 when there's none."""
-    return next(
-        (e["mid"] for e in reversed(events) if e.matches("recipient_accepted", {"address": recipient})), 0
-    )
+    return next((e["mid"] for e in reversed(events) if e.matches("recipient_accepted", {"address": recipient})), 0)
 
 
 def outcome_of(events: Sequence[LoggedEvent], mid: int) -> Outcome:
@@ -85,9 +83,7 @@ def find(
         last["host"] if last else "",
         messages[-1].tls if messages else "",
         verified.group(1) if verified else "",
-        _why(
-            own, last, [e["cause"] for e in events if e.matches("sts_fetch_failed", {"domain": case.domain})]
-        ),
+        _why(own, last, [e["cause"] for e in events if e.matches("sts_fetch_failed", {"domain": case.domain})]),
         _everything(case, events, own),
     )
     return attrs.evolve(found, differences=tuple(_differences(found, messages, envelopes_in_clear, log)))

@@ -97,10 +97,7 @@ class GatewayProcess:
         def listening() -> bool | None:
             if self._child is None:
                 raise GatewayError(self._report("The gateway ended while it was started."))
-            return (
-                any(e.matches("listener_started", {"port": self.port}) for e in self.events()[before:])
-                or None
-            )
+            return any(e.matches("listener_started", {"port": self.port}) for e in self.events()[before:]) or None
 
         await self._until(listening, timeout, "The gateway didn't start to listen")
 
@@ -127,9 +124,7 @@ class GatewayProcess:
         late = IReactorTime(self.reactor).callLater(timeout, self._send, signal.SIGKILL)
         await self._signal(signal.SIGTERM)
         if not late.active():
-            raise GatewayError(
-                self._report(f"The gateway didn't stop within {timeout:g} seconds and was killed.")
-            )
+            raise GatewayError(self._report(f"The gateway didn't stop within {timeout:g} seconds and was killed."))
         late.cancel()
         return self.exit_status or 0
 
@@ -188,9 +183,7 @@ class GatewayProcess:
 
         return await self._until(look, timeout, f"No line with {pattern!r} came into the mail log")
 
-    async def wait_for_event(
-        self, name: str, timeout: float = 10.0, *, count: int = 1, **fields: Any
-    ) -> LoggedEvent:
+    async def wait_for_event(self, name: str, timeout: float = 10.0, *, count: int = 1, **fields: Any) -> LoggedEvent:
         """The event of this name that has all these fields; the one at place `count`.
 
         :raises GatewayError: there is none after `timeout` seconds.
@@ -238,9 +231,7 @@ class GatewayProcess:
         addresses = [recipients] if isinstance(recipients, str) else list(recipients)
 
         def send() -> dict[str, tuple[int, bytes]]:
-            with smtplib.SMTP(
-                self.address, self.port, local_hostname="client.lab.example", timeout=timeout
-            ) as client:
+            with smtplib.SMTP(self.address, self.port, local_hostname="client.lab.example", timeout=timeout) as client:
                 return client.sendmail(sender, addresses, content, mail_options=list(options))
 
         threads = IReactorThreads(self.reactor)

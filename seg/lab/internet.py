@@ -160,9 +160,7 @@ class Internet:
         """
         if mx.host in self.receivers:
             return self.receivers[mx.host]
-        receiver = Receiver(
-            self.reactor, mx.host, self.authority, mx.behaviour, names=mx.names, arrivals=self.arrivals
-        )
+        receiver = Receiver(self.reactor, mx.host, self.authority, mx.behaviour, names=mx.names, arrivals=self.arrivals)
         receiver.start(mx.address or self.new_address(), self.port)
         self.receivers[mx.host] = receiver
         if mx.host not in self.domains:
@@ -174,9 +172,7 @@ class Internet:
 
     def set_tlsa(self, host: str, *records: TLSA | str) -> None:
         """Add TLSA records for a host, at the port that MX hosts have here."""
-        self.nameserver.add(
-            self.tlsa_name(host), "TLSA", *(self._tlsa_data(host, record) for record in records)
-        )
+        self.nameserver.add(self.tlsa_name(host), "TLSA", *(self._tlsa_data(host, record) for record in records))
 
     def tlsa_name(self, host: str) -> str:
         """Where the TLSA records of a host are (RFC 7672 §3.1.1: the port is part of the name)."""
@@ -198,9 +194,7 @@ class Internet:
 
     def start_proxy(self, *, user: str = "", password: str = "", refuse: int = 0) -> ConnectProxy:
         """Start an HTTP proxy that knows the lab's names."""
-        self.proxy = ConnectProxy(
-            self.reactor, self.nameserver.addresses, user=user, password=password, refuse=refuse
-        )
+        self.proxy = ConnectProxy(self.reactor, self.nameserver.addresses, user=user, password=password, refuse=refuse)
         self.proxy.start()
         return self.proxy
 
@@ -209,9 +203,7 @@ class Internet:
             return record
         # Usage 2 names an authority (RFC 6698 §2.1.1); ours is the second link of the chain.
         credential = self.receivers[host].credential
-        data = credential.tlsa(
-            record.usage, record.selector, record.matching, link=1 if record.usage == 2 else 0
-        )
+        data = credential.tlsa(record.usage, record.selector, record.matching, link=1 if record.usage == 2 else 0)
         return f"{record.usage} {record.selector} {record.matching} {WRONG_DIGEST}" if record.wrong else data
 
     # --- mail ---
@@ -220,9 +212,7 @@ class Internet:
         """The messages that arrived for a domain, at whatever host."""
         return self.arrivals.chosen(lambda message: message.is_for(domain))
 
-    def wait_for_messages(
-        self, domain: str, count: int = 1, timeout: float = 10.0
-    ) -> Deferred[list[ReceivedMessage]]:
+    def wait_for_messages(self, domain: str, count: int = 1, timeout: float = 10.0) -> Deferred[list[ReceivedMessage]]:
         """Fires with the messages for a domain once there are at least `count` (see `Arrivals.wait_for`)."""
         return self.arrivals.wait_for(lambda message: message.is_for(domain), count, timeout)
 
@@ -254,6 +244,4 @@ class Internet:
             "mta_sts": {"port": self.https_port},
             "delivery": {"port": self.port},
         }
-        return gateway_files(
-            port or free_port(), chosen, settings or {}, default or {}, profiles or {}, routes or {}
-        )
+        return gateway_files(port or free_port(), chosen, settings or {}, default or {}, profiles or {}, routes or {})

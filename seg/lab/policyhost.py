@@ -104,9 +104,7 @@ class PolicyHost:
         """
         site = Site(_Policies(self))
         site.noisy = False
-        self._factory = factory = TLSMemoryBIOFactory(
-            NamedContexts(self._context(""), self._context), False, site
-        )
+        self._factory = factory = TLSMemoryBIOFactory(NamedContexts(self._context(""), self._context), False, site)
         factory.noisy = False
         self._listening = Listening(self.reactor, factory, address, port)
         self.address, self.port = address, self._listening.port

@@ -108,11 +108,7 @@ class AppendingFile:
         state = os.fstat(self._descriptor)
         self._size = state.st_size
         begin = self._frame.begin()
-        if (
-            stat.S_ISREG(state.st_mode)
-            and state.st_size
-            and os.pread(self._descriptor, 1, state.st_size - 1) != b"\n"
-        ):
+        if stat.S_ISREG(state.st_mode) and state.st_size and os.pread(self._descriptor, 1, state.st_size - 1) != b"\n":
             begin = b"\n" + begin  # whoever wrote last was cut off in the middle of a line
         self._waiting[:0] = begin
 
@@ -148,9 +144,7 @@ class AppendingFile:
         """Tell once what hinders the log; the next write tries again from the start."""
         if not self._hindered:
             self._hindered = True
-            self._log.error(
-                "{path} can't be written, mail goes on: {error}", path=str(self.path), error=error
-            )
+            self._log.error("{path} can't be written, mail goes on: {error}", path=str(self.path), error=error)
 
     def _release(self) -> None:
         descriptor, self._descriptor = self._descriptor, -1

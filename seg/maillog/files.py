@@ -118,9 +118,7 @@ class MailLogFile:
             event = without_details(event)
         debug, stamp = self.debug, self._stamps.ctime(at)
         told = [
-            f"{stamp}{each.prefix}{clean(text)}\n"
-            for each, text in render(event)
-            if debug or each is not Level.DEBUG
+            f"{stamp}{each.prefix}{clean(text)}\n" for each, text in render(event) if debug or each is not Level.DEBUG
         ]
         if self._json and (debug or level is not Level.DEBUG):
             records.append(self._records.line(event, at, level.word) + "\n")
@@ -182,6 +180,4 @@ class _JSONFrame:
 
     def _begin(self) -> bytes:
         offset = utc_offset(self._now())
-        return self._note(
-            Level.INFO, "log_opened", version=self._version, host=self._hostname, utc_offset=offset
-        )
+        return self._note(Level.INFO, "log_opened", version=self._version, host=self._hostname, utc_offset=offset)

@@ -20,9 +20,7 @@ AREAS: tuple[tuple[str, tuple[Entry, ...]], ...] = (
     ("DNS", lines_dns.ENTRIES),
 )
 
-LINES: Mapping[type[Event], Entry] = MappingProxyType(
-    {entry.event: entry for _, entries in AREAS for entry in entries}
-)
+LINES: Mapping[type[Event], Entry] = MappingProxyType({entry.event: entry for _, entries in AREAS for entry in entries})
 
 
 def without_details(event: MessageReceived) -> MessageReceived:

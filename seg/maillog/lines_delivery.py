@@ -57,9 +57,7 @@ ENTRIES: tuple[Entry, ...] = (
     ),
     entry(
         _connect_failed,
-        e.DeliveryConnectFailed(
-            "domain.com", "mx1.domain.com", "10.1.1.3", 25, "[Errno 111] Connection refused"
-        ),
+        e.DeliveryConnectFailed("domain.com", "mx1.domain.com", "10.1.1.3", 25, "[Errno 111] Connection refused"),
         "A connection couldn't be opened, or ended before its greeting; the next address or host is tried.",
         (
             INFO,

@@ -24,9 +24,7 @@ def _cached(event: e.DNSCached) -> tuple[Line, ...]:
     trust = "secure" if event.secure else "insecure"
     records = event.records
     if event.rdtype == "TXT":
-        records = tuple(
-            record[1:-1].replace('" "', "") if record[:1] == '"' else record for record in records
-        )
+        records = tuple(record[1:-1].replace('" "', "") if record[:1] == '"' else record for record in records)
     return ((DEBUG, f"DNS encache ({event.name}, {event.rdtype}, [({expires}L, 0, '{trust}', {records})])"),)
 
 

@@ -144,8 +144,7 @@ ENTRIES: tuple[Entry, ...] = (
         "line comes with a time-out.",
         (
             DEBUG,
-            "Request to fetch the STS policy failed because of a connection timeout., for the "
-            "domain {domain}",
+            "Request to fetch the STS policy failed because of a connection timeout., for the domain {domain}",
         ),
         (
             INFO,
@@ -181,8 +180,7 @@ ENTRIES: tuple[Entry, ...] = (
     entry(
         _failed,
         e.STSFailed("domain.com", _MX, "MX not in policy"),
-        "The policy isn't satisfied by this host: it isn't used (mode enforce), or delivery goes "
-        "on (mode testing).",
+        "The policy isn't satisfied by this host: it isn't used (mode enforce), or delivery goes on (mode testing).",
         (INFO, "MTA-STS policy for the domain ({domain}) Failed. {host}: {reason}"),
     ),
     plain(
@@ -212,8 +210,7 @@ ENTRIES: tuple[Entry, ...] = (
     entry(
         _dane_succeeded,
         e.DANESucceeded("domain.com", _MX, True),
-        "The host's certificate is the one that its TLSA record names; (Trusted) below an MX "
-        "that isn't signed.",
+        "The host's certificate is the one that its TLSA record names; (Trusted) below an MX that isn't signed.",
         (DEBUG, "Certificate verification successful for MX({host}) in {domain}"),
         (INFO, "DANE SUCCESS for {domain} (Trusted)"),
     ),
@@ -221,8 +218,7 @@ ENTRIES: tuple[Entry, ...] = (
         INFO,
         "DANE FAILED for {domain}: {host}: {text}",
         e.DANEFailed("domain.com", _MX, "certificate doesn't match TLSA 3 1 1"),
-        "The host can't be used: its certificate or its TLSA lookup failed, or DANE is mandatory "
-        "and isn't there.",
+        "The host can't be used: its certificate or its TLSA lookup failed, or DANE is mandatory and isn't there.",
     ),
     entry(
         _weakened,

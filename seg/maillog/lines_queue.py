@@ -54,9 +54,7 @@ def _finished(event: e.MessageFinished) -> tuple[Line, ...]:
 
 
 def _scanned(event: e.QueueScanned) -> tuple[Line, ...]:
-    text = (
-        f"Queue scan: {event.messages} messages, {event.corrupt} corrupt files, {event.seconds:.1f} seconds"
-    )
+    text = f"Queue scan: {event.messages} messages, {event.corrupt} corrupt files, {event.seconds:.1f} seconds"
     return ((INFO, text),)
 
 

@@ -103,9 +103,7 @@ ENTRIES: tuple[Entry, ...] = (
         (INFO, "MID {mid} Subject '{subject}'"),
         (INFO, "MID {mid} ready {octets} bytes from <{reverse-path}>"),
     ),
-    plain(
-        INFO, "MID {mid} queued for delivery", e.MessageQueued(5444), "The message is due for its first try."
-    ),
+    plain(INFO, "MID {mid} queued for delivery", e.MessageQueued(5444), "The message is due for its first try."),
     plain(
         INFO,
         "Message aborted MID {mid} {text}",
@@ -137,8 +135,7 @@ ENTRIES: tuple[Entry, ...] = (
         (INFO, "ICID {icid} disconnected address {address}, no messages injected within timeout period"),
         (
             INFO,
-            "ICID {icid} disconnected address {address}, {n} messages injected, no command "
-            "within timeout period",
+            "ICID {icid} disconnected address {address}, {n} messages injected, no command within timeout period",
         ),
     ),
     plain(INFO, "ICID {icid} lost", e.ConnectionLost(1020089), "The client vanished without QUIT."),

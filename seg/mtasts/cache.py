@@ -61,7 +61,12 @@ class PolicyCache:
     """
 
     def __init__(
-        self, folder: Path, in_thread: InThread, sink: IEventSink, max_entries: int = MAX_ENTRIES, max_text: int = MAX_TEXT
+        self,
+        folder: Path,
+        in_thread: InThread,
+        sink: IEventSink,
+        max_entries: int = MAX_ENTRIES,
+        max_text: int = MAX_TEXT,
     ) -> None:
         self._folder = folder
         self._in_thread = in_thread

@@ -32,6 +32,7 @@ from seg.tls.peer import Examination, PeerCertificates
 
 MAX_RECEIVED = 262144  # octets of an answer, header and framing included; also of one that never ends
 
+
 @attrs.define(eq=False)
 class Progress:
     """What a fetch is doing just now, for the text of a time-out."""

@@ -11,8 +11,8 @@ from zope.interface import implementer
 
 from seg.config.schema import MTASTS
 from seg.interfaces import IPolicyFetcher, IResolver
-from seg.mtasts.connect import PolicyHostEndpoint, Target
 from seg.mtasts.checked import Progress
+from seg.mtasts.connect import PolicyHostEndpoint, Target
 from seg.mtasts.errors import FetchError, FetchFault
 from seg.mtasts.proxy import parse_proxy
 from seg.mtasts.request import get_policy

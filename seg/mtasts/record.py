@@ -61,9 +61,7 @@ def _read(record: bytes) -> str:
                 raise RecordError(RecordFault.ID, text)
             found = value
         elif not _EXTENSION_VALUE.match(value):
-            raise RecordError(
-                RecordFault.EXTENSION, f'"{printable(field, 60)}" has a value that is not allowed'
-            )
+            raise RecordError(RecordFault.EXTENSION, f'"{printable(field, 60)}" has a value that is not allowed')
     if not found:
         raise RecordError(RecordFault.NO_ID, "no id")
     return found

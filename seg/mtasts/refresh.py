@@ -31,9 +31,7 @@ class PolicyRefresh:
 
     log = Logger()
 
-    def __init__(
-        self, store: PolicyStore, settings: MTASTS, clock: IReactorTime, random: Callable[[], float]
-    ) -> None:
+    def __init__(self, store: PolicyStore, settings: MTASTS, clock: IReactorTime, random: Callable[[], float]) -> None:
         self._store = store
         self._interval = settings.refresh_interval
         self._clock = clock

@@ -10,7 +10,7 @@ from typing import Any
 from treq.client import HTTPClient
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.error import ConnectionDone, ConnectionLost
-from twisted.internet.interfaces import IReactorTime, IStreamClientEndpoint
+from twisted.internet.interfaces import IStreamClientEndpoint
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
 from twisted.web.client import URI, Agent, HTTPConnectionPool, ResponseDone
@@ -103,9 +103,7 @@ async def get_policy(reactor: Any, endpoint: PolicyHostEndpoint, url: str, progr
     client = HTTPClient(agent)  # a new one each time: its cookies go with it
     headers = Headers({"User-Agent": [USER_AGENT], "Accept": [MEDIA_TYPE]})
     try:
-        response = await client.get(
-            url, headers=headers, allow_redirects=False, unbuffered=True, reactor=reactor
-        )
+        response = await client.get(url, headers=headers, allow_redirects=False, unbuffered=True, reactor=reactor)
         _check(response, agent.encoding)
         progress.doing = "reading the policy"
         body = _Body(endpoint)

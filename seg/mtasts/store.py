@@ -176,7 +176,9 @@ class PolicyStore:
             self._sink.emit(events.STSPolicyWithdrawn(domain, policy_id))
         now = self._now()
         if policy.max_age:
-            self.cache.put(CachedPolicy(domain, policy_id, policy, fetched=now, checked=now, used=old.used if old else now))
+            self.cache.put(
+                CachedPolicy(domain, policy_id, policy, fetched=now, checked=now, used=old.used if old else now)
+            )
         elif old is not None:
             self.cache.remove(domain)
         return Finding(policy, policy_id, "fetched")

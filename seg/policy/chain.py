@@ -63,9 +63,7 @@ def fold(domain: str, host: str, opinions: Sequence[Opinion]) -> Decision:
         if isinstance(answer, Decide):
             opinions = opinions[:position]
             break
-    return Decision(
-        domain, host, floor or UNRULED, tuple(opinions), tuple(observed), fall_through=tuple(fall_through)
-    )
+    return Decision(domain, host, floor or UNRULED, tuple(opinions), tuple(observed), fall_through=tuple(fall_through))
 
 
 def _floor_of(answer: Answer) -> Requirement | None:
@@ -111,9 +109,7 @@ def every_refused_by(decisions: Sequence[Decision], provider: str) -> bool:
 class OpenChain:
     """The providers' views of one domain in one attempt."""
 
-    def __init__(
-        self, question: DomainQuestion, providers: Sequence[ITLSPolicyProvider], sink: IEventSink
-    ) -> None:
+    def __init__(self, question: DomainQuestion, providers: Sequence[ITLSPolicyProvider], sink: IEventSink) -> None:
         self._domain = question.domain
         self._question = question
         self._providers = providers

@@ -34,9 +34,7 @@ class Verdict:
     """
 
     ok: bool
-    by: str = (
-        NOBODY  # who verified the peer: "dane", "mta-sts", "profile", another provider's name, or "none"
-    )
+    by: str = NOBODY  # who verified the peer: "dane", "mta-sts", "profile", another provider's name, or "none"
     trusted: bool = False  # TLSA records below an insecure MX matched: "Trusted", never "Verified"
     mismatches: tuple[str, ...] = ()  # every one, each a line for people
     summary: str = ""  # on failure: the short form for "verify error: <summary>"
@@ -90,9 +88,7 @@ def _hold(requirement: Requirement, facts: SessionFacts, trust: Trust) -> _Held:
         # Authenticators are MUST in themselves: a peer that showed nothing can't be accepted.
         if requirement.tls is not TLSLevel.MUST and not requirement.authenticators:
             return _Held()
-        cause = facts.failure or (
-            "TLS wasn't started" if facts.starttls_offered else "STARTTLS wasn't offered"
-        )
+        cause = facts.failure or ("TLS wasn't started" if facts.starttls_offered else "STARTTLS wasn't offered")
         sources = (
             requirement.source,
             *(authenticator.source for authenticator in requirement.authenticators),
@@ -105,9 +101,7 @@ def _hold(requirement: Requirement, facts: SessionFacts, trust: Trust) -> _Held:
     matched: list[tuple[str, str]] = []
     trusted = False
     if _VERSIONS.get(facts.version, 0) < requirement.min_version:
-        mismatches.append(
-            f"{facts.version or 'unknown TLS version'} is below {requirement.min_version.label}"
-        )
+        mismatches.append(f"{facts.version or 'unknown TLS version'} is below {requirement.min_version.label}")
         summaries.append("protocol version too low")
         failed.append(requirement.source)
     for authenticator in requirement.authenticators:
@@ -122,9 +116,7 @@ def _hold(requirement: Requirement, facts: SessionFacts, trust: Trust) -> _Held:
         if authenticator.verifies:
             verified.append(_word(authenticator.source))
     lines = tuple(dict.fromkeys(mismatches))
-    return _Held(
-        lines, summaries[0] if summaries else "", tuple(matched), _words(failed), tuple(verified), trusted
-    )
+    return _Held(lines, summaries[0] if summaries else "", tuple(matched), _words(failed), tuple(verified), trusted)
 
 
 def _observe(provider: str, wish: Observe, facts: SessionFacts, trust: Trust) -> ObservedResult:

@@ -36,9 +36,7 @@ class Requirement:
     source: str = ""  # the provider that it comes from
     ties_host: bool = False  # an authenticated policy ties this host to the domain (MTA-STS enforce)
     clear_retry: bool = False  # MAY only: after a failed handshake one retry in clear on a new connection
-    tied_authenticators: tuple[IAuthenticator, ...] | None = (
-        None  # instead of `authenticators` on a tied host
-    )
+    tied_authenticators: tuple[IAuthenticator, ...] | None = None  # instead of `authenticators` on a tied host
 
     def on_tied_host(self) -> Requirement:
         """What this comes to when an earlier policy ties the host to the domain (`ties_host`)."""
@@ -51,8 +49,7 @@ class Requirement:
         return Requirement(
             tls=max(self.tls, other.tls),
             min_version=max(self.min_version, other.min_version),
-            authenticators=self.authenticators
-            + tuple(a for a in other.authenticators if a not in self.authenticators),
+            authenticators=self.authenticators + tuple(a for a in other.authenticators if a not in self.authenticators),
             sni=self.sni or other.sni,
             source=self.source or other.source,
             ties_host=self.ties_host or other.ties_host,

@@ -143,9 +143,7 @@ class Counters:
             problem = f"is damaged ({error})"
         else:
             return {**used, "mid": max(used["mid"], highest)}
-        self._sink.emit(
-            Fault(f"{self._path} {problem}: all ids go on above {highest}, the highest MID in the spool")
-        )
+        self._sink.emit(Fault(f"{self._path} {problem}: all ids go on above {highest}, the highest MID in the spool"))
         return dict.fromkeys(NAMES, highest)
 
 

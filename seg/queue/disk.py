@@ -7,9 +7,7 @@ import os
 import stat
 
 _NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
-_READ = (
-    os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
-)  # neither a symlink nor a pipe may stop the scan
+_READ = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK  # neither a symlink nor a pipe may stop the scan
 _COPY_SIZE = 1024 * 1024
 
 

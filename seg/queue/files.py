@@ -135,9 +135,7 @@ def _recipient_entry(recipient: Recipient) -> dict[str, Any]:
         "state": recipient.state.value,
     }
     if recipient.attempts or recipient.due or recipient.error or recipient.report:
-        entry.update(
-            attempts=recipient.attempts, due=recipient.due, error=recipient.error, report=recipient.report
-        )
+        entry.update(attempts=recipient.attempts, due=recipient.due, error=recipient.error, report=recipient.report)
     return entry
 
 

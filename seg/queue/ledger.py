@@ -114,9 +114,7 @@ class Ledger:
                 continue
             envelope = record.envelope
             recipients = tuple(
-                r
-                for r in envelope.recipients
-                if r.due <= now and self._free(record, r) and r.domain == domain
+                r for r in envelope.recipients if r.due <= now and self._free(record, r) and r.domain == domain
             )
             if recipients:
                 record.leased |= {r.rid for r in recipients}
@@ -149,9 +147,7 @@ class Ledger:
         if not waiting:
             return 0
         hurried = {r.rid: attrs.evolve(r, due=0.0) for r in waiting}
-        envelope = attrs.evolve(
-            envelope, recipients=tuple(hurried.get(r.rid, r) for r in envelope.recipients)
-        )
+        envelope = attrs.evolve(envelope, recipients=tuple(hurried.get(r.rid, r) for r in envelope.recipients))
         self.change(record, envelope)
         self._enqueue(record, hurried.values())
         self._set_wake(record, envelope)

@@ -55,9 +55,7 @@ def settle(envelope: Envelope, outcomes: Mapping[int, Outcome], schedule: Schedu
             if after.state is RecipientState.PENDING:
                 delayed.setdefault(after.due, []).append(after)
             else:
-                outcome = Bounced(
-                    expired(outcome.error, after.attempts, now - envelope.arrived), 0, outcome.host
-                )
+                outcome = Bounced(expired(outcome.error, after.attempts, now - envelope.arrived), 0, outcome.host)
         elif isinstance(outcome, Bounced):
             after = attrs.evolve(before, attempts=before.attempts + 1)
         if isinstance(outcome, Bounced):
@@ -135,9 +133,7 @@ def _delay(before: Recipient, error: Temporary, arrived: float, schedule: Schedu
 def _fail(after: Recipient, outcome: Bounced, envelope: Envelope, events: list[Event]) -> Recipient:
     """A failure for good: to be reported, or where nobody can be told (RFC 5321 §4.5.5) dropped."""
     error = outcome.error
-    events.append(
-        RecipientBounced(envelope.mid, after.rid, outcome.dcid, envelope.reverse_path, after.address, error)
-    )
+    events.append(RecipientBounced(envelope.mid, after.rid, outcome.dcid, envelope.reverse_path, after.address, error))
     if envelope.reverse_path:
         return attrs.evolve(after, state=RecipientState.BOUNCING, error=_line(error))
     events.append(DoubleBounce(envelope.mid, after.rid, after.address, error))

@@ -74,10 +74,7 @@ def _pack(envelope: Envelope) -> bytes:
         (
             envelope.mid,
             envelope.reverse_path,
-            tuple(
-                (r.rid, r.address, str(r.state), r.attempts, r.due, r.error, r.report)
-                for r in envelope.recipients
-            ),
+            tuple((r.rid, r.address, str(r.state), r.attempts, r.due, r.error, r.report) for r in envelope.recipients),
             envelope.arrived,
             envelope.size,
             str(envelope.body),
@@ -96,9 +93,7 @@ def _unpack(packed: bytes) -> Envelope:
     return Envelope(
         mid,
         reverse_path,
-        tuple(
-            Recipient(rid, address, _STATES[state], *others) for rid, address, state, *others in recipients
-        ),
+        tuple(Recipient(rid, address, _STATES[state], *others) for rid, address, state, *others in recipients),
         arrived,
         size,
         BodyType(body),

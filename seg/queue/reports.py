@@ -53,9 +53,7 @@ class Reports:
         self, failed: Envelope, failures: Mapping[int, Bounced], content: IContent, mid: int
     ) -> tuple[Envelope, bytes] | None:
         """Make the report durable. None: the composer has nobody to tell."""
-        report = self._composer.failure(
-            failed, sorted(failures.items()), await self._head(failed.mid, content), mid
-        )
+        report = self._composer.failure(failed, sorted(failures.items()), await self._head(failed.mid, content), mid)
         if report is not None:
             envelope, text = report
             await self._durable.carry_out(lambda: StoreMessage(self._folders, mid, encode(envelope), text))

@@ -16,9 +16,7 @@ class Deadlines:
         self._silence: IDelayedCall | None = None
         self._life: IDelayedCall | None = None
 
-    def start(
-        self, silence: float, on_silence: Callable[[], Any], life: float, on_life: Callable[[], Any]
-    ) -> None:
+    def start(self, silence: float, on_silence: Callable[[], Any], life: float, on_life: Callable[[], Any]) -> None:
         """Begin; both in seconds."""
         self._silence = self._clock.callLater(silence, on_silence)
         self._life = self._clock.callLater(life, on_life)

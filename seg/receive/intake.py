@@ -81,9 +81,7 @@ class Intake:
 
     def _begin(self, event: told.MailGiven) -> None:
         house = self._house
-        transaction = Transaction(
-            house.counters.next_mid(), event.arguments, house.settings.max_received_hops
-        )
+        transaction = Transaction(house.counters.next_mid(), event.arguments, house.settings.max_received_hops)
         self._transaction = transaction
         house.sink.emit(events.MessageStarted(transaction.mid, self._icid, event.arguments.reverse_path))
         self._core.accept()
@@ -137,9 +135,7 @@ class Intake:
             helo=self._core.helo,
         )
         durable = transaction.writer.commit(envelope)
-        durable.addCallbacks(
-            self._durable, self._not_durable, callbackArgs=(transaction,), errbackArgs=(transaction,)
-        )
+        durable.addCallbacks(self._durable, self._not_durable, callbackArgs=(transaction,), errbackArgs=(transaction,))
 
     def _durable(self, _: None, transaction: Transaction) -> None:
         """The message is ours now, even if the client has gone meanwhile."""

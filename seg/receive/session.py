@@ -69,9 +69,7 @@ class Session(Protocol):
         self.transport.registerProducer(self, True)  # type: ignore[attr-defined]
         local = self.transport.getHost().host
         house.sink.emit(events.ConnectionAccepted(self.icid, house.listener, local, str(self.address)))
-        house.sink.emit(
-            events.ConnectionAdmitted(self.icid, admission.action, admission.group, admission.match)
-        )
+        house.sink.emit(events.ConnectionAdmitted(self.icid, admission.action, admission.group, admission.match))
         self._deadlines.start(
             house.settings.command_timeout,
             self._silent_too_long,
@@ -96,9 +94,7 @@ class Session(Protocol):
             self._house.sink.emit(events.ConnectionLost(self.icid))
         if not self._core.awaiting:
             phase, octets = self._core.state.value, self._intake.octets
-            self._intake.drop(
-                f"Receiving aborted by sender: connection lost in state {phase}, {octets} octets"
-            )
+            self._intake.drop(f"Receiving aborted by sender: connection lost in state {phase}, {octets} octets")
         self._house.sink.emit(events.ConnectionClosed(self.icid))
         self._on_gone(self)
 

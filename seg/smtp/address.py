@@ -19,9 +19,7 @@ _DOMAIN = rf"{_LABEL}(?:\.{_LABEL})*"
 _LITERAL = r"\[[\x21-\x5a\x5e-\x7e]+\]"
 _SOURCE_ROUTE = rf"(?:@{_DOMAIN}(?:,@{_DOMAIN})*:)?"
 
-_PATH = re.compile(
-    rf"<{_SOURCE_ROUTE}(?P<local>{_DOT_STRING}|{_QUOTED_STRING})@(?P<domain>{_DOMAIN}|{_LITERAL})>"
-)
+_PATH = re.compile(rf"<{_SOURCE_ROUTE}(?P<local>{_DOT_STRING}|{_QUOTED_STRING})@(?P<domain>{_DOMAIN}|{_LITERAL})>")
 _POSTMASTER = re.compile(r"<postmaster>", re.IGNORECASE)
 _WHOLE_DOMAIN = re.compile(_DOMAIN)
 

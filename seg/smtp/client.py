@@ -43,9 +43,7 @@ class ClientConnection:
     """
 
     def __init__(self, hostname: str) -> None:
-        self.capabilities: Capabilities | None = (
-            None  # of the last EHLO; None before it, and again after STARTTLS
-        )
+        self.capabilities: Capabilities | None = None  # of the last EHLO; None before it, and again after STARTTLS
         self.ended: Temporary | None = None  # why the connection can't be used any more
         self.closed = False  # no operation may begin: failed, or QUIT was sent
         self.replies = 0  # taken so far
@@ -235,9 +233,7 @@ class ClientConnection:
         elif self._parser.pending:
             # Put there by somebody in between, it would be taken for the first reply inside TLS
             # (CVE-2011-0411 and its kin).
-            self._fail(
-                InjectedPlaintext("4.7.0", "Plaintext behind the reply to STARTTLS, before any handshake")
-            )
+            self._fail(InjectedPlaintext("4.7.0", "Plaintext behind the reply to STARTTLS, before any handshake"))
         else:
             self.capabilities = None  # RFC 3207 §4.2: forget what was learnt in clear
             self._events.append(TLSAgreed())
@@ -289,9 +285,7 @@ class ClientConnection:
         elif reply.negative:
             # Refused half-way. What is left of the content can't be taken back, so the connection goes.
             transaction.content_answered(Phase.CONTENT, reply)
-            self._fail(
-                Temporary("4.4.2", "The server refused the content before its end", remote=reply.lines)
-            )
+            self._fail(Temporary("4.4.2", "The server refused the content before its end", remote=reply.lines))
         else:
             self._fail(_out_of_turn(reply.lines))
 

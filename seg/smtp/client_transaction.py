@@ -130,13 +130,9 @@ def unsendable(envelope: Envelope, size: int, offered: Capabilities) -> Permanen
         return Permanent("5.3.4", f"{status_text('5.3.4')}: {size} octets, the server takes {offered.size}")
     if envelope.body is BodyType.EIGHT_BIT and not offered.eightbitmime:
         # RFC 6152 §3: return the message, or convert it, which would break signatures.
-        return Permanent(
-            "5.6.3", f"{status_text('5.6.3')}: 8-bit content, and the server doesn't offer 8BITMIME"
-        )
+        return Permanent("5.6.3", f"{status_text('5.6.3')}: 8-bit content, and the server doesn't offer 8BITMIME")
     if envelope.smtputf8 and not offered.smtputf8:
-        return Permanent(
-            "5.6.7", f"{status_text('5.6.7')}: the server doesn't offer SMTPUTF8"
-        )  # RFC 6531 §3.5
+        return Permanent("5.6.7", f"{status_text('5.6.7')}: the server doesn't offer SMTPUTF8")  # RFC 6531 §3.5
     return unsendable_address(envelope.reverse_path, offered, "5.1.7")
 
 

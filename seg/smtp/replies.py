@@ -173,9 +173,7 @@ class Reply:
         the session (`SESSION_PHASES`). Whatever isn't a 4xx or 5xx breaks the protocol: temporary, 4.5.0.
         """
         if not self.negative:
-            return Temporary(
-                "4.5.0", f"Unexpected reply to {phase.value}: {self.code} {self.text}", remote=self.lines
-            )
+            return Temporary("4.5.0", f"Unexpected reply to {phase.value}: {self.code} {self.text}", remote=self.lines)
         status = self._status(phase)
         if phase not in SESSION_PHASES:
             kind = Permanent if self.code >= 500 else Temporary

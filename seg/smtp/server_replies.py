@@ -27,9 +27,7 @@ RECIPIENT_OK = Reply(250, "2.1.5", "Recipient ok")
 START_DATA = Reply(354, "", "End data with <CR><LF>.<CR><LF>")
 START_TLS = Reply(220, "2.0.0", "Ready to start TLS")
 GOODBYE = Reply(221, "2.0.0", "Goodbye")
-HELP = Reply(
-    214, "2.0.0", "Commands: EHLO HELO MAIL RCPT DATA RSET NOOP VRFY QUIT HELP STARTTLS; see RFC 5321"
-)
+HELP = Reply(214, "2.0.0", "Commands: EHLO HELO MAIL RCPT DATA RSET NOOP VRFY QUIT HELP STARTTLS; see RFC 5321")
 NOT_VERIFIED = Reply(252, "2.5.0", "Cannot verify, but will try to deliver what may be relayed")
 
 UNKNOWN = Reply(500, "5.5.1", "Command not recognised")

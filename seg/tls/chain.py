@@ -77,9 +77,7 @@ def path_to_anchor(
     if not chain:
         return Path((), ("the server sent no certificate",), NO_CERTIFICATE)
     if len(chain) > MAX_CHAIN:
-        return Path(
-            (), (f"the server sent more than {MAX_CHAIN} certificates",), "too many certificates from server"
-        )
+        return Path((), (f"the server sent more than {MAX_CHAIN} certificates",), "too many certificates from server")
     path = () if anchor_issued else roots.proven(chain, now)
     if path:
         return Path(path)
@@ -118,21 +116,14 @@ def _wrong_purpose(certificate: x509.Certificate) -> Iterator[tuple[str, str]]:
         usages = certificate.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
     except x509.ExtensionNotFound:
         return
-    if (
-        ExtendedKeyUsageOID.SERVER_AUTH not in usages
-        and ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE not in usages
-    ):
+    if ExtendedKeyUsageOID.SERVER_AUTH not in usages and ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE not in usages:
         line = f"certificate {subject_of(certificate)} isn't for servers (no serverAuth in extendedKeyUsage)"
         yield WRONG_PURPOSE, line
 
 
 def _weak(certificate: x509.Certificate, depth: int, signed: bool) -> Iterator[tuple[str, str]]:
     key = certificate.public_key()
-    bits = (
-        key.key_size
-        if isinstance(key, rsa.RSAPublicKey | dsa.DSAPublicKey | ec.EllipticCurvePublicKey)
-        else 0
-    )
+    bits = key.key_size if isinstance(key, rsa.RSAPublicKey | dsa.DSAPublicKey | ec.EllipticCurvePublicKey) else 0
     least = _MIN_EC_BITS if isinstance(key, ec.EllipticCurvePublicKey) else _MIN_RSA_BITS
     if 0 < bits < least:
         kind = "CA" if depth else "EE"

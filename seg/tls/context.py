@@ -105,9 +105,7 @@ class ClientTLS:
         """
         name = to_ascii(sni)
         key = (peer, name, min_version)
-        return ClientConnections(
-            self._contexts[min_version], name if is_host_name(name) else "", self._sessions, key
-        )
+        return ClientConnections(self._contexts[min_version], name if is_host_name(name) else "", self._sessions, key)
 
     def remember(
         self, connection: SSL.Connection, sni: str, peer: str, min_version: TLSVersion = TLSVersion.TLS1_2
@@ -196,9 +194,7 @@ def server_context(
         context.use_privatekey(key)  # type: ignore[arg-type]  # of a kind it refuses: a TypeError below
         context.check_privatekey()
     except (SSL.Error, *UNREADABLE) as error:
-        fault = (
-            f"private key of {key_file or certificate_file} can't be used with certificate {subject_of(leaf)}"
-        )
+        fault = f"private key of {key_file or certificate_file} can't be used with certificate {subject_of(leaf)}"
         raise _problem(certificate_file, f"{fault} ({_reason(error)})") from error
     return ServerTLS(context)
 

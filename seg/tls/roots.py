@@ -84,9 +84,7 @@ class RootStore:
         store = crypto.X509Store()
         store.set_flags(crypto.X509StoreFlags.PARTIAL_CHAIN)
         store.set_time(now.astimezone(datetime.UTC))
-        for key in {
-            name_key(name) for certificate in chain for name in (certificate.issuer, certificate.subject)
-        }:
+        for key in {name_key(name) for certificate in chain for name in (certificate.issuer, certificate.subject)}:
             for anchor in self._by_subject.get(key, ()):
                 store.add_cert(anchor)
         return store
@@ -105,9 +103,7 @@ def load_roots(ca_file: str = "", extra_ca_file: str = "") -> RootStore:
         try:
             data = Path(path).read_bytes()
         except OSError as error:
-            raise ConfigurationError(
-                (f"{path}: list of trusted roots can't be read: {error.strerror}",)
-            ) from error
+            raise ConfigurationError((f"{path}: list of trusted roots can't be read: {error.strerror}",)) from error
         certificates, faults = read_bundle(data)
         found += certificates
         problems += (f"{path}: {fault}" for fault in faults)

@@ -22,13 +22,9 @@ SCALARS = (
     st.booleans()
     | st.integers(-5, 70000)
     | st.floats()
-    | st.sampled_from(
-        ["", "no", "required", "15m", "1 MiB", "127.0.0.1", "[::1]:25", "a:b:c", "10.0.0.0/8", "x\ny"]
-    )
+    | st.sampled_from(["", "no", "required", "15m", "1 MiB", "127.0.0.1", "[::1]:25", "a:b:c", "10.0.0.0/8", "x\ny"])
 )
-VALUES = st.recursive(
-    SCALARS, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=3)
-)
+VALUES = st.recursive(SCALARS, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=3))
 FILES = st.dictionaries(KEYS, VALUES | st.dictionaries(KEYS, VALUES, max_size=4), max_size=4)
 
 

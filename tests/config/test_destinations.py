@@ -69,8 +69,7 @@ FAULTS = {
     ),
     "dane without tls": (
         '[destination."a.test"]\ntls = "no"\ndane = "mandatory"\n',
-        f'3: [destination."a.test"] dane: "mandatory" can\'t work with tls = "no": {NEEDS_TLS} '
-        f'dane to "none"',
+        f'3: [destination."a.test"] dane: "mandatory" can\'t work with tls = "no": {NEEDS_TLS} dane to "none"',
     ),
     "sts without tls": (
         '[default]\nmta_sts = "on"\ntls = "no"\n',
@@ -149,9 +148,7 @@ class ProfileTests(SynchronousTestCase):
         """What a destination leaves out is what [default] says, else the built-in default."""
         table = parse_destinations('[default]\ntls = 3\n[destination."a.test"]\nconcurrent_connections = 7\n')
         profile = table.profile("a.test")
-        self.assertEqual(
-            (profile.name, profile.tls, profile.concurrent_connections), ("a.test", TLSOption.REQUIRED, 7)
-        )
+        self.assertEqual((profile.name, profile.tls, profile.concurrent_connections), ("a.test", TLSOption.REQUIRED, 7))
         self.assertEqual((profile.messages_per_connection, profile.mta_sts), (50, STSMode.ON))
         self.assertEqual(table.profile("b.test").tls, TLSOption.REQUIRED)
 
@@ -183,9 +180,7 @@ class ProfileTests(SynchronousTestCase):
             '"no"\n[destination."b.test"]\ntls = "no"\ndane = "none"\n'
         )
         for name in ("a.test", "b.test"):
-            self.assertEqual(
-                (table.profile(name).dane, table.profile(name).mta_sts), (DANEMode.NONE, STSMode.OFF)
-            )
+            self.assertEqual((table.profile(name).dane, table.profile(name).mta_sts), (DANEMode.NONE, STSMode.OFF))
         self.assertEqual(table.default.dane, DANEMode.MANDATORY)
 
     def test_tls_again_below_a_default_without(self) -> None:

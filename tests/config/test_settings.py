@@ -52,8 +52,7 @@ FAULTS = {
     ),
     "string for octets": (
         "[queue]\nmemory = '25M'",
-        '2: [queue] memory: wants a whole number of octets (or a size such as "25 MiB"), found '
-        'the string "25M"',
+        '2: [queue] memory: wants a whole number of octets (or a size such as "25 MiB"), found the string "25M"',
     ),
     "not a number": ("[queue]\nlifetime = nan", "2: [queue] lifetime: wants a finite number, found nan"),
     "too long a duration": (
@@ -136,8 +135,7 @@ FAULTS = {
     ),
     "no static": (
         "[delivery]\nproviders = ['dane']",
-        "2: [delivery] providers: static must be among them: it is what enforces the tls option "
-        "of the profiles",
+        "2: [delivery] providers: static must be among them: it is what enforces the tls option of the profiles",
     ),
     "provider twice": (
         "[delivery]\nproviders = ['static', 'static']",

@@ -9,9 +9,7 @@ import attrs
 
 NEXT = "next policy"
 DECIDED = "**TLS with a matching certificate**; MTA-STS and the TLS option aren't asked"
-TRUSTED = (
-    "TLS with a matching certificate (logged as trusted, not verified), **and** MTA-STS and the TLS option"
-)
+TRUSTED = "TLS with a matching certificate (logged as trusted, not verified), **and** MTA-STS and the TLS option"
 ENCRYPTED = "TLS with any certificate; MTA-STS and the TLS option may ask for more"
 NOT_USED = "host not used"
 NOT_NOW = "host not used for now"

@@ -31,9 +31,7 @@ def record(kind: str, certificate: x509.Certificate) -> TLSARecord:
     return TLSARecord(usage, selector, matching, tlsa_data(certificate, selector, matching))
 
 
-def examine(
-    chain: tuple[x509.Certificate, ...], *records: TLSARecord, names: tuple[str, ...] = NAMES
-) -> Examination:
+def examine(chain: tuple[x509.Certificate, ...], *records: TLSARecord, names: tuple[str, ...] = NAMES) -> Examination:
     """What the records say of a chain; the chain's own root is on the trusted list, which must not matter."""
     trust = Trust(RootStore((ROOT.certificate,)), NOW)
     return DANEAuthenticator(records, "base.example", names).examine(PeerCertificates(chain), trust)

@@ -56,9 +56,7 @@ ALIAS = attrs.evolve(HOST, expanded="host.hoster.example", alias_secure=True)
 def question(mode: DANEMode, failure: DANEFailure = DANEFailure.DEFER, **route: Any) -> DomainQuestion:
     """Asked for example.com."""
     profile = Profile(dane=mode, dane_opportunistic_failure=failure)
-    found = attrs.evolve(
-        Route("example.com", RouteKind.MX, (), secure=True, canonical="example.com"), **route
-    )
+    found = attrs.evolve(Route("example.com", RouteKind.MX, (), secure=True, canonical="example.com"), **route)
     return DomainQuestion("example.com", profile, found)
 
 
@@ -138,9 +136,7 @@ class TableTests(ProviderCase):
     def test_resolver_does_not_validate(self) -> None:
         """Nothing is secure then: opportunistic goes on without DANE, mandatory waits; nothing is asked."""
         self.validates = False
-        self.assertEqual(
-            self.answer(question(DANEMode.OPPORTUNISTIC)), NoOpinion("resolver doesn't validate")
-        )
+        self.assertEqual(self.answer(question(DANEMode.OPPORTUNISTIC)), NoOpinion("resolver doesn't validate"))
         self.assertEqual(
             self.answer(question(DANEMode.MANDATORY)), Refuse("DANE is mandatory: resolver doesn't validate")
         )

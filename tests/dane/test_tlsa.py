@@ -112,9 +112,7 @@ class AgilityTests(SynchronousTestCase):
             ("211 312", "211 312"),
             ("211 212 201 311", "212 201 311"),
         ):
-            records = [
-                TLSARecord(int(text[0]), int(text[1]), int(text[2]), b"") for text in published.split()
-            ]
+            records = [TLSARecord(int(text[0]), int(text[1]), int(text[2]), b"") for text in published.split()]
             found = " ".join(r.label.replace(" ", "") for r in strongest(records))
             self.assertEqual(found, kept, published)
 

@@ -25,9 +25,7 @@ def outcome(case: dict[str, Any]) -> str:
     records = sort_out(dns.rdata.from_text("IN", "TLSA", text) for text in case["tlsa"])
     if not records.usable:
         return "unusable"
-    chain = tuple(
-        x509.load_pem_x509_certificate(DATA["certificates"][number].encode()) for number in case["chain"]
-    )
+    chain = tuple(x509.load_pem_x509_certificate(DATA["certificates"][number].encode()) for number in case["chain"])
     authenticator = DANEAuthenticator(records.usable, case["base"], (case["base"],))
     found = authenticator.examine(PeerCertificates(chain), Trust(RootStore(), WHEN_VALID))
     return "ok" if found.ok else "fail"
@@ -39,9 +37,5 @@ class VectorTests(SynchronousTestCase):
     def test_all_vectors(self) -> None:
         """Each of the 54 cases comes out as RFC 7672 says."""
         self.assertEqual(len(DATA["cases"]), 54)
-        wrong = [
-            (case["n"], case["smtp"], outcome(case))
-            for case in DATA["cases"]
-            if outcome(case) != case["smtp"]
-        ]
+        wrong = [(case["n"], case["smtp"], outcome(case)) for case in DATA["cases"] if outcome(case) != case["smtp"]]
         self.assertEqual(wrong, [])

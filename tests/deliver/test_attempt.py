@@ -312,15 +312,11 @@ class AttemptTests(SynchronousTestCase):
         self.assertEqual(self.attempt(route(host("mx1.example"))), OK)
         (failure,) = self.sink.of(events.STSFailed)
         self.assertFalse(failure.enforced)
-        self.assertEqual(
-            self.explained()[0][1], "TLSv1.3 unverified (mta-sts observed: failed, MX not in policy)"
-        )
+        self.assertEqual(self.explained()[0][1], "TLSv1.3 unverified (mta-sts observed: failed, MX not in policy)")
 
     def test_smtp_route(self) -> None:
         """An SMTP route is told once, so that nobody wonders why no policy was applied."""
         self.providers.insert(0, FakeProvider("mta-sts", lambda q, h: NoOpinion("SMTP route")))
         self.sessions.answers["relay.example"] = (FakeSender(1, OK), Verdict(True, reason="clear text"))
         self.attempt(route(host("relay.example"), kind=RouteKind.SMTP_ROUTE))
-        self.assertEqual(
-            self.sink.of(events.RouteUsed), [events.RouteUsed(5, "to.example", "relay.example")]
-        )
+        self.assertEqual(self.sink.of(events.RouteUsed), [events.RouteUsed(5, "to.example", "relay.example")])

@@ -176,9 +176,7 @@ class EngineTests(SynchronousTestCase):
         self.assertNoResult(stopped)
         self.clock.advance(10)
         self.successResultOf(stopped)
-        self.assertEqual(
-            self.queue.settled, [(1, {0: Delivered(1, "ok")}), (2, {0: Delivered(2, "taken")})]
-        )
+        self.assertEqual(self.queue.settled, [(1, {0: Delivered(1, "ok")}), (2, {0: Delivered(2, "taken")})])
 
     def test_stop_idle(self) -> None:
         """With nothing under way it stops at once."""

@@ -100,9 +100,7 @@ class RouterTests(SynchronousTestCase):
         """The family of addresses is that of the destination's profile, for MX and table alike."""
         profile = Profile(name="d.test", ip_preference=IPPreference.IPV4_REQUIRED)
         hop = NextHop("relay.test")
-        self.destinations = Destinations(
-            profiles={"d.test": profile}, routes={"d.test": SMTPRoute("d.test", (hop,))}
-        )
+        self.destinations = Destinations(profiles={"d.test": profile}, routes={"d.test": SMTPRoute("d.test", (hop,))})
         self.assertEqual(self.route().hosts[0].addresses, (ip_address("192.0.2.10"),))
 
     def test_route_of_the_table(self) -> None:

@@ -51,9 +51,7 @@ T = TypeVar("T")
 
 TWO = (Recipient(0, "a@to.test"), Recipient(1, "b@to.test"))
 ENVELOPE = Envelope(1, "s@from.test", TWO, arrived=0.0)
-SETTINGS = Delivery(
-    greeting_timeout=10.0, command_timeout=20.0, data_timeout=40.0, tls_timeout=5.0, source_address=""
-)
+SETTINGS = Delivery(greeting_timeout=10.0, command_timeout=20.0, data_timeout=40.0, tls_timeout=5.0, source_address="")
 PLAIN = b"250 mx.test\r\n"
 PIPELINING = b"250-mx.test\r\n250-PIPELINING\r\n250 STARTTLS\r\n"
 BATCH = b"MAIL FROM:<s@from.test>\r\nRCPT TO:<a@to.test>\r\nRCPT TO:<b@to.test>\r\nDATA\r\n"
@@ -720,11 +718,7 @@ class Server(Protocol):
         self.factory.commands.append(line)
         verb = line[:4].upper()
         if verb == b"EHLO":
-            reply = (
-                b"250-mx.test\r\n250-PIPELINING\r\n"
-                + (b"" if self.tls else b"250-starttls\r\n")
-                + b"250 SIZE\r\n"
-            )
+            reply = b"250-mx.test\r\n250-PIPELINING\r\n" + (b"" if self.tls else b"250-starttls\r\n") + b"250 SIZE\r\n"
         elif verb == b"STAR":
             reply = self.factory.starttls_reply
         elif verb == b"DATA":
@@ -822,9 +816,7 @@ class SocketTests(TestCase):
 
         return Deferred.fromCoroutine(go())
 
-    def fails_handshake(
-        self, server: ServerFactory, words: str, client: ClientTLS | None = None
-    ) -> Deferred[None]:
+    def fails_handshake(self, server: ServerFactory, words: str, client: ClientTLS | None = None) -> Deferred[None]:
         async def go() -> None:
             sender = await self.sender_to(server)
             await sender.hello()

@@ -79,9 +79,7 @@ class SocketTests(TestCase):
         """dnspython's own time-outs work, too."""
         self.server.udp = lambda query, send: None
         with self.assertRaises(dns.exception.Timeout):
-            await dns.asyncquery.udp(
-                self.query, "127.0.0.1", port=self.server.port, timeout=0.05, backend=self.backend
-            )
+            await dns.asyncquery.udp(self.query, "127.0.0.1", port=self.server.port, timeout=0.05, backend=self.backend)
 
     async def test_ipv6(self) -> None:
         """Replies of an IPv6 server are recognised as its own."""

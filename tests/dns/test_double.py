@@ -59,9 +59,7 @@ class FakeResolverTests(SynchronousTestCase):
     def test_failures(self) -> None:
         """A question fails by the kind named until it is mended."""
         self.resolver.fail("one.test", "*", FailureKind.TIMEOUT)
-        failure = self.failureResultOf(
-            Deferred.fromCoroutine(self.resolver.query("one.test", "MX")), DNSFailure
-        )
+        failure = self.failureResultOf(Deferred.fromCoroutine(self.resolver.query("one.test", "MX")), DNSFailure)
         self.assertIs(failure.value.kind, FailureKind.TIMEOUT)
         self.resolver.mend("one.test", "*")
         self.assertTrue(self.ask("one.test", "MX").found)

@@ -117,9 +117,7 @@ class AnswerTests(ResolverCase):
         self.assertEqual([r.to_text() for r in answer.records], ["192.0.2.1"])
         self.assertEqual((answer.name, answer.canonical, answer.ttl), ("a.test", "a.test", 300.0))
         ((_, query),) = server.queries
-        self.assertEqual(
-            query.flags & (dns.flags.RD | dns.flags.AD | dns.flags.CD), dns.flags.RD | dns.flags.AD
-        )
+        self.assertEqual(query.flags & (dns.flags.RD | dns.flags.AD | dns.flags.CD), dns.flags.RD | dns.flags.AD)
         self.assertEqual((query.edns, query.payload, query.ednsflags), (0, 1232, dns.flags.DO))
         self.assertEqual(self.sink.events, [DNSSent("a.test", "A", server.address, 0.25)])
 
@@ -400,10 +398,7 @@ class FailoverTests(ResolverCase):
 class ProbeTests(ResolverCase):
     """Whether the resolver validates."""
 
-    KEY = (
-        ". DNSKEY 257 3 13 mdsswUyr3DPW132mOi8V9xESWE8jTo0dxCjjnopK"
-        "l+GqJxpVXckHAeF+KkxLbxILfDLUT0rAK9iUzy1L53eKGQ=="
-    )
+    KEY = ". DNSKEY 257 3 13 mdsswUyr3DPW132mOi8V9xESWE8jTo0dxCjjnopKl+GqJxpVXckHAeF+KkxLbxILfDLUT0rAK9iUzy1L53eKGQ=="
 
     def answering(self, validates: bool) -> Respond:
         """Sets AD on everything but, if it doesn't validate, the probe."""

@@ -37,9 +37,7 @@ class RoutingCase(SynchronousTestCase):
         seed: int = 1,
     ) -> Deferred[Route]:
         """Begin to route."""
-        return Deferred.fromCoroutine(
-            mx_route(resolver, domain, preference, own, 25, max_hosts, Random(seed))
-        )
+        return Deferred.fromCoroutine(mx_route(resolver, domain, preference, own, 25, max_hosts, Random(seed)))
 
     def route(self, zone: str | FakeResolver, *args: object, **options: object) -> Route:
         """The route."""
@@ -249,9 +247,7 @@ class UnusableHostTests(RoutingCase):
 
     def test_none_left(self) -> None:
         """With no host left the mail waits, 4.4.4, and the text names each with its reason."""
-        resolver = FakeResolver(
-            "d.test MX 1 gone.test\nd.test MX 2 bare.test\nd.test MX 3 mx3.test\nbare.test"
-        )
+        resolver = FakeResolver("d.test MX 1 gone.test\nd.test MX 2 bare.test\nd.test MX 3 mx3.test\nbare.test")
         resolver.fail("mx3.test", "*", FailureKind.SERVFAIL)
         error = self.refused(resolver)
         self.assertIsInstance(error, Temporary)

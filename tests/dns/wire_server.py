@@ -17,9 +17,7 @@ Send = Callable[[bytes], None]
 Respond = Callable[[dns.message.Message, Send], None]
 
 
-def reply(
-    query: dns.message.Message, *records: str, ad: bool = False, authority: str = ""
-) -> dns.message.Message:
+def reply(query: dns.message.Message, *records: str, ad: bool = False, authority: str = "") -> dns.message.Message:
     """A response with records ``owner type data``; `authority` is one more of them."""
     response = dns.message.make_response(query, recursion_available=True)
     for section, texts in (

@@ -90,4 +90,3 @@ def without_trace(content: bytes) -> tuple[bytes, bytes]:
     while content[end + 2 : end + 3] in (b" ", b"\t"):
         end = content.index(b"\r\n", end + 2)
     return content[: end + 2], content[end + 2 :]
-

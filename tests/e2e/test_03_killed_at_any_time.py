@@ -43,7 +43,10 @@ class KilledTests(GatewayCase):
         self.assertGreater(len(acknowledged), 10)
         await gateway.start()
         await self.until_empty()
-        subjects = [m.content.rpartition(b"Subject: ")[2].split(b"\r\n")[0].decode() for m in self.internet.messages("slow.example")]
+        subjects = [
+            m.content.rpartition(b"Subject: ")[2].split(b"\r\n")[0].decode()
+            for m in self.internet.messages("slow.example")
+        ]
         return acknowledged, subjects
 
     async def until_empty(self) -> None:

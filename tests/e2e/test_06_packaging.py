@@ -15,7 +15,9 @@ import seg
 import seg.version
 
 ROOT = Path(seg.__file__).parent.parent
-SHOW_DEFAULTS = "from seg.config.find import shipped_folder as s; print(s()); print(*sorted(p.name for p in s().iterdir()))"
+SHOW_DEFAULTS = (
+    "from seg.config.find import shipped_folder as s; print(s()); print(*sorted(p.name for p in s().iterdir()))"
+)
 
 
 class PackagingTests(TestCase):
@@ -32,7 +34,9 @@ class PackagingTests(TestCase):
     async def run_program(self, *command: str) -> str:
         """Standard output of a program that must succeed."""
         environment = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "VIRTUAL_ENV")}
-        out, err, status = await getProcessOutputAndValue(command[0], command[1:], env=environment, path=str(self.folder))
+        out, err, status = await getProcessOutputAndValue(
+            command[0], command[1:], env=environment, path=str(self.folder)
+        )
         self.assertEqual(status, 0, f"{command}: {out.decode()}{err.decode()}")
         return out.decode()
 
@@ -53,7 +57,9 @@ class PackagingTests(TestCase):
     async def test_install(self) -> None:
         """``pip install .``"""
         source = self.folder / "source"  # a copy: building leaves traces in the tree, and other tests run beside
-        shutil.copytree(ROOT, source, ignore=shutil.ignore_patterns(".git", ".venv", "_trial_temp*", ".*_cache", "build"))
+        shutil.copytree(
+            ROOT, source, ignore=shutil.ignore_patterns(".git", ".venv", "_trial_temp*", ".*_cache", "build")
+        )
         await self.check(str(source))
 
     async def test_editable(self) -> None:

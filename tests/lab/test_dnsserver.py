@@ -42,9 +42,7 @@ class NameServerTests(TestCase):
     async def _stop(self) -> None:
         await self.server.stop()
 
-    async def ask(
-        self, name: str, rdtype: str, *, tcp: bool = False, timeout: float = 2, **options: Any
-    ) -> Any:
+    async def ask(self, name: str, rdtype: str, *, tcp: bool = False, timeout: float = 2, **options: Any) -> Any:
         """Ask the server as dnspython does."""
         options.setdefault("want_dnssec", True)
         query = dns.message.make_query(name, rdtype, **options)

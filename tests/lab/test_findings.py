@@ -25,9 +25,7 @@ OPINIONS = {"dane": "none(insecure MX)", "mta-sts": "enforce(id 1, fetched)", "s
 
 def event(name: str, **fields: Any) -> LoggedEvent:
     """One event as it's read from the log."""
-    return event_of(
-        json.dumps({"time": "2026-01-01T00:00:00+00:00", "level": "info", "event": name, **fields})
-    )
+    return event_of(json.dumps({"time": "2026-01-01T00:00:00+00:00", "level": "info", "event": name, **fields}))
 
 
 def message(tls: str = "TLSv1.3", recipient: str = "bob@a.example") -> ReceivedMessage:
@@ -187,21 +185,15 @@ class FindTests(SynchronousTestCase):
 
     def test_why(self) -> None:
         """The reason tells a route, an earlier delay, and what the other server said."""
-        routed = self.find(
-            event("route_used", mid=7, domain="a.example", route="relay"), EXPLAINED, DELIVERED
-        )
+        routed = self.find(event("route_used", mid=7, domain="a.example", route="relay"), EXPLAINED, DELIVERED)
         self.assertEqual(routed.why, "SMTP route to relay; TLSv1.3 verified by mta-sts")
         later = self.find(DELAYED, EXPLAINED, DELIVERED)
-        self.assertEqual(
-            later.why, "first 4.7.5 peer isn't who it should be; then TLSv1.3 verified by mta-sts"
-        )
+        self.assertEqual(later.why, "first 4.7.5 peer isn't who it should be; then TLSv1.3 verified by mta-sts")
         self.assertEqual(self.find(BOUNCED).why, "5.1.1 refused (550 no such user)")
 
     def test_words_of_the_connection_count(self) -> None:
         """What was said about the domain, or the connection used, explains too."""
-        case = Case(
-            "a", "x", Outcome.DELIVERED, Protection.ENCRYPTED, "mta-sts", why=("HTTP 404", "odd name")
-        )
+        case = Case("a", "x", Outcome.DELIVERED, Protection.ENCRYPTED, "mta-sts", why=("HTTP 404", "odd name"))
         events = [
             ACCEPTED,
             event("sts_fetch_failed", domain="a.example", cause="HTTP 404"),

@@ -119,9 +119,7 @@ class InternetTests(TestCase):
     async def test_waiting_for_messages(self) -> None:
         """Waiting ends with the message, or with a time-out."""
         internet = await self.internet()
-        await internet.add_domain(
-            "a.example", mx=[MX("mx.a.example", behaviour=Behaviour(starttls=StartTLS.ABSENT))]
-        )
+        await internet.add_domain("a.example", mx=[MX("mx.a.example", behaviour=Behaviour(starttls=StartTLS.ABSENT))])
         waiting = internet.wait_for_messages("a.example", timeout=5)
         await self.send(internet, "mx.a.example", "bob@a.example")
         (message,) = await waiting

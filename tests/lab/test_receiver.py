@@ -46,9 +46,7 @@ class ReceiverTests(TestCase):
         """Have a conversation with the receiver in a thread."""
 
         def run() -> Any:
-            with smtplib.SMTP(
-                ADDRESS, self.receiver.port, local_hostname="client.example", timeout=5
-            ) as client:
+            with smtplib.SMTP(ADDRESS, self.receiver.port, local_hostname="client.example", timeout=5) as client:
                 client._host = HOST  # type: ignore[attr-defined] # the name that is verified and sent as SNI
                 client.ehlo()
                 return conversation(client)

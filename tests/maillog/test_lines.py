@@ -145,9 +145,7 @@ class SampleTests(SynchronousTestCase):
             e.MessageReceived(7, 9, "a@example.net", 512),
             e.MessageQueued(7),
             e.ConnectionClosed(9),
-            e.DeliveryConnectFailed(
-                "domain.com", "mx1.domain.com", "10.1.1.3", 25, "[Errno 111] Connection refused"
-            ),
+            e.DeliveryConnectFailed("domain.com", "mx1.domain.com", "10.1.1.3", 25, "[Errno 111] Connection refused"),
             e.RecipientDelayed(
                 7,
                 0,
@@ -175,9 +173,7 @@ class SampleTests(SynchronousTestCase):
             ("mta-sts", "enforce(id 12345678598Z, cached)"),
             ("static", "required-verify-hosted"),
         )
-        event = e.PolicyExplained(
-            5444, "domain.com", "mx1.mail123.domain.com", opinions, "TLSv1.3 verified by mta-sts"
-        )
+        event = e.PolicyExplained(5444, "domain.com", "mx1.mail123.domain.com", opinions, "TLSv1.3 verified by mta-sts")
         self.assertEqual(
             texts(event),
             [
@@ -213,12 +209,9 @@ class SampleTests(SynchronousTestCase):
             lines = texts(e.STSFetchFailed("d.test", url, cause, "http://p:3128"))
             self.assertEqual(
                 lines[0],
-                "Debug: Request to fetch the STS policy failed because of a connection timeout., "
-                "for the domain d.test",
+                "Debug: Request to fetch the STS policy failed because of a connection timeout., for the domain d.test",
             )
-            self.assertTrue(
-                lines[1].endswith(f"{cause} ({url} via proxy http://p:3128); no policy is in force")
-            )
+            self.assertTrue(lines[1].endswith(f"{cause} ({url} via proxy http://p:3128); no policy is in force"))
 
 
 class TableTests(SynchronousTestCase):
@@ -235,9 +228,7 @@ class TableTests(SynchronousTestCase):
         for kind, entry in LINES.items():
             forms = list(entry.forms)
             for level, text in entry.render(entry.example):
-                while forms and not (
-                    forms[0].level is level and re.fullmatch(_pattern(forms[0].template), text)
-                ):
+                while forms and not (forms[0].level is level and re.fullmatch(_pattern(forms[0].template), text)):
                     forms.pop(0)
                 self.assertTrue(forms, f"{kind.__name__}: {text!r} has none of the forms")
 
@@ -292,12 +283,7 @@ class TableTests(SynchronousTestCase):
 def _pattern(template: str) -> str:
     """A template as a regular expression: every value may be anything."""
     depth_free = re.sub(r"\{[^{}]*(\{[^{}]*\}[^{}]*)*\}", "\0", template)
-    return (
-        re.escape(depth_free)
-        .replace("\0", ".*")
-        .replace(re.escape(", ..."), ".*")
-        .replace(re.escape(" ..."), ".*")
-    )
+    return re.escape(depth_free).replace("\0", ".*").replace(re.escape(", ..."), ".*").replace(re.escape(" ..."), ".*")
 
 
 # What the laboratory of real servers looks for, by its own patterns.
@@ -384,9 +370,7 @@ class ForgeryTests(SynchronousTestCase):
 
     def test_line_breaks_are_escaped(self) -> None:
         """CR, LF and other breaks in remote data are shown, not obeyed."""
-        event = e.RecipientAccepted(
-            7, 9, 0, "a\r\nThu Sep 26 15:23:39 2024 Info: forged\0\x85\u2028\u202e\udc80@b"
-        )
+        event = e.RecipientAccepted(7, 9, 0, "a\r\nThu Sep 26 15:23:39 2024 Info: forged\0\x85\u2028\u202e\udc80@b")
         self.assertEqual(
             texts(event),
             [

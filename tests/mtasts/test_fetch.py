@@ -262,7 +262,9 @@ class AnswerTests(FetchCase):
     async def test_slow_body(self) -> None:
         """A body that doesn't end in time is given up, with what was being done."""
         server = self.serve(say(response()[:-5], close=False))
-        await self.failure(self.fetcher(server.port, fetch_timeout=0.3), FetchFault.TIMEOUT, "timed out after", "reading the policy")
+        await self.failure(
+            self.fetcher(server.port, fetch_timeout=0.3), FetchFault.TIMEOUT, "timed out after", "reading the policy"
+        )
         await self.when_closed(server)
 
     async def test_no_answer(self) -> None:
@@ -280,7 +282,9 @@ class ReachTests(FetchCase):
         await self.failure(self.fetcher(1, ""), FetchFault.DNS, "mta-sts.one.test has no address")
         resolver = FakeResolver()
         resolver.fail(HOST, "A", FailureKind.TIMEOUT)
-        await self.failure(self.fetcher(1, resolver=resolver), FetchFault.DNS, "DNS Timeout looking up mta-sts.one.test (A)")
+        await self.failure(
+            self.fetcher(1, resolver=resolver), FetchFault.DNS, "DNS Timeout looking up mta-sts.one.test (A)"
+        )
         error = await self.assertFailure(self.fetcher(1).fetch("a b/c?.test"), FetchError)
         self.assertEqual(error.cause, "mta-sts.a b/c?.test can't be the name of a host")
 
@@ -362,4 +366,3 @@ class TurnTests(FetchCase):
                 pass
             await self.when_closed(server)
             self.assertEqual(fetcher._turns.tokens, 1)
-

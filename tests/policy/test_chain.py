@@ -44,9 +44,7 @@ class ChainCase(SynchronousTestCase):
         """A chain for one attempt."""
         return PolicyChain(providers, self.sink).open(question())
 
-    def decide(
-        self, chain: OpenChain, name: str = "mx1.hoster.example", without: tuple[str, ...] = ()
-    ) -> Decision:
+    def decide(self, chain: OpenChain, name: str = "mx1.hoster.example", without: tuple[str, ...] = ()) -> Decision:
         """The decision for a host."""
         return self.successResultOf(Deferred.fromCoroutine(chain.decide(host(name), without)))
 
@@ -68,9 +66,7 @@ class AskingTests(ChainCase):
         """A refusal, for good or for now, is the decision; earlier opinions are kept for the explanation."""
         for answer, temporary in ((Refuse("MX not in policy"), False), (TempFail("SERVFAIL"), True)):
             last = FixedProvider("static", Raise(MAY, "preferred"))
-            decision = self.decide(
-                self.open(FixedProvider("dane", NoOpinion("off")), FixedProvider("x", answer), last)
-            )
+            decision = self.decide(self.open(FixedProvider("dane", NoOpinion("off")), FixedProvider("x", answer), last))
             self.assertEqual((decision.refusal, decision.temporary), (answer.reason, temporary))
             self.assertEqual((decision.usable, len(decision.opinions), last.asked), (False, 2, []))
 
@@ -100,9 +96,7 @@ class FoldingTests(SynchronousTestCase):
     def test_floors_add_up(self) -> None:
         """The earlier server name stays, the stricter level wins, and no retry in clear is left."""
         sts = Requirement(TLSLevel.MUST, sni="mx.example", source="mta-sts")
-        folded = fold(
-            "d", "h", opinions(sts=Raise(sts, "enforce"), static=Raise(MAY, "preferred"))
-        ).requirement
+        folded = fold("d", "h", opinions(sts=Raise(sts, "enforce"), static=Raise(MAY, "preferred"))).requirement
         self.assertEqual((folded.tls, folded.sni, folded.clear_retry), (TLSLevel.MUST, "mx.example", False))
 
     def test_observed_sets_no_floor(self) -> None:

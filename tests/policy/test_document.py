@@ -25,9 +25,7 @@ class DocumentTests(SynchronousTestCase):
     def test_tables(self) -> None:
         """Each table of the page is the one that the tests walk through."""
         found = dict(re.findall(r"<!-- table: (\w+) -->\n(.*?)\n<!-- end -->", self.text, re.DOTALL))
-        self.assertEqual(
-            found, {"dane": markdown(), "options": options_markdown(), "together": together_markdown()}
-        )
+        self.assertEqual(found, {"dane": markdown(), "options": options_markdown(), "together": together_markdown()})
 
     def test_words(self) -> None:
         """The page names every setting by the word that the files use."""

@@ -102,9 +102,7 @@ class JudgeTests(SynchronousTestCase):
         verdict = judge(decision(MUST, WRONG, STS, PROFILE), SESSION, Trust(RootStore(), NOW))
         self.assertEqual(verdict.failed, ("dane", "mta-sts", "profile"))
         verdict = judge(decision(MUST, WRONG, STS), SESSION, TRUST)
-        self.assertEqual(
-            (verdict.failed, verdict.matched), (("dane",), (("mta-sts", "name mx.example.com"),))
-        )
+        self.assertEqual((verdict.failed, verdict.matched), (("dane",), (("mta-sts", "name mx.example.com"),)))
 
     def test_same_session_later(self) -> None:
         """A session that was good is judged by the time of each message."""
@@ -125,6 +123,4 @@ class JudgeTests(SynchronousTestCase):
         verdict = judge(attrs.evolve(decision(MAY), observed=(("mta-sts", wish),)), SESSION, TRUST)
         self.assertTrue(verdict.ok)
         (observed,) = verdict.observed
-        self.assertEqual(
-            (observed.provider, observed.ok, observed.text), ("mta-sts", False, "MX not in policy")
-        )
+        self.assertEqual((observed.provider, observed.ok, observed.text), ("mta-sts", False, "MX not in policy"))

@@ -49,9 +49,7 @@ OTHERS = (
 POOL = (*GOOD.full_chain, *(certificate for issued in OTHERS for certificate in issued.full_chain))
 
 STS = WebPKI((M,), "mta-sts")
-ENFORCE = Raise(
-    Requirement(TLSLevel.MUST, authenticators=(STS,), source="mta-sts", ties_host=True), "enforce"
-)
+ENFORCE = Raise(Requirement(TLSLevel.MUST, authenticators=(STS,), source="mta-sts", ties_host=True), "enforce")
 TLSA = DANEAuthenticator((TLSARecord(3, 1, 1, tlsa_data(GOOD.certificate, 1, 1)),), M, (M, D))
 DANE = Decide(Requirement(TLSLevel.MUST, authenticators=(TLSA,), source="dane"), "secure(3 1 1)")
 

@@ -96,9 +96,7 @@ class SeamTests(TestCase):
         visitor = Visitor()
         inner: Any = Factory.forProtocol(lambda: visitor)
         inner.noisy = False
-        await TCP4ClientEndpoint(reactor, "127.0.0.1", port).connect(
-            TLSMemoryBIOFactory(creator, True, inner)
-        )
+        await TCP4ClientEndpoint(reactor, "127.0.0.1", port).connect(TLSMemoryBIOFactory(creator, True, inner))
         connection = await visitor.shaken
         facts = session_facts(connection, HOST)
         await visitor.greeted
@@ -133,9 +131,7 @@ class SeamTests(TestCase):
         self.assertEqual(second.peer, first.peer)
         good = WebPKI((HOST,), "mta-sts")
         self.assertEqual(self.verdict(second, good), (True, "TLSv1.3 verified by mta-sts"))
-        self.assertEqual(
-            self.verdict(second, good, days=11), (False, "TLSv1.3 refused: certificate has expired")
-        )
+        self.assertEqual(self.verdict(second, good, days=11), (False, "TLSv1.3 refused: certificate has expired"))
         self.assertFalse(self.verdict(second, WebPKI(("other.test",), "static"))[0])
 
     async def test_name_that_fails_open_elsewhere(self) -> None:
@@ -144,6 +140,4 @@ class SeamTests(TestCase):
         facts = await self.visit()
         for name in (HOST, "example.test", "test"):
             good, reason = self.verdict(facts, WebPKI((name,), "mta-sts"))
-            self.assertEqual(
-                (good, reason), (False, f"TLSv1.3 refused: peer cert does not match domain {name}")
-            )
+            self.assertEqual((good, reason), (False, f"TLSv1.3 refused: peer cert does not match domain {name}"))

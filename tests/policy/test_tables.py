@@ -45,9 +45,7 @@ STS = Requirement(TLSLevel.MUST, authenticators=(BY_HOST,), sni=M, source="mta-s
 DANE_ANSWERS: dict[str, Answer] = {
     rows.NO_DANE: NoOpinion("no TLSA"),
     rows.DANE: Decide(Requirement(TLSLevel.MUST, authenticators=(BY_TLSA,), source="dane"), "secure(3 1 1)"),
-    rows.TRUSTED: Raise(
-        Requirement(TLSLevel.MUST, authenticators=(BY_TLSA,), source="dane"), "trusted(3 1 1)"
-    ),
+    rows.TRUSTED: Raise(Requirement(TLSLevel.MUST, authenticators=(BY_TLSA,), source="dane"), "trusted(3 1 1)"),
     rows.UNUSABLE: Raise(MUST, "unusable(1 TLSA)"),
     rows.BOGUS: TempFail("TLSA lookup failed"),
     rows.MANDATORY: Refuse("DANE is mandatory: no TLSA"),
@@ -148,9 +146,7 @@ class TogetherTests(TableCase):
         decision = self.decide(NoOpinion("-"), STS_ANSWERS[rows.TESTING], TLSOption.PREFERRED_VERIFY)
         verdict = judge(decision, session(FOR_DOMAIN), TRUST)
         self.assertTrue(verdict.ok)
-        self.assertEqual(
-            [(o.provider, o.ok) for o in verdict.observed], [("mta-sts", False), ("static", True)]
-        )
+        self.assertEqual([(o.provider, o.ok) for o in verdict.observed], [("mta-sts", False), ("static", True)])
         verdict = judge(decision, SessionFacts(), TRUST)
         self.assertTrue(verdict.ok)
         self.assertEqual([o.text for o in verdict.observed], ["STARTTLS wasn't offered"] * 2)

@@ -17,8 +17,8 @@ from seg.events import Event
 from seg.interfaces import IEventSink, IReportComposer
 from seg.model import Bounced, Delayed, Delivered, Envelope, Outcome, Recipient
 from seg.queue.counters import Counters
-from seg.queue.lease import Lease
 from seg.queue.inline import InlineCommitter, RecordingDisk
+from seg.queue.lease import Lease
 from seg.queue.spool import Spool
 
 T = TypeVar("T")
@@ -100,7 +100,9 @@ class House:
         self.spool.subscribe(self.ready.append)
         return self
 
-    def put(self, *addresses: str, sender: str = "from@sender.test", content: bytes = b"Subject: x\r\n\r\nhi\r\n") -> int:
+    def put(
+        self, *addresses: str, sender: str = "from@sender.test", content: bytes = b"Subject: x\r\n\r\nhi\r\n"
+    ) -> int:
         mid = self.counters.next_mid()
         done = self.write(mid, addresses, sender, content)
         result: list[object] = []

@@ -59,9 +59,7 @@ class BatchTests(SynchronousTestCase):
     def test_errors_stay_alone(self) -> None:
         """A full disk at any step fails that message only, and nothing of it stays."""
         for operation in ("write", "fsync", "rename"):
-            self.disk.fails = lambda op, path, bad=operation: (
-                errno.ENOSPC if op == bad and path.endswith("2") else 0
-            )
+            self.disk.fails = lambda op, path, bad=operation: errno.ENOSPC if op == bad and path.endswith("2") else 0
             one, two, three = self.submit(1, 2, 3)
             self.successResultOf(one)
             self.assertEqual(self.failureResultOf(two, OSError).value.errno, errno.ENOSPC)

@@ -15,9 +15,9 @@ text = st.text(st.characters(), max_size=40)
 moment = st.floats(0, 1e11, allow_nan=False)
 number = st.integers(0, 10**15)
 states = st.sampled_from([state for state in RecipientState if state is not RecipientState.BOUNCING])
-recipient = st.builds(
-    Recipient, number, text, states, st.integers(0, 1000), moment, text, number
-) | st.builds(Recipient, number, text, st.just(RecipientState.BOUNCING), number, moment, text, st.integers(1, 9**9))
+recipient = st.builds(Recipient, number, text, states, st.integers(0, 1000), moment, text, number) | st.builds(
+    Recipient, number, text, st.just(RecipientState.BOUNCING), number, moment, text, st.integers(1, 9**9)
+)
 envelopes = st.builds(
     Envelope,
     number,

@@ -39,7 +39,10 @@ class QueueLife(RuleBasedStateMachine):
     def teardown(self) -> None:
         shutil.rmtree(self.root)
 
-    @rule(domains=st.lists(st.sampled_from(DOMAINS), min_size=1, max_size=3), sender=st.sampled_from(["", "s@sender.test"]))
+    @rule(
+        domains=st.lists(st.sampled_from(DOMAINS), min_size=1, max_size=3),
+        sender=st.sampled_from(["", "s@sender.test"]),
+    )
     def put(self, domains: list[str], sender: str) -> None:
         mid = self.house.put(*(f"u{rid}@{domain}" for rid, domain in enumerate(domains)), sender=sender)
         self.accepted |= {(mid, rid) for rid in range(len(domains))}
@@ -140,6 +143,4 @@ class LifeTests(SynchronousTestCase):
 
     def test_a29_random_lives(self) -> None:
         """No sequence of events loses a recipient, delivers one twice, or tells of one twice."""
-        run_state_machine_as_test(
-            QueueLife, settings=settings(max_examples=60, stateful_step_count=25, deadline=None)
-        )
+        run_state_machine_as_test(QueueLife, settings=settings(max_examples=60, stateful_step_count=25, deadline=None))

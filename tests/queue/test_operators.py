@@ -88,9 +88,7 @@ class OperatorTests(HouseCase):
         mid = self.house.put("a@one.test", "b@two.test")
         self.assertTrue(self.successResultOf(self.house.spool.delete(mid, "admin")))
         self.assertEqual(self.house.files(), [])
-        self.assertEqual(
-            self.house.sink.events[-2:], [RecipientsDeleted(mid, (0, 1), "admin"), MessageFinished(mid)]
-        )
+        self.assertEqual(self.house.sink.events[-2:], [RecipientsDeleted(mid, (0, 1), "admin"), MessageFinished(mid)])
         self.assertIsNone(self.house.spool.lease("one.test"))
         self.assertFalse(self.successResultOf(self.house.spool.delete(mid, "admin")))
 

@@ -141,9 +141,7 @@ class CorruptTests(SynchronousTestCase):
     def test_a15_unreadable(self) -> None:
         """A file that can't be read is put aside, not skipped in silence."""
         (self.folder / "000000000002").write_bytes(message(2))
-        house = self.start(
-            lambda operation, path: errno.EACCES if operation == "read" and path.endswith("2") else 0
-        )
+        house = self.start(lambda operation, path: errno.EACCES if operation == "read" and path.endswith("2") else 0)
         self.check(house, "new-00-000000000002")
 
     def test_a15_unreadable_folder(self) -> None:
@@ -158,7 +156,9 @@ class CorruptTests(SynchronousTestCase):
         """A leftover that can't be removed from tmp/ is put aside."""
         (self.root / "tmp").mkdir()
         (self.root / "tmp" / "000000000050").write_bytes(b"x")
-        house = self.start(lambda operation, path: errno.EPERM if operation == "unlink" and path.startswith("tmp") else 0)
+        house = self.start(
+            lambda operation, path: errno.EPERM if operation == "unlink" and path.startswith("tmp") else 0
+        )
         self.check(house, "tmp-000000000050")
 
     def test_broken_envelope(self) -> None:

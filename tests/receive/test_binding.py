@@ -30,9 +30,7 @@ class BindTests(SynchronousTestCase):
         self.addCleanup(bound.close)
         port = bound.getsockname()[1]
         fault = self.assertRaises(ConfigurationError, bind, Listener(name="relay", port=port))
-        self.assertEqual(
-            fault.problems, (f"listener relay: can't listen at 127.0.0.1:{port}: Address already in use",)
-        )
+        self.assertEqual(fault.problems, (f"listener relay: can't listen at 127.0.0.1:{port}: Address already in use",))
 
 
 class ServeTests(TestCase):
@@ -49,7 +47,13 @@ class ServeTests(TestCase):
         early = socket.create_connection(address, timeout=5)
         self.addCleanup(early.close)
         factory = ReceiveFactory(
-            Receive(), listener, "mx.test", MemoryQueue(), CountingCounters(), sink, reactor  # type: ignore[arg-type]
+            Receive(),
+            listener,
+            "mx.test",
+            MemoryQueue(),
+            CountingCounters(),
+            sink,
+            reactor,  # type: ignore[arg-type]
         )
         port = factory.serve(reactor, bound)  # type: ignore[arg-type]
         self.assertEqual(sink.of(events.ListenerStarted), [events.ListenerStarted("relay", *address)])

@@ -41,9 +41,7 @@ class LimitTests(FrontDoorCase):
         self.assertEqual(refused.heard(), b"421 4.7.0 Too many connections; try again later\r\n")
         self.assertTrue(refused.closed)
         self.assertEqual(refused.say(EHLO), b"")
-        self.assertEqual(
-            self.sink.events[-1], events.ReceiveFailed(0, "Connection limit exceeded: 2 from 127.0.0.1")
-        )
+        self.assertEqual(self.sink.events[-1], events.ReceiveFailed(0, "Connection limit exceeded: 2 from 127.0.0.1"))
         self.assertIn(b"220", self.connect("127.0.0.3").heard())
         clients[0].vanish()
         self.assertIn(b"220", self.connect("127.0.0.1").heard())

@@ -117,9 +117,7 @@ class SessionTests(FrontDoorCase):
             else:
                 client.say(ending)
             names = self.told()
-            self.assertEqual(
-                [n for n in names if n.startswith("Message")], ["MessageAborted", "MessageFinished"]
-            )
+            self.assertEqual([n for n in names if n.startswith("Message")], ["MessageAborted", "MessageFinished"])
         self.assertEqual(self.queue.messages, {})
 
     def test_lost_in_data(self) -> None:
@@ -130,9 +128,7 @@ class SessionTests(FrontDoorCase):
         self.assertTrue(self.queue.writers[0].aborted)
         (aborted,) = self.sink.of(events.MessageAborted)
         self.assertRegex(aborted.text, r"connection lost in state data, \d+ octets")
-        self.assertEqual(
-            self.told()[-4:], ["ConnectionLost", "MessageAborted", "MessageFinished", "ConnectionClosed"]
-        )
+        self.assertEqual(self.told()[-4:], ["ConnectionLost", "MessageAborted", "MessageFinished", "ConnectionClosed"])
 
     def test_bad_commands(self) -> None:
         """Unknown and malformed commands are told; at the limit the connection is closed with 421."""

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from twisted.internet.testing import MemoryReactorClock
-
-from seg import events
 from tests.receive.front_door import EHLO, MESSAGE, TRANSACTION, FrontDoorCase
 
 LAST_WORD = b"421 4.3.2 Service shutting down; try again later\r\n"

@@ -19,9 +19,7 @@ class ReceivedTests(SynchronousTestCase):
     def test_ipv6(self) -> None:
         """An IPv6 client is written as an address literal, and TLS as ESMTPS."""
         self.assertEqual(
-            received_field(
-                "[IPv6:2001:db8::1]", ip_address("2001:db8::1"), "mx.test", "ESMTPS", 7, ["a", "b"], 0.9
-            ),
+            received_field("[IPv6:2001:db8::1]", ip_address("2001:db8::1"), "mx.test", "ESMTPS", 7, ["a", "b"], 0.9),
             b"Received: from [IPv6:2001:db8::1] ([IPv6:2001:db8::1])\r\n"
             b"\tby mx.test with ESMTPS id 7;\r\n"
             b"\tThu, 1 Jan 1970 00:00:00 +0000\r\n",
@@ -50,9 +48,7 @@ class HeaderTests(SynchronousTestCase):
 
     def test_fields(self) -> None:
         """Fields are found in any case, unfolded, and only in the header."""
-        text = (
-            b"SUBJECT:  one\r\n\ttwo \r\nX-Message-ID: <no>\r\nmessage-id:<yes>\r\n\r\nMessage-ID: <body>\r\n"
-        )
+        text = b"SUBJECT:  one\r\n\ttwo \r\nX-Message-ID: <no>\r\nmessage-id:<yes>\r\n\r\nMessage-ID: <body>\r\n"
         for pieces in ([text], [text[i : i + 1] for i in range(len(text))]):
             reader = self.read(*pieces)
             self.assertTrue(reader.complete)
@@ -83,6 +79,4 @@ class HeaderTests(SynchronousTestCase):
 
     def test_hops(self) -> None:
         """Every Received field counts, in any case; folded lines and the like don't."""
-        self.assertEqual(
-            self.read(b"Received: a\r\nRECEIVED:b\r\n received: c\r\nX-Received: d\r\n\r\n").hops, 2
-        )
+        self.assertEqual(self.read(b"Received: a\r\nRECEIVED:b\r\n received: c\r\nX-Received: d\r\n\r\n").hops, 2)

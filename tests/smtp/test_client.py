@@ -133,9 +133,7 @@ class HelloTests(SynchronousTestCase):
 
     def test_name_is_no_keyword(self) -> None:
         """The first line is the server's name, whatever it looks like."""
-        self.assertEqual(
-            Dialogue(b"250-PIPELINING\r\n250 HELP\r\n").core.capabilities, Capabilities(raw={"HELP": ""})
-        )
+        self.assertEqual(Dialogue(b"250-PIPELINING\r\n250 HELP\r\n").core.capabilities, Capabilities(raw={"HELP": ""}))
 
     def test_size_without_limit(self) -> None:
         """SIZE without a number, with 0 or with nonsense sets no limit."""
@@ -673,6 +671,4 @@ class TransactionTests(SynchronousTestCase):
         (done,) = (event for event in dialogue.events if isinstance(event, TransactionDone))
         self.assertEqual(set(done.results), {0, 1})
         for result in done.results.values():
-            self.assertIsInstance(
-                result, Reply if sent and isinstance(result, Reply) else Temporary | Permanent
-            )
+            self.assertIsInstance(result, Reply if sent and isinstance(result, Reply) else Temporary | Permanent)

@@ -101,9 +101,7 @@ class DecoderTests(SynchronousTestCase):
     def test_octet_by_octet(self) -> None:
         """Chunks of one octet give the same as one chunk."""
         data = b"..\r\n\r\n..a\r\n.\r\nrest"
-        self.assertEqual(
-            decode([bytes([octet]) for octet in data]), (b".\r\n\r\n.a\r\n", b"rest", True, "", False)
-        )
+        self.assertEqual(decode([bytes([octet]) for octet in data]), (b".\r\n\r\n.a\r\n", b"rest", True, "", False))
 
     def test_empty(self) -> None:
         """A dot right behind the command's CRLF ends an empty message."""

@@ -116,9 +116,7 @@ class ReplyParserTests(SynchronousTestCase):
     @settings(max_examples=100, deadline=None)
     @given(
         st.lists(
-            st.sampled_from(
-                (b"250 ok\r\n", b"250-a\n", b"250 b\r\n", b"421\r\n", b"x", b"\r", b"\n", b"550-", b"\xff")
-            )
+            st.sampled_from((b"250 ok\r\n", b"250-a\n", b"250 b\r\n", b"421\r\n", b"x", b"\r", b"\n", b"550-", b"\xff"))
             | st.binary(max_size=20),
             max_size=20,
         ),

@@ -185,9 +185,7 @@ class ServerTests(SynchronousTestCase):
         """A declared size above the limit is refused at MAIL, the limit itself isn't."""
         server = AcceptingServer()
         server.feed(EHLO)
-        self.assertEqual(
-            server.feed(b"MAIL FROM:<> SIZE=10001\r\n"), b"552 5.3.4 Message size exceeds limit\r\n"
-        )
+        self.assertEqual(server.feed(b"MAIL FROM:<> SIZE=10001\r\n"), b"552 5.3.4 Message size exceeds limit\r\n")
         self.assertIs(server.core.state, State.READY)
         self.assertEqual(server.codes(b"MAIL FROM:<> SIZE=10000\r\n"), [250])
 
@@ -197,9 +195,7 @@ class ServerTests(SynchronousTestCase):
         server.feed(TRANSACTION)
         for _ in range(1000):
             self.assertEqual(server.feed(b"x" * 98 + b"\r\n"), b"")
-        self.assertEqual(
-            server.feed(b".\r\nNOOP\r\n"), b"552 5.3.4 Message size exceeds limit\r\n250 2.0.0 Ok\r\n"
-        )
+        self.assertEqual(server.feed(b".\r\nNOOP\r\n"), b"552 5.3.4 Message size exceeds limit\r\n250 2.0.0 Ok\r\n")
         passed = sum(len(event.data) for event in server.events if isinstance(event, told.ContentReceived))
         self.assertLessEqual(passed, 10000)
         self.assertEqual(server.messages, [])

@@ -41,9 +41,7 @@ _DER = GOOD.certificate.public_bytes(Encoding.DER)
 FORGED = x509.load_der_x509_certificate(_DER[:-1] + bytes([_DER[-1] ^ 1]))  # one bit of the signature
 UNKNOWN = x509.UnrecognizedExtension(x509.ObjectIdentifier("1.3.6.1.4.1.99999.1"), b"\x05\x00")
 CRITICAL = INTERMEDIATE.leaf("mx.example.com", extra=[(UNKNOWN, True)])
-NO_CAPACITY = (
-    ROOT.intermediate("Leaves only", path_length=0).intermediate("One too many").leaf("mx.example.com")
-)
+NO_CAPACITY = ROOT.intermediate("Leaves only", path_length=0).intermediate("One too many").leaf("mx.example.com")
 
 ROWS = (
     Row("good", GOOD.chain),
@@ -114,9 +112,7 @@ ROWS = (
     ),
     Row("weak key", WEAK.chain, "EE certificate key too weak", ("a key of 1024 bits only",)),
     Row("issuer isn't an authority", NOT_A_CA.chain, "invalid CA certificate", ("CN=Not a CA",)),
-    Row(
-        "forged", (FORGED, INTERMEDIATE.certificate), "certificate signature failure", ("CN=mx.example.com",)
-    ),
+    Row("forged", (FORGED, INTERMEDIATE.certificate), "certificate signature failure", ("CN=mx.example.com",)),
     Row("unknown critical extension", CRITICAL.chain, "unhandled critical extension", ("CN=mx.example.com",)),
     Row("path too long", NO_CAPACITY.chain, "path length constraint exceeded", ()),
     Row(
@@ -147,9 +143,7 @@ class PathTests(SynchronousTestCase):
 
     def test_time_is_looked_at_each_time(self) -> None:
         """The same store judges at whatever time it is asked for, in any order."""
-        results = [
-            path_to_anchor(GOOD.chain, ROOTS, NOW + days * DAY).ok for days in (0, 81, 0, -11, 79, 4000)
-        ]
+        results = [path_to_anchor(GOOD.chain, ROOTS, NOW + days * DAY).ok for days in (0, 81, 0, -11, 79, 4000)]
         self.assertEqual(results, [True, False, True, False, True, False])
 
     def test_anchor_of_the_list_is_trusted_as_it_stands(self) -> None:

@@ -103,9 +103,7 @@ class ClientTests(SynchronousTestCase):
         listener, _ = server(LEAF, newest=SSL.TLS1_2_VERSION)
         client, _ = shake(self.tls.creator("mx.example.com", "a"), listener)
         self.assertEqual(session_facts(client, "").version, "TLSv1.2")
-        self.assertRaises(
-            SSL.Error, shake, self.tls.creator("mx.example.com", "a", TLSVersion.TLS1_3), listener
-        )
+        self.assertRaises(SSL.Error, shake, self.tls.creator("mx.example.com", "a", TLSVersion.TLS1_3), listener)
 
     def test_endless_chain(self) -> None:
         """A server that sends too many certificates can't be judged, and so won't be accepted."""
@@ -153,9 +151,7 @@ class ServerTests(SynchronousTestCase):
         """A missing file is named."""
         certificate, _ = LEAF.write(self.folder)
         self.assertEqual(self._problem("none.pem"), "none.pem: can't be read: No such file or directory")
-        self.assertEqual(
-            self._problem(certificate, "none.key"), "none.key: can't be read: No such file or directory"
-        )
+        self.assertEqual(self._problem(certificate, "none.key"), "none.key: can't be read: No such file or directory")
 
     def test_wrong_key(self) -> None:
         """A key of another certificate is refused."""
@@ -169,16 +165,12 @@ class ServerTests(SynchronousTestCase):
         self.assertIn("no usable PEM certificate", self._problem(key))
         self.assertIn("no usable private key", self._problem(certificate, certificate))
         locked = self.folder / "locked.key"
-        locked.write_bytes(
-            LEAF.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"x"))
-        )
+        locked.write_bytes(LEAF.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"x")))
         self.assertIn("without a password", self._problem(certificate, str(locked)))
 
     def test_dates(self) -> None:
         """An expired certificate, and one of the future, are refused with the date."""
         certificate, key = self_signed("old.example.com", days=(-20, -10)).write(self.folder)
-        self.assertIn(
-            "CN=old.example.com expired on 2025-05-22 12:00:00 UTC", self._problem(certificate, key)
-        )
+        self.assertIn("CN=old.example.com expired on 2025-05-22 12:00:00 UTC", self._problem(certificate, key))
         certificate, key = self_signed("new.example.com", days=(10, 20)).write(self.folder)
         self.assertIn("CN=new.example.com is valid only from 2025-06-11", self._problem(certificate, key))

@@ -38,9 +38,7 @@ class RootTests(SynchronousTestCase):
 
     def test_extra_file(self) -> None:
         """The extra file adds to the list; what is in both counts once."""
-        roots = load_roots(
-            self._write(self._pem(self.one)), self._write(self._pem(self.other), self._pem(self.one))
-        )
+        roots = load_roots(self._write(self._pem(self.one)), self._write(self._pem(self.other), self._pem(self.one)))
         self.assertEqual(roots.anchors, (self.one.certificate, self.other.certificate))
 
     def test_missing_file(self) -> None:

@@ -67,9 +67,7 @@ class WebPKITests(SynchronousTestCase):
         """No chain, an unreadable one and no names at all are mismatches."""
         self.assertEqual(examine(None, "domain.com").summary, "no certificate from server")
         self.assertFalse(examine(LEAF).ok)
-        fault = WebPKI(("mx1.hoster.example",), "static").examine(
-            PeerCertificates(LEAF.chain, "unreadable"), TRUST
-        )
+        fault = WebPKI(("mx1.hoster.example",), "static").examine(PeerCertificates(LEAF.chain, "unreadable"), TRUST)
         self.assertEqual((fault.ok, fault.summary), (False, "unreadable"))
 
     def test_broken_extension(self) -> None:
