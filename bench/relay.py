@@ -158,11 +158,12 @@ def main() -> None:
     with (
         tempfile.TemporaryDirectory(prefix="seg-bench-") as one,
         tempfile.TemporaryDirectory(prefix="seg-bench-") as two,
+        gateway(Path(one), not options.no_json),
+        postfix(Path(two)),
     ):
-        with gateway(Path(one), not options.no_json), postfix(Path(two)):
-            for _ in range(options.rounds):
-                for name, port in (("seg", SEG_PORT), ("postfix", POSTFIX_PORT)):
-                    rates[name].append(options.messages / relay(port, *work))
+        for _ in range(options.rounds):
+            for name, port in (("seg", SEG_PORT), ("postfix", POSTFIX_PORT)):
+                rates[name].append(options.messages / relay(port, *work))
     for name, values in rates.items():
         print(
             f"{name:8s} {statistics.median(values):7.0f} messages/s  (rounds: {', '.join(f'{v:.0f}' for v in values)})"

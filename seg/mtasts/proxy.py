@@ -104,7 +104,9 @@ class _Tunnel(Protocol):
     def _open(self) -> None:
         opened, self._opened = self._opened, None
         inner = self._inner_factory.buildProtocol(self._address)  # type: ignore[arg-type]
-        assert opened is not None and inner is not None and self.transport is not None
+        assert opened is not None
+        assert inner is not None
+        assert self.transport is not None
         self._inner = inner
         inner.makeConnection(self.transport)
         opened.callback(inner)

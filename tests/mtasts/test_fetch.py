@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 from typing import Any
 
@@ -241,7 +242,7 @@ class AnswerTests(FetchCase):
             call = LoopingCall(piece)
             call.start(0.0).addErrback(lambda _: None)
             sent.append(served)
-            server.waiting.append(lambda: call.stop())
+            server.waiting.append(call.stop)
 
         sent: list[Served] = []
         server = self.serve(pour)
@@ -360,9 +361,7 @@ class TurnTests(FetchCase):
                 await deferLater(reactor, 0.01)  # type: ignore[arg-type]
             await deferLater(reactor, 0.05)  # type: ignore[arg-type]
             fetch.cancel()
-            try:
+            with contextlib.suppress(CancelledError):
                 await fetch
-            except CancelledError:
-                pass
             await self.when_closed(server)
             self.assertEqual(fetcher._turns.tokens, 1)

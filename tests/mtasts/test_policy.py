@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from typing import Any
 
@@ -116,10 +117,8 @@ class PolicyTests(SynchronousTestCase):
             GOOD + b" " * fill + b"x",
         ):
             start = time.perf_counter()
-            try:
+            with contextlib.suppress(PolicyError):
                 parse_policy(body)
-            except PolicyError:
-                pass
             self.assertLess(time.perf_counter() - start, 0.5)
 
     @settings(max_examples=100, deadline=None)
