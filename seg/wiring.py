@@ -135,7 +135,7 @@ def wire_mail(
     pool = ConnectionPool(reactor, delivery.idle_timeout)
     senders = ESMTPSenderFactory(hostname, delivery, reactor, counters)
     means = Means(
-        router=Router(lookups.resolver, destinations, delivery, hostname, own_addresses(), random.Random(), sink),
+        router=Router(lookups.resolver, destinations, delivery, hostname, own_addresses(), random.Random(), sink)  # noqa: S311 - spreads load, keeps no secret,
         policies=PolicyChain(lookups.providers, sink),
         sessions=Sessions(
             TCPConnector(reactor), senders, pool, lookups.tls, lookups.roots, delivery, sink, reactor.seconds

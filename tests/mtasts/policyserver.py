@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from OpenSSL import SSL
+from twisted.internet.defer import maybeDeferred
 from twisted.internet import reactor
 from twisted.internet.interfaces import IOpenSSLServerConnectionCreator
 from twisted.internet.protocol import ClientFactory, Factory, Protocol, connectionDone
@@ -121,7 +122,7 @@ class LoopbackServer:
         """Close everything."""
         for served in tuple(self.open):
             served.transport.abortConnection()
-        await self._listening.stopListening()
+        await maybeDeferred(self._listening.stopListening)
 
 
 def tunnel_to(port: int, greeting: bytes = b"HTTP/1.1 200 Connection established\r\n\r\n") -> Answer:

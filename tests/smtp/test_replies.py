@@ -175,7 +175,7 @@ class ReplyTests(SynchronousTestCase):
             with self.subTest(f"{phase} {code} {text}"):
                 error = Reply(code, (text,)).to_error(phase)
                 self.assertIsInstance(error, Permanent if code >= 500 else Temporary)
-                self.assertEqual(str(error), expected)
+                self.assertEqual(f"{error.enhanced} {error.text}", expected)
                 self.assertEqual((error.code, error.remote), (code, (text,)))
 
     def test_session(self) -> None:
