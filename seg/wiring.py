@@ -134,8 +134,9 @@ def wire_mail(
     queue = Spool(spool, settings.queue, composer, counters, sink, reactor, Committer(reactor), random.random)
     pool = ConnectionPool(reactor, delivery.idle_timeout)
     senders = ESMTPSenderFactory(hostname, delivery, reactor, counters)
+    ties = random.Random()  # noqa: S311 - spreads load among equal hosts, keeps no secret
     means = Means(
-        router=Router(lookups.resolver, destinations, delivery, hostname, own_addresses(), random.Random(), sink)  # noqa: S311 - spreads load, keeps no secret,
+        router=Router(lookups.resolver, destinations, delivery, hostname, own_addresses(), ties, sink),
         policies=PolicyChain(lookups.providers, sink),
         sessions=Sessions(
             TCPConnector(reactor), senders, pool, lookups.tls, lookups.roots, delivery, sink, reactor.seconds
