@@ -93,8 +93,7 @@ class PolicyStore:
             return self._cached(entry, reason)
         self._sink.emit(events.STSRecordFound(domain, policy_id))
         if reread:
-            reread = not self._rereads.within(domain, self._now(), self._settings.retry_interval)
-            self._rereads.note(domain, self._now())
+            reread = self._may_reread(domain, entry)
         if entry is not None and entry.policy_id == policy_id and not reread:
             if self._sink.debug:
                 self._sink.emit(events.STSCacheHit(domain))
@@ -102,6 +101,14 @@ class PolicyStore:
         if self._failures.within(domain, self._now(), self._settings.retry_interval):
             return self._cached(entry, "policy fetch failed lately")
         return await self._fetched(domain, policy_id)
+
+    def _may_reread(self, domain: str, entry: CachedPolicy | None) -> bool:
+        """Whether a second look may bring anything new: not right after a fetch, nor after the last second look."""
+        now, interval = self._now(), self._settings.retry_interval
+        if (entry is not None and now - entry.fetched < interval) or self._rereads.within(domain, now, interval):
+            return False
+        self._rereads.note(domain, now)
+        return True
 
     async def renew(self, entry: CachedPolicy) -> None:
         """See whether a cached policy is still the present one, and fetch it anew if not, or if it ends before the next look."""

@@ -12,7 +12,7 @@ from seg.model import Bounced, Delayed, Delivered, Envelope, Outcome, Recipient,
 from seg.queue.schedule import Schedule
 
 FAILED = (Delayed, Bounced)
-ERROR_LENGTH = 300  # characters of the last failure that are kept
+ERROR_LENGTH = 600  # characters of the last failure that are kept
 
 
 @attrs.frozen
@@ -146,7 +146,8 @@ def _pending(mid: int, due: float, waiting: list[Recipient]) -> RecipientsPendin
 
 
 def _line(error: DeliveryError) -> str:
-    return " ".join(str(error).split())[:ERROR_LENGTH]
+    text = " ".join(str(error).split())
+    return text if len(text) <= ERROR_LENGTH else text[: ERROR_LENGTH - 3] + "..."
 
 
 def _span(seconds: float) -> str:
