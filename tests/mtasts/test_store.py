@@ -104,7 +104,7 @@ class StoreTests(StoreCase):
         """No record, several, a malformed one, or a lookup that fails: a cached policy stays, without one there is none."""
         self.current()
         for change in (
-            lambda: self.txt(),
+            self.txt,
             lambda: self.txt("v=STSv1; id=1;", "v=STSv1; id=2;"),
             lambda: self.txt("v=STSv1; id=!;"),
             lambda: self.resolver.fail(TXT, "TXT", FailureKind.SERVFAIL),
