@@ -6,6 +6,7 @@ sender if the report failed as well.
 
 from __future__ import annotations
 
+import email.generator  # noqa: F401 - else imported with the first report, when a chroot or --uid may hide it
 import quopri
 import re
 import textwrap
