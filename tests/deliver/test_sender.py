@@ -507,6 +507,23 @@ class SendTests(SenderCase):
         self.assertIsInstance(outcomes[0], Bounced)
         self.assertIsInstance(outcomes[1], Delayed)
 
+    def test_in_doubt(self) -> None:
+        """Lost behind the final dot: nobody knows whether the server took it. Lost before, or refused: it didn't."""
+        sent = self.send()
+        self.server(ACCEPTED)
+        self.lose()
+        for outcome in self.successResultOf(sent).values():
+            assert isinstance(outcome, Delayed)
+            self.assertTrue(outcome.in_doubt)
+
+    def test_not_in_doubt(self) -> None:
+        """A 421 in place of the last reply is a refusal."""
+        sent = self.send()
+        self.server(ACCEPTED, b"421 4.3.2 bye\r\n")
+        for outcome in self.successResultOf(sent).values():
+            assert isinstance(outcome, Delayed)
+            self.assertFalse(outcome.in_doubt)
+
     def test_not_sendable(self) -> None:
         """A message that the server can't take bounces without a word on the wire."""
         eight = Envelope(1, "", TWO, arrived=0.0, body=BodyType.EIGHT_BIT)
