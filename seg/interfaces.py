@@ -1,4 +1,4 @@
-"""The seams of the gateway: what each room promises to the others. Objects meet in `seg.service` only.
+"""The seams of the gateway: what each room promises to the others. Objects meet in `seg.wiring` only.
 
 `Awaitable` means a coroutine or a Deferred. Unless said otherwise nothing here blocks, and nothing raises but what is named.
 """

@@ -15,6 +15,7 @@ HOUSE = Path(seg.__file__).parent
 # From the ground up: a room may import from those before it (and from itself).
 ROOMS = (
     "version",
+    "status",
     "errors",
     "model",
     "events",

@@ -129,7 +129,7 @@ class Attempt:
         rids = tuple(recipient.rid for recipient in remaining)
         self._sink.emit(events.DeliveryStarted(sender.dcid, self._lease.mid, rids))
         results = await sender.send(self._lease.envelope, remaining, self._lease.content)
-        self.outcomes.update(results)
+        self.outcomes.update((rid, _at_host(outcome, decision.host)) for rid, outcome in results.items())
         self._means.sessions.give(session, self._profile.messages_per_connection)
         self._tell_delivered(sender.dcid, results)
 
@@ -192,6 +192,11 @@ class Attempt:
 
 def _another_host_may_help(outcome: Outcome | None) -> bool:
     return outcome is None or (isinstance(outcome, Delayed) and not outcome.in_doubt)
+
+
+def _at_host(outcome: Outcome, host: str) -> Outcome:
+    """A failure with the name of the host that it came from, for the report's Remote-MTA (RFC 3464 §2.3.5)."""
+    return outcome if isinstance(outcome, Delivered) else attrs.evolve(outcome, host=host)
 
 
 def _outcome_of(error: Temporary) -> str:

@@ -7,7 +7,8 @@ from OpenSSL import SSL
 from twisted.internet.error import ConnectionDone, ConnectionLost
 
 from seg.errors import Temporary
-from seg.smtp.replies import Phase, status_text
+from seg.smtp.replies import Phase
+from seg.status import status_text
 
 
 class StartTLSRefused(Temporary):

@@ -43,7 +43,8 @@ from seg.smtp.client_events import (
     TransactionDone,
 )
 from seg.smtp.dots import DotEncoder
-from seg.smtp.replies import Phase, Reply, status_text
+from seg.smtp.replies import Phase, Reply
+from seg.status import status_text
 from seg.tls.peer import SessionFacts
 
 SMALL = 65536  # octets of content up to which it goes out in one write

@@ -56,13 +56,6 @@ class Session:
     key: PoolKey
 
 
-@attrs.define
-class _Judged:
-    """Verdicts on one connection: the same decision isn't examined twice within a minute."""
-
-    verdicts: dict[tuple[object, ...], tuple[float, Verdict]] = attrs.field(factory=dict)
-
-
 class Sessions:
     """Opens sessions, and takes them back for the next message."""
 
@@ -88,7 +81,7 @@ class Sessions:
         self._settings = settings
         self._sink = sink
         self._now = now
-        self._judged: dict[ESMTPSender, _Judged] = {}
+        self._verdicts: dict[ESMTPSender, dict[object, tuple[float, Verdict]]] = {}
 
     async def open(self, decision: Decision, host: MXHost, address: IPAddress) -> Session:
         """A session with this host at this address that satisfies the decision.
@@ -137,23 +130,23 @@ class Sessions:
 
     def _judge(self, decision: Decision, sender: ESMTPSender) -> Verdict:
         """The verdict on an open connection, remembered for a while: most messages come with the same decision."""
-        judged = self._judged.get(sender)
-        if judged is None:
-            judged = self._judged[sender] = _Judged()
+        verdicts = self._verdicts.get(sender)
+        if verdicts is None:
+            verdicts = self._verdicts[sender] = {}
             sender.on_closed(self._forget)
         wanted = (decision.requirement, decision.observed)
         now = self._now()
-        known = judged.verdicts.get(wanted)
+        known = verdicts.get(wanted)
         if known is not None and now - known[0] < self.VERDICT_AGE:
             return known[1]
         verdict = judge(decision, sender.facts, self._trust())
-        if len(judged.verdicts) >= self.VERDICTS:
-            judged.verdicts.clear()
-        judged.verdicts[wanted] = (now, verdict)
+        if len(verdicts) >= self.VERDICTS:
+            verdicts.clear()
+        verdicts[wanted] = (now, verdict)
         return verdict
 
     def _forget(self, sender: ESMTPSender) -> None:
-        self._judged.pop(sender, None)
+        self._verdicts.pop(sender, None)
 
     async def _fresh(
         self, decision: Decision, host: MXHost, address: IPAddress, key: PoolKey, level: TLSLevel, why_clear: str = ""

@@ -4,6 +4,6 @@ In order of use: `bus` (every stage emits into it; listeners hear it), `files` (
 mail.log and mail.jsonl), `lines` (each event class with its lines, put together from `lines_gateway`,
 `lines_receive`, `lines_queue`, `lines_delivery`, `lines_policy` and `lines_dns`), `jsonlines` (the same facts
 as JSON), `follow` (reads a log that is being written, without a gateway). Behind them: `vocabulary` (what an
-entry of the table is), `status` (names of enhanced status codes), `stamps` (times), `appending` (one file,
+entry of the table is), `stamps` (times), `appending` (one file,
 its rotation and its faults). `reference` makes ``docs/log-lines.md``.
 """

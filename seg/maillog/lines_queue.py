@@ -6,8 +6,8 @@ import time
 
 from seg import events as e
 from seg.errors import DeliveryError, Permanent, Temporary
-from seg.maillog.status import status_name
 from seg.maillog.vocabulary import Entry, Level, Line, entry, plain
+from seg.status import status_text
 
 INFO, WARNING = Level.INFO, Level.WARNING
 
@@ -21,7 +21,7 @@ def reason(error: DeliveryError) -> str:
     """``5.1.1 - Bad destination email address ('550', ['5.1.1 no such user'])``; code 000 where there was no
     reply."""
     reply = (f"{error.code:03d}", list(error.remote or (error.text,)))
-    return f"{error.enhanced} - {status_name(error.enhanced)} {reply}"
+    return f"{error.enhanced} - {status_text(error.enhanced)} {reply}"
 
 
 def _failed(word: str, event: e.RecipientDelayed | e.RecipientBounced) -> tuple[Line, ...]:

@@ -10,7 +10,8 @@ from seg.errors import Permanent, Temporary
 from seg.model import BodyType, Envelope, Recipient, to_ascii
 from seg.smtp.client_capabilities import Capabilities
 from seg.smtp.client_events import Result
-from seg.smtp.replies import Phase, Reply, status_text
+from seg.smtp.replies import Phase, Reply
+from seg.status import status_text
 
 # What would end a path or a command line early: control characters anywhere; space and angle brackets unless
 # quoted (RFC 5321 §4.1.2).

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 import attrs
 
 from seg.errors import Permanent, Temporary
+from seg.status import status_text
 
 MAX_LINE = 2048  # octets before the LF; RFC 5321 §4.5.3.1.5 has 512, and real servers exceed it
 MAX_LINES = 128  # of one reply
@@ -61,68 +62,7 @@ _BY_PHASE: Mapping[Phase, str] = {
     Phase.QUIT: "5.0",
 }
 
-# Names of the statuses, RFC 3463 §3 in the words that administrators of such gateways know.
-_TEXTS: Mapping[str, str] = {
-    "0.0": "Other undefined status",
-    "1.0": "Unknown address error",
-    "1.1": "Bad destination email address",
-    "1.2": "Bad destination host",
-    "1.3": "Bad destination mailbox address syntax",
-    "1.4": "Destination mailbox address ambiguous",
-    "1.6": "Destination mailbox has moved, no forwarding address",
-    "1.7": "Bad sender's mailbox address syntax",
-    "1.8": "Bad sender's system address",
-    "1.10": "Recipient domain accepts no mail",
-    "2.0": "Other or undefined mailbox status",
-    "2.1": "Mailbox disabled, not accepting messages",
-    "2.2": "Mailbox full",
-    "2.3": "Message length exceeds administrative limit",
-    "2.4": "Mailing list expansion problem",
-    "3.0": "Other mail system problem",
-    "3.1": "Mail system full",
-    "3.2": "Not accepting messages at this time",
-    "3.3": "System not capable of selected features",
-    "3.4": "Message too big for system",
-    "3.5": "System incorrectly configured",
-    "4.0": "Other network problem",
-    "4.1": "No answer from host",
-    "4.2": "Bad connection",
-    "4.3": "Directory server failure",
-    "4.4": "Unable to route",
-    "4.5": "Mail system congestion",
-    "4.6": "Routing loop detected",
-    "4.7": "Delivery expired (message too old)",
-    "5.0": "Other or undefined protocol status",
-    "5.1": "Invalid command",
-    "5.2": "Syntax error",
-    "5.3": "Too many recipients",
-    "5.4": "Invalid command arguments",
-    "5.5": "Wrong protocol version",
-    "6.0": "Other or undefined media error",
-    "6.1": "Media not supported",
-    "6.2": "Conversion required and prohibited",
-    "6.3": "Conversion required but not supported",
-    "6.4": "Conversion with loss performed",
-    "6.5": "Conversion failed",
-    "6.7": "Non-ASCII addresses not permitted",
-    "7.0": "Other or undefined security status",
-    "7.1": "Delivery not authorized, message refused",
-    "7.2": "Mailing list expansion prohibited",
-    "7.3": "Security conversion required but not possible",
-    "7.4": "Security features not supported",
-    "7.5": "Cryptographic failure",
-    "7.6": "Cryptographic algorithm not supported",
-    "7.7": "Message integrity failure",
-}
-
 _ENHANCED = re.compile(r"([245])\.(\d{1,3}\.\d{1,3})(?:[ \t]|$)", re.ASCII)
-
-
-def status_text(enhanced: str) -> str:
-    """The name of an enhanced status code (``"5.1.1"``); of its subject when the detail has none. Never
-    raises."""
-    _, _, status = enhanced.partition(".")
-    return _TEXTS.get(status) or _TEXTS.get(status.partition(".")[0] + ".0") or _TEXTS["0.0"]
 
 
 class ReplyError(Temporary):

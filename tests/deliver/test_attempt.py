@@ -216,13 +216,14 @@ class AttemptTests(SynchronousTestCase):
         self.sessions.answers.update({"mx1.example": (first, GOOD), "mx2.example": (second, GOOD)})
         outcomes = self.attempt(route(host("mx1.example"), host("mx2.example")))
         self.assertEqual(second.asked, [1])
-        self.assertEqual(outcomes, {0: gone, 1: Delivered(2, "ok")})
+        self.assertEqual(outcomes, {0: attrs.evolve(gone, host="mx1.example"), 1: Delivered(2, "ok")})
 
     def test_in_doubt(self) -> None:
         """A connection that broke behind the final dot: the message isn't offered to the next host in the same attempt."""
         lost = Delayed(Temporary("4.4.2", "lost"), 1, in_doubt=True)
         self.sessions.answers["mx1.example"] = (FakeSender(1, {0: lost, 1: lost}), GOOD)
-        self.assertEqual(self.attempt(route(host("mx1.example"), host("mx2.example"))), {0: lost, 1: lost})
+        lost_at = attrs.evolve(lost, host="mx1.example")
+        self.assertEqual(self.attempt(route(host("mx1.example"), host("mx2.example"))), {0: lost_at, 1: lost_at})
         self.assertEqual(len(self.sessions.opened), 1)
 
     def test_refused_host(self) -> None:

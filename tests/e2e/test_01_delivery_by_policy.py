@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from seg.lab.behaviour import Behaviour, Certificate
+from seg.lab.behaviour import Behaviour, Certificate, StartTLS
 from seg.lab.world import MX, TLSA, Policy
 from tests.e2e.base import MESSAGE, GatewayCase, without_trace
 
@@ -98,8 +98,6 @@ class DeliveryByPolicyTests(GatewayCase):
 
     async def test_clear_retry(self) -> None:
         """TLS Preferred and a server whose handshake fails: one retry in clear, on a new connection, in the same attempt."""
-        from seg.lab.behaviour import StartTLS
-
         await self.internet.add_domain(
             "broken.example", mx=[MX("mx.broken.example", behaviour=Behaviour(starttls=StartTLS.CLOSES))]
         )
@@ -111,8 +109,6 @@ class DeliveryByPolicyTests(GatewayCase):
 
     async def test_required_never_in_clear(self) -> None:
         """TLS Required and the same server: nothing is sent, the message waits."""
-        from seg.lab.behaviour import StartTLS
-
         await self.internet.add_domain(
             "broken.example", mx=[MX("mx.broken.example", behaviour=Behaviour(starttls=StartTLS.CLOSES))]
         )

@@ -13,8 +13,8 @@ from seg import events as e
 from seg.errors import Permanent, Temporary
 from seg.maillog.lines import LINES, render, without_details
 from seg.maillog.reference import page_text
-from seg.maillog.status import status_name
 from seg.maillog.vocabulary import LONGEST_LINE, Level, clean
+from seg.status import status_text
 
 PROJECT = Path(__file__).resolve().parents[2]
 
@@ -277,7 +277,7 @@ class TableTests(SynchronousTestCase):
             "5.9.9": "Other undefined status",
             "5": "Other undefined status",
         }
-        self.assertEqual({code: status_name(code) for code in names}, names)
+        self.assertEqual({code: status_text(code) for code in names}, names)
 
 
 def _pattern(template: str) -> str:

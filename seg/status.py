@@ -1,11 +1,11 @@
-"""Names of enhanced status codes as the mail log gives them (after RFC 1893 and RFC 3463, in the vendor's
-words)."""
+"""Names of enhanced status codes (RFC 3463 §3), in the words that administrators of such gateways know."""
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Mapping
 
-_NAMES: Final = {
+_TEXTS: Mapping[str, str] = {
+    "0.0": "Other undefined status",
     "1.0": "Unknown address error",
     "1.1": "Bad destination email address",
     "1.2": "Bad destination host",
@@ -25,6 +25,7 @@ _NAMES: Final = {
     "3.2": "Not accepting messages at this time",
     "3.3": "System not capable of selected features",
     "3.4": "Message too big for system",
+    "3.5": "System incorrectly configured",
     "4.0": "Other network problem",
     "4.1": "No answer from host",
     "4.2": "Bad connection",
@@ -41,30 +42,26 @@ _NAMES: Final = {
     "5.5": "Wrong protocol version",
     "6.0": "Other media error",
     "6.1": "Media not supported",
+    "6.2": "Conversion required and prohibited",
     "6.3": "Conversion required but not supported",
+    "6.4": "Conversion with loss performed",
+    "6.5": "Conversion failed",
     "6.7": "Non-ASCII addresses not supported",  # RFC 6531
     "7.0": "Other security problem",
     "7.1": "Delivery not authorized",
+    "7.2": "Mailing list expansion prohibited",
+    "7.3": "Security conversion required but not possible",
     "7.4": "Security features not supported",
     "7.5": "Cryptographic failure",
+    "7.6": "Cryptographic algorithm not supported",
     "7.7": "Message integrity failure",
     "7.10": "Encryption needed",  # RFC 5248 registry
     "7.27": "Sender address has null MX",  # RFC 7505
     "7.30": "REQUIRETLS support required",  # RFC 8689
 }
-_SUBJECTS: Final = {
-    "0": "Other undefined status",
-    "1": "Unknown address error",
-    "2": "Unknown mailbox error",
-    "3": "Other mail system problem",
-    "4": "Other network problem",
-    "5": "Other protocol error",
-    "6": "Other media error",
-    "7": "Other security problem",
-}
 
 
-def status_name(enhanced: str) -> str:
-    """The name of a code such as ``4.4.1``; for an unknown detail that of its subject."""
-    _, _, rest = enhanced.partition(".")
-    return _NAMES.get(rest) or _SUBJECTS.get(rest.partition(".")[0], "Other undefined status")
+def status_text(enhanced: str) -> str:
+    """The name of a code such as ``4.4.1``; that of its subject when the detail has none. Never raises."""
+    _, _, status = enhanced.partition(".")
+    return _TEXTS.get(status) or _TEXTS.get(status.partition(".")[0] + ".0") or _TEXTS["0.0"]
