@@ -169,7 +169,7 @@ class ReplyTests(SynchronousTestCase):
             (Phase.MAIL, 552, "too big", "5.3.4 Message too big for system"),
             (Phase.DATA, 451, "oops", "4.3.0 Other mail system problem"),
             (Phase.CONTENT, 554, "spam", "5.3.0 Other mail system problem"),
-            (Phase.CONTENT, 554, "5.7.999 odd", "5.7.999 Other or undefined security status"),
+            (Phase.CONTENT, 554, "5.7.999 odd", "5.7.999 Other security problem"),
             (Phase.RCPT, 556, "null MX", "5.1.10 Recipient domain accepts no mail"),
         ):
             with self.subTest(f"{phase} {code} {text}"):
