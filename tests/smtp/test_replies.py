@@ -170,7 +170,7 @@ class ReplyTests(SynchronousTestCase):
             (Phase.DATA, 451, "oops", "4.3.0 Other mail system problem"),
             (Phase.CONTENT, 554, "spam", "5.3.0 Other mail system problem"),
             (Phase.CONTENT, 554, "5.7.999 odd", "5.7.999 Other security problem"),
-            (Phase.RCPT, 556, "null MX", "5.1.10 Recipient domain accepts no mail"),
+            (Phase.RCPT, 556, "null MX", "5.1.10 Destination accepts no mail (null MX)"),
         ):
             with self.subTest(f"{phase} {code} {text}"):
                 error = Reply(code, (text,)).to_error(phase)
