@@ -28,6 +28,12 @@ def domain_of(address: str) -> str:
     return to_ascii(domain) if at else ""
 
 
+def local_part(address: str) -> str:
+    """What stands before the last @ of a mailbox; all of it where there is none."""
+    local, at, domain = address.rpartition("@")
+    return local if at else domain
+
+
 def to_ascii(domain: str) -> str:
     """A domain name as A-labels in lower case without the trailing dot (RFC 5891 §4). Never raises."""
     domain = domain.rstrip(".")
@@ -84,7 +90,7 @@ class Envelope:
     arrived: float  # POSIX seconds
     size: int = 0  # octets of the content as stored (our Received field included)
     body: BodyType = BodyType.SEVEN_BIT
-    smtputf8: bool = False
+    smtputf8: bool = False  # its header or reverse-path can only go to a server that offers SMTPUTF8 (RFC 6531)
     icid: int = 0  # 0: made by the gateway itself
     client: str = ""  # address of the client that handed it in
     helo: str = ""

@@ -29,6 +29,11 @@ class HeaderReader:
         self._lowered = None
 
     @property
+    def ascii(self) -> bool:
+        """Whether all of it is ASCII."""
+        return self._text.isascii()
+
+    @property
     def hops(self) -> int:
         """How many Received fields there are (RFC 5321 §6.3)."""
         lowered = self._lower()

@@ -109,11 +109,12 @@ class Intake:
         assert transaction is not None  # the core allows DATA only behind an accepted recipient
         core = self._core
         secured = "S" if core.tls else ""
+        kind = "UTF8SMTP" if transaction.arguments.smtputf8 else "ESMTP"  # RFC 6531 §4.3
         received = received_field(
             core.helo,
             self._address,
             self._house.options.hostname,
-            f"ESMTP{secured}" if core.esmtp else "SMTP",
+            f"{kind}{secured}" if core.esmtp else "SMTP",
             transaction.mid,
             transaction.recipients,
             self._house.clock.seconds(),

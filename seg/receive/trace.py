@@ -24,14 +24,15 @@ def received_field(
 ) -> bytes:
     """The whole field with its CRLF.
 
-    A single recipient is named; with more, ``for`` would tell each of the others (§7.2).
+    A single recipient is named; with more, ``for`` would tell each of the others (§7.2). The field is ASCII, so that it goes everywhere: a
+    recipient beyond it isn't named.
 
     :param helo: what the client called itself; whatever can't stand in the field becomes ``?``.
-    :param protocol: SMTP, ESMTP or ESMTPS (RFC 3848).
+    :param protocol: SMTP, ESMTP or ESMTPS (RFC 3848), UTF8SMTP or UTF8SMTPS (RFC 6531 §4.3).
     :param now: POSIX seconds.
     """
     name = helo if is_domain(helo) or is_address_literal(helo) else _UNFIT.sub("?", helo)
-    recipient = f"\r\n\tfor <{recipients[0]}>" if len(recipients) == 1 else ""
+    recipient = f"\r\n\tfor <{recipients[0]}>" if len(recipients) == 1 and recipients[0].isascii() else ""
     return (
         f"Received: from {name} ({address_literal(client)})\r\n"
         f"\tby {hostname} with {protocol} id {mid}{recipient};\r\n"

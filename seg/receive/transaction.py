@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from seg.interfaces import IMessageWriter
-from seg.model import Envelope, Recipient
+from seg.model import Envelope, Recipient, local_part
 from seg.receive.header import HeaderReader
 from seg.smtp.commands import MailArguments
 from seg.smtp.server_replies import Reply
@@ -56,6 +56,7 @@ class Transaction:
             arrived=arrived,
             size=self.size,
             body=self.arguments.body,
+            smtputf8=self._needs_smtputf8(),
             icid=icid,
             client=client,
             helo=helo,
@@ -66,6 +67,15 @@ class Transaction:
         if self.writer is not None:
             self.writer.abort()
             self.writer = None
+
+    def _needs_smtputf8(self) -> bool:
+        """Whether each server that takes the message must know SMTPUTF8.
+
+        A client may ask for it when nothing needs it: a domain can be written in A-labels (RFC 6531 §3.2), and what a recipient's local part
+        needs concerns that recipient only.
+        """
+        arguments = self.arguments
+        return arguments.smtputf8 and not (self.header.ascii and local_part(arguments.reverse_path).isascii())
 
     def _check_hops(self) -> None:
         if self.header.hops > self.max_hops:

@@ -1,4 +1,7 @@
-"""Paths and mailboxes by the grammar of RFC 5321 §4.1.2, with the lengths of §4.5.3.1. Pure functions."""
+"""Paths and mailboxes by the grammar of RFC 5321 §4.1.2, with the lengths of §4.5.3.1. Pure functions.
+
+Where the client asked for SMTPUTF8 the grammar is that of RFC 6531 §3.3: local parts may be beyond ASCII, domains may have U-labels.
+"""
 
 from __future__ import annotations
 
@@ -6,22 +9,36 @@ import re
 from ipaddress import AddressValueError, IPv4Address, IPv6Address
 
 import attrs
+import idna
 
 MAX_LOCAL_PART = 64  # §4.5.3.1.1
 MAX_DOMAIN = 255  # §4.5.3.1.2
 MAX_PATH = 256  # §4.5.3.1.3, with the angle brackets
 
-_ATEXT = r"[A-Za-z0-9!#$%&'*+\-/=?^_`{|}~]+"
-_DOT_STRING = rf"{_ATEXT}(?:\.{_ATEXT})*"
-_QUOTED_STRING = r'"(?:[\x20\x21\x23-\x5b\x5d-\x7e]|\\[\x20-\x7e])*"'
-_LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9\-]{0,61}[A-Za-z0-9])?"
-_DOMAIN = rf"{_LABEL}(?:\.{_LABEL})*"
+# RFC 6531 §3.3, UTF8-non-ascii, without what would break a line of text or of a log.
+_BEYOND_ASCII = "\\u00a0-\\u2027\\u202a-\\ud7ff\\ue000-\\U0010ffff"
 _LITERAL = r"\[[\x21-\x5a\x5e-\x7e]+\]"
-_SOURCE_ROUTE = rf"(?:@{_DOMAIN}(?:,@{_DOMAIN})*:)?"
 
-_PATH = re.compile(rf"<{_SOURCE_ROUTE}(?P<local>{_DOT_STRING}|{_QUOTED_STRING})@(?P<domain>{_DOMAIN}|{_LITERAL})>")
+
+def _domain_pattern(more: str) -> str:
+    label = rf"[A-Za-z0-9{more}](?:[A-Za-z0-9\-{more}]{{0,61}}[A-Za-z0-9{more}])?"
+    return rf"{label}(?:\.{label})*"
+
+
+def _path_pattern(more: str) -> re.Pattern[str]:
+    """:param more: characters allowed besides ASCII, as they stand in a character class."""
+    atext = rf"[A-Za-z0-9!#$%&'*+\-/=?^_`{{|}}~{more}]+"
+    dot_string = rf"{atext}(?:\.{atext})*"
+    quoted_string = rf'"(?:[\x20\x21\x23-\x5b\x5d-\x7e{more}]|\\[\x20-\x7e])*"'
+    domain = _domain_pattern(more)
+    source_route = rf"(?:@{domain}(?:,@{domain})*:)?"
+    return re.compile(rf"<{source_route}(?P<local>{dot_string}|{quoted_string})@(?P<domain>{domain}|{_LITERAL})>")
+
+
+_PATH = _path_pattern("")
+_UTF8_PATH = _path_pattern(_BEYOND_ASCII)
 _POSTMASTER = re.compile(r"<postmaster>", re.IGNORECASE)
-_WHOLE_DOMAIN = re.compile(_DOMAIN)
+_WHOLE_DOMAIN = re.compile(_domain_pattern(""))
 
 
 class PathError(ValueError):
@@ -37,7 +54,7 @@ class Path:
 
 
 def parse_reverse_path(text: str, start: int) -> Path:
-    """The path behind ``MAIL FROM:``: a mailbox, or ``<>``.
+    """The path behind ``MAIL FROM:``: a mailbox, or ``<>``. Whether it may be beyond ASCII is the caller's affair.
 
     :raises PathError: it doesn't follow the grammar.
     """
@@ -75,13 +92,27 @@ def is_address_literal(text: str) -> bool:
 
 
 def _parse_mailbox_path(text: str, start: int) -> Path:
-    match = _PATH.match(text, start)
+    match = (_PATH if text.isascii() else _UTF8_PATH).match(text, start)
     if match is None:
         raise PathError("Syntax error in address")
     local, domain = match.group("local", "domain")
     # §4.1.1.3, appendix C: a source route is accepted and ignored; it does count for the length.
-    if len(match.group()) > MAX_PATH or len(local) > MAX_LOCAL_PART or len(domain) > MAX_DOMAIN:
+    if _octets(match.group()) > MAX_PATH or _octets(local) > MAX_LOCAL_PART or _octets(domain) > MAX_DOMAIN:
         raise PathError("Address too long")
+    if not domain.isascii():
+        _check_labels(domain)
     if domain.startswith("[") and not is_address_literal(domain):
         raise PathError("Unknown address literal")
     return Path(f"{local}@{domain}", match.end())
+
+
+def _octets(text: str) -> int:
+    return len(text) if text.isascii() else len(text.encode())
+
+
+def _check_labels(domain: str) -> None:
+    """Each label must be one that can be looked up (RFC 5891 §4.2)."""
+    try:
+        idna.encode(domain, uts46=True)
+    except (idna.IDNAError, UnicodeError):
+        raise PathError("Malformed internationalised domain name") from None

@@ -4,10 +4,10 @@ recipient."""
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from seg.errors import Permanent, Temporary
-from seg.model import BodyType, Envelope, Recipient, to_ascii
+from seg.model import BodyType, Envelope, Recipient, local_part, to_ascii
 from seg.smtp.client_capabilities import Capabilities
 from seg.smtp.client_events import Result
 from seg.smtp.replies import Phase, Reply
@@ -32,6 +32,7 @@ class Transaction:
         "_capabilities",
         "_envelope",
         "_size",
+        "_utf8",
         "recipients",
         "refusal",
         "results",
@@ -45,6 +46,9 @@ class Transaction:
         self._capabilities = capabilities
         self._accepted: list[int] = []
         self._answered = 0  # RCPT commands that got their reply
+        self._utf8 = capabilities.smtputf8 and (
+            envelope.smtputf8 or any(_beyond_ascii(address) for address in _addresses(envelope, recipients))
+        )
         self.results: dict[int, Result] = {}
         self.recipients: list[Recipient] = []
         self.refusal: Temporary | Permanent | None = None
@@ -68,18 +72,18 @@ class Transaction:
     def mail(self) -> bytes:
         """The MAIL command with the parameters that the server offers to take."""
         envelope, offered = self._envelope, self._capabilities
-        command = f"MAIL FROM:<{_on_the_wire(envelope.reverse_path, offered)}>"
+        command = f"MAIL FROM:<{self._on_the_wire(envelope.reverse_path)}>"
         if "SIZE" in offered.raw:
             command += f" SIZE={self._size}"  # RFC 1870 §6: octets before dot-stuffing
         if envelope.body is BodyType.EIGHT_BIT:
             command += " BODY=8BITMIME"
-        if envelope.smtputf8:
-            command += " SMTPUTF8"
+        if self._utf8:
+            command += " SMTPUTF8"  # RFC 6531 §3.4
         return f"{command}\r\n".encode()
 
     def rcpt(self, recipient: Recipient) -> bytes:
         """The RCPT command for one recipient."""
-        return f"RCPT TO:<{_on_the_wire(recipient.address, self._capabilities)}>\r\n".encode()
+        return f"RCPT TO:<{self._on_the_wire(recipient.address)}>\r\n".encode()
 
     def mail_answered(self, reply: Reply) -> bool:
         """Take the reply to MAIL; whether the transaction goes on."""
@@ -120,6 +124,13 @@ class Transaction:
         """The connection has failed: whoever has no result yet gets this error."""
         self._settle((r.rid for r in self.recipients if r.rid not in self.results), error)
 
+    def _on_the_wire(self, address: str) -> str:
+        """The address as sent: a domain in A-labels unless the transaction is one of SMTPUTF8 (RFC 5890 §2.3.2.1)."""
+        if self._utf8 or address.isascii():
+            return address
+        local, at, domain = address.rpartition("@")
+        return local + at + to_ascii(domain)
+
     def _settle(self, rids: Iterable[int], result: Result) -> None:
         for rid in rids:
             self.results[rid] = result
@@ -144,14 +155,17 @@ def unsendable_address(address: str, offered: Capabilities, malformed: str) -> P
     """
     if _SUSPECT.search(address) and _SUSPECT.search(_QUOTED.sub("", address)):
         return Permanent(malformed, status_text(malformed))
-    if not _on_the_wire(address, offered).isascii() and not offered.smtputf8:
+    if _beyond_ascii(address) and not offered.smtputf8:
         return Permanent("5.6.7", f"{status_text('5.6.7')}: the server doesn't offer SMTPUTF8")
     return None
 
 
-def _on_the_wire(address: str, offered: Capabilities) -> str:
-    """The address as sent: a domain in A-labels where the server can't take another (RFC 5890 §2.3.2.1)."""
-    if address.isascii() or offered.smtputf8:
-        return address
-    local, at, domain = address.rpartition("@")
-    return local + at + to_ascii(domain)
+def _addresses(envelope: Envelope, recipients: Sequence[Recipient]) -> Iterator[str]:
+    yield envelope.reverse_path
+    for recipient in recipients:
+        yield recipient.address
+
+
+def _beyond_ascii(address: str) -> bool:
+    """Whether an address can't be written in ASCII: its domain can (as A-labels), its local part can't."""
+    return not address.isascii() and not (local_part(address) + to_ascii(address.rpartition("@")[2])).isascii()

@@ -1,4 +1,4 @@
-"""Command lines taken apart: verbs, arguments of MAIL and RCPT (RFC 5321 §4.1.1, RFC 1870, RFC 6152)."""
+"""Command lines taken apart: verbs, arguments of MAIL and RCPT (RFC 5321 §4.1.1, RFC 1870, RFC 6152, RFC 6531)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import attrs
 
 from seg.model import BodyType
 from seg.smtp.address import MAX_DOMAIN, PathError, parse_forward_path, parse_reverse_path
-from seg.smtp.server_replies import Reply
+from seg.smtp.server_replies import ADDRESS_NOT_ASCII, Reply
 
 _PARAMETER = re.compile(r"([A-Za-z0-9][A-Za-z0-9\-]*)(?:=([\x21-\x3c\x3e-\x7e]+))?")
 _SIZE = re.compile(r"[0-9]{1,20}")
@@ -56,6 +56,7 @@ class MailArguments:
     reverse_path: str  # "" is the null reverse-path
     size: int = 0  # octets, as the client estimates; 0: it didn't say
     body: BodyType = BodyType.SEVEN_BIT
+    smtputf8: bool = False  # addresses and header may be beyond ASCII
 
 
 def split(line: str) -> tuple[str, str]:
@@ -79,7 +80,8 @@ def parse_greeting(argument: str) -> str:
 def parse_mail(argument: str) -> MailArguments:
     """``FROM:<path> [parameters]``.
 
-    :raises CommandError: 501 for a malformed path or parameter, 555 for an unknown parameter.
+    :raises CommandError: 501 for a malformed path or parameter, 553 for an address beyond ASCII without SMTPUTF8, 555 for an unknown
+        parameter.
     """
     start = _skip_keyword(argument, "FROM:")
     try:
@@ -87,25 +89,31 @@ def parse_mail(argument: str) -> MailArguments:
     except PathError as error:
         raise CommandError(Reply(501, "5.1.7", str(error))) from None
     if path.end == len(argument):
+        _check_ascii(path.address, False)
         return MailArguments(path.address)
     parameters = _parse_parameters(argument, path.end)
     size = parameters.pop("SIZE", "0")
     body = parameters.pop("BODY", "7BIT")
+    utf8 = parameters.pop("SMTPUTF8", None)
     if parameters:
         raise _unknown(next(iter(parameters)))
     if not _SIZE.fullmatch(size):
         raise CommandError(Reply(501, "5.5.4", "Malformed SIZE"))
+    if utf8:  # RFC 6531 §3.4: it has no value
+        raise CommandError(Reply(501, "5.5.4", "SMTPUTF8 takes no value"))
+    _check_ascii(path.address, utf8 is not None)
     try:
-        return MailArguments(path.address, int(size), BodyType(body.upper()))
+        return MailArguments(path.address, int(size), BodyType(body.upper()), utf8 is not None)
     except ValueError:
         raise CommandError(Reply(501, "5.5.4", "Unknown BODY type")) from None
 
 
-def parse_rcpt(argument: str) -> str:
+def parse_rcpt(argument: str, utf8: bool) -> str:
     """``TO:<path>``: the recipient's address; ``Postmaster`` in any case may stand without a domain.
 
-    :raises CommandError: 501 for a malformed path or parameter, 555 for any well-formed parameter (none is
-    offered).
+    :param utf8: MAIL had SMTPUTF8.
+    :raises CommandError: 501 for a malformed path or parameter, 553 for an address beyond ASCII without SMTPUTF8, 555 for any
+        well-formed parameter (none is offered).
     """
     start = _skip_keyword(argument, "TO:")
     try:
@@ -114,7 +122,13 @@ def parse_rcpt(argument: str) -> str:
         raise CommandError(Reply(501, "5.1.3", str(error))) from None
     if path.end != len(argument):
         raise _unknown(next(iter(_parse_parameters(argument, path.end))))
+    _check_ascii(path.address, utf8)
     return path.address
+
+
+def _check_ascii(address: str, utf8: bool) -> None:
+    if not utf8 and not address.isascii():  # RFC 6531 §3.4
+        raise CommandError(ADDRESS_NOT_ASCII)
 
 
 def _skip_keyword(argument: str, keyword: str) -> int:

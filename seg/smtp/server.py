@@ -75,6 +75,7 @@ class ServerConnection:
         self._out: list[bytes] = []
         self._asked: Reply | None = None  # an answer is due; the reply for a bare `accept()`
         self._accepted_state = State.READY  # where `accept` leads
+        self._utf8 = False  # this transaction's MAIL had SMTPUTF8
         self._content: IncomingContent | None = None
         self._ending: SessionEnded | None = None  # follows an event already given out
         self._faults = 0
@@ -162,11 +163,12 @@ class ServerConnection:
     def _line(self, line: bytes | LineFault) -> ServerEvent | None:
         if isinstance(line, LineFault):
             return self._fault("", Reply(500, "5.5.2", line.value))
-        if not line.isascii():
-            about_address = line[:5].upper() in (b"MAIL ", b"RCPT ")
-            reply = replies.ADDRESS_NOT_ASCII if about_address else replies.NOT_ASCII
-            return self._fault(line.decode("ascii", "backslashreplace"), reply)
-        text = line.decode("ascii")
+        if not line.isascii() and line[:5].upper() not in (b"MAIL ", b"RCPT "):
+            return self._fault(line.decode("ascii", "backslashreplace"), replies.NOT_ASCII)
+        try:
+            text = line.decode()
+        except UnicodeDecodeError:
+            return self._fault(line.decode("ascii", "backslashreplace"), replies.NOT_UTF8)
         word, argument = split(text)
         verb = VERBS.get(word)
         if verb is None:
@@ -185,7 +187,7 @@ class ServerConnection:
         """Do what the table says for the command."""
         match step:
             case Step.ADD_RECIPIENT:
-                address = parse_rcpt(argument)
+                address = parse_rcpt(argument, self._utf8)
                 return self._ask(RecipientGiven(address), replies.RECIPIENT_OK, State.RCPT)
             case Step.BEGIN:
                 return self._begin(argument)
@@ -216,6 +218,7 @@ class ServerConnection:
 
     def _begin(self, argument: str) -> ServerEvent:
         arguments = parse_mail(argument)
+        self._utf8 = arguments.smtputf8
         if arguments.size > self.options.max_message_size:
             self._reply(replies.TOO_LARGE)  # RFC 1870 §6.1: no need to let it arrive
             return MailTooLarge(arguments)
@@ -229,7 +232,7 @@ class ServerConnection:
         lines = [self.options.hostname]
         if self.esmtp:
             size = f"SIZE {self.options.max_message_size}"
-            lines += ["PIPELINING", size, "8BITMIME", "ENHANCEDSTATUSCODES"]
+            lines += ["PIPELINING", size, "8BITMIME", "ENHANCEDSTATUSCODES", "SMTPUTF8"]
             if self.options.starttls and not self.tls:  # RFC 3207 §4.2: not again inside TLS
                 lines.append("STARTTLS")
         last = lines.pop()

@@ -73,6 +73,28 @@ class SessionTests(FrontDoorCase):
         )
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
+    def test_smtputf8(self) -> None:
+        """What a message needs of later servers is seen when it comes in, not believed: header and reverse-path decide (RFC 6531)."""
+        for mail, header, needed in (
+            ("MAIL FROM:<a@bücher.test> SMTPUTF8", "Subject: a", False),
+            ("MAIL FROM:<jörg@one.test> SMTPUTF8", "Subject: a", True),
+            ("MAIL FROM:<a@one.test> SMTPUTF8", "Subject: ä", True),
+            ("MAIL FROM:<a@one.test>", "Subject: ä", False),
+        ):
+            client = self.connect()
+            client.say(EHLO)
+            rcpt = "RCPT TO:<müller@two.test>\r\n" if "SMTPUTF8" in mail else "RCPT TO:<m@two.test>\r\n"
+            said = client.say(f"{mail}\r\n{rcpt}".encode() + DATA)
+            self.assertEqual(said.count(b"\r\n"), 3, said)
+            client.say(f"{header}\r\n\r\nbody\r\n.\r\n".encode())
+            message = self.queue.messages[max(self.queue.messages)]
+            self.assertEqual(message.envelope.smtputf8, needed, (mail, header))
+            head = message.content.partition(b"Subject")[0]
+            self.assertTrue(head.isascii())
+            protocol = b"UTF8SMTP" if "SMTPUTF8" in mail else b"ESMTP"
+            self.assertIn(b"with " + protocol + b" id", head)
+            self.assertEqual(b"for <" in head, "SMTPUTF8" not in mail)
+
     def test_several_recipients_and_messages(self) -> None:
         """Recipients keep their order and aren't named in Received; each message has its own MID."""
         client = self.connect()

@@ -96,6 +96,24 @@ class PathTests(SynchronousTestCase):
             for parse in (parse_forward_path, parse_reverse_path):
                 self.assertRaises(PathError, parse, text, 0)
 
+    def test_beyond_ascii(self) -> None:
+        """RFC 6531 §3.3: local parts and labels beyond ASCII; lengths count in octets, and a domain must be one that can be looked up."""
+        for text in ("<jörg@bücher.test>", '<"jö rg"@b.test>', "<用户@例子.test>", "<a@xn--bcher-kva.bücher.test>"):
+            self.assertEqual(parse_forward_path(text, 0).address, text[1:-1])
+        for text in (
+            f"<{'ö' * 33}@b.test>",
+            f"<a@{'ö' * 120}.test>",
+            "<a@-ö.test>",
+            "<a@ö..test>",
+            "<a@\u00a0.test>",
+            "<a@\uff20b.test>",
+            "<a\u0085@b.test>",
+            "<a\u2028@b.test>",
+            "<a@\u200dö.test>",
+            "<ö>",
+        ):
+            self.assertRaises(PathError, parse_forward_path, text, 0)
+
     def test_null(self) -> None:
         """Only a reverse-path may be null."""
         self.assertEqual(parse_reverse_path("<>", 0).address, "")
@@ -120,5 +138,11 @@ class PathTests(SynchronousTestCase):
 
     def test_no_backtracking(self) -> None:
         """A path made to confuse the grammar takes no time to refuse."""
-        for text in ("<" + "a." * 270, "<@" + "a-" * 270, '<"' + "\\\\" * 270, "<@a" + ",@a" * 180):
+        for text in (
+            "<" + "a." * 270,
+            "<@" + "a-" * 270,
+            '<"' + "\\\\" * 270,
+            "<@a" + ",@a" * 180,
+            "<@ä" + ",@ä" * 120,
+        ):
             self.assertRaises(PathError, parse_forward_path, text, 0)

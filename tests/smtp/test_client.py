@@ -332,6 +332,8 @@ class TransactionTests(SynchronousTestCase):
             (PLAIN, {"reverse_path": ""}, "MAIL FROM:<>"),
             (b"250-x\r\n250 SIZE\r\n", {}, "MAIL FROM:<s@from.test> SIZE=10"),
             (PLAIN, {"reverse_path": "s@bücher.test"}, "MAIL FROM:<s@xn--bcher-kva.test>"),
+            (FULL, {"reverse_path": "s@bücher.test"}, "MAIL FROM:<s@xn--bcher-kva.test> SIZE=10"),
+            (FULL, {"reverse_path": "s@bücher.test", "smtputf8": True}, "MAIL FROM:<s@bücher.test> SIZE=10 SMTPUTF8"),
         ):
             with self.subTest(expected):
                 dialogue = Dialogue(ehlo)
@@ -354,6 +356,16 @@ class TransactionTests(SynchronousTestCase):
                 self.assertEqual(brief(dialogue.begin(size=size, **parts)), {0: expected, 1: expected})
                 self.assertEqual(dialogue.said(), b"")
                 self.assertTrue(dialogue.core.ready)
+
+    def test_recipient_beyond_ascii(self) -> None:
+        """A local part beyond ASCII makes it a transaction of SMTPUTF8 where that is offered; a domain alone doesn't: it has A-labels."""
+        for to, said in (
+            ("ü@bücher.test", "MAIL FROM:<s@from.test> SIZE=10 SMTPUTF8|RCPT TO:<ü@bücher.test>"),
+            ("u@bücher.test", "MAIL FROM:<s@from.test> SIZE=10|RCPT TO:<u@xn--bcher-kva.test>"),
+        ):
+            dialogue = Dialogue(FULL)
+            self.assertIsNone(dialogue.begin(recipients(to)))
+            self.assertEqual(dialogue.said().decode().split("\r\n")[:2], said.split("|"))
 
     def test_size_at_the_limit(self) -> None:
         """A message of exactly the size that the server takes is sent."""

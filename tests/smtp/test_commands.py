@@ -38,6 +38,8 @@ class CommandTests(SynchronousTestCase):
             ("FROM:<a@b.test> SIZE=100", MailArguments("a@b.test", 100)),
             ("FROM:<a@b.test> size=100 body=8bitmime", MailArguments("a@b.test", 100, eight)),
             ("FROM:<a@b.test> BODY=7BIT  SIZE=0", MailArguments("a@b.test")),
+            ("FROM:<ä@ö.test> smtputf8", MailArguments("ä@ö.test", smtputf8=True)),
+            ("FROM:<> SMTPUTF8", MailArguments("", smtputf8=True)),
             ('FROM:<"a> SIZE=9"@b.test> SIZE=1', MailArguments('"a> SIZE=9"@b.test', 1)),
         ]:
             self.assertEqual(parse_mail(argument), wanted, argument)
@@ -61,7 +63,10 @@ class CommandTests(SynchronousTestCase):
             ("FROM:<a@b.test> =x", (501, "5.5.4")),
             ("FROM:<a@b.test> -x", (501, "5.5.4")),
             ("FROM:<a@b.test> X=a=b", (501, "5.5.4")),
-            ("FROM:<a@b.test> SMTPUTF8", (555, "5.5.4")),
+            ("FROM:<a@b.test> SMTPUTF8=1", (501, "5.5.4")),
+            ("FROM:<ä@b.test>", (553, "5.6.7")),
+            ("FROM:<a@ä.test> SIZE=1", (553, "5.6.7")),
+            ("FROM:<a@b.test> SMTPUTF8 Ä=1", (501, "5.5.4")),
             ("FROM:<a@b.test> RET=HDRS", (555, "5.5.4")),
             ("FROM:<a@b.test> AUTH=<>", (555, "5.5.4")),
             ("FROM:<a@b.test> REQUIRETLS", (555, "5.5.4")),
@@ -75,8 +80,9 @@ class CommandTests(SynchronousTestCase):
 
     def test_rcpt(self) -> None:
         """A recipient, or Postmaster; no parameter is known."""
-        self.assertEqual(parse_rcpt("TO:<a@b.test>"), "a@b.test")
-        self.assertEqual(parse_rcpt("to: <Postmaster>"), "Postmaster")
+        self.assertEqual(parse_rcpt("TO:<a@b.test>", False), "a@b.test")
+        self.assertEqual(parse_rcpt("to: <Postmaster>", False), "Postmaster")
+        self.assertEqual(parse_rcpt("TO:<ä@ö.test>", True), "ä@ö.test")
         for argument, wanted in [
             ("TO:<>", (501, "5.1.3")),
             ("TO:<a@b.test.>", (501, "5.1.3")),
@@ -84,8 +90,9 @@ class CommandTests(SynchronousTestCase):
             ("TO:<a@b.test> NOTIFY=NEVER", (555, "5.5.4")),
             ("TO:<a@b.test> NOTIFY=", (501, "5.5.4")),
             ("TO:<a@b.test>,<c@d.test>", (501, "5.5.4")),
+            ("TO:<ä@b.test>", (553, "5.6.7")),
         ]:
-            self.assertEqual(self.refusal(parse_rcpt, argument), wanted, argument)
+            self.assertEqual(self.refusal(lambda text: parse_rcpt(text, False), argument), wanted, argument)
 
     def test_greeting(self) -> None:
         """A client may call itself anything that is one printable word."""

@@ -105,7 +105,7 @@ class ServerTests(SynchronousTestCase):
         self.assertEqual(
             server.feed(EHLO),
             b"250-mx.test\r\n250-PIPELINING\r\n250-SIZE 10000\r\n250-8BITMIME\r\n"
-            b"250-ENHANCEDSTATUSCODES\r\n250 STARTTLS\r\n",
+            b"250-ENHANCEDSTATUSCODES\r\n250-SMTPUTF8\r\n250 STARTTLS\r\n",
         )
         self.assertEqual(server.feed(b"HELO client.test\r\n"), b"250 mx.test\r\n")
         self.assertNotIn(b"STARTTLS", AcceptingServer(starttls=False).feed(EHLO))
@@ -129,6 +129,8 @@ class ServerTests(SynchronousTestCase):
             (b"RCPT TO:<c@>", b"501 5.1.3"),
             (b"RCPT TO:<c@d.test> X", b"555 5.5.4"),
             (b"RCPT TO:<\xc3\xa9@d.test>", b"553 5.6.7"),
+            (b"RCPT TO:<\xe9@d.test>", b"501 5.5.2"),
+            (b"VRFY \xc3\xa9", b"501 5.5.2"),
             (b"NOOP \xff", b"501 5.5.2"),
             (b"NO\0OP", b"500 5.5.2"),
             (b"NOOP\nRSET", b"500 5.5.2"),
@@ -139,6 +141,20 @@ class ServerTests(SynchronousTestCase):
             said = server.feed(line + b"\r\n")
             self.assertEqual((said[:9], said.count(b"\r\n")), (wanted, 1), line)
             self.assertIs(server.core.state, State.RCPT)
+
+    def test_smtputf8(self) -> None:
+        """Addresses beyond ASCII are taken in a transaction that began with SMTPUTF8, and in no other (RFC 6531 §3.4)."""
+        mail, rcpt = "MAIL FROM:<jörg@bücher.test>".encode(), "RCPT TO:<müller@d.test>\r\n".encode()
+        server = AcceptingServer()
+        server.feed(EHLO)
+        self.assertTrue(server.feed(mail + b"\r\n").startswith(b"553 5.6.7"))
+        self.assertTrue(server.feed(mail + b" SIZE=10\r\n").startswith(b"553 5.6.7"))
+        self.assertTrue(server.feed(mail + b" SMTPUTF8=yes\r\n").startswith(b"501 5.5.4"))
+        self.assertIs(server.core.state, State.READY)
+        self.assertTrue(server.feed(mail + b" SMTPUTF8\r\n").startswith(b"250"))
+        self.assertTrue(server.feed(rcpt).startswith(b"250"))
+        self.assertTrue(server.feed(b"RSET\r\n" + MAIL).startswith(b"250"))
+        self.assertTrue(server.feed(rcpt).startswith(b"553 5.6.7"))
 
     def test_case_and_trailing_space(self) -> None:
         """Verbs in any case and white space at the end are taken."""
