@@ -17,8 +17,9 @@ from twisted.internet.error import BindError, CannotListenError, ConnectError, C
 from twisted.internet.interfaces import IReactorTime
 
 from seg.dns.answer import FailureKind
-from seg.dns.backend import TwistedBackend
+from seg.dns.backend import StreamSocket, TwistedBackend
 from seg.dns.servers import Server
+from seg.dns.wire import MalformedReply, read_message
 
 T = TypeVar("T")
 
@@ -73,7 +74,9 @@ async def _bounded(asking: Coroutine[Deferred[Any], Any, T], clock: IReactorTime
         raise ExchangeError(FailureKind.NETWORK, str(e)) from e
     except (CancelledError, ExchangeError):
         raise
-    # The parser is fed by strangers: whatever it raises, the reply is no good.
+    except MalformedReply as e:
+        raise ExchangeError(FailureKind.MALFORMED, str(e)) from e
+    # dnspython speaks with strangers: whatever it raises, the exchange is no good.
     except Exception as e:
         raise ExchangeError(FailureKind.MALFORMED, f"{type(e).__name__}: {e}") from e
 
@@ -94,15 +97,37 @@ async def _over_udp(backend: TwistedBackend, query: dns.message.Message, server:
             if datagram[:2] != wire[:2]:
                 continue
             try:
-                reply = dns.message.from_wire(datagram)
-            except Exception:  # noqa: BLE001
+                reply = read_message(datagram)
+            except MalformedReply:
                 return None
             if query.is_response(reply):
                 return None if reply.flags & dns.flags.TC else reply
 
 
 async def _over_tcp(backend: TwistedBackend, query: dns.message.Message, server: Server) -> dns.message.Message:
-    reply = await dns.asyncquery.tcp(query, str(server.address), port=server.port, backend=backend)
+    family = socket.AF_INET6 if server.address.version == 6 else socket.AF_INET
+    async with await backend.make_socket(
+        family, socket.SOCK_STREAM, 0, None, (str(server.address), server.port)
+    ) as stream:
+        await dns.asyncquery.send_tcp(stream, query.to_wire())
+        length = int.from_bytes(await _exactly(stream, 2))
+        reply = read_message(await _exactly(stream, length))
+    if not query.is_response(reply):
+        raise ExchangeError(FailureKind.MALFORMED, "a reply to another question")
     if reply.flags & dns.flags.TC:
         raise ExchangeError(FailureKind.MALFORMED, "truncated over TCP")
     return reply
+
+
+async def _exactly(stream: StreamSocket, size: int) -> bytes:
+    """So many octets.
+
+    :raises EOFError: the stream ended before.
+    """
+    data = b""
+    while len(data) < size:
+        piece = await stream.recv(size - len(data), None)
+        if not piece:
+            raise EOFError("the connection was closed within a reply")
+        data += piece
+    return data
