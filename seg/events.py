@@ -379,6 +379,56 @@ class PolicyExplained(Event):
     outcome: str  # "TLSv1.3 verified by mta-sts", "refused: MX not in policy", ...
 
 
+@attrs.frozen
+class PolicyObserved(Event):
+    """How a session fared against a policy that was only observed (mode testing, monitor mode, an exemption, TLS option 4)."""
+
+    domain: str
+    host: str
+    provider: str
+    ok: bool
+    text: str  # what matched, or what failed
+
+
+@attrs.frozen
+class ExemptionUsed(Event):
+    """A delivery went on that a policy would have stopped: a Warning each time."""
+
+    domain: str
+    host: str
+    provider: str
+    text: str  # what failed
+    end: str  # of the exemption, for people
+    reason: str
+
+
+@attrs.frozen
+class ExemptionInForce(Event):
+    """Told at the start for each destination that has one."""
+
+    destination: str
+    end: str
+    reason: str
+
+
+@attrs.frozen
+class ExemptionEnded(Event):
+    """The policies of the destination are enforced again."""
+
+    destination: str
+    end: str
+    reason: str
+
+
+@attrs.frozen
+class ExemptionOver(Event):
+    """Told at the start: the configuration still has an exemption that ended long ago."""
+
+    destination: str
+    end: str
+    reason: str
+
+
 # --- MTA-STS -----------------------------------------------------------------------------------------------------------
 
 
@@ -454,7 +504,7 @@ class STSFailed(Event):
     domain: str
     host: str
     text: str
-    enforced: bool = True  # False: mode testing, delivery goes on
+    enforced: bool = True  # False: mode testing, monitor mode, or an exemption: delivery goes on
 
 
 # --- DANE --------------------------------------------------------------------------------------------------------------
@@ -501,6 +551,7 @@ class DANEFailed(Event):
     domain: str
     host: str
     text: str
+    enforced: bool = True  # False: monitor mode, or an exemption: delivery goes on
 
 
 @attrs.frozen

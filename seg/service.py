@@ -28,6 +28,7 @@ from seg.config.find import ConfigurationFiles, find_configuration
 from seg.config.load import load_destinations, load_settings
 from seg.config.paths import log_path, socket_path, var_path
 from seg.config.schema import Listener, ListenerTLS, Settings
+from seg.deliver.exemptions import ExemptionWatch
 from seg.errors import ConfigurationError
 from seg.maillog.bus import EventBus
 from seg.maillog.files import MailLogFile
@@ -108,6 +109,7 @@ class GatewayService(Service):
         roots = load_roots(settings.tls.ca_file, settings.tls.extra_ca_file)
         self._certificates = [_listener_tls(listener) for listener in settings.listener]
         self._lookups: Lookups = wire_lookups(settings, roots, self._bus, reactor)
+        self._exemptions = ExemptionWatch(reactor, self._bus)
         self._bound: list[socket.socket] = []
         self._mail_log: MailLogFile | None = None
         self._mail: Mail | None = None
@@ -148,6 +150,7 @@ class GatewayService(Service):
         await self._lookups.policies.cache.load()
         self._lookups.probe.start()
         self._lookups.refresh.start()
+        self._exemptions.watch(self.destinations)
         mail.engine.start()
         self._serve(mail)
 
@@ -225,6 +228,7 @@ class GatewayService(Service):
             await maybeDeferred(port.stopListening)
         farewells = [factory.shutdown(SESSION_GRACE) for factory, _ in self._listeners]
         await DeferredList(farewells, consumeErrors=True)
+        self._exemptions.stop()
         self._lookups.probe.stop()
         await self._lookups.refresh.stop()
         if self._mail is not None:

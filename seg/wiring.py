@@ -143,6 +143,7 @@ def wire_mail(
         ),
         destinations=destinations,
         sink=sink,
+        now=reactor.seconds,
         max_hosts=delivery.max_hosts,
         max_addresses=delivery.max_addresses,
     )

@@ -23,6 +23,7 @@ class EventCounters:
         self.recipients_bounced = 0
         self.tls_verified: dict[str, int] = {"mta-sts": 0, "dane": 0}
         self.policy_refusals = 0
+        self.policy_observed: dict[str, dict[str, int]] = {}  # provider -> passed, failed: nothing of it was enforced
         self._count = {
             events.ConnectionAccepted: self._connected_in,
             events.DeliveryConnected: self._connected_out,
@@ -33,6 +34,7 @@ class EventCounters:
             events.STSSucceeded: self._sts_verified,
             events.DANESucceeded: self._dane_verified,
             events.DeliveryTLSDeferred: self._refused,
+            events.PolicyObserved: self._observed,
         }
 
     def emit(self, event: events.Event) -> None:
@@ -53,6 +55,7 @@ class EventCounters:
             "verified_by_mta_sts": self.tls_verified["mta-sts"],
             "verified_by_dane": self.tls_verified["dane"],
             "policy_refusals": self.policy_refusals,
+            "policy_observed": {provider: dict(counts) for provider, counts in self.policy_observed.items()},
         }
 
     def _connected_in(self, event: events.Event) -> None:
@@ -82,3 +85,8 @@ class EventCounters:
 
     def _refused(self, event: events.Event) -> None:
         self.policy_refusals += 1
+
+    def _observed(self, event: events.Event) -> None:
+        assert isinstance(event, events.PolicyObserved)
+        counts = self.policy_observed.setdefault(event.provider, {"passed": 0, "failed": 0})
+        counts["passed" if event.ok else "failed"] += 1

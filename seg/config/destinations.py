@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Mapping
+from datetime import UTC, datetime
 
 import attrs
 
@@ -40,6 +41,7 @@ class DANEMode(enum.StrEnum):
     NONE = "none"
     OPPORTUNISTIC = "opportunistic"
     MANDATORY = "mandatory"
+    MONITOR = "monitor"  # as opportunistic, but nothing is enforced: what would have failed is logged and counted
 
 
 class STSMode(enum.StrEnum):
@@ -47,6 +49,7 @@ class STSMode(enum.StrEnum):
 
     OFF = "off"
     ON = "on"
+    MONITOR = "monitor"  # nothing is enforced: what would have failed is logged and counted
 
 
 class DANEFailure(enum.StrEnum):
@@ -66,6 +69,22 @@ class IPPreference(enum.StrEnum):
 
 
 @attrs.frozen
+class Exemption:
+    """For a while nothing that DANE or MTA-STS says of a destination is enforced; then it is again, by itself."""
+
+    until: float  # POSIX seconds
+    reason: str  # one line, for whoever comes upon it later
+
+    @property
+    def end(self) -> str:
+        """When it ends, for people: ``2026-12-31 00:00 UTC``."""
+        return f"{datetime.fromtimestamp(self.until, UTC):%Y-%m-%d %H:%M} UTC"
+
+    def __str__(self) -> str:
+        return f"exempt until {self.end}: {self.reason}"
+
+
+@attrs.frozen
 class Profile:
     """How mail is sent to one destination."""
 
@@ -74,8 +93,10 @@ class Profile:
         TLSOption.PREFERRED,
         "TLS support: no, preferred, required, preferred-verify, required-verify, required-verify-hosted",
     )
-    dane: DANEMode = key(DANEMode.OPPORTUNISTIC, "DANE support: none, opportunistic, mandatory")
-    mta_sts: STSMode = key(STSMode.ON, "MTA-STS support: off, on")
+    dane: DANEMode = key(
+        DANEMode.OPPORTUNISTIC, "DANE support: none, opportunistic, mandatory, monitor (log failures, enforce nothing)"
+    )
+    mta_sts: STSMode = key(STSMode.ON, "MTA-STS support: off, on, monitor (log failures, enforce nothing)")
     dane_opportunistic_failure: DANEFailure = key(
         DANEFailure.DEFER,
         "When usable TLSA records don't match: defer (RFC 7672), or fall-through to the next policy, with a Warning",
@@ -88,6 +109,25 @@ class Profile:
     messages_per_connection: int = key(
         50, "Messages sent on one connection before a new one is opened", low=1, high=1000
     )
+    exemption: Exemption | None = None  # of this destination alone, never inherited
+
+    def at(self, now: float) -> Profile:
+        """The profile in force: without an exemption that has ended by `now` (POSIX seconds)."""
+        if self.exemption is None or now < self.exemption.until:
+            return self
+        return attrs.evolve(self, exemption=None)
+
+    def relaxation(self, provider: str) -> str:
+        """Why a policy provider (by its name) is only heard and not obeyed: "monitor", "exempt", or "" when it is obeyed.
+
+        The operator's own TLS option ("static") always holds: to relax it, change it.
+        """
+        if self.exemption is not None and provider != "static":
+            return "exempt"
+        monitored = (provider == "dane" and self.dane is DANEMode.MONITOR) or (
+            provider == "mta-sts" and self.mta_sts is STSMode.MONITOR
+        )
+        return "monitor" if monitored else ""
 
 
 @attrs.frozen
@@ -130,6 +170,10 @@ class Destinations:
         """The profile that applies to a domain."""
         found = _find(self.profiles, domain)
         return found if isinstance(found, Profile) else self.default
+
+    def exemptions(self) -> tuple[tuple[str, Exemption], ...]:
+        """The destinations that have an exemption, ended ones too, with it."""
+        return tuple((pattern, p.exemption) for pattern, p in self.profiles.items() if p.exemption is not None)
 
     def route(self, domain: str) -> SMTPRoute | None:
         """The SMTP route for a domain, or None when its MX decides (also for USEDNS)."""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import UTC, date, datetime
 from typing import Any
 
 import attrs
 
-from seg.config.destinations import DANEMode, Destinations, NextHop, Profile, SMTPRoute, STSMode, TLSOption
+from seg.config.destinations import DANEMode, Destinations, Exemption, NextHop, Profile, SMTPRoute, STSMode, TLSOption
 from seg.config.problems import Problems, meant
 from seg.config.settings_file import table_values
 from seg.config.source import Document, KeyPath
@@ -14,6 +15,8 @@ from seg.config.syntax import parse_host, parse_pattern, parse_port, split_port
 
 _TABLES = ("default", "destination", "route")
 _HOP_KEYS = ("host", "port", "preference", "use_mx")
+_EXEMPTION_KEYS = ("until", "reason")
+_LONGEST_REASON = 200  # characters: it stands in a line of the log
 
 
 def destinations_from(document: Document) -> Destinations:
@@ -30,10 +33,13 @@ def destinations_from(document: Document) -> Destinations:
     for name in [name for name, raw in tables.items() if not isinstance(raw, dict)]:
         problems.add((name,), "wants a table")
         tables[name] = {}
+    if "exemption" in tables["default"]:
+        problems.add(("default", "exemption"), 'is for one destination, never for all: put it into [destination."..."]')
+        tables["default"] = {key: value for key, value in tables["default"].items() if key != "exemption"}
     base = table_values(("default",), Profile, tables["default"], problems)
     default = _profile(("default",), "Default", {}, base, problems)
     profiles = {
-        pattern: _profile(where, pattern, base, table_values(where, Profile, raw, problems), problems)
+        pattern: _profile(where, pattern, base, _own_values(where, raw, problems), problems)
         for pattern, where, raw in _entries("destination", tables["destination"], problems)
     }
     routes = {
@@ -59,7 +65,7 @@ def _entries(table: str, raw: dict[str, Any], problems: Problems) -> list[tuple[
         if not isinstance(content, dict):
             problems.add(where, f"wants a table of its own: [{table}.{_quote(name)}]")
             continue
-        if content and all(isinstance(item, dict) for item in content.values()):
+        if content and "exemption" not in content and all(isinstance(item, dict) for item in content.values()):
             problems.add(where, f'quote the domain: [{table}."{_spelled_out(name, content)}"]')
             continue
         try:
@@ -116,6 +122,43 @@ def _profile(where: KeyPath, name: str, inherited: dict[str, Any], own: dict[str
                 f'set tls to preferred or more, or {key} to "{off}"',
             )
     return attrs.evolve(profile, dane=DANEMode.NONE, mta_sts=STSMode.OFF)
+
+
+def _own_values(where: KeyPath, raw: dict[str, Any], problems: Problems) -> dict[str, Any]:
+    """What a destination says itself."""
+    plain = {key: value for key, value in raw.items() if key != "exemption"}
+    values = table_values(where, Profile, plain, problems)
+    if "exemption" in raw:
+        values["exemption"] = _exemption((*where, "exemption"), raw["exemption"], problems)
+    return values
+
+
+def _exemption(where: KeyPath, raw: Any, problems: Problems) -> Exemption | None:
+    """``{ until = 2026-12-31, reason = "..." }``, or None after a fault."""
+    if not isinstance(raw, dict):
+        problems.add(where, 'wants { until = 2026-12-31, reason = "why, for whoever comes upon it later" }')
+        return None
+    for key in raw:
+        if key not in _EXEMPTION_KEYS:
+            problems.add((*where, key), f"unknown key{meant(key, _EXEMPTION_KEYS)}")
+    until, reason = _moment(raw.get("until")), raw.get("reason")
+    if until is None:
+        problems.add(
+            (*where, "until"), "wants a date or a date and time without quotes: 2026-12-31, 2026-12-31T18:00:00+01:00"
+        )
+    if not isinstance(reason, str) or not reason.strip() or not reason.isprintable() or len(reason) > _LONGEST_REASON:
+        problems.add((*where, "reason"), f"wants a reason in one line of at most {_LONGEST_REASON} characters")
+        return None
+    return None if until is None else Exemption(until, reason.strip())
+
+
+def _moment(raw: Any) -> float | None:
+    """A date (its beginning) or a date and time as POSIX seconds; UTC where no offset is given. None for anything else."""
+    if isinstance(raw, date) and not isinstance(raw, datetime):
+        raw = datetime(raw.year, raw.month, raw.day)
+    if not isinstance(raw, datetime):
+        return None
+    return (raw if raw.tzinfo is not None else raw.replace(tzinfo=UTC)).timestamp()
 
 
 # --- routes -------------------------------------------------------------------------------------------------

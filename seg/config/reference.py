@@ -57,9 +57,15 @@ A partner whose mail must be encrypted to a verified server (hosted: the certifi
 # [destination."partner.example"]
 # tls = "required-verify-hosted"
 
-A destination whose MTA-STS policy is broken, while its operator mends it:
+A destination whose certificate or policy is broken, while its operator mends it: DANE and MTA-STS are logged and
+not enforced until then (a date means its beginning, UTC), and are enforced again by themselves:
 # [destination."broken.example"]
-# mta_sts = "off"
+# exemption = { until = 2026-12-31, reason = "expired certificate, they know, ticket 4711" }
+
+A destination to be watched before its policies are enforced:
+# [destination."new.example"]
+# dane = "monitor"
+# mta_sts = "monitor"
 
 A provider that slows down whoever sends too fast:
 # [destination."gmail.com"]

@@ -17,7 +17,7 @@ from seg.errors import Permanent, Temporary
 from seg.interfaces import IEventSink, IRouter
 from seg.model import Bounced, Delayed, Delivered, IPAddress, MXHost, Outcome, Recipient, Route, RouteKind
 from seg.policy.chain import OpenChain, PolicyChain, every_refused_by
-from seg.policy.judge import Verdict
+from seg.policy.judge import ObservedResult, Verdict
 from seg.policy.requirement import Decision, DomainQuestion
 from seg.queue.lease import Lease
 
@@ -31,6 +31,7 @@ class Means:
     sessions: Sessions
     destinations: Callable[[], Destinations]
     sink: IEventSink
+    now: Callable[[], float]  # POSIX seconds
     max_hosts: int
     max_addresses: int
 
@@ -44,7 +45,7 @@ class Attempt:
         self._lease = lease
         self._means = means
         self._sink = means.sink
-        self._profile = means.destinations().profile(lease.domain)
+        self._profile = means.destinations().profile(lease.domain).at(means.now())
         self._addresses_left = means.max_addresses
         self._obstacle = Temporary("4.4.4", f"Unable to route: no usable host for {lease.domain}")
 
@@ -164,10 +165,23 @@ class Attempt:
         if MTA_STS in matched:
             self._sink.emit(events.STSSucceeded(decision.domain))
         for observed in verdict.observed:
-            if observed.provider == MTA_STS and not observed.ok:
-                text = "; ".join(dict.fromkeys((observed.text, *observed.details)))
-                self._sink.emit(events.STSFailed(decision.domain, decision.host, text, enforced=False))
+            self._tell_observed(decision.domain, decision.host, observed)
         self._explain(decision, _with_observed(verdict))
+
+    def _tell_observed(self, domain: str, host: str, observed: ObservedResult) -> None:
+        """How the session fared against a policy that isn't enforced."""
+        text = "; ".join(dict.fromkeys((observed.text, *observed.details)))
+        self._sink.emit(events.PolicyObserved(domain, host, observed.provider, observed.ok, text))
+        if observed.ok:
+            return
+        if observed.provider == MTA_STS:
+            self._sink.emit(events.STSFailed(domain, host, text, enforced=False))
+        elif observed.provider == DANE:
+            self._sink.emit(events.DANEFailed(domain, host, text, enforced=False))
+        exemption = self._profile.exemption
+        if exemption is not None and observed.relaxed:
+            used = events.ExemptionUsed(domain, host, observed.provider, text, exemption.end, exemption.reason)
+            self._sink.emit(used)
 
     def _tell_failure(self, decision: Decision, verdict: Verdict) -> None:
         text = mismatches_of(verdict)
@@ -187,6 +201,8 @@ class Attempt:
 
     def _explain(self, decision: Decision, outcome: str) -> None:
         opinions = tuple((opinion.provider, opinion.text) for opinion in decision.opinions)
+        if self._profile.exemption is not None:
+            outcome = f"{outcome}; {self._profile.exemption}"
         self._sink.emit(events.PolicyExplained(self._lease.mid, decision.domain, decision.host, opinions, outcome))
 
 

@@ -10,6 +10,7 @@ from seg.maillog.vocabulary import Entry, Level, Line, entry, plain
 DEBUG, INFO, WARNING = Level.DEBUG, Level.INFO, Level.WARNING
 
 _TIME_OUT = re.compile(r"time[d]?[ -]?out", re.IGNORECASE)
+NOT_ENFORCED = " (not enforced: delivery goes on)"
 _SHOWN_AS = {"static": "tls"}  # the static provider is the profile's tls option
 
 
@@ -48,7 +49,7 @@ def _applied(event: e.STSApplied) -> tuple[Line, ...]:
 
 
 def _failed(event: e.STSFailed) -> tuple[Line, ...]:
-    rest = "" if event.enforced else " (mode testing: delivery goes on)"
+    rest = "" if event.enforced else NOT_ENFORCED
     text = f"MTA-STS policy for the domain ({event.domain}) Failed. {event.host}: {event.text}{rest}"
     return ((INFO, text),)
 
@@ -69,6 +70,17 @@ def _dane_succeeded(event: e.DANESucceeded) -> tuple[Line, ...]:
         (DEBUG, f"Certificate verification successful for MX({event.host}) in {event.domain}"),
         (INFO, f"DANE SUCCESS for {event.domain}{' (Trusted)' if event.trusted else ''}"),
     )
+
+
+def _dane_failed(event: e.DANEFailed) -> tuple[Line, ...]:
+    rest = "" if event.enforced else NOT_ENFORCED
+    return ((INFO, f"DANE FAILED for {event.domain}: {event.host}: {event.text}{rest}"),)
+
+
+def _observed(event: e.PolicyObserved) -> tuple[Line, ...]:
+    outcome = "passed" if event.ok else "failed"
+    text = f"TLS policy {event.provider} for {event.domain} via {event.host} only observed: {outcome}: {event.text}"
+    return ((INFO, text),)
 
 
 def _weakened(event: e.DANEWeakened) -> tuple[Line, ...]:
@@ -98,6 +110,38 @@ ENTRIES: tuple[Entry, ...] = (
         ),
         "At the end of each attempt on a host: what each policy said, and what came of it.",
         (INFO, "MID {mid} TLS policy for {domain} via {host}: {provider}={its word} ... -> {outcome}"),
+    ),
+    entry(
+        _observed,
+        e.PolicyObserved("domain.com", _MX, "mta-sts", False, "peer cert does not match domain domain.com"),
+        "How a session fared against a policy that wasn't enforced: mode testing, monitor mode, an exemption, TLS option 4.",
+        (INFO, "TLS policy {provider} for {domain} via {host} only observed: {passed or failed}: {text}"),
+    ),
+    plain(
+        WARNING,
+        "Exemption of {domain} until {end} ({reason}) lets a delivery via {host} pass that {provider} would have stopped: {text}",
+        e.ExemptionUsed(
+            "domain.com", _MX, "mta-sts", "certificate expired on 2026-11-01", "2026-12-31 00:00 UTC", "ticket 4711"
+        ),
+        "A delivery goes on against a policy, because the profile's exemption says so.",
+    ),
+    plain(
+        INFO,
+        "Exemption of {destination} is in force until {end}: {reason}",
+        e.ExemptionInForce("domain.com", "2026-12-31 00:00 UTC", "ticket 4711"),
+        "At the start: DANE and MTA-STS aren't enforced for the destination until then.",
+    ),
+    plain(
+        INFO,
+        "Exemption of {destination} has ended ({end}): DANE and MTA-STS are enforced again; its reason was: {reason}",
+        e.ExemptionEnded("domain.com", "2026-12-31 00:00 UTC", "ticket 4711"),
+        "An exemption has removed itself.",
+    ),
+    plain(
+        WARNING,
+        "Exemption of {destination} ended on {end} and has no effect; delete it from destinations.toml (its reason was: {reason})",
+        e.ExemptionOver("domain.com", "2026-12-31 00:00 UTC", "ticket 4711"),
+        "At the start: a leftover in the configuration.",
     ),
     plain(
         INFO,
@@ -214,11 +258,12 @@ ENTRIES: tuple[Entry, ...] = (
         (DEBUG, "Certificate verification successful for MX({host}) in {domain}"),
         (INFO, "DANE SUCCESS for {domain} (Trusted)"),
     ),
-    plain(
-        INFO,
-        "DANE FAILED for {domain}: {host}: {text}",
+    entry(
+        _dane_failed,
         e.DANEFailed("domain.com", _MX, "certificate doesn't match TLSA 3 1 1"),
-        "The host can't be used: its certificate or its TLSA lookup failed, or DANE is mandatory and isn't there.",
+        "The host can't be used: its certificate or its TLSA lookup failed, or DANE is mandatory and isn't there. "
+        "In monitor mode or under an exemption delivery goes on, and the line says so.",
+        (INFO, "DANE FAILED for {domain}: {host}: {text}"),
     ),
     entry(
         _weakened,

@@ -27,6 +27,8 @@ from seg.policy.requirement import (
     Requirement,
     TempFail,
     TLSLevel,
+    relaxed,
+    render,
 )
 
 # What holds when no provider asks for anything: TLS where it is offered (RFC 3207, RFC 7435).
@@ -81,17 +83,6 @@ def _raised(floor: Requirement | None, added: Requirement | None, tied: bool) ->
     return floor.combine(added) if floor else added
 
 
-def render(answer: Answer) -> str:
-    """An answer in a word for the log: ``none(insecure MX)``, ``enforce(id 123, cached)``."""
-    if isinstance(answer, NoOpinion):
-        return f"none({answer.reason})"
-    if isinstance(answer, Refuse):
-        return f"refuse({answer.reason})"
-    if isinstance(answer, TempFail):
-        return f"tempfail({answer.reason})"
-    return answer.reason or type(answer).__name__.lower()
-
-
 def every_refused_by(decisions: Sequence[Decision], provider: str) -> bool:
     """Whether this provider refused each of the hosts (at least one), so that looking again may help.
 
@@ -128,6 +119,9 @@ class OpenChain:
                 answer = NoOpinion("failed, fall-through")
             else:
                 answer = await self._ask(provider, host)
+                why = self._question.profile.relaxation(provider.name)
+                if why:
+                    answer = relaxed(answer, why)
             opinions.append(Opinion(provider.name, answer, render(answer)))
             if isinstance(answer, _LAST):
                 break

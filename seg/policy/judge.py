@@ -25,6 +25,7 @@ class ObservedResult:
     ok: bool
     text: str  # what matched, or the short reason of the failure
     details: tuple[str, ...] = ()  # every mismatch
+    relaxed: bool = False  # enforced, but for the operator's monitor mode or exemption
 
 
 @attrs.frozen
@@ -121,11 +122,11 @@ def _hold(requirement: Requirement, facts: SessionFacts, trust: Trust) -> _Held:
 
 def _observe(provider: str, wish: Observe, facts: SessionFacts, trust: Trust) -> ObservedResult:
     if wish.failure:
-        return ObservedResult(provider, False, wish.failure, (wish.failure,))
+        return ObservedResult(provider, False, wish.failure, (wish.failure,), wish.relaxed)
     held = _hold(wish.requirement, facts, trust)
     if held.mismatches:
-        return ObservedResult(provider, False, held.summary, held.mismatches)
-    return ObservedResult(provider, True, ", ".join(text for _, text in held.matched) or "TLS")
+        return ObservedResult(provider, False, held.summary, held.mismatches, wish.relaxed)
+    return ObservedResult(provider, True, ", ".join(text for _, text in held.matched) or "TLS", (), wish.relaxed)
 
 
 def _reason(facts: SessionFacts, by: str, trusted: bool) -> str:

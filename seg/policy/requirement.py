@@ -93,6 +93,7 @@ class Observe:
     reason: str = ""
     failure: str = ""  # a failure that is known before any session, e.g. "MX not in policy"
     floor: Requirement | None = None  # what is enforced all the same, as by `Raise`
+    relaxed: bool = False  # the operator's monitor mode or exemption is why it isn't enforced
 
 
 @attrs.frozen
@@ -112,6 +113,30 @@ class TempFail:
 
 
 Answer = Decide | Raise | NoOpinion | Observe | Refuse | TempFail
+
+
+def render(answer: Answer) -> str:
+    """An answer in a word for the log: ``none(insecure MX)``, ``enforce(id 123, cached)``."""
+    if isinstance(answer, NoOpinion):
+        return f"none({answer.reason})"
+    if isinstance(answer, Refuse):
+        return f"refuse({answer.reason})"
+    if isinstance(answer, TempFail):
+        return f"tempfail({answer.reason})"
+    return answer.reason or type(answer).__name__.lower()
+
+
+def relaxed(answer: Answer, why: str) -> Answer:
+    """The answer when nothing of it is to be enforced: what it demands is only observed, and what it forbids is a failure observed.
+
+    :param why: "monitor" or "exempt", for the log.
+    """
+    if isinstance(answer, NoOpinion | Observe):
+        return answer
+    reason = f"{why}({render(answer)})"
+    if isinstance(answer, Decide | Raise):
+        return Observe(answer.requirement, reason, relaxed=True)
+    return Observe(Requirement(TLSLevel.MAY), reason, failure=answer.reason, relaxed=True)
 
 
 @attrs.frozen

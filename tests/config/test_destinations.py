@@ -125,6 +125,37 @@ FAULTS = {
         '[route."a.test"]\nhosts = [{host = "b", port = true}]\n',
         '2: [route."a.test"] hosts[0]: port wants a whole number from 1 to 65535',
     ),
+    "exemption of all": (
+        '[default]\nexemption = { until = 2026-12-31, reason = "x" }\n',
+        '2: [default] exemption: is for one destination, never for all: put it into [destination."..."]',
+    ),
+    "exemption that is none": (
+        '[destination."a.test"]\nexemption = 2026-12-31\n',
+        '2: [destination."a.test"] exemption: wants { until = 2026-12-31, reason = "why, for whoever comes upon it later" }',
+    ),
+    "exemption without end": (
+        '[destination."a.test"]\nexemption = { reason = "x" }\n',
+        '2: [destination."a.test"] exemption.until: wants a date or a date and time without quotes: '
+        "2026-12-31, 2026-12-31T18:00:00+01:00",
+    ),
+    "exemption until noon": (
+        '[destination."a.test"]\nexemption = { until = 12:00:00, reason = "x" }\n',
+        '2: [destination."a.test"] exemption.until: wants a date or a date and time without quotes: '
+        "2026-12-31, 2026-12-31T18:00:00+01:00",
+    ),
+    "exemption without reason": (
+        '[destination."a.test"]\nexemption = { until = 2026-12-31, reason = " " }\n',
+        '2: [destination."a.test"] exemption.reason: wants a reason in one line of at most 200 characters',
+    ),
+    "exemption key": (
+        '[destination."a.test"]\nexemption = { until = 2026-12-31, reason = "x", untill = 1 }\n',
+        '2: [destination."a.test"] exemption.untill: unknown key; did you mean until?',
+    ),
+    "monitor without TLS": (
+        '[destination."a.test"]\ntls = "no"\ndane = "monitor"\n',
+        '3: [destination."a.test"] dane: "monitor" can\'t work with tls = "no": it needs TLS; set tls to preferred or more, '
+        'or dane to "none"',
+    ),
     "mx of an address": (
         '[route."a.test"]\nhosts = [{host = "::1", use_mx = true}]\n',
         '2: [route."a.test"] hosts[0]: use_mx makes no sense for an IP address (::1)',
@@ -191,6 +222,21 @@ class ProfileTests(SynchronousTestCase):
             (table.profile("a.test").dane, table.profile("a.test").mta_sts),
             (DANEMode.OPPORTUNISTIC, STSMode.ON),
         )
+
+    def test_exemption(self) -> None:
+        """An exemption ends at a moment, in UTC where no offset is given, or with the beginning of a date; it isn't inherited."""
+        for written, end in (
+            ("2026-12-31", "2026-12-31 00:00 UTC"),
+            ("2026-12-31T18:00:00", "2026-12-31 18:00 UTC"),
+            ("2026-12-31T18:00:00+02:00", "2026-12-31 16:00 UTC"),
+        ):
+            text = f'[destination.".a.test"]\nexemption = {{ until = {written}, reason = "ticket 1 " }}\n[destination."b.a.test"]\n'
+            table = parse_destinations(text)
+            exemption = table.profile("x.a.test").exemption
+            assert exemption is not None
+            self.assertEqual((exemption.end, exemption.reason), (end, "ticket 1"))
+            self.assertIsNone(table.profile("b.a.test").exemption)
+            self.assertEqual(table.exemptions(), ((".a.test", exemption),))
 
     def test_empty(self) -> None:
         """An empty file is the default profile for everybody, and no routes."""

@@ -123,6 +123,14 @@ class TableTests(ProviderCase):
         self.assertEqual(self.answer(question(DANEMode.NONE)), NoOpinion("switched off"))
         self.assertEqual(self.resolver.questions, [])
 
+    def test_monitor(self) -> None:
+        """In monitor mode the answers are those of opportunistic, and nothing falls through: the chain only observes them."""
+        self.resolver.fail("_25._tcp.mx.example.com", "TLSA", FailureKind.SERVFAIL)
+        monitored = question(DANEMode.MONITOR, DANEFailure.FALL_THROUGH)
+        self.assertEqual(self.answer(monitored), self.answer(question(DANEMode.OPPORTUNISTIC)))
+        self.assertIsInstance(self.answer(monitored), TempFail)
+        self.assertEqual(self.sink.of(DANEWeakened), [])
+
     def test_smtp_route(self) -> None:
         """The operator's next hop is outside of DANE, also in mandatory mode."""
         for mode in (DANEMode.OPPORTUNISTIC, DANEMode.MANDATORY):

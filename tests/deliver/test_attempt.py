@@ -10,7 +10,7 @@ from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
 from seg import events
-from seg.config.destinations import Destinations
+from seg.config.destinations import Destinations, Exemption, Profile
 from seg.deliver.attempt import Attempt, Means
 from seg.deliver.pool import PoolKey
 from seg.deliver.session import Session, Unsatisfied
@@ -148,6 +148,7 @@ class AttemptTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.sink = RecordingSink()
         self.sessions = FakeSessions()
+        self.destinations = Destinations()
         self.providers = [FakeProvider("static", lambda q, h: Raise(MAY, "preferred"))]
 
     def attempt(self, found: Route | Exception, max_addresses: int = 10) -> dict[int, Outcome]:
@@ -156,8 +157,9 @@ class AttemptTests(SynchronousTestCase):
             FakeRouter(found),  # type: ignore[arg-type]
             PolicyChain(self.providers, self.sink),  # type: ignore[arg-type]
             self.sessions,  # type: ignore[arg-type]
-            Destinations,
+            lambda: self.destinations,
             self.sink,
+            now=lambda: 1000.0,
             max_hosts=5,
             max_addresses=max_addresses,
         )
@@ -314,6 +316,34 @@ class AttemptTests(SynchronousTestCase):
         (failure,) = self.sink.of(events.STSFailed)
         self.assertFalse(failure.enforced)
         self.assertEqual(self.explained()[0][1], "TLSv1.3 unverified (mta-sts observed: failed, MX not in policy)")
+
+    def test_exempt(self) -> None:
+        """What an exemption lets pass is told by a warning with its end and reason, and the explanation says so."""
+        exemption = Exemption(2000.0, "ticket 4711")
+        self.destinations = Destinations(profiles={"to.example": Profile("to.example", exemption=exemption)})
+        observed = (ObservedResult("dane", False, "no match", ("TLSA 3 1 1",), relaxed=True),)
+        verdict = Verdict(True, reason="TLSv1.3 unverified", observed=observed)
+        self.sessions.answers["mx1.example"] = (FakeSender(1, OK), verdict)
+        self.attempt(route(host("mx1.example")))
+        (failure,) = self.sink.of(events.DANEFailed)
+        self.assertEqual((failure.text, failure.enforced), ("no match; TLSA 3 1 1", False))
+        (used,) = self.sink.of(events.ExemptionUsed)
+        self.assertEqual((used.provider, used.end, used.reason), ("dane", "1970-01-01 00:33 UTC", "ticket 4711"))
+        self.assertTrue(self.explained()[0][1].endswith("; exempt until 1970-01-01 00:33 UTC: ticket 4711"))
+        (counted,) = self.sink.of(events.PolicyObserved)
+        self.assertEqual((counted.provider, counted.ok), ("dane", False))
+
+    def test_exemption_over(self) -> None:
+        """An exemption that has ended is nowhere to be seen; and what was never to be enforced isn't its affair."""
+        observed = (ObservedResult("mta-sts", False, "MX not in policy"), ObservedResult("static", True, "name a"))
+        verdict = Verdict(True, reason="TLSv1.3 unverified", observed=observed)
+        for until in (2000.0, 1000.0):
+            exemption = Exemption(until, "ticket 4711")
+            self.destinations = Destinations(profiles={"to.example": Profile("to.example", exemption=exemption)})
+            self.sessions.answers["mx1.example"] = (FakeSender(1, OK), verdict)
+            self.attempt(route(host("mx1.example")))
+        self.assertEqual(self.sink.of(events.ExemptionUsed), [])
+        self.assertEqual(["exempt" in outcome for _, outcome in self.explained()], [True, False])
 
     def test_smtp_route(self) -> None:
         """An SMTP route is told once, so that nobody wonders why no policy was applied."""

@@ -236,7 +236,16 @@ class TableTests(SynchronousTestCase):
         """What an operator should look at is a warning, and nothing else is."""
         warnings = {kind for kind, entry in LINES.items() if entry.level is Level.WARNING}
         self.assertEqual(
-            warnings, {e.Fault, e.DANEWeakened, e.STSRecordFailed, e.STSPolicyWithdrawn, e.SpoolFileCorrupt}
+            warnings,
+            {
+                e.Fault,
+                e.DANEWeakened,
+                e.ExemptionOver,
+                e.ExemptionUsed,
+                e.STSRecordFailed,
+                e.STSPolicyWithdrawn,
+                e.SpoolFileCorrupt,
+            },
         )
 
     def test_debug_events_are_debug_lines(self) -> None:
