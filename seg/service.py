@@ -22,6 +22,7 @@ from twisted.python.failure import Failure
 from seg import events
 from seg.admin.api import AdminAPI, Identity
 from seg.admin.counters import EventCounters
+from seg.admin.destinations import DestinationsAPI
 from seg.admin.socket import listen
 from seg.config.destinations import Destinations
 from seg.config.find import ConfigurationFiles, find_configuration
@@ -171,9 +172,11 @@ class GatewayService(Service):
         """
         identity = Identity(self.hostname, self._files.settings, self._reactor.seconds())
         api = AdminAPI(identity, mail.queue, self, self._event_counters, self._reactor.seconds)
+        table = api.routes()
+        DestinationsAPI(lambda: self.destinations, self._reactor.seconds).add_to(table)
         path = socket_path(self.settings)
         try:
-            return listen(self._reactor, path, int(self.settings.control.mode, 8), api.routes())
+            return listen(self._reactor, path, int(self.settings.control.mode, 8), table)
         except CannotListenError as error:
             question = f"is another gateway running in {var_path(self.settings)}?"
             problem = f"control socket {path}: {error.socketError}; {question}"

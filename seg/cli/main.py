@@ -45,6 +45,7 @@ class LazyGroup(click.Group):
     verbs = {
         "status": "seg.cli.status:status",
         "queue": "seg.cli.queue:queue",
+        "destconfig": "seg.cli.destconfig:destconfig",
         "tail": "seg.cli.tail:tail",
         "demo": "seg.cli.demo:demo",
         "version": "seg.cli.status:version",

@@ -47,7 +47,16 @@ def status_lines(facts: dict[str, Any]) -> list[str]:
         f"  Verified by:       MTA-STS {counters['verified_by_mta_sts']}, DANE {counters['verified_by_dane']} attempts",
         f"  Delayed:           {counters['recipients_delayed']} times; {counters['policy_refusals']} sessions refused by TLS policy",
         f"  Bounced:           {counters['recipients_bounced']} recipients",
+        *_observed(counters["policy_observed"]),
     ]
+
+
+def _observed(observed: dict[str, dict[str, int]]) -> list[str]:
+    """Policies that weren't enforced, and how sessions fared against them."""
+    if not observed:
+        return []
+    said = "; ".join(f"{name} passed {c['passed']}, failed {c['failed']}" for name, c in sorted(observed.items()))
+    return [f"  Only observed:     {said}"]
 
 
 @click.command()

@@ -165,6 +165,9 @@ class Destinations:
     default: Profile = attrs.field(factory=Profile)
     profiles: Mapping[str, Profile] = attrs.field(factory=dict)
     routes: Mapping[str, SMTPRoute] = attrs.field(factory=dict)
+    stated: Mapping[str, frozenset[str]] = attrs.field(
+        factory=dict, eq=False
+    )  # keys that each entry ("Default") sets itself
 
     def profile(self, domain: str) -> Profile:
         """The profile that applies to a domain."""

@@ -38,16 +38,18 @@ def destinations_from(document: Document) -> Destinations:
         tables["default"] = {key: value for key, value in tables["default"].items() if key != "exemption"}
     base = table_values(("default",), Profile, tables["default"], problems)
     default = _profile(("default",), "Default", {}, base, problems)
-    profiles = {
-        pattern: _profile(where, pattern, base, _own_values(where, raw, problems), problems)
-        for pattern, where, raw in _entries("destination", tables["destination"], problems)
-    }
+    stated = {"Default": frozenset(base)}
+    profiles = {}
+    for pattern, where, raw in _entries("destination", tables["destination"], problems):
+        own = _own_values(where, raw, problems)
+        profiles[pattern] = _profile(where, pattern, base, own, problems)
+        stated[pattern] = frozenset(own)
     routes = {
         pattern: _route(where, pattern, raw, problems)
         for pattern, where, raw in _entries("route", tables["route"], problems)
     }
     problems.check()
-    return Destinations(default=default, profiles=profiles, routes=routes)
+    return Destinations(default=default, profiles=profiles, routes=routes, stated=stated)
 
 
 def _quote(name: str) -> str:

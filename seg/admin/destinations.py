@@ -1,0 +1,93 @@
+"""The destination controls as the API shows them: each entry, and what holds for one domain."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import attrs
+
+from seg.admin.http import APIError, Call, RouteTable
+from seg.config.destinations import Destinations, Profile, SMTPRoute
+from seg.config.values import word
+from seg.model import to_ascii
+
+DEFAULT = "Default"
+LONGEST_NAME = 1024  # characters of a domain that is asked for
+
+
+class DestinationsAPI:
+    """Answers for the destinations in force.
+
+    :param destinations: those in force now.
+    :param now: POSIX seconds.
+    """
+
+    def __init__(self, destinations: Callable[[], Destinations], now: Callable[[], float]) -> None:
+        self._destinations = destinations
+        self._now = now
+
+    def add_to(self, table: RouteTable) -> None:
+        """Serve under ``/v1/destinations`` and ``/v1/destination``."""
+        table.add("GET", "/v1/destinations", self.entries)
+        table.add("GET", "/v1/destination", self.one)
+
+    async def entries(self, call: Call) -> object:
+        """Every entry in the order of the file, Default last, and the SMTP routes."""
+        destinations = self._destinations()
+        entries = [self._entry(pattern, profile) for pattern, profile in destinations.profiles.items()]
+        entries.append(self._entry(DEFAULT, destinations.default))
+        return {
+            "destinations": entries,
+            "routes": [_route(route) for route in destinations.routes.values()],
+            "exemptions": self.exemptions_in_force(),
+        }
+
+    async def one(self, call: Call) -> object:
+        """What holds for one domain; query: domain."""
+        domain = to_ascii(call.query.get("domain", "")[:LONGEST_NAME].strip())
+        if not domain:
+            raise APIError(400, "name a domain: ?domain=example.com")
+        destinations = self._destinations()
+        profile, route = destinations.profile(domain), destinations.route(domain)
+        entry = profile.name if profile is not destinations.default else DEFAULT
+        return {
+            "domain": domain,
+            "entry": entry,
+            "profile": self._entry(entry, profile),
+            "route": _route(route) if route is not None else None,
+        }
+
+    def exemptions_in_force(self) -> int:
+        """How many destinations are exempt now."""
+        now = self._now()
+        return sum(now < exemption.until for _, exemption in self._destinations().exemptions())
+
+    def _entry(self, pattern: str, profile: Profile) -> dict[str, object]:
+        exemption = profile.exemption
+        return {
+            "domain": pattern,
+            "tls": word(profile.tls),
+            "dane": word(profile.dane),
+            "mta_sts": word(profile.mta_sts),
+            "dane_opportunistic_failure": word(profile.dane_opportunistic_failure),
+            "ip_preference": word(profile.ip_preference),
+            "concurrent_connections": profile.concurrent_connections,
+            "messages_per_connection": profile.messages_per_connection,
+            "exemption": None
+            if exemption is None
+            else {
+                "until": exemption.until,
+                "end": exemption.end,
+                "reason": exemption.reason,
+                "in_force": self._now() < exemption.until,
+            },
+            "stated": sorted(self._destinations().stated.get(pattern, ())),
+        }
+
+
+def _route(route: SMTPRoute) -> dict[str, object]:
+    return {
+        "domain": route.pattern,
+        "use_dns": route.use_dns,
+        "hosts": [attrs.asdict(hop) for hop in route.hops],
+    }
