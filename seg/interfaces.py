@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from twisted.internet.defer import Deferred
 
     from seg.dns.answer import DNSAnswer
+    from seg.policy.plugins import ProviderContext
     from seg.policy.requirement import Answer, DomainQuestion
     from seg.queue.lease import Lease
     from seg.tls.peer import Examination, PeerCertificates, Trust
@@ -156,6 +157,16 @@ class ITLSPolicyProvider(Interface):
     def open(question: DomainQuestion) -> IHostPolicy:
         """Begin an attempt for a domain. Looks nothing up yet: lookups happen in the first `IHostPolicy.answer`, so that
         a provider behind one that decides costs nothing."""
+
+
+class ITLSPolicyProviderFactory(Interface):
+    """Makes a provider of a third party. Registered as a Twisted plugin (with `twisted.plugin.IPlugin`), it is found when
+    ``[delivery] providers`` in seg.toml has its name."""
+
+    name = Attribute("str: the name of the provider that it makes")
+
+    def create(context: ProviderContext) -> ITLSPolicyProvider:
+        """The provider; called once at the start. Looks nothing up. Whatever it raises stops the start with its text."""
 
 
 class IConnector(Interface):

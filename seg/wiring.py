@@ -33,7 +33,6 @@ from seg.deliver.session import Sessions
 from seg.dns.cache import CachingResolver
 from seg.dns.probe import ValidationProbe
 from seg.dns.resolver import StubResolver
-from seg.errors import ConfigurationError
 from seg.interfaces import IEventSink, ITLSPolicyProvider
 from seg.model import IPAddress
 from seg.mtasts.cache import PolicyCache
@@ -42,6 +41,7 @@ from seg.mtasts.provider import MTASTSProvider
 from seg.mtasts.refresh import PolicyRefresh
 from seg.mtasts.store import PolicyStore
 from seg.policy.chain import PolicyChain
+from seg.policy.plugins import ProviderContext, in_order
 from seg.policy.static import StaticProvider
 from seg.queue.commit import Committer
 from seg.queue.counters import Counters
@@ -95,24 +95,9 @@ def wire_lookups(settings: Settings, roots: RootStore, sink: IEventSink, reactor
     cache = PolicyCache(policy_cache_path(settings), in_thread, sink)
     policies = PolicyStore(resolver, fetcher, cache, settings.mta_sts, sink, reactor.seconds)
     refresh = PolicyRefresh(policies, settings.mta_sts, reactor, random.random)
-    known: dict[str, ITLSPolicyProvider] = {
-        provider.name: provider
-        for provider in (
-            DANEProvider(resolver, sink, lambda: probe.validates),
-            MTASTSProvider(policies, sink),
-            StaticProvider(),
-        )
-    }
-    providers = _in_order(settings.delivery.providers, known)
+    own = (DANEProvider(resolver, sink, lambda: probe.validates), MTASTSProvider(policies, sink), StaticProvider())
+    providers = in_order(settings.delivery.providers, own, ProviderContext(resolver, sink, reactor))
     return Lookups(resolver, probe, tls, roots, policies, refresh, providers)
-
-
-def _in_order(wanted: tuple[str, ...], known: dict[str, ITLSPolicyProvider]) -> tuple[ITLSPolicyProvider, ...]:
-    unknown = [name for name in wanted if name not in known]
-    if unknown:
-        problem = f"[delivery] providers: there is no TLS policy provider {unknown[0]!r}; there are {', '.join(known)}"
-        raise ConfigurationError((problem,))
-    return tuple(known[name] for name in wanted)
 
 
 def wire_mail(

@@ -1,0 +1,101 @@
+"""TLS policy providers of third parties, found as Twisted plugins (``docs/providers.md``)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from types import ModuleType
+from typing import Any
+
+import attrs
+from twisted.plugin import IPlugin, getPlugins
+from zope.interface.exceptions import Invalid
+from zope.interface.verify import verifyObject
+
+from seg.config.problems import nearest_first
+from seg.errors import ConfigurationError
+from seg.interfaces import IEventSink, IResolver, ITLSPolicyProvider, ITLSPolicyProviderFactory
+
+
+@attrs.frozen
+class ProviderContext:
+    """What a provider may use of the gateway (`ITLSPolicyProviderFactory.create`)."""
+
+    resolver: IResolver  # cached answers, with DNSSEC's word on each
+    sink: IEventSink
+    reactor: Any
+
+
+def in_order(
+    wanted: Iterable[str],
+    own: Iterable[ITLSPolicyProvider],
+    context: ProviderContext,
+    package: ModuleType | None = None,
+) -> tuple[ITLSPolicyProvider, ...]:
+    """The providers of these names in this order: our own, and plugins for the other names.
+
+    Plugins are looked for only when a name isn't one of ours, and made only when they are named.
+
+    :param package: where plugins are; None is ``twisted.plugins``.
+    :raises ConfigurationError: there is no provider of a name, or it can't be made.
+    """
+    known = {provider.name: provider for provider in own}
+    factories = _factories(known, package) if set(wanted) - set(known) else {}
+    found = []
+    for name in wanted:
+        if name in known:
+            found.append(known[name])
+        elif name in factories:
+            found.append(_made(factories[name], context))
+        else:
+            names = ", ".join(nearest_first(name, [*known, *factories]))
+            raise _problem(
+                f"there is no TLS policy provider {name!r}; there are {names} (a plugin that can't be imported isn't found: "
+                "see what twistd writes at its start)"
+            )
+    return tuple(found)
+
+
+def _factories(taken: Iterable[str], package: ModuleType | None) -> dict[str, ITLSPolicyProviderFactory]:
+    factories: dict[str, ITLSPolicyProviderFactory] = {}
+    for plugin in _plugins(package):
+        name = getattr(plugin, "name", None)
+        if not isinstance(name, str) or not name:
+            raise _problem(f"the plugin {_place(plugin)} has no name")
+        if name in taken:
+            raise _problem(f"the plugin {_place(plugin)} calls itself {name!r}, as one of the gateway's own does")
+        if name in factories:
+            raise _problem(f"the plugins {_place(factories[name])} and {_place(plugin)} are both called {name!r}")
+        factories[name] = plugin
+    return factories
+
+
+def _plugins(package: ModuleType | None) -> Iterator[ITLSPolicyProviderFactory]:
+    plugins = (
+        getPlugins(ITLSPolicyProviderFactory) if package is None else getPlugins(ITLSPolicyProviderFactory, package)
+    )
+    return (plugin for plugin in plugins if IPlugin.providedBy(plugin))
+
+
+def _made(factory: ITLSPolicyProviderFactory, context: ProviderContext) -> ITLSPolicyProvider:
+    try:
+        provider = factory.create(context)
+        verifyObject(ITLSPolicyProvider, provider)
+    except Invalid as error:
+        raise _problem(f"what the plugin {_place(factory)} makes is no TLS policy provider: {error}") from error
+    except Exception as error:
+        raise _problem(
+            f"the plugin {_place(factory)} can't make its provider: {type(error).__name__}: {error}"
+        ) from error
+    if provider.name != factory.name:
+        raise _problem(
+            f"the plugin {factory.name!r} ({_place(factory)}) makes a provider of another name, {provider.name!r}"
+        )
+    return provider
+
+
+def _place(plugin: object) -> str:
+    return f"{type(plugin).__module__}.{type(plugin).__qualname__}"
+
+
+def _problem(text: str) -> ConfigurationError:
+    return ConfigurationError((f"[delivery] providers: {text}",))

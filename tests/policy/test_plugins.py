@@ -1,0 +1,136 @@
+"""Providers of third parties: found, put in order, or refused in words."""
+
+from __future__ import annotations
+
+import importlib
+import itertools
+import re
+import sys
+from pathlib import Path
+from types import ModuleType
+
+from twisted.internet.defer import Deferred
+from twisted.trial.unittest import SynchronousTestCase
+from zope.interface.verify import verifyObject
+
+from seg.errors import ConfigurationError
+from seg.interfaces import ITLSPolicyProvider, ITLSPolicyProviderFactory
+from seg.policy.chain import PolicyChain
+from seg.policy.plugins import ProviderContext, in_order
+from seg.policy.requirement import NoOpinion, TLSLevel
+from seg.policy.static import StaticProvider
+from seg.tls.peer import TLSVersion
+from tests.dns_double import FakeResolver
+from tests.doubles import RecordingSink
+from tests.policy.doubles import FixedProvider, host, question
+
+NUMBERS = itertools.count()
+PAGE = Path(__file__).parents[2] / "docs" / "providers.md"
+EXAMPLE = """
+from twisted.plugin import IPlugin
+from zope.interface import implementer
+from seg.interfaces import ITLSPolicyProvider, ITLSPolicyProviderFactory
+
+@implementer(IPlugin, ITLSPolicyProviderFactory, ITLSPolicyProvider)
+class Example:
+    name = "NAME"
+    def create(self, context):
+        CREATE
+    def open(self, question):
+        return None
+
+example = Example()
+"""
+
+
+class PluginTests(SynchronousTestCase):
+    """`in_order` over plugins in a package of their own."""
+
+    def setUp(self) -> None:
+        self.sink = RecordingSink()
+        self.dane = FixedProvider("dane", NoOpinion("switched off"))
+
+    def package(self, **sources: str) -> ModuleType:
+        """A package whose modules are these."""
+        folder = Path(self.mktemp()).absolute()
+        name = f"plugins_{next(NUMBERS)}"
+        (folder / name).mkdir(parents=True)
+        (folder / name / "__init__.py").write_text("")
+        for module, source in sources.items():
+            (folder / name / f"{module}.py").write_text(source)
+        self.patch(sys, "path", [str(folder), *sys.path])
+        importlib.invalidate_caches()
+        return importlib.import_module(name)
+
+    def example(self, name: str = "example", create: str = "return self") -> str:
+        """A plugin's source."""
+        return EXAMPLE.replace("NAME", name).replace("CREATE", create)
+
+    def find(self, *wanted: str, **sources: str) -> tuple[ITLSPolicyProvider, ...]:
+        """The providers of these names."""
+        context = ProviderContext(FakeResolver(), self.sink, None)
+        return in_order(wanted, (self.dane, StaticProvider()), context, self.package(**sources))
+
+    def refusal(self, *wanted: str, **sources: str) -> str:
+        """The only problem."""
+        (problem,) = self.assertRaises(ConfigurationError, self.find, *wanted, **sources).problems
+        return str(problem)
+
+    def test_documented_one(self) -> None:
+        """The provider of the documentation works as it stands there, in its place between two of ours."""
+        if not PAGE.exists():
+            self.skipTest("the documents aren't here")
+        source = re.findall(r"^```python\n(.*?)^```$", PAGE.read_text("utf-8"), re.MULTILINE | re.DOTALL)[0]
+        providers = self.find("dane", "acme", "static", acme=source)
+        self.assertEqual([provider.name for provider in providers], ["dane", "acme", "static"])
+        verifyObject(ITLSPolicyProviderFactory, providers[1])
+        chain = PolicyChain(providers, self.sink)
+        for domain, level, version, text in (
+            ("partner.example", TLSLevel.MUST, TLSVersion.TLS1_3, "partner"),
+            ("other.example", TLSLevel.MAY, TLSVersion.TLS1_2, "none(no partner)"),
+        ):
+            opened = chain.open(question(domain=domain))
+            decision = self.successResultOf(Deferred.fromCoroutine(opened.decide(host())))
+            self.assertEqual((decision.requirement.tls, decision.requirement.min_version), (level, version))
+            self.assertEqual([opinion.text for opinion in decision.opinions][1], text)
+        self.assertEqual(self.sink.events, [])
+
+    def test_only_ours(self) -> None:
+        """Where only our own are named no plugin is even loaded."""
+        self.assertEqual(len(self.find("static", "dane", bad="raise ValueError()")), 2)
+        self.assertNotIn("bad", " ".join(sys.modules))
+
+    def test_unknown(self) -> None:
+        """A name that nobody has is refused with those that there are, the nearest first."""
+        self.assertIn(
+            "there is no TLS policy provider 'exampel'; there are example,", self.refusal("exampel", a=self.example())
+        )
+
+    def test_module_that_cannot_be_imported(self) -> None:
+        """A plugin that can't be imported isn't found, and the message says where to look."""
+        problem = self.refusal("broken", broken="import nothing_of_that_name")
+        self.assertIn("see what twistd writes", problem)
+        self.assertEqual(len(self.flushLoggedErrors(ImportError)), 1)
+
+    def test_taken_names(self) -> None:
+        """One of our names, or two plugins of one name, are refused with their places."""
+        self.assertIn("calls itself 'dane'", self.refusal("x", a=self.example("dane")))
+        problem = self.refusal("x", a=self.example("x"), b=self.example("x"))
+        self.assertRegex(problem, r"a\.Example and .*b\.Example are both called 'x'")
+
+    def test_nameless(self) -> None:
+        """A plugin without a name can't be named in the configuration, and is refused with its place."""
+        problem = self.refusal("x", a=self.example().replace('    name = "example"\n', ""))
+        self.assertRegex(problem, r"the plugin .*a\.Example has no name")
+
+    def test_cannot_be_made(self) -> None:
+        """A plugin that fails, makes no provider, or one of another name, stops the start in words."""
+        cases: tuple[tuple[str, str], ...] = (
+            ("raise ValueError('no licence')", "can't make its provider: ValueError: no licence"),
+            ("return None", "is no TLS policy provider"),
+            ("other = Example(); other.name = 'other'; return other", "makes a provider of another name, 'other'"),
+        )
+        for number, (create, wanted) in enumerate(cases):
+            name = f"example{number}"
+            problem = self.refusal(name, **{f"m{number}": self.example(name, create)})
+            self.assertIn(wanted, problem)
