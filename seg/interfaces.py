@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from twisted.internet.defer import Deferred
 
     from seg.dns.answer import DNSAnswer
+    from seg.mtasts.answer import PolicyAnswer
     from seg.policy.plugins import ProviderContext
     from seg.policy.requirement import Answer, DomainQuestion
     from seg.queue.lease import Lease
@@ -128,6 +129,12 @@ class IPolicyFetcher(Interface):
         """The body found at ``https://mta-sts.<domain>/.well-known/mta-sts.txt``.
 
         :raises seg.mtasts.errors.FetchError: with the cause in one line.
+        """
+
+    def look(domain: str) -> Awaitable[PolicyAnswer]:
+        """The same fetch, and what it met on its way.
+
+        :raises seg.mtasts.errors.FetchError: its `met` has what was found out until then.
         """
 
 

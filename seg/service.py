@@ -21,6 +21,7 @@ from twisted.python.failure import Failure
 
 from seg import events
 from seg.admin.api import AdminAPI, Identity
+from seg.admin.checks import ChecksAPI
 from seg.admin.counters import EventCounters
 from seg.admin.destinations import DestinationsAPI
 from seg.admin.socket import listen
@@ -39,7 +40,7 @@ from seg.receive.factory import ReceiveFactory
 from seg.tls.context import server_context
 from seg.tls.roots import load_roots
 from seg.version import __version__
-from seg.wiring import Lookups, Mail, wire_lookups, wire_mail
+from seg.wiring import Lookups, Mail, wire_checks, wire_lookups, wire_mail
 
 SESSION_GRACE = 5.0  # seconds that clients in the middle of a message get when we stop
 ATTEMPT_GRACE = 10.0  # the same for deliveries under way
@@ -101,7 +102,7 @@ class GatewayService(Service):
     def __init__(self, settings: Settings, destinations: Destinations, files: ConfigurationFiles, reactor: Any) -> None:
         self.settings = settings
         self.destinations = destinations
-        self.hostname = settings.gateway.hostname or _machine_name()
+        self.hostname = settings.gateway.hostname or machine_name()
         self._postmaster = settings.gateway.postmaster or f"postmaster@{self.hostname}"
         self._files = files
         self._reactor = reactor
@@ -174,6 +175,11 @@ class GatewayService(Service):
         api = AdminAPI(identity, mail.queue, self, self._event_counters, self._reactor.seconds)
         table = api.routes()
         DestinationsAPI(lambda: self.destinations, self._reactor.seconds).add_to(table)
+        ChecksAPI(
+            wire_checks(
+                self.settings, lambda: self.destinations, self.hostname, self._lookups, self._bus, self._reactor
+            )
+        ).add_to(table)
         path = socket_path(self.settings)
         try:
             return listen(self._reactor, path, int(self.settings.control.mode, 8), table)
@@ -278,7 +284,7 @@ def _listener_tls(listener: Listener) -> IOpenSSLServerConnectionCreator | None:
     return server_context(listener.certificate, listener.key)
 
 
-def _machine_name() -> str:
+def machine_name() -> str:
     """The machine's full name; its short one when the system doesn't know it (blocks: for the start only)."""
     name = socket.getfqdn()
     return socket.gethostname() if name.startswith("localhost") else name

@@ -19,6 +19,8 @@ from twisted.internet.defer import Deferred
 from twisted.internet.threads import deferToThreadPool
 
 from seg.bounce.composer import ReportComposer
+from seg.check.checks import Checks, Surroundings
+from seg.check.rehearsal import Uncounted
 from seg.config.destinations import Destinations
 from seg.config.paths import policy_cache_path, spool_path
 from seg.config.schema import Settings
@@ -50,6 +52,9 @@ from seg.queue.spool import Spool
 from seg.tls.context import ClientTLS
 from seg.tls.peer import Trust
 from seg.tls.roots import RootStore
+
+# Seconds that a check waits at most, whatever deliveries do: somebody sits in front of it.
+CHECK_WAITS = {"connect_timeout": 15.0, "greeting_timeout": 30.0, "command_timeout": 30.0, "tls_timeout": 30.0}
 
 
 @attrs.frozen
@@ -141,6 +146,45 @@ def wire_mail(
 
     engine = DeliveryEngine(queue, attempt, limit, delivery.max_connections, sink, reactor)
     return Mail(counters, queue, pool, engine)
+
+
+def wire_checks(
+    settings: Settings,
+    destinations: Callable[[], Destinations],
+    hostname: str,
+    lookups: Lookups,
+    sink: IEventSink,
+    reactor: Any,
+) -> Checks:
+    """The operator's checks: the parts that deliver, with connections and TLS sessions of their own."""
+    delivery = attrs.evolve(
+        settings.delivery, **{name: min(getattr(settings.delivery, name), most) for name, most in CHECK_WAITS.items()}
+    )
+    own, ties = own_addresses(), random.Random(0)  # noqa: S311 - the same order of equal hosts each time
+    senders = ESMTPSenderFactory(hostname, delivery, reactor, Uncounted())
+
+    def router(chosen: Callable[[], Destinations], notebook: IEventSink) -> Router:
+        return Router(lookups.resolver, chosen, delivery, hostname, own, ties, notebook)
+
+    def sessions(notebook: IEventSink) -> Sessions:
+        pool = ConnectionPool(reactor, 0.0)
+        return Sessions(
+            TCPConnector(reactor), senders, pool, ClientTLS(), lookups.roots, delivery, notebook, reactor.seconds
+        )
+
+    surroundings = Surroundings(
+        resolver=lookups.resolver,
+        providers=lookups.providers,
+        policies=lookups.policies,
+        destinations=destinations,
+        router=router,
+        sessions=sessions,
+        sink=sink,
+        max_hosts=delivery.max_hosts,
+        max_addresses=delivery.max_addresses,
+        clock=reactor,
+    )
+    return Checks(surroundings)
 
 
 def own_addresses() -> frozenset[IPAddress]:

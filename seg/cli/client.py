@@ -34,6 +34,10 @@ class GatewayError(click.ClickException):
         self.exit_code = exit_code  # type: ignore[misc] # click reads it from the instance
 
 
+class NotRunning(GatewayError):
+    """Nobody listens at the socket. Exit status 2."""
+
+
 class Gateway:
     """The running gateway, as the command sees it."""
 
@@ -61,7 +65,7 @@ class Gateway:
             response = connection.getresponse()
             answer = json.loads(response.read())
         except (FileNotFoundError, ConnectionRefusedError):
-            raise GatewayError(
+            raise NotRunning(
                 f"the gateway isn't running (nobody listens at {self.path}).\n"
                 "Start it with: twistd -n seg      If it uses another configuration: seg --config FILE ...",
                 2,

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from seg.cli.client import Gateway
+
+if TYPE_CHECKING:
+    from seg.config.find import ConfigurationFiles
 
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
 
@@ -18,22 +22,31 @@ class Surroundings:
         self._configuration = configuration
         self._socket = socket
 
-    def gateway(self) -> Gateway:
-        """The running gateway."""
-        return Gateway(Path(self._socket) if self._socket else self._settings_paths()[0])
+    def gateway(self, timeout: float = 30.0) -> Gateway:
+        """The running gateway; an answer may take so many seconds."""
+        return Gateway(Path(self._socket) if self._socket else self._settings_paths()[0], timeout)
 
     def log_file(self) -> Path:
         """The mail log."""
         return self._settings_paths()[1]
 
-    def _settings_paths(self) -> tuple[Path, Path]:
+    def files(self) -> ConfigurationFiles:
+        """The configuration."""
         from seg.config.find import find_configuration
+        from seg.errors import ConfigurationError
+
+        try:
+            return find_configuration(self._configuration)
+        except ConfigurationError as error:
+            raise click.ClickException("\n".join(error.problems)) from None
+
+    def _settings_paths(self) -> tuple[Path, Path]:
         from seg.config.load import load_settings
         from seg.config.paths import log_path, socket_path
         from seg.errors import ConfigurationError
 
         try:
-            settings = load_settings(find_configuration(self._configuration).settings)
+            settings = load_settings(self.files().settings)
         except ConfigurationError as error:
             raise click.ClickException("\n".join(error.problems)) from None
         return socket_path(settings), log_path(settings)
@@ -46,6 +59,10 @@ class LazyGroup(click.Group):
         "status": "seg.cli.status:status",
         "queue": "seg.cli.queue:queue",
         "destconfig": "seg.cli.destconfig:destconfig",
+        "explain": "seg.cli.check:explain",
+        "tlsverify": "seg.cli.check:tlsverify",
+        "stsverify": "seg.cli.check:stsverify",
+        "daneverify": "seg.cli.check:daneverify",
         "tail": "seg.cli.tail:tail",
         "demo": "seg.cli.demo:demo",
         "version": "seg.cli.status:version",
@@ -79,6 +96,7 @@ def main(context: click.Context, configuration: str | None, socket: str | None) 
     \b
     seg status                 is it running, and how is it doing?
     seg queue list             what waits, and why
+    seg explain DOMAIN         what would happen to a message now, and why
     seg tail -f                follow the mail log
     seg demo                   see the gateway at work in a small internet of its own
 

@@ -27,6 +27,7 @@ from seg.policy.requirement import (
 )
 
 NAME = "dane"
+UNVALIDATED = "resolver doesn't validate"
 
 
 def tlsa_bases(host: MXHost) -> tuple[str, ...]:
@@ -87,7 +88,7 @@ class DANEPolicy:
         if self._question.route.kind is RouteKind.ADDRESS_LITERAL:
             return self._no_dane("address literal")
         if not self._validates():
-            return self._no_dane("resolver doesn't validate")
+            return self._no_dane(UNVALIDATED)
         mandatory_fails = self._mode is DANEMode.MANDATORY and not host.mx_secure
         bases = () if mandatory_fails else tlsa_bases(host)
         if not bases:

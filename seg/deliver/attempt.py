@@ -52,7 +52,7 @@ class Attempt:
     async def run(self) -> None:
         """Serve as many recipients as possible; afterwards each RID of the lease has an outcome."""
         try:
-            route = await self._means.router.route(self._lease.domain)
+            route = await self._find_route()
         except Permanent as error:
             self._conclude(Bounced(error))
             return
@@ -76,6 +76,7 @@ class Attempt:
                 break
             decision = await policies.decide(host)
             decisions.append(decision)
+            self._decided(host, decision)
             if decision.usable:
                 await self._try_addresses(policies, decision, host)
             else:
@@ -91,8 +92,7 @@ class Attempt:
             try:
                 decision, session = await self._open(policies, decision, host, address)
             except Temporary as error:
-                self._obstacle = error
-                self._explain(decision, _outcome_of(error))
+                self._address_failed(decision, address, error)
                 continue
             self.connected = True
             await self._send(decision, session)
@@ -134,6 +134,14 @@ class Attempt:
         self._means.sessions.give(session, self._profile.messages_per_connection)
         self._tell_delivered(sender.dcid, results)
 
+    # --- what a rehearsal (`seg.check`) writes down ------------------------------------------------
+
+    async def _find_route(self) -> Route:
+        return await self._means.router.route(self._lease.domain)
+
+    def _decided(self, host: MXHost, decision: Decision) -> None:
+        """Each decision, as it is made."""
+
     # --- what comes of it ------------------------------------------------------------------------
 
     def _remaining(self) -> list[Recipient]:
@@ -147,6 +155,10 @@ class Attempt:
         """Every recipient without an outcome gets this one."""
         for rid in self._lease.rids:
             self.outcomes.setdefault(rid, outcome)
+
+    def _address_failed(self, decision: Decision, address: IPAddress, error: Temporary) -> None:
+        self._obstacle = error
+        self._explain(decision, _outcome_of(error))
 
     def _host_refused(self, decision: Decision) -> None:
         text = f"{decision.host} may not be used for {decision.domain}: {decision.refusal}"

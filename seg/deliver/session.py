@@ -37,14 +37,16 @@ def mismatches_of(verdict: Verdict) -> str:
 
 
 class Unsatisfied(Temporary):
-    """The peer isn't what the policy wants; nothing was sent. `verdict` has every mismatch."""
+    """The peer isn't what the policy wants; nothing was sent. `verdict` has every mismatch, `facts` what the peer showed."""
 
-    def __init__(self, decision: Decision, verdict: Verdict) -> None:
+    def __init__(self, decision: Decision, verdict: Verdict, facts: SessionFacts | None = None) -> None:
         enhanced = "4.7.5" if verdict.mismatches and not verdict.reason.startswith("TLS required") else "4.7.4"
         policies = " and ".join(verdict.failed) or decision.requirement.source
         text = f"{decision.host} does not satisfy the TLS policy ({policies}) of {decision.domain}"
         super().__init__(enhanced, f"{text}: {mismatches_of(verdict)}")
+        self.decision = decision
         self.verdict = verdict
+        self.facts = facts or SessionFacts()
 
 
 @attrs.frozen
@@ -99,9 +101,10 @@ class Sessions:
             return await self._fresh(decision, host, address, key, requirement.tls)
         except HandshakeFailed as failure:
             why = failure.text
-            verdict = judge(decision, SessionFacts(starttls_offered=True, failure=why), self._trust())
+            facts = SessionFacts(starttls_offered=True, failure=why)
+            verdict = judge(decision, facts, self._trust())
             if not verdict.ok:
-                unsatisfied = Unsatisfied(decision, verdict)
+                unsatisfied = Unsatisfied(decision, verdict, facts)
                 unsatisfied.dcid = failure.dcid
                 raise unsatisfied from failure
             if not requirement.clear_retry:
@@ -231,7 +234,7 @@ class Sessions:
         if sender.facts.tls:
             self._sink.emit(events.DeliveryTLSDeferred(sender.dcid, verdict.summary, verdict.mismatches))
         self._sink.emit(events.DeliveryTLSRequired(sender.dcid, decision.host))
-        raise Unsatisfied(decision, verdict)
+        raise Unsatisfied(decision, verdict, sender.facts)
 
     def _leave(self, sender: ESMTPSender) -> None:
         """Close a connection that won't be used; nobody waits for the peer's farewell."""

@@ -193,7 +193,9 @@ def read_folder(folder: Path) -> tuple[list[CachedPolicy], list[str]]:
     entries: list[CachedPolicy] = []
     faults: list[str] = []
     try:
-        paths = sorted(folder.glob("*.json"))
+        paths = sorted(path for path in folder.iterdir() if path.suffix == ".json")
+    except FileNotFoundError:
+        return [], []  # nothing was ever kept
     except OSError as error:
         return [], [f"{folder} can't be read ({error.strerror})"]
     for path in paths:

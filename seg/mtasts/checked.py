@@ -28,16 +28,18 @@ from zope.interface import implementer
 
 from seg.mtasts.errors import FetchError, FetchFault
 from seg.tls.context import session_facts
-from seg.tls.peer import Examination, PeerCertificates
+from seg.tls.peer import Examination, PeerCertificates, SessionFacts
 
 MAX_RECEIVED = 262144  # octets of an answer, header and framing included; also of one that never ends
 
 
 @attrs.define(eq=False)
 class Progress:
-    """What a fetch is doing just now, for the text of a time-out."""
+    """What a fetch is doing just now, for the text of a time-out, and how far it has come, for whoever looks into it."""
 
     doing: str = "waiting for its turn"
+    peer: str = ""  # address:port of the policy host, or the proxy
+    facts: SessionFacts = attrs.field(factory=SessionFacts)  # of the TLS session with the policy host
 
 
 Examine = Callable[[PeerCertificates], Examination]
@@ -57,13 +59,14 @@ class CheckedConnection(Protocol):
         self._fault: FetchError | None = None
         self._open = True
         self.cut = False  # the end came without TLS saying so: what was received may not be all
+        self.facts = SessionFacts()
         self.accepted: Deferred[IProtocol] = Deferred()
 
     def handshakeCompleted(self) -> None:
         """Judge the peer; the HTTP protocol begins, or the connection ends."""
         assert self.transport is not None
-        facts = session_facts(self.transport.getHandle(), self._host)  # type: ignore[attr-defined]
-        found = self._examine(facts.peer)
+        self.facts = session_facts(self.transport.getHandle(), self._host)  # type: ignore[attr-defined]
+        found = self._examine(self.facts.peer)
         if not found.ok:
             text = "certificate not accepted: " + "; ".join(found.mismatches)
             self._fail(FetchError(FetchFault.CERTIFICATE, text))
@@ -170,3 +173,6 @@ class CheckedEndpoint:
             raise
         except Exception as error:  # noqa: BLE001  an endpoint may fail with anything
             raise FetchError(FetchFault.CONNECT, f"can't connect: {str(error).rstrip('.')}") from None
+        finally:
+            if checked.connection is not None:
+                progress.facts = checked.connection.facts

@@ -144,6 +144,7 @@ class PolicyHostEndpoint:
 
     async def _try(self, factory: IProtocolFactory, endpoint: IStreamClientEndpoint, peer: str) -> IProtocol:
         target = self._target
+        self._progress.peer = peer
         checked = CheckedEndpoint(self._clock, endpoint, target.creator(peer), target.host, target.examine)
         handshake = f"in the TLS handshake with {self._target.host if self._proxy else peer}"
         protocol, self._connection = await checked.connect(factory, self._progress, handshake)

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import enum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from seg.mtasts.answer import PolicyAnswer
 
 
 class FetchFault(enum.StrEnum):
@@ -26,13 +30,22 @@ class FetchError(Exception):
 
     :param cause: one line without the URL: status, TLS reason, certificate names and dates, grammar fault.
     :param url: filled in by the fetcher where whoever raises this doesn't know it.
+    :param status: of the HTTP answer, where that is the fault; else 0.
     """
 
-    def __init__(self, fault: FetchFault, cause: str, url: str = "") -> None:
-        super().__init__(fault, cause, url)
+    def __init__(self, fault: FetchFault, cause: str, url: str = "", status: int = 0) -> None:
+        super().__init__(fault, cause, url, status)
         self.fault = fault
         self.cause = cause
         self.url = url
+        self.status = status
+        self.doing = ""  # what was being done when it happened; the fetcher knows
+        self.met: PolicyAnswer | None = None  # what had been found out by then; the fetcher knows
+
+    @property
+    def kind(self) -> str:
+        """The fault in short, with the HTTP status if it is that: ``http-status 404``."""
+        return f"{self.fault} {self.status}" if self.status else str(self.fault)
 
     def __str__(self) -> str:
         return f"{self.cause} ({self.url})" if self.url else self.cause

@@ -11,6 +11,7 @@ from zope.interface import implementer
 
 from seg.config.schema import MTASTS
 from seg.interfaces import IPolicyFetcher, IResolver
+from seg.mtasts.answer import PolicyAnswer
 from seg.mtasts.checked import Progress
 from seg.mtasts.connect import PolicyHostEndpoint, Target
 from seg.mtasts.errors import FetchError, FetchFault
@@ -69,21 +70,33 @@ class PolicyFetcher:
 
         The time for waiting one's turn is bounded as that for the fetch itself.
         """
-        return Deferred.fromCoroutine(self._fetch(domain))
+        return self.look(domain).addCallback(lambda answer: answer.body)
 
-    async def _fetch(self, domain: str) -> bytes:
+    def look(self, domain: str) -> Deferred[PolicyAnswer]:
+        """A fetch, and what it met on its way (`IPolicyFetcher.look`)."""
+        return Deferred.fromCoroutine(self._look(domain, Progress()))
+
+    async def _look(self, domain: str, progress: Progress) -> PolicyAnswer:
         url = policy_url(domain, self._settings.port)
-        progress = Progress()
         try:
-            if not is_host_name(policy_host(domain)):
-                raise FetchError(FetchFault.DNS, f"{printable(policy_host(domain))} can't be the name of a host")
-            await self._in_time(self._turns.acquire(), progress)
-            try:
-                return await self._in_time(Deferred.fromCoroutine(self._get(domain, url, progress)), progress)
-            finally:
-                self._turns.release()
+            body = await self._fetch(domain, url, progress)
         except FetchError as error:
-            raise FetchError(error.fault, error.cause, url) from None
+            error.url, error.doing, error.met = url, progress.doing, self._met(url, progress)
+            raise
+        return self._met(url, progress, body)
+
+    def _met(self, url: str, progress: Progress, body: bytes = b"") -> PolicyAnswer:
+        proxy = self._proxy.where if self._proxy else ""
+        return PolicyAnswer(url, proxy, progress.peer, progress.facts, body)
+
+    async def _fetch(self, domain: str, url: str, progress: Progress) -> bytes:
+        if not is_host_name(policy_host(domain)):
+            raise FetchError(FetchFault.DNS, f"{printable(policy_host(domain))} can't be the name of a host")
+        await self._in_time(self._turns.acquire(), progress)
+        try:
+            return await self._in_time(Deferred.fromCoroutine(self._get(domain, url, progress)), progress)
+        finally:
+            self._turns.release()
 
     async def _get(self, domain: str, url: str, progress: Progress) -> bytes:
         host = policy_host(domain)

@@ -34,9 +34,14 @@ class Proxy:
     port: int
     authorization: bytes = attrs.field(default=b"", repr=False)  # value of the Proxy-Authorization field
 
-    def __str__(self) -> str:
+    @property
+    def where(self) -> str:
+        """``host:port``."""
         host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"http://{host}:{self.port}"
+        return f"{host}:{self.port}"
+
+    def __str__(self) -> str:
+        return f"http://{self.where}"
 
 
 def parse_proxy(text: str) -> Proxy | None:

@@ -38,6 +38,11 @@ def is_policy_id(text: str) -> bool:
     return _ID.match(text) is not None
 
 
+def shown(strings: Sequence[bytes]) -> str:
+    """A TXT record as it stands, for people: octets that aren't printable ASCII as ``\\DDD`` (RFC 1035 §5.1)."""
+    return "".join(chr(octet) if 32 <= octet < 127 else f"\\{octet:03}" for octet in b"".join(strings))
+
+
 def _read(record: bytes) -> str:
     if not _ASCII.match(record):
         raise RecordError(RecordFault.NOT_ASCII, "control characters or characters beyond ASCII")

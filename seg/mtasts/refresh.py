@@ -54,12 +54,17 @@ class PolicyRefresh:
         return DeferredList(running).addCallback(lambda _: None)
 
     def due_at(self, entry: CachedPolicy) -> float:
-        """When a policy is to be renewed: within the interval, and before it expires. Drawn once for each renewal."""
+        """When a policy is to be renewed: within the interval, and before it expires. Drawn once for each renewal.
+
+        One that was looked at in the future is due at once: the clock has gone back.
+        """
         known = self._due.get(entry.domain)
         if known is not None and (known[0].checked, known[0].fetched) == (entry.checked, entry.fetched):
             return known[1]
         share = EARLIEST + (LATEST - EARLIEST) * self._random()
         due = entry.checked + share * min(self._interval, max(0.0, entry.expires - entry.checked))
+        if entry.checked > self._clock.seconds():
+            due = 0.0
         self._due[entry.domain] = (entry, due)
         return due
 

@@ -123,7 +123,7 @@ def _check(response: Any, encoding: str) -> None:
         text = f"redirect ({code}) to {target}: policies must not be redirected"
         raise FetchError(FetchFault.REDIRECT, text)
     if code != 200:
-        raise FetchError(FetchFault.HTTP_STATUS, printable(f"HTTP status {code} {phrase}".rstrip(), 100))
+        raise FetchError(FetchFault.HTTP_STATUS, printable(f"HTTP status {code} {phrase}".rstrip(), 100), status=code)
     media_types = response.headers.getRawHeaders("content-type", [])
     if len(media_types) != 1 or not is_text_plain(media_types[0]):
         shown = printable(", ".join(media_types), 100) or "(none)"

@@ -16,10 +16,12 @@ from seg.interfaces import IEventSink, IPolicyFetcher, IResolver
 from seg.mtasts.cache import CachedPolicy, PolicyCache
 from seg.mtasts.errors import FetchError, FetchFault, PolicyError, RecordError
 from seg.mtasts.fetch import policy_url
+from seg.mtasts.look import STSLook, look
 from seg.mtasts.policy import Mode, STSPolicy, parse_policy
 from seg.mtasts.proxy import parse_proxy
 from seg.mtasts.record import read_record
 
+LOOKUP_FAILED = "TXT lookup failed"
 MAX_REMEMBERED = 50_000  # domains whose last failure, or last second look, is remembered
 
 
@@ -31,6 +33,11 @@ class Finding:
     policy_id: str = ""
     how: str = ""  # "cached" or "fetched"
     reason: str = ""  # without a policy
+
+
+def lately(moment: float, now: float, seconds: float) -> bool:
+    """Whether a moment is less than so many seconds ago. One in the future isn't: the clock has gone back since."""
+    return 0 <= now - moment < seconds
 
 
 class Moments:
@@ -53,7 +60,7 @@ class Moments:
     def within(self, domain: str, now: float, seconds: float) -> bool:
         """Whether it was done less than so many seconds ago."""
         moment = self._moments.get(domain)
-        return moment is not None and now - moment < seconds
+        return moment is not None and lately(moment, now, seconds)
 
 
 class PolicyStore:
@@ -105,17 +112,21 @@ class PolicyStore:
     def _may_reread(self, domain: str, entry: CachedPolicy | None) -> bool:
         """Whether a second look may bring anything new: not right after a fetch, nor after the last second look."""
         now, interval = self._now(), self._settings.retry_interval
-        if (entry is not None and now - entry.fetched < interval) or self._rereads.within(domain, now, interval):
+        fetched_lately = entry is not None and lately(entry.fetched, now, interval)
+        if fetched_lately or self._rereads.within(domain, now, interval):
             return False
         self._rereads.note(domain, now)
         return True
 
     async def renew(self, entry: CachedPolicy) -> None:
-        """See whether a cached policy is still the present one, and fetch it anew if not, or if it ends before the next look."""
+        """See whether a cached policy is still the present one, and fetch it anew if not, or if it ends before the next look.
+
+        One fetched in the future is fetched anew too: the clock has gone back, and its end can't be known.
+        """
         domain, now = entry.domain, self._now()
         policy_id, _ = await self._record(domain)
         ends_soon = entry.expires - now < 2 * self._settings.refresh_interval
-        if policy_id and (policy_id != entry.policy_id or ends_soon):
+        if policy_id and (policy_id != entry.policy_id or ends_soon or entry.fetched > now):
             await self._fetched(domain, policy_id)
             return
         latest = self.cache.get(domain)
@@ -132,11 +143,15 @@ class PolicyStore:
             policy_id = read_record([record.strings for record in records])
         except DNSFailure as failure:
             self._sink.emit(events.STSRecordFailed(domain, failure.text))
-            return "", f"TXT lookup failed: {failure.kind}"
+            return "", f"{LOOKUP_FAILED}: {failure.kind}"
         except RecordError as error:
             self._sink.emit(events.STSRecordInvalid(domain, str(error)))
             return "", "invalid TXT record"
         return (policy_id, "") if policy_id else ("", "no policy")
+
+    def look(self, domain: str) -> Deferred[STSLook]:
+        """See everything anew, for a check; no decision is changed by it."""
+        return Deferred.fromCoroutine(look(domain, self._resolver, self._fetcher, self._unexpired(domain)))
 
     def _unexpired(self, domain: str) -> CachedPolicy | None:
         entry = self.cache.get(domain)
@@ -197,7 +212,7 @@ class PolicyStore:
         url = error.url or policy_url(domain, self._settings.port)
         kept = entry.policy_id if entry else ""
         self._sink.emit(events.STSFetchFailed(domain, url, error.cause, self._proxy, kept))
-        return self._cached(entry, f"policy fetch failed: {error.fault}")
+        return self._cached(entry, f"policy fetch failed: {error.kind}")
 
 
 def _parse(body: bytes) -> STSPolicy:

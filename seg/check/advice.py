@@ -1,0 +1,129 @@
+"""What the operator can do about what a check saw. Pure: a table of causes, each with its remedy."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from seg.check.facts import AddressReport, HostReport, Report
+from seg.config.destinations import TLSOption
+from seg.dane.provider import UNVALIDATED
+from seg.errors import Permanent
+from seg.model import Delivered, RouteKind
+from seg.mtasts.provider import NOT_IN_POLICY
+from seg.policy.requirement import NoOpinion
+
+EXEMPT = "give the destination an exemption with an end and a reason (destinations.toml, docs/tls-policies.md)"
+
+
+def advice(report: Report) -> tuple[str, ...]:
+    """Each remedy once, the most likely one first; nothing when a message would go as the operator wants it."""
+    found = [
+        *_of_route(report),
+        *(line for host in report.hosts for line in _of_host(report, host)),
+        *_of_profile(report),
+    ]
+    return tuple(dict.fromkeys(found))
+
+
+def _of_route(report: Report) -> Iterator[str]:
+    error = report.error
+    if error is None:
+        return
+    if isinstance(error, Permanent):
+        yield "Nothing on this side: see whether the domain is spelled right, and ask its owner."
+    elif "MX" in error.text or error.enhanced == "4.4.3":
+        yield (
+            f"The DNS gave no usable answer, so the message waits. Try: delv {report.domain} MX. If other domains fail too, look at "
+            "[dns] resolvers in seg.toml; if not, their DNS or DNSSEC is broken: tell them."
+        )
+    else:
+        yield "Look at the SMTP route in destinations.toml, and at the DNS entry of its host."
+
+
+def _of_host(report: Report, host: HostReport) -> Iterator[str]:
+    decision, name = host.decision, host.host.name
+    if not decision.usable:
+        yield from _of_refusal(report, name, decision.refusal)
+        return
+    for opinion in decision.opinions:
+        if isinstance(opinion.answer, NoOpinion) and UNVALIDATED in opinion.text:
+            yield _RESOLVER
+        elif isinstance(opinion.answer, NoOpinion) and "policy fetch failed" in opinion.text:
+            yield f"Their MTA-STS policy can't be fetched, so it protects nothing: seg stsverify {report.domain} says why."
+    tried = host.tried
+    if tried is not None and not tried.good:
+        yield from _of_session(report, host, tried)
+
+
+_RESOLVER = (
+    "The resolver doesn't validate DNSSEC, so DANE can't be used: run a validating resolver on this host (unbound, knot-resolver) and name "
+    "it in [dns] resolvers."
+)
+
+
+def _of_refusal(report: Report, host: str, refusal: str) -> Iterator[str]:
+    if NOT_IN_POLICY in refusal:
+        yield (
+            f"{host} is an MX of {report.domain} but not in its MTA-STS policy: their MX records and policy disagree, or somebody forges the MX "
+            f"answer. Ask them before you do anything; if mail can't wait, {EXEMPT}."
+        )
+    elif UNVALIDATED in refusal:
+        yield _RESOLVER
+    elif "TLSA lookup failed" in refusal:
+        yield (
+            f"The TLSA records of {host} can't be looked up although its zone is signed: their DNS is broken, or somebody drops the answers. "
+            f"Tell them; if mail can't wait, {EXEMPT}."
+        )
+    elif "DANE is mandatory" in refusal:
+        yield f'{host} has no usable DANE, which the profile demands: set dane = "opportunistic", or ask them to publish TLSA records.'
+    else:
+        yield f"{host} may not be used: {refusal}"
+
+
+def _of_session(report: Report, host: HostReport, tried: AddressReport) -> Iterator[str]:
+    name, verdict = host.host.name, tried.verdict
+    if verdict is None:
+        yield (
+            f"{name} can't be reached at {tried.address} port {tried.port}. See whether outgoing connections to that port are allowed here "
+            "(many providers block port 25); if so, the fault is theirs, and mail waits for them."
+        )
+        return
+    text = "; ".join((verdict.summary, *verdict.mismatches))
+    if not tried.facts.tls:
+        who = " and ".join(verdict.failed) or "the policy"
+        yield (
+            f"{name} doesn't start TLS, which {who} demands. A device on the way that strips STARTTLS looks the "
+            f"same: try from another network. If it is theirs, tell them; if mail can't wait, {EXEMPT}."
+        )
+    elif "no TLSA record matches" in text:
+        yield (
+            f"The certificate of {name} matches none of its TLSA records: mostly a certificate renewed without its record, in the worst case "
+            f"somebody in between. Tell them; if mail can't wait, {EXEMPT}."
+        )
+    elif "expired" in text or "not yet valid" in text:
+        yield f"A certificate of {name} is out of its dates (see above): tell them; if mail can't wait, {EXEMPT}."
+    elif "issuer certificate" in text:
+        yield (
+            f"{name} doesn't send the intermediate certificate named above, or its root isn't in your list: tell them, or add the root to "
+            "[tls] extra_ca_file if you trust it."
+        )
+    elif "peer cert does not match domain" in text and _option_5(report, verdict.failed):
+        yield 'The certificate names the host and not the domain, as hosters do: tls = "required-verify-hosted" fits such a domain.'
+    else:
+        yield f"{name} doesn't satisfy the policy (see above): tell them; if mail can't wait, {EXEMPT}."
+
+
+def _option_5(report: Report, failed: tuple[str, ...]) -> bool:
+    return report.profile.tls is TLSOption.REQUIRED_VERIFY and "profile" in failed
+
+
+def _of_profile(report: Report) -> Iterator[str]:
+    if report.route is not None and report.route.kind is RouteKind.SMTP_ROUTE:
+        yield "An SMTP route decides the next hop, so DANE and MTA-STS aren't applied; remove the route to have them applied."
+    if report.profile.exemption is not None:
+        yield f"The destination is {report.profile.exemption}; until then DANE and MTA-STS aren't enforced."
+    if isinstance(report.outcome, Delivered) and report.outcome.reply == "clear text":
+        yield (
+            "A message would go in clear text, because nothing demands TLS and the host doesn't offer it: "
+            'tls = "required" would make it wait instead.'
+        )

@@ -1,0 +1,234 @@
+"""The four questions that an operator can ask about a domain; each is a rehearsal with its own providers."""
+
+from __future__ import annotations
+
+import enum
+import ipaddress
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import attrs
+from twisted.internet.defer import Deferred, TimeoutError
+from twisted.internet.interfaces import IReactorTime
+from zope.interface import implementer
+
+from seg.check.document import document
+from seg.check.facts import Report
+from seg.check.outcome import CERTIFICATE, Result, of_dane, of_delivery, of_sts, of_tls
+from seg.check.rehearsal import Notebook, Rehearsal
+from seg.config.destinations import DANEMode, Destinations, IPPreference, STSMode, TLSOption
+from seg.deliver.attempt import Means
+from seg.deliver.session import Sessions
+from seg.dns.addresses import NoAddress, find_host
+from seg.dns.routing import parse_literal
+from seg.errors import Temporary
+from seg.interfaces import IEventSink, IHostPolicy, IResolver, IRouter, ITLSPolicyProvider
+from seg.model import MXHost, Route, to_ascii
+from seg.mtasts.store import PolicyStore
+from seg.policy.chain import PolicyChain
+from seg.policy.requirement import Answer, DomainQuestion, Observe, Requirement, TLSLevel
+from seg.tls.names import is_host_name
+from seg.tls.webpki import WebPKI
+
+LONGEST = 150.0  # seconds for one check
+MOST = 4  # checks at a time
+
+
+class Kind(enum.StrEnum):
+    """What is asked."""
+
+    EXPLAIN = "explain"  # what would happen to a message now
+    TLS = "tls"  # TLS and certificate of each host, and the destination's policies
+    STS = "mta-sts"  # the domain's MTA-STS, whatever the profile says
+    DANE = "dane"  # the domain's DANE, whatever the profile says
+
+
+class CheckError(ValueError):
+    """The question can't be asked so; the text says why."""
+
+
+class TooManyChecks(Exception):
+    """Ask again when one of those that are running has ended."""
+
+
+@attrs.frozen
+class Question:
+    """One check."""
+
+    kind: Kind
+    domain: str  # A-labels
+    host: str = ""  # only this host, be it an MX of the domain or not; "" = the domain's next hops
+    port: int = 0  # of the host; 0 = as in delivery
+    destinations: Destinations | None = None  # instead of those in force
+
+
+def parse_domain(text: str) -> str:
+    """A domain, or an address literal, as it is looked up.
+
+    :raises CheckError: it is neither.
+    """
+    domain = to_ascii(text.strip().rpartition("@")[2])
+    if not is_host_name(domain) and parse_literal(domain) is None:
+        raise CheckError(f"{text[:100]!r} is no domain name")
+    return domain
+
+
+@attrs.frozen
+class Surroundings:
+    """What checks share with deliveries. Sessions and routers are made anew for each check: no pooled connection, no TLS session."""
+
+    resolver: IResolver
+    providers: Sequence[ITLSPolicyProvider]
+    policies: PolicyStore
+    destinations: Callable[[], Destinations]
+    router: Callable[[Callable[[], Destinations], IEventSink], IRouter]
+    sessions: Callable[[IEventSink], Sessions]
+    sink: IEventSink
+    max_hosts: int
+    max_addresses: int
+    clock: IReactorTime
+
+
+class Checks:
+    """Answers questions, a few at a time."""
+
+    def __init__(self, surroundings: Surroundings) -> None:
+        self._use = surroundings
+        self._running = 0
+
+    async def ask(self, question: Question) -> dict[str, Any]:
+        """The answer as a document (`seg.check.document`).
+
+        :raises TooManyChecks: as many are running as may be.
+        """
+        if self._running >= MOST:
+            raise TooManyChecks
+        self._running += 1
+        try:
+            return await self._answer(question)
+        finally:
+            self._running -= 1
+
+    async def _answer(self, question: Question) -> dict[str, Any]:
+        rehearsal = self._rehearsal(question)
+        running = Deferred.fromCoroutine(rehearsal.run()).addTimeout(LONGEST, self._use.clock)
+        try:
+            await running
+        except TimeoutError:
+            rehearsal.give_up(f"not finished after {LONGEST:.0f} seconds")
+        report = rehearsal.report()
+        if question.kind is Kind.STS:
+            report = attrs.evolve(report, sts=await self._use.policies.look(question.domain))
+        return document(question.kind.value, _RESULTS[question.kind](report), report)
+
+    def _rehearsal(self, question: Question) -> Rehearsal:
+        use, notebook = self._use, Notebook()
+        given = question.destinations or use.destinations()
+        destinations = _for_kind(question.kind, given, question.domain)
+        router = use.router(lambda: destinations, notebook)
+        if question.host:
+            router = OneHost(router, use.resolver, question.host, question.port)
+        means = Means(
+            router=router,
+            policies=PolicyChain(self._providers(question.kind), use.sink),
+            sessions=use.sessions(notebook),
+            destinations=lambda: destinations,
+            sink=notebook,
+            now=use.clock.seconds,
+            max_hosts=use.max_hosts,
+            max_addresses=use.max_addresses,
+        )
+        return Rehearsal(question.domain, means, notebook)
+
+    def _providers(self, kind: Kind) -> list[ITLSPolicyProvider]:
+        if kind is Kind.TLS:
+            return [CertificateProvider(), *self._use.providers]
+        if kind is Kind.EXPLAIN:
+            return [*self._use.providers]
+        return [provider for provider in self._use.providers if provider.name == kind.value]
+
+
+_RESULTS: dict[Kind, Callable[[Report], Result]] = {
+    Kind.EXPLAIN: of_delivery,
+    Kind.TLS: of_tls,
+    Kind.STS: of_sts,
+    Kind.DANE: of_dane,
+}
+
+
+def _for_kind(kind: Kind, destinations: Destinations, domain: str) -> Destinations:
+    """The destinations for one check. DANE and MTA-STS of a domain are looked at whatever its profile and routes say: before they are
+    switched on, somebody wants to know whether they would work."""
+    if kind in (Kind.EXPLAIN, Kind.TLS):
+        return destinations
+    own = destinations.profile(domain)
+    profile = attrs.evolve(
+        own,
+        tls=own.tls if own.tls is not TLSOption.NO else TLSOption.PREFERRED,
+        dane=DANEMode.MANDATORY,
+        mta_sts=STSMode.ON,
+        exemption=None,
+    )
+    return Destinations(default=profile)
+
+
+@implementer(IRouter)
+@attrs.frozen
+class OneHost:
+    """A route to one host alone: with what its MX record says of it where there is one, else as if it had been named by an insecure MX."""
+
+    inner: IRouter
+    resolver: IResolver
+    name: str
+    port: int
+
+    async def route(self, domain: str) -> Route:
+        """See `IRouter.route`."""
+        route = await self.inner.route(domain)
+        name = to_ascii(self.name)
+        known = next((host for host in route.hosts if host.name == name), None)
+        host = known or await self._find(name, route.hosts[0].port if route.hosts else 25)
+        return attrs.evolve(route, hosts=(attrs.evolve(host, port=self.port or host.port),))
+
+    async def _find(self, name: str, port: int) -> MXHost:
+        literal = _address(name)
+        if literal is not None:
+            return MXHost(str(literal), 0, (literal,), port, expanded=str(literal))
+        found = await find_host(
+            self.resolver, name, preference=IPPreference.IPV6_PREFERRED, rank=0, port=port, mx_secure=False
+        )
+        if isinstance(found, NoAddress):
+            raise Temporary("4.4.3", f"{found.host} {found.reason}")
+        return found
+
+
+def _address(name: str) -> Any:
+    try:
+        return ipaddress.ip_address(name.strip("[]"))
+    except ValueError:
+        return None
+
+
+@implementer(ITLSPolicyProvider)
+class CertificateProvider:
+    """Looks at the certificate by the web PKI for the domain or the host, and enforces nothing: what `seg tlsverify` asks besides."""
+
+    name = CERTIFICATE
+
+    def open(self, question: DomainQuestion) -> CertificateView:
+        """Begin an attempt."""
+        return CertificateView(question.domain)
+
+
+@implementer(IHostPolicy)
+@attrs.frozen
+class CertificateView:
+    """One domain."""
+
+    domain: str
+
+    async def answer(self, host: MXHost) -> Answer:
+        """Observe, whatever the host."""
+        names = tuple(dict.fromkeys((self.domain, host.name)))
+        wanted = Requirement(TLSLevel.MUST, authenticators=(WebPKI(names, CERTIFICATE),), source=CERTIFICATE)
+        return Observe(wanted, f"observed({' or '.join(names)})")

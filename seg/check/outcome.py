@@ -1,0 +1,99 @@
+"""Pass, fail, or couldn't tell: what a check comes to. Pure."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable, Iterable
+
+from seg.check.facts import HostReport, Report
+from seg.dane.provider import UNVALIDATED
+from seg.errors import Permanent
+from seg.model import Bounced, Delivered
+from seg.mtasts.errors import FetchFault
+from seg.mtasts.policy import Mode
+from seg.mtasts.store import LOOKUP_FAILED
+from seg.policy.judge import NOBODY, Verdict
+from seg.policy.requirement import NoOpinion
+
+
+class Result(enum.StrEnum):
+    """The result of a check; the ``seg`` command's exit status is 0, 1 and 2."""
+
+    PASSED = "pass"
+    FAILED = "fail"
+    UNKNOWN = "unknown"  # it couldn't be found out
+
+
+# Obstacles of a fetch that say nothing of the domain's own setup: they may be ours, or the network's.
+_OUTSIDE = (FetchFault.DNS, FetchFault.CONNECT, FetchFault.PROXY, FetchFault.TIMEOUT)
+CERTIFICATE = "certificate"  # the name of the provider that a TLS check asks besides
+
+
+def worst(results: Iterable[Result]) -> Result:
+    """A failure counts before a doubt, and a doubt before a pass; no result at all is a doubt."""
+    found = set(results)
+    if Result.FAILED in found:
+        return Result.FAILED
+    return Result.PASSED if found == {Result.PASSED} else Result.UNKNOWN
+
+
+def of_delivery(report: Report) -> Result:
+    """Whether a message would be delivered now: a policy in the way is a failure, an obstacle of the network or the DNS a doubt."""
+    outcome = report.outcome
+    if isinstance(outcome, Delivered):
+        return Result.PASSED
+    if isinstance(outcome, Bounced):
+        return Result.FAILED
+    return Result.FAILED if outcome.error.enhanced.startswith("4.7.") and not _undecided(report) else Result.UNKNOWN
+
+
+def _undecided(report: Report) -> bool:
+    """Whether it is only lookups that stood in the way."""
+    return bool(report.hosts) and all(host.decision.temporary for host in report.hosts)
+
+
+def of_tls(report: Report) -> Result:
+    """Whether each host offers TLS with a certificate for the domain or for itself, and satisfies the destination's policies."""
+    return _of_hosts(report, lambda verdict: verdict.by != NOBODY or _observed(verdict, CERTIFICATE))
+
+
+def of_dane(report: Report) -> Result:
+    """Whether each host is authenticated by DANE."""
+    return _of_hosts(report, lambda verdict: "dane" in {who for who, _ in verdict.matched} and not verdict.trusted)
+
+
+def of_sts(report: Report) -> Result:
+    """Whether there is a policy, and each host is listed in it and satisfies it."""
+    look = report.sts
+    if look is not None:
+        if look.record_failed:
+            return Result.UNKNOWN
+        if look.fetch_error is not None:
+            return Result.UNKNOWN if look.fetch_error.fault in _OUTSIDE else Result.FAILED
+        if look.policy is None or look.policy.mode is Mode.NONE:
+            return Result.FAILED
+    return _of_hosts(report, lambda v: "mta-sts" in {who for who, _ in v.matched} or _observed(v, "mta-sts"))
+
+
+def of_host(host: HostReport, good: Callable[[Verdict], bool]) -> Result:
+    """One host: `good` says whether a session that mail may take is what the check is for."""
+    decision = host.decision
+    if not decision.usable:
+        return Result.UNKNOWN if decision.temporary or UNVALIDATED in decision.refusal else Result.FAILED
+    if decision.opinions and all(isinstance(opinion.answer, NoOpinion) for opinion in decision.opinions):
+        doubt = any(LOOKUP_FAILED in opinion.text for opinion in decision.opinions)
+        return Result.UNKNOWN if doubt else Result.FAILED
+    tried = host.tried
+    if tried is None or tried.verdict is None:
+        return Result.UNKNOWN
+    return Result.PASSED if tried.good and good(tried.verdict) else Result.FAILED
+
+
+def _of_hosts(report: Report, good: Callable[[Verdict], bool]) -> Result:
+    if report.error is not None:
+        return Result.FAILED if isinstance(report.error, Permanent) else Result.UNKNOWN
+    return worst(of_host(host, good) for host in report.hosts)
+
+
+def _observed(verdict: Verdict, provider: str) -> bool:
+    return any(observed.provider == provider and observed.ok for observed in verdict.observed)

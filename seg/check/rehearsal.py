@@ -1,0 +1,139 @@
+"""An attempt without a message: the same algorithm, up to a session that would do; then QUIT, and the next host."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+from zope.interface import implementer
+
+from seg import events
+from seg.check.facts import AddressReport, HostReport, Report
+from seg.deliver.attempt import Attempt, Means
+from seg.deliver.session import Session, Unsatisfied
+from seg.errors import DeliveryError, Temporary
+from seg.interfaces import IContent, ICounters, IEventSink
+from seg.model import Delayed, Delivered, Envelope, IPAddress, MXHost, Outcome, Recipient, Route
+from seg.policy.requirement import Decision
+from seg.queue.lease import Lease
+from seg.tls.peer import SessionFacts
+
+
+@implementer(IEventSink)
+class Notebook:
+    """Keeps what a rehearsal's connections tell."""
+
+    debug = False
+
+    def __init__(self) -> None:
+        self.interface = ""  # our end of the last connection
+
+    def emit(self, event: events.Event) -> None:
+        """Take note."""
+        if isinstance(event, events.DeliveryConnected):
+            self.interface = event.local
+        elif isinstance(event, events.DeliveryConnectFailed):
+            self.interface = ""
+
+
+@implementer(ICounters)
+class Uncounted:
+    """Connections of a check bear no DCID: they aren't deliveries, and the mail log doesn't show them."""
+
+    def next_mid(self) -> int:
+        """None."""
+        return 0
+
+    def next_icid(self) -> int:
+        """None."""
+        return 0
+
+    def next_dcid(self) -> int:
+        """None."""
+        return 0
+
+
+@implementer(IContent)
+class NoContent:
+    """The content of no message."""
+
+    size = 0
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        """Nothing."""
+        nothing: tuple[bytes, ...] = ()
+        for piece in nothing:
+            yield piece
+
+    async def head(self, limit: int) -> bytes:
+        """Nothing."""
+        return b""
+
+
+class Rehearsal(Attempt):
+    """`run` it, then take the `report`. All hosts are looked at, also those behind one that would take the message."""
+
+    def __init__(self, domain: str, means: Means, notebook: Notebook) -> None:
+        recipient = Recipient(0, f"postmaster@{domain}")
+        super().__init__(Lease(Envelope(0, "", (recipient,), 0.0), domain, (recipient,), NoContent()), means)
+        self._notebook = notebook
+        self._route: Route | None = None
+        self._error: DeliveryError | None = None
+        self._decisions: dict[str, Decision] = {}
+        self._seen: dict[str, list[AddressReport]] = {}
+        self._taken: tuple[str, Outcome] | None = None
+
+    def give_up(self, why: str) -> None:
+        """It took too long: what wasn't found out stays so."""
+        self._conclude(Delayed(Temporary("4.4.2", why)))
+
+    def report(self) -> Report:
+        """What was seen."""
+        hosts = self._route.hosts if self._route is not None else ()
+        reports = [
+            HostReport(host, self._decisions[host.name], tuple(self._seen.get(host.name, ())))
+            for host in hosts
+            if host.name in self._decisions
+        ]
+        name, outcome = self._taken or ("", self.outcomes[0])
+        return Report(self._lease.domain, self._profile, self._route, self._error, tuple(reports), outcome, name)
+
+    # --- what the attempt does, written down -----------------------------------------------------
+
+    async def _find_route(self) -> Route:
+        try:
+            self._route = await super()._find_route()
+        except DeliveryError as error:
+            self._error = error
+            raise
+        return self._route
+
+    def _decided(self, host: MXHost, decision: Decision) -> None:
+        self._decisions[host.name] = decision
+        self._seen.pop(host.name, None)  # a second look takes the place of the first
+
+    async def _send(self, decision: Decision, session: Session) -> None:
+        """Nothing is sent: leave politely."""
+        key, sender = session.key, session.sender
+        report = AddressReport(
+            str(key.address), key.port, decision, self._notebook.interface, sender.facts, session.verdict
+        )
+        self._note(decision, report)
+        if self._taken is None:
+            self._taken = (decision.host, Delivered(0, session.verdict.reason))
+        sender.quit_soon()
+
+    def _address_failed(self, decision: Decision, address: IPAddress, error: Temporary) -> None:
+        super()._address_failed(decision, address, error)
+        held_against, facts, verdict = decision, SessionFacts(), None
+        if isinstance(error, Unsatisfied):
+            held_against, facts, verdict = error.decision, error.facts, error.verdict
+        port, interface = self._port_of(decision.host), self._notebook.interface
+        report = AddressReport(str(address), port, held_against, interface, facts, verdict, error.text)
+        self._note(decision, report)
+
+    def _note(self, decision: Decision, report: AddressReport) -> None:
+        self._seen.setdefault(decision.host, []).append(report)
+
+    def _port_of(self, name: str) -> int:
+        hosts = self._route.hosts if self._route is not None else ()
+        return next((host.port for host in hosts if host.name == name), 0)

@@ -1,0 +1,76 @@
+"""A check in this process, for when the gateway isn't running: the same wiring, the same configuration, nothing written to its folders."""
+
+from __future__ import annotations
+
+import tempfile
+from typing import Any
+
+import attrs
+import click
+from twisted.internet import task
+from twisted.internet.defer import Deferred
+from zope.interface import implementer
+
+from seg.admin.checks import question_of
+from seg.check.checks import CheckError
+from seg.config.find import ConfigurationFiles
+from seg.config.load import load_destinations, load_settings
+from seg.errors import ConfigurationError
+from seg.events import Event, Fault
+from seg.interfaces import IEventSink
+from seg.service import machine_name
+from seg.tls.roots import load_roots
+from seg.wiring import wire_checks, wire_lookups
+
+
+@implementer(IEventSink)
+class _Complaints:
+    """Faults go to the terminal; there is no log."""
+
+    debug = False
+
+    def emit(self, event: Event) -> None:
+        """Show it, if something is wrong."""
+        if isinstance(event, Fault):
+            click.echo(f"Warning: {event.text}", err=True)
+
+
+def ask_here(files: ConfigurationFiles, body: dict[str, Any]) -> dict[str, Any]:
+    """The document that answers a question."""
+    answers: list[dict[str, Any]] = []
+    problems: list[str] = []
+
+    async def run(reactor: Any) -> None:
+        try:
+            answers.append(await _ask(files, body, reactor))
+        except CheckError as error:
+            problems.append(str(error))
+        except ConfigurationError as error:
+            problems.extend(error.problems)
+
+    try:
+        task.react(lambda reactor: Deferred.fromCoroutine(run(reactor)))
+    except SystemExit as end:
+        if end.code:
+            raise
+    if problems:
+        raise click.UsageError("\n".join(problems))
+    return answers[0]
+
+
+async def _ask(files: ConfigurationFiles, body: dict[str, Any], reactor: Any) -> dict[str, Any]:
+    question = question_of(body)
+    settings, destinations = load_settings(files.settings), load_destinations(files.destinations)
+    roots = load_roots(settings.tls.ca_file, settings.tls.extra_ca_file)
+    sink = _Complaints()
+    with tempfile.TemporaryDirectory(prefix="seg-check-") as folder:
+        # Policies fetched here go there, and not into the gateway's own cache.
+        apart = attrs.evolve(settings, gateway=attrs.evolve(settings.gateway, var=folder))
+        lookups = wire_lookups(apart, roots, sink, reactor)
+        await lookups.probe.start()
+        hostname = settings.gateway.hostname or machine_name()
+        try:
+            return await wire_checks(apart, lambda: destinations, hostname, lookups, sink, reactor).ask(question)
+        finally:
+            lookups.probe.stop()
+            await lookups.policies.cache.flushed()
