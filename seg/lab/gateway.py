@@ -237,11 +237,16 @@ class GatewayProcess:
         threads = IReactorThreads(self.reactor)
         return deferToThreadPool(threads, threads.getThreadPool(), send)
 
+    @property
+    def command(self) -> tuple[str, ...]:
+        """The ``seg`` command for this gateway, verb and arguments to follow."""
+        return (sys.executable, "-c", RUN_SEG, "--config", str(self.configuration))
+
     async def seg(self, *arguments: str) -> CommandResult:
         """Run the ``seg`` command against this gateway: ``await gateway.seg("queue", "list")``."""
-        command = ("-c", RUN_SEG, "--config", str(self.configuration), *arguments)
+        program, *command = (*self.command, *arguments)
         output, errors, status = await getProcessOutputAndValue(
-            sys.executable, command, env=self._environment(), path=str(self.folder), reactor=self.reactor
+            program, command, env=self._environment(), path=str(self.folder), reactor=self.reactor
         )
         return CommandResult(status, output.decode("utf-8", "replace"), errors.decode("utf-8", "replace"))
 

@@ -25,6 +25,7 @@ from seg.errors import ConfigurationError
 from seg.lab.gateway import GatewayError, GatewayProcess
 from seg.lab.internet import free_port
 from tests.lab.acceptance import LabCommand, LabError, Verdict, gateway_configuration
+from tests.lab.finger import available, compare
 
 RUN = "run"  # the mark of our messages in the lab
 LOOK = 5.0  # seconds between two looks at how far it is
@@ -68,8 +69,25 @@ class Acceptance:
         if not verdict.passed:
             return verdict
         self._say("all as expected; waiting for copies that shouldn't come")
-        await task.deferLater(self._reactor, SETTLE)
+        waiting = task.deferLater(self._reactor, SETTLE)
+        await self._compare(gateway)
+        await waiting
         return await self._look(gateway)
+
+    async def _compare(self, gateway: GatewayProcess) -> None:
+        """The verdicts on DANE hosts beside those of Postfix, where it is at hand.
+
+        :raises LabError: they differ.
+        """
+        if not available():
+            self._say("posttls-finger isn't here: no comparison")
+            return
+        found = await deferToThread(
+            compare, self._lab.domains("dane", self._cases), self._lab.lab, self._lab.state, gateway.command
+        )
+        self._say(found.text)
+        if found.different:
+            raise LabError("posttls-finger judges otherwise")
 
     async def _settled(self, gateway: GatewayProcess) -> Verdict:
         """The verdict as soon as everything has passed, or the last one."""

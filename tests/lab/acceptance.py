@@ -94,6 +94,11 @@ class LabCommand:
                 found[case["id"]]["rcpts"] = known
         return found
 
+    def domains(self, group: str, cases: tuple[str, ...]) -> list[str]:
+        """The domains of a group of cases, or of those among the chosen ones."""
+        found = json.loads((self.lab / "cases.json").read_text())["cases"]
+        return [case["domain"] for case in found if case["group"] == group and (not cases or case["id"] in cases)]
+
     def _adapter(self) -> Any:
         where = self.lab / "adapter.py"
         spec = importlib.util.spec_from_file_location("lab_adapter", where)
