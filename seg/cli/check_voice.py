@@ -231,6 +231,7 @@ def _failure(tried: Document) -> Iterator[str]:
             return
         yield from [] if tried["error"] == "" else [f"Not reached: {plain(tried['error'])}"]
         return
+    yield f"Verification failed: {plain(verdict['summary'])}"
     yield from (f"  {plain(line)}" for line in dict.fromkeys(verdict["mismatches"]))
 
 
