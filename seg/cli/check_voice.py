@@ -52,13 +52,10 @@ def _dane_host(domain: str, host: Document) -> Iterator[str]:
         yield f"TLSA record for {where}: {plain(host['refusal'])}"
         return
     for tried in host["tried"]:
-        yield f"Connecting to {tried['address']} on port {tried['port']}."
-        if tried["interface"]:
-            yield f"Connected to {tried['address']} from interface {tried['interface']}."
+        connecting, connected, *checking = _connection(tried)
+        yield from (connecting, connected)
         yield f"SECURE TLSA record found for {where}"
-        yield "Checking TLS connection."
-        if tried["tls"]:
-            yield _established(tried)
+        yield from checking
         if tried["good"]:
             yield "Certificate verification successful"
             yield f"TLS connection succeeded {domain}."
@@ -172,12 +169,17 @@ def _connection(tried: Document) -> Iterator[str]:
     yield "Checking TLS connection."
     if tried["tls"]:
         yield _established(tried)
-    elif tried["verdict"] is None:
-        yield f"TLS connection failed: {plain(tried['error'])}"
     else:
-        yield "TLS connection failed: " + (
-            "the handshake failed" if tried["starttls_offered"] else "STARTTLS isn't offered"
-        )
+        yield f"TLS connection failed: {plain(_no_tls(tried))}"
+
+
+def _no_tls(tried: Document) -> str:
+    """Why a session has no TLS: none was to be had, or the server doesn't offer it and nothing demands it."""
+    if tried["verdict"] is None:
+        return str(tried["error"])
+    return str(tried["verdict"]["summary"]) or (
+        "not started" if tried["starttls_offered"] else "STARTTLS isn't offered"
+    )
 
 
 def _established(tried: Document) -> str:
@@ -224,12 +226,9 @@ def _tls_end(host: Document, tried: Document) -> Iterator[str]:
 
 
 def _failure(tried: Document) -> Iterator[str]:
-    """Why a session wouldn't do."""
+    """Why a session wouldn't do; a connection that came to none has had its line."""
     verdict = tried["verdict"]
     if verdict is None:
-        if tried["interface"]:
-            return
-        yield from [] if tried["error"] == "" else [f"Not reached: {plain(tried['error'])}"]
         return
     yield f"Verification failed: {plain(verdict['summary'])}"
     yield from (f"  {plain(line)}" for line in dict.fromkeys(verdict["mismatches"]))
