@@ -40,11 +40,6 @@ class Trust:
     roots: RootStore
     now: datetime.datetime  # aware, UTC
 
-    @property
-    def anchors(self) -> tuple[x509.Certificate, ...]:
-        """The roots of the operator's list."""
-        return self.roots.anchors
-
 
 @attrs.frozen
 class Examination:

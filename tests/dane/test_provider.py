@@ -280,4 +280,14 @@ class EventTests(ProviderCase):
         """Without a debug log no event is made."""
         self.sink.debug = False
         self.answer(question(DANEMode.OPPORTUNISTIC))
+        self.resolver.fail("_25._tcp.mx.example.com", "TLSA")
+        self.assertIsInstance(self.answer(question(DANEMode.OPPORTUNISTIC)), TempFail)
         self.assertEqual(self.sink.events, [])
+
+    def test_tried_once(self) -> None:
+        """That DANE is tried for a domain is told once in an attempt, however many hosts there are."""
+        policy = DANEProvider(self.resolver, self.sink, lambda: True).open(question(DANEMode.OPPORTUNISTIC))
+        for name in ("mx.example.com", "mx2.example.com"):
+            self.successResultOf(Deferred.fromCoroutine(policy.answer(attrs.evolve(HOST, name=name, expanded=name))))
+        self.assertEqual(len(self.sink.of(DANETried)), 1)
+        self.assertEqual(len(self.sink.of(DANEMX)), 2)

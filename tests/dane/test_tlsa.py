@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import dns.exception
 import dns.rdata
 import dns.rdataclass
 import dns.rdatatype
+from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from dns.rdata import GenericRdata
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from seg.dane.tlsa import (
+    FULL,
     TLSAError,
     TLSARecord,
     TLSASet,
@@ -53,6 +58,12 @@ ROWS = [
     (f"2 1 0 {CERT}", "public key can't be parsed"),
     (f"3 0 0 {KEY}", "certificate can't be parsed"),
 ]
+
+
+def tlsa_of(record: TLSARecord) -> dns.rdata.Rdata:
+    """A record as it comes out of a reply, be it readable for dnspython or not."""
+    data = bytes((record.usage, record.selector, record.matching)) + record.data
+    return GenericRdata(dns.rdataclass.IN, dns.rdatatype.TLSA, data)
 
 
 def tlsa(text: str) -> dns.rdata.Rdata:
@@ -126,6 +137,28 @@ class AgilityTests(SynchronousTestCase):
         for selector in (0, 1):
             for matching in (0, 1, 2):
                 self.assertEqual(association(LEAF, selector, matching), tlsa_data(LEAF, selector, matching))
+
+    def test_oldest_form_of_a_certificate(self) -> None:
+        """X.509 version 1 has no version field; the key is found all the same."""
+        certificate = x509.load_pem_x509_certificate((Path(__file__).parent / "data" / "v1.pem").read_bytes())
+        self.assertIs(certificate.version, x509.Version.v1)
+        self.assertEqual(public_key_info(certificate), tlsa_data(certificate, 1, 0))
+
+    @given(st.lists(st.tuples(st.integers(0, 4), st.integers(0, 2), st.integers(0, 3), st.booleans()), max_size=8))
+    @settings(max_examples=100, deadline=None)
+    def test_unusable_records_change_nothing(self, published: list[tuple[int, int, int, bool]]) -> None:
+        """Whatever unusable records stand beside them, the same usable ones count, and no weaker digest comes to count."""
+        records = [
+            TLSARecord(usage, selector, matching, bytes((32, 32, 64, 9)[matching] if right else 7))
+            for usage, selector, matching, right in published
+        ]
+        usable = [record for record in records if not fault_of(record)]
+        found = sort_out([tlsa_of(record) for record in records])
+        self.assertEqual(found.usable, tuple(dict.fromkeys(usable)))
+        counting = strongest(found.usable)
+        for record in counting:
+            rivals = [r.matching for r in usable if (r.usage, r.selector) == (record.usage, record.selector)]
+            self.assertTrue(record.matching in (FULL, max(rivals)))
 
     def test_key_is_taken_as_it_stands(self) -> None:
         """The key's octets come out as they are in the certificate, whatever the kind of the key."""

@@ -18,11 +18,13 @@ class FixedProvider:
 
     def __init__(self, name: str, answer: Answer | Callable[[MXHost], Answer]) -> None:
         self.name = name
+        self.opened = 0
         self.asked: list[str] = []
         self._answer = answer
 
     def open(self, question: DomainQuestion) -> FixedProvider:
         """Itself."""
+        self.opened += 1
         return self
 
     async def answer(self, host: MXHost) -> Answer:

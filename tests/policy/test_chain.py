@@ -52,6 +52,14 @@ class ChainCase(SynchronousTestCase):
 class AskingTests(ChainCase):
     """Who is asked, and when asking ends."""
 
+    def test_one_view_for_all_hosts(self) -> None:
+        """A provider is opened once in an attempt, and asked for each host."""
+        provider = FixedProvider("static", Raise(MAY, "preferred"))
+        chain = self.open(provider)
+        self.decide(chain)
+        self.decide(chain, "mx2.hoster.example")
+        self.assertEqual((provider.opened, len(provider.asked)), (1, 2))
+
     def test_decide_ends(self) -> None:
         """Behind a provider that decides nobody is asked."""
         first, last = (

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import attrs
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import rsa
@@ -39,6 +41,8 @@ WEAK = INTERMEDIATE.leaf("mx.example.com", key=rsa.generate_private_key(65537, 1
 NOT_A_CA = ROOT.intermediate("Not a CA", ca=False).leaf("mx.example.com")
 _DER = GOOD.certificate.public_bytes(Encoding.DER)
 FORGED = x509.load_der_x509_certificate(_DER[:-1] + bytes([_DER[-1] ^ 1]))  # one bit of the signature
+_OLD_DER = OLD_INTERMEDIATE.leaf("mx.example.com").certificate.public_bytes(Encoding.DER)
+OTHERWISE_FORGED = x509.load_der_x509_certificate(_OLD_DER[:-1] + bytes([_OLD_DER[-1] ^ 1]))
 UNKNOWN = x509.UnrecognizedExtension(x509.ObjectIdentifier("1.3.6.1.4.1.99999.1"), b"\x05\x00")
 CRITICAL = INTERMEDIATE.leaf("mx.example.com", extra=[(UNKNOWN, True)])
 NO_CAPACITY = ROOT.intermediate("Leaves only", path_length=0).intermediate("One too many").leaf("mx.example.com")
@@ -113,6 +117,18 @@ ROWS = (
     Row("weak key", WEAK.chain, "EE certificate key too weak", ("a key of 1024 bits only",)),
     Row("issuer isn't an authority", NOT_A_CA.chain, "invalid CA certificate", ("CN=Not a CA",)),
     Row("forged", (FORGED, INTERMEDIATE.certificate), "certificate signature failure", ("CN=mx.example.com",)),
+    Row(
+        "never valid at the same time",
+        ROOT.intermediate("Ancient", days=(-1000, -500)).leaf("mx.example.com").chain,
+        "certificate has expired",
+        ("CN=Ancient expired on",),
+    ),
+    Row(
+        "intermediate expired, and forged",
+        (OTHERWISE_FORGED, OLD_INTERMEDIATE.certificate),
+        "certificate has expired",
+        ("CN=Old Intermediate expired on", "certificate signature failure"),
+    ),
     Row("unknown critical extension", CRITICAL.chain, "unhandled critical extension", ("CN=mx.example.com",)),
     Row("path too long", NO_CAPACITY.chain, "path length constraint exceeded", ()),
     Row(
@@ -136,6 +152,15 @@ class PathTests(SynchronousTestCase):
                 self.assertEqual((path.summary, path.ok), (row.summary, not row.summary), text)
                 for words in row.words:
                     self.assertIn(words, text)
+
+    def test_weak_signature(self) -> None:
+        """A certificate signed with SHA-1 is too weak, whatever else is right; the anchor's own signature doesn't matter."""
+        pem = (Path(__file__).parent / "data" / "sha1.pem").read_bytes()
+        leaf, root = x509.load_pem_x509_certificates(pem)
+        now = leaf.not_valid_before_utc + DAY
+        path = path_to_anchor((leaf,), RootStore((root,)), now)
+        self.assertEqual(path.summary, "CA signature digest algorithm too weak")
+        self.assertEqual(path.mismatches, ("certificate CN=mx.example.com is signed with SHA1",))
 
     def test_path_is_returned(self) -> None:
         """A good path runs from the leaf to the anchor, whatever else was sent."""

@@ -87,6 +87,33 @@ class ClientTests(SynchronousTestCase):
                 self.assertEqual((facts.peer.chain, facts.peer.fault), (LEAF.chain, ""))
             self.assertEqual(results, [False, False, True, False])
 
+    def test_several_sessions_of_a_peer(self) -> None:
+        """As many connections can resume as sessions were kept, the newest session first; without a handshake there is none."""
+        listener, _ = server(LEAF)
+        # OpenSSL spoils the session of a connection that is dropped without a farewell: keep them.
+        connections = [shake(self.tls.creator("mx.example.com", "a"), listener)[0] for _ in range(2)]
+        for client in connections:
+            self.tls.remember(client, "mx.example.com", "a")
+        self.assertEqual(len(self.tls._sessions), 2)
+        resumed = []
+        for _ in range(3):
+            client, _ = shake(self.tls.creator("mx.example.com", "a"), listener)
+            resumed.append(session_facts(client, "").resumed)
+        self.assertEqual(resumed, [True, True, False])
+        fresh = SSL.Connection(SSL.Context(SSL.TLS_CLIENT_METHOD), None)
+        self.tls.remember(fresh, "mx.example.com", "a")
+        self.assertEqual(len(self.tls._sessions), 0)
+
+    def test_unreadable_chain(self) -> None:
+        """A chain that can't even be taken from the connection is a fault that no examination passes."""
+
+        class Broken:
+            def get_peer_cert_chain(self, as_cryptography: bool) -> None:
+                raise ValueError("not\nDER")
+
+        fault = _presented(cast(SSL.Connection, Broken()), resumed=False).fault
+        self.assertEqual(fault, "certificate can't be read: not?DER")
+
     def test_sessions_are_bounded(self) -> None:
         """The cache keeps a few sessions of a few peers, the newest."""
         listener, _ = server(LEAF)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import cast
+
+from cryptography import x509
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from seg.tls.names import fitting, names_of, printable, subject_of
-from tests.certificates import Authority
+from seg.tls.names import fitting, issuer_of, names_of, printable, subject_of
+from tests.certificates import Authority, build, new_key
 
 # presented, wanted, whether it stands for it
 ROWS = [
@@ -68,6 +71,23 @@ class NameTests(SynchronousTestCase):
         leaf = Authority.root().leaf(common_name="mx.example.com")
         self.assertEqual(names_of(leaf.certificate), ())
         self.assertEqual(subject_of(leaf.certificate), "CN=mx.example.com")
+
+    def test_unreadable(self) -> None:
+        """A certificate whose fields can't be decoded has no names, and is called unreadable."""
+
+        class Broken:
+            def __getattr__(self, name: str) -> object:
+                raise ValueError(name)
+
+        broken = cast(x509.Certificate, Broken())
+        self.assertEqual(names_of(broken), ())
+        self.assertEqual((subject_of(broken), issuer_of(broken)), ("(unreadable subject)", "(unreadable issuer)"))
+
+    def test_nameless(self) -> None:
+        """A certificate without a subject is called by its serial number, an issuer without a name so."""
+        key = new_key()
+        leaf = build(x509.Name([]), key, x509.Name([]), key)
+        self.assertEqual((subject_of(leaf), issuer_of(leaf)), (f"serial {leaf.serial_number:x}", "(empty name)"))
 
     def test_listing_is_bounded(self) -> None:
         """However many names a certificate has, a limited number is listed."""

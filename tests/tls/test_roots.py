@@ -8,8 +8,9 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from twisted.trial.unittest import SynchronousTestCase
 
 from seg.errors import ConfigurationError
-from seg.tls.roots import load_roots, system_list
-from tests.certificates import Authority
+from seg.tls import roots as roots_module
+from seg.tls.roots import RootStore, load_roots, system_list
+from tests.certificates import DAY, NOW, Authority
 
 BROKEN = b"-----BEGIN CERTIFICATE-----\nMIIBroken\n-----END CERTIFICATE-----\n"
 
@@ -40,6 +41,16 @@ class RootTests(SynchronousTestCase):
         """The extra file adds to the list; what is in both counts once."""
         roots = load_roots(self._write(self._pem(self.one)), self._write(self._pem(self.other), self._pem(self.one)))
         self.assertEqual(roots.anchors, (self.one.certificate, self.other.certificate))
+
+    def test_paths_kept_are_bounded(self) -> None:
+        """Of the good paths found only so many are kept, the newest ones."""
+        roots = RootStore((self.one.certificate,))
+        chains = [(self.one.leaf(f"mx{number}.example").certificate,) for number in range(3)]
+        self.patch(roots_module, "_PATHS_KEPT", 2)
+        for chain in chains:
+            roots.remember(chain, (*chain, self.one.certificate))
+        self.assertEqual([bool(roots.proven(chain, NOW)) for chain in chains], [False, True, True])
+        self.assertEqual(roots.proven(chains[1], NOW + 200 * DAY), ())
 
     def test_missing_file(self) -> None:
         """A file that can't be read stops the start, with its path."""
