@@ -35,7 +35,7 @@ from seg.deliver.session import Sessions
 from seg.dns.cache import CachingResolver
 from seg.dns.probe import ValidationProbe
 from seg.dns.resolver import StubResolver
-from seg.interfaces import IEventSink, ITLSPolicyProvider
+from seg.interfaces import ICounters, IEventSink, ITLSPolicyProvider
 from seg.model import IPAddress
 from seg.mtasts.cache import PolicyCache
 from seg.mtasts.fetch import PolicyFetcher
@@ -122,21 +122,7 @@ def wire_mail(
     counters = Counters(spool / "counters.json", sink)
     composer = ReportComposer(hostname, postmaster, settings.queue.max_report_size, reactor.seconds)
     queue = Spool(spool, settings.queue, composer, counters, sink, reactor, Committer(reactor), random.random)
-    pool = ConnectionPool(reactor, delivery.idle_timeout)
-    senders = ESMTPSenderFactory(hostname, delivery, reactor, counters)
-    ties = random.Random()  # noqa: S311 - spreads load among equal hosts, keeps no secret
-    means = Means(
-        router=Router(lookups.resolver, destinations, delivery, hostname, own_addresses(), ties, sink),
-        policies=PolicyChain(lookups.providers, sink),
-        sessions=Sessions(
-            TCPConnector(reactor), senders, pool, lookups.tls, lookups.roots, delivery, sink, reactor.seconds
-        ),
-        destinations=destinations,
-        sink=sink,
-        now=reactor.seconds,
-        max_hosts=delivery.max_hosts,
-        max_addresses=delivery.max_addresses,
-    )
+    means, pool = wire_delivery(settings, destinations, hostname, lookups, counters, sink, reactor)
 
     def attempt(lease: Lease) -> Attempt:
         return Attempt(lease, means)
@@ -146,6 +132,36 @@ def wire_mail(
 
     engine = DeliveryEngine(queue, attempt, limit, delivery.max_connections, sink, reactor)
     return Mail(counters, queue, pool, engine)
+
+
+def wire_delivery(
+    settings: Settings,
+    destinations: Callable[[], Destinations],
+    hostname: str,
+    lookups: Lookups,
+    counters: ICounters,
+    sink: IEventSink,
+    reactor: Any,
+) -> tuple[Means, ConnectionPool]:
+    """What every attempt uses, and the connections that wait for the next message."""
+    delivery = settings.delivery
+    pool = ConnectionPool(reactor, delivery.idle_timeout)
+    senders = ESMTPSenderFactory(hostname, delivery, reactor, counters)
+    ties = random.Random()  # noqa: S311 - spreads load among equal hosts, keeps no secret
+    sessions = Sessions(
+        TCPConnector(reactor), senders, pool, lookups.tls, lookups.roots, delivery, sink, reactor.seconds
+    )
+    means = Means(
+        router=Router(lookups.resolver, destinations, delivery, hostname, own_addresses(), ties, sink),
+        policies=PolicyChain(lookups.providers, sink),
+        sessions=sessions,
+        destinations=destinations,
+        sink=sink,
+        now=reactor.seconds,
+        max_hosts=delivery.max_hosts,
+        max_addresses=delivery.max_addresses,
+    )
+    return means, pool
 
 
 def wire_checks(

@@ -1,0 +1,107 @@
+"""One whole attempt in a small internet of real servers: everything between the queue and the wire, in this process."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from twisted.internet import reactor
+from twisted.internet.defer import Deferred, gatherResults
+from twisted.trial.unittest import TestCase
+
+from seg import events
+from seg.config.destinations import Destinations
+from seg.config.load import parse_destinations, parse_settings
+from seg.deliver.attempt import Attempt, Means
+from seg.lab.internet import Internet
+from seg.model import Bounced, Delayed, Delivered, Envelope, Outcome, Recipient
+from seg.queue.lease import Lease
+from seg.tls.roots import load_roots
+from seg.wiring import wire_delivery, wire_lookups
+from tests.doubles import CountingCounters, MemoryContent, RecordingSink
+
+CONTENT = b"Subject: case\r\n\r\n.a line\r\n"
+
+
+class CaseTest(TestCase):
+    """Add domains to `internet`, then `attempt` to send to one."""
+
+    timeout = 60
+
+    async def setUp(self) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix="seg-case-"))
+        self.addCleanup(shutil.rmtree, self.folder, True)
+        self.internet = await Internet.start(reactor, self.folder / "internet")  # type: ignore[arg-type]
+        self.addCleanup(self.internet.stop)
+        self.sink = RecordingSink()
+        self.mid = 0
+
+    def open(self, **configuration: Any) -> None:
+        """Wire a gateway; keywords as in `Internet.gateway_configuration`."""
+        files = self.internet.gateway_configuration(**configuration)
+        settings = parse_settings(
+            f'{files.seg_toml}\n[log]\nlevel = "debug"\n'.replace("[gateway]", f'[gateway]\nvar = "{self.folder}"')
+        )
+        self.destinations: Destinations = parse_destinations(files.destinations_toml)
+        roots = load_roots(settings.tls.ca_file, "")
+        lookups = wire_lookups(settings, roots, self.sink, reactor)
+        self.lookups = lookups
+        self.means, self.pool = wire_delivery(
+            settings, lambda: self.destinations, "gateway.lab.example", lookups, CountingCounters(), self.sink, reactor
+        )
+        self.addCleanup(self._close)
+
+    async def _close(self) -> None:
+        await self.pool.close()
+        await self.lookups.policies.cache.flushed()
+
+    async def attempt(self, domain: str, *, sender: str = "alice@sender.example", content: bytes = CONTENT) -> Outcome:
+        """What becomes of a message to one recipient there."""
+        self.mid += 1
+        means: Means = self.means
+        recipient = Recipient(0, f"bob@{domain}")
+        envelope = Envelope(self.mid, sender, (recipient,), 0.0, size=len(content))
+        attempt = Attempt(Lease(envelope, domain, (recipient,), MemoryContent(content)), means)
+        await attempt.run()
+        return attempt.outcomes[0]
+
+    async def attempts(self, *domains: str) -> list[Outcome]:
+        """Several at a time."""
+        outcomes: list[Outcome] = await gatherResults([Deferred.fromCoroutine(self.attempt(name)) for name in domains])
+        return outcomes
+
+    # --- what came of it ---
+
+    def assert_delivered(self, outcome: Outcome, domain: str, *, host: str = "", tls: bool | None = None) -> None:
+        """It arrived, once, at this host."""
+        self.assertIsInstance(outcome, Delivered, outcome)
+        (message,) = self.internet.messages(domain)
+        if host:
+            self.assertEqual(message.host, host)
+        if tls is not None:
+            self.assertEqual(bool(message.tls), tls)
+
+    def assert_delayed(self, outcome: Outcome, domain: str, enhanced: str, *words: str) -> None:
+        """It waits, nothing arrived, and no part of an envelope went in clear text."""
+        assert isinstance(outcome, Delayed), outcome
+        self.assertEqual(outcome.error.enhanced, enhanced, outcome.error)
+        for word in words:
+            self.assertIn(word, outcome.error.text)
+        self.assertEqual(self.internet.messages(domain), [])
+        for receiver in self.internet.domains[domain].receivers:
+            self.assertEqual(receiver.envelopes_in_clear, 0)
+
+    def assert_bounced(self, outcome: Outcome, enhanced: str) -> None:
+        """It failed for good."""
+        assert isinstance(outcome, Bounced), outcome
+        self.assertEqual(outcome.error.enhanced, enhanced)
+
+    def explained(self, domain: str) -> list[str]:
+        """The lines of explanation for a domain: ``host: provider=word ... -> outcome``."""
+        return [
+            f"{e.host}: {' '.join(f'{name}={said}' for name, said in e.opinions)} -> {e.outcome}"
+            for e in self.sink.of(events.PolicyExplained)
+            if e.domain == domain
+        ]
