@@ -28,6 +28,7 @@ from seg.tls.names import is_host_name, printable
 
 MAX_ENTRIES = 50_000
 MAX_TEXT = 64 * 1024 * 1024  # octets of policies in memory, in all
+NOTED = 60.0  # seconds: a use is noted when the last one noted is so long ago
 LONGEST_NAME = 200  # characters of a domain in a file name; longer ones are hashed
 
 InThread = Callable[[Callable[[], Any]], "Deferred[Any]"]
@@ -99,9 +100,10 @@ class PolicyCache:
         return self._entries.get(domain)
 
     def use(self, entry: CachedPolicy, now: float) -> None:
-        """An entry was used; this is written down with its next check."""
+        """An entry was used; this is noted to the minute, and written down with its next check."""
         if entry.domain in self._entries:
-            self._entries[entry.domain] = attrs.evolve(entry, used=now)
+            if abs(now - entry.used) >= NOTED:
+                self._entries[entry.domain] = attrs.evolve(entry, used=now)
             self._entries.move_to_end(entry.domain)
 
     def put(self, entry: CachedPolicy) -> Deferred[None]:

@@ -87,8 +87,9 @@ class _Tunnel(Protocol):
             return
         if self._opened is None:
             return  # given up
+        seen = max(0, len(self._head) - 3)  # an end that began there may be complete now
         self._head += data
-        end = _END_OF_HEAD.search(self._head)
+        end = _END_OF_HEAD.search(self._head, seen)
         if end is not None and end.end() <= MAX_HEAD:
             self._answered(self._head[: end.end()], self._head[end.end() :])
         elif end is not None or len(self._head) > MAX_HEAD:
@@ -120,8 +121,8 @@ class _Tunnel(Protocol):
         opened, self._opened = self._opened, None
         self._head = b""
         self.abort()
-        if opened is not None:
-            opened.errback(FetchError(FetchFault.PROXY, text))
+        assert opened is not None
+        opened.errback(FetchError(FetchFault.PROXY, text))
 
     def abort(self) -> None:
         """Close at once."""

@@ -6,8 +6,10 @@ nobody has used for longer than its max_age is let go.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 
+import attrs
 from twisted.internet.defer import CancelledError, Deferred, DeferredList
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
@@ -23,6 +25,15 @@ EARLIEST, LATEST = 0.4, 0.9  # shares of the interval between which a policy is 
 AGAIN = 1 / 24  # of the interval: about when a renewal that changed nothing is tried again
 
 
+@attrs.frozen
+class _Due:
+    """When an entry is to be renewed, as long as it is still the one with these times."""
+
+    checked: float
+    fetched: float
+    at: float
+
+
 class PolicyRefresh:
     """Keeps the store's cache fresh.
 
@@ -36,8 +47,10 @@ class PolicyRefresh:
         self._interval = settings.refresh_interval
         self._clock = clock
         self._random = random
-        self._due: dict[str, tuple[CachedPolicy, float]] = {}  # when an entry, as it was then, is to be renewed
+        self._due: dict[str, _Due] = {}
+        self._waiting: deque[str] = deque()  # domains that are due, and not begun
         self._running: dict[str, Deferred[None]] = {}
+        self._filling = False
         self._call: IDelayedCall | None = None
 
     def start(self) -> None:
@@ -46,8 +59,10 @@ class PolicyRefresh:
 
     def stop(self) -> Deferred[None]:
         """Begin nothing new, and give up what is under way."""
-        if self._call is not None and self._call.active():
+        if self._call is not None:
             self._call.cancel()
+            self._call = None
+        self._waiting.clear()
         running = list(self._running.values())
         for renewal in running:
             renewal.cancel()
@@ -59,36 +74,53 @@ class PolicyRefresh:
         One that was looked at in the future is due at once: the clock has gone back.
         """
         known = self._due.get(entry.domain)
-        if known is not None and (known[0].checked, known[0].fetched) == (entry.checked, entry.fetched):
-            return known[1]
+        if known is not None and (known.checked, known.fetched) == (entry.checked, entry.fetched):
+            return known.at
         share = EARLIEST + (LATEST - EARLIEST) * self._random()
-        due = entry.checked + share * min(self._interval, max(0.0, entry.expires - entry.checked))
+        at = entry.checked + share * min(self._interval, max(0.0, entry.expires - entry.checked))
         if entry.checked > self._clock.seconds():
-            due = 0.0
-        self._due[entry.domain] = (entry, due)
-        return due
+            at = 0.0
+        self._note(entry, at)
+        return at
+
+    def _note(self, entry: CachedPolicy, at: float) -> None:
+        self._due[entry.domain] = _Due(entry.checked, entry.fetched, at)
 
     def _look(self) -> None:
         self._call = self._clock.callLater(LOOK, self._look)
         now = self._clock.seconds()
+        self._waiting.clear()
         for entry in self._store.cache:
             if entry.expires <= now:
-                self._due.pop(entry.domain, None)
                 self._store.cache.remove(entry.domain)
+            elif entry.domain in self._running:
+                continue
             elif now >= self.due_at(entry) and now - entry.used <= entry.policy.max_age:
-                if len(self._running) >= AT_ONCE:
-                    return
+                self._waiting.append(entry.domain)
+        self._due = {domain: due for domain, due in self._due.items() if self._store.cache.get(domain) is not None}
+        self._fill()
+
+    def _fill(self) -> None:
+        """Begin renewals, so many at a time; the end of each begins the next."""
+        if self._filling:
+            return  # one that ended at once: the loop below goes on
+        self._filling = True
+        while self._waiting and len(self._running) < AT_ONCE:
+            entry = self._store.cache.get(self._waiting.popleft())
+            if entry is not None:
                 self._renew(entry)
+        self._filling = False
 
     def _renew(self, entry: CachedPolicy) -> None:
-        if entry.domain in self._running:
-            return
         # What changes nothing (no answer, no record any more) is tried again later, until the policy expires.
-        self._due[entry.domain] = (entry, self._clock.seconds() + self._interval * AGAIN * (0.5 + self._random()))
-        renewal = Deferred.fromCoroutine(self._store.renew(entry))
-        self._running[entry.domain] = renewal
+        self._note(entry, self._clock.seconds() + self._interval * AGAIN * (0.5 + self._random()))
+        renewal = self._running[entry.domain] = Deferred.fromCoroutine(self._store.renew(entry))
         renewal.addErrback(self._failed, entry.domain)
-        renewal.addBoth(lambda _: self._running.pop(entry.domain, None))
+        renewal.addBoth(self._ended, entry.domain)
+
+    def _ended(self, _: object, domain: str) -> None:
+        del self._running[domain]
+        self._fill()
 
     def _failed(self, failure: Failure, domain: str) -> None:
         if not failure.check(CancelledError):

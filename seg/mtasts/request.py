@@ -5,6 +5,7 @@ No redirect is followed, nothing compressed is accepted, no cookie or cached cop
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from treq.client import HTTPClient
@@ -59,16 +60,19 @@ class _PlainAgent:
         return self._agent.request(method, uri, headers, bodyProducer).addCallback(self._answered)
 
     def _answered(self, response: IResponse) -> IResponse:
-        self.encoding = ", ".join(response.headers.getRawHeaders("content-encoding", []))
+        self.encoding = ", ".join(_field(response, b"content-encoding"))
         response.headers.removeHeader("content-encoding")
         return response
 
 
-class _Body(Protocol):
-    """Collects a body up to the limit."""
+class Body(Protocol):
+    """Collects a body up to the limit.
 
-    def __init__(self, source: PolicyHostEndpoint) -> None:
-        self._source = source
+    :param cut: whether the connection ended without TLS saying so.
+    """
+
+    def __init__(self, cut: Callable[[], bool]) -> None:
+        self._cut = cut
         self._pieces: list[bytes] = []
         self._size = 0
         self.complete: Deferred[bytes] = Deferred()
@@ -87,7 +91,7 @@ class _Body(Protocol):
             return
         # Without a length in the header the body ends with the connection. If TLS wasn't ended in order,
         # somebody may have cut it short.
-        if reason.check(ResponseDone) or (reason.check(PotentialDataLoss) and not self._source.cut):
+        if reason.check(ResponseDone) or (reason.check(PotentialDataLoss) and not self._cut()):
             self.complete.callback(b"".join(self._pieces))
         else:
             self.complete.errback(explain(reason.value))
@@ -106,7 +110,7 @@ async def get_policy(reactor: Any, endpoint: PolicyHostEndpoint, url: str, progr
         response = await client.get(url, headers=headers, allow_redirects=False, unbuffered=True, reactor=reactor)
         _check(response, agent.encoding)
         progress.doing = "reading the policy"
-        body = _Body(endpoint)
+        body = Body(lambda: endpoint.cut)
         response.deliverBody(body)
         return await body.complete
     except CancelledError:
@@ -115,16 +119,21 @@ async def get_policy(reactor: Any, endpoint: PolicyHostEndpoint, url: str, progr
         raise explain(error) from None
 
 
+def _field(response: Any, name: bytes) -> list[str]:
+    """The values of a header field; they may hold any octets."""
+    return [value.decode("latin-1") for value in response.headers.getRawHeaders(name, [])]
+
+
 def _check(response: Any, encoding: str) -> None:
     """Whether the header of an answer is that of a policy."""
     code, phrase = response.code, response.phrase.decode("latin-1")
     if 300 <= code < 400:
-        target = printable(", ".join(response.headers.getRawHeaders("location", ["(nowhere)"])), 200)
+        target = printable(", ".join(_field(response, b"location")) or "(nowhere)", 200)
         text = f"redirect ({code}) to {target}: policies must not be redirected"
         raise FetchError(FetchFault.REDIRECT, text)
     if code != 200:
         raise FetchError(FetchFault.HTTP_STATUS, printable(f"HTTP status {code} {phrase}".rstrip(), 100), status=code)
-    media_types = response.headers.getRawHeaders("content-type", [])
+    media_types = _field(response, b"content-type")
     if len(media_types) != 1 or not is_text_plain(media_types[0]):
         shown = printable(", ".join(media_types), 100) or "(none)"
         raise FetchError(FetchFault.MEDIA_TYPE, f"media type {shown} instead of {MEDIA_TYPE}")

@@ -68,7 +68,7 @@ class FetchCase(TestCase):
             body = await fetcher.fetch(DOMAIN)
         except FetchError as error:
             self.assertEqual(error.fault, fault, str(error))
-            for part in (*parts, "https://mta-sts.one.test:", "/.well-known/mta-sts.txt"):
+            for part in (*parts, "https://mta-sts.one.test", "/.well-known/mta-sts.txt"):
                 self.assertIn(part, str(error))
             self.assertNotIn("\n", str(error))
             return error

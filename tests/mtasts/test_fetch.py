@@ -204,6 +204,8 @@ class AnswerTests(FetchCase):
             (response(status="204 No Content"), FetchFault.HTTP_STATUS, "HTTP status 204"),
             (response(status="301 Moved", fields="Location: /elsewhere\r\n"), FetchFault.REDIRECT, "redirect (301) to /elsewhere"),
             (response(status="302 Found"), FetchFault.REDIRECT, "redirect (302) to (nowhere)"),
+            (response(status="303 \xff", fields="Location: /\xe9\r\n"), FetchFault.REDIRECT, "redirect (303) to /\xe9"),
+            (response(media_type="text/\xff"), FetchFault.MEDIA_TYPE, "media type text/\xff instead of"),
             (response(media_type="text/html"), FetchFault.MEDIA_TYPE, "media type text/html instead of text/plain"),
             (response(media_type=""), FetchFault.MEDIA_TYPE, "media type (none)"),
             (response(fields="Content-Type: text/html\r\n"), FetchFault.MEDIA_TYPE, "text/plain, text/html"),

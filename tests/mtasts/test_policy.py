@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import time
 from typing import Any
 
 from hypothesis import given, settings
@@ -52,7 +50,7 @@ class PolicyTests(SynchronousTestCase):
         wrong = [(row["id"], row["expect"]["take"], outcome(row)) for row in cases]
         self.assertEqual([entry for entry in wrong if entry[1] != entry[2]], [])
 
-    def test_a6_misspelt_mx(self) -> None:
+    def test_a06_misspelt_mx(self) -> None:
         """A6: ``nmx:`` instead of ``mx:`` leaves an enforce policy without hosts, which is no policy at all."""
         body = b"version: STSv1\nmode: enforce\nnmx: mx.one.test\nmax_age: 86400\n"
         error = self.assertRaises(PolicyError, parse_policy, body)
@@ -103,23 +101,6 @@ class PolicyTests(SynchronousTestCase):
             ("", False),
         ):
             self.assertEqual(is_text_plain(media_type), fits, media_type)
-
-    def test_linear(self) -> None:
-        """64 KiB of anything is read in the time that such a size deserves."""
-        fill = MAX_SIZE - len(GOOD) - 20
-        for body in (
-            GOOD + b"mx: " + b"a-" * (fill // 2),
-            GOOD + b"mx: " + b"a." * (fill // 2) + b"!",
-            GOOD + b"x: " + b": " * (fill // 2),
-            GOOD + b"\n" * fill,
-            GOOD + b"\r\n" * (fill // 2),
-            GOOD + b"mx: a\n" * (fill // 6),
-            GOOD + b" " * fill + b"x",
-        ):
-            start = time.perf_counter()
-            with contextlib.suppress(PolicyError):
-                parse_policy(body)
-            self.assertLess(time.perf_counter() - start, 0.5)
 
     @settings(max_examples=100, deadline=None)
     @given(_LINES, st.sampled_from([b"\n", b"\r\n", b"\r"]))

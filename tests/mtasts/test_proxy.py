@@ -124,6 +124,13 @@ class TunnelTests(SynchronousTestCase):
         error = self.failureResultOf(self.connected, FetchError).value
         self.assertIn("closed the connection without an answer", error.cause)
 
+    def test_cancelled_before_the_connection(self) -> None:
+        """Cancelling gives the connection to the proxy up while it is being made."""
+        endpoint = ConnectEndpoint(TCP4ClientEndpoint(MemoryReactor(), "192.0.2.9", 3128), Proxy("p", 1), HOST, 443)
+        connected = endpoint.connect(Factory.forProtocol(Protocol))
+        connected.cancel()
+        self.failureResultOf(connected)
+
     def test_cancelled(self) -> None:
         """Cancelling closes the connection to the proxy."""
         self.connected.cancel()

@@ -1,107 +1,84 @@
-"""Which policy is in force: the table of discovery, the cache on disk, and what the provider makes of it."""
+"""Which policy is in force: the table of discovery."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from pathlib import Path
-from typing import Any
-
-from twisted.internet.defer import Deferred, execute
-from twisted.internet.task import Clock
-from twisted.trial.unittest import SynchronousTestCase
+from twisted.internet.defer import CancelledError, Deferred
 from zope.interface.verify import verifyObject
 
 from seg import events
-from seg.config.destinations import Profile, STSMode, TLSOption
-from seg.config.schema import MTASTS
 from seg.dns.answer import FailureKind
-from seg.interfaces import ITLSPolicyProvider
-from seg.model import MXHost, Route, RouteKind
-from seg.mtasts.cache import PolicyCache, file_name
+from seg.interfaces import IPolicyFetcher
+from seg.maillog.lines import render
+from seg.maillog.vocabulary import Level
 from seg.mtasts.errors import FetchError, FetchFault
-from seg.mtasts.provider import MTASTSProvider
-from seg.mtasts.refresh import LOOK, PolicyRefresh
-from seg.mtasts.store import Finding, PolicyStore
-from seg.policy.requirement import Answer, DomainQuestion, NoOpinion, Observe, Raise, Refuse
-from tests.dns_double import FakeResolver
-from tests.doubles import RecordingSink
+from seg.mtasts.policy import MAX_AGE, Mode
+from seg.mtasts.store import MAX_REMEMBERED, Moments
+from tests.mtasts.keeping import TXT, WEEK, D, StoreCase, body
 
-D = "one.test"
-TXT = f"_mta-sts.{D}"
+LATELY = "policy fetch failed lately"
+NO_MX = b"version: STSv1\nmode: enforce\nnmx: mx.one.test\nmax_age: 86400\n"
+NONE = b"version: STSv1\nmode: none\nmax_age: 86400\n"
 
 
-def body(mode: str = "enforce", mx: str = "mx.one.test", max_age: int = 604800) -> bytes:
-    """A policy."""
-    return f"version: STSv1\nmode: {mode}\nmx: {mx}\nmax_age: {max_age}\n".encode()
+class DiscoveryTests(StoreCase):
+    """`PolicyStore.current`: record, cache and fetch."""
 
-
-class FakeFetcher:
-    """Gives what the test says; counts."""
-
-    def __init__(self) -> None:
-        self.fetches = 0
-        self.answer: bytes | FetchError | Deferred[bytes] = body()
-
-    async def fetch(self, domain: str) -> bytes:
-        """The answer."""
-        self.fetches += 1
-        if isinstance(self.answer, FetchError):
-            raise self.answer
-        return self.answer if isinstance(self.answer, bytes) else await self.answer
-
-
-class StoreCase(SynchronousTestCase):
-    """A store with a clock, and a folder of its own."""
-
-    def setUp(self) -> None:
-        self.clock = Clock()
-        self.clock.advance(1_000_000)
-        self.sink = RecordingSink()
-        self.resolver = FakeResolver(f'{TXT} TXT "v=STSv1; id=1;"')
-        self.fetcher = FakeFetcher()
-        self.folder = Path(self.mktemp()) / "mta-sts"
-        self.store = self.make_store()
-
-    def make_store(self) -> PolicyStore:
-        """A store on the folder, as after a restart."""
-
-        def in_thread(work: Callable[[], Any]) -> Deferred[Any]:
-            return execute(work)
-
-        cache = PolicyCache(self.folder, in_thread, self.sink)
-        self.successResultOf(Deferred.fromCoroutine(cache.load()))
-        return PolicyStore(self.resolver, self.fetcher, cache, MTASTS(), self.sink, self.clock.seconds)
-
-    def current(self, reread: bool = False) -> Finding:
-        """What is in force."""
-        return self.successResultOf(Deferred.fromCoroutine(self.store.current(D, reread)))
-
-    def txt(self, *records: str) -> None:
-        """Other TXT records from now on."""
-        self.resolver.remove(TXT, "TXT")
-        for record in records:
-            self.resolver.add(f'{TXT} TXT "{record}"')
-
-
-class StoreTests(StoreCase):
-    """`PolicyStore.current`."""
+    def test_double(self) -> None:
+        """The fetcher of these tests keeps the interface."""
+        verifyObject(IPolicyFetcher, self.fetcher)
 
     def test_fetched_then_cached(self) -> None:
         """A new policy is fetched once; with the same id the cached one is used."""
         self.assertEqual([self.current().how for _ in range(3)], ["fetched", "cached", "cached"])
         self.assertEqual(self.fetcher.fetches, 1)
 
-    def test_new_id(self) -> None:
-        """Case A8: a new id is seen with the next message, and the new policy used."""
+    def test_without_debug(self) -> None:
+        """Below Debug neither fetches nor cache hits are told; the policy is."""
+        self.sink.debug = False
+        self.current()
+        self.current()
+        self.assertEqual([*self.sink.of(events.STSFetchStarted), *self.sink.of(events.STSCacheHit)], [])
+        self.assertEqual(self.sink.of(events.STSPolicyFetched), [events.STSPolicyFetched(D, "1", "enforce", WEEK)])
+
+    def test_a08_new_id(self) -> None:
+        """A8: a new id is seen with the next message, and the new policy used."""
         self.current()
         self.txt("v=STSv1; id=2;")
         self.fetcher.answer = body(mx="new.one.test")
         finding = self.current()
         assert finding.policy is not None
         self.assertEqual((finding.policy_id, finding.how, finding.policy.mx), ("2", "fetched", ("new.one.test",)))
+        self.assertEqual((self.current().policy_id, self.current().how), ("2", "cached"))
+
+    def test_a08_new_id_that_cannot_be_fetched(self) -> None:
+        """A8: a new id whose policy can't be had keeps the old policy in force, and is tried again after five minutes."""
+        self.current()
+        self.txt("v=STSv1; id=2;")
+        self.fetcher.answer = FetchError(FetchFault.TIMEOUT, "timed out")
+        self.assertEqual([(self.current().policy_id, self.current().how) for _ in range(3)], [("1", "cached")] * 3)
+        self.assertEqual(self.fetcher.fetches, 2)
+        self.assertEqual(self.sink.of(events.STSFetchFailed)[-1].kept, "1")
+        self.clock.advance(300)
+        self.fetcher.answer = body()
+        self.assertEqual((self.current().policy_id, self.current().how), ("2", "cached"))
+
+    def test_no_record(self) -> None:
+        """Without a cached policy: each way of having no record gives no policy, with its reason, and no fetch."""
+        for records, reason in (
+            ((), "no policy"),
+            (("v=spf1 -all",), "no policy"),
+            (("v=STSv1; id=1;", "v=STSv1; id=2;"), "invalid TXT record"),
+            (("v=STSv1; id=!;",), "invalid TXT record"),
+        ):
+            self.txt(*records)
+            finding = self.current()
+            self.assertEqual((finding.policy, finding.how, finding.reason), (None, "", reason))
+        self.resolver.fail(TXT, "TXT", FailureKind.TIMEOUT)
+        self.assertEqual(self.current().reason, "TXT lookup failed: Timeout")
+        self.assertEqual(self.fetcher.fetches, 0)
 
     def test_record_gone(self) -> None:
-        """No record, several, a malformed one, or a lookup that fails: a cached policy stays, without one there is none."""
+        """No record, several, a malformed one, or a lookup that fails: a cached policy stays, until it expires."""
         self.current()
         for change in (
             self.txt,
@@ -111,159 +88,177 @@ class StoreTests(StoreCase):
         ):
             change()
             self.assertEqual((self.current().policy_id, self.current().how), ("1", "cached"))
-        self.clock.advance(604800)
+        self.clock.advance(WEEK)
         finding = self.current()
         self.assertEqual((finding.policy, finding.reason), (None, "TXT lookup failed: ServFail"))
         self.assertTrue(self.sink.of(events.STSRecordFailed))
 
-    def test_fetch_fails(self) -> None:
-        """A failed fetch keeps what is cached, and the next one isn't made before the retry interval is over."""
-        self.fetcher.answer = FetchError(FetchFault.HTTP_STATUS, "HTTP status 404")
-        self.assertEqual(self.current().reason, "policy fetch failed: http-status")
-        self.assertEqual(self.current().reason, "policy fetch failed lately")
-        self.assertEqual(self.fetcher.fetches, 1)
-        self.clock.advance(300)
-        self.fetcher.answer = body()
-        self.assertEqual(self.current().how, "fetched")
-        self.txt("v=STSv1; id=2;")
-        self.fetcher.answer = FetchError(FetchFault.TIMEOUT, "timed out")
-        self.assertEqual((self.current().policy_id, self.current().how), ("1", "cached"))
-        self.assertEqual(self.sink.of(events.STSFetchFailed)[-1].kept, "1")
+    def test_several_strings_and_records_of_others(self) -> None:
+        """Strings of one record are joined; records that aren't ours don't count."""
+        self.resolver.remove(TXT, "TXT")
+        self.resolver.add(f'{TXT} TXT "v=STSv1; i" "d=20" "25;"\n{TXT} TXT "google-site-verification=x"')
+        self.assertEqual(self.current().policy_id, "2025")
 
-    def test_a6_no_mx(self) -> None:
-        """Case A6: an enforce policy without mx is no policy; negative for five minutes."""
-        self.fetcher.answer = b"version: STSv1\nmode: enforce\nnmx: mx.one.test\nmax_age: 86400\n"
-        self.assertEqual(self.current().reason, "policy fetch failed: invalid-policy")
-        self.assertIn('without any "mx"', self.sink.of(events.STSFetchFailed)[0].cause)
-
-    def test_max_age_zero(self) -> None:
-        """max_age 0: good for this attempt, and not kept."""
-        self.fetcher.answer = body(max_age=0)
-        self.assertEqual([self.current().how, self.current().how], ["fetched", "fetched"])
-
-    def test_reread(self) -> None:
-        """Every MX refused: fetched once more though the id is the same, but not right after a fetch, nor again and again."""
-        self.current()
-        self.assertEqual(self.current(reread=True).how, "cached")
-        self.clock.advance(301)
-        self.assertEqual(self.current(reread=True).how, "fetched")
-        self.assertEqual(self.current(reread=True).how, "cached")
-
-    def test_withdrawn(self) -> None:
-        """An enforce policy replaced by none is honoured, and told."""
-        self.current()
-        self.txt("v=STSv1; id=2;")
-        self.fetcher.answer = b"version: STSv1\nmode: none\nmax_age: 86400\n"
-        self.current()
-        self.assertEqual(self.sink.of(events.STSPolicyWithdrawn), [events.STSPolicyWithdrawn(D, "2")])
+    def test_a_labels(self) -> None:
+        """A domain beyond ASCII is looked up, fetched and kept by its A-labels."""
+        domain = "xn--bcher-kva.test"
+        self.resolver.add(f'_mta-sts.{domain} TXT "v=STSv1; id=1;"')
+        self.assertEqual(self.current(domain=domain).how, "fetched")
+        self.assertEqual([path.name for path in self.folder.iterdir()], [f"{domain}.json"])
 
     def test_one_fetch_for_all(self) -> None:
         """Those who ask while a fetch is under way share it; one who gives up doesn't disturb the others."""
-        self.fetcher.answer = Deferred()
+        answer = self.fetcher.answer = Deferred()
         waiting = [Deferred.fromCoroutine(self.store.current(D)) for _ in range(3)]
         waiting[1].cancel()
-        self.fetcher.answer.callback(body())
+        answer.callback(body())
         self.assertEqual(self.successResultOf(waiting[0]).how, "fetched")
         self.assertEqual(self.successResultOf(waiting[2]).how, "fetched")
-        self.failureResultOf(waiting[1])
+        self.failureResultOf(waiting[1], CancelledError)
         self.assertEqual(self.fetcher.fetches, 1)
 
+    def test_broken_fetcher(self) -> None:
+        """An error that a fetcher must not raise reaches each who waits, and the next one may try again."""
+        self.fetcher.answer = RuntimeError("broken")
+        waiting = Deferred.fromCoroutine(self.store.current(D))
+        self.failureResultOf(waiting, RuntimeError)
+        self.fetcher.answer = body()
+        self.assertEqual(self.current().how, "fetched")
 
-class CacheTests(StoreCase):
-    """The files."""
 
-    def test_restart(self) -> None:
-        """A policy outlives the process."""
+class FailedFetchTests(StoreCase):
+    """What a failed fetch leaves behind."""
+
+    def test_negative(self) -> None:
+        """No policy, with the reason and the HTTP status; no second fetch before five minutes are over."""
+        self.fetcher.answer = FetchError(FetchFault.HTTP_STATUS, "HTTP status 404 Not Found", status=404)
+        self.assertEqual(self.current().reason, "policy fetch failed: http-status 404")
+        self.clock.advance(299)
+        self.assertEqual(self.current().reason, LATELY)
+        self.assertEqual(self.fetcher.fetches, 1)
+        self.clock.advance(1)
+        self.fetcher.answer = body()
+        self.assertEqual(self.current().how, "fetched")
+
+    def test_reason_without_a_status(self) -> None:
+        """Only an HTTP status has a number behind it."""
+        self.fetcher.answer = FetchError(FetchFault.REDIRECT, "redirect (301) to /elsewhere")
+        self.assertEqual(self.current().reason, "policy fetch failed: redirect")
+
+    def test_told(self) -> None:
+        """The failure is told with cause and URL, and that no policy is in force."""
+        self.fetcher.answer = FetchError(FetchFault.DNS, "mta-sts.one.test has no address")
         self.current()
-        self.store = self.make_store()
+        (event,) = self.sink.of(events.STSFetchFailed)
+        url = "https://mta-sts.one.test/.well-known/mta-sts.txt"
+        self.assertEqual(event, events.STSFetchFailed(D, url, "mta-sts.one.test has no address"))
+
+    def test_a06_no_mx(self) -> None:
+        """A6: an enforce policy without mx is no policy; negative for five minutes, and said in the log."""
+        self.fetcher.answer = NO_MX
+        self.assertEqual(
+            [self.current().reason, self.current().reason], ["policy fetch failed: invalid-policy", LATELY]
+        )
+        self.assertIn('without any "mx"', self.sink.of(events.STSFetchFailed)[0].cause)
+        self.assertEqual(list(self.store.cache), [])
+
+    def test_a06_does_not_replace_a_good_one(self) -> None:
+        """A6: an invalid policy under a new id doesn't take the place of the cached one."""
+        self.current()
+        self.txt("v=STSv1; id=2;")
+        self.fetcher.answer = NO_MX
+        self.assertEqual((self.current().policy_id, self.current().how), ("1", "cached"))
+
+    def test_clock_gone_back(self) -> None:
+        """A failure noted in the future doesn't keep the next fetch away."""
+        self.fetcher.answer = FetchError(FetchFault.TIMEOUT, "timed out")
+        self.current()
+        self.set_clock(1_000)
+        self.fetcher.answer = body()
+        self.assertEqual(self.current().how, "fetched")
+
+    def test_bounded_memory(self) -> None:
+        """Of more domains than are remembered the oldest are forgotten."""
+        moments = Moments()
+        for number in range(MAX_REMEMBERED + 1):
+            moments.note(str(number), 0.0)
+        self.assertEqual([moments.within(name, 1.0, 5.0) for name in ("0", "1")], [False, True])
+
+
+class LifetimeTests(StoreCase):
+    """max_age, expiry, withdrawal, and the second look."""
+
+    def test_max_age_zero(self) -> None:
+        """max_age 0: good for this attempt, and not kept; a policy kept before is gone."""
+        self.fetcher.answer = body(max_age=0)
+        self.assertEqual([self.current().how, self.current().how], ["fetched", "fetched"])
+        self.fetcher.answer = body()
+        self.current()
+        self.txt("v=STSv1; id=2;")
+        self.fetcher.answer = body(max_age=0)
+        self.current()
+        self.assertEqual((list(self.store.cache), list(self.folder.glob("*.json"))), ([], []))
+
+    def test_max_age_above_a_year(self) -> None:
+        """A max_age above 31557600 counts as that: one second before its end the policy is used, then it isn't."""
+        self.fetcher.answer = body(max_age=9_999_999_999)
+        self.current()
+        self.txt()
+        self.clock.advance(MAX_AGE - 1)
         self.assertEqual(self.current().how, "cached")
+        self.clock.advance(1)
+        self.assertEqual(self.current().reason, "no policy")
 
-    def test_a30_damaged(self) -> None:
-        """Case A30: damaged files are told, and the policy is fetched again; other files don't suffer."""
+    def test_expired_is_fetched_anew(self) -> None:
+        """An expired policy isn't used, though the id is the same: it is fetched, and without luck there is none."""
         self.current()
-        path = self.folder / file_name(D)
-        good = path.read_bytes()
-        for damage in (
-            b"",
-            b"{",
-            good[:40],
-            b"[1]",
-            good.replace(b'"1"', b'"!"'),
-            b"[" * 100_000,
-            good.replace(b"STSv1", b"STSv9"),
-        ):
-            path.write_bytes(damage)
-            before = len(self.sink.of(events.Fault))
-            self.store = self.make_store()
-            self.assertEqual(len(self.sink.of(events.Fault)), before + 1)
-            self.assertEqual(self.current().how, "fetched")
+        self.clock.advance(WEEK)
+        self.fetcher.answer = FetchError(FetchFault.CONNECT, "refused")
+        self.assertEqual((self.current().policy, self.fetcher.fetches), (None, 2))
+        self.clock.advance(300)
+        self.fetcher.answer = body()
+        self.assertEqual(self.current().how, "fetched")
 
-    def test_a30_unwritable(self) -> None:
-        """Case A30: a folder that can't be written is told once, and decisions are the same."""
-        self.folder.parent.mkdir(parents=True, exist_ok=True)
-        self.folder.write_text("not a folder")
-        self.assertEqual([self.current().how, self.current().how], ["fetched", "cached"])
-        self.assertIn("can't be written", self.sink.of(events.Fault)[-1].text)
-
-    def test_bounds(self) -> None:
-        """Too many entries: those used longest ago give way, on disk too."""
-        self.store.cache._max_entries = 1
+    def test_clock_gone_back(self) -> None:
+        """A policy fetched in the future stays in force: what the clock does never weakens a decision."""
         self.current()
-        self.resolver.add('_mta-sts.two.test TXT "v=STSv1; id=1;"')
-        self.successResultOf(Deferred.fromCoroutine(self.store.current("two.test")))
-        self.assertEqual([path.name for path in self.folder.glob("*.json")], ["two.test.json"])
+        self.set_clock(1_000)
+        self.assertEqual(self.current().how, "cached")
+        self.assertEqual(self.current(reread=True).how, "fetched")
 
-
-class RefreshTests(StoreCase):
-    """`PolicyRefresh`."""
-
-    def test_renewed_without_mail(self) -> None:
-        """A cached policy is renewed within a day and before it expires; then nobody uses it, and it is let go."""
-        self.fetcher.answer = body(max_age=172800)
+    def test_withdrawn(self) -> None:
+        """An enforce policy replaced by none is honoured, and told at Warning."""
         self.current()
-        refresh = PolicyRefresh(self.store, MTASTS(), self.clock, lambda: 0.5)
-        refresh.start()
-        self.clock.pump([LOOK] * (24 * 60))
-        self.assertEqual(self.fetcher.fetches, 2)
-        self.clock.pump([LOOK] * (6 * 24 * 60))
-        self.assertEqual(len(self.store.cache), 0)
-        self.successResultOf(refresh.stop())
-        self.assertEqual(self.clock.getDelayedCalls(), [])
+        self.txt("v=STSv1; id=2;")
+        self.fetcher.answer = NONE
+        finding = self.current()
+        assert finding.policy is not None
+        self.assertIs(finding.policy.mode, Mode.NONE)
+        (event,) = self.sink.of(events.STSPolicyWithdrawn)
+        self.assertEqual(event, events.STSPolicyWithdrawn(D, "2"))
+        ((level, text),) = render(event)
+        self.assertIs(level, Level.WARNING)
+        self.assertIn("was withdrawn: enforce became none", text)
 
-
-class ProviderTests(StoreCase):
-    """`MTASTSProvider`."""
-
-    def answer(
-        self, host: str = "mx.one.test", kind: RouteKind = RouteKind.MX, profile: Profile | None = None
-    ) -> Answer:
-        """What the provider says of one host."""
-        question = DomainQuestion(D, profile or Profile(), Route(D, kind, ()))
-        provider = MTASTSProvider(self.store, self.sink)
-        verifyObject(ITLSPolicyProvider, provider)
-        view = provider.open(question)
-        return self.successResultOf(Deferred.fromCoroutine(view.answer(MXHost(host, 10, ()))))
-
-    def test_enforce(self) -> None:
-        """Listed: TLS with that name, tied to the domain. Not listed: not to be contacted."""
-        raised = self.answer()
-        assert isinstance(raised, Raise)
-        self.assertEqual((raised.reason, raised.requirement.sni), ("enforce(id 1, fetched)", "mx.one.test"))
-        self.assertTrue(raised.requirement.ties_host)
-        self.assertEqual(self.answer("evil.test"), Refuse("MX not in policy"))
-        self.assertEqual(self.sink.of(events.STSApplied)[0], events.STSApplied(D, "enforce"))
-
-    def test_testing(self) -> None:
-        """Observed only, and never a floor."""
+    def test_not_withdrawn(self) -> None:
+        """Testing replaced by none, and none at first sight, aren't worth a Warning."""
         self.fetcher.answer = body("testing")
-        for host, failure in (("mx.one.test", ""), ("evil.test", "MX not in policy")):
-            observed = self.answer(host)
-            assert isinstance(observed, Observe)
-            self.assertEqual((observed.failure, observed.floor), (failure, None))
+        self.current()
+        self.txt("v=STSv1; id=2;")
+        self.fetcher.answer = NONE
+        self.current()
+        self.assertEqual(self.sink.of(events.STSPolicyWithdrawn), [])
 
-    def test_silent(self) -> None:
-        """Switched off, TLS option No, SMTP route: no lookup at all."""
-        self.assertEqual(self.answer(profile=Profile(mta_sts=STSMode.OFF)), NoOpinion("switched off"))
-        self.assertEqual(self.answer(profile=Profile(tls=TLSOption.NO)), NoOpinion("switched off"))
-        self.assertEqual(self.answer(kind=RouteKind.SMTP_ROUTE), NoOpinion("SMTP route"))
-        self.assertEqual(self.resolver.questions, [])
+    def test_a08_reread(self) -> None:
+        """A8: every MX refused: fetched once more though the id is the same, but at most every five minutes."""
+        self.current()
+        self.assertEqual(self.current(reread=True).how, "cached")
+        self.clock.advance(301)
+        self.fetcher.answer = FetchError(FetchFault.TIMEOUT, "timed out")
+        self.assertEqual(self.current(reread=True).how, "cached")
+        self.clock.advance(299)
+        self.fetcher.answer = body(mx="new.one.test")
+        self.assertEqual(self.current(reread=True).how, "cached")
+        self.assertEqual(self.fetcher.fetches, 2)
+        self.clock.advance(1)
+        self.assertEqual([self.current(reread=True).how, self.current(reread=True).how], ["fetched", "cached"])
