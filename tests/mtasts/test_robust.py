@@ -8,6 +8,7 @@ from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
 
+import attrs
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.internet.defer import Deferred, succeed
@@ -20,7 +21,7 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
-from seg.mtasts.cache import CacheFileError, decode_entry, encode_entry
+from seg.mtasts.cache import CacheFileError, decode_entry
 from seg.mtasts.checked import Progress
 from seg.mtasts.errors import FetchError, FetchFault, PolicyError, RecordError
 from seg.mtasts.match import in_policy
@@ -30,9 +31,8 @@ from seg.mtasts.record import read_record, shown
 from seg.mtasts.request import get_policy
 from tests.mtasts.keeping import URL
 from tests.mtasts.policyserver import response
-from tests.mtasts.test_cache import entry_of
 
-TIMES = 20  # how much longer than a plain text of its size a nasty one may take
+SOON = 0.005  # seconds: what 64 KiB take at most where nothing is out of proportion
 RECORD = 16384  # octets: the most that TLS brings in one piece
 GOOD = b"version: STSv1\nmode: enforce\nmx: mx.one.test\nmax_age: 604800\n"
 
@@ -215,9 +215,17 @@ def names(data: bytes) -> None:
     in_policy("mx.one.test", text.split("\n"))
 
 
-def sized(head: bytes, unit: bytes, tail: bytes = b"") -> bytes:
-    """64 KiB of a unit."""
-    return head + unit * ((MAX_SIZE - len(head) - len(tail)) // len(unit)) + tail
+@attrs.frozen
+class Nasty:
+    """A text made of one unit over and over."""
+
+    head: bytes
+    unit: bytes
+    tail: bytes = b""
+
+    def of(self, size: int) -> bytes:
+        """So many octets of it."""
+        return self.head + self.unit * ((size - len(self.head) - len(self.tail)) // len(self.unit)) + self.tail
 
 
 def seconds(reader: Callable[[bytes], None], data: bytes) -> float:
@@ -230,20 +238,27 @@ def seconds(reader: Callable[[bytes], None], data: bytes) -> float:
     return best
 
 
-class LinearTests(SynchronousTestCase):
-    """64 KiB of anything nasty takes no more than some times what 64 KiB of something ordinary take."""
+def linear(reader: Callable[[bytes], None], nasty: Nasty) -> bool:
+    """Whether eight times as much takes nowhere near 64 times as long (looked at again if so: the machine may be busy)."""
+    for _ in range(5):
+        whole = seconds(reader, nasty.of(MAX_SIZE))
+        if whole < SOON or whole < 4 * 8 * seconds(reader, nasty.of(MAX_SIZE // 8)):
+            return True
+    return False
 
-    def compare(self, reader: Callable[[bytes], None], plain: bytes, nasty: list[bytes]) -> None:
-        """Measure each against the plain one."""
-        allowed = TIMES * seconds(reader, plain)
-        for data in nasty:
-            self.assertLessEqual(len(data), MAX_SIZE)
-            self.assertLess(seconds(reader, data), allowed, data[:80] + b"..." + data[-20:])
+
+class LinearTests(SynchronousTestCase):
+    """Reading takes time in proportion to the size, whatever is read, up to 64 KiB."""
+
+    def compare(self, reader: Callable[[bytes], None], nasty: list[Nasty]) -> None:
+        """Measure each."""
+        for text in nasty:
+            self.assertTrue(linear(reader, text), text)
 
     def test_policy(self) -> None:
         """Lines, labels, blanks, colons and line ends without end."""
         nasty = [
-            sized(GOOD + start, unit, tail)
+            Nasty(GOOD + start, unit, tail)
             for start in (b"", b"mx: ", b"x: ", b"max_age: ")
             for unit in (
                 b"a-",
@@ -263,51 +278,50 @@ class LinearTests(SynchronousTestCase):
             )
             for tail in (b"", b"!", b"\r", b"\xff")
         ]
-        self.compare(policy, sized(GOOD, b"mx: mx.one.test\n"), nasty)
+        self.compare(policy, nasty)
 
     def test_record(self) -> None:
         """Delimiters, blanks and equal signs without end."""
         nasty = [
-            sized(start, unit, tail)
+            Nasty(start, unit, tail)
             for start in (b"v=STSv1;", b"v=STSv1; id=", b"v=STSv1; id=1; a")
             for unit in (b";", b" ", b" ;", b"=", b"a=", b"a=b;", b"id=1;", b"a", b"-", b"\\", b"\xff")
             for tail in (b"", b"!", b"\x00")
         ]
-        self.compare(record, sized(b"v=STSv1; id=1;", b" name=value;"), nasty)
+        self.compare(record, nasty)
 
     def test_entry(self) -> None:
         """Brackets, quotes, escapes and digits without end."""
         nasty = [
-            sized(start, unit)
+            Nasty(start, unit)
             for start in (b"", b'{"policy": "')
             for unit in (b"[", b"{", b'{"a":', b'"', b"\\", b"\\u0041", b"9", b" ")
         ]
-        plain = encode_entry(entry_of(text=sized(GOOD, b"mx: mx.one.test\n")[: MAX_SIZE // 3].rpartition(b"\n")[0]))
-        self.compare(entry, plain, nasty)
+        self.compare(entry, nasty)
 
     def test_http(self) -> None:
         """Status lines, header fields and chunks without end."""
         ok, chunked = b"HTTP/1.1 200 OK\r\n", b"Content-Type: text/plain\r\nTransfer-Encoding: chunked\r\n\r\n"
         units = (b"a", b"\r", b"\n", b"\r\n", b" ", b":", b"a:\r\n", b" \r\n", b"A: b\n")
         nasty = [
-            *(sized(start, unit) for start in (b"", ok, ok + b"A: ") for unit in units),
-            sized(b"", b"HTTP/1.1 100 \r\n\r\n"),
-            sized(ok + b"Set-Cookie: a=b", b";a=b"),
-            sized(ok, b"Set-Cookie: a=b\r\n", b"\r\n"),
-            *(sized(ok + chunked, unit) for unit in (b"1\r\nx\r\n", b"0", b"1;", b"\r\n", b"f")),
+            *(Nasty(start, unit) for start in (b"", ok, ok + b"A: ") for unit in units),
+            Nasty(b"", b"HTTP/1.1 100 \r\n\r\n"),
+            Nasty(ok + b"Set-Cookie: a=b", b";a=b"),
+            Nasty(ok, b"Set-Cookie: a=b\r\n", b"\r\n"),
+            *(Nasty(ok + chunked, unit) for unit in (b"1\r\nx\r\n", b"0", b"1;", b"\r\n", b"f")),
         ]  # fmt: skip
-        self.compare(http, sized(ok, b"X-Field: an ordinary value\r\n", b"\r\n"), nasty)
+        self.compare(http, nasty)
 
     def test_proxy(self) -> None:
         """A head without end, octet by octet."""
-        nasty = [sized(b"HTTP/1.1 200 OK\r\n", unit) for unit in (b"a", b"\r", b"\r\n ", b"a\n", b" ", b"\n\r")]
-        self.compare(proxy, sized(b"HTTP/1.1 200 OK\r\n", b"X-Field: an ordinary value\r\n"), nasty)
+        nasty = [Nasty(b"HTTP/1.1 200 OK\r\n", unit) for unit in (b"a", b"\r", b"\r\n ", b"a\n", b" ", b"\n\r")]
+        self.compare(proxy, nasty)
 
     def test_names(self) -> None:
         """Labels, dots and wildcards without end."""
         nasty = [
-            sized(start, unit)
+            Nasty(start, unit)
             for start in (b"", b"*.")
             for unit in (b"a", b"a.", b".", b"-", b"*.", b"\n", b"*.\n", b"\xe9")
         ]
-        self.compare(names, sized(b"", b"mx.a\n"), nasty)
+        self.compare(names, nasty)
