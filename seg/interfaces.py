@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from zope.interface import Attribute, Interface
 
 from seg.events import Event
-from seg.model import Envelope, IPAddress, MXHost, Outcome, Route
+from seg.model import Action, Envelope, IPAddress, MXHost, Outcome, Route
 
 if TYPE_CHECKING:
     from twisted.internet.defer import Deferred
@@ -101,13 +101,20 @@ class IQueue(Interface):
 class IReportComposer(Interface):
     """Writes delivery status notifications (RFC 3464)."""
 
-    def failure(
-        envelope: Envelope, failed: Sequence[tuple[int, Outcome]], head: bytes, mid: int
+    def compose(
+        action: Action,
+        envelope: Envelope,
+        fared: Sequence[tuple[int, Outcome]],
+        head: bytes,
+        mid: int,
+        until: float = 0.0,
     ) -> tuple[Envelope, bytes] | None:
-        """The failure report for these (RID, `Bounced`) of `envelope`, or None when the reverse-path is null.
+        """The report on these (RID, outcome) of `envelope`, or None when the reverse-path is null.
 
-        :param head: the first octets of the failed message's content (its header at least).
+        :param action: what became of all of them: failed (`Bounced`), delayed (`Delayed`), relayed (`Delivered`).
+        :param head: the first octets of the message's content (its header at least).
         :param mid: the MID that the report is to have.
+        :param until: POSIX seconds until which delivery is tried (of a delay).
         :return: envelope (reverse-path null) and content (CRLF lines) of the report.
         """
 

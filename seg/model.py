@@ -52,6 +52,30 @@ class BodyType(enum.StrEnum):
     EIGHT_BIT = "8BITMIME"
 
 
+class Ret(enum.StrEnum):
+    """How much of the message a failure report is to quote (RFC 3461 §4.3); UNSAID is ours to choose."""
+
+    UNSAID = ""
+    FULL = "FULL"
+    HEADERS = "HDRS"
+
+
+class Action(enum.StrEnum):
+    """What a report says became of a recipient (RFC 3464 §2.3.3)."""
+
+    FAILED = "failed"
+    DELAYED = "delayed"
+    RELAYED = "relayed"  # handed to a server that doesn't know DSN: nothing more will be heard
+
+
+class Notify(enum.StrEnum):
+    """Of what the sender wants to hear (RFC 3461 §4.1)."""
+
+    SUCCESS = "SUCCESS"
+    FAILURE = "FAILURE"
+    DELAY = "DELAY"
+
+
 class RecipientState(enum.StrEnum):
     """Where one recipient stands. Only PENDING ones are tried again."""
 
@@ -72,12 +96,19 @@ class Recipient:
     attempts: int = 0
     due: float = 0.0  # POSIX seconds: not to be tried before
     error: str = ""  # the last failure, as one line for people
-    report: int = 0  # MID of the failure report, once one has been allotted
+    report: int = 0  # MID of the report on its failure, once one has been allotted
+    notify: frozenset[Notify] | None = None  # None: nothing was asked for (failures are told); empty: NEVER
+    orcpt: str = ""  # the original recipient as given (RFC 3461 §4.2): "rfc822;bob@example.com", in xtext
+    warned: bool = False  # the sender has been told that it is delayed
 
     @property
     def domain(self) -> str:
         """The destination (see `domain_of`)."""
         return domain_of(self.address)
+
+    def wants(self, event: Notify) -> bool:
+        """Whether the sender wants to hear of this. Where nothing was asked for, of failures and delays (RFC 3461 §6.2)."""
+        return event is not Notify.SUCCESS if self.notify is None else event in self.notify
 
 
 @attrs.frozen
@@ -95,6 +126,10 @@ class Envelope:
     client: str = ""  # address of the client that handed it in
     helo: str = ""
     held: bool = False  # by an operator: not tried until released
+    ret: Ret = Ret.UNSAID
+    envid: str = ""  # the sender's own name for it (RFC 3461 §4.4), in xtext
+    requiretls: bool = False  # every hop must be verified TLS (RFC 8689 §2)
+    tls_optional: bool = False  # its header has "TLS-Required: No" (RFC 8689 §5)
 
     @property
     def pending(self) -> tuple[Recipient, ...]:
@@ -109,6 +144,7 @@ class Delivered:
 
     dcid: int
     reply: str  # text of the last reply, without its code
+    notifies: bool = False  # it knows DSN (RFC 3461): what the sender wants to hear is its duty now
 
 
 @attrs.frozen

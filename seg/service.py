@@ -277,6 +277,11 @@ class GatewayService(Service):
         """Whether the AD bit can be believed."""
         return self._lookups.probe.validates
 
+    def exemptions(self) -> int:
+        """Destinations that are exempt from their policies now."""
+        now = self._reactor.seconds()
+        return sum(now < exemption.until for _, exemption in self.destinations.exemptions())
+
 
 def _listener_tls(listener: Listener) -> IOpenSSLServerConnectionCreator | None:
     if listener.tls is ListenerTLS.OFF:

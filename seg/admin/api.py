@@ -41,6 +41,9 @@ class Gauges(Protocol):
     def resolver_validates(self) -> bool:
         """Whether the AD bit can be believed."""
 
+    def exemptions(self) -> int:
+        """Destinations that are exempt from their policies now."""
+
 
 @attrs.frozen
 class Identity:
@@ -85,6 +88,7 @@ class AdminAPI:
             "uptime": self._now() - identity.started,
             "listeners": [{"name": n, "address": a, "port": p} for n, a, p in gauges.listeners()],
             "resolver_validates": gauges.resolver_validates(),
+            "exemptions": gauges.exemptions(),
             "queue": attrs.asdict(self._queue.counts()),
             "gauges": {
                 "connections_in": gauges.connections_in(),

@@ -1,4 +1,4 @@
-"""Writes failure reports: multipart/report (RFC 6522) with a delivery-status part (RFC 3464).
+"""Writes reports on failures, delays and relayed messages: multipart/report (RFC 6522) with a delivery-status part (RFC 3464).
 
 Every report is 7-bit with lines of at most 998 octets, so that any server can take it: nothing could tell the
 sender if the report failed as well.
@@ -19,10 +19,10 @@ from email.utils import format_datetime, formataddr
 import attrs
 from zope.interface import implementer
 
-from seg.bounce.fields import LONGEST_LINE, address_field, fold, printable
-from seg.bounce.wording import diagnostic, explanation
+from seg.bounce.fields import LONGEST_LINE, address_field, fold, from_xtext, printable
+from seg.bounce.wording import SUBJECTS, diagnostic, explanation
 from seg.interfaces import IReportComposer
-from seg.model import BodyType, Bounced, Envelope, Outcome, Recipient
+from seg.model import Action, BodyType, Delivered, Envelope, Outcome, Recipient, Ret
 
 WIDTH = 72  # characters in a line of the text
 _NOT_SEVEN_BIT = re.compile(rb"[\x00\x80-\xff]|(?<!\r)\n|\r(?!\n)|[^\n]{%d}" % (LONGEST_LINE + 1))
@@ -46,25 +46,33 @@ class ReportComposer:
     max_report_size: int
     clock: Callable[[], float]
 
-    def failure(
-        self, envelope: Envelope, failed: Sequence[tuple[int, Outcome]], head: bytes, mid: int
+    def compose(
+        self,
+        action: Action,
+        envelope: Envelope,
+        fared: Sequence[tuple[int, Outcome]],
+        head: bytes,
+        mid: int,
+        until: float = 0.0,
     ) -> tuple[Envelope, bytes] | None:
-        """See `IReportComposer.failure`."""
+        """See `IReportComposer.compose`."""
         if not envelope.reverse_path:  # RFC 5321 §4.5.5
             return None
         by_rid = {recipient.rid: recipient for recipient in envelope.recipients}
-        failures = [(by_rid[rid], outcome) for rid, outcome in failed if isinstance(outcome, Bounced)]
+        told = [(by_rid[rid], outcome) for rid, outcome in fared]
         now = self.clock()
-        parts = [self._text(failures), self._status(envelope, failures, now)]
-        quotation = self._quotation(envelope, head)
+        parts = [self._text(action, told, until), self._status(action, envelope, told, now, until)]
+        quotation = self._quotation(action, envelope, head)
         if quotation:
             parts.append(quotation)
-        content = self._assemble(envelope, parts, now, mid)
+        content = self._assemble(action, envelope, parts, now, mid)
         beyond_ascii = not envelope.reverse_path.isascii()
         report = Envelope(
             mid=mid,
             reverse_path="",
-            recipients=(Recipient(0, envelope.reverse_path),),
+            recipients=(
+                Recipient(0, envelope.reverse_path, notify=frozenset()),
+            ),  # RFC 3461 §6.2: no report on a report
             arrived=now,
             size=len(content),
             body=BodyType.EIGHT_BIT if beyond_ascii else BodyType.SEVEN_BIT,
@@ -72,53 +80,64 @@ class ReportComposer:
         )
         return report, content
 
-    def _text(self, failures: Sequence[tuple[Recipient, Bounced]]) -> bytes:
+    def _text(self, action: Action, told: Sequence[tuple[Recipient, Outcome]], until: float) -> bytes:
         """The part for people (RFC 6522 §3, first part)."""
         lines: list[str] = []
-        for paragraph in explanation(self.hostname, failures):
+        for paragraph in explanation(self.hostname, action, told, _date(until) if until else ""):
             lines.extend(textwrap.wrap(paragraph, WIDTH, break_long_words=True, break_on_hyphens=False))
             lines.append("")
         head = "Content-Type: text/plain; charset=us-ascii\r\nContent-Description: Explanation\r\n\r\n"
         return (head + "\r\n".join(lines)).encode("ascii")
 
-    def _status(self, envelope: Envelope, failures: Sequence[tuple[Recipient, Bounced]], now: float) -> bytes:
+    def _status(
+        self, action: Action, envelope: Envelope, told: Sequence[tuple[Recipient, Outcome]], now: float, until: float
+    ) -> bytes:
         """The part for machines (RFC 3464 §2)."""
         text = "Content-Type: message/delivery-status\r\nContent-Description: Delivery report\r\n\r\n"
+        if envelope.envid:
+            text += fold("Original-Envelope-Id", printable(from_xtext(envelope.envid)))
         text += fold("Reporting-MTA", f"dns; {printable(self.hostname)}")
         text += fold("Arrival-Date", _date(envelope.arrived))
-        for recipient, bounced in failures:
-            text += "\r\n" + fold("Final-Recipient", address_field(recipient.address))
-            text += fold("Action", "failed")
-            text += fold("Status", bounced.error.enhanced)
-            if bounced.host:
-                text += fold("Remote-MTA", f"dns; {printable(bounced.host)}")
-            if reply := diagnostic(bounced):
+        for recipient, outcome in told:
+            text += "\r\n"
+            if recipient.orcpt:
+                kind, _, address = recipient.orcpt.partition(";")
+                text += fold("Original-Recipient", f"{printable(kind)}; {printable(from_xtext(address))}")
+            text += fold("Final-Recipient", address_field(recipient.address))
+            text += fold("Action", action)
+            text += fold("Status", "2.0.0" if isinstance(outcome, Delivered) else outcome.error.enhanced)
+            if not isinstance(outcome, Delivered) and outcome.host:
+                text += fold("Remote-MTA", f"dns; {printable(outcome.host)}")
+            if reply := diagnostic(outcome):
                 text += fold("Diagnostic-Code", f"smtp; {reply}")
             if recipient.attempts:
                 text += fold("Last-Attempt-Date", _date(now))
+            if action is Action.DELAYED and until:
+                text += fold("Will-Retry-Until", _date(until))
         return text.encode("ascii")
 
-    def _quotation(self, envelope: Envelope, head: bytes) -> bytes:
-        """The failed message (RFC 6522 §3, third part): all of it when it is small and 7-bit, else its
-        header."""
-        whole = len(head) == envelope.size <= self.max_report_size
+    def _quotation(self, action: Action, envelope: Envelope, head: bytes) -> bytes:
+        """The message (RFC 6522 §3, third part): all of it when it failed, is small and 7-bit, and the sender doesn't want only its header
+        (RFC 3461 §4.3); else its header. A message that must stay within TLS isn't returned in full (RFC 8689 §5)."""
+        shy = envelope.ret is Ret.HEADERS or envelope.requiretls or action is not Action.FAILED
+        whole = len(head) == envelope.size <= self.max_report_size and not shy
         if whole and head and not _NOT_SEVEN_BIT.search(head):
             return b"Content-Type: message/rfc822\r\nContent-Description: Undelivered message\r\n\r\n" + head
         # RFC 6522 §4: a header that isn't legal 7-bit text may be encoded.
         header = _header(head[: self.max_report_size])
         if not header:
             return b""
-        start = b"Content-Type: text/rfc822-headers\r\nContent-Description: Header of the undelivered message\r\n"
+        start = b"Content-Type: text/rfc822-headers\r\nContent-Description: Header of the message\r\n"
         if _NOT_SEVEN_BIT.search(header):
             encoded = quopri.encodestring(header.replace(b"\r\n", b"\n")).replace(b"\r", b"=0D")
             return start + b"Content-Transfer-Encoding: quoted-printable\r\n\r\n" + encoded.replace(b"\n", b"\r\n")
         return start + b"\r\n" + header
 
-    def _assemble(self, envelope: Envelope, parts: Sequence[bytes], now: float, mid: int) -> bytes:
+    def _assemble(self, action: Action, envelope: Envelope, parts: Sequence[bytes], now: float, mid: int) -> bytes:
         boundary = _boundary(parts, mid)
         message = EmailMessage(policy=SMTP)
         message["From"] = formataddr(("Mail Delivery System", self.postmaster))
-        message["Subject"] = "Your message could not be delivered"
+        message["Subject"] = SUBJECTS[action]
         message["Date"] = format_datetime(datetime.fromtimestamp(now, UTC))
         message["Message-ID"] = f"<{mid}.{int(now)}@{self.hostname}>"
         message["Auto-Submitted"] = "auto-replied"  # RFC 3834 §5

@@ -9,6 +9,7 @@ LINE = 76  # octets wanted in a line (RFC 5322 §2.1.1 says 78 with what stands 
 LONGEST_LINE = 998  # octets allowed (RFC 5321 §4.5.3.1.6)
 LONGEST_TEXT = 4000  # characters kept of one field; a reply may have hundreds of lines
 
+_XTEXT = re.compile(r"\+([0-9A-F]{2})")
 _UNPRINTABLE = re.compile(r"[^\x20-\x7e]")
 
 
@@ -41,6 +42,11 @@ def fold(name: str, value: str) -> str:
             current += f" {piece}"
     lines.append(current)
     return "\r\n".join(lines) + "\r\n"
+
+
+def from_xtext(text: str) -> str:
+    """What an xtext stands for (RFC 3461 §4); octets beyond ASCII as Latin-1, for `printable` to escape."""
+    return _XTEXT.sub(lambda match: chr(int(match.group(1), 16)), text)
 
 
 def address_field(address: str) -> str:

@@ -1,11 +1,17 @@
-"""What a failure report tells people: why, in whose words, and what to do. Pure."""
+"""What a report tells people: why, in whose words, and what to do. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from seg.bounce.fields import printable
-from seg.model import Bounced, Recipient
+from seg.model import Action, Bounced, Delayed, Delivered, Outcome, Recipient
+
+SUBJECTS = {
+    Action.FAILED: "Your message could not be delivered",
+    Action.DELAYED: "Your message is delayed",
+    Action.RELAYED: "Your message was handed on",
+}
 
 # (status codes, what it means, what the sender can do); the first entry whose prefix fits is used. RFC 3463
 # §3.
@@ -65,41 +71,56 @@ _TLS_ADVICE = (
 )
 
 
-def explanation(hostname: str, failed: Sequence[tuple[Recipient, Bounced]]) -> list[str]:
-    """The paragraphs of the first part, for all failed recipients."""
-    one = len(failed) == 1
-    paragraphs = [
-        f"This is the mail system at {hostname}.",
-        "Your message could not be delivered to "
-        + ("the recipient below." if one else f"the {len(failed)} recipients below.")
-        + " It will not be tried again.",
-    ]
-    for recipient, bounced in failed:
-        paragraphs.extend(_one(recipient, bounced))
+def explanation(hostname: str, action: Action, told: Sequence[tuple[Recipient, Outcome]], until: str = "") -> list[str]:
+    """The paragraphs of the first part, for all recipients.
+
+    :param until: the date until which delivery is tried, of a delay.
+    """
+    whom = "the recipient below" if len(told) == 1 else f"the {len(told)} recipients below"
+    opening = {
+        Action.FAILED: f"Your message could not be delivered to {whom}. It will not be tried again.",
+        Action.DELAYED: f"Your message has not been delivered to {whom} yet. You need not send it again: "
+        f"it will be tried until {until}.",
+        Action.RELAYED: f"Your message for {whom} was handed on, to a system that doesn't report on deliveries. "
+        "You will hear of it again only if it fails there.",
+    }
+    paragraphs = [f"This is the mail system at {hostname}.", opening[action]]
+    for recipient, outcome in told:
+        paragraphs.extend(_one(recipient, outcome))
     return paragraphs
 
 
-def _one(recipient: Recipient, bounced: Bounced) -> list[str]:
-    error = bounced.error
-    meaning, advice = _advice(error.enhanced, error.text, ours=not error.code)
-    paragraphs = [f"<{printable(recipient.address)}>", meaning]
+def _one(recipient: Recipient, outcome: Outcome) -> list[str]:
+    paragraphs = [f"<{printable(recipient.address)}>"]
+    if isinstance(outcome, Delivered):
+        return [*paragraphs, f"The server said: {printable(outcome.reply)}"]
+    error = outcome.error
+    meaning, advice = _advice("5" + error.enhanced[1:], error.text, ours=not error.code)
+    failed = isinstance(outcome, Bounced)
+    if failed:
+        paragraphs.append(meaning)
     if error.text:
-        paragraphs.append(f"Reason: {printable(error.text)} ({error.enhanced})")
+        paragraphs.append(f"Reason{'' if failed else ' so far'}: {printable(error.text)} ({error.enhanced})")
     if error.remote:
-        host = f" {bounced.host}" if bounced.host else ""
-        paragraphs.append(f"The server{host} said: {printable(' '.join(_reply(bounced)))}")
-    paragraphs.append(f"What you can do: {advice}")
+        host = f" {outcome.host}" if outcome.host else ""
+        paragraphs.append(f"The server{host} said: {printable(' '.join(_reply(outcome)))}")
+    if failed:
+        paragraphs.append(f"What you can do: {advice}")
+    elif advice is _TLS_ADVICE:
+        paragraphs.append(f"What this means: {advice}")
     return paragraphs
 
 
-def _reply(bounced: Bounced) -> tuple[str, ...]:
-    error = bounced.error
+def _reply(outcome: Bounced | Delayed) -> tuple[str, ...]:
+    error = outcome.error
     return (str(error.code), *error.remote) if error.code else error.remote
 
 
-def diagnostic(bounced: Bounced) -> str:
+def diagnostic(outcome: Outcome) -> str:
     """The remote server's reply as one line, "" where there was none."""
-    return printable(" ".join(_reply(bounced))) if bounced.error.remote or bounced.error.code else ""
+    if isinstance(outcome, Delivered):
+        return printable(f"250 {outcome.reply}")
+    return printable(" ".join(_reply(outcome))) if outcome.error.remote or outcome.error.code else ""
 
 
 def _advice(enhanced: str, text: str, ours: bool) -> tuple[str, str]:

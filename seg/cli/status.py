@@ -36,6 +36,11 @@ def status_lines(facts: dict[str, Any]) -> list[str]:
         f"Configuration:       {facts['configuration']}",
         f"Listeners:           {listeners or 'none'}",
         f"Resolver validates:  {dane}",
+        *(
+            [f"Exemptions:          {facts['exemptions']} in force (seg destconfig list)"]
+            if facts["exemptions"]
+            else []
+        ),
         "",
         f"Queue:               {queue['messages']} messages, {queue['recipients']} recipients waiting{held}{oldest}",
         f"Connections now:     {gauges['connections_in']} in, {gauges['attempts']} attempts, {gauges['connections_idle']} idle",

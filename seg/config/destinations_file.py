@@ -16,6 +16,7 @@ from seg.config.syntax import parse_host, parse_pattern, parse_port, split_port
 _TABLES = ("default", "destination", "route")
 _HOP_KEYS = ("host", "port", "preference", "use_mx")
 _EXEMPTION_KEYS = ("until", "reason")
+_FIRST_YEAR, _LAST_YEAR = 2000, 2199  # any other is a slip, and some have no moment in UTC
 _LONGEST_REASON = 200  # characters: it stands in a line of the log
 
 
@@ -158,7 +159,7 @@ def _moment(raw: Any) -> float | None:
     """A date (its beginning) or a date and time as POSIX seconds; UTC where no offset is given. None for anything else."""
     if isinstance(raw, date) and not isinstance(raw, datetime):
         raw = datetime(raw.year, raw.month, raw.day)
-    if not isinstance(raw, datetime):
+    if not isinstance(raw, datetime) or not _FIRST_YEAR <= raw.year <= _LAST_YEAR:
         return None
     return (raw if raw.tzinfo is not None else raw.replace(tzinfo=UTC)).timestamp()
 

@@ -117,6 +117,9 @@ class Queue:
     jitter: float = key(0.1, "Share of each wait that is random, so that retries spread", low=0.0, high=0.5)
     max_retries: int = key(100, "Tries after the first before the message is returned", low=0)
     lifetime: float = key(259200.0, "Time in the queue before the message is returned", unit="seconds", low=1)
+    delay_warning: float = key(
+        14400.0, "Age at which the sender is told once that a message still waits; 0: never", unit="seconds", low=0
+    )
     memory: int = key(65536, "Messages up to this size stay in memory for the first try", unit="octets", low=0)
     max_report_size: int = key(10240, "Most of a failed message that its report quotes", unit="octets", low=0)
 

@@ -71,7 +71,7 @@ class DANEPolicy:
         self._falls_through = (
             self._mode is DANEMode.OPPORTUNISTIC
             and question.profile.dane_opportunistic_failure is DANEFailure.FALL_THROUGH
-            and not question.profile.relaxation(NAME)  # nothing is enforced that could fall through
+            and not question.relaxation(NAME)  # nothing is enforced that could fall through
         )
         self._resolver = resolver
         self._sink = sink

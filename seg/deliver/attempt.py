@@ -17,7 +17,7 @@ from seg.errors import Permanent, Temporary
 from seg.interfaces import IEventSink, IRouter
 from seg.model import Bounced, Delayed, Delivered, IPAddress, MXHost, Outcome, Recipient, Route, RouteKind
 from seg.policy.chain import OpenChain, PolicyChain, every_refused_by
-from seg.policy.judge import ObservedResult, Verdict
+from seg.policy.judge import NOBODY, ObservedResult, Verdict
 from seg.policy.requirement import Decision, DomainQuestion
 from seg.queue.lease import Lease
 
@@ -69,7 +69,8 @@ class Attempt:
 
     async def _try_hosts(self, route: Route, reread: bool) -> list[Decision]:
         """Host by host in order of preference, until no recipient is left to serve."""
-        policies = self._means.policies.open(DomainQuestion(self._lease.domain, self._profile, route, reread))
+        optional = self._lease.envelope.tls_optional
+        policies = self._means.policies.open(DomainQuestion(self._lease.domain, self._profile, route, reread, optional))
         decisions: list[Decision] = []
         for host in route.hosts[: self._means.max_hosts]:
             if not self._remaining():
@@ -95,6 +96,10 @@ class Attempt:
                 self._address_failed(decision, address, error)
                 continue
             self.connected = True
+            if self._lease.envelope.requiretls and session.verdict.by == NOBODY:
+                self._means.sessions.give(session, self._profile.messages_per_connection)
+                self._address_failed(decision, address, unverified(decision.host))
+                return
             await self._send(decision, session)
             return
 
@@ -216,6 +221,12 @@ class Attempt:
         if self._profile.exemption is not None:
             outcome = f"{outcome}; {self._profile.exemption}"
         self._sink.emit(events.PolicyExplained(self._lease.mid, decision.domain, decision.host, opinions, outcome))
+
+
+def unverified(host: str) -> Temporary:
+    """The sender demands TLS with a verified server at every hop (RFC 8689 §4.2.1), and nothing verified this one."""
+    text = f"{host} isn't verified by DANE, MTA-STS or the TLS option, as the sender demands (REQUIRETLS)"
+    return Temporary("4.7.30", text)
 
 
 def _another_host_may_help(outcome: Outcome | None) -> bool:

@@ -372,7 +372,7 @@ class ESMTPSender(Protocol):
 
     def _outcome(self, result: Result) -> Outcome:
         if isinstance(result, Reply):
-            return Delivered(self.dcid, result.text)
+            return Delivered(self.dcid, result.text, self.capabilities.dsn)
         if isinstance(result, Permanent):
             return Bounced(result, self.dcid)
         # Lost without a reply behind the final dot: the server may have taken the message (RFC 1047).

@@ -119,7 +119,7 @@ class OpenChain:
                 answer = NoOpinion("failed, fall-through")
             else:
                 answer = await self._ask(provider, host)
-                why = self._question.profile.relaxation(provider.name)
+                why = self._question.relaxation(provider.name)
                 if why:
                     answer = relaxed(answer, why)
             opinions.append(Opinion(provider.name, answer, render(answer)))

@@ -39,7 +39,8 @@ def in_order(
     :raises ConfigurationError: there is no provider of a name, or it can't be made.
     """
     known = {provider.name: provider for provider in own}
-    factories = _factories(known, package) if set(wanted) - set(known) else {}
+    foreign = set(wanted) - set(known)
+    factories = _factories(foreign, package) if foreign else {}
     found = []
     for name in wanted:
         if name in known:
@@ -55,17 +56,15 @@ def in_order(
     return tuple(found)
 
 
-def _factories(taken: Iterable[str], package: ModuleType | None) -> dict[str, ITLSPolicyProviderFactory]:
+def _factories(wanted: Iterable[str], package: ModuleType | None) -> dict[str, ITLSPolicyProviderFactory]:
+    """The plugins of these names; what else is installed is no concern of ours."""
     factories: dict[str, ITLSPolicyProviderFactory] = {}
     for plugin in _plugins(package):
         name = getattr(plugin, "name", None)
-        if not isinstance(name, str) or not name:
-            raise _problem(f"the plugin {_place(plugin)} has no name")
-        if name in taken:
-            raise _problem(f"the plugin {_place(plugin)} calls itself {name!r}, as one of the gateway's own does")
-        if name in factories:
+        if name in factories and name in wanted:
             raise _problem(f"the plugins {_place(factories[name])} and {_place(plugin)} are both called {name!r}")
-        factories[name] = plugin
+        if isinstance(name, str) and name:
+            factories[name] = plugin
     return factories
 
 

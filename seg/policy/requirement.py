@@ -131,8 +131,10 @@ def relaxed(answer: Answer, why: str) -> Answer:
 
     :param why: "monitor" or "exempt", for the log.
     """
-    if isinstance(answer, NoOpinion | Observe):
+    if isinstance(answer, NoOpinion) or (isinstance(answer, Observe) and answer.floor is None):
         return answer
+    if isinstance(answer, Observe):
+        return attrs.evolve(answer, reason=f"{why}({render(answer)})", floor=None, relaxed=True)
     reason = f"{why}({render(answer)})"
     if isinstance(answer, Decide | Raise):
         return Observe(answer.requirement, reason, relaxed=True)
@@ -147,6 +149,15 @@ class DomainQuestion:
     profile: Profile
     route: Route
     reread: bool = False  # every MX was refused: don't rely on a cached policy (rate-limited there)
+    tls_optional: bool = (
+        False  # the sender's "TLS-Required: No": only the operator's own option is enforced (RFC 8689 §5)
+    )
+
+    def relaxation(self, provider: str) -> str:
+        """Why a provider is only heard: "optional" by the sender's wish, or as the profile says; "" when it is obeyed."""
+        if self.tls_optional and provider != "static":
+            return "optional"
+        return self.profile.relaxation(provider)
 
 
 @attrs.frozen

@@ -15,7 +15,7 @@ from twisted.python.failure import Failure
 from seg.errors import Permanent
 from seg.events import Fault, MessageFinished, RecipientsDeleted
 from seg.interfaces import IContent, ICounters, IEventSink
-from seg.model import Bounced, Envelope, Outcome, RecipientState
+from seg.model import Action, Bounced, Envelope, Outcome, RecipientState
 from seg.queue import outcomes as rules
 from seg.queue.changes import RemoveMessage, RewriteEnvelope
 from seg.queue.commit import Change, ICommits
@@ -121,8 +121,10 @@ class Custody:
             return
         if not any(r.state is RecipientState.PENDING and not r.attempts for r in envelope.recipients):
             self.ledger.forget_content(record)
+        await self._notify(record, Action.RELAYED, settlement.relayed)
         if settlement.changed:
             await self.save(record)
+        await self._notify(record, Action.DELAYED, settlement.delays)
         if report:
             await self._tell(record, report, None)
 
@@ -162,6 +164,19 @@ class Custody:
         if self.ledger.get(record.mid) is record:
             self.ledger.remove(record)
             self._sink.emit(MessageFinished(record.mid))
+
+    async def _notify(self, record: Record, action: Action, fared: Mapping[int, Outcome]) -> None:
+        """A report on what isn't a failure: of a success before the message may go, of a delay once that is written down, so that
+        a stop in between repeats the one and loses the other rather than the other way round."""
+        if not fared:
+            return
+        envelope = record.envelope
+        mid = self._counters.next_mid()
+        until = self._schedule.expiry(envelope.arrived)
+        report = await self._reports.compose(action, envelope, fared, self.content(record, envelope), mid, until)
+        if report is not None:
+            self._reports.announce(record.mid, report[0])
+            self.accept(*report)
 
     # --- failing ----------------------------------------------------------------------------------
 

@@ -15,7 +15,7 @@ from typing import Any
 import attrs
 
 from seg.errors import Permanent
-from seg.model import BodyType, Bounced, Envelope, Recipient, RecipientState
+from seg.model import BodyType, Bounced, Envelope, Notify, Recipient, RecipientState, Ret
 
 SCHEMA = 1  # version of the envelope line
 ENVELOPE_SUFFIX = ".env"
@@ -121,6 +121,19 @@ def encode(envelope: Envelope, failures: Mapping[int, Bounced] | None = None) ->
         "helo": envelope.helo,
         "held": envelope.held,
     }
+    # What few messages have stands there only when they have it.
+    line.update(
+        {
+            key: value
+            for key, value in (
+                ("ret", envelope.ret.value),
+                ("envid", envelope.envid),
+                ("requiretls", envelope.requiretls),
+                ("tls_optional", envelope.tls_optional),
+            )
+            if value
+        }
+    )
     if failures:
         line["failures"] = [_failure_entry(rid, bounced) for rid, bounced in failures.items()]
     text = json.dumps(line, ensure_ascii=False, separators=(", ", ": "))
@@ -136,6 +149,12 @@ def _recipient_entry(recipient: Recipient) -> dict[str, Any]:
     }
     if recipient.attempts or recipient.due or recipient.error or recipient.report:
         entry.update(attempts=recipient.attempts, due=recipient.due, error=recipient.error, report=recipient.report)
+    if recipient.notify is not None:
+        entry["notify"] = sorted(recipient.notify)
+    if recipient.orcpt:
+        entry["orcpt"] = recipient.orcpt
+    if recipient.warned:
+        entry["warned"] = True
     return entry
 
 
@@ -195,6 +214,10 @@ def _envelope(entry: dict[str, Any]) -> Envelope:
         client=_text(entry, "client"),
         helo=_text(entry, "helo"),
         held=_flag(entry, "held"),
+        ret=Ret(_text(entry, "ret") if "ret" in entry else ""),
+        envid=_text(entry, "envid") if "envid" in entry else "",
+        requiretls=_flag(entry, "requiretls") if "requiretls" in entry else False,
+        tls_optional=_flag(entry, "tls_optional") if "tls_optional" in entry else False,
     )
 
 
@@ -204,17 +227,32 @@ def _recipient(entry: dict[str, Any]) -> Recipient:
         _text(entry, "address"),
         RecipientState(_text(entry, "state")),
     )
+    wishes: dict[str, Any] = {
+        "notify": _notify(entry),
+        "orcpt": _text(entry, "orcpt") if "orcpt" in entry else "",
+        "warned": _flag(entry, "warned") if "warned" in entry else False,
+    }
     if "attempts" not in entry:
-        return Recipient(rid, address, state)
+        return Recipient(rid, address, state, **wishes)
     return Recipient(
         rid,
         address,
         state,
+        **wishes,
         attempts=_integer(entry, "attempts"),
         due=_number(entry, "due"),
         error=_text(entry, "error"),
         report=_integer(entry, "report"),
     )
+
+
+def _notify(entry: dict[str, Any]) -> frozenset[Notify] | None:
+    asked = entry.get("notify")
+    if asked is None:
+        return None
+    if not isinstance(asked, list):
+        raise SpoolFileError("'notify' isn't a list")
+    return frozenset(map(Notify, asked))
 
 
 def _failures(entry: dict[str, Any]) -> dict[int, Bounced]:

@@ -8,7 +8,7 @@ import attrs
 
 from seg.errors import DeliveryError, Permanent, Temporary
 from seg.events import DoubleBounce, Event, RecipientBounced, RecipientDelayed, RecipientsPending
-from seg.model import Bounced, Delayed, Delivered, Envelope, Outcome, Recipient, RecipientState
+from seg.model import Bounced, Delayed, Delivered, Envelope, Notify, Outcome, Recipient, RecipientState
 from seg.queue.schedule import Schedule
 
 FAILED = (Delayed, Bounced)
@@ -20,11 +20,15 @@ class Settlement:
     """The envelope after an attempt.
 
     :ivar failures: recipients that are BOUNCING by it, with the reason; empty for a null reverse-path.
+    :ivar delays: recipients of whose delay the sender is to be told now, once.
+    :ivar relayed: recipients handed to a server without DSN, of whom the sender wants to hear (RFC 3461 §6.2.2).
     :ivar changed: whether there is anything to be written down.
     """
 
     envelope: Envelope
     failures: Mapping[int, Bounced]
+    delays: Mapping[int, Delayed]
+    relayed: Mapping[int, Delivered]
     events: tuple[Event, ...]
     changed: bool
 
@@ -33,6 +37,8 @@ def settle(envelope: Envelope, outcomes: Mapping[int, Outcome], schedule: Schedu
     """Apply outcomes (by RID) to the recipients that are still pending; any other outcome is passed over."""
     recipients: list[Recipient] = []
     failures: dict[int, Bounced] = {}
+    delays: dict[int, Delayed] = {}
+    relayed: dict[int, Delivered] = {}
     events: list[Event] = []
     delayed: dict[float, list[Recipient]] = {}
     for before in envelope.recipients:
@@ -40,6 +46,8 @@ def settle(envelope: Envelope, outcomes: Mapping[int, Outcome], schedule: Schedu
         after = before
         if isinstance(outcome, Delivered):
             after = attrs.evolve(before, state=RecipientState.DELIVERED, attempts=before.attempts + 1)
+            if envelope.reverse_path and before.wants(Notify.SUCCESS) and not outcome.notifies:
+                relayed[before.rid] = outcome
         elif isinstance(outcome, Delayed):
             after = _delay(before, outcome.error, envelope.arrived, schedule, now)
             events.append(
@@ -53,6 +61,9 @@ def settle(envelope: Envelope, outcomes: Mapping[int, Outcome], schedule: Schedu
                 )
             )
             if after.state is RecipientState.PENDING:
+                if _to_be_warned(envelope, after, schedule, now):
+                    after = attrs.evolve(after, warned=True)
+                    delays[after.rid] = outcome
                 delayed.setdefault(after.due, []).append(after)
             else:
                 outcome = Bounced(expired(outcome.error, after.attempts, now - envelope.arrived), 0, outcome.host)
@@ -60,12 +71,12 @@ def settle(envelope: Envelope, outcomes: Mapping[int, Outcome], schedule: Schedu
             after = attrs.evolve(before, attempts=before.attempts + 1)
         if isinstance(outcome, Bounced):
             after = _fail(after, outcome, envelope, events)
-            if envelope.reverse_path:
+            if after.state is RecipientState.BOUNCING:
                 failures[after.rid] = outcome
         recipients.append(after)
     events.extend(_pending(envelope.mid, due, waiting) for due, waiting in sorted(delayed.items()))
     settled = attrs.evolve(envelope, recipients=tuple(recipients))
-    return Settlement(settled, failures, tuple(events), settled != envelope)
+    return Settlement(settled, failures, delays, relayed, tuple(events), settled != envelope)
 
 
 def expire(envelope: Envelope, spare: Iterable[int], now: float) -> dict[int, Outcome]:
@@ -134,10 +145,19 @@ def _fail(after: Recipient, outcome: Bounced, envelope: Envelope, events: list[E
     """A failure for good: to be reported, or where nobody can be told (RFC 5321 §4.5.5) dropped."""
     error = outcome.error
     events.append(RecipientBounced(envelope.mid, after.rid, outcome.dcid, envelope.reverse_path, after.address, error))
-    if envelope.reverse_path:
+    if envelope.reverse_path and after.wants(Notify.FAILURE):
         return attrs.evolve(after, state=RecipientState.BOUNCING, error=_line(error))
+    if envelope.reverse_path:  # RFC 3461 §4.1: the sender doesn't want to hear of it
+        return attrs.evolve(after, state=RecipientState.BOUNCED, error=_line(error))
     events.append(DoubleBounce(envelope.mid, after.rid, after.address, error))
     return attrs.evolve(after, state=RecipientState.BOUNCED, error=_line(error))
+
+
+def _to_be_warned(envelope: Envelope, recipient: Recipient, schedule: Schedule, now: float) -> bool:
+    """Whether the sender is to be told that this one still waits: once, and never of a report."""
+    after = schedule.settings.delay_warning
+    old_enough = 0 < after <= now - envelope.arrived
+    return old_enough and bool(envelope.reverse_path) and not recipient.warned and recipient.wants(Notify.DELAY)
 
 
 def _pending(mid: int, due: float, waiting: list[Recipient]) -> RecipientsPending:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import marshal
 from collections.abc import Mapping
+from typing import Any
 
-from seg.model import BodyType, Bounced, Envelope, Recipient, RecipientState
+from seg.model import BodyType, Bounced, Envelope, Notify, Recipient, RecipientState, Ret
 
 NEVER = float("inf")
 _NO_FAILURES: Mapping[int, Bounced] = {}
@@ -74,7 +75,10 @@ def _pack(envelope: Envelope) -> bytes:
         (
             envelope.mid,
             envelope.reverse_path,
-            tuple((r.rid, r.address, str(r.state), r.attempts, r.due, r.error, r.report) for r in envelope.recipients),
+            tuple(
+                (r.rid, r.address, str(r.state), r.attempts, r.due, r.error, r.report, _asked(r), r.orcpt, r.warned)
+                for r in envelope.recipients
+            ),
             envelope.arrived,
             envelope.size,
             str(envelope.body),
@@ -83,19 +87,42 @@ def _pack(envelope: Envelope) -> bytes:
             envelope.client,
             envelope.helo,
             envelope.held,
+            str(envelope.ret),
+            envelope.envid,
+            envelope.requiretls,
+            envelope.tls_optional,
         )
     )
 
 
+def _asked(recipient: Recipient) -> tuple[str, ...] | None:
+    return None if recipient.notify is None else tuple(map(str, recipient.notify))
+
+
+def _recipient(packed: tuple[Any, ...]) -> Recipient:
+    rid, address, state, attempts, due, error, report, asked, orcpt, warned = packed
+    notify = None if asked is None else frozenset(map(Notify, asked))
+    return Recipient(rid, address, _STATES[state], attempts, due, error, report, notify, orcpt, warned)
+
+
 def _unpack(packed: bytes) -> Envelope:
     # These octets were made by _pack in this process and are never read from anywhere.
-    mid, reverse_path, recipients, arrived, size, body, *rest = marshal.loads(packed)  # noqa: S302
+    mid, reverse_path, recipients, arrived, size, body, *flags, ret, envid, requiretls, optional = marshal.loads(packed)  # noqa: S302
+    smtputf8, icid, client, helo, held = flags
     return Envelope(
         mid,
         reverse_path,
-        tuple(Recipient(rid, address, _STATES[state], *others) for rid, address, state, *others in recipients),
+        tuple(map(_recipient, recipients)),
         arrived,
         size,
         BodyType(body),
-        *rest,
+        smtputf8,
+        icid,
+        client,
+        helo,
+        held,
+        Ret(ret),
+        envid,
+        requiretls,
+        optional,
     )

@@ -23,7 +23,7 @@ from seg.events import (
     RecipientAccepted,
 )
 from seg.interfaces import IContent, IEventSink, IReportComposer
-from seg.model import Bounced, Envelope
+from seg.model import Action, Bounced, Envelope, Outcome
 from seg.queue.changes import StoreMessage
 from seg.queue.durable import DurableChanges
 from seg.queue.files import Folders, encode
@@ -53,10 +53,23 @@ class Reports:
         self, failed: Envelope, failures: Mapping[int, Bounced], content: IContent, mid: int
     ) -> tuple[Envelope, bytes] | None:
         """Make the report durable. None: the composer has nobody to tell."""
-        report = self._composer.failure(failed, sorted(failures.items()), await self._head(failed.mid, content), mid)
+        return await self.compose(Action.FAILED, failed, failures, content, mid)
+
+    async def compose(
+        self,
+        action: Action,
+        envelope: Envelope,
+        fared: Mapping[int, Outcome],
+        content: IContent,
+        mid: int,
+        until: float = 0.0,
+    ) -> tuple[Envelope, bytes] | None:
+        """Make a report durable, whatever it tells of. None: the composer has nobody to tell."""
+        head = await self._head(envelope.mid, content)
+        report = self._composer.compose(action, envelope, sorted(fared.items()), head, mid, until)
         if report is not None:
-            envelope, text = report
-            await self._durable.carry_out(lambda: StoreMessage(self._folders, mid, encode(envelope), text))
+            letter, text = report
+            await self._durable.carry_out(lambda: StoreMessage(self._folders, mid, encode(letter), text))
         return report
 
     def announce(self, original: int, report: Envelope) -> None:

@@ -79,6 +79,7 @@ class ReceiveFactory(ServerFactory):
             max_faults=settings.max_unknown_commands,
             normalise=settings.bare_newlines is BareNewlines.NORMALISE,
             starttls=tls is not None,
+            max_recipients=settings.max_recipients,
         )
         self._house = House(
             settings=settings,

@@ -39,6 +39,13 @@ class HeaderReader:
         lowered = self._lower()
         return lowered.count(b"\r\nreceived:") + lowered.count(b"\r\nreceived ")
 
+    @property
+    def tls_optional(self) -> bool:
+        """Whether there is one ``TLS-Required: No`` (RFC 8689 §5), and no other word in such a field."""
+        if b"\r\ntls-required:" not in self._lower():
+            return False
+        return self._lower().count(b"\r\ntls-required:") == 1 and self.field(b"tls-required:").lower() == "no"
+
     def field(self, name: bytes) -> str:
         """The first field of this name (lower case, with its colon), unfolded; "" when there is none."""
         start = self._lower().find(b"\r\n" + name)

@@ -13,6 +13,7 @@ from seg.receive.house import House
 from seg.receive.trace import received_field
 from seg.receive.transaction import STORAGE, Transaction
 from seg.smtp import server_events as told
+from seg.smtp.commands import RcptArguments
 from seg.smtp.server import ServerConnection
 from seg.smtp.server_replies import Reply
 
@@ -58,8 +59,8 @@ class Intake:
                     self._transaction.write(data)
             case told.MailGiven():
                 self._begin(event)
-            case told.RecipientGiven(address):
-                self._add_recipient(address)
+            case told.RecipientGiven(arguments):
+                self._add_recipient(arguments)
             case told.DataStarted():
                 self._begin_content()
             case told.ContentEnded():
@@ -86,8 +87,8 @@ class Intake:
         house.sink.emit(events.MessageStarted(transaction.mid, self._icid, event.arguments.reverse_path))
         self._core.accept()
 
-    def _add_recipient(self, address: str) -> None:
-        transaction, sink = self._transaction, self._house.sink
+    def _add_recipient(self, arguments: RcptArguments) -> None:
+        transaction, sink, address = self._transaction, self._house.sink, arguments.address
         assert transaction is not None  # the core asks for recipients only behind MAIL
         refusal: Reply | None = None
         if not self._admission.may_relay:
@@ -101,7 +102,7 @@ class Intake:
         if address.lower() == "postmaster":  # RFC 5321 §4.5.1
             address = self._house.postmaster
         sink.emit(events.RecipientAccepted(transaction.mid, self._icid, len(transaction.recipients), address))
-        transaction.recipients.append(address)
+        transaction.add_recipient(address, arguments)
         self._core.accept()
 
     def _begin_content(self) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from seg.interfaces import IMessageWriter
 from seg.model import Envelope, Recipient, local_part
 from seg.receive.header import HeaderReader
-from seg.smtp.commands import MailArguments
+from seg.smtp.commands import MailArguments, RcptArguments
 from seg.smtp.server_replies import Reply
 
 LOOP = Reply(554, "5.4.6", "Message loop")
@@ -15,18 +15,36 @@ STORAGE = Reply(452, "4.3.1", "Insufficient system storage")
 class Transaction:
     """Collects the envelope, then passes the content on to the queue."""
 
-    __slots__ = ("arguments", "cause", "failure", "header", "max_hops", "mid", "recipients", "size", "writer")
+    __slots__ = (
+        "_wishes",
+        "arguments",
+        "cause",
+        "failure",
+        "header",
+        "max_hops",
+        "mid",
+        "recipients",
+        "size",
+        "writer",
+    )
 
     def __init__(self, mid: int, arguments: MailArguments, max_hops: int) -> None:
         self.mid = mid
         self.arguments = arguments
         self.max_hops = max_hops
         self.recipients: list[str] = []
+        self._wishes: dict[int, RcptArguments] = {}  # of the recipients for whom something was asked
         self.header = HeaderReader()
         self.size = 0  # octets written, the Received field included
         self.writer: IMessageWriter | None = None
         self.failure: Reply | None = None  # the message can't be taken: nothing more is written
         self.cause = ""  # of the failure, one line for people
+
+    def add_recipient(self, address: str, arguments: RcptArguments) -> None:
+        """One more, with what is to be told of it (RFC 3461)."""
+        if arguments.notify is not None or arguments.orcpt:
+            self._wishes[len(self.recipients)] = arguments
+        self.recipients.append(address)
 
     def begin_content(self, writer: IMessageWriter, received: bytes) -> None:
         """The envelope is whole: put the Received field before what comes."""
@@ -52,7 +70,7 @@ class Transaction:
         return Envelope(
             mid=self.mid,
             reverse_path=self.arguments.reverse_path,
-            recipients=tuple(Recipient(rid, address) for rid, address in enumerate(self.recipients)),
+            recipients=tuple(self._recipient(rid, address) for rid, address in enumerate(self.recipients)),
             arrived=arrived,
             size=self.size,
             body=self.arguments.body,
@@ -60,6 +78,19 @@ class Transaction:
             icid=icid,
             client=client,
             helo=helo,
+            ret=self.arguments.ret,
+            envid=self.arguments.envid,
+            requiretls=self.arguments.requiretls,
+            # RFC 8689 §5: the header says nothing where the envelope demands TLS.
+            tls_optional=not self.arguments.requiretls and self.header.tls_optional,
+        )
+
+    def _recipient(self, rid: int, address: str) -> Recipient:
+        wishes = self._wishes.get(rid)
+        return (
+            Recipient(rid, address)
+            if wishes is None
+            else Recipient(rid, address, notify=wishes.notify, orcpt=wishes.orcpt)
         )
 
     def abort(self) -> None:

@@ -20,6 +20,8 @@ class Capabilities:
     eightbitmime: bool = False  # RFC 6152
     smtputf8: bool = False  # RFC 6531
     enhancedstatuscodes: bool = False  # RFC 2034
+    dsn: bool = False  # RFC 3461
+    requiretls: bool = False  # RFC 8689
     raw: Mapping[str, str] = MappingProxyType({})  # keyword in upper case -> its parameters as sent
 
 
@@ -38,6 +40,8 @@ def parse_capabilities(reply: Reply) -> Capabilities:
         eightbitmime="8BITMIME" in raw,
         smtputf8="SMTPUTF8" in raw,
         enhancedstatuscodes="ENHANCEDSTATUSCODES" in raw,
+        dsn="DSN" in raw,
+        requiretls="REQUIRETLS" in raw,
         raw=MappingProxyType(raw),
     )
 

@@ -79,11 +79,22 @@ class Transaction:
             command += " BODY=8BITMIME"
         if self._utf8:
             command += " SMTPUTF8"  # RFC 6531 §3.4
+        if envelope.requiretls:
+            command += " REQUIRETLS"  # RFC 8689 §4.2.1; `unsendable` saw that it is offered
+        if offered.dsn and envelope.ret:
+            command += f" RET={envelope.ret}"
+        if offered.dsn and envelope.envid:
+            command += f" ENVID={envelope.envid}"
         return f"{command}\r\n".encode()
 
     def rcpt(self, recipient: Recipient) -> bytes:
-        """The RCPT command for one recipient."""
-        return f"RCPT TO:<{self._on_the_wire(recipient.address)}>\r\n".encode()
+        """The RCPT command for one recipient, with what the sender wants to hear of it (RFC 3461 §5.2.1)."""
+        command = f"RCPT TO:<{self._on_the_wire(recipient.address)}>"
+        if self._capabilities.dsn and recipient.notify is not None:
+            command += f" NOTIFY={','.join(sorted(recipient.notify)) or 'NEVER'}"
+        if self._capabilities.dsn and recipient.orcpt:
+            command += f" ORCPT={recipient.orcpt}"
+        return f"{command}\r\n".encode()
 
     def mail_answered(self, reply: Reply) -> bool:
         """Take the reply to MAIL; whether the transaction goes on."""
@@ -136,8 +147,11 @@ class Transaction:
             self.results[rid] = result
 
 
-def unsendable(envelope: Envelope, size: int, offered: Capabilities) -> Permanent | None:
+def unsendable(envelope: Envelope, size: int, offered: Capabilities) -> Temporary | Permanent | None:
     """Why a message can't be sent to a server that offers these extensions, or None when it can."""
+    if envelope.requiretls and not offered.requiretls:
+        # RFC 8689 §4.2.1: not by this host; another one may offer it, or this one later.
+        return Temporary("4.7.30", f"{status_text('4.7.30')}: the server doesn't offer REQUIRETLS")
     if offered.size is not None and size > offered.size:
         return Permanent("5.3.4", f"{status_text('5.3.4')}: {size} octets, the server takes {offered.size}")
     if envelope.body is BodyType.EIGHT_BIT and not offered.eightbitmime:

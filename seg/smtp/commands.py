@@ -1,4 +1,4 @@
-"""Command lines taken apart: verbs, arguments of MAIL and RCPT (RFC 5321 §4.1.1, RFC 1870, RFC 6152, RFC 6531)."""
+"""Command lines taken apart: verbs, arguments of MAIL and RCPT (RFC 5321 §4.1.1; RFC 1870, 3030, 3461, 6152, 6531, 8689)."""
 
 from __future__ import annotations
 
@@ -7,12 +7,17 @@ import re
 
 import attrs
 
-from seg.model import BodyType
+from seg.model import BodyType, Notify, Ret
 from seg.smtp.address import MAX_DOMAIN, PathError, parse_forward_path, parse_reverse_path
 from seg.smtp.server_replies import ADDRESS_NOT_ASCII, Reply
 
 _PARAMETER = re.compile(r"([A-Za-z0-9][A-Za-z0-9\-]*)(?:=([\x21-\x3c\x3e-\x7e]+))?")
 _SIZE = re.compile(r"[0-9]{1,20}")
+_CHUNK = re.compile(r"([0-9]{1,20})(?: +(LAST))?", re.IGNORECASE)
+_XTEXT = re.compile(r"(?:[\x21-\x2a\x2c-\x3c\x3e-\x7e]|\+[0-9A-F]{2})*")
+_ORCPT = re.compile(r"[A-Za-z0-9-]+;.+")
+MAX_ENVID = 100  # characters (RFC 3461 §4.4)
+MAX_ORCPT = 500  # characters (RFC 3461 §4.2)
 
 
 class Verb(enum.Enum):
@@ -26,6 +31,7 @@ class Verb(enum.Enum):
     RSET = "RSET"
     NOOP = "NOOP"
     VRFY = "VRFY"
+    BDAT = "BDAT"
     QUIT = "QUIT"
     HELP = "HELP"
     STARTTLS = "STARTTLS"
@@ -34,7 +40,7 @@ class Verb(enum.Enum):
 VERBS = {verb.value: verb for verb in Verb}
 # Known from the standards, but not served: 502 instead of 500 (§4.2.4).
 NOT_IMPLEMENTED = frozenset(
-    {"EXPN", "TURN", "ATRN", "ETRN", "SEND", "SOML", "SAML", "BDAT", "AUTH", "BURL", "XCLIENT", "XFORWARD"}
+    {"EXPN", "TURN", "ATRN", "ETRN", "SEND", "SOML", "SAML", "AUTH", "BURL", "XCLIENT", "XFORWARD"}
 )
 # A browser talks HTTP to this port: whatever follows its header must not be taken for commands.
 OTHER_PROTOCOLS = frozenset({"GET", "POST", "PUT", "HEAD", "OPTIONS", "CONNECT", "PATCH", "DELETE", "TRACE"})
@@ -57,6 +63,18 @@ class MailArguments:
     size: int = 0  # octets, as the client estimates; 0: it didn't say
     body: BodyType = BodyType.SEVEN_BIT
     smtputf8: bool = False  # addresses and header may be beyond ASCII
+    ret: Ret = Ret.UNSAID
+    envid: str = ""  # xtext
+    requiretls: bool = False
+
+
+@attrs.frozen
+class RcptArguments:
+    """What follows RCPT."""
+
+    address: str
+    notify: frozenset[Notify] | None = None  # None: not said; empty: NEVER
+    orcpt: str = ""  # address type and xtext: "rfc822;bob@example.com"
 
 
 def split(line: str) -> tuple[str, str]:
@@ -95,35 +113,91 @@ def parse_mail(argument: str) -> MailArguments:
     size = parameters.pop("SIZE", "0")
     body = parameters.pop("BODY", "7BIT")
     utf8 = parameters.pop("SMTPUTF8", None)
+    ret, envid, requiretls = (
+        parameters.pop("RET", ""),
+        parameters.pop("ENVID", None),
+        parameters.pop("REQUIRETLS", None),
+    )
     if parameters:
         raise _unknown(next(iter(parameters)))
     if not _SIZE.fullmatch(size):
         raise CommandError(Reply(501, "5.5.4", "Malformed SIZE"))
     if utf8:  # RFC 6531 §3.4: it has no value
         raise CommandError(Reply(501, "5.5.4", "SMTPUTF8 takes no value"))
+    if requiretls:
+        raise CommandError(Reply(501, "5.5.4", "REQUIRETLS takes no value"))
+    if envid is not None and (len(envid) > MAX_ENVID or not _is_xtext(envid)):
+        raise CommandError(Reply(501, "5.5.4", "Malformed ENVID"))
     _check_ascii(path.address, utf8 is not None)
     try:
-        return MailArguments(path.address, int(size), BodyType(body.upper()), utf8 is not None)
+        kind = BodyType(body.upper())
     except ValueError:
         raise CommandError(Reply(501, "5.5.4", "Unknown BODY type")) from None
+    try:
+        wanted = Ret(ret.upper())
+    except ValueError:
+        raise CommandError(Reply(501, "5.5.4", "RET must be FULL or HDRS")) from None
+    return MailArguments(path.address, int(size), kind, utf8 is not None, wanted, envid or "", requiretls is not None)
 
 
-def parse_rcpt(argument: str, utf8: bool) -> str:
-    """``TO:<path>``: the recipient's address; ``Postmaster`` in any case may stand without a domain.
+def parse_rcpt(argument: str, utf8: bool) -> RcptArguments:
+    """``TO:<path> [parameters]``: the recipient; ``Postmaster`` in any case may stand without a domain.
 
     :param utf8: MAIL had SMTPUTF8.
-    :raises CommandError: 501 for a malformed path or parameter, 553 for an address beyond ASCII without SMTPUTF8, 555 for any
-        well-formed parameter (none is offered).
+    :raises CommandError: 501 for a malformed path or parameter, 553 for an address beyond ASCII without SMTPUTF8, 555 for an
+        unknown parameter.
     """
     start = _skip_keyword(argument, "TO:")
     try:
         path = parse_forward_path(argument, start)
     except PathError as error:
         raise CommandError(Reply(501, "5.1.3", str(error))) from None
-    if path.end != len(argument):
-        raise _unknown(next(iter(_parse_parameters(argument, path.end))))
+    parameters = _parse_parameters(argument, path.end) if path.end != len(argument) else {}
+    notify, orcpt = parameters.pop("NOTIFY", None), parameters.pop("ORCPT", "")
+    if parameters:
+        raise _unknown(next(iter(parameters)))
     _check_ascii(path.address, utf8)
-    return path.address
+    if orcpt and (len(orcpt) > MAX_ORCPT or not _ORCPT.fullmatch(orcpt) or not _is_xtext(orcpt.partition(";")[2])):
+        raise CommandError(Reply(501, "5.5.4", "Malformed ORCPT"))
+    return RcptArguments(path.address, None if notify is None else _parse_notify(notify), orcpt)
+
+
+def _parse_notify(text: str) -> frozenset[Notify]:
+    """``NEVER``, or any of the others with commas between (RFC 3461 §4.1)."""
+    words = text.upper().split(",")
+    if words == ["NEVER"]:
+        return frozenset()
+    try:
+        asked = frozenset(map(Notify, words))
+    except ValueError:
+        asked = frozenset()
+    if len(asked) != len(words):
+        raise CommandError(Reply(501, "5.5.4", "NOTIFY must be NEVER, or some of SUCCESS, FAILURE, DELAY"))
+    return asked
+
+
+def _is_xtext(text: str) -> bool:
+    """Whether a text is xtext (RFC 3461 §4): printable ASCII, with + before two hexadecimal digits for the rest."""
+    return _XTEXT.fullmatch(text) is not None
+
+
+@attrs.frozen
+class Chunk:
+    """What follows BDAT."""
+
+    size: int  # octets that follow the command
+    last: bool
+
+
+def parse_bdat(argument: str) -> Chunk:
+    """``<size> [LAST]`` (RFC 3030 §2).
+
+    :raises CommandError: 501; nobody can say then how many octets follow, so that the connection can't go on.
+    """
+    match = _CHUNK.fullmatch(argument)
+    if match is None:
+        raise CommandError(Reply(501, "5.5.4", "Syntax: BDAT <size> [LAST]"))
+    return Chunk(int(match.group(1)), match.group(2) is not None)
 
 
 def _check_ascii(address: str, utf8: bool) -> None:

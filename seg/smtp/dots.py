@@ -38,7 +38,33 @@ class DotEncoder:
         return b"\n.\r\n" if self._tail.endswith(b"\r") else END
 
 
-class DotDecoder:
+class LineEnds:
+    """Looks for what no line of content may hold: a CR or LF that stands alone, a NUL. Give it pieces that don't end between CR and LF."""
+
+    __slots__ = ("bare", "nul")
+
+    def __init__(self) -> None:
+        self.bare = ""  # "CR" or "LF": the first kind that was seen standing alone
+        self.nul = False  # a NUL was seen (neither 7bit nor 8bit data has one, RFC 2045 §2.7, §2.8)
+
+    def inspect(self, piece: bytes) -> None:
+        """Take the next piece into account."""
+        if not self.nul and b"\0" in piece:
+            self.nul = True
+        if self.bare:
+            return
+        pairs = piece.count(CRLF)
+        if len(piece) - len(piece.translate(None, CRLF)) != 2 * pairs:
+            first = _BARE.search(piece)
+            self.bare = "LF" if first is not None and first.group() == b"\n" else "CR"
+
+
+def normalised(piece: bytes) -> bytes:
+    """A piece with each CR or LF that stands alone made CRLF."""
+    return piece.replace(CRLF, b"\n").replace(b"\r", b"\n").replace(b"\n", CRLF)
+
+
+class DotDecoder(LineEnds):
     """Reads the content of DATA; begin with the first octet behind the command's own CRLF.
 
     The content ends at ``CRLF . CRLF`` exactly; a CR or LF that stands alone never takes part in an end. A
@@ -49,14 +75,13 @@ class DotDecoder:
     is bounded.
     """
 
-    __slots__ = ("_held", "_skip", "bare", "ended", "normalise", "nul", "rest")
+    __slots__ = ("_held", "_skip", "ended", "normalise", "rest")
 
     def __init__(self, *, normalise: bool = False) -> None:
+        super().__init__()
         self.normalise = normalise
         self.ended = False
         self.rest = b""  # what came behind the end: the next commands
-        self.bare = ""  # "CR" or "LF": the first kind that was seen standing alone
-        self.nul = False  # a NUL was seen (neither 7bit nor 8bit data has one, RFC 2045 §2.7, §2.8)
         self._held = CRLF  # stands for the CRLF of the DATA command
         self._skip = 2  # octets of _held that aren't content
 
@@ -80,7 +105,7 @@ class DotDecoder:
             return b""
         # A piece never ends between CR and LF, so each can be judged by itself.
         piece = buffer[:cut]
-        self._inspect(piece)
+        self.inspect(piece)
         if dot >= 0:
             piece = piece.replace(LINE_DOT, CRLF)
         # The CRLF of DATA goes before bare ones are normalised: it is two octets in either case.
@@ -88,18 +113,8 @@ class DotDecoder:
             piece = piece[self._skip :]
             self._skip = 0
         if self.normalise and self.bare:
-            piece = piece.replace(CRLF, b"\n").replace(b"\r", b"\n").replace(b"\n", CRLF)
+            piece = normalised(piece)
         return piece
-
-    def _inspect(self, piece: bytes) -> None:
-        if not self.nul and b"\0" in piece:
-            self.nul = True
-        if self.bare:
-            return
-        pairs = piece.count(CRLF)
-        if len(piece) - len(piece.translate(None, CRLF)) != 2 * pairs:
-            first = _BARE.search(piece)
-            self.bare = "LF" if first is not None and first.group() == b"\n" else "CR"
 
 
 def _possible_end(buffer: bytes) -> int:

@@ -9,8 +9,8 @@ from __future__ import annotations
 import enum
 
 # §4.5.3.1.4: 512 octets with CRLF. MAIL may have 26 more for SIZE (RFC 1870 §3) and 17 more for BODY
-# (RFC 6152 §2), and 10 for SMTPUTF8 (RFC 6531 §3.4).
-LINE_LIMIT = 512 + 26 + 17 + 10
+# (RFC 6152 §2), 10 for SMTPUTF8 (RFC 6531 §3.4), 12 for REQUIRETLS (RFC 8689 §2); RCPT 528 for NOTIFY and ORCPT (RFC 3461 §4).
+LINE_LIMIT = 512 + 528
 
 
 class LineFault(enum.Enum):

@@ -23,15 +23,17 @@ from seg.smtp.commands import (
     OTHER_PROTOCOLS,
     VERBS,
     WITHOUT_ARGUMENT,
+    Chunk,
     CommandError,
     Verb,
+    parse_bdat,
     parse_greeting,
     parse_mail,
     parse_rcpt,
     split,
 )
 from seg.smtp.lines import LineBuffer, LineFault
-from seg.smtp.server_content import IncomingContent
+from seg.smtp.server_content import IncomingChunks, IncomingContent
 from seg.smtp.server_events import (
     CommandRefused,
     CommandUnknown,
@@ -60,6 +62,7 @@ class ServerOptions:
     max_faults: int  # unknown or malformed commands before the session is ended
     normalise: bool  # bare CR and LF in content become CRLF; else such content is refused
     starttls: bool  # there is a certificate
+    max_recipients: int = 0  # of one message, as told in EHLO (RFC 9422); 0 = not told
 
 
 class ServerConnection:
@@ -77,13 +80,18 @@ class ServerConnection:
         self._accepted_state = State.READY  # where `accept` leads
         self._utf8 = False  # this transaction's MAIL had SMTPUTF8
         self._content: IncomingContent | None = None
+        self._chunks: IncomingChunks | None = None  # the content of a transaction that comes by BDAT
+        self._chunk: Chunk | None = None  # being read
+        self._chunk_left = 0  # octets of it that haven't come
+        self._chunk_whole = False  # all of it has been taken
+        self._chunk_denied: Reply | None = None  # its octets are passed over, then this is said
         self._ending: SessionEnded | None = None  # follows an event already given out
         self._faults = 0
 
     @property
     def in_transaction(self) -> bool:
         """Whether there is a transaction that can still become a message, its answer included."""
-        return self._asked is not None or self.state in (State.MAIL, State.RCPT, State.DATA)
+        return self._asked is not None or self.state in (State.MAIL, State.RCPT, State.DATA, State.BDAT)
 
     @property
     def awaiting(self) -> bool:
@@ -139,7 +147,7 @@ class ServerConnection:
         self._reply(reply)
         self.state = State.ENDED
         self._asked = None
-        self._content = None
+        self._content = self._chunks = self._chunk = None
         self._lines.clear()
 
     def _next_event(self) -> ServerEvent | None:
@@ -149,6 +157,10 @@ class ServerConnection:
                 event, self._ending = self._ending, None
             elif self._content is not None:
                 return self._next_content(self._content)
+            elif self._chunk is not None:
+                if self._chunk_left and not self._lines:
+                    return None
+                event = self._next_of_chunk(self._chunk)
             elif self.state is State.ENDED or self.state is State.TLS:
                 return None
             else:
@@ -174,6 +186,8 @@ class ServerConnection:
         if verb is None:
             return self._unknown(word, text)
         step = ALLOWED.get((self.state, verb))
+        if verb is Verb.BDAT:
+            return self._begin_chunk(argument, None if step else denial(self.state, verb))
         if step is None:
             return self._fault(text, denial(self.state, verb))
         if argument and verb in WITHOUT_ARGUMENT:
@@ -187,8 +201,8 @@ class ServerConnection:
         """Do what the table says for the command."""
         match step:
             case Step.ADD_RECIPIENT:
-                address = parse_rcpt(argument, self._utf8)
-                return self._ask(RecipientGiven(address), replies.RECIPIENT_OK, State.RCPT)
+                recipient = parse_rcpt(argument, self._utf8)
+                return self._ask(RecipientGiven(recipient), replies.RECIPIENT_OK, State.RCPT)
             case Step.BEGIN:
                 return self._begin(argument)
             case Step.TAKE_DATA:
@@ -218,6 +232,8 @@ class ServerConnection:
 
     def _begin(self, argument: str) -> ServerEvent:
         arguments = parse_mail(argument)
+        if arguments.requiretls and not self.tls:  # RFC 8689 §2: it wasn't offered
+            raise CommandError(replies.TLS_NEEDED)
         self._utf8 = arguments.smtputf8
         if arguments.size > self.options.max_message_size:
             self._reply(replies.TOO_LARGE)  # RFC 1870 §6.1: no need to let it arrive
@@ -232,7 +248,11 @@ class ServerConnection:
         lines = [self.options.hostname]
         if self.esmtp:
             size = f"SIZE {self.options.max_message_size}"
-            lines += ["PIPELINING", size, "8BITMIME", "ENHANCEDSTATUSCODES", "SMTPUTF8"]
+            lines += ["PIPELINING", size, "8BITMIME", "ENHANCEDSTATUSCODES", "SMTPUTF8", "CHUNKING", "DSN"]
+            if self.options.max_recipients:
+                lines.append(f"LIMITS RCPTMAX={self.options.max_recipients}")
+            if self.tls:
+                lines.append("REQUIRETLS")  # RFC 8689 §2: within TLS only
             if self.options.starttls and not self.tls:  # RFC 3207 §4.2: not again inside TLS
                 lines.append("STARTTLS")
         last = lines.pop()
@@ -256,8 +276,9 @@ class ServerConnection:
 
     def _drop(self, verb: Verb) -> ServerEvent | None:
         """End the transaction, if there is one, without a message."""
-        if self.state not in (State.MAIL, State.RCPT):
+        if self.state not in (State.MAIL, State.RCPT, State.BDAT):
             return None
+        self._chunks = None
         self.state = State.READY
         return TransactionDropped(verb.value)
 
@@ -296,6 +317,52 @@ class ServerConnection:
             if not content.ended:
                 return None
         self._content = None
+        self.state = State.READY
+        if content.refusal is not None:
+            self._reply(content.refusal)
+            return ContentRefused(content.refusal)
+        return self._ask(ContentEnded(content.size), replies.OK, State.READY)
+
+    # --- chunks (RFC 3030)
+
+    def _begin_chunk(self, argument: str, denied: Reply | None) -> ServerEvent | None:
+        """The octets of a chunk follow whatever is said to the command: they are never taken for commands."""
+        try:
+            chunk = parse_bdat(argument)
+        except CommandError as error:
+            return self._end_with(error.reply)  # nobody can tell content from commands any more
+        self._chunk, self._chunk_left, self._chunk_denied = chunk, chunk.size, denied
+        self._chunk_whole = False
+        if denied is not None or self.state is State.BDAT:
+            return None
+        self._chunks = IncomingChunks(self.options.max_message_size, self.options.normalise)
+        self.state = State.BDAT
+        return DataStarted()
+
+    def _next_of_chunk(self, chunk: Chunk) -> ServerEvent | None:
+        if self._chunk_whole:
+            self._chunk = None
+            return self._end_of_chunk(chunk)
+        data = self._lines.take() if self._chunk_left else b""
+        piece, rest = data[: self._chunk_left], data[self._chunk_left :]
+        self._lines.feed(rest)
+        self._chunk_left -= len(piece)
+        self._chunk_whole = not self._chunk_left
+        if self._chunk_denied is not None or self._chunks is None:
+            return None
+        fit = self._chunks.feed(piece, self._chunk_whole and chunk.last)
+        return ContentReceived(fit) if fit else None
+
+    def _end_of_chunk(self, chunk: Chunk) -> ServerEvent | None:
+        content = self._chunks
+        if self._chunk_denied is not None or content is None:
+            reply = self._chunk_denied or replies.OK
+            self._reply(reply)
+            return self._count(CommandRefused("BDAT", reply))
+        if content.refusal is None and not chunk.last:
+            self._reply(Reply(250, "2.0.0", f"{chunk.size} octets taken"))
+            return None
+        self._chunks = None
         self.state = State.READY
         if content.refusal is not None:
             self._reply(content.refusal)

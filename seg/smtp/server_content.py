@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from seg.smtp.dots import DotDecoder
+from seg.smtp.dots import CRLF, DotDecoder, LineEnds, normalised
 from seg.smtp.server_replies import BARE_CR, BARE_LF, NUL_IN_CONTENT, TOO_LARGE, Reply
 
 
@@ -38,10 +38,50 @@ class IncomingContent:
 
     def _broken_rule(self) -> Reply | None:
         decoder = self._decoder
-        if self.size > self._limit:
-            return TOO_LARGE
-        if decoder.nul:
-            return NUL_IN_CONTENT
-        if decoder.bare and not self._normalise:
-            return BARE_LF if decoder.bare == "LF" else BARE_CR
-        return None
+        return broken_rule(self.size > self._limit, decoder.nul, "" if self._normalise else decoder.bare)
+
+
+class IncomingChunks:
+    """Content that comes in chunks of a stated size (RFC 3030): no dots, no end to be found, but the same rules of lines.
+
+    Binary content isn't offered, so that it is made of CRLF lines here as well; the last line may lack its CRLF, and gets it.
+    """
+
+    __slots__ = ("_held", "_limit", "_lines", "_normalise", "_tail", "refusal", "size")
+
+    def __init__(self, limit: int, normalise: bool) -> None:
+        self.size = 0  # octets so far
+        self.refusal: Reply | None = None
+        self._limit = limit
+        self._normalise = normalise
+        self._lines = LineEnds()
+        self._held = b""  # a CR whose LF may come yet
+        self._tail = CRLF  # the last two octets passed on
+
+    def feed(self, data: bytes, last: bool) -> bytes:
+        """The next octets that are fit to be passed on; `last`: there is nothing behind them."""
+        buffer = self._held + data
+        self._held = b"\r" if buffer.endswith(b"\r") and not last else b""
+        piece = buffer[: len(buffer) - len(self._held)]
+        self._lines.inspect(piece)
+        if self._normalise and self._lines.bare:
+            piece = normalised(piece)
+        self._tail = (self._tail + piece)[-2:]
+        if last and self._tail != CRLF:
+            piece += CRLF
+        self.size += len(piece)
+        if self.refusal is None:
+            bare = "" if self._normalise else self._lines.bare
+            self.refusal = broken_rule(self.size > self._limit, self._lines.nul, bare)
+        return piece if self.refusal is None else b""
+
+
+def broken_rule(too_large: bool, nul: bool, bare: str) -> Reply | None:
+    """The reply for the first rule that content breaks."""
+    if too_large:
+        return TOO_LARGE
+    if nul:
+        return NUL_IN_CONTENT
+    if bare:
+        return BARE_LF if bare == "LF" else BARE_CR
+    return None

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import attrs
 
-from seg.smtp.commands import MailArguments
+from seg.smtp.commands import MailArguments, RcptArguments
 from seg.smtp.server_replies import Reply
 
 
@@ -35,7 +35,7 @@ class MailTooLarge(ServerEvent):
 class RecipientGiven(ServerEvent):
     """(answer) A client names a recipient."""
 
-    address: str
+    arguments: RcptArguments
 
 
 @attrs.frozen

@@ -16,6 +16,7 @@ class State(enum.Enum):
     MAIL = "mail"  # MAIL was accepted, no recipient yet
     RCPT = "rcpt"  # at least one recipient was accepted
     DATA = "data"  # the content arrives
+    BDAT = "bdat"  # a chunk was taken; more follow (RFC 3030)
     TLS = "tls"  # 220 was given to STARTTLS: nothing is read until the handshake is done
     ENDED = "ended"  # the last reply was given
 
@@ -28,6 +29,7 @@ class Step(enum.Enum):
     BEGIN = "begin a transaction"
     ADD_RECIPIENT = "add a recipient"
     TAKE_DATA = "take the content"
+    TAKE_CHUNK = "take a chunk of the content"
     RESET = "drop the transaction"
     NOTHING = "nothing"
     VERIFY = "verify"
@@ -48,7 +50,8 @@ _IN_STATE = {
     State.START: {},
     State.READY: {Verb.MAIL: Step.BEGIN, Verb.STARTTLS: Step.START_TLS},
     State.MAIL: {Verb.RCPT: Step.ADD_RECIPIENT},
-    State.RCPT: {Verb.RCPT: Step.ADD_RECIPIENT, Verb.DATA: Step.TAKE_DATA},
+    State.RCPT: {Verb.RCPT: Step.ADD_RECIPIENT, Verb.DATA: Step.TAKE_DATA, Verb.BDAT: Step.TAKE_CHUNK},
+    State.BDAT: {Verb.BDAT: Step.TAKE_CHUNK},
 }
 
 ALLOWED: dict[tuple[State, Verb], Step] = {
@@ -69,6 +72,9 @@ _DENIED = {
     (State.MAIL, Verb.MAIL): Reply(503, "5.5.1", "Sender already given"),
     (State.RCPT, Verb.MAIL): Reply(503, "5.5.1", "Sender already given"),
     (State.MAIL, Verb.DATA): Reply(554, "5.5.1", "No valid recipients"),  # §3.3
+    (State.MAIL, Verb.BDAT): Reply(554, "5.5.1", "No valid recipients"),
+    (State.START, Verb.BDAT): _GREET_FIRST,
+    (State.READY, Verb.BDAT): _MAIL_FIRST,
 }
 
 

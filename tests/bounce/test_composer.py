@@ -13,9 +13,9 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
 from seg.bounce.composer import ReportComposer
-from seg.errors import Permanent
+from seg.errors import Permanent, Temporary
 from seg.interfaces import IReportComposer
-from seg.model import BodyType, Bounced, Envelope, Recipient
+from seg.model import Action, BodyType, Bounced, Delayed, Delivered, Envelope, Notify, Outcome, Recipient, Ret
 
 HEADER = b"From: <alice@sender.example>\r\nSubject: quarterly figures\r\n\r\n"
 WHOLE = HEADER + b"The figures.\r\n"
@@ -23,7 +23,7 @@ POLICY = "mx.to.example does not satisfy the TLS policy (mta-sts) of to.example:
 
 
 class ComposerTests(SynchronousTestCase):
-    """`ReportComposer.failure`."""
+    """`ReportComposer.compose`."""
 
     def setUp(self) -> None:
         self.composer = ReportComposer("gw.example", "postmaster@gw.example", 10240, lambda: 1_700_000_000.0)
@@ -31,7 +31,7 @@ class ComposerTests(SynchronousTestCase):
     def report(self, error: Permanent, content: bytes = WHOLE, sender: str = "alice@sender.example") -> bytes:
         """The content of a report on one failed recipient."""
         envelope = Envelope(7, sender, (Recipient(0, "bob@to.example"),), 1_699_900_000.0, size=len(content))
-        made = self.composer.failure(envelope, [(0, Bounced(error, 3))], content, 8)
+        made = self.composer.compose(Action.FAILED, envelope, [(0, Bounced(error, 3))], content, 8)
         assert made is not None
         self.assertEqual((made[0].mid, made[0].reverse_path, made[0].body), (8, "", BodyType.SEVEN_BIT))
         self.assertEqual(made[0].size, len(made[1]))
@@ -78,10 +78,65 @@ class ComposerTests(SynchronousTestCase):
         self.assertEqual(original.get_content_type(), "text/rfc822-headers")
         self.assertIn("Subject: quarterly figures", original.as_string())
 
+    def notice(self, action: Action, outcome: Outcome, **parts: object) -> list[EmailMessage]:
+        """The parts of a report on one recipient who asked to hear of everything."""
+        recipient = Recipient(0, "bob@to.example", notify=frozenset(Notify), orcpt="rfc822;b+2Bob@old.example")
+        envelope = Envelope(
+            7, "alice@sender.example", (recipient,), 1_699_900_000.0, size=len(WHOLE), envid="Q+2B1", **parts
+        )  # type: ignore[arg-type]
+        made = self.composer.compose(action, envelope, [(0, outcome)], WHOLE, 8, 1_700_200_000.0)
+        assert made is not None
+        self.assertEqual(made[0].recipients[0].notify, frozenset())
+        return self.parts(made[1])
+
+    def test_delay(self) -> None:
+        """A delay says why, until when it is tried, and that nothing needs to be done; the header alone comes back."""
+        text, status, original = self.notice(
+            Action.DELAYED, Delayed(Temporary("4.7.5", POLICY), 3, host="mx.to.example")
+        )
+        words = " ".join(text.get_content().split())
+        for part in (
+            "has not been delivered",
+            "You need not send it again",
+            "Fri, 17 Nov 2023",
+            POLICY,
+            "encrypted connection",
+        ):
+            self.assertIn(part, words)
+        for field in (
+            "Original-Envelope-Id: Q+1",
+            "Original-Recipient: rfc822; b+ob@old.example",
+            "Action: delayed",
+            "Status: 4.7.5",
+            "Remote-MTA: dns; mx.to.example",
+            "Will-Retry-Until: Fri, 17 Nov 2023 05:46:40",
+        ):
+            self.assertIn(field, status.as_string())
+        self.assertEqual(original.get_content_type(), "text/rfc822-headers")
+
+    def test_relayed(self) -> None:
+        """A relayed message says so, with what the next server said."""
+        text, status, _ = self.notice(Action.RELAYED, Delivered(3, "2.0.0 queued as 12"))
+        self.assertIn("doesn't report on deliveries", " ".join(text.get_content().split()))
+        for field in ("Action: relayed", "Status: 2.0.0", "Diagnostic-Code: smtp; 250 2.0.0 queued as 12"):
+            self.assertIn(field, status.as_string())
+
+    def test_how_much_comes_back(self) -> None:
+        """RET=HDRS, and a message that must stay within TLS, bring back the header only; RET=FULL all of a small message."""
+        failed = Bounced(Permanent("5.1.1", "no"), 3)
+        for parts, kind in (
+            ({"ret": Ret.FULL}, "message/rfc822"),
+            ({"ret": Ret.HEADERS}, "text/rfc822-headers"),
+            ({"ret": Ret.FULL, "requiretls": True}, "text/rfc822-headers"),
+        ):
+            self.assertEqual(self.notice(Action.FAILED, failed, **parts)[2].get_content_type(), kind)
+
     def test_null_reverse_path(self) -> None:
         """There is never a report on a report (RFC 5321 §4.5.5)."""
         envelope = Envelope(7, "", (Recipient(0, "bob@to.example"),), 0.0)
-        self.assertIsNone(self.composer.failure(envelope, [(0, Bounced(Permanent("5.4.7", "x")))], WHOLE, 8))
+        self.assertIsNone(
+            self.composer.compose(Action.FAILED, envelope, [(0, Bounced(Permanent("5.4.7", "x")))], WHOLE, 8)
+        )
 
     @given(said=st.text(max_size=300), content=st.binary(max_size=2000))
     @settings(max_examples=60, deadline=None)

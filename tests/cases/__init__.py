@@ -13,6 +13,7 @@ REPORTS = {
     "A8 Zuplu/postfix-tlspol#139": "tests.mtasts.test_store.DiscoveryTests.test_a08_new_id",
     "A9 zone-eu/zone-mta#410": "tests.cases.test_sts.STSCases.test_a09_smtp_route",
     "A10 mjl-/mox#365": "tests.cases.test_sts.STSCases.test_a10_starttls_502",
+    "A11 foxcpp/maddy#301": "tests.queue.test_notices.NoticeTests.test_a11_delay_is_told_once",
     "A12 foxcpp/maddy#328": "tests.queue.test_reports.ExactlyOnceTests.test_a12_one_recipient",
     "A13 foxcpp/maddy#227": "tests.cases.test_smtp.SMTPCases.test_a13_null_reverse_path",
     "A14 haraka/Haraka#3553": "tests.cases.test_smtp.SMTPCases.test_a14_old_tls",

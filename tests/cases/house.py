@@ -37,6 +37,7 @@ class CaseTest(TestCase):
         self.addCleanup(self.internet.stop)
         self.sink = RecordingSink()
         self.mid = 0
+        self.wishes: dict[str, Any] = {}  # of the envelopes to be sent
 
     def open(self, **configuration: Any) -> None:
         """Wire a gateway; keywords as in `Internet.gateway_configuration`."""
@@ -62,7 +63,7 @@ class CaseTest(TestCase):
         self.mid += 1
         means: Means = self.means
         recipient = Recipient(0, f"bob@{domain}")
-        envelope = Envelope(self.mid, sender, (recipient,), 0.0, size=len(content))
+        envelope = Envelope(self.mid, sender, (recipient,), 0.0, size=len(content), **self.wishes)
         attempt = Attempt(Lease(envelope, domain, (recipient,), MemoryContent(content)), means)
         await attempt.run()
         return attempt.outcomes[0]

@@ -143,6 +143,11 @@ FAULTS = {
         '2: [destination."a.test"] exemption.until: wants a date or a date and time without quotes: '
         "2026-12-31, 2026-12-31T18:00:00+01:00",
     ),
+    "exemption for ever": (
+        '[destination."a.test"]\nexemption = { until = 9999-12-31T23:59:59-05:00, reason = "x" }\n',
+        '2: [destination."a.test"] exemption.until: wants a date or a date and time without quotes: '
+        "2026-12-31, 2026-12-31T18:00:00+01:00",
+    ),
     "exemption without reason": (
         '[destination."a.test"]\nexemption = { until = 2026-12-31, reason = " " }\n',
         '2: [destination."a.test"] exemption.reason: wants a reason in one line of at most 200 characters',

@@ -48,6 +48,7 @@ class DestinationTests(GatewayCase):
         await gateway.wait_for_log(
             r"Warning: Exemption of broken\.example until .* \(ticket 4711\) lets a delivery via mx\."
         )
+        self.assertIn("Exemptions:          1 in force", (await self.seg("status"))[0])
         out, err, status = await self.seg("destconfig", "list")
         self.assertEqual((err, status), ("", 0))
         self.assertRegex(out, r"broken\.example .*\(preferred\).*until .*ticket 4711")

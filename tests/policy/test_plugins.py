@@ -112,16 +112,18 @@ class PluginTests(SynchronousTestCase):
         self.assertIn("see what twistd writes", problem)
         self.assertEqual(len(self.flushLoggedErrors(ImportError)), 1)
 
-    def test_taken_names(self) -> None:
-        """One of our names, or two plugins of one name, are refused with their places."""
-        self.assertIn("calls itself 'dane'", self.refusal("x", a=self.example("dane")))
+    def test_two_of_a_name(self) -> None:
+        """Two plugins of the name wanted are refused with their places."""
         problem = self.refusal("x", a=self.example("x"), b=self.example("x"))
         self.assertRegex(problem, r"a\.Example and .*b\.Example are both called 'x'")
 
-    def test_nameless(self) -> None:
-        """A plugin without a name can't be named in the configuration, and is refused with its place."""
-        problem = self.refusal("x", a=self.example().replace('    name = "example"\n', ""))
-        self.assertRegex(problem, r"the plugin .*a\.Example has no name")
+    def test_others_do_no_harm(self) -> None:
+        """Installed plugins that nobody asked for stop nothing: nameless ones, twins, or one that calls itself as we do."""
+        nameless = self.example().replace('    name = "example"\n', "")
+        others = {"a": nameless, "b": self.example("y"), "c": self.example("y"), "d": self.example("dane")}
+        providers = self.find("dane", "x", "static", e=self.example("x"), **others)
+        self.assertIs(providers[0], self.dane)
+        self.assertEqual([provider.name for provider in providers], ["dane", "x", "static"])
 
     def test_cannot_be_made(self) -> None:
         """A plugin that fails, makes no provider, or one of another name, stops the start in words."""

@@ -50,6 +50,8 @@ class RelaxedTests(SynchronousTestCase):
             assert isinstance(observed, Observe)
             self.assertEqual((observed.failure, observed.reason, observed.relaxed), (failure, text, True))
             self.assertIsNone(observed.floor)
+        floored = relaxed(attrs.evolve(testing, floor=MUST), "exempt")
+        self.assertEqual(floored, Observe(MUST, "exempt(testing(id 1, cached))", relaxed=True))
         self.assertIs(relaxed(silent, "monitor"), silent)
         self.assertIs(relaxed(testing, "exempt"), testing)
 

@@ -15,7 +15,7 @@ from seg.config.schema import Queue
 from seg.errors import Permanent, Temporary
 from seg.events import Event
 from seg.interfaces import IEventSink, IReportComposer
-from seg.model import Bounced, Delayed, Delivered, Envelope, Outcome, Recipient
+from seg.model import Action, Bounced, Delayed, Delivered, Envelope, Outcome, Recipient
 from seg.queue.counters import Counters
 from seg.queue.inline import InlineCommitter, RecordingDisk
 from seg.queue.lease import Lease
@@ -54,13 +54,20 @@ class PlainComposer:
         self.clock = clock
         self.heads: list[bytes] = []
 
-    def failure(
-        self, envelope: Envelope, failed: Sequence[tuple[int, Outcome]], head: bytes, mid: int
+    def compose(
+        self,
+        action: Action,
+        envelope: Envelope,
+        fared: Sequence[tuple[int, Outcome]],
+        head: bytes,
+        mid: int,
+        until: float = 0.0,
     ) -> tuple[Envelope, bytes] | None:
         if not envelope.reverse_path:
             return None
         self.heads.append(head)
-        text = f"MID {envelope.mid} RIDs {[rid for rid, _ in failed]}\r\n".encode()
+        what = "" if action is Action.FAILED else f" {action}"
+        text = f"MID {envelope.mid} RIDs {[rid for rid, _ in fared]}{what}\r\n".encode()
         return Envelope(mid, "", (Recipient(0, envelope.reverse_path),), self.clock.seconds(), len(text)), text
 
 

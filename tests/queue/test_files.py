@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from seg.errors import Permanent
-from seg.model import BodyType, Bounced, Envelope, Recipient, RecipientState
+from seg.model import BodyType, Bounced, Envelope, Notify, Recipient, RecipientState, Ret
 from seg.queue.files import Folders, SpoolFileError, Stored, decode, encode, folder_name, mid_of, spool_id
 from seg.queue.record import Record
 
@@ -15,9 +15,10 @@ text = st.text(st.characters(), max_size=40)
 moment = st.floats(0, 1e11, allow_nan=False)
 number = st.integers(0, 10**15)
 states = st.sampled_from([state for state in RecipientState if state is not RecipientState.BOUNCING])
-recipient = st.builds(Recipient, number, text, states, st.integers(0, 1000), moment, text, number) | st.builds(
-    Recipient, number, text, st.just(RecipientState.BOUNCING), number, moment, text, st.integers(1, 9**9)
-)
+asked = st.none() | st.frozensets(st.sampled_from(Notify))
+recipient = st.builds(
+    Recipient, number, text, states, st.integers(0, 1000), moment, text, number, asked, text, st.booleans()
+) | st.builds(Recipient, number, text, st.just(RecipientState.BOUNCING), number, moment, text, st.integers(1, 9**9))
 envelopes = st.builds(
     Envelope,
     number,
@@ -30,6 +31,10 @@ envelopes = st.builds(
     number,
     text,
     text,
+    st.booleans(),
+    st.sampled_from(Ret),
+    text,
+    st.booleans(),
     st.booleans(),
 )
 failure = st.builds(

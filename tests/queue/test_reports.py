@@ -95,10 +95,10 @@ class ExactlyOnceTests(SynchronousTestCase):
         house.spool.settle(lease, {0: HARD})
         house = House(root, now=NOW + 1)
         told: list[object] = []
-        composer = house.composer.failure
-        house.composer.failure = lambda envelope, failed, head, mid: (  # type: ignore[method-assign]
+        compose = house.composer.compose
+        house.composer.compose = lambda action, envelope, failed, *rest: (  # type: ignore[method-assign]
             told.extend((rid, b.error.args, b.host, b.dcid) for rid, b in failed)  # type: ignore[union-attr]
-            or composer(envelope, failed, head, mid)
+            or compose(action, envelope, failed, *rest)
         )
         house.start()
         self.assertEqual(told, [(0, HARD.error.args, "mx.test", 7)])

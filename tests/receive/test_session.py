@@ -6,7 +6,7 @@ from twisted.internet.interfaces import IHandshakeListener, IPushProducer
 from zope.interface.verify import verifyObject
 
 from seg import events
-from seg.model import BodyType, Envelope, Recipient
+from seg.model import BodyType, Envelope, Recipient, Ret
 from tests.receive.front_door import DATA, EHLO, MAIL, MESSAGE, RCPT, TRANSACTION, FrontDoorCase
 
 
@@ -72,6 +72,33 @@ class SessionTests(FrontDoorCase):
             ],
         )
         self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_wishes(self) -> None:
+        """What the sender wants to hear, and of TLS, is in the envelope that is queued (RFC 3461, RFC 8689)."""
+        client = self.connect()
+        client.say(EHLO)
+        client.say(b"MAIL FROM:<a@one.test> RET=HDRS ENVID=Q1\r\n")
+        client.say(b"RCPT TO:<b@two.test> NOTIFY=NEVER\r\nRCPT TO:<c@two.test> ORCPT=rfc822;d@two.test\r\n")
+        client.say(DATA + b"TLS-Required: No\r\n\r\n.\r\n")
+        envelope = self.queue.messages[1].envelope
+        self.assertEqual((envelope.ret, envelope.envid, envelope.tls_optional), (Ret.HEADERS, "Q1", True))
+        self.assertEqual(
+            envelope.recipients,
+            (Recipient(0, "b@two.test", notify=frozenset()), Recipient(1, "c@two.test", orcpt="rfc822;d@two.test")),
+        )
+        self.assertEqual(client.say(b"MAIL FROM:<a@one.test> REQUIRETLS\r\n"), b"530 5.7.10 REQUIRETLS needs TLS\r\n")
+
+    def test_chunks(self) -> None:
+        """A message by BDAT is stored like one by DATA, Received field first; one that is given up leaves nothing."""
+        client = self.connect()
+        client.say(EHLO + b"MAIL FROM:<a@one.test>\r\n" + RCPT)
+        self.assertEqual(client.say(b"BDAT 12\r\nSubject: a\r\n"), b"250 2.0.0 12 octets taken\r\n")
+        self.assertEqual(client.say(b"BDAT 5 LAST\r\n\r\n.\r\n"), b"250 2.0.0 MID 1 queued\r\n")
+        content = self.queue.messages[1].content
+        self.assertTrue(content.startswith(b"Received: from client.test"))
+        self.assertTrue(content.endswith(b"Subject: a\r\n\r\n.\r\n"))
+        client.say(b"MAIL FROM:<a@one.test>\r\n" + RCPT + b"BDAT 3\r\na\r\nRSET\r\n")
+        self.assertEqual(sorted(self.queue.messages), [1])
 
     def test_smtputf8(self) -> None:
         """What a message needs of later servers is seen when it comes in, not believed: header and reverse-path decide (RFC 6531)."""

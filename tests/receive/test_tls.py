@@ -135,7 +135,7 @@ class TLSTests(TestCase):
         self.assertIn(b"250 STARTTLS\r\n", await client.ask(EHLO, b"250 STARTTLS\r\n"))
         await client.ask(b"STARTTLS\r\n", b"220 2.0.0 Ready to start TLS\r\n")
         client.transport.startTLS(ClientTLS())
-        self.assertNotIn(b"STARTTLS", await client.ask(EHLO, b"250 SMTPUTF8\r\n"))
+        self.assertNotIn(b"STARTTLS", await client.ask(EHLO, b"250 REQUIRETLS\r\n"))
         body = b"".join(b"..%06d %s\r\n" % (i, b"x" * 60) for i in range(15000))
         await client.ask(MESSAGE + body + b".\r\n", b"250 2.0.0 MID 1 queued\r\n")
         await client.ask(b"QUIT\r\n", b"221 2.0.0 Goodbye\r\n")
@@ -189,7 +189,7 @@ class TLSTests(TestCase):
         await client.ask(EHLO, b"250 STARTTLS\r\n")
         await client.ask(b"STARTTLS\r\n", b"220 2.0.0 Ready to start TLS\r\n")
         client.transport.startTLS(ClientTLS())
-        await client.ask(EHLO, b"250 SMTPUTF8\r\n")
+        await client.ask(EHLO, b"250 REQUIRETLS\r\n")
         self.clock.advance(Receive().command_timeout)
         await client.gone
         self.assertEqual(client.heard, b"421 4.4.2 Timeout; closing connection\r\n")

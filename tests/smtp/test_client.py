@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from seg.errors import Permanent, Temporary
-from seg.model import BodyType, Envelope, Recipient
+from seg.model import BodyType, Envelope, Notify, Recipient, Ret
 from seg.smtp.client import ClientConnection
 from seg.smtp.client_capabilities import Capabilities
 from seg.smtp.client_events import (
@@ -38,10 +39,8 @@ def recipients(*addresses: str) -> tuple[Recipient, ...]:
 TWO = recipients("a@to.test", "b@to.test")
 
 
-def envelope(
-    reverse_path: str = "s@from.test", body: BodyType = BodyType.SEVEN_BIT, smtputf8: bool = False
-) -> Envelope:
-    return Envelope(1, reverse_path, TWO, arrived=0.0, body=body, smtputf8=smtputf8)
+def envelope(reverse_path: str = "s@from.test", **parts: Any) -> Envelope:
+    return Envelope(1, reverse_path, TWO, arrived=0.0, **parts)
 
 
 class Dialogue:
@@ -366,6 +365,32 @@ class TransactionTests(SynchronousTestCase):
             dialogue = Dialogue(FULL)
             self.assertIsNone(dialogue.begin(recipients(to)))
             self.assertEqual(dialogue.said().decode().split("\r\n")[:2], said.split("|"))
+
+    def test_notifications(self) -> None:
+        """What the sender wants to hear goes on to a server that knows DSN, and only to one (RFC 3461 §5.2)."""
+        to = (
+            Recipient(0, "a@to.test", notify=frozenset()),
+            Recipient(1, "b@to.test", notify=frozenset({Notify.SUCCESS, Notify.DELAY}), orcpt="rfc822;c@to.test"),
+            Recipient(2, "d@to.test"),
+        )
+        for more, wanted in (
+            (
+                b"250-DSN\r\n",
+                "MAIL FROM:<s@from.test> RET=HDRS ENVID=Q1|RCPT TO:<a@to.test> NOTIFY=NEVER|"
+                "RCPT TO:<b@to.test> NOTIFY=DELAY,SUCCESS ORCPT=rfc822;c@to.test|RCPT TO:<d@to.test>|DATA|",
+            ),
+            (b"", "MAIL FROM:<s@from.test>|RCPT TO:<a@to.test>|RCPT TO:<b@to.test>|RCPT TO:<d@to.test>|DATA|"),
+        ):
+            dialogue = Dialogue(b"250-mx.test\r\n" + more + b"250 PIPELINING\r\n")
+            self.assertIsNone(dialogue.begin(to, ret=Ret.HEADERS, envid="Q1"))
+            self.assertEqual(dialogue.said().decode().replace("\r\n", "|"), wanted)
+
+    def test_requiretls(self) -> None:
+        """A message that demands it goes to a server that offers it, and waits for another one otherwise (RFC 8689 §4.2.1)."""
+        dialogue = Dialogue(b"250-mx.test\r\n250 REQUIRETLS\r\n")
+        self.assertIsNone(dialogue.begin(requiretls=True))
+        self.assertEqual(dialogue.said(), b"MAIL FROM:<s@from.test> REQUIRETLS\r\n")
+        self.assertEqual(brief(Dialogue(PLAIN).begin(requiretls=True)), {0: "T 4.7.30", 1: "T 4.7.30"})
 
     def test_size_at_the_limit(self) -> None:
         """A message of exactly the size that the server takes is sent."""

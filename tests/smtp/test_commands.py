@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from seg.model import BodyType
+from seg.model import BodyType, Notify, Ret
 from seg.smtp.commands import (
+    Chunk,
     CommandError,
     MailArguments,
+    RcptArguments,
+    parse_bdat,
     parse_greeting,
     parse_mail,
     parse_rcpt,
@@ -40,6 +43,8 @@ class CommandTests(SynchronousTestCase):
             ("FROM:<a@b.test> BODY=7BIT  SIZE=0", MailArguments("a@b.test")),
             ("FROM:<ä@ö.test> smtputf8", MailArguments("ä@ö.test", smtputf8=True)),
             ("FROM:<> SMTPUTF8", MailArguments("", smtputf8=True)),
+            ("FROM:<> RET=hdrs ENVID=QQ+2B1", MailArguments("", ret=Ret.HEADERS, envid="QQ+2B1")),
+            ("FROM:<> REQUIRETLS RET=FULL", MailArguments("", ret=Ret.FULL, requiretls=True)),
             ('FROM:<"a> SIZE=9"@b.test> SIZE=1', MailArguments('"a> SIZE=9"@b.test', 1)),
         ]:
             self.assertEqual(parse_mail(argument), wanted, argument)
@@ -67,9 +72,12 @@ class CommandTests(SynchronousTestCase):
             ("FROM:<ä@b.test>", (553, "5.6.7")),
             ("FROM:<a@ä.test> SIZE=1", (553, "5.6.7")),
             ("FROM:<a@b.test> SMTPUTF8 Ä=1", (501, "5.5.4")),
-            ("FROM:<a@b.test> RET=HDRS", (555, "5.5.4")),
+            ("FROM:<a@b.test> RET=ALL", (501, "5.5.4")),
+            ("FROM:<a@b.test> ENVID=a+2", (501, "5.5.4")),
+            ("FROM:<a@b.test> ENVID=" + "x" * 101, (501, "5.5.4")),
+            ("FROM:<a@b.test> REQUIRETLS=1", (501, "5.5.4")),
+            ("FROM:<a@b.test> BY=1", (555, "5.5.4")),
             ("FROM:<a@b.test> AUTH=<>", (555, "5.5.4")),
-            ("FROM:<a@b.test> REQUIRETLS", (555, "5.5.4")),
         ]:
             self.assertEqual(self.refusal(parse_mail, argument), wanted, argument)
 
@@ -80,19 +88,44 @@ class CommandTests(SynchronousTestCase):
 
     def test_rcpt(self) -> None:
         """A recipient, or Postmaster; no parameter is known."""
-        self.assertEqual(parse_rcpt("TO:<a@b.test>", False), "a@b.test")
-        self.assertEqual(parse_rcpt("to: <Postmaster>", False), "Postmaster")
-        self.assertEqual(parse_rcpt("TO:<ä@ö.test>", True), "ä@ö.test")
+        self.assertEqual(parse_rcpt("TO:<a@b.test>", False), RcptArguments("a@b.test"))
+        self.assertEqual(parse_rcpt("to: <Postmaster>", False), RcptArguments("Postmaster"))
+        self.assertEqual(parse_rcpt("TO:<ä@ö.test>", True), RcptArguments("ä@ö.test"))
         for argument, wanted in [
             ("TO:<>", (501, "5.1.3")),
             ("TO:<a@b.test.>", (501, "5.1.3")),
             ("FROM:<a@b.test>", (501, "5.5.4")),
-            ("TO:<a@b.test> NOTIFY=NEVER", (555, "5.5.4")),
+            ("TO:<a@b.test> NOTIFY=NEVER,SUCCESS", (501, "5.5.4")),
+            ("TO:<a@b.test> NOTIFY=SUCCESS,SUCCESS", (501, "5.5.4")),
+            ("TO:<a@b.test> NOTIFY=SOON", (501, "5.5.4")),
+            ("TO:<a@b.test> ORCPT=bob@b.test", (501, "5.5.4")),
+            ("TO:<a@b.test> ORCPT=rfc822;bob+b.test", (501, "5.5.4")),
+            ("TO:<a@b.test> ORCPT=rfc822;" + "x" * 500, (501, "5.5.4")),
+            ("TO:<a@b.test> RRVS=1", (555, "5.5.4")),
             ("TO:<a@b.test> NOTIFY=", (501, "5.5.4")),
             ("TO:<a@b.test>,<c@d.test>", (501, "5.5.4")),
             ("TO:<ä@b.test>", (553, "5.6.7")),
         ]:
             self.assertEqual(self.refusal(lambda text: parse_rcpt(text, False), argument), wanted, argument)
+
+    def test_notifications(self) -> None:
+        """What the sender wants to hear of a recipient (RFC 3461 §4.1, §4.2)."""
+        for parameters, wanted in (
+            (" NOTIFY=NEVER", RcptArguments("a@b.test", frozenset())),
+            (" notify=success,delay", RcptArguments("a@b.test", frozenset({Notify.SUCCESS, Notify.DELAY}))),
+            (
+                " NOTIFY=FAILURE ORCPT=rfc822;b+2Bc@d.test",
+                RcptArguments("a@b.test", frozenset({Notify.FAILURE}), "rfc822;b+2Bc@d.test"),
+            ),
+        ):
+            self.assertEqual(parse_rcpt(f"TO:<a@b.test>{parameters}", False), wanted)
+
+    def test_chunk(self) -> None:
+        """A size, and whether it is the last one."""
+        for argument, wanted in (("0", Chunk(0, False)), ("100 LAST", Chunk(100, True)), ("7  last", Chunk(7, True))):
+            self.assertEqual(parse_bdat(argument), wanted)
+        for argument in ("", "x", "-1", "1 FIRST", "1LAST", "9" * 21, "1 LAST x", "+1", "1.0"):
+            self.assertEqual(self.refusal(parse_bdat, argument), (501, "5.5.4"), argument)
 
     def test_greeting(self) -> None:
         """A client may call itself anything that is one printable word."""

@@ -18,6 +18,7 @@ REACH = {
     State.READY: EHLO,
     State.MAIL: EHLO + MAIL,
     State.RCPT: EHLO + MAIL + RCPT,
+    State.BDAT: EHLO + MAIL + RCPT + b"BDAT 2\r\n\r\n",
 }
 LINES = {
     Verb.EHLO: EHLO,
@@ -25,6 +26,7 @@ LINES = {
     Verb.MAIL: MAIL,
     Verb.RCPT: RCPT,
     Verb.VRFY: b"VRFY someone\r\n",
+    Verb.BDAT: b"BDAT 4\r\nQUIT",
 }
 # Reply and state afterwards, for every command in every state in which commands are read.
 TABLE = {
@@ -72,6 +74,22 @@ TABLE = {
     (State.RCPT, Verb.QUIT): (221, State.ENDED),
     (State.RCPT, Verb.HELP): (214, State.RCPT),
     (State.RCPT, Verb.STARTTLS): (503, State.RCPT),
+    (State.START, Verb.BDAT): (503, State.START),
+    (State.READY, Verb.BDAT): (503, State.READY),
+    (State.MAIL, Verb.BDAT): (554, State.MAIL),
+    (State.RCPT, Verb.BDAT): (250, State.BDAT),
+    (State.BDAT, Verb.BDAT): (250, State.BDAT),
+    (State.BDAT, Verb.EHLO): (250, State.READY),
+    (State.BDAT, Verb.HELO): (250, State.READY),
+    (State.BDAT, Verb.MAIL): (503, State.BDAT),
+    (State.BDAT, Verb.RCPT): (503, State.BDAT),
+    (State.BDAT, Verb.DATA): (503, State.BDAT),
+    (State.BDAT, Verb.RSET): (250, State.READY),
+    (State.BDAT, Verb.NOOP): (250, State.BDAT),
+    (State.BDAT, Verb.VRFY): (252, State.BDAT),
+    (State.BDAT, Verb.QUIT): (221, State.ENDED),
+    (State.BDAT, Verb.HELP): (214, State.BDAT),
+    (State.BDAT, Verb.STARTTLS): (503, State.BDAT),
 }
 
 
@@ -105,7 +123,7 @@ class ServerTests(SynchronousTestCase):
         self.assertEqual(
             server.feed(EHLO),
             b"250-mx.test\r\n250-PIPELINING\r\n250-SIZE 10000\r\n250-8BITMIME\r\n"
-            b"250-ENHANCEDSTATUSCODES\r\n250-SMTPUTF8\r\n250 STARTTLS\r\n",
+            b"250-ENHANCEDSTATUSCODES\r\n250-SMTPUTF8\r\n250-CHUNKING\r\n250-DSN\r\n250 STARTTLS\r\n",
         )
         self.assertEqual(server.feed(b"HELO client.test\r\n"), b"250 mx.test\r\n")
         self.assertNotIn(b"STARTTLS", AcceptingServer(starttls=False).feed(EHLO))
@@ -118,7 +136,6 @@ class ServerTests(SynchronousTestCase):
             (b" NOOP", b"500 5.5.1"),
             (b"MAILFROM:<>", b"500 5.5.1"),
             (b"EXPN list", b"502 5.5.1"),
-            (b"BDAT 1 LAST", b"502 5.5.1"),
             (b"AUTH PLAIN", b"502 5.5.1"),
             (b"EHLO", b"501 5.5.4"),
             (b"HELO two words", b"501 5.5.4"),
@@ -134,7 +151,7 @@ class ServerTests(SynchronousTestCase):
             (b"NOOP \xff", b"501 5.5.2"),
             (b"NO\0OP", b"500 5.5.2"),
             (b"NOOP\nRSET", b"500 5.5.2"),
-            (b"x" * 600, b"500 5.5.2"),
+            (b"x" * 1100, b"500 5.5.2"),
         ]:
             server = AcceptingServer()
             server.feed(EHLO + MAIL + RCPT)

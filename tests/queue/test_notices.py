@@ -1,0 +1,93 @@
+"""Reports on delays and on relayed messages, and what the sender doesn't want to hear (RFC 3461)."""
+
+from __future__ import annotations
+
+import attrs
+
+from seg.config.schema import Queue
+from seg.events import BounceGenerated, DoubleBounce
+from seg.model import Envelope, Notify, Recipient
+from tests.queue.house import DELIVERED, HARD, NOW, SOFT, HouseCase
+from tests.queue.test_reports import drain
+
+HOUR = 3600.0
+
+
+class NoticeTests(HouseCase):
+    """What becomes of NOTIFY, and of a message that waits long."""
+
+    def put(self, *notify: frozenset[Notify] | None, sender: str = "from@sender.test") -> int:
+        """A message to one recipient at one.test for each wish."""
+        mid = self.house.counters.next_mid()
+        writer = self.house.spool.begin(mid)
+        writer.write(b"Subject: x\r\n\r\nhi\r\n")
+        recipients = tuple(Recipient(rid, f"r{rid}@one.test", notify=asked) for rid, asked in enumerate(notify))
+        self.successResultOf(writer.commit(Envelope(mid, sender, recipients, self.house.clock.seconds())))
+        return mid
+
+    def reports(self) -> list[str]:
+        """The reports that can be delivered now: their first lines."""
+        return [line for line in drain(self.house) if line.startswith("sender.test")]
+
+    def test_a11_delay_is_told_once(self) -> None:
+        """After four hours the sender hears once that the message waits, whatever holds it up, also over a restart; it stays queued."""
+        self.put(None)
+        said = []
+        for _ in range(12):
+            self.house.attempt("one.test", SOFT)
+            said.append(self.reports())
+            self.house.clock.advance(HOUR)
+            self.restart(Queue(jitter=0.0))
+        wanted = ["sender.test: MID 1 RIDs [0] delayed"]
+        self.assertEqual([bool(lines) for lines in said].index(True), 4)
+        self.assertEqual([lines for lines in said if lines], [wanted])
+        self.assertEqual(self.house.attempt("one.test", DELIVERED), 1)
+
+    def test_delay_unwanted(self) -> None:
+        """No word of a delay where it is switched off, where the sender doesn't want it, or to nobody."""
+        for settings, notify, sender in (
+            (Queue(jitter=0.0, delay_warning=0.0), None, "from@sender.test"),
+            (Queue(jitter=0.0), frozenset({Notify.FAILURE}), "from@sender.test"),
+            (Queue(jitter=0.0), frozenset(), "from@sender.test"),
+            (Queue(jitter=0.0), None, ""),
+        ):
+            self.restart(settings, NOW)
+            self.put(notify, sender=sender)
+            self.house.clock.advance(5 * HOUR)
+            self.house.attempt("one.test", SOFT)
+            self.assertEqual(self.reports(), [])
+            self.house.clock.advance(HOUR)
+            self.house.attempt("one.test", DELIVERED)
+
+    def test_success(self) -> None:
+        """A recipient of whose success the sender wants to hear, handed to a server without DSN: one report, `relayed`. A server that
+        knows DSN has the duty itself, and nobody else's success is told."""
+        success = frozenset({Notify.SUCCESS})
+        self.put(success, None, success)
+        self.house.attempt("one.test", DELIVERED)
+        self.assertEqual(self.reports(), ["sender.test: MID 1 RIDs [0, 2] relayed"])
+        self.put(success)
+        self.house.attempt("one.test", attrs.evolve(DELIVERED, notifies=True))
+        self.assertEqual(self.reports(), [])
+        self.assertEqual(self.house.files(), [])
+
+    def test_failure_unwanted(self) -> None:
+        """A failure of which the sender doesn't want to hear ends the recipient without a report; the others have theirs."""
+        self.put(frozenset(), frozenset({Notify.SUCCESS}), frozenset({Notify.FAILURE}), None)
+        self.house.attempt("one.test", HARD)
+        self.assertEqual(self.reports(), ["sender.test: MID 1 RIDs [2, 3]"])
+        self.put(frozenset())
+        self.house.attempt("one.test", HARD)
+        self.assertEqual(self.reports(), [])
+        self.assertEqual(self.house.files(), [])
+        self.assertEqual(len(self.house.sink.of(BounceGenerated)), 1)
+        self.assertEqual(self.house.sink.of(DoubleBounce), [])
+
+    def test_expired_after_a_warning(self) -> None:
+        """A message that was warned of and then expires has its failure report all the same."""
+        self.put(None)
+        self.house.clock.advance(5 * HOUR)
+        self.house.attempt("one.test", SOFT)
+        self.assertEqual(len(self.reports()), 1)
+        self.house.clock.advance(80 * HOUR)
+        self.assertEqual(self.reports(), ["sender.test: MID 1 RIDs [0]"])
