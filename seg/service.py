@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, DeferredList, maybeDeferred
 from twisted.internet.error import CannotListenError
-from twisted.internet.interfaces import IListeningPort, IOpenSSLServerConnectionCreator
+from twisted.internet.interfaces import IListeningPort
 from twisted.logger import Logger
 from twisted.python import usage
 from twisted.python.failure import Failure
@@ -37,7 +37,8 @@ from seg.maillog.files import MailLogFile
 from seg.receive.binding import bind
 from seg.receive.census import Census
 from seg.receive.factory import ReceiveFactory
-from seg.tls.context import server_context
+from seg.receive.renewal import CertificateRenewal
+from seg.tls.listening import ListenerCertificates
 from seg.tls.roots import load_roots
 from seg.version import __version__
 from seg.wiring import Lookups, Mail, wire_checks, wire_lookups, wire_mail
@@ -110,6 +111,8 @@ class GatewayService(Service):
         self._event_counters = EventCounters()
         roots = load_roots(settings.tls.ca_file, settings.tls.extra_ca_file)
         self._certificates = [_listener_tls(listener) for listener in settings.listener]
+        named = {listener.name: tls for listener, tls in zip(settings.listener, self._certificates, strict=True) if tls}
+        self._renewal = CertificateRenewal(named, reactor, self._bus)
         self._lookups: Lookups = wire_lookups(settings, roots, self._bus, reactor)
         self._exemptions = ExemptionWatch(reactor, self._bus)
         self._bound: list[socket.socket] = []
@@ -153,6 +156,7 @@ class GatewayService(Service):
         self._lookups.probe.start()
         self._lookups.refresh.start()
         self._exemptions.watch(self.destinations)
+        self._renewal.start()
         mail.engine.start()
         self._serve(mail)
 
@@ -238,6 +242,7 @@ class GatewayService(Service):
         farewells = [factory.shutdown(SESSION_GRACE) for factory, _ in self._listeners]
         await DeferredList(farewells, consumeErrors=True)
         self._exemptions.stop()
+        self._renewal.stop()
         self._lookups.probe.stop()
         await self._lookups.refresh.stop()
         if self._mail is not None:
@@ -283,10 +288,12 @@ class GatewayService(Service):
         return sum(now < exemption.until for _, exemption in self.destinations.exemptions())
 
 
-def _listener_tls(listener: Listener) -> IOpenSSLServerConnectionCreator | None:
+def _listener_tls(listener: Listener) -> ListenerCertificates | None:
     if listener.tls is ListenerTLS.OFF:
         return None
-    return server_context(listener.certificate, listener.key)
+    return ListenerCertificates(
+        [(listener.certificate, listener.key), *((path, "") for path in listener.more_certificates)]
+    )
 
 
 def machine_name() -> str:

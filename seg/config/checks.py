@@ -21,6 +21,7 @@ from seg.config.syntax import (
     parse_network,
 )
 
+_LONGEST_BANNER = 200  # characters: the greeting is a reply line (RFC 5321 §4.5.3.1.5)
 Check = Callable[[str], object]  # raises ValueError
 
 # Of an array each element is checked. An empty string means "not set", but not for the keys in `_REQUIRED`.
@@ -56,8 +57,12 @@ def form_fault(section: str, key: str, value: Any) -> str:
 
 def listener_faults(listener: Listener) -> Iterator[tuple[str, str]]:
     """Keys of one listener that don't fit together, as (key, fault)."""
-    if listener.tls is ListenerTLS.STARTTLS and not listener.certificate:
-        yield "tls", "starttls needs a certificate; none is set"
+    if listener.tls is not ListenerTLS.OFF and not listener.certificate:
+        yield "tls", f"{listener.tls} needs a certificate; none is set"
+    if listener.more_certificates and not listener.certificate:
+        yield "more_certificates", "more certificates are set, but not the one for all other names (certificate)"
+    if not listener.banner.isprintable() or not listener.banner.isascii() or len(listener.banner) > _LONGEST_BANNER:
+        yield "banner", f"wants at most {_LONGEST_BANNER} printable ASCII characters"
     if listener.key and not listener.certificate:
         yield "key", "a key is set, but no certificate"
 

@@ -45,7 +45,9 @@ class ListenerTLS(enum.StrEnum):
     """TLS of a listener."""
 
     OFF = "off"
-    STARTTLS = "starttls"
+    STARTTLS = "starttls"  # offered
+    REQUIRED = "required"  # no message before STARTTLS
+    IMPLICIT = "implicit"  # from the first octet (RFC 8314 §3.3)
 
 
 class BareNewlines(enum.StrEnum):
@@ -80,8 +82,17 @@ class Listener:
     name: str = key("relay", "Name in the log")
     address: str = key("127.0.0.1", "IP address to listen at; 0.0.0.0 or :: for all")
     port: int = key(2525, "TCP port; 0: any free one", low=0, high=65535)
-    tls: ListenerTLS = key(ListenerTLS.OFF, "off, or starttls (needs certificate and key)")
-    certificate: str = key("", "PEM file: certificate, then the intermediates")
+    banner: str = key("", "Words behind the name in the 220 greeting")
+    tls: ListenerTLS = key(
+        ListenerTLS.OFF,
+        "off, starttls (offered), required (no message before STARTTLS), implicit (from the first octet, as on port 465); "
+        "all but off need a certificate",
+    )
+    certificate: str = key("", "PEM file: certificate, then the intermediates; read again when it changes")
+    more_certificates: tuple[str, ...] = key(
+        (), "PEM files with certificate, intermediates and key each, chosen by the name that a client asks for (SNI)"
+    )
+    # The last one: it hides the function.
     key: str = key("", "PEM file with the private key; empty: in the certificate file")
 
 

@@ -78,7 +78,9 @@ class ReceiveFactory(ServerFactory):
             max_message_size=settings.max_message_size,
             max_faults=settings.max_unknown_commands,
             normalise=settings.bare_newlines is BareNewlines.NORMALISE,
-            starttls=tls is not None,
+            starttls=tls is not None and listener.tls is not ListenerTLS.IMPLICIT,
+            tls_required=listener.tls is ListenerTLS.REQUIRED,
+            banner=listener.banner,
             max_recipients=settings.max_recipients,
         )
         self._house = House(
@@ -91,6 +93,7 @@ class ReceiveFactory(ServerFactory):
             sink=sink,
             clock=clock,
             tls=tls,
+            implicit_tls=listener.tls is ListenerTLS.IMPLICIT,
         )
         self._access = HostAccess(settings.relay_networks)
         self._census = census or Census(settings.max_connections, settings.max_connections_per_address)

@@ -23,3 +23,4 @@ class House:
     sink: IEventSink
     clock: IReactorTime
     tls: IOpenSSLServerConnectionCreator | None
+    implicit_tls: bool = False  # TLS from the first octet

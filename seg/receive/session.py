@@ -76,6 +76,10 @@ class Session(Protocol):
             house.settings.connection_timeout,
             self._lived_too_long,
         )
+        if house.implicit_tls:
+            self._shaking_hands = True
+            self.transport.startTLS(house.tls)  # type: ignore[attr-defined]
+            return
         self._core.greet()
         self._send()
 
@@ -101,13 +105,20 @@ class Session(Protocol):
     def handshakeCompleted(self) -> None:
         """TLS is on."""
         self._shaking_hands = False
-        self._core.tls_started()
+        implicit = self._core.state is not State.TLS
+        if implicit:
+            self._core.tls_from_the_start()
+        else:
+            self._core.tls_started()
         connection = self.transport.getHandle()  # type: ignore[attr-defined]
         self._house.sink.emit(
             events.ReceiveTLSStarted(
                 self.icid, connection.get_protocol_version_name(), connection.get_cipher_name() or ""
             )
         )
+        if implicit:
+            self._core.greet()
+            self._send()
 
     # --- the flow of octets
 
@@ -148,7 +159,7 @@ class Session(Protocol):
             self._end(self._last_word)
             return
         self._send()
-        in_data = self._core.state is State.DATA
+        in_data = self._core.state in (State.DATA, State.BDAT)
         settings = self._house.settings
         self._deadlines.heard(settings.data_timeout if in_data else settings.command_timeout)
         self._read_or_wait()

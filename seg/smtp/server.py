@@ -52,6 +52,8 @@ from seg.smtp.server_events import (
 from seg.smtp.server_replies import Reply
 from seg.smtp.server_table import ALLOWED, State, Step, denial
 
+NEEDS_TLS = frozenset({Verb.MAIL, Verb.RCPT, Verb.DATA, Verb.BDAT, Verb.VRFY})
+
 
 @attrs.frozen
 class ServerOptions:
@@ -62,6 +64,8 @@ class ServerOptions:
     max_faults: int  # unknown or malformed commands before the session is ended
     normalise: bool  # bare CR and LF in content become CRLF; else such content is refused
     starttls: bool  # there is a certificate
+    tls_required: bool = False  # no transaction in clear text (RFC 3207 §4)
+    banner: str = ""  # words behind the name in the greeting
     max_recipients: int = 0  # of one message, as told in EHLO (RFC 9422); 0 = not told
 
 
@@ -105,7 +109,11 @@ class ServerConnection:
 
     def greet(self) -> None:
         """Give the 220 greeting."""
-        self._reply(Reply(220, "", f"{self.options.hostname} ESMTP"))
+        self._reply(Reply(220, "", f"{self.options.hostname} ESMTP {self.options.banner}".rstrip()))
+
+    def tls_from_the_start(self) -> None:
+        """The connection was TLS before the greeting (RFC 8314 §3.3)."""
+        self.tls = True
 
     def receive_data(self, data: bytes) -> Iterator[ServerEvent]:
         """Take octets from the client; what they mean comes out while iterating."""
@@ -186,6 +194,8 @@ class ServerConnection:
         if verb is None:
             return self._unknown(word, text)
         step = ALLOWED.get((self.state, verb))
+        if self.options.tls_required and not self.tls and verb in NEEDS_TLS and verb is not Verb.BDAT:
+            return self._fault(text, replies.STARTTLS_FIRST)
         if verb is Verb.BDAT:
             return self._begin_chunk(argument, None if step else denial(self.state, verb))
         if step is None:

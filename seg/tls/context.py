@@ -15,7 +15,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 from OpenSSL import SSL
-from twisted.internet.interfaces import IOpenSSLClientConnectionCreator, IOpenSSLServerConnectionCreator
+from twisted.internet.interfaces import IOpenSSLClientConnectionCreator
 from twisted.protocols.tls import TLSMemoryBIOProtocol
 from zope.interface import implementer
 
@@ -156,28 +156,14 @@ def _presented(connection: SSL.Connection, resumed: bool) -> PeerCertificates:
     return PeerCertificates(chain)
 
 
-@implementer(IOpenSSLServerConnectionCreator)
-class ServerTLS:
-    """TLS of a listener: one certificate, TLS 1.2 or newer."""
-
-    def __init__(self, context: SSL.Context) -> None:
-        self._context = context
-
-    def serverConnectionForTLS(self, tlsProtocol: TLSMemoryBIOProtocol) -> SSL.Connection:
-        """A new server connection."""
-        return SSL.Connection(self._context, None)
-
-
-def server_context(
-    certificate_file: str, key_file: str = "", now: datetime.datetime | None = None
-) -> IOpenSSLServerConnectionCreator:
-    """TLS for a listener from PEM files. Reads them: for the start of the gateway.
+def server_context(certificate_file: str, key_file: str = "", now: datetime.datetime | None = None) -> SSL.Context:
+    """TLS of a server from PEM files: one certificate, TLS 1.2 or newer. Reads them: for the start of the gateway, or a thread.
 
     :param key_file: empty: the key is in the certificate file.
     :param now: aware; empty: the present time.
     :raises ConfigurationError: a file is missing or unreadable, the key doesn't fit, the dates are wrong.
     """
-    chain = _load_chain(certificate_file)
+    chain = server_chain(certificate_file)
     key = _load_key(key_file or certificate_file)
     leaf = chain[0]
     now = now or datetime.datetime.now(datetime.UTC)
@@ -196,7 +182,7 @@ def server_context(
     except (SSL.Error, *UNREADABLE) as error:
         fault = f"private key of {key_file or certificate_file} can't be used with certificate {subject_of(leaf)}"
         raise _problem(certificate_file, f"{fault} ({_reason(error)})") from error
-    return ServerTLS(context)
+    return context
 
 
 def _problem(path: str, fault: str) -> ConfigurationError:
@@ -216,7 +202,11 @@ def _read(path: str) -> bytes:
         raise _problem(path, f"can't be read: {error.strerror}") from error
 
 
-def _load_chain(path: str) -> list[x509.Certificate]:
+def server_chain(path: str) -> list[x509.Certificate]:
+    """The certificates in a PEM file, the server's own first.
+
+    :raises ConfigurationError: there are none, or the file can't be read.
+    """
     data = _read(path)
     try:
         return x509.load_pem_x509_certificates(data)

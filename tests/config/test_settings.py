@@ -255,7 +255,7 @@ class ValueTests(SynchronousTestCase):
             resolvers = ["192.0.2.1:5353", "[2001:db8::1]:53", "2001:db8::2"]
             """
         )
-        self.assertEqual(settings.listener[0], Listener("in", "::", 25, ListenerTLS.STARTTLS, "c.pem"))
+        self.assertEqual(settings.listener[0], Listener("in", "::", 25, tls=ListenerTLS.STARTTLS, certificate="c.pem"))
         self.assertEqual(settings.listener[1].port, 25)
         self.assertIsInstance(settings.queue.first_retry, float)
         self.assertEqual((settings.queue.lifetime, settings.queue.memory), (259200.0, 65536))

@@ -24,6 +24,7 @@ from seg.tls.peer import SessionFacts, Trust
 from seg.tls.roots import RootStore
 from seg.tls.webpki import WebPKI
 from tests.certificates import DAY, NOW, Authority, Issued, tlsa_data
+from tests.tls.handshake import ServerTLS
 
 HOST = "mx.example.test"
 ROOT = Authority.root()
@@ -78,7 +79,7 @@ class SeamTests(TestCase):
         """Start a server."""
         folder = self.mktemp()
         os.makedirs(folder)
-        listener = server_context(*issued.write(folder), now=NOW)
+        listener = ServerTLS(server_context(*issued.write(folder), now=NOW))
         factory: Any = Factory.forProtocol(Greeter)
         self.factory = factory
         self.factory.noisy = False

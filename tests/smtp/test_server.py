@@ -128,6 +128,30 @@ class ServerTests(SynchronousTestCase):
         self.assertEqual(server.feed(b"HELO client.test\r\n"), b"250 mx.test\r\n")
         self.assertNotIn(b"STARTTLS", AcceptingServer(starttls=False).feed(EHLO))
 
+    def test_banner(self) -> None:
+        """The operator's words stand behind the name in the greeting."""
+        server = AcceptingServer(banner="no spam please")
+        server.core.greet()
+        self.assertEqual(server.core.data_to_send(), b"220 mx.test ESMTP no spam please\r\n")
+
+    def test_tls_required(self) -> None:
+        """Before TLS nothing of a message is taken, and a chunk that comes all the same isn't run (RFC 3207 §4); inside TLS all is as usual."""
+        server = AcceptingServer(tls_required=True)
+        codes = server.codes(EHLO + MAIL + b"VRFY x\r\n" + b"BDAT 6 LAST\r\nQUIT\r\n" + b"NOOP\r\nHELP\r\n")
+        self.assertEqual(codes, [250, 530, 530, 503, 250, 214])
+        self.assertEqual(server.codes(b"STARTTLS\r\n"), [220])
+        server.core.tls_started()
+        self.assertEqual(server.codes(EHLO + MAIL + RCPT), [250, 250, 250])
+
+    def test_tls_from_the_start(self) -> None:
+        """With implicit TLS STARTTLS isn't offered, and what needs TLS is taken."""
+        server = AcceptingServer(starttls=False, tls_required=True)
+        server.core.tls_from_the_start()
+        said = server.feed(EHLO)
+        self.assertNotIn(b"STARTTLS", said)
+        self.assertIn(b"REQUIRETLS", said)
+        self.assertEqual(server.codes(MAIL), [250])
+
     def test_malformed(self) -> None:
         """What isn't understood gets 500, 501, 502, 553 or 555 and an enhanced code, and changes nothing."""
         for line, wanted in [

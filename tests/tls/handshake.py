@@ -5,6 +5,20 @@ from __future__ import annotations
 from typing import Any
 
 from OpenSSL import SSL
+from twisted.internet.interfaces import IOpenSSLServerConnectionCreator
+from zope.interface import implementer
+
+
+@implementer(IOpenSSLServerConnectionCreator)
+class ServerTLS:
+    """The server side over one context."""
+
+    def __init__(self, context: SSL.Context) -> None:
+        self._context = context
+
+    def serverConnectionForTLS(self, tlsProtocol: object) -> SSL.Connection:
+        """A new connection."""
+        return SSL.Connection(self._context, None)
 
 
 def _step(connection: SSL.Connection) -> bool:

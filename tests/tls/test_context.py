@@ -8,15 +8,15 @@ from typing import cast
 
 from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, PrivateFormat
 from OpenSSL import SSL
-from twisted.internet.interfaces import IOpenSSLClientConnectionCreator, IOpenSSLServerConnectionCreator
+from twisted.internet.interfaces import IOpenSSLClientConnectionCreator
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
 from seg.errors import ConfigurationError
-from seg.tls.context import ClientTLS, ServerTLS, _presented, server_context, session_facts
+from seg.tls.context import ClientTLS, _presented, server_context, session_facts
 from seg.tls.peer import PeerCertificates, TLSVersion
 from tests.certificates import NOW, Authority, Issued, self_signed
-from tests.tls.handshake import shake
+from tests.tls.handshake import ServerTLS, shake
 
 ROOT = Authority.root()
 LEAF = ROOT.intermediate().leaf("mx.example.com")
@@ -170,8 +170,7 @@ class ServerTests(SynchronousTestCase):
         both = self.folder / "both.pem"
         both.write_bytes(LEAF.key_pem() + LEAF.pem())
         for listener in (server_context(certificate, key, NOW), server_context(str(both), now=NOW)):
-            verifyObject(IOpenSSLServerConnectionCreator, listener)
-            client, _ = shake(ClientTLS().creator("mx.example.com", "a"), listener)
+            client, _ = shake(ClientTLS().creator("mx.example.com", "a"), ServerTLS(listener))
             self.assertEqual(session_facts(client, "").peer.chain, LEAF.chain)
 
     def test_missing(self) -> None:

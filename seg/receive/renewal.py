@@ -1,0 +1,66 @@
+"""Certificates of listeners that were renewed on disk are taken up without a restart."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.internet.task import LoopingCall
+from twisted.internet.threads import deferToThreadPool
+
+from seg.errors import ConfigurationError
+from seg.events import Fault, Notice
+from seg.interfaces import IEventSink
+from seg.tls.listening import ListenerCertificates
+
+INTERVAL = 30.0  # seconds between two looks at the files
+
+
+class CertificateRenewal:
+    """Looks at the files now and then, in a thread. Files that can't be used change nothing, and are told of once.
+
+    :param certificates: those of each listener, by its name.
+    """
+
+    def __init__(self, certificates: Mapping[str, ListenerCertificates], reactor: Any, sink: IEventSink) -> None:
+        self._certificates = certificates
+        self._reactor = reactor
+        self._sink = sink
+        self._refused: dict[str, str] = {}  # what was last told of a listener's files
+        self._loop = LoopingCall(self.look)
+        self._loop.clock = reactor
+
+    def start(self) -> None:
+        """Begin."""
+        if self._certificates:
+            self._loop.start(INTERVAL, now=False)
+
+    def stop(self) -> None:
+        """End."""
+        if self._loop.running:
+            self._loop.stop()
+
+    def look(self) -> Deferred[None]:
+        """Look once; fires when all that changed has been read."""
+        return Deferred.fromCoroutine(self._look())
+
+    async def _look(self) -> None:
+        for name, certificates in self._certificates.items():
+            if not await self._in_thread(certificates.changed):
+                continue
+            try:
+                await self._in_thread(certificates.load)
+            except ConfigurationError as error:
+                self._tell_refused(name, "; ".join(error.problems))
+            else:
+                self._refused.pop(name, None)
+                self._sink.emit(Notice(f"listener {name}: its certificates have changed and are in use"))
+
+    def _tell_refused(self, name: str, problem: str) -> None:
+        if self._refused.get(name) != problem:
+            self._refused[name] = problem
+            self._sink.emit(Fault(f"listener {name}: changed certificates can't be used, the former stay: {problem}"))
+
+    def _in_thread(self, work: Any) -> Deferred[Any]:
+        return deferToThreadPool(self._reactor, self._reactor.getThreadPool(), work)

@@ -1,0 +1,79 @@
+"""The certificates of a listener: one for each name that clients ask for, read again when their files change."""
+
+from __future__ import annotations
+
+import datetime
+import os
+from collections.abc import Sequence
+from typing import Any
+
+from OpenSSL import SSL
+from twisted.internet.interfaces import IOpenSSLServerConnectionCreator
+from twisted.protocols.tls import TLSMemoryBIOProtocol
+from zope.interface import implementer
+
+from seg.tls.context import server_chain, server_context
+from seg.tls.names import dns_names, fitting
+
+Files = tuple[str, str]  # certificate, key ("" = in the certificate file)
+Stamp = tuple[int, int, int]
+
+
+@implementer(IOpenSSLServerConnectionCreator)
+class ListenerCertificates:
+    """Makes the server side of TLS connections.
+
+    :param files: the first pair is for clients that ask for no name, or for one that no certificate speaks for.
+    :param now: aware, when they have to be valid; None: whenever they are read.
+    :raises ConfigurationError: a file is missing or unreadable, a key doesn't fit, the dates are wrong.
+    """
+
+    def __init__(self, files: Sequence[Files], now: datetime.datetime | None = None) -> None:
+        self._files = tuple(files)
+        self._now = now
+        self._stamps: tuple[Stamp, ...] = ()
+        self._default: SSL.Context
+        self._by_name: dict[str, SSL.Context] = {}
+        self.load()
+
+    def load(self) -> None:
+        """Read the files; what was read before stays in force if they can't be used. Blocks: for the start, or a thread."""
+        stamps = self._look()
+        contexts = [
+            (server_chain(certificate)[0], server_context(certificate, key, self._now))
+            for certificate, key in self._files
+        ]
+        by_name: dict[str, SSL.Context] = {}
+        for leaf, context in reversed(contexts):  # of two for one name the first counts
+            by_name.update((name.lower(), context) for name in dns_names(leaf))
+        default = contexts[0][1]
+        default.set_tlsext_servername_callback(self._choose)
+        self._stamps, self._default, self._by_name = stamps, default, by_name
+
+    def changed(self) -> bool:
+        """Whether a file isn't what it was when it was read. Blocks a little: for a thread."""
+        return self._look() != self._stamps
+
+    def serverConnectionForTLS(self, tlsProtocol: TLSMemoryBIOProtocol) -> SSL.Connection:
+        """A new server connection; the name that the client asks for may change its certificate."""
+        return SSL.Connection(self._default, None)
+
+    def _choose(self, connection: SSL.Connection) -> None:
+        asked = connection.get_servername()
+        if asked is None:
+            return
+        found = next((self._by_name[name] for name in fitting(asked.decode("latin-1")) if name in self._by_name), None)
+        if found is not None:
+            connection.set_context(found)
+
+    def _look(self) -> tuple[Stamp, ...]:
+        paths = [path for pair in self._files for path in pair if path]
+        return tuple(_stamp(path) for path in paths)
+
+
+def _stamp(path: str) -> Stamp:
+    try:
+        status: Any = os.stat(path)
+    except OSError:
+        return (0, 0, 0)
+    return (status.st_mtime_ns, status.st_size, status.st_ino)
