@@ -126,10 +126,19 @@ class TunnelTests(SynchronousTestCase):
 
     def test_cancelled_before_the_connection(self) -> None:
         """Cancelling gives the connection to the proxy up while it is being made."""
-        endpoint = ConnectEndpoint(TCP4ClientEndpoint(MemoryReactor(), "192.0.2.9", 3128), Proxy("p", 1), HOST, 443)
-        connected = endpoint.connect(Factory.forProtocol(Protocol))
-        connected.cancel()
-        self.failureResultOf(connected)
+
+        class Waiting:
+            """An endpoint that is looking its name up, say."""
+
+            def connect(self, factory: object) -> Deferred[object]:
+                """Not yet."""
+                return Deferred()
+
+        for to_proxy in (TCP4ClientEndpoint(MemoryReactor(), "192.0.2.9", 3128), Waiting()):
+            endpoint = ConnectEndpoint(to_proxy, Proxy("p", 1), HOST, 443)  # type: ignore[arg-type]
+            connected = endpoint.connect(Factory.forProtocol(Protocol))
+            connected.cancel()
+            self.failureResultOf(connected)
 
     def test_cancelled(self) -> None:
         """Cancelling closes the connection to the proxy."""

@@ -119,6 +119,18 @@ class ChainTests(SynchronousTestCase):
         )
         self.assertEqual((decision.requirement.tls, decision.requirement.source), (TLSLevel.MUST, "mta-sts"))
 
+    def test_senders_wish(self) -> None:
+        """``TLS-Required: No`` relaxes everything but the operator's own option, for this message (RFC 8689 §5)."""
+        asked = attrs.evolve(question(TLSOption.REQUIRED), tls_optional=True)
+        found = tuple(asked.relaxation(name) for name in ("dane", "mta-sts", "static", "somebody's"))
+        self.assertEqual(found, ("optional", "optional", "", "optional"))
+        chain = PolicyChain(
+            (FixedProvider("mta-sts", Refuse("MX not in policy")), StaticProvider()), RecordingSink()
+        ).open(asked)
+        decision = self.successResultOf(Deferred.fromCoroutine(chain.decide(host())))
+        self.assertEqual((decision.usable, decision.requirement.tls), (True, TLSLevel.MUST))
+        self.assertEqual(decision.opinions[0].text, "optional(refuse(MX not in policy))")
+
     def test_tls_option_stays(self) -> None:
         """The operator's own option holds under an exemption as without."""
         profile = Profile(tls=TLSOption.REQUIRED, exemption=EXEMPT)
