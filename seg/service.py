@@ -37,6 +37,7 @@ from seg.maillog.files import MailLogFile
 from seg.receive.binding import bind
 from seg.receive.census import Census
 from seg.receive.factory import ReceiveFactory
+from seg.receive.rates import RecipientRates
 from seg.receive.renewal import CertificateRenewal
 from seg.tls.listening import ListenerCertificates
 from seg.tls.roots import load_roots
@@ -196,6 +197,7 @@ class GatewayService(Service):
         """Answer those who wait at the listeners' ports, and all that come."""
         receive = self.settings.receive
         census = Census(receive.max_connections, receive.max_connections_per_address)
+        rates = RecipientRates(self._reactor.seconds)
         for listener, tls in zip(self.settings.listener, self._certificates, strict=True):
             factory = ReceiveFactory(
                 receive,
@@ -208,6 +210,10 @@ class GatewayService(Service):
                 tls,
                 postmaster=self._postmaster,
                 census=census,
+                groups=self.settings.sender_group,
+                recipients=self.settings.recipients,
+                resolver=self._lookups.resolver,
+                rates=rates,
             )
             self._listeners.append((factory, factory.serve(self._reactor, self._bound.pop(0))))
 

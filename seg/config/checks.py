@@ -3,17 +3,20 @@ together."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Set
 from itertools import combinations
 from typing import Any
 
-from seg.config.schema import DNS, Delivery, Listener, ListenerTLS, Queue
+from seg.config.schema import DNS, Delivery, Listener, ListenerTLS, Queue, SenderGroup
 from seg.config.syntax import (
     check_ipv4,
     check_ipv6,
     check_mailbox,
     check_mode,
     check_proxy,
+    check_recipient_entry,
+    check_sender,
+    check_words,
     overlapping,
     parse_address,
     parse_endpoint,
@@ -21,6 +24,7 @@ from seg.config.syntax import (
     parse_network,
 )
 
+_LEAST_SIZE = 1024  # octets of a message
 _LONGEST_BANNER = 200  # characters: the greeting is a reply line (RFC 5321 §4.5.3.1.5)
 Check = Callable[[str], object]  # raises ValueError
 
@@ -30,6 +34,11 @@ FORMS: dict[tuple[str, str], Check] = {
     ("gateway", "postmaster"): check_mailbox,
     ("listener", "address"): parse_address,
     ("receive", "relay_networks"): parse_network,
+    ("sender_group", "match"): check_sender,
+    ("sender_group", "reject_text"): check_words,
+    ("recipients", "accept"): check_recipient_entry,
+    ("recipients", "reject"): check_recipient_entry,
+    ("recipients", "reject_text"): check_words,
     ("dns", "resolvers"): parse_endpoint,
     ("dns", "trusted"): parse_network,
     ("mta_sts", "proxy"): check_proxy,
@@ -65,6 +74,16 @@ def listener_faults(listener: Listener) -> Iterator[tuple[str, str]]:
         yield "banner", f"wants at most {_LONGEST_BANNER} printable ASCII characters"
     if listener.key and not listener.certificate:
         yield "key", "a key is set, but no certificate"
+
+
+def group_faults(group: SenderGroup, names: Set[str]) -> Iterator[tuple[str, str]]:
+    """What is wrong with one sender group, as (key, fault); `names` are those of the groups before it."""
+    if group.name in names:
+        yield "name", f'another group is called "{group.name}"'
+    if not group.match:
+        yield "match", 'names nobody; write networks, host names, or "ALL"'
+    if 0 < group.max_message_size < _LEAST_SIZE:
+        yield "max_message_size", f"must be 0 (that of [receive]) or at least {_LEAST_SIZE}"
 
 
 def binding_faults(listeners: tuple[Listener, ...]) -> Iterator[tuple[int, str]]:

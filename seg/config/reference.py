@@ -17,6 +17,7 @@ import attrs
 
 from seg.config.destinations import Profile
 from seg.config.marked import replace_block
+from seg.config.schema import Settings
 from seg.config.settings_file import section_types
 from seg.config.units import show_duration, show_size
 from seg.config.values import KeySpec, specs, word
@@ -46,6 +47,9 @@ _SECTION_NOTES = {
     "listener": "One [[listener]] for each address to receive mail at. A port below 1024 needs a start\n"
     "as root; twistd --uid and --gid give the rights up once the ports are bound.",
     "receive": "Who may relay, and how much of everything a client may ask for.",
+    "sender_group": "The host access table: one [[sender_group]] for each group of clients, the first entry that fits decides,\n"
+    "whoever fits none may not send. Without any group relay_networks is the only one.",
+    "recipients": "The recipient access table.",
     "tls": "The system's list of roots is right for nearly everybody.",
     "control": "The seg command talks to the gateway here; who may write to the socket may do everything.",
 }
@@ -102,6 +106,10 @@ def settings_text() -> str:
         title = (section.__doc__ or "").strip().rstrip(".")
         note = _SECTION_NOTES.get(name)
         head = _rule(title) + (_commented(note) if note else "")
+        if array and not attrs.fields_dict(Settings)[name].default:  # none of them out of the box
+            lines = f"[[{name}]]\n{_keys(section)}".splitlines()
+            parts.append(head + "".join(f"#   {line.removeprefix('# ')}".rstrip() + "\n" for line in lines))
+            continue
         parts.append(head + (f"[[{name}]]\n" if array else f"[{name}]\n") + _keys(section))
     return "\n".join(parts)
 

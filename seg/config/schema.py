@@ -119,6 +119,45 @@ class Receive:
     )
 
 
+class Access(enum.StrEnum):
+    """What a sender group may do."""
+
+    RELAY = "relay"  # send to anybody
+    ACCEPT = "accept"  # send to the recipients of [recipients]
+    REJECT = "reject"  # hear 554 for a greeting
+    REFUSE = "tcprefuse"  # nothing: the connection is cut
+
+
+@attrs.frozen
+class SenderGroup:
+    """Clients that have something in common, and what they may do. A limit of 0 is that of [receive], or none."""
+
+    name: str = key("RELAYLIST", "Name in the log")
+    match: tuple[str, ...] = key(
+        (), 'Networks, host names by verified reverse lookup ("mx.example.com", ".example.com"), or "ALL"'
+    )
+    access: Access = key(
+        Access.REJECT,
+        "relay (to anybody), accept (for [recipients]), reject (554 at the greeting), tcprefuse (cut off)",
+    )
+    reject_text: str = key("Access denied", "Words of the 554")
+    tls_required: bool = key(False, "No message before STARTTLS")
+    max_connections: int = key(0, "Most connections at a time from one address", low=0)
+    max_messages: int = key(0, "Most messages on one connection", low=0)
+    max_recipients: int = key(0, "Most recipients in one message", low=0)
+    recipients_per_hour: int = key(0, "Most recipients from one address in an hour", low=0)
+    max_message_size: int = key(0, "Largest message", unit="octets", low=0)
+
+
+@attrs.frozen
+class Recipients:
+    """Recipients of clients that may not relay (sender groups with access "accept")."""
+
+    accept: tuple[str, ...] = key((), 'Accepted: "user@example.com", "user@", "example.com", ".example.com", "ALL"')
+    reject: tuple[str, ...] = key((), "Rejected, in the same forms; the most particular entry of both lists decides")
+    reject_text: str = key("No such recipient here", "Words of the 550 for those rejected")
+
+
 @attrs.frozen
 class Queue:
     """The retry schedule."""
@@ -226,6 +265,8 @@ class Settings:
     gateway: Gateway = attrs.field(factory=Gateway)
     listener: tuple[Listener, ...] = attrs.field(factory=lambda: (Listener(),))
     receive: Receive = attrs.field(factory=Receive)
+    sender_group: tuple[SenderGroup, ...] = ()
+    recipients: Recipients = attrs.field(factory=Recipients)
     queue: Queue = attrs.field(factory=Queue)
     dns: DNS = attrs.field(factory=DNS)
     tls: TLS = attrs.field(factory=TLS)

@@ -6,9 +6,9 @@ from typing import Any, get_origin, get_type_hints
 
 import attrs
 
-from seg.config.checks import SECTION_CHECKS, binding_faults, form_fault, listener_faults
+from seg.config.checks import SECTION_CHECKS, binding_faults, form_fault, group_faults, listener_faults
 from seg.config.problems import Problems, meant
-from seg.config.schema import Listener, Settings
+from seg.config.schema import Listener, SenderGroup, Settings
 from seg.config.source import Document, KeyPath
 from seg.config.values import ValueFault, convert, specs
 
@@ -25,7 +25,7 @@ def settings_from(document: Document) -> Settings:
         if name not in sections:
             problems.add((name,), _unknown_section(name, raw, sections), None if isinstance(raw, dict) else name)
         elif get_origin(sections[name]) is tuple:
-            values[name] = _listeners(raw, problems)
+            values[name] = _listeners(raw, problems) if name == "listener" else _groups(raw, problems)
         else:
             values[name] = _section(name, sections[name], raw, problems)
     problems.check()
@@ -89,6 +89,22 @@ def _unknown_key(key: str, known: dict[str, Any]) -> str:
     near = meant(key, known)
     owner = "" if near else _owner(key)
     return f"unknown key{near or (f'; it belongs into [{owner}]' if owner else '')}"
+
+
+def _groups(raw: Any, problems: Problems) -> tuple[SenderGroup, ...]:
+    """The ``[[sender_group]]`` tables."""
+    if not isinstance(raw, list) or not all(isinstance(table, dict) for table in raw):
+        problems.add(("sender_group",), "wants an array of tables; write [[sender_group]] for each")
+        return ()
+    groups: list[SenderGroup] = []
+    for number, table in enumerate(raw):
+        where = ("sender_group", number)
+        group = SenderGroup(**table_values(where, SenderGroup, table, problems))
+        if not problems.below(where):
+            for key, fault in group_faults(group, {other.name for other in groups}):
+                problems.add((*where, key), fault)
+        groups.append(group)
+    return tuple(groups)
 
 
 def _listeners(raw: Any, problems: Problems) -> tuple[Listener, ...]:

@@ -141,3 +141,41 @@ def overlapping(one: str, other: str) -> bool:
     if first.version != second.version:
         return False
     return first == second or first.is_unspecified or second.is_unspecified
+
+
+def check_sender(text: str) -> None:
+    """An entry of a sender group: a network, a host name, ``.name``, or ``ALL``.
+
+    :raises ValueError: it is none of them.
+    """
+    if text.upper() == "ALL":
+        return
+    if any(character.isalpha() for character in text) and "/" not in text and ":" not in text:
+        parse_pattern(text)
+    else:
+        parse_network(text)
+
+
+def check_recipient_entry(text: str) -> None:
+    """An entry of the recipient access table.
+
+    :raises ValueError: it is none.
+    """
+    local, at, domain = text.rpartition("@")
+    if at and not local:
+        raise ValueError(f'"{text}" lacks what stands before the @')
+    if at and not domain:
+        return
+    if at:
+        parse_hostname(domain)
+    elif text.upper() != "ALL":
+        parse_pattern(text)
+
+
+def check_words(text: str) -> None:
+    """Words of a reply.
+
+    :raises ValueError: they don't fit into a reply line.
+    """
+    if not text.isascii() or not text.isprintable() or len(text) > 200:
+        raise ValueError("wants at most 200 printable ASCII characters")

@@ -1,56 +1,103 @@
-"""The host access table: which clients may relay."""
+"""The host access table: what a client may do, by its address or its verified name."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+from collections.abc import Iterable, Sequence
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
 import attrs
 
+from seg.config.schema import Access, SenderGroup
 from seg.errors import ConfigurationError
 from seg.model import IPAddress
+
+ALL = "ALL"
 
 
 @attrs.frozen
 class Admission:
     """The table's word on one client."""
 
-    action: str  # RELAY, or REJECT: the session goes on, but every recipient is refused
-    group: str
+    group: SenderGroup
     match: str  # the entry that decided
+    unlisted: bool = False  # no group is for this client
+
+    @property
+    def action(self) -> str:
+        """As in the mail log: RELAY, ACCEPT, REJECT, TCPREFUSE."""
+        return self.group.access.value.upper()
 
     @property
     def may_relay(self) -> bool:
         """Whether recipients anywhere are accepted from this client."""
-        return self.action == "RELAY"
+        return self.group.access is Access.RELAY
+
+    @property
+    def refused(self) -> bool:
+        """Whether the client is turned away at the greeting. One that no group is for may talk, to no end: every recipient is refused."""
+        return self.group.access is Access.REJECT and not self.unlisted
 
 
-_EVERYBODY_ELSE = Admission("REJECT", "ALL", "ALL")
+_EVERYBODY_ELSE = Admission(SenderGroup(name=ALL, access=Access.REJECT), ALL, unlisted=True)
+
+
+@attrs.frozen
+class _Entry:
+    """One entry of a group: a network, or a name."""
+
+    text: str
+    group: SenderGroup
+    network: IPv4Network | IPv6Network | None = None
+
+    def fits(self, client: IPAddress, name: str) -> bool:
+        """Whether it is for this client; `name` is its verified name, "" if it has none."""
+        if self.network is not None:
+            return client.version == self.network.version and client in self.network
+        if self.text == ALL:
+            return True
+        return bool(name) and (name == self.text or (self.text.startswith(".") and name.endswith(self.text)))
 
 
 class HostAccess:
-    """Networks that may relay; all others may not.
+    """Sender groups in order; the first entry that fits decides, and everybody else may not.
 
-    :raises ConfigurationError: a network can't be read.
+    :raises ConfigurationError: an entry can't be read.
     """
 
-    def __init__(self, relay_networks: Iterable[str]) -> None:
+    def __init__(self, groups: Sequence[SenderGroup]) -> None:
         problems: list[str] = []
-        self._entries = []
-        for text in relay_networks:
+        self._entries: list[_Entry] = []
+        for group, text in [(each, text) for each in groups for text in each.match]:
             try:
-                self._entries.append((ip_network(text, strict=False), Admission("RELAY", "RELAYLIST", text)))
+                self._entries.append(_entry(text, group))
             except ValueError as error:
-                problems.append(f"receive.relay_networks: {error}")
+                problems.append(f"sender group {group.name}: {error}")
         if problems:
             raise ConfigurationError(tuple(problems))
+        self.needs_names = any(entry.network is None and entry.text != ALL for entry in self._entries)
 
-    def admit(self, client: IPAddress) -> Admission:
-        """The first entry that holds the client's address."""
-        for network, admission in self._entries:
-            if client.version == network.version and client in network:
-                return admission
+    def admit(self, client: IPAddress, name: str = "") -> Admission:
+        """The word on a client with this verified name ("" = none)."""
+        for entry in self._entries:
+            if entry.fits(client, name):
+                return Admission(entry.group, entry.text)
         return _EVERYBODY_ELSE
+
+
+def sender_groups(groups: Sequence[SenderGroup], relay_networks: Iterable[str]) -> tuple[SenderGroup, ...]:
+    """The groups of the configuration; without any, the networks that may relay are one."""
+    return tuple(groups) or (SenderGroup(name="RELAYLIST", match=tuple(relay_networks), access=Access.RELAY),)
+
+
+def _entry(text: str, group: SenderGroup) -> _Entry:
+    if text.upper() == ALL:
+        return _Entry(ALL, group)
+    try:
+        return _Entry(text, group, ip_network(text, strict=False))
+    except ValueError:
+        if any(character.isalpha() for character in text) and "/" not in text and ":" not in text:
+            return _Entry(text.lower().rstrip("."), group)
+        raise
 
 
 def client_address(host: str) -> IPAddress:

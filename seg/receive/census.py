@@ -26,6 +26,10 @@ class Census:
         self._by_address[address] += 1
         return ""
 
+    def crowded(self, address: IPAddress, limit: int) -> bool:
+        """Whether an address has more connections, those counted, than a limit of its own allows (0 = none)."""
+        return 0 < limit < self._by_address[address]
+
     def leave(self, address: IPAddress) -> None:
         """One less."""
         self.total -= 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Sequence
 
 from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.defer import Deferred, succeed
@@ -16,11 +17,13 @@ from twisted.internet.interfaces import (
 from twisted.internet.protocol import Protocol, ServerFactory
 
 from seg import events
-from seg.config.schema import BareNewlines, Listener, ListenerTLS, Receive
-from seg.interfaces import ICounters, IEventSink, IQueue
-from seg.receive.access import HostAccess, client_address
+from seg.config.schema import BareNewlines, Listener, ListenerTLS, Receive, Recipients, SenderGroup
+from seg.interfaces import ICounters, IEventSink, IQueue, IResolver
+from seg.receive.access import HostAccess, client_address, sender_groups
 from seg.receive.census import Census
 from seg.receive.house import House
+from seg.receive.rates import RecipientRates
+from seg.receive.recipients import RecipientAccess
 from seg.receive.session import Session
 from seg.smtp.server import ServerOptions
 from seg.smtp.server_replies import Reply
@@ -50,8 +53,10 @@ class ReceiveFactory(ServerFactory):
     :param tls: makes server-side TLS connections; without it, or when the listener says ``off``, STARTTLS
     isn't offered.
     :param postmaster: whom mail to ``<Postmaster>`` goes to; "" is postmaster at `hostname`.
-    :param census: counts connections; give the same one to all listeners.
-    :raises seg.errors.ConfigurationError: a relay network can't be read.
+    :param census: counts connections; give the same one to all listeners, and so `rates`.
+    :param groups: the host access table; without any group it is `Receive.relay_networks`.
+    :param resolver: looks the names of clients up, if a group is for names.
+    :raises seg.errors.ConfigurationError: an entry of a table can't be read.
     """
 
     noisy = False
@@ -69,6 +74,10 @@ class ReceiveFactory(ServerFactory):
         *,
         postmaster: str = "",
         census: Census | None = None,
+        groups: Sequence[SenderGroup] = (),
+        recipients: Recipients | None = None,
+        resolver: IResolver | None = None,
+        rates: RecipientRates | None = None,
     ) -> None:
         self.listener = listener
         if listener.tls is ListenerTLS.OFF:
@@ -83,6 +92,8 @@ class ReceiveFactory(ServerFactory):
             banner=listener.banner,
             max_recipients=settings.max_recipients,
         )
+        self._census = census or Census(settings.max_connections, settings.max_connections_per_address)
+        access = HostAccess(sender_groups(groups, settings.relay_networks))
         self._house = House(
             settings=settings,
             options=options,
@@ -92,11 +103,14 @@ class ReceiveFactory(ServerFactory):
             counters=counters,
             sink=sink,
             clock=clock,
+            access=access,
+            recipients=RecipientAccess(recipients or Recipients()),
+            rates=rates or RecipientRates(clock.seconds),
+            census=self._census,
+            resolver=resolver if access.needs_names else None,
             tls=tls,
             implicit_tls=listener.tls is ListenerTLS.IMPLICIT,
         )
-        self._access = HostAccess(settings.relay_networks)
-        self._census = census or Census(settings.max_connections, settings.max_connections_per_address)
         self._sessions: set[Session] = set()
         self._all_gone: list[Deferred[None]] = []
         self._shutting_down = False
@@ -127,7 +141,7 @@ class ReceiveFactory(ServerFactory):
         if objection:
             self._house.sink.emit(events.ReceiveFailed(0, objection))
             return Refusal(TOO_MANY_CONNECTIONS)
-        session = Session(self._house, address, self._access.admit(address), self._gone)
+        session = Session(self._house, address, self._gone)
         self._sessions.add(session)
         return session
 

@@ -6,7 +6,11 @@ import attrs
 from twisted.internet.interfaces import IOpenSSLServerConnectionCreator, IReactorTime
 
 from seg.config.schema import Receive
-from seg.interfaces import ICounters, IEventSink, IQueue
+from seg.interfaces import ICounters, IEventSink, IQueue, IResolver
+from seg.receive.access import HostAccess
+from seg.receive.census import Census
+from seg.receive.rates import RecipientRates
+from seg.receive.recipients import RecipientAccess
 from seg.smtp.server import ServerOptions
 
 
@@ -22,5 +26,10 @@ class House:
     counters: ICounters
     sink: IEventSink
     clock: IReactorTime
+    access: HostAccess
+    recipients: RecipientAccess
+    rates: RecipientRates
+    census: Census
+    resolver: IResolver | None  # for the names of clients; None: not looked up
     tls: IOpenSSLServerConnectionCreator | None
     implicit_tls: bool = False  # TLS from the first octet

@@ -7,17 +7,21 @@ from collections.abc import Callable
 from twisted.python.failure import Failure
 
 from seg import events
+from seg.config.schema import Access, SenderGroup
 from seg.model import IPAddress
 from seg.receive.access import Admission
 from seg.receive.house import House
+from seg.receive.recipients import RELAYING_DENIED
 from seg.receive.trace import received_field
 from seg.receive.transaction import STORAGE, Transaction
 from seg.smtp import server_events as told
 from seg.smtp.commands import RcptArguments
 from seg.smtp.server import ServerConnection
-from seg.smtp.server_replies import Reply
+from seg.smtp.server_replies import STARTTLS_FIRST, Reply
 
-RELAYING_DENIED = Reply(550, "5.7.1", "Relaying denied")
+NOBODY = Admission(SenderGroup(name="", access=Access.REJECT), "")
+TOO_MANY_MESSAGES = Reply(452, "4.5.3", "Too many messages on this connection")
+TOO_MANY_THIS_HOUR = Reply(452, "4.7.1", "Too many recipients received this hour")
 TOO_MANY_RECIPIENTS = Reply(452, "4.5.3", "Too many recipients")
 LOCAL_ERROR = Reply(451, "4.3.0", "Local error in processing")
 
@@ -34,7 +38,6 @@ class Intake:
         core: ServerConnection,
         icid: int,
         address: IPAddress,
-        admission: Admission,
         on_answer: Callable[[], None],
     ) -> None:
         self.injected = 0  # messages accepted
@@ -42,7 +45,7 @@ class Intake:
         self._core = core
         self._icid = icid
         self._address = address
-        self._admission = admission
+        self.admission = NOBODY  # until the host access table has been looked at
         self._on_answer = on_answer
         self._transaction: Transaction | None = None
 
@@ -81,7 +84,13 @@ class Intake:
                 self.drop("Receiving aborted" if cause else "Receiving aborted by sender")
 
     def _begin(self, event: told.MailGiven) -> None:
-        house = self._house
+        house, group = self._house, self.admission.group
+        if group.tls_required and not self._core.tls:
+            self._core.refuse(STARTTLS_FIRST)
+            return
+        if 0 < group.max_messages <= self.injected:
+            self._core.refuse(TOO_MANY_MESSAGES)
+            return
         transaction = Transaction(house.counters.next_mid(), event.arguments, house.settings.max_received_hops)
         self._transaction = transaction
         house.sink.emit(events.MessageStarted(transaction.mid, self._icid, event.arguments.reverse_path))
@@ -90,11 +99,7 @@ class Intake:
     def _add_recipient(self, arguments: RcptArguments) -> None:
         transaction, sink, address = self._transaction, self._house.sink, arguments.address
         assert transaction is not None  # the core asks for recipients only behind MAIL
-        refusal: Reply | None = None
-        if not self._admission.may_relay:
-            refusal = RELAYING_DENIED
-        elif len(transaction.recipients) >= self._house.settings.max_recipients:
-            refusal = TOO_MANY_RECIPIENTS
+        refusal = self._objection(address, len(transaction.recipients))
         if refusal is not None:
             sink.emit(events.RecipientRefused(transaction.mid, self._icid, address, str(refusal)))
             self._core.refuse(refusal)
@@ -104,6 +109,21 @@ class Intake:
         sink.emit(events.RecipientAccepted(transaction.mid, self._icid, len(transaction.recipients), address))
         transaction.add_recipient(address, arguments)
         self._core.accept()
+
+    def _objection(self, address: str, recipients: int) -> Reply | None:
+        """Why a recipient isn't accepted, or None when it is, and counted."""
+        admission, house = self.admission, self._house
+        if not admission.may_relay:
+            if admission.group.access is not Access.ACCEPT:
+                return RELAYING_DENIED
+            objection = house.recipients.objection(address)
+            if objection is not None:
+                return objection
+        if recipients >= (admission.group.max_recipients or house.settings.max_recipients):
+            return TOO_MANY_RECIPIENTS
+        if not house.rates.count(self._address, admission.group.recipients_per_hour):
+            return TOO_MANY_THIS_HOUR
+        return None
 
     def _begin_content(self) -> None:
         transaction = self._transaction

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import attrs
+from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionAborted, ConnectionDone
 from twisted.internet.interfaces import IHandshakeListener, IPushProducer, ITCPTransport
 from twisted.internet.protocol import Protocol, connectionDone
@@ -11,12 +13,13 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from seg import events
+from seg.config.schema import Access, SenderGroup
 from seg.model import IPAddress
-from seg.receive.access import Admission
 from seg.receive.deadlines import Deadlines
 from seg.receive.house import House
 from seg.receive.intake import Intake
-from seg.smtp.server import ServerConnection
+from seg.receive.names import client_name
+from seg.smtp.server import ServerConnection, ServerOptions
 from seg.smtp.server_replies import Reply
 from seg.smtp.server_table import State
 
@@ -28,6 +31,9 @@ READ_AHEAD = 65536
 # Seconds for the last reply to get through before the connection is cut.
 CLOSING_GRACE = 10.0
 
+NAME_TIMEOUT = 10.0  # seconds for the name of a client
+
+TOO_MANY_CONNECTIONS = Reply(421, "4.7.0", "Too many connections from your address; try again later")
 TIMED_OUT = Reply(421, "4.4.2", "Timeout; closing connection")
 LIVED_TOO_LONG = Reply(421, "4.4.2", "Allowable connection time exceeded; closing connection")
 
@@ -41,16 +47,14 @@ class Session(Protocol):
 
     transport: ITCPTransport
 
-    def __init__(
-        self, house: House, address: IPAddress, admission: Admission, on_gone: Callable[[Session], None]
-    ) -> None:
+    def __init__(self, house: House, address: IPAddress, on_gone: Callable[[Session], None]) -> None:
         self.icid = house.counters.next_icid()
         self.address = address
         self._house = house
-        self._admission = admission
         self._on_gone = on_gone
         self._core = ServerConnection(house.options)
-        self._intake = Intake(house, self._core, self.icid, address, admission, self._go_on)
+        self._intake = Intake(house, self._core, self.icid, address, self._go_on)
+        self._looking_up: Deferred[None] | None = None  # the client's name; nothing is read meanwhile
         self._deadlines = Deadlines(house.clock)
         self._last_word: Reply | None = None  # to be given once the running transaction is over
         self._advancing = False
@@ -64,18 +68,50 @@ class Session(Protocol):
 
     def connectionMade(self) -> None:
         """Greet, and start the clocks."""
-        house, admission = self._house, self._admission
+        house = self._house
         self.transport.setTcpNoDelay(True)
         self.transport.registerProducer(self, True)  # type: ignore[attr-defined]
+        if house.resolver is None:
+            self._meet("", False)
+            return
+        self.transport.pauseProducing()  # type: ignore[attr-defined]
+        looking = Deferred.fromCoroutine(client_name(house.resolver, self.address))
+        looking.addTimeout(NAME_TIMEOUT, house.clock).addErrback(lambda _: ("", False))
+        self._looking_up = looking.addCallback(self._named)
+
+    def _named(self, found: tuple[str, bool]) -> None:
+        """The client's name is known, or that there is none."""
+        self._looking_up = None
+        if not self._gone:
+            self.transport.resumeProducing()  # type: ignore[attr-defined]
+            self._meet(*found)
+
+    def _meet(self, name: str, verified: bool) -> None:
+        """Look the client up in the host access table, and greet it or not."""
+        house = self._house
         local = self.transport.getHost().host
-        house.sink.emit(events.ConnectionAccepted(self.icid, house.listener, local, str(self.address)))
-        house.sink.emit(events.ConnectionAdmitted(self.icid, admission.action, admission.group, admission.match))
+        house.sink.emit(events.ConnectionAccepted(self.icid, house.listener, local, str(self.address), name, verified))
+        admission = house.access.admit(self.address, name if verified else "")
+        house.sink.emit(events.ConnectionAdmitted(self.icid, admission.action, admission.group.name, admission.match))
+        if admission.group.access is Access.REFUSE:
+            self._closing = True
+            self.transport.abortConnection()
+            return
+        self._intake.admission = admission
+        self._core.options = options_for(house.options, admission.group)
         self._deadlines.start(
             house.settings.command_timeout,
             self._silent_too_long,
             house.settings.connection_timeout,
             self._lived_too_long,
         )
+        if admission.refused:
+            self._end(Reply(554, "5.7.1", admission.group.reject_text))
+            return
+        if house.census.crowded(self.address, admission.group.max_connections):
+            self._intake.report(f"Connection limit exceeded: {admission.group.max_connections} from {self.address}")
+            self._end(TOO_MANY_CONNECTIONS)
+            return
         if house.implicit_tls:
             self._shaking_hands = True
             self.transport.startTLS(house.tls)  # type: ignore[attr-defined]
@@ -92,6 +128,8 @@ class Session(Protocol):
         """A message that isn't whole is forgotten; one that is being made durable is kept."""
         self._gone = True
         self._deadlines.stop()
+        if self._looking_up is not None:
+            self._looking_up.cancel()
         if self._shaking_hands:
             self._house.sink.emit(events.ReceiveTLSFailed(self.icid, _describe(reason)))
         elif not self._closing:
@@ -229,6 +267,17 @@ class Session(Protocol):
         self._core.end(reply)
         self._intake.drop("Receiving aborted")
         self._send()
+
+
+def options_for(options: ServerOptions, group: SenderGroup) -> ServerOptions:
+    """The server's options for a client of this group: its limits where it has some of its own."""
+    if not (group.max_message_size or group.max_recipients):
+        return options
+    return attrs.evolve(
+        options,
+        max_message_size=group.max_message_size or options.max_message_size,
+        max_recipients=group.max_recipients or options.max_recipients,
+    )
 
 
 def _describe(reason: Failure) -> str:

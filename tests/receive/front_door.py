@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import attrs
 from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.error import ConnectionDone
@@ -11,7 +13,8 @@ from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
-from seg.config.schema import Listener, Receive
+from seg.config.schema import Listener, Receive, Recipients, SenderGroup
+from seg.interfaces import IResolver
 from seg.receive.census import Census
 from seg.receive.factory import ReceiveFactory
 from tests.doubles import CountingCounters, MemoryQueue, RecordingSink
@@ -79,7 +82,15 @@ class FrontDoorCase(SynchronousTestCase):
         self.counters = CountingCounters()
         self.build()
 
-    def build(self, census: Census | None = None, postmaster: str = "", **settings: object) -> None:
+    def build(
+        self,
+        census: Census | None = None,
+        postmaster: str = "",
+        groups: Sequence[SenderGroup] = (),
+        recipients: Recipients | None = None,
+        resolver: IResolver | None = None,
+        **settings: object,
+    ) -> None:
         """Make the listener with these keys of `Receive`."""
         self.factory = ReceiveFactory(
             Receive(**settings),  # type: ignore[arg-type]
@@ -91,6 +102,9 @@ class FrontDoorCase(SynchronousTestCase):
             self.clock,
             postmaster=postmaster,
             census=census,
+            groups=groups,
+            recipients=recipients,
+            resolver=resolver,
         )
 
     def connect(self, host: str = "127.0.0.1") -> Client:

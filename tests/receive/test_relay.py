@@ -6,7 +6,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from seg import events
 from seg.errors import ConfigurationError
-from seg.receive.access import HostAccess, client_address
+from seg.receive.access import HostAccess, client_address, sender_groups
 from tests.receive.front_door import EHLO, MAIL, FrontDoorCase
 
 # Recipients by which open relays have been found; the code that refuses each.
@@ -92,10 +92,11 @@ class AccessTests(SynchronousTestCase):
 
     def test_bad_networks(self) -> None:
         """All networks that can't be read are named."""
-        error = self.assertRaises(ConfigurationError, HostAccess, ["10.0.0.0/33", "127.0.0.1", "here"])
+        groups = sender_groups((), ["10.0.0.0/33", "127.0.0.1", "::1/200"])
+        error = self.assertRaises(ConfigurationError, HostAccess, groups)
         self.assertEqual(len(error.problems), 2)
 
     def test_zone(self) -> None:
         """The zone of a link-local address doesn't matter."""
-        self.assertTrue(HostAccess(["fe80::/64"]).admit(client_address("fe80::1%eth0")).may_relay)
+        self.assertTrue(HostAccess(sender_groups((), ["fe80::/64"])).admit(client_address("fe80::1%eth0")).may_relay)
         self.assertEqual(str(client_address("fe80::1%eth0")), "fe80::1")

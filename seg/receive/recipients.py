@@ -1,0 +1,53 @@
+"""The recipient access table: for whom mail is accepted from clients that may not relay. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from seg.config.schema import Recipients
+from seg.model import domain_of, local_part
+from seg.smtp.server_replies import Reply
+
+ALL = "all"
+
+
+class RecipientAccess:
+    """Entries are ``user@domain``, ``user@``, ``domain``, ``.domain`` (all below it) and ``ALL``; the most particular one decides."""
+
+    def __init__(self, table: Recipients) -> None:
+        self._accepted = frozenset(map(_entry, table.accept))
+        self._rejected = frozenset(map(_entry, table.reject))
+        self._reply = Reply(550, "5.1.1", table.reject_text)
+
+    def objection(self, address: str) -> Reply | None:
+        """The reply to a recipient who isn't accepted; None when it is."""
+        for entry in _particular_first(address):
+            if entry in self._rejected:
+                return self._reply
+            if entry in self._accepted:
+                return None
+        return RELAYING_DENIED
+
+
+RELAYING_DENIED = Reply(550, "5.7.1", "Relaying denied")
+
+
+def _entry(text: str) -> str:
+    """An entry as it is looked up."""
+    if "@" in text:
+        return f"{local_part(text).lower()}@{domain_of(text)}"
+    if text.startswith("."):
+        return "." + domain_of(f"x@{text[1:]}")
+    return ALL if text.lower() == ALL else domain_of(f"x@{text}")
+
+
+def _particular_first(address: str) -> Iterable[str]:
+    domain, local = domain_of(address), local_part(address).lower()
+    yield f"{local}@{domain}"
+    yield f"{local}@"
+    yield domain
+    parent = domain
+    while "." in parent:
+        parent = parent.partition(".")[2]
+        yield f".{parent}"
+    yield ALL
