@@ -121,7 +121,17 @@ def wire_mail(
     spool, delivery = spool_path(settings), settings.delivery
     counters = Counters(spool / "counters.json", sink)
     composer = ReportComposer(hostname, postmaster, settings.queue.max_report_size, reactor.seconds)
-    queue = Spool(spool, settings.queue, composer, counters, sink, reactor, Committer(reactor), random.random)
+    queue = Spool(
+        spool,
+        settings.queue,
+        composer,
+        counters,
+        sink,
+        reactor,
+        Committer(reactor),
+        random.random,
+        lambda domain: destinations().bounce(domain, settings.queue),
+    )
     means, pool = wire_delivery(settings, destinations, hostname, lookups, counters, sink, reactor)
 
     def attempt(lease: Lease) -> Attempt:

@@ -13,10 +13,11 @@ from __future__ import annotations
 import enum
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from typing import Any
 
 import attrs
 
-from seg.config.schema import key
+from seg.config.schema import Queue, key
 
 
 class TLSOption(enum.IntEnum):
@@ -109,6 +110,7 @@ class Profile:
     messages_per_connection: int = key(
         50, "Messages sent on one connection before a new one is opened", low=1, high=1000
     )
+    bounce_profile: str = key("", 'Bounce profile, a [bounce_profile."name"] of this file; empty: [queue] of seg.toml')
     exemption: Exemption | None = None  # of this destination alone, never inherited
 
     def at(self, now: float) -> Profile:
@@ -165,6 +167,7 @@ class Destinations:
     default: Profile = attrs.field(factory=Profile)
     profiles: Mapping[str, Profile] = attrs.field(factory=dict)
     routes: Mapping[str, SMTPRoute] = attrs.field(factory=dict)
+    bounce_profiles: Mapping[str, Mapping[str, Any]] = attrs.field(factory=dict)  # name -> keys of [queue] that it sets
     stated: Mapping[str, frozenset[str]] = attrs.field(
         factory=dict, eq=False
     )  # keys that each entry ("Default") sets itself
@@ -173,6 +176,11 @@ class Destinations:
         """The profile that applies to a domain."""
         found = _find(self.profiles, domain)
         return found if isinstance(found, Profile) else self.default
+
+    def bounce(self, domain: str, general: Queue) -> Queue:
+        """The retry schedule of a domain: `general`, with what its bounce profile says otherwise."""
+        values = self.bounce_profiles.get(self.profile(domain).bounce_profile)
+        return attrs.evolve(general, **values) if values else general
 
     def exemptions(self) -> tuple[tuple[str, Exemption], ...]:
         """The destinations that have an exemption, ended ones too, with it."""

@@ -7,13 +7,16 @@ from typing import Any
 
 import attrs
 
+from seg.config.checks import queue_faults
 from seg.config.destinations import DANEMode, Destinations, Exemption, NextHop, Profile, SMTPRoute, STSMode, TLSOption
 from seg.config.problems import Problems, meant
+from seg.config.schema import Queue
 from seg.config.settings_file import table_values
 from seg.config.source import Document, KeyPath
 from seg.config.syntax import parse_host, parse_pattern, parse_port, split_port
 
-_TABLES = ("default", "destination", "route")
+_TABLES = ("default", "destination", "route", "bounce_profile")
+_NOT_OF_A_PROFILE = ("memory", "max_report_size")  # keys of [queue] that concern the whole spool
 _HOP_KEYS = ("host", "port", "preference", "use_mx")
 _EXEMPTION_KEYS = ("until", "reason")
 _FIRST_YEAR, _LAST_YEAR = 2000, 2199  # any other is a slip, and some have no moment in UTC
@@ -49,8 +52,12 @@ def destinations_from(document: Document) -> Destinations:
         pattern: _route(where, pattern, raw, problems)
         for pattern, where, raw in _entries("route", tables["route"], problems)
     }
+    bounces = {
+        name: _bounce_profile(("bounce_profile", name), raw, problems) for name, raw in tables["bounce_profile"].items()
+    }
+    _check_bounce_profiles(tables, bounces, problems)
     problems.check()
-    return Destinations(default=default, profiles=profiles, routes=routes, stated=stated)
+    return Destinations(default=default, profiles=profiles, routes=routes, bounce_profiles=bounces, stated=stated)
 
 
 def _quote(name: str) -> str:
@@ -162,6 +169,34 @@ def _moment(raw: Any) -> float | None:
     if not isinstance(raw, datetime) or not _FIRST_YEAR <= raw.year <= _LAST_YEAR:
         return None
     return (raw if raw.tzinfo is not None else raw.replace(tzinfo=UTC)).timestamp()
+
+
+def _bounce_profile(where: KeyPath, raw: Any, problems: Problems) -> dict[str, Any]:
+    """What one bounce profile sets."""
+    if not isinstance(raw, dict):
+        problems.add(where, f"wants a table of its own: [bounce_profile.{_quote(str(where[1]))}]")
+        return {}
+    for key in raw:
+        if key in _NOT_OF_A_PROFILE:
+            problems.add((*where, key), "concerns the whole spool; it belongs into [queue] of seg.toml")
+    own = {key: value for key, value in raw.items() if key not in _NOT_OF_A_PROFILE}
+    values = table_values(where, Queue, own, problems)
+    if not problems.below(where):
+        for key, fault in queue_faults(attrs.evolve(Queue(), **values)):
+            problems.add((*where, key), fault)
+    return values
+
+
+def _check_bounce_profiles(tables: dict[str, Any], bounces: dict[str, Any], problems: Problems) -> None:
+    """Every bounce profile that is named has to be there."""
+    places: list[tuple[KeyPath, Any]] = [(("default",), tables["default"])]
+    places += [(("destination", name), raw) for name, raw in tables["destination"].items()]
+    for where, raw in places:
+        name = raw.get("bounce_profile") if isinstance(raw, dict) else None
+        if isinstance(name, str) and name and name not in bounces:
+            problems.add(
+                (*where, "bounce_profile"), f"there is no [bounce_profile.{_quote(name)}]{meant(name, bounces)}"
+            )
 
 
 # --- routes -------------------------------------------------------------------------------------------------

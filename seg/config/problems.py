@@ -59,7 +59,7 @@ def place(where: KeyPath) -> str:
     if not where:
         return ""
     array = len(where) > 1 and isinstance(where[1], int)
-    depth = 2 if array or where[0] in ("destination", "route") else 1
+    depth = 2 if array or where[0] in ("destination", "route", "bounce_profile") else 1
     names = [where[0]] if array else list(where[:depth])
     table = ".".join(_quoted(str(name)) for name in names)
     rest = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in where[depth:])

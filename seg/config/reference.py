@@ -76,6 +76,17 @@ A provider that slows down whoever sends too fast:
 # concurrent_connections = 20
 # messages_per_connection = 5
 
+--- Bounce profiles: how long mail is tried, and what its sender hears -------------------------------------------
+
+A profile sets keys of [queue] in seg.toml otherwise (first_retry, max_retry, jitter, max_retries, lifetime,
+delay_warning, failure_reports), for the destinations that name it:
+# [bounce_profile."patient"]
+# lifetime = "7d"
+# max_retry = "4h"
+
+# [destination."slow.example"]
+# bounce_profile = "patient"
+
 --- SMTP routes: next hops set by hand -----------------------------------------------------------------------
 
 A route takes the place of the MX lookup; DANE and MTA-STS are then not applied, the tls option is. A host is

@@ -170,6 +170,7 @@ class Queue:
     delay_warning: float = key(
         14400.0, "Age at which the sender is told once that a message still waits; 0: never", unit="seconds", low=0
     )
+    failure_reports: bool = key(True, "Tell the sender of a failure for good")
     memory: int = key(65536, "Messages up to this size stay in memory for the first try", unit="octets", low=0)
     max_report_size: int = key(10240, "Most of a failed message that its report quotes", unit="octets", low=0)
 

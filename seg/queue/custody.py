@@ -25,7 +25,7 @@ from seg.queue.files import Folders, Stored, encode
 from seg.queue.ledger import Ledger
 from seg.queue.record import Record
 from seg.queue.reports import Reports
-from seg.queue.schedule import Schedule
+from seg.queue.schedule import Schedules
 
 
 class Custody:
@@ -37,7 +37,7 @@ class Custody:
     def __init__(
         self,
         folders: Folders,
-        schedule: Schedule,
+        schedules: Schedules,
         reports: Reports,
         durable: DurableChanges,
         commits: ICommits,
@@ -47,7 +47,7 @@ class Custody:
     ) -> None:
         self.folders = folders
         self.ledger = Ledger(clock, self._expired)
-        self._schedule = schedule
+        self._schedules = schedules
         self._reports = reports
         self._durable = durable
         self._commits = commits
@@ -62,7 +62,7 @@ class Custody:
 
     def accept(self, envelope: Envelope, content: bytes | None) -> None:
         """A message is durable in new/: due from now on."""
-        self.ledger.add(envelope, self._schedule.expiry(envelope.arrived), content)
+        self.ledger.add(envelope, self._schedules.expiry(envelope), content)
 
     def take_up(self, stored: Stored) -> None:
         """A message found at the start. One whose lifetime ended meanwhile gets a last try before it is
@@ -77,8 +77,9 @@ class Custody:
 
     def extended_expiry(self, envelope: Envelope) -> float:
         """When a message expires that couldn't be tried so far, by a hold or because the gateway was down."""
-        grace = min(self._schedule.settings.max_retry, self._schedule.settings.lifetime)
-        return max(self._schedule.expiry(envelope.arrived), self._clock.seconds() + grace)
+        general = self._schedules.general.settings
+        grace = min(general.max_retry, general.lifetime)
+        return max(self._schedules.expiry(envelope), self._clock.seconds() + grace)
 
     def resume_reports(self, present: Mapping[int, Envelope]) -> None:
         """After the scan: go on with failure reports that were under way. `present`: the reports that are in
@@ -105,7 +106,7 @@ class Custody:
         deleted_by, record.deleted_by = record.deleted_by, ""
         if deleted_by:  # what failed needn't be reported or tried again
             outcomes = {rid: o for rid, o in outcomes.items() if not isinstance(o, rules.FAILED)}
-        settlement = rules.settle(record.envelope, outcomes, self._schedule, self._clock.seconds())
+        settlement = rules.settle(record.envelope, outcomes, self._schedules, self._clock.seconds())
         report = self._counters.next_mid() if settlement.failures else 0
         envelope = rules.allot(settlement.envelope, settlement.failures, report)
         if settlement.changed:
@@ -172,7 +173,7 @@ class Custody:
             return
         envelope = record.envelope
         mid = self._counters.next_mid()
-        until = self._schedule.expiry(envelope.arrived)
+        until = self._schedules.expiry(envelope)
         report = await self._reports.compose(action, envelope, fared, self.content(record, envelope), mid, until)
         if report is not None:
             self._reports.announce(record.mid, report[0])

@@ -9,7 +9,7 @@ import attrs
 from seg.errors import DeliveryError, Permanent, Temporary
 from seg.events import DoubleBounce, Event, RecipientBounced, RecipientDelayed, RecipientsPending
 from seg.model import Bounced, Delayed, Delivered, Envelope, Notify, Outcome, Recipient, RecipientState
-from seg.queue.schedule import Schedule
+from seg.queue.schedule import Schedule, Schedules
 
 FAILED = (Delayed, Bounced)
 ERROR_LENGTH = 600  # characters of the last failure that are kept
@@ -33,7 +33,7 @@ class Settlement:
     changed: bool
 
 
-def settle(envelope: Envelope, outcomes: Mapping[int, Outcome], schedule: Schedule, now: float) -> Settlement:
+def settle(envelope: Envelope, outcomes: Mapping[int, Outcome], schedules: Schedules, now: float) -> Settlement:
     """Apply outcomes (by RID) to the recipients that are still pending; any other outcome is passed over."""
     recipients: list[Recipient] = []
     failures: dict[int, Bounced] = {}
@@ -49,6 +49,7 @@ def settle(envelope: Envelope, outcomes: Mapping[int, Outcome], schedule: Schedu
             if envelope.reverse_path and before.wants(Notify.SUCCESS) and not outcome.notifies:
                 relayed[before.rid] = outcome
         elif isinstance(outcome, Delayed):
+            schedule = schedules.of(before.domain)
             after = _delay(before, outcome.error, envelope.arrived, schedule, now)
             events.append(
                 RecipientDelayed(
@@ -70,7 +71,8 @@ def settle(envelope: Envelope, outcomes: Mapping[int, Outcome], schedule: Schedu
         elif isinstance(outcome, Bounced):
             after = attrs.evolve(before, attempts=before.attempts + 1)
         if isinstance(outcome, Bounced):
-            after = _fail(after, outcome, envelope, events)
+            told = schedules.of(before.domain).settings.failure_reports
+            after = _fail(after, outcome, envelope, events, told)
             if after.state is RecipientState.BOUNCING:
                 failures[after.rid] = outcome
         recipients.append(after)
@@ -141,13 +143,13 @@ def _delay(before: Recipient, error: Temporary, arrived: float, schedule: Schedu
     return attrs.evolve(before, attempts=attempts, due=due, error=_line(error))
 
 
-def _fail(after: Recipient, outcome: Bounced, envelope: Envelope, events: list[Event]) -> Recipient:
-    """A failure for good: to be reported, or where nobody can be told (RFC 5321 §4.5.5) dropped."""
+def _fail(after: Recipient, outcome: Bounced, envelope: Envelope, events: list[Event], told: bool) -> Recipient:
+    """A failure for good: to be reported, or where nobody can be told (RFC 5321 §4.5.5), or is to be by the operator, dropped."""
     error = outcome.error
     events.append(RecipientBounced(envelope.mid, after.rid, outcome.dcid, envelope.reverse_path, after.address, error))
-    if envelope.reverse_path and after.wants(Notify.FAILURE):
+    if envelope.reverse_path and told and after.wants(Notify.FAILURE):
         return attrs.evolve(after, state=RecipientState.BOUNCING, error=_line(error))
-    if envelope.reverse_path:  # RFC 3461 §4.1: the sender doesn't want to hear of it
+    if envelope.reverse_path:  # RFC 3461 §4.1: the sender doesn't want to hear of it, or the operator that he does
         return attrs.evolve(after, state=RecipientState.BOUNCED, error=_line(error))
     events.append(DoubleBounce(envelope.mid, after.rid, after.address, error))
     return attrs.evolve(after, state=RecipientState.BOUNCED, error=_line(error))

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import attrs
 
 from seg.config.schema import Queue
+from seg.model import Envelope
 
 
 @attrs.frozen
@@ -41,3 +42,29 @@ class Schedule:
         if attempts > self.settings.max_retries or now >= self.expiry(arrived):
             return None
         return min(now + self.wait(attempts), self.expiry(arrived))
+
+
+@attrs.frozen
+class Schedules:
+    """The schedule of each destination.
+
+    :ivar general: the operator's own, for all that say nothing else.
+    :ivar settings_of: the settings for a domain; None: all have the general ones.
+    """
+
+    general: Schedule
+    settings_of: Callable[[str], Queue] | None = None
+
+    def of(self, domain: str) -> Schedule:
+        """The schedule of a domain."""
+        if self.settings_of is None:
+            return self.general
+        settings = self.settings_of(domain)
+        return self.general if settings is self.general.settings else attrs.evolve(self.general, settings=settings)
+
+    def expiry(self, envelope: Envelope) -> float:
+        """POSIX seconds at which the last of a message's recipients that wait is returned, tried or not."""
+        if self.settings_of is None:
+            return self.general.expiry(envelope.arrived)
+        domains = {recipient.domain for recipient in envelope.pending}
+        return max((self.of(domain).expiry(envelope.arrived) for domain in domains), default=envelope.arrived)

@@ -27,7 +27,7 @@ from seg.queue.ledger import Counts
 from seg.queue.operators import Listing, OperatorCommands, Shown
 from seg.queue.reports import Reports
 from seg.queue.scan import Aside, Scan
-from seg.queue.schedule import Schedule
+from seg.queue.schedule import Schedule, Schedules
 from seg.queue.writer import MessageWriter
 
 
@@ -39,6 +39,7 @@ class Spool:
     :param reactor: the clock; POSIX seconds.
     :param committer: does all disk work; started and stopped with the spool.
     :param random: a number from 0 up to 1, for the retry schedule.
+    :param settings_of: the settings for a domain, where some have their own schedule.
     """
 
     def __init__(
@@ -51,6 +52,7 @@ class Spool:
         reactor: IReactorTime,
         committer: ICommits,
         random: Callable[[], float],
+        settings_of: Callable[[str], Queue] | None = None,
     ) -> None:
         self._folders = Folders(os.fspath(path))
         self._settings = settings
@@ -59,8 +61,8 @@ class Spool:
         self._commits = committer
         durable = DurableChanges(committer, sink, reactor)
         reports = Reports(composer, self._folders, durable, sink, settings.max_report_size)
-        schedule = Schedule(settings, random)
-        self._custody = Custody(self._folders, schedule, reports, durable, committer, counters, sink, reactor)
+        schedules = Schedules(Schedule(settings, random), settings_of)
+        self._custody = Custody(self._folders, schedules, reports, durable, committer, counters, sink, reactor)
         self._ledger = self._custody.ledger
         self._operators = OperatorCommands(self._custody, sink, reactor)
 

@@ -1,9 +1,11 @@
 """Destination files: inheritance, names, TLS combinations, routes, and how faults are told."""
 
+import attrs
 from twisted.trial.unittest import SynchronousTestCase
 
 from seg.config.destinations import DANEMode, Destinations, NextHop, STSMode, TLSOption
 from seg.config.load import parse_destinations
+from seg.config.schema import Queue
 from seg.errors import ConfigurationError
 
 
@@ -161,6 +163,26 @@ FAULTS = {
         '3: [destination."a.test"] dane: "monitor" can\'t work with tls = "no": it needs TLS; set tls to preferred or more, '
         'or dane to "none"',
     ),
+    "bounce profile that isn't there": (
+        '[bounce_profile."patient"]\nlifetime = "7d"\n[destination."a.test"]\nbounce_profile = "patent"\n',
+        '4: [destination."a.test"] bounce_profile: there is no [bounce_profile."patent"]; did you mean patient?',
+    ),
+    "bounce profile's key": (
+        '[bounce_profile."patient"]\nlife = "7d"\n',
+        "2: [bounce_profile.patient] life: unknown key; did you mean lifetime?",
+    ),
+    "bounce profile of the spool": (
+        '[bounce_profile."patient"]\nmemory = 5\n',
+        "2: [bounce_profile.patient] memory: concerns the whole spool; it belongs into [queue] of seg.toml",
+    ),
+    "bounce profile in contradiction": (
+        '[bounce_profile."patient"]\nmax_retry = 10\n',
+        "2: [bounce_profile.patient] max_retry: the longest wait (10 s) is shorter than first_retry (60 s)",
+    ),
+    "bounce profile that is none": (
+        "bounce_profile.patient = 5\n",
+        '1: [bounce_profile.patient]: wants a table of its own: [bounce_profile."patient"]',
+    ),
     "mx of an address": (
         '[route."a.test"]\nhosts = [{host = "::1", use_mx = true}]\n',
         '2: [route."a.test"] hosts[0]: use_mx makes no sense for an IP address (::1)',
@@ -227,6 +249,20 @@ class ProfileTests(SynchronousTestCase):
             (table.profile("a.test").dane, table.profile("a.test").mta_sts),
             (DANEMode.OPPORTUNISTIC, STSMode.ON),
         )
+
+    def test_bounce_profile(self) -> None:
+        """A destination's bounce profile sets some keys of the general schedule otherwise; the others stay the general ones."""
+        table = parse_destinations(
+            '[default]\nbounce_profile = "short"\n[bounce_profile."short"]\nlifetime = "1d"\n'
+            '[bounce_profile."patient"]\nlifetime = "7d"\nfailure_reports = false\n'
+            '[destination."slow.test"]\nbounce_profile = "patient"\n[destination."plain.test"]\nbounce_profile = ""\n'
+        )
+        general = Queue(first_retry=30.0)
+        self.assertEqual(
+            table.bounce("slow.test", general), attrs.evolve(general, lifetime=604800.0, failure_reports=False)
+        )
+        self.assertEqual(table.bounce("other.test", general), attrs.evolve(general, lifetime=86400.0))
+        self.assertIs(table.bounce("plain.test", general), general)
 
     def test_exemption(self) -> None:
         """An exemption ends at a moment, in UTC where no offset is given, or with the beginning of a date; it isn't inherited."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -79,7 +79,13 @@ def inline_thread(work: object) -> None:
 class House:
     """One run of the queue on a folder; make another one on the same folder for a restart."""
 
-    def __init__(self, root: str, settings: Queue | None = None, now: float = NOW) -> None:
+    def __init__(
+        self,
+        root: str,
+        settings: Queue | None = None,
+        now: float = NOW,
+        settings_of: Callable[[str], Queue] | None = None,
+    ) -> None:
         self.root = Path(root)
         self.clock = Clock()
         self.clock.advance(now)
@@ -97,6 +103,7 @@ class House:
             self.clock,
             self.commits,
             lambda: 0.0,
+            settings_of,
         )
         self.ready: list[str] = []
 

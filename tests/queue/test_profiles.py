@@ -1,0 +1,51 @@
+"""Bounce profiles: a schedule of its own for each destination."""
+
+from __future__ import annotations
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from seg.config.schema import Queue
+from seg.events import RecipientBounced
+from tests.queue.house import HARD, NOW, SOFT, House
+from tests.queue.test_reports import drain
+
+GENERAL = Queue(jitter=0.0, first_retry=60.0, lifetime=1000.0, delay_warning=0.0)
+PATIENT = Queue(jitter=0.0, first_retry=200.0, lifetime=5000.0, delay_warning=0.0)
+HASTY = Queue(jitter=0.0, first_retry=10.0, max_retries=1, failure_reports=False, delay_warning=0.0)
+PROFILES = {"patient.test": PATIENT, "hasty.test": HASTY}
+
+
+class ProfileTests(SynchronousTestCase):
+    """One message to three destinations with three schedules."""
+
+    def setUp(self) -> None:
+        self.house = House(self.mktemp(), GENERAL, settings_of=lambda domain: PROFILES.get(domain, GENERAL)).start()
+        self.house.put("a@general.test", "b@patient.test", "c@hasty.test")
+
+    def tries(self, domain: str, until: float) -> list[float]:
+        """When each attempt was made, in seconds from the start."""
+        made = []
+        while self.house.clock.seconds() - NOW < until:
+            if self.house.attempt(domain, SOFT) is not None:
+                made.append(self.house.clock.seconds() - NOW)
+            self.house.clock.advance(10)
+        return made
+
+    def test_waits(self) -> None:
+        """Each destination is tried at its own times, and given up at its own end; the message stays for the most patient one."""
+        self.assertEqual(self.tries("hasty.test", 100), [0, 10])
+        self.assertEqual(self.tries("patient.test", 1500), [100, 300, 700])
+        self.assertEqual(self.tries("general.test", 1600), [1500])
+        bounced = {event.address for event in self.house.sink.of(RecipientBounced)}
+        self.assertEqual(bounced, {"a@general.test", "c@hasty.test"})
+        first = next(iter(self.house.spool.messages()))
+        self.assertEqual(first.domains, ("patient.test",))
+
+    def test_reports(self) -> None:
+        """A profile may spare the sender the reports on failures."""
+        self.house.attempt("hasty.test", HARD)
+        self.assertEqual([line for line in drain(self.house) if line.startswith("sender.test")], [])
+        other = House(self.mktemp(), GENERAL).start()
+        other.put("c@hasty.test")
+        other.attempt("hasty.test", HARD)
+        self.assertEqual(len([line for line in drain(other) if line.startswith("sender.test")]), 1)
