@@ -34,6 +34,7 @@ FORMS: dict[tuple[str, str], Check] = {
     ("gateway", "postmaster"): check_mailbox,
     ("listener", "address"): parse_address,
     ("receive", "relay_networks"): parse_network,
+    ("receive", "proxy_networks"): parse_network,
     ("sender_group", "match"): check_sender,
     ("sender_group", "reject_text"): check_words,
     ("recipients", "accept"): check_recipient_entry,

@@ -103,6 +103,9 @@ class Receive:
     relay_networks: tuple[str, ...] = key(
         ("127.0.0.0/8", "::1/128"), "Networks that may relay through this gateway; all others get 550 5.7.1"
     )
+    proxy_networks: tuple[str, ...] = key(
+        (), "Load balancers: their connections begin with a PROXY header (version 1 or 2) that names the client"
+    )
     max_message_size: int = key(26214400, "Largest message", unit="octets", low=1024)
     max_recipients: int = key(1000, "Most recipients in one message", low=1)
     max_connections: int = key(1000, "Most connections at a time", low=1)

@@ -26,6 +26,13 @@ class Census:
         self._by_address[address] += 1
         return ""
 
+    def move(self, old: IPAddress, new: IPAddress) -> bool:
+        """A connection turns out to be another client's; whether that client may have one more."""
+        self.leave(old)
+        self.total += 1
+        self._by_address[new] += 1
+        return self._by_address[new] <= self._limit_per_address
+
     def crowded(self, address: IPAddress, limit: int) -> bool:
         """Whether an address has more connections, those counted, than a limit of its own allows (0 = none)."""
         return 0 < limit < self._by_address[address]

@@ -104,6 +104,7 @@ class ReceiveFactory(ServerFactory):
             sink=sink,
             clock=clock,
             access=access,
+            balancers=HostAccess(sender_groups((), settings.proxy_networks)),
             recipients=RecipientAccess(recipients or Recipients()),
             rates=rates or RecipientRates(clock.seconds),
             census=self._census,

@@ -27,6 +27,7 @@ class House:
     sink: IEventSink
     clock: IReactorTime
     access: HostAccess
+    balancers: HostAccess  # whose connections begin with a PROXY header
     recipients: RecipientAccess
     rates: RecipientRates
     census: Census

@@ -44,7 +44,7 @@ class Intake:
         self._house = house
         self._core = core
         self._icid = icid
-        self._address = address
+        self.address = address
         self.admission = NOBODY  # until the host access table has been looked at
         self._on_answer = on_answer
         self._transaction: Transaction | None = None
@@ -121,7 +121,7 @@ class Intake:
                 return objection
         if recipients >= (admission.group.max_recipients or house.settings.max_recipients):
             return TOO_MANY_RECIPIENTS
-        if not house.rates.count(self._address, admission.group.recipients_per_hour):
+        if not house.rates.count(self.address, admission.group.recipients_per_hour):
             return TOO_MANY_THIS_HOUR
         return None
 
@@ -133,7 +133,7 @@ class Intake:
         kind = "UTF8SMTP" if transaction.arguments.smtputf8 else "ESMTP"  # RFC 6531 §4.3
         received = received_field(
             core.helo,
-            self._address,
+            self.address,
             self._house.options.hostname,
             f"{kind}{secured}" if core.esmtp else "SMTP",
             transaction.mid,
@@ -153,7 +153,7 @@ class Intake:
         envelope = transaction.envelope(
             arrived=self._house.clock.seconds(),
             icid=self._icid,
-            client=str(self._address),
+            client=str(self.address),
             helo=self._core.helo,
         )
         durable = transaction.writer.commit(envelope)

@@ -15,10 +15,12 @@ from zope.interface import implementer
 from seg import events
 from seg.config.schema import Access, SenderGroup
 from seg.model import IPAddress
+from seg.receive.access import client_address
 from seg.receive.deadlines import Deadlines
 from seg.receive.house import House
 from seg.receive.intake import Intake
 from seg.receive.names import client_name
+from seg.receive.proxied import ProxyHeader, ProxyHeaderError
 from seg.smtp.server import ServerConnection, ServerOptions
 from seg.smtp.server_replies import Reply
 from seg.smtp.server_table import State
@@ -31,6 +33,7 @@ READ_AHEAD = 65536
 # Seconds for the last reply to get through before the connection is cut.
 CLOSING_GRACE = 10.0
 
+PROXY_TIMEOUT = 10.0  # seconds for the header of a load balancer
 NAME_TIMEOUT = 10.0  # seconds for the name of a client
 
 TOO_MANY_CONNECTIONS = Reply(421, "4.7.0", "Too many connections from your address; try again later")
@@ -55,6 +58,8 @@ class Session(Protocol):
         self._core = ServerConnection(house.options)
         self._intake = Intake(house, self._core, self.icid, address, self._go_on)
         self._looking_up: Deferred[None] | None = None  # the client's name; nothing is read meanwhile
+        self._proxy_header: ProxyHeader | None = None  # has to come first
+        self._early = b""  # came behind it, before the greeting
         self._deadlines = Deadlines(house.clock)
         self._last_word: Reply | None = None  # to be given once the running transaction is over
         self._advancing = False
@@ -71,6 +76,46 @@ class Session(Protocol):
         house = self._house
         self.transport.setTcpNoDelay(True)
         self.transport.registerProducer(self, True)  # type: ignore[attr-defined]
+        if house.balancers.admit(self.address).may_relay:
+            self._proxy_header = ProxyHeader()
+            self._deadlines.start(
+                PROXY_TIMEOUT, self._no_proxy_header, house.settings.connection_timeout, self._lived_too_long
+            )
+            return
+        self._find_name()
+
+    def _proxied(self, header: ProxyHeader, data: bytes) -> None:
+        """The load balancer says who the client is; one that doesn't has no business here."""
+        try:
+            found = header.feed(data)
+        except ProxyHeaderError as error:
+            self._no_proxy_header(str(error))
+            return
+        if found is None:
+            return
+        self._proxy_header, self._early = None, found.rest
+        self._deadlines.stop()
+        balancer = self.address
+        if found.client is not None:
+            self.address = client_address(str(found.client))
+            self._intake.address = self.address
+            if not self._house.census.move(balancer, self.address):
+                self._house.sink.emit(events.ReceiveFailed(0, f"Connection limit exceeded: {self.address}"))
+                self._closing = True
+                self.transport.write(TOO_MANY_CONNECTIONS.encode())
+                self.transport.loseConnection()
+                return
+        self._find_name()
+
+    def _no_proxy_header(self, why: str = "no PROXY header in time") -> None:
+        self._house.sink.emit(events.ReceiveFailed(0, f"{why} from {self.address}"))
+        self._closing = True
+        self._deadlines.stop()
+        self.transport.abortConnection()
+
+    def _find_name(self) -> None:
+        """Look the client's name up, if the host access table asks for names."""
+        house = self._house
         if house.resolver is None:
             self._meet("", False)
             return
@@ -112,16 +157,25 @@ class Session(Protocol):
             self._intake.report(f"Connection limit exceeded: {admission.group.max_connections} from {self.address}")
             self._end(TOO_MANY_CONNECTIONS)
             return
+        early, self._early = self._early, b""
         if house.implicit_tls:
             self._shaking_hands = True
             self.transport.startTLS(house.tls)  # type: ignore[attr-defined]
+            if early:  # the client's side of the handshake
+                self.transport.dataReceived(early)  # type: ignore[attr-defined]
             return
         self._core.greet()
         self._send()
+        if early:
+            self._advance(early)
 
     def dataReceived(self, data: bytes) -> None:
         """Octets from the client."""
-        if not self._closing:
+        if self._closing:
+            return
+        if self._proxy_header is not None:
+            self._proxied(self._proxy_header, data)
+        else:
             self._advance(data)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
