@@ -7,42 +7,47 @@ from __future__ import annotations
 
 import atexit
 import os
+import signal
 import socket
 import sys
+import threading
 from typing import Any, ClassVar
 
 from twisted.application.service import Service
-from twisted.internet.defer import Deferred, DeferredList, maybeDeferred
+from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IListeningPort
+from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
 from twisted.python import usage
 from twisted.python.failure import Failure
 
 from seg import events
 from seg.admin.api import AdminAPI, Identity
+from seg.admin.changes import ChangesAPI
 from seg.admin.checks import ChecksAPI
 from seg.admin.counters import EventCounters
 from seg.admin.destinations import DestinationsAPI
 from seg.admin.socket import listen
-from seg.config.destinations import Destinations
+from seg.change.control import ChangeControl
+from seg.change.texts import Configuration, Texts, check, read_texts
 from seg.config.find import ConfigurationFiles, find_configuration
-from seg.config.load import load_destinations, load_settings
 from seg.config.paths import log_path, socket_path, var_path
-from seg.config.schema import Listener, ListenerTLS, Settings
+from seg.config.schema import Listener
 from seg.deliver.exemptions import ExemptionWatch
 from seg.errors import ConfigurationError
+from seg.live import LiveConfiguration, LiveParts
 from seg.maillog.bus import EventBus
 from seg.maillog.files import MailLogFile
-from seg.receive.binding import bind
 from seg.receive.census import Census
 from seg.receive.factory import ReceiveFactory
 from seg.receive.rates import RecipientRates
+from seg.receive.reception import MakeFactory, Reception
 from seg.receive.renewal import CertificateRenewal
 from seg.tls.listening import ListenerCertificates
 from seg.tls.roots import load_roots
 from seg.version import __version__
-from seg.wiring import Lookups, Mail, wire_checks, wire_lookups, wire_mail
+from seg.wiring import InForce, Mail, wire_checks, wire_lookups, wire_mail
 
 SESSION_GRACE = 5.0  # seconds that clients in the middle of a message get when we stop
 ATTEMPT_GRACE = 10.0  # the same for deliveries under way
@@ -62,15 +67,15 @@ class Options(usage.Options):
     ]
 
     files: ConfigurationFiles
-    settings: Settings
-    destinations: Destinations
+    texts: Texts
+    configuration: Configuration
 
     def postOptions(self) -> None:
         """Read and check the configuration: a fault ends the program before anything is bound or changed."""
         try:
             self.files = find_configuration(self["config"])
-            self.settings = load_settings(self.files.settings)
-            self.destinations = load_destinations(self.files.destinations)
+            self.texts = read_texts(self.files)
+            self.configuration = check(self.texts, self.files)
         except ConfigurationError as error:
             raise _exit(error) from None
 
@@ -80,7 +85,7 @@ def makeService(options: Options) -> GatewayService:
     from twisted.internet import reactor
 
     try:
-        return GatewayService(options.settings, options.destinations, options.files, reactor)
+        return GatewayService(options.configuration, options.texts, options.files, reactor)
     except ConfigurationError as error:
         raise _exit(error) from None
 
@@ -101,26 +106,27 @@ class GatewayService(Service):
 
     log = Logger()
 
-    def __init__(self, settings: Settings, destinations: Destinations, files: ConfigurationFiles, reactor: Any) -> None:
-        self.settings = settings
-        self.destinations = destinations
+    def __init__(self, configuration: Configuration, texts: Texts, files: ConfigurationFiles, reactor: Any) -> None:
+        settings = configuration.settings
+        self.settings = settings  # as at the start; what is in force now is `_now`
         self.hostname = settings.gateway.hostname or machine_name()
         self._postmaster = settings.gateway.postmaster or f"postmaster@{self.hostname}"
         self._files = files
+        self._texts = texts
         self._reactor = reactor
         self._bus = EventBus()
         self._event_counters = EventCounters()
         roots = load_roots(settings.tls.ca_file, settings.tls.extra_ca_file)
-        self._certificates = [_listener_tls(listener) for listener in settings.listener]
-        named = {listener.name: tls for listener, tls in zip(settings.listener, self._certificates, strict=True) if tls}
-        self._renewal = CertificateRenewal(named, reactor, self._bus)
-        self._lookups: Lookups = wire_lookups(settings, roots, self._bus, reactor)
+        self._now = InForce(settings, configuration.destinations, wire_lookups(settings, roots, self._bus, reactor))
+        self._reception = Reception(reactor)
+        self._plan = self._reception.plan(settings.listener)
+        self._renewal = CertificateRenewal(self._reception.certificates, reactor, self._bus)
         self._exemptions = ExemptionWatch(reactor, self._bus)
-        self._bound: list[socket.socket] = []
+        self._census = Census(settings.receive.max_connections, settings.receive.max_connections_per_address)
+        self._rates = RecipientRates(reactor.seconds)
         self._mail_log: MailLogFile | None = None
         self._mail: Mail | None = None
         self._control: IListeningPort | None = None
-        self._listeners: list[tuple[ReceiveFactory, IListeningPort]] = []
 
     # --- starting --------------------------------------------------------------------------------
 
@@ -128,8 +134,7 @@ class GatewayService(Service):
         """Bind the listeners' ports. Clients wait in the kernel until the queue is ready."""
         super().privilegedStartService()
         try:
-            for listener in self.settings.listener:
-                self._bound.append(bind(listener))
+            self._reception.bind(self._plan)
         except ConfigurationError as error:
             raise _exit(error) from None
 
@@ -142,24 +147,36 @@ class GatewayService(Service):
         for name, mode in FOLDERS:
             (var_path(self.settings) / name).mkdir(mode=mode, parents=True, exist_ok=True)
         self._start_log()
-        mail = self._mail = wire_mail(
-            self.settings,
-            lambda: self.destinations,
-            self.hostname,
-            self._postmaster,
-            self._lookups,
-            self._bus,
-            self._reactor,
-        )
-        self._control = self._listen_for_operators(mail)
+        mail = self._mail = wire_mail(self._now, self.hostname, self._postmaster, self._bus, self._reactor)
+        changes = self._change_control(mail)
+        self._control = self._listen_for_operators(mail, changes)
+        await changes.begin()
         await mail.queue.start()
-        await self._lookups.policies.cache.load()
-        self._lookups.probe.start()
-        self._lookups.refresh.start()
-        self._exemptions.watch(self.destinations)
-        self._renewal.start()
+        lookups = self._now.lookups
+        await lookups.policies.cache.load()
+        lookups.probe.start()
+        lookups.refresh.start()
+        self._exemptions.watch(self._now.destinations)
         mail.engine.start()
-        self._serve(mail)
+        self._reception.serve(self._plan, self._listener_maker(mail))
+        self._renewal.start()
+        self._reload_on_sighup(changes)
+
+    def _reload_on_sighup(self, changes: ChangeControl) -> None:
+        """SIGHUP: read the files again; faults are in the mail log, and what was in use stays in use."""
+        reactor = self._reactor
+
+        def reload() -> None:
+            Deferred.fromCoroutine(changes.reload("SIGHUP")).addErrback(self._not_reloaded)
+
+        if threading.current_thread() is threading.main_thread():  # only there signals can be had
+            signal.signal(signal.SIGHUP, lambda *_: reactor.callFromThread(reload))
+
+    def _not_reloaded(self, failure: Failure) -> None:
+        error = failure.value
+        problems = error.problems if isinstance(error, ConfigurationError) else (failure.getErrorMessage(),)
+        for problem in problems:
+            self._bus.emit(events.Fault(f"not reloaded: {problem}"))
 
     def _start_log(self) -> None:
         folder = log_path(self.settings).parent
@@ -168,54 +185,76 @@ class GatewayService(Service):
         self._bus.add(log.emit, debug=log.debug)
         self._bus.add(self._event_counters.emit)
         self._bus.emit(events.GatewayStarted(__version__))
-        for problem in self._lookups.roots.problems:
+        for problem in self._now.lookups.roots.problems:
             self._bus.emit(events.Fault(problem))
 
-    def _listen_for_operators(self, mail: Mail) -> IListeningPort:
+    def _change_control(self, mail: Mail) -> ChangeControl:
+        parts = LiveParts(
+            now=self._now,
+            mail=mail,
+            reception=self._reception,
+            census=self._census,
+            exemptions=self._exemptions,
+            factory=lambda: self._listener_maker(mail),
+            hostname=self.hostname,
+            sink=self._bus,
+            reactor=self._reactor,
+        )
+        return ChangeControl(
+            self._texts,
+            self._files,
+            var_path(self.settings) / "changes",
+            LiveConfiguration(parts),
+            self._bus,
+            lambda work: deferToThreadPool(self._reactor, self._reactor.getThreadPool(), work),
+            self._reactor.seconds,
+        )
+
+    def _listen_for_operators(self, mail: Mail, changes: ChangeControl) -> IListeningPort:
         """The control socket. It also sees to it that only one gateway works in a folder.
 
         :raises ConfigurationError: it can't be had.
         """
-        identity = Identity(self.hostname, self._files.settings, self._reactor.seconds())
-        api = AdminAPI(identity, mail.queue, self, self._event_counters, self._reactor.seconds)
+        now, reactor = self._now, self._reactor
+        identity = Identity(self.hostname, self._files.settings, reactor.seconds())
+        api = AdminAPI(identity, mail.queue, self, self._event_counters, reactor.seconds)
         table = api.routes()
-        DestinationsAPI(lambda: self.destinations, self._reactor.seconds).add_to(table)
+        DestinationsAPI(lambda: now.destinations, reactor.seconds).add_to(table)
         ChecksAPI(
-            wire_checks(
-                self.settings, lambda: self.destinations, self.hostname, self._lookups, self._bus, self._reactor
-            )
+            lambda: wire_checks(now.settings, lambda: now.destinations, self.hostname, now.lookups, self._bus, reactor)
         ).add_to(table)
+        ChangesAPI(changes).add_to(table)
         path = socket_path(self.settings)
         try:
-            return listen(self._reactor, path, int(self.settings.control.mode, 8), table)
+            return listen(reactor, path, int(self.settings.control.mode, 8), table)
         except CannotListenError as error:
             question = f"is another gateway running in {var_path(self.settings)}?"
             problem = f"control socket {path}: {error.socketError}; {question}"
             raise ConfigurationError((problem,)) from error
 
-    def _serve(self, mail: Mail) -> None:
-        """Answer those who wait at the listeners' ports, and all that come."""
-        receive = self.settings.receive
-        census = Census(receive.max_connections, receive.max_connections_per_address)
-        rates = RecipientRates(self._reactor.seconds)
-        for listener, tls in zip(self.settings.listener, self._certificates, strict=True):
-            factory = ReceiveFactory(
-                receive,
+    def _listener_maker(self, mail: Mail) -> MakeFactory:
+        """Makes listeners by what is in force now."""
+        settings, lookups = self._now.settings, self._now.lookups
+
+        def make(listener: Listener, certificates: ListenerCertificates | None) -> ReceiveFactory:
+            return ReceiveFactory(
+                settings.receive,
                 listener,
                 self.hostname,
                 mail.queue,
                 mail.counters,
                 self._bus,
                 self._reactor,
-                tls,
+                certificates,
                 postmaster=self._postmaster,
-                census=census,
-                groups=self.settings.sender_group,
-                recipients=self.settings.recipients,
-                resolver=self._lookups.resolver,
-                rates=rates,
+                census=self._census,
+                groups=settings.sender_group,
+                recipients=settings.recipients,
+                resolver=lookups.resolver,
+                rates=self._rates,
             )
-            self._listeners.append((factory, factory.serve(self._reactor, self._bound.pop(0))))
+
+        return make
 
     def _start_failed(self, failure: Failure) -> None:
         """Say why, and end: a gateway that is half there is worse than none."""
@@ -241,16 +280,12 @@ class GatewayService(Service):
     async def _stop(self) -> None:
         """Each part that was started; a start that failed half-way leaves the later ones out."""
         self._bus.emit(events.GatewayStopping())
-        for bound in self._bound:
-            bound.close()
-        for _, port in self._listeners:
-            await maybeDeferred(port.stopListening)
-        farewells = [factory.shutdown(SESSION_GRACE) for factory, _ in self._listeners]
-        await DeferredList(farewells, consumeErrors=True)
+        self._plan.discard()
+        await self._reception.close(SESSION_GRACE)
         self._exemptions.stop()
         self._renewal.stop()
-        self._lookups.probe.stop()
-        await self._lookups.refresh.stop()
+        self._now.lookups.probe.stop()
+        await self._now.lookups.refresh.stop()
         if self._mail is not None:
             await self._stop_mail(self._mail)
         if self._mail_log is not None:
@@ -259,8 +294,8 @@ class GatewayService(Service):
     async def _stop_mail(self, mail: Mail) -> None:
         if self._control is not None:
             await mail.engine.stop(ATTEMPT_GRACE)
-            await mail.pool.close()
-            await self._lookups.policies.cache.flushed()
+            await mail.sending.pool.close()
+            await self._now.lookups.policies.cache.flushed()
             await maybeDeferred(self._control.stopListening)
             await mail.queue.stop()
         mail.counters.close()
@@ -269,7 +304,7 @@ class GatewayService(Service):
 
     def connections_in(self) -> int:
         """Clients connected."""
-        return sum(factory.connections for factory, _ in self._listeners)
+        return self._reception.connections
 
     def attempts(self) -> int:
         """Attempts under way."""
@@ -277,29 +312,23 @@ class GatewayService(Service):
 
     def connections_idle(self) -> int:
         """Connections that wait for another message."""
-        return len(self._mail.pool) if self._mail else 0
+        return len(self._mail.sending.pool) if self._mail else 0
 
     def listeners(self) -> list[tuple[str, str, int]]:
         """(name, address, port) of each listener."""
-        bound: list[tuple[str, Any]] = [(factory.listener.name, port.getHost()) for factory, port in self._listeners]
+        bound: list[tuple[str, Any]] = [
+            (each.factory.listener.name, each.port.getHost()) for each in self._reception.listeners
+        ]
         return [(name, host.host, host.port) for name, host in bound]
 
     def resolver_validates(self) -> bool:
         """Whether the AD bit can be believed."""
-        return self._lookups.probe.validates
+        return self._now.lookups.probe.validates
 
     def exemptions(self) -> int:
         """Destinations that are exempt from their policies now."""
         now = self._reactor.seconds()
-        return sum(now < exemption.until for _, exemption in self.destinations.exemptions())
-
-
-def _listener_tls(listener: Listener) -> ListenerCertificates | None:
-    if listener.tls is ListenerTLS.OFF:
-        return None
-    return ListenerCertificates(
-        [(listener.certificate, listener.key), *((path, "") for path in listener.more_certificates)]
-    )
+        return sum(now < exemption.until for _, exemption in self._now.destinations.exemptions())
 
 
 def machine_name() -> str:

@@ -70,19 +70,39 @@ class Lookups:
     providers: tuple[ITLSPolicyProvider, ...]
 
 
+@attrs.define
+class InForce:
+    """What the gateway works by; a commit replaces it part by part, and whoever asks gets the new."""
+
+    settings: Settings
+    destinations: Destinations
+    lookups: Lookups
+
+
 @attrs.frozen
+class Sending:
+    """What every attempt uses, and the connections that wait for the next message."""
+
+    means: Means
+    pool: ConnectionPool
+
+
+@attrs.define
 class Mail:
     """What takes messages, keeps them, and sends them."""
 
     counters: Counters
     queue: Spool
-    pool: ConnectionPool
     engine: DeliveryEngine
+    sending: Sending
 
 
-def wire_lookups(settings: Settings, roots: RootStore, sink: IEventSink, reactor: Any) -> Lookups:
+def wire_lookups(
+    settings: Settings, roots: RootStore, sink: IEventSink, reactor: Any, cache: PolicyCache | None = None
+) -> Lookups:
     """DNS, TLS and the policy providers in the operator's order.
 
+    :param cache: the MTA-STS policies known, if there is a cache already.
     :raises ConfigurationError: a resolver or a provider that doesn't exist.
     """
     stub = StubResolver(reactor, settings.dns, sink)
@@ -97,7 +117,7 @@ def wire_lookups(settings: Settings, roots: RootStore, sink: IEventSink, reactor
         return deferToThreadPool(reactor, reactor.getThreadPool(), work)
 
     fetcher = PolicyFetcher(reactor, resolver, settings.mta_sts, tls, trust)
-    cache = PolicyCache(policy_cache_path(settings), in_thread, sink)
+    cache = cache or PolicyCache(policy_cache_path(settings), in_thread, sink)
     policies = PolicyStore(resolver, fetcher, cache, settings.mta_sts, sink, reactor.seconds)
     refresh = PolicyRefresh(policies, settings.mta_sts, reactor, random.random)
     own = (DANEProvider(resolver, sink, lambda: probe.validates), MTASTSProvider(policies, sink), StaticProvider())
@@ -105,20 +125,13 @@ def wire_lookups(settings: Settings, roots: RootStore, sink: IEventSink, reactor
     return Lookups(resolver, probe, tls, roots, policies, refresh, providers)
 
 
-def wire_mail(
-    settings: Settings,
-    destinations: Callable[[], Destinations],
-    hostname: str,
-    postmaster: str,
-    lookups: Lookups,
-    sink: IEventSink,
-    reactor: Any,
-) -> Mail:
+def wire_mail(now: InForce, hostname: str, postmaster: str, sink: IEventSink, reactor: Any) -> Mail:
     """Queue and delivery. Makes the spool's folders and counters.
 
     :raises OSError: the spool can't be used.
     """
-    spool, delivery = spool_path(settings), settings.delivery
+    settings = now.settings
+    spool = spool_path(settings)
     counters = Counters(spool / "counters.json", sink)
     composer = ReportComposer(hostname, postmaster, settings.queue.max_report_size, reactor.seconds)
     queue = Spool(
@@ -130,18 +143,25 @@ def wire_mail(
         reactor,
         Committer(reactor),
         random.random,
-        lambda domain: destinations().bounce(domain, settings.queue),
+        lambda domain: now.destinations.bounce(domain, now.settings.queue),
     )
-    means, pool = wire_delivery(settings, destinations, hostname, lookups, counters, sink, reactor)
 
     def attempt(lease: Lease) -> Attempt:
-        return Attempt(lease, means)
+        return Attempt(lease, mail.sending.means)
 
     def limit(domain: str) -> int:
-        return destinations().profile(domain).concurrent_connections
+        return now.destinations.profile(domain).concurrent_connections
 
-    engine = DeliveryEngine(queue, attempt, limit, delivery.max_connections, sink, reactor)
-    return Mail(counters, queue, pool, engine)
+    engine = DeliveryEngine(queue, attempt, limit, settings.delivery.max_connections, sink, reactor)
+    mail = Mail(counters, queue, engine, wire_sending(now, hostname, counters, sink, reactor))
+    return mail
+
+
+def wire_sending(now: InForce, hostname: str, counters: ICounters, sink: IEventSink, reactor: Any) -> Sending:
+    """What sends mail by what is in force now."""
+    return Sending(
+        *wire_delivery(now.settings, lambda: now.destinations, hostname, now.lookups, counters, sink, reactor)
+    )
 
 
 def wire_delivery(

@@ -21,6 +21,7 @@ ROOMS = (
     "events",
     "interfaces",
     "config",
+    "change",
     "smtp",
     "dns",
     "tls",
@@ -36,6 +37,7 @@ ROOMS = (
     "admin",
     "cli",
     "wiring",
+    "live",
     "service",
     "lab",
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from seg.admin.http import APIError, Call, RouteTable
@@ -17,8 +18,8 @@ LONGEST_HOST = 255
 class ChecksAPI:
     """Serves ``POST /v1/checks``."""
 
-    def __init__(self, checks: Checks) -> None:
-        self._checks = checks
+    def __init__(self, checks: Callable[[], Checks]) -> None:
+        self._checks = checks  # those of the configuration in force
 
     def add_to(self, table: RouteTable) -> None:
         """Take the path."""
@@ -27,7 +28,7 @@ class ChecksAPI:
     async def check(self, call: Call) -> object:
         """Run one check; body: kind, domain, and perhaps host, port, destinations (the text of a destinations.toml)."""
         try:
-            return await self._checks.ask(question_of(call.body))
+            return await self._checks().ask(question_of(call.body))
         except CheckError as error:
             raise APIError(400, str(error)) from None
         except TooManyChecks:

@@ -23,10 +23,11 @@ Handler = Callable[["Call"], Awaitable[object]]
 class APIError(Exception):
     """A request that can't be served: HTTP status, what is wrong, and what to do."""
 
-    def __init__(self, status: int, text: str) -> None:
+    def __init__(self, status: int, text: str, details: Mapping[str, object] | None = None) -> None:
         super().__init__(text)
         self.status = status
         self.text = text
+        self.details = details or {}  # more of it, for programs
 
 
 @attrs.frozen
@@ -54,27 +55,35 @@ class Call:
         return int(self.path["mid"])
 
 
+@attrs.frozen
+class Route:
+    """What answers a request, and how large its body may be."""
+
+    handler: Handler
+    max_body: int
+
+
 class RouteTable:
     """Which handler answers which method and path; ``{mid}`` in a pattern stands for a message id."""
 
     def __init__(self) -> None:
-        self._routes: list[tuple[str, re.Pattern[str], Handler]] = []
+        self._routes: list[tuple[str, re.Pattern[str], Route]] = []
 
-    def add(self, method: str, pattern: str, handler: Handler) -> None:
-        """Serve `method` on paths like `pattern`."""
+    def add(self, method: str, pattern: str, handler: Handler, max_body: int = MAX_BODY) -> None:
+        """Serve `method` on paths like `pattern`; a request's body may have so many octets."""
         expression = re.sub(r"\{(\w+)\}", r"(?P<\1>[0-9]{1,18})", pattern)
-        self._routes.append((method, re.compile(expression + r"\Z"), handler))
+        self._routes.append((method, re.compile(expression + r"\Z"), Route(handler, max_body)))
 
-    def find(self, method: str, path: str) -> tuple[Handler, Parameters]:
+    def find(self, method: str, path: str) -> tuple[Route, Parameters]:
         """The handler for a request and its path parameters.
 
         :raises APIError: 404 for an unknown path, 405 for a known one with another method.
         """
         known = False
-        for route_method, pattern, handler in self._routes:
+        for route_method, pattern, route in self._routes:
             match = pattern.match(path)
             if match and route_method == method:
-                return handler, match.groupdict()
+                return route, match.groupdict()
             known = known or match is not None
         if known:
             raise APIError(405, f"{method} isn't possible on {path}")
@@ -102,11 +111,12 @@ class APIResource(Resource):
 
     async def _answer(self, request: Request) -> None:
         try:
-            handler, path = self._routes.find(request.method.decode("latin-1"), _path(request))
-            result = await handler(Call(path, _query(request), _body(request), self._who(request)))
+            route, path = self._routes.find(request.method.decode("latin-1"), _path(request))
+            body = _body(request, route.max_body)
+            result = await route.handler(Call(path, _query(request), body, self._who(request)))
             status = 200
         except APIError as error:
-            result, status = {"error": error.text}, error.status
+            result, status = {"error": error.text, **error.details}, error.status
         _send(request, status, result)
 
     def _broken(self, failure: Failure, request: Request) -> None:
@@ -126,16 +136,16 @@ def _query(request: Request) -> Parameters:
     }
 
 
-def _body(request: Request) -> Mapping[str, Any]:
+def _body(request: Request, most: int) -> Mapping[str, Any]:
     """The JSON object sent, or an empty one.
 
     :raises APIError: 400 or 413.
     """
-    raw = request.content.read(MAX_BODY + 1) if request.content else b""
+    raw = request.content.read(most + 1) if request.content else b""
     if not raw:
         return {}
-    if len(raw) > MAX_BODY:
-        raise APIError(413, f"the body is larger than {MAX_BODY} octets")
+    if len(raw) > most:
+        raise APIError(413, f"the body is larger than {most} octets")
     try:
         value = json.loads(raw)
     except (ValueError, RecursionError) as error:

@@ -27,10 +27,14 @@ class SocketConnection(http.client.HTTPConnection):
 
 
 class GatewayError(click.ClickException):
-    """The gateway isn't there, or it refuses. Exit status 2 and 1."""
+    """The gateway isn't there, or it refuses. Exit status 2 and 1.
 
-    def __init__(self, text: str, exit_code: int = 1) -> None:
+    :param answer: all that it said.
+    """
+
+    def __init__(self, text: str, exit_code: int = 1, answer: Any = None) -> None:
         super().__init__(text)
+        self.answer = answer if isinstance(answer, dict) else {}
         self.exit_code = exit_code  # type: ignore[misc] # click reads it from the instance
 
 
@@ -83,5 +87,5 @@ class Gateway:
         finally:
             connection.close()
         if response.status != 200:
-            raise GatewayError(str(answer.get("error", answer)))
+            raise GatewayError(str(answer.get("error", answer)), answer=answer)
         return answer

@@ -71,7 +71,7 @@ class DeliveryEngine:
         self._queue = queue
         self._attempt = attempt
         self._limit = limit
-        self._max_active = max_active
+        self.max_active = max_active
         self._sink = sink
         self._clock = clock
         self._waiting: OrderedDict[str, None] = OrderedDict()  # destinations with due work, in turn
@@ -105,7 +105,7 @@ class DeliveryEngine:
             self._pumping = False
 
     def _start_due(self) -> None:
-        while self._waiting and len(self._running) < self._max_active and not self._stopped:
+        while self._waiting and len(self._running) < self.max_active and not self._stopped:
             domain, _ = self._waiting.popitem(last=False)
             destination = self._destinations.get(domain) or Destination()
             if destination.active >= min(destination.window, self._limit(domain)):

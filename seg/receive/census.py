@@ -16,6 +16,10 @@ class Census:
         self._limit_per_address = limit_per_address
         self._by_address: Counter[IPAddress] = Counter()
 
+    def limit(self, limit: int, limit_per_address: int) -> None:
+        """Other limits from now on; nobody who is there has to go."""
+        self._limit, self._limit_per_address = limit, limit_per_address
+
     def enter(self, address: IPAddress) -> str:
         """Count one more; or say in one line which limit forbids it, and don't count it."""
         if self.total >= self._limit:

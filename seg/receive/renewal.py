@@ -20,7 +20,7 @@ INTERVAL = 30.0  # seconds between two looks at the files
 class CertificateRenewal:
     """Looks at the files now and then, in a thread. Files that can't be used change nothing, and are told of once.
 
-    :param certificates: those of each listener, by its name.
+    :param certificates: those of each listener, by its name, at any time.
     """
 
     def __init__(self, certificates: Mapping[str, ListenerCertificates], reactor: Any, sink: IEventSink) -> None:
@@ -33,8 +33,7 @@ class CertificateRenewal:
 
     def start(self) -> None:
         """Begin."""
-        if self._certificates:
-            self._loop.start(INTERVAL, now=False)
+        self._loop.start(INTERVAL, now=False)
 
     def stop(self) -> None:
         """End."""
@@ -46,7 +45,7 @@ class CertificateRenewal:
         return Deferred.fromCoroutine(self._look())
 
     async def _look(self) -> None:
-        for name, certificates in self._certificates.items():
+        for name, certificates in tuple(self._certificates.items()):
             if not await self._in_thread(certificates.changed):
                 continue
             try:

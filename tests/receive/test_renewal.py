@@ -89,10 +89,11 @@ class RenewalTests(SynchronousTestCase):
         self.assertEqual((self.files.loaded, len(self.sink.of(Notice))), (1, 1))
 
     def test_nothing_to_watch(self) -> None:
-        """Without certificates there is no timer; stopped, there is none either."""
+        """Certificates may come with a change of the configuration, so it looks without any too; stopped, there is no timer."""
         clock = PoolClock()
         CertificateRenewal({}, clock, self.sink).start()
-        self.assertEqual(clock.getDelayedCalls(), [])
+        clock.advance(INTERVAL)
+        self.assertEqual(self.sink.events, [])
         self.renewal.stop()
         self.assertEqual(self.clock.getDelayedCalls(), [])
         self.assertIsInstance(self.renewal.look(), Deferred)

@@ -1,0 +1,143 @@
+"""Change control over the API: what is staged, the commits, and the way back."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable
+from typing import Any, TypeVar
+
+from seg.admin.http import APIError, Call, RouteTable
+from seg.change.control import LONGEST_COMMENT, ChangeControl, Conflict, NothingStaged, Outcome
+from seg.change.edits import Edit, EditError
+from seg.change.history import Commit
+from seg.change.staging import edit_from
+from seg.change.texts import masked
+from seg.errors import ConfigurationError
+
+MAX_BODY = 32 * 1024 * 1024  # octets: a table of 40,000 routes is handed in at once
+MAX_COMMITS = 100
+T = TypeVar("T")
+
+
+class ChangesAPI:
+    """Serves the paths below. An operator is who is at the other end of the socket."""
+
+    def __init__(self, control: ChangeControl) -> None:
+        self._control = control
+
+    def add_to(self, table: RouteTable) -> None:
+        """Take the paths."""
+        table.add("GET", "/v1/configuration", self.configuration)
+        table.add("GET", "/v1/changes", self.changes)
+        table.add("POST", "/v1/changes", self.stage, MAX_BODY)
+        table.add("DELETE", "/v1/changes", self.clear)
+        table.add("POST", "/v1/changes/rebase", self.rebase)
+        table.add("POST", "/v1/commits", self.commit)
+        table.add("GET", "/v1/commits", self.commits)
+        table.add("GET", "/v1/commits/{number}", self.detail)
+        table.add("POST", "/v1/rollback", self.roll_back)
+        table.add("POST", "/v1/reload", self.reload)
+
+    async def configuration(self, call: Call) -> object:
+        """Both files as this operator sees them, with the changes staged; passwords left out."""
+        texts = await _told(self._control.texts(call.by))
+        files = self._control.files
+        return {
+            "settings": masked(texts.settings),
+            "destinations": masked(texts.destinations),
+            "files": {"settings": str(files.settings), "destinations": str(files.destinations)},
+        }
+
+    async def changes(self, call: Call) -> object:
+        """What the operator has staged, and who else has something."""
+        staged = await self._control.staged(call.by)
+        return {
+            "by": call.by,
+            "since": staged.since if staged else None,
+            "diff": await _told(self._control.difference(call.by)),
+            "behind": staged is not None and staged.base != self._control.running,
+            "others": await self._control.others(call.by),
+        }
+
+    async def stage(self, call: Call) -> object:
+        """Stage edits; body: edits, a list of {file, path, value}."""
+        return {"diff": await _told(self._control.stage(call.by, _edits(call.body.get("edits"))))}
+
+    async def clear(self, call: Call) -> object:
+        """Drop what is staged."""
+        await _told(self._control.clear(call.by))
+        return {"cleared": True}
+
+    async def rebase(self, call: Call) -> object:
+        """Put what is staged on top of what others committed."""
+        return {"diff": await _told(self._control.rebase(call.by))}
+
+    async def commit(self, call: Call) -> object:
+        """Commit what is staged; body: comment."""
+        return _outcome(await _told(self._control.commit(call.by, _comment(call.body.get("comment", "")))))
+
+    async def reload(self, call: Call) -> object:
+        """Work by the files as they are on disk."""
+        outcome = await _told(self._control.reload(call.by))
+        return {"changed": False} if outcome is None else {"changed": True, **_outcome(outcome)}
+
+    async def commits(self, call: Call) -> object:
+        """The newest commits; query: limit."""
+        limit = call.number("limit", 10, MAX_COMMITS)
+        return {"commits": [_commit(commit) for commit in await self._control.commits(limit)]}
+
+    async def detail(self, call: Call) -> object:
+        """One commit and what it changed."""
+        found = await self._control.detail(int(call.path["number"]))
+        if found is None:
+            raise APIError(404, f"there is no commit {call.path['number']} (seg rollbackconfig lists those kept)")
+        commit, diff = found
+        return {**_commit(commit), "diff": diff}
+
+    async def roll_back(self, call: Call) -> object:
+        """Stage the configuration of an earlier commit; body: number."""
+        number = call.body.get("number")
+        if type(number) is not int:
+            raise APIError(400, "number must be the number of a commit")
+        return {"diff": await _told(self._control.roll_back(call.by, number))}
+
+
+async def _told(work: Awaitable[T]) -> T:
+    """What the control says, or its objection as an answer of the API.
+
+    :raises APIError: 409 or 422.
+    """
+    try:
+        return await work
+    except NothingStaged as error:
+        raise APIError(409, str(error)) from None
+    except Conflict as error:
+        raise APIError(409, str(error), {"theirs": error.theirs, "yours": error.yours}) from None
+    except EditError as error:
+        raise APIError(422, str(error)) from None
+    except ConfigurationError as error:
+        raise APIError(422, "\n".join(error.problems), {"problems": list(error.problems)}) from None
+    except OSError as error:
+        raise APIError(500, f"{error.filename or 'var/changes'}: {error.strerror or error}") from None
+
+
+def _edits(raw: object) -> list[Edit]:
+    if not isinstance(raw, list) or not raw:
+        raise APIError(400, "edits must be a list of {file, path, value}")
+    try:
+        return [edit_from(item) for item in raw]
+    except ValueError as error:
+        raise APIError(400, str(error)) from None
+
+
+def _comment(raw: object) -> str:
+    if not isinstance(raw, str) or len(raw) > LONGEST_COMMENT or not all(c.isprintable() for c in raw):
+        raise APIError(400, f"comment must be one line of at most {LONGEST_COMMENT} characters")
+    return raw
+
+
+def _commit(commit: Commit) -> dict[str, Any]:
+    return {"number": commit.number, "when": commit.when, "by": commit.by, "comment": commit.comment}
+
+
+def _outcome(outcome: Outcome) -> dict[str, Any]:
+    return {**_commit(outcome.commit), "at_next_start": list(outcome.at_next_start)}

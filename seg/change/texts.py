@@ -1,0 +1,155 @@
+"""The two files of the configuration as texts: read, checked, compared, and written so that each is the old or the new one."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+import attrs
+
+from seg.change.edits import File
+from seg.config.destinations import Destinations
+from seg.config.find import ConfigurationFiles
+from seg.config.load import parse_destinations, parse_settings
+from seg.config.schema import Settings
+from seg.config.source import read_document
+from seg.errors import ConfigurationError
+
+NAMES = {File.SETTINGS: "seg.toml", File.DESTINATIONS: "destinations.toml"}
+_SECRET = re.compile(r"^([ +-]?\s*(?:[\w.]+\.)?(?:proxy|password)\s*=\s*).+$", re.MULTILINE)
+
+
+@attrs.frozen
+class Texts:
+    """Both files."""
+
+    settings: str = attrs.field(repr=False)
+    destinations: str = attrs.field(repr=False)
+
+    def of(self, file: File) -> str:
+        """The text of one file."""
+        return self.settings if file is File.SETTINGS else self.destinations
+
+    def with_text(self, file: File, text: str) -> Texts:
+        """With another text of one file."""
+        return attrs.evolve(self, **{file.value: text})
+
+    def changed(self, other: Texts) -> tuple[File, ...]:
+        """The files that differ."""
+        return tuple(file for file in File if self.of(file) != other.of(file))
+
+
+@attrs.frozen
+class Configuration:
+    """What both files say."""
+
+    settings: Settings
+    destinations: Destinations
+
+
+def read_texts(files: ConfigurationFiles) -> Texts:
+    """Both files as they are on disk. Blocks.
+
+    :raises ConfigurationError: one can't be read.
+    """
+    return Texts(read_document(files.settings).text, read_document(files.destinations).text)
+
+
+def check(texts: Texts, files: ConfigurationFiles) -> Configuration:
+    """What the texts say. Takes its time with many entries.
+
+    :raises ConfigurationError: every fault of both, as file, line and key.
+    """
+    problems: list[str] = []
+    try:
+        settings = parse_settings(texts.settings, str(files.settings))
+    except ConfigurationError as error:
+        problems += error.problems
+    try:
+        destinations = parse_destinations(texts.destinations, str(files.destinations))
+    except ConfigurationError as error:
+        problems += error.problems
+    if problems:
+        raise ConfigurationError(tuple(problems))
+    return Configuration(settings, destinations)
+
+
+def difference(old: Texts, new: Texts) -> str:
+    """A unified diff of both files, "" when nothing differs. Passwords are left out."""
+    parts: list[str] = []
+    for file in old.changed(new):
+        before, after = old.of(file).splitlines(), new.of(file).splitlines()
+        parts += difflib.unified_diff(before, after, f"{NAMES[file]} (in use)", NAMES[file], lineterm="")
+    return _SECRET.sub(r'\1"***"', "\n".join(parts))
+
+
+def masked(text: str) -> str:
+    """A file's text without its passwords, to be shown."""
+    return _SECRET.sub(r'\1"***"', text)
+
+
+def write_texts(files: ConfigurationFiles, old: Texts, new: Texts) -> None:
+    """Put the new texts in the place of the old ones. Blocks.
+
+    Both are complete on disk before either is put in its place; if the second can't be, the first is put back.
+
+    :raises ConfigurationError: they can't be written; nothing is changed then.
+    """
+    places = {File.SETTINGS: files.settings.resolve(), File.DESTINATIONS: files.destinations.resolve()}
+    parts: dict[File, Path] = {}
+    put: list[File] = []
+    try:
+        for file in old.changed(new):
+            parts[file] = _write_beside(places[file], new.of(file))
+        for file, part in parts.items():
+            part.replace(places[file])
+            put.append(file)
+        for folder in {places[file].parent for file in parts}:
+            _sync_folder(folder)
+    except OSError as error:
+        for file in put:
+            _write_beside(places[file], old.of(file)).replace(places[file])
+        for part in parts.values():
+            part.unlink(missing_ok=True)
+        raise ConfigurationError((_cannot_write(error, files),)) from error
+
+
+def _cannot_write(error: OSError, files: ConfigurationFiles) -> str:
+    advice = (
+        "; it is the one built in: copy the folder to ./etc or /etc/seg and start the gateway with it"
+        if files.origin == "built in"
+        else f"; the user of the gateway must be able to write in {files.settings.parent}"
+    )
+    return f"the configuration can't be written ({error.strerror or error}: {error.filename or files.settings}){advice}"
+
+
+def _write_beside(place: Path, text: str) -> Path:
+    """The text in a new file beside its place, with the permissions and, as far as may be, the owner of the old one."""
+    part = place.with_name(f".{place.name}.new")
+    part.unlink(missing_ok=True)
+    status = place.stat()
+    descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        if os.geteuid() == 0:
+            os.fchown(descriptor, status.st_uid, status.st_gid)
+        os.fchmod(descriptor, status.st_mode & 0o777)
+        file.write(text.encode("utf-8"))
+        file.flush()
+        os.fsync(descriptor)
+    return part
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def texts_from(raw: Mapping[str, str]) -> Texts:
+    """Texts as they were kept (`attrs.asdict`)."""
+    return Texts(raw["settings"], raw["destinations"])

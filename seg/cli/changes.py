@@ -1,0 +1,223 @@
+"""Change control: ``seg changes``, ``commit``, ``clearchanges``, ``commitdetail``, ``rollbackconfig``, ``reload``, ``showconfig``."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import click
+
+from seg.cli.client import Gateway, GatewayError
+from seg.cli.tables import plain, print_json, print_table, stamp
+
+HINT = "Nothing takes effect until: seg commit"
+JSON = click.option("--json", "as_json", is_flag=True, help="One JSON document instead of text.")
+
+
+def show_diff(diff: str) -> None:
+    """A diff, in colours on a terminal."""
+    for line in diff.splitlines():
+        colour = {"+": "green", "-": "red", "@": "cyan"}.get(line[:1])
+        click.secho(plain(line), fg=None if line.startswith(("+++", "---")) else colour)
+
+
+def stage(gateway: Gateway, edits: list[dict[str, Any]], as_json: bool = False) -> None:
+    """Stage edits, and show what is staged by now."""
+    answer = gateway.post("/v1/changes", edits=edits)
+    if as_json:
+        print_json(answer)
+        return
+    if not answer["diff"]:
+        click.echo("This is what is in use already: nothing is staged.")
+        return
+    show_diff(answer["diff"])
+    click.echo(HINT)
+
+
+@click.group(invoke_without_command=True)
+@JSON
+@click.pass_context
+def changes(context: click.Context, as_json: bool) -> None:
+    """Show your changes that aren't committed yet, as a diff."""
+    if context.invoked_subcommand is not None:
+        return
+    found = context.obj.gateway().get("/v1/changes")
+    if as_json:
+        print_json(found)
+        return
+    show_diff(found["diff"])
+    if not found["diff"]:
+        click.echo("No changes pending.")
+    else:
+        click.echo(f"Staged by {plain(found['by'])} since {stamp(found['since'])}. {HINT}")
+    if found["behind"]:
+        click.echo("Somebody else committed meanwhile: seg changes rebase puts yours on top.")
+    if found["others"]:
+        click.echo(f"Others have changes too: {', '.join(plain(name) for name in found['others'])}.")
+
+
+@changes.command()
+@JSON
+@click.pass_obj
+def rebase(surroundings: Any, as_json: bool) -> None:
+    """Put your changes on top of what others committed meanwhile. Refused where both changed the same key."""
+    answer = _told(lambda: surroundings.gateway().post("/v1/changes/rebase"))
+    if as_json:
+        print_json(answer)
+    else:
+        show_diff(answer["diff"])
+        click.echo(HINT)
+
+
+@click.command()
+@click.argument("words", nargs=-1, metavar="[COMMENT]...")
+@click.option("-m", "--comment", metavar="TEXT", help="What the change is for; kept with it.")
+@JSON
+@click.pass_obj
+def commit(surroundings: Any, words: tuple[str, ...], comment: str | None, as_json: bool) -> None:
+    """Commit your changes: the whole configuration is checked, written, and in force for the next connection and the next
+    message. No restart, no connection dropped. If anything is wrong, nothing changes.
+
+    \b
+    seg commit -m "TLS for partner.example, ticket 4711"
+    """
+    gateway = surroundings.gateway(120.0)
+    text = comment if comment is not None else " ".join(words)
+    if not text and not as_json and sys.stdin.isatty():
+        click.echo("Please enter some comments describing your changes:")
+        text = click.prompt("[]", default="", show_default=False, prompt_suffix="> ")
+    answer = _told(lambda: gateway.post("/v1/commits", comment=text))
+    if as_json:
+        print_json(answer)
+        return
+    click.echo(f"Changes committed: {stamp(answer['when'])} (commit {answer['number']})")
+    _tell_waiting(answer)
+
+
+@click.command()
+@JSON
+@click.option("--yes", is_flag=True, help="Don't ask.")
+@click.pass_obj
+def clearchanges(surroundings: Any, as_json: bool, yes: bool) -> None:
+    """Drop your changes that aren't committed."""
+    gateway = surroundings.gateway()
+    found = gateway.get("/v1/changes")
+    if found["diff"] and not yes and not as_json:
+        show_diff(found["diff"])
+        click.confirm("Are you sure you want to clear all changes since the last commit?", abort=True)
+    answer = gateway.delete("/v1/changes")
+    if as_json:
+        print_json(answer)
+    else:
+        click.echo("Changes cleared.")
+
+
+@click.command()
+@click.argument("number", type=click.IntRange(1), required=False)
+@JSON
+@click.pass_obj
+def commitdetail(surroundings: Any, number: int | None, as_json: bool) -> None:
+    """Show what a commit changed; the last one without a NUMBER."""
+    gateway = surroundings.gateway()
+    if number is None:
+        commits = gateway.get("/v1/commits", limit=1)["commits"]
+        if not commits:
+            raise click.ClickException("there is no commit yet")
+        number = commits[0]["number"]
+    found = gateway.get(f"/v1/commits/{number}")
+    if as_json:
+        print_json(found)
+        return
+    click.echo(f"Commit {found['number']} by {plain(found['by'])}, {stamp(found['when'])}: {plain(found['comment'])}")
+    show_diff(found["diff"])
+
+
+@click.command()
+@click.argument("number", type=click.IntRange(1), required=False)
+@click.option("--limit", type=click.IntRange(1, 100), default=10, show_default=True, help="Most commits listed.")
+@click.option("--commit", "at_once", is_flag=True, help="Commit it at once.")
+@JSON
+@click.pass_obj
+def rollbackconfig(surroundings: Any, number: int | None, limit: int, at_once: bool, as_json: bool) -> None:
+    """List the last commits, or stage the configuration as it was after commit NUMBER."""
+    gateway = surroundings.gateway(120.0)
+    asks = not as_json and sys.stdin.isatty()
+    if number is None:
+        commits = gateway.get("/v1/commits", limit=limit)["commits"]
+        if as_json:
+            print_json({"commits": commits})
+            return
+        columns = (("Number", "right"), ("Committed On", "left"), ("User", "left"), ("Description", "left"))
+        print_table(columns, [(c["number"], stamp(c["when"]), c["by"], c["comment"]) for c in commits])
+        if not asks or not commits:
+            return
+        number = click.prompt("Enter the number of the configuration to go back to", type=int)
+    answer = _told(lambda: gateway.post("/v1/rollback", number=number))
+    if as_json and not at_once:
+        print_json(answer)
+        return
+    if not answer["diff"]:
+        click.echo("That is the configuration in use: nothing is staged.")
+        return
+    if not as_json:
+        show_diff(answer["diff"])
+    if not at_once and not (asks and click.confirm("Do you want to commit this configuration now?", default=False)):
+        click.echo(HINT)
+        return
+    done = _told(lambda: gateway.post("/v1/commits", comment=f"back to commit {number}"))
+    if as_json:
+        print_json(done)
+        return
+    click.echo(f"Changes committed: {stamp(done['when'])} (commit {done['number']})")
+    _tell_waiting(done)
+
+
+@click.command()
+@JSON
+@click.pass_obj
+def reload(surroundings: Any, as_json: bool) -> None:
+    """Read the files again after you edited them by hand. If they have faults, what is in use stays in use."""
+    answer = _told(lambda: surroundings.gateway(120.0).post("/v1/reload"))
+    if as_json:
+        print_json(answer)
+    elif not answer["changed"]:
+        click.echo("The files are as they were read last.")
+    else:
+        click.echo(f"Read again and in force (commit {answer['number']}).")
+        _tell_waiting(answer)
+
+
+@click.command()
+@click.argument("file", type=click.Choice(["settings", "destinations"]), required=False)
+@JSON
+@click.pass_obj
+def showconfig(surroundings: Any, file: str | None, as_json: bool) -> None:
+    """Show the configuration as you see it: in use, with your changes. Passwords are left out."""
+    found = surroundings.gateway().get("/v1/configuration")
+    if as_json:
+        print_json(found)
+        return
+    for name in [file] if file else ["settings", "destinations"]:
+        if not file:
+            click.secho(f"# ===== {found['files'][name]}", bold=True)
+        click.echo(found[name])
+
+
+def _tell_waiting(answer: dict[str, Any]) -> None:
+    if answer["at_next_start"]:
+        click.echo(f"In force at the next start only: {', '.join(answer['at_next_start'])}.")
+
+
+def _told(call: Any) -> Any:
+    """The answer; of a conflict both sides are shown.
+
+    :raises GatewayError: it was refused.
+    """
+    try:
+        return call()
+    except GatewayError as error:
+        for name, title in (("theirs", "What came in meanwhile:"), ("yours", "Your changes:")):
+            if error.answer.get(name):
+                click.echo(title, err=True)
+                click.echo("\n".join(plain(line) for line in error.answer[name].splitlines()), err=True)
+        raise

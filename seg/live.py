@@ -1,0 +1,126 @@
+"""A new configuration put into force while mail flows: all that can fail is done before anything is changed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import attrs
+from twisted.internet.defer import Deferred
+from twisted.internet.threads import deferToThreadPool
+
+from seg.change.texts import Configuration
+from seg.config.schema import Settings
+from seg.deliver.exemptions import ExemptionWatch
+from seg.interfaces import IEventSink
+from seg.receive.census import Census
+from seg.receive.reception import MakeFactory, Plan, Reception
+from seg.tls.roots import RootStore, load_roots
+from seg.wiring import InForce, Lookups, Mail, wire_lookups, wire_sending
+
+# Sections of seg.toml, or keys of one, that are read at the start only.
+AT_THE_START = ("gateway", "control", "log", "queue.memory", "queue.max_report_size")
+
+
+@attrs.frozen
+class LiveParts:
+    """The running gateway's parts that a configuration reaches."""
+
+    now: InForce
+    mail: Mail
+    reception: Reception
+    census: Census
+    exemptions: ExemptionWatch
+    factory: Callable[[], MakeFactory]  # makes listeners by what is in force
+    hostname: str
+    sink: IEventSink
+    reactor: Any
+
+
+class LiveConfiguration:
+    """Takes configurations (`seg.change.control.Applier`)."""
+
+    def __init__(self, parts: LiveParts) -> None:
+        self._parts = parts
+
+    async def prepare(self, configuration: Configuration) -> Ready:
+        """Read certificates and roots, bind ports, make what looks things up.
+
+        :raises ConfigurationError: it can't work; nothing is changed.
+        """
+        parts, settings = self._parts, configuration.settings
+        plan = await self._in_thread(lambda: parts.reception.plan(settings.listener))
+        lookups = parts.now.lookups
+        if _looks_up_otherwise(parts.now.settings, settings):
+            roots: RootStore = await self._in_thread(
+                lambda: load_roots(settings.tls.ca_file, settings.tls.extra_ca_file)
+            )
+            lookups = wire_lookups(settings, roots, parts.sink, parts.reactor, lookups.policies.cache)
+        parts.reception.bind(plan)  # the last thing that can fail
+        return Ready(parts, configuration, plan, lookups)
+
+    def _in_thread(self, work: Callable[[], Any]) -> Deferred[Any]:
+        reactor = self._parts.reactor
+        return deferToThreadPool(reactor, reactor.getThreadPool(), work)
+
+
+@attrs.frozen
+class Ready:
+    """A configuration that only waits to be put into force."""
+
+    _parts: LiveParts
+    _configuration: Configuration
+    _plan: Plan
+    _lookups: Lookups
+
+    def discard(self) -> None:
+        """Leave all as it is."""
+        self._plan.discard()
+
+    def activate(self) -> Sequence[str]:
+        """Work by it. Returns the settings that wait for the next start."""
+        parts, new = self._parts, self._configuration
+        now, old = parts.now, parts.now.settings
+        now.settings, now.destinations = new.settings, new.destinations
+        otherwise = self._lookups is not now.lookups
+        if otherwise:
+            self._look_up_otherwise()
+        if otherwise or old.delivery != new.settings.delivery:
+            former = parts.mail.sending
+            parts.mail.sending = wire_sending(now, parts.hostname, parts.mail.counters, parts.sink, parts.reactor)
+            former.pool.close()
+        parts.mail.engine.max_active = new.settings.delivery.max_connections
+        parts.census.limit(new.settings.receive.max_connections, new.settings.receive.max_connections_per_address)
+        parts.reception.serve(self._plan, parts.factory())
+        parts.exemptions.watch(new.destinations)
+        return waiting_for_a_start(old, new.settings)
+
+    def _look_up_otherwise(self) -> None:
+        """Other resolvers, roots or providers; the policies known stay."""
+        now = self._parts.now
+        former, now.lookups = now.lookups, self._lookups
+        now.lookups.probe.start()
+        now.lookups.refresh.start()
+        former.probe.stop()
+        former.refresh.stop()
+
+
+def _looks_up_otherwise(old: Settings, new: Settings) -> bool:
+    """Whether what finds out how a destination is reached has to be made anew."""
+    return (
+        old.dns != new.dns
+        or old.tls != new.tls
+        or old.mta_sts != new.mta_sts
+        or old.delivery.providers != new.delivery.providers
+    )
+
+
+def waiting_for_a_start(old: Settings, new: Settings) -> tuple[str, ...]:
+    """What differs and is read at the start only, as section or section.key."""
+    waiting = []
+    for place in AT_THE_START:
+        section, _, key = place.partition(".")
+        before, after = getattr(old, section), getattr(new, section)
+        if (getattr(before, key) != getattr(after, key)) if key else before != after:
+            waiting.append(place)
+    return tuple(waiting)

@@ -1,0 +1,146 @@
+"""All listeners: bound, served, and replaced when the configuration changes. Connections that are there stay as they are."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import attrs
+from twisted.internet.defer import Deferred, DeferredList, maybeDeferred
+from twisted.internet.interfaces import IListeningPort
+
+from seg.config.schema import Listener, ListenerTLS
+from seg.errors import ConfigurationError
+from seg.receive.binding import bind
+from seg.receive.factory import ReceiveFactory
+from seg.tls.listening import ListenerCertificates
+
+Place = tuple[str, int]  # address and port, as configured
+MakeFactory = Callable[[Listener, ListenerCertificates | None], ReceiveFactory]
+
+
+@attrs.define
+class Plan:
+    """Listeners that are ready to be served: their certificates are read, and what they need is bound."""
+
+    listeners: tuple[Listener, ...]
+    certificates: tuple[ListenerCertificates | None, ...]
+    bound: dict[Place, socket.socket] = attrs.field(factory=dict)
+
+    def discard(self) -> None:
+        """Give up what was bound for it."""
+        for each in self.bound.values():
+            each.close()
+        self.bound.clear()
+
+
+@attrs.define
+class Served:
+    """One listener at work."""
+
+    factory: ReceiveFactory
+    port: IListeningPort
+    certificates: ListenerCertificates | None
+
+
+class Reception:
+    """The listeners at work.
+
+    `certificates` are those in use, by the listener's name.
+    """
+
+    def __init__(self, reactor: Any) -> None:
+        self.certificates: dict[str, ListenerCertificates] = {}
+        self._reactor = reactor
+        self._served: dict[Place, Served] = {}
+        self._former: list[ReceiveFactory] = []  # of a configuration before, as long as they have connections
+
+    @property
+    def listeners(self) -> tuple[Served, ...]:
+        """Those at work, in order."""
+        return tuple(self._served.values())
+
+    @property
+    def connections(self) -> int:
+        """Clients connected now."""
+        return sum(factory.connections for factory in self._factories())
+
+    def plan(self, listeners: Sequence[Listener]) -> Plan:
+        """Read the certificates that aren't in use already. Blocks.
+
+        :raises ConfigurationError: one can't be used.
+        """
+        return Plan(tuple(listeners), tuple(self._certificates(listener) for listener in listeners))
+
+    def bind(self, plan: Plan) -> Plan:
+        """Bind the addresses that nobody of ours listens at yet.
+
+        :raises ConfigurationError: one can't be had; nothing stays bound.
+        """
+        for listener in plan.listeners:
+            place = (listener.address, listener.port)
+            if place in self._served:
+                continue
+            try:
+                plan.bound[place] = bind(listener)
+            except ConfigurationError:
+                plan.discard()
+                raise
+        return plan
+
+    def serve(self, plan: Plan, make: MakeFactory) -> None:
+        """Put a plan to work in the place of what was there: new connections meet the new rules, those that are there
+        go on by theirs, and an address that isn't in the plan is listened at no more."""
+        before, self._served = self._served, {}
+        for listener, certificates in zip(plan.listeners, plan.certificates, strict=True):
+            place = (listener.address, listener.port)
+            factory = make(listener, certificates)
+            old = before.pop(place, None)
+            if old is not None:
+                port = self._replace(old, factory)
+            else:
+                port = factory.serve(self._reactor, plan.bound.pop(place))
+            self._served[place] = Served(factory, port, certificates)
+        for old in before.values():
+            self._former.append(old.factory)
+            maybeDeferred(old.port.stopListening)
+        self._former = [factory for factory in self._former if factory.connections]
+        self.certificates.clear()
+        self.certificates.update(
+            (each.factory.listener.name, each.certificates) for each in self.listeners if each.certificates
+        )
+
+    def _replace(self, old: Served, factory: ReceiveFactory) -> IListeningPort:
+        """Another factory at the same port: no connection that waits in the kernel is lost."""
+        port: Any = old.port
+        factory.doStart()
+        port.factory = factory
+        old.factory.doStop()
+        self._former.append(old.factory)
+        kept: IListeningPort = port
+        return kept
+
+    async def close(self, grace: float) -> None:
+        """Listen no more, and end all sessions within `grace` seconds."""
+        for served in self.listeners:
+            await maybeDeferred(served.port.stopListening)
+        farewells: Iterable[Deferred[None]] = [factory.shutdown(grace) for factory in self._factories()]
+        await DeferredList(list(farewells), consumeErrors=True)
+
+    def _factories(self) -> list[ReceiveFactory]:
+        return [*(served.factory for served in self.listeners), *self._former]
+
+    def _certificates(self, listener: Listener) -> ListenerCertificates | None:
+        if listener.tls is ListenerTLS.OFF:
+            return None
+        for served in self.listeners:
+            known = served.factory.listener
+            if served.certificates and _files(known) == _files(listener):
+                return served.certificates
+        return ListenerCertificates(_files(listener))
+
+
+def _files(listener: Listener) -> list[tuple[str, str]]:
+    """The certificate files of a listener, each with its key's ("" = in the same file)."""
+    return [(listener.certificate, listener.key), *((path, "") for path in listener.more_certificates)]
