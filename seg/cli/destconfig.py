@@ -1,12 +1,22 @@
-"""``seg destconfig``: the destination controls in force."""
+"""``seg destconfig``: the destination controls, looked at and changed."""
 
 from __future__ import annotations
 
+import sys
+from datetime import date, datetime
+from pathlib import Path
 from typing import Any
 
 import click
 
+from seg.cli import destconfig_dialogue as dialogue
+from seg.cli.dialogue import can_ask
+from seg.cli.keys import options
+from seg.cli.staged import Edit, Workbench, put, remove
 from seg.cli.tables import plain, print_json, print_table
+from seg.config.destinations import Profile
+from seg.config.syntax import parse_pattern
+from seg.model import to_ascii
 
 LABELS = {
     "tls": "TLS Support",
@@ -28,9 +38,248 @@ COLUMNS = (
 )
 
 
-@click.group()
-def destconfig() -> None:
-    """Look at the destination controls (destinations.toml) that the gateway works by."""
+JSON = click.option("--json", "as_json", is_flag=True, help="One JSON document instead of text.")
+FILE = "destinations"
+ENTRIES = "destination"
+
+
+@click.group(invoke_without_command=True)
+@click.pass_context
+def destconfig(context: click.Context) -> None:
+    """Destination controls: how mail is sent, destination by destination.
+
+    Without a verb, on a terminal, it asks. What you change is staged, and takes effect with: seg commit
+
+    \b
+    seg destconfig list
+    seg destconfig new example.com --tls required-verify --mta-sts on
+    seg destconfig edit example.com --inherit tls --concurrent-connections 20
+    seg destconfig default --mta-sts on
+    seg destconfig import controls.ini --merge
+    """
+    if context.invoked_subcommand is not None:
+        return
+    if not can_ask():
+        click.echo(context.get_help())
+        sys.exit(2)
+    dialogue.main_menu(Workbench(context.obj.gateway()), lambda: context.invoke(list_), _show_detail(context))
+
+
+def _show_detail(context: click.Context) -> Any:
+    return lambda domain: context.invoke(detail, domain=domain, as_json=False)
+
+
+class Destination(click.ParamType):  # type: ignore[type-arg] # generic in newer versions only
+    """A domain, ``.domain`` for all below it, or an address literal."""
+
+    name = "domain"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """The name as the file has it."""
+        try:
+            return parse_pattern(to_ascii(str(value).strip().rstrip(".")))
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+def _exemption_options(command: Any) -> Any:
+    command = click.option("--exempt-reason", metavar="TEXT", help="Why, for whoever comes upon it later.")(command)
+    return click.option(
+        "--exempt-until",
+        metavar="DATE",
+        help="Enforce neither DANE nor MTA-STS until then (2026-12-31, 2026-12-31T18:00:00+01:00).",
+    )(command)
+
+
+@destconfig.command()
+@click.argument("domain", type=Destination(), required=False)
+@options(Profile)
+@_exemption_options
+@JSON
+@click.pass_obj
+def new(surroundings: Any, /, domain: str | None, as_json: bool, **given: Any) -> None:
+    """Stage an entry for DOMAIN (or .DOMAIN: all below it). What isn't given is inherited from Default, live."""
+    bench = Workbench(surroundings.gateway())
+    values = _values(given)
+    if domain is None or (not values and can_ask() and not as_json):
+        _need_terminal(domain, "seg destconfig new DOMAIN --tls required ...")
+        dialogue.new_entry(bench, domain)
+        return
+    if domain in bench.table(FILE, ENTRIES):
+        raise click.ClickException(f"{domain} has an entry already (seg destconfig edit {domain} ...)")
+    bench.stage([put(FILE, (ENTRIES, domain), values)], as_json)
+
+
+@destconfig.command()
+@click.argument("domain", type=Destination(), required=False)
+@options(Profile)
+@_exemption_options
+@click.option("--inherit", multiple=True, metavar="KEY", help="Inherit this key from Default again (may be repeated).")
+@JSON
+@click.pass_obj
+def edit(surroundings: Any, /, domain: str | None, inherit: tuple[str, ...], as_json: bool, **given: Any) -> None:
+    """Stage changes of the entry of DOMAIN; keys that aren't given stay as they are."""
+    bench = Workbench(surroundings.gateway())
+    values = _values(given)
+    if domain is None or (not values and not inherit and can_ask()):
+        _need_terminal(domain, "seg destconfig edit DOMAIN --tls required ...")
+        dialogue.edit_entry(bench, domain)
+        return
+    known = bench.table(FILE, ENTRIES)
+    if domain not in known:
+        raise click.ClickException(f"{domain} has no entry (seg destconfig new {domain} ...)")
+    bench.stage(_edits((ENTRIES, domain), values, inherit, known[domain]), as_json)
+
+
+@destconfig.command()
+@options(Profile)
+@click.option("--inherit", multiple=True, metavar="KEY", help="Take the built-in value of this key again.")
+@JSON
+@click.pass_obj
+def default(surroundings: Any, /, inherit: tuple[str, ...], as_json: bool, **given: Any) -> None:
+    """Stage changes of the Default entry, which holds for every destination."""
+    bench = Workbench(surroundings.gateway())
+    values = _values(given)
+    if not values and not inherit:
+        _need_terminal("", "seg destconfig default --tls preferred ...")
+        dialogue.edit_default(bench)
+        return
+    bench.stage(_edits(("default",), values, inherit, bench.table(FILE, "default")), as_json)
+
+
+@destconfig.command()
+@click.argument("domains", nargs=-1, type=Destination(), required=True)
+@JSON
+@click.pass_obj
+def delete(surroundings: Any, domains: tuple[str, ...], as_json: bool) -> None:
+    """Stage the removal of the entries of DOMAINS; they are sent to by Default then."""
+    bench = Workbench(surroundings.gateway())
+    known = bench.table(FILE, ENTRIES)
+    missing = [domain for domain in domains if domain not in known]
+    if missing:
+        raise click.ClickException(f"{', '.join(missing)}: no such entry (seg destconfig list)")
+    bench.stage([remove(FILE, (ENTRIES, domain)) for domain in domains], as_json)
+
+
+@destconfig.command()
+@click.option("--yes", is_flag=True, help="Don't ask.")
+@JSON
+@click.pass_obj
+def clear(surroundings: Any, yes: bool, as_json: bool) -> None:
+    """Stage the removal of every entry; Default stays."""
+    bench = Workbench(surroundings.gateway())
+    known = bench.table(FILE, ENTRIES)
+    if not known:
+        raise click.ClickException("there are no entries")
+    if not yes:
+        click.confirm(f"Remove all {len(known)} entries?", abort=True, err=True)
+    bench.stage([remove(FILE, (ENTRIES, domain)) for domain in known], as_json)
+
+
+@destconfig.command("import")
+@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+@click.option("--merge", "how", flag_value="merge", help="Keep entries that the file doesn't have.")
+@click.option("--replace", "how", flag_value="replace", help="Remove entries that the file doesn't have.")
+@JSON
+@click.pass_obj
+def import_(surroundings: Any, file: Path, how: str | None, as_json: bool) -> None:
+    """Stage the destination controls of a FILE in the INI form that other gateways export."""
+    from seg.config.vendor_ini import INIError, parse_ini
+
+    try:
+        tables = parse_ini(file.read_text("utf-8"), str(file))
+    except (OSError, UnicodeDecodeError) as error:
+        raise click.ClickException(f"{file} can't be read: {error}") from None
+    except INIError as error:
+        raise click.ClickException("\n".join(error.problems)) from None
+    bench = Workbench(surroundings.gateway(120.0))
+    known = bench.table(FILE, ENTRIES)
+    gone = [domain for domain in known if domain not in tables.entries]
+    if how is None and gone:
+        if not can_ask():
+            raise click.UsageError(
+                f"{len(gone)} entries aren't in {file}: say --merge to keep or --replace to remove them"
+            )
+        click.echo(f"{len(gone)} entries aren't in {file}: {', '.join(gone[:10])}{', ...' if len(gone) > 10 else ''}")
+        how = "merge" if click.confirm("Keep them?", default=True) else "replace"
+    edits = [put(FILE, ("default",), {**bench.table(FILE, "default"), **tables.default})] if tables.default else []
+    edits += [
+        put(FILE, (ENTRIES, domain), {**_kept(known.get(domain)), **values})
+        for domain, values in tables.entries.items()
+    ]
+    if how == "replace":
+        edits += [remove(FILE, (ENTRIES, domain)) for domain in gone]
+    for note in tables.notes:
+        click.echo(f"Note: {note}", err=True)
+    bench.stage(edits, as_json)
+
+
+@destconfig.command()
+@click.argument("file", type=click.Path(dir_okay=False, path_type=Path), required=False)
+@click.pass_obj
+def export(surroundings: Any, file: Path | None) -> None:
+    """Write the destination controls, as you see them, to a FILE in INI form (or to the terminal)."""
+    from seg.config.load import parse_destinations
+    from seg.config.vendor_ini import format_ini
+
+    found = surroundings.gateway().get("/v1/configuration")["destinations"]
+    text = format_ini(parse_destinations(found))
+    if file is None:
+        click.echo(text, nl=False)
+        return
+    try:
+        file.write_text(text, "utf-8")
+    except OSError as error:
+        raise click.ClickException(f"{file} can't be written: {error.strerror}") from None
+    click.echo(f"Written to {file}.")
+
+
+def _need_terminal(domain: str | None, example: str) -> None:
+    if not can_ask():
+        what = "a domain" if domain is None else "what to set"
+        raise click.UsageError(f"name {what}: {example}")
+
+
+def _values(given: dict[str, Any]) -> dict[str, Any]:
+    """The keys that were given, and the exemption.
+
+    :raises click.UsageError: half of an exemption.
+    """
+    until, reason = given.pop("exempt_until", None), given.pop("exempt_reason", None)
+    values = {name: value for name, value in given.items() if value is not None}
+    if (until is None) != (reason is None):
+        raise click.UsageError("an exemption has an end and a reason: --exempt-until DATE --exempt-reason TEXT")
+    if until is not None:
+        values["exemption"] = {"until": _moment(until), "reason": reason}
+    return values
+
+
+def _moment(text: str) -> date:
+    for kind in (date, datetime):
+        try:
+            return kind.fromisoformat(text)
+        except ValueError:
+            continue
+    raise click.UsageError(f"{text!r} is no date such as 2026-12-31 or 2026-12-31T18:00:00+01:00")
+
+
+def _edits(
+    where: tuple[str, ...], values: dict[str, Any], inherit: tuple[str, ...], known: dict[str, Any]
+) -> list[Edit]:
+    names = [name.replace("-", "_") for name in inherit]
+    for name in names:
+        if name not in known:
+            raise click.UsageError(f"{name} isn't set there; set are {', '.join(known) or 'none'}")
+    return [put(FILE, (*where, name), value) for name, value in values.items()] + [
+        remove(FILE, (*where, name)) for name in names
+    ]
+
+
+def _kept(known: dict[str, Any] | None) -> dict[str, Any]:
+    """What an entry has that the INI form can't say."""
+    from seg.config.vendor_ini import OUR_KEYS
+
+    return {name: value for name, value in (known or {}).items() if name not in OUR_KEYS}
 
 
 @destconfig.command("list")

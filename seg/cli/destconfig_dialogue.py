@@ -1,0 +1,212 @@
+"""The questions of ``seg destconfig``, in the order in which administrators of large gateways know them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+from seg.cli.dialogue import ask, choose, confirm, menu, number
+from seg.cli.keys import fault_of, shown, typed
+from seg.cli.staged import Workbench, put, remove
+from seg.config.destinations import IPPreference, Profile, TLSOption
+from seg.config.syntax import parse_pattern
+from seg.config.values import specs, word
+from seg.model import to_ascii
+
+FILE, ENTRIES = "destinations", "destination"
+OPERATIONS = {
+    "NEW": "Create a new entry.",
+    "EDIT": "Modify an entry.",
+    "DELETE": "Remove an entry.",
+    "DEFAULT": "Change the default.",
+    "LIST": "Display a summary list of all entries.",
+    "DETAIL": "Display details for one destination.",
+    "CLEAR": "Remove all entries.",
+}
+TLS_OPTIONS = (
+    "No",
+    "Preferred",
+    "Required",
+    "Preferred - Verify",
+    "Required - Verify",
+    "Required - Verify Hosted Domains",
+)
+IP_OPTIONS = ("IPv6 Preferred", "IPv6 Required", "IPv4 Preferred", "IPv4 Required")
+DANE_OPTIONS = ("No", "Opportunistic", "Mandatory", "Monitor")
+DANE_WORDS = ("none", "opportunistic", "mandatory", "monitor")
+STS_OPTIONS = ("Off", "On", "Monitor")
+CERTIFICATE_ADVICE = "You have chosen to enable TLS. Please use the 'certconfig' command to ensure that there is a valid certificate configured."
+ROUTES_ADVICE = "MTA STS is not enforced for domains that have SMTP routes configured"
+# Asked for one after the other; the other keys of the schema follow at the end.
+ASKED = frozenset({"ip_preference", "concurrent_connections", "messages_per_connection", "tls", "dane", "mta_sts"})
+LIMITS = ("recipient_limit", "recipient_minutes", "limit_per")
+SPECS = specs(Profile)
+
+
+def main_menu(bench: Workbench, list_: Callable[[], object], detail: Callable[[str], object]) -> None:
+    """The menu, until it is left with an empty line."""
+    actions: dict[str, Callable[[], object]] = {
+        "NEW": lambda: new_entry(bench, None),
+        "EDIT": lambda: edit_entry(bench, None),
+        "DELETE": lambda: _delete(bench),
+        "DEFAULT": lambda: edit_default(bench),
+        "LIST": list_,
+        "DETAIL": lambda: detail(_domain("Choose the domain to view:")),
+        "CLEAR": lambda: _clear(bench),
+    }
+    while True:
+        entries = len(bench.table(FILE, ENTRIES))
+        chosen = menu(f"There are currently {entries} entries configured.", OPERATIONS)
+        if not chosen:
+            return
+        try:
+            actions[chosen]()
+        except click.ClickException as error:
+            error.show()
+
+
+def new_entry(bench: Workbench, domain: str | None) -> None:
+    """Ask for a new entry, and stage it."""
+    domain = domain or _domain("Enter the domain you wish to configure.")
+    if domain in bench.table(FILE, ENTRIES):
+        raise click.ClickException(f"{domain} has an entry already; edit it")
+    bench.stage([put(FILE, (ENTRIES, domain), profile(domain, {}, bench.table(FILE, "default")))])
+
+
+def edit_entry(bench: Workbench, domain: str | None) -> None:
+    """Ask for the new values of an entry; what it has is offered."""
+    domain = domain or _domain("Enter the domain you wish to edit.")
+    known = bench.table(FILE, ENTRIES)
+    if domain not in known:
+        raise click.ClickException(f"{domain} has no entry")
+    kept = {name: value for name, value in known[domain].items() if name == "exemption"}
+    values = profile(domain, known[domain], bench.table(FILE, "default"))
+    bench.stage([put(FILE, (ENTRIES, domain), {**values, **kept})])
+
+
+def edit_default(bench: Workbench) -> None:
+    """Ask for the new values of Default."""
+    stated = bench.table(FILE, "default")
+    bench.stage([put(FILE, ("default",), profile("Default", stated, {}))])
+
+
+def _delete(bench: Workbench) -> None:
+    domain = _domain("Enter the domain you wish to delete.")
+    if domain not in bench.table(FILE, ENTRIES):
+        raise click.ClickException(f"{domain} has no entry")
+    bench.stage([remove(FILE, (ENTRIES, domain))])
+
+
+def _clear(bench: Workbench) -> None:
+    known = bench.table(FILE, ENTRIES)
+    if known and confirm(f"Are you sure you want to remove all {len(known)} entries?"):
+        bench.stage([remove(FILE, (ENTRIES, domain)) for domain in known])
+
+
+def _domain(question: str) -> str:
+    def check(answer: str) -> str:
+        try:
+            parse_pattern(to_ascii(answer))
+        except ValueError as error:
+            return str(error)
+        return ""
+
+    return parse_pattern(to_ascii(ask(question, "", check)))
+
+
+# --- the questions of one profile ---------------------------------------------------------------------------------
+
+
+def profile(name: str, old: dict[str, Any], default: dict[str, Any]) -> dict[str, Any]:
+    """All questions of a profile: the keys that it sets. What is answered with no is inherited.
+
+    :param old: what it sets so far: offered as defaults.
+    :param default: what the Default entry sets, for what is inherited.
+    """
+    values: dict[str, Any] = {}
+    _ip_preference(name, old, values)
+    _limits(name, old, values)
+    _tls(old, values, default)
+    for key, spec in SPECS.items():
+        if key in ASKED or key in LIMITS or not _is_asked(key, values, default):
+            continue
+        text = spec.doc.split(":")[0].split(";")[0]
+        if confirm(f"Do you wish to apply a specific {key.replace('_', ' ')} to this domain?", key in old):
+            answer = ask(f"{text}:", shown(spec, old.get(key, spec.default)), lambda a, s=spec: fault_of(s, a))  # type: ignore[misc]
+            values[key] = typed(spec, answer)
+    return values
+
+
+def _is_asked(key: str, values: dict[str, Any], default: dict[str, Any]) -> bool:
+    """Whether a key means anything beside what was answered."""
+    if key != "dane_opportunistic_failure":
+        return True
+    return values.get("dane", default.get("dane", "opportunistic")) == "opportunistic" and _has_tls(values, default)
+
+
+def _ip_preference(name: str, old: dict[str, Any], values: dict[str, Any]) -> None:
+    if confirm(f"Do you wish to configure a specific IP address preference for {name}?", "ip_preference" in old):
+        words = [word(member) for member in IPPreference]
+        at = words.index(old["ip_preference"]) + 1 if old.get("ip_preference") in words else 1
+        values["ip_preference"] = words[choose("Choose the IP address preference:", IP_OPTIONS, at) - 1]
+
+
+def _limits(name: str, old: dict[str, Any], values: dict[str, Any]) -> None:
+    if confirm(f"Do you wish to configure a concurrency limit for {name}?", not old or "concurrent_connections" in old):
+        question = f'Enter the max concurrency limit for "{name}".'
+        values["concurrent_connections"] = _number("concurrent_connections", question, old)
+    if confirm(
+        "Do you wish to apply a messages-per-connection limit to this domain?", "messages_per_connection" in old
+    ):
+        question = f'Enter the max number of messages per connection for "{name}".'
+        values["messages_per_connection"] = _number("messages_per_connection", question, old)
+    if "recipient_limit" not in SPECS:
+        return
+    if confirm("Do you wish to apply a recipient limit to this domain?", "recipient_limit" in old):
+        question = "Enter the number of minutes used to measure the recipient limit."
+        minutes = values["recipient_minutes"] = _number("recipient_minutes", question, old)
+        question = f'Enter the max number of recipients per {minutes} minutes for "{name}".'
+        values["recipient_limit"] = _number("recipient_limit", question, old)
+    if values:
+        spec = SPECS["limit_per"]
+        at = spec.choices.index(old["limit_per"]) + 1 if old.get("limit_per") in spec.choices else 1
+        chosen = choose(
+            f"Select how you want to apply the limits for {name}:",
+            (f"One limit applies to the entire domain {name}", "Separate limit for each mail exchanger IP address"),
+            at,
+        )
+        if chosen != 1 or "limit_per" in old:
+            values["limit_per"] = spec.choices[chosen - 1]
+
+
+def _number(key: str, question: str, old: dict[str, Any]) -> int:
+    spec = SPECS[key]
+    default = old.get(key, spec.default)
+    low, high = int(spec.low or 0), int(spec.high if spec.high is not None else 10**9)
+    return number(question, default if isinstance(default, int) and default >= low else None, low, high)
+
+
+def _tls(old: dict[str, Any], values: dict[str, Any], default: dict[str, Any]) -> None:
+    if confirm("Do you wish to apply a specific TLS setting for this domain?", "tls" in old):
+        labels = [option.label for option in TLSOption]
+        at = labels.index(old["tls"]) + 1 if old.get("tls") in labels else 2
+        values["tls"] = labels[choose("Do you want to use TLS support?", TLS_OPTIONS, at) - 1]
+        if values["tls"] != "no":
+            click.echo(CERTIFICATE_ADVICE)
+    if not _has_tls(values, default):
+        return  # neither is possible without TLS
+    if confirm("Do you wish to configure DANE support?", "dane" in old):
+        at = DANE_WORDS.index(old["dane"]) + 1 if old.get("dane") in DANE_WORDS else 1
+        values["dane"] = DANE_WORDS[choose("", DANE_OPTIONS, at) - 1]
+    if confirm("Do you wish to configure MTA STS support?", "mta_sts" in old):
+        words = [option.lower() for option in STS_OPTIONS]
+        at = words.index(old["mta_sts"]) + 1 if old.get("mta_sts") in words else 1
+        values["mta_sts"] = words[choose("Do you want to use MTA STS support?", STS_OPTIONS, at) - 1]
+        if values["mta_sts"] != "off":
+            click.echo(ROUTES_ADVICE)
+
+
+def _has_tls(values: dict[str, Any], inherited: dict[str, Any]) -> bool:
+    return values.get("tls", inherited.get("tls", "preferred")) != "no"

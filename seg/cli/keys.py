@@ -1,0 +1,104 @@
+"""Keys of the configuration as options of a command: made from the schema, so that every key has one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any, get_origin
+
+import click
+
+from seg.config.values import KeySpec, ValueFault, convert, specs
+
+
+class KeyValue(click.ParamType):  # type: ignore[type-arg] # generic in newer versions only
+    """A value for a key, as typed: checked by the schema, and given on as the file would have it."""
+
+    name = "value"
+
+    def __init__(self, spec: KeySpec) -> None:
+        self.spec = spec
+
+    def get_metavar(self, param: click.Parameter, ctx: click.Context | None = None) -> str:
+        """What may be typed."""
+        spec = self.spec
+        if spec.choices:
+            return "[" + "|".join(spec.choices) + "]"
+        if spec.kind is bool:
+            return "[on|off]"
+        if spec.kind in (int, float):
+            return "SECONDS" if spec.unit == "seconds" else "OCTETS" if spec.unit == "octets" else "N"
+        return "LIST" if get_origin(spec.kind) is tuple else "TEXT"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The value as the file has it.
+
+        A failure of it is a usage error with the range and the nearest right values.
+        """
+        raw = typed(self.spec, str(value))
+        try:
+            convert(self.spec, raw)
+        except ValueFault as fault:
+            self.fail(str(fault), param, ctx)
+        return raw
+
+
+def typed(spec: KeySpec, text: str) -> Any:
+    """What somebody typed as the value that the file would have: ``25 MiB`` and ``15m`` stay texts."""
+    bare = text.strip()
+    if get_origin(spec.kind) is tuple:
+        return [part for part in bare.replace(",", " ").split() if part]
+    if spec.kind is bool:
+        return _BOOLEANS.get(bare.lower(), bare)
+    numbered = bool(spec.choices) and bare.isdigit()
+    if spec.kind in (int, float) or numbered:
+        for kind in (int, float):
+            try:
+                return kind(bare)
+            except ValueError:
+                continue
+    return bare
+
+
+_BOOLEANS = {
+    **dict.fromkeys(("on", "yes", "true", "y", "1"), True),
+    **dict.fromkeys(("off", "no", "false", "n", "0"), False),
+}
+
+
+def fault_of(spec: KeySpec, text: str) -> str:
+    """What is wrong with an answer, "" when nothing is."""
+    try:
+        convert(spec, typed(spec, text))
+    except ValueFault as fault:
+        return str(fault)
+    return ""
+
+
+def shown(spec: KeySpec, value: Any) -> str:
+    """A value as somebody would type it."""
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    if isinstance(value, list | tuple):
+        return ", ".join(map(str, value))
+    if hasattr(value, "name") and spec.choices:
+        from seg.config.values import word
+
+        return word(value)
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def options(section: type, without: Iterable[str] = ()) -> Callable[[Any], Any]:
+    """An option for each key of a section: ``--max-recipients N``."""
+    left_out = frozenset(without)
+
+    def decorate(command: Any) -> Any:
+        for name, spec in reversed(specs(section).items()):
+            if name in left_out:
+                continue
+            allowed = f" ({spec.range})" if spec.range else ""
+            command = click.option(
+                f"--{name.replace('_', '-')}", name, type=KeyValue(spec), default=None, help=f"{spec.doc}{allowed}."
+            )(command)
+        return command
+
+    return decorate

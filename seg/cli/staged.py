@@ -1,0 +1,63 @@
+"""The configuration as an operator is about to change it: what is stated by now, and the edits that go to the gateway."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Sequence
+from datetime import date
+from typing import Any
+
+from seg.cli.changes import stage
+from seg.cli.client import Gateway
+
+Edit = dict[str, Any]
+
+
+class Workbench:
+    """Reads the configuration with the operator's changes, and stages more of them."""
+
+    def __init__(self, gateway: Gateway) -> None:
+        self._gateway = gateway
+        self._found: dict[str, Any] | None = None
+
+    def data(self, file: str) -> dict[str, Any]:
+        """What one of the two files says by now."""
+        if self._found is None:
+            self._found = self._gateway.get("/v1/configuration")
+        return tomllib.loads(self._found[file])
+
+    def table(self, file: str, name: str) -> dict[str, Any]:
+        """One table of a file, {} when it isn't there."""
+        found = self.data(file).get(name, {})
+        return found if isinstance(found, dict) else {}
+
+    def entries(self, file: str, name: str) -> list[dict[str, Any]]:
+        """One array of tables of a file."""
+        found = self.data(file).get(name, [])
+        return found if isinstance(found, list) else []
+
+    def stage(self, edits: Sequence[Edit], as_json: bool = False) -> None:
+        """Stage, and show what is staged by now."""
+        self._found = None
+        stage(self._gateway, list(edits), as_json)
+
+
+def put(file: str, path: Sequence[str | int], value: Any) -> Edit:
+    """An edit that sets a key or a table."""
+    return {"file": file, "path": list(path), "value": _plain(value)}
+
+
+def remove(file: str, path: Sequence[str | int]) -> Edit:
+    """An edit that removes one."""
+    return {"file": file, "path": list(path), "value": None}
+
+
+def _plain(value: Any) -> Any:
+    """A value as JSON has it; dates as the API wants them."""
+    if isinstance(value, date):
+        return {"$toml": value.isoformat()}
+    if isinstance(value, dict):
+        return {name: _plain(inner) for name, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(inner) for inner in value]
+    return value
