@@ -118,6 +118,52 @@ class RecipientRefused(Event):
 
 
 @attrs.frozen
+class FilterAnswered(Event):
+    """A filter has judged a message."""
+
+    mid: int
+    name: str
+    answer: str  # accept, redirect, hold, discard, reject, tempfail
+    details: tuple[str, ...]  # what it changed, or what the client is to hear
+    seconds: float
+
+
+@attrs.frozen
+class FilterPassedOver(Event):
+    """The message is larger than what the filter is to be shown."""
+
+    mid: int
+    name: str
+    size: int
+
+
+@attrs.frozen
+class FilterAway(Event):
+    """A filter gave no answer that can be used."""
+
+    mid: int
+    name: str
+    cause: str
+    decision: str  # its `when_away`
+    seconds: float
+
+
+@attrs.frozen
+class FilterChangedSender(Event):
+    mid: int
+    name: str
+    reverse_path: str
+
+
+@attrs.frozen
+class FilterRemovedRecipient(Event):
+    mid: int
+    name: str
+    rid: int
+    address: str
+
+
+@attrs.frozen
 class MessageReceived(Event):
     """The content is complete and durable; the 250 follows."""
 

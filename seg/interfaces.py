@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from twisted.internet.defer import Deferred
 
     from seg.dns.answer import DNSAnswer
+    from seg.filter.answers import Answer as FilterAnswer
+    from seg.filter.message import FilteredMessage
+    from seg.filter.plugins import FilterContext
     from seg.mtasts.answer import PolicyAnswer
     from seg.policy.plugins import ProviderContext
     from seg.policy.requirement import Answer, DomainQuestion
@@ -62,8 +65,17 @@ class IContent(Interface):
 class IMessageWriter(Interface):
     """One message on its way into the queue."""
 
+    pressure = Attribute("None, or a Deferred that fires when the disk has caught up: better write no more until then")
+
     def write(data: bytes) -> None:
         """Append content. Large messages go to `spool/tmp` as they come."""
+
+    def content() -> Awaitable[IContent]:
+        """What has been written so far, to be read before `commit` or `abort`; write no more while it is read.
+        Raises `OSError` when it could not be written."""
+
+    def beside() -> IMessageWriter:
+        """Another writer for the same message. At most one of them is committed: abort the others."""
 
     def commit(envelope: Envelope) -> Deferred[None]:
         """Fires when file and folder are durable and the message is due: now the 250 may be sent.
@@ -181,6 +193,28 @@ class ITLSPolicyProviderFactory(Interface):
 
     def create(context: ProviderContext) -> ITLSPolicyProvider:
         """The provider; called once at the start. Looks nothing up. Whatever it raises stops the start with its text."""
+
+
+class IMessageFilter(Interface):
+    """Judges messages before their 250, and may change them (``docs/filters.md``)."""
+
+    def judge(message: FilteredMessage) -> Awaitable[FilterAnswer]:
+        """What is to become of the message: one of the classes in `seg.filter.answers`.
+
+        Must not block. May be cancelled at any time: the client is gone, the gateway stops, the time is up. Whatever it raises
+        counts as no answer, and `when_away` of the filter's table decides.
+        """
+
+
+class IMessageFilterFactory(Interface):
+    """Makes filters of a third party. Registered as a Twisted plugin (with `twisted.plugin.IPlugin`), it is found when a
+    ``[[filter]]`` table in seg.toml has its name as `kind`."""
+
+    name = Attribute("str: the kind of filter that it makes")
+
+    def create(context: FilterContext) -> IMessageFilter:
+        """One filter; called once at the start for each table. Must not connect yet: a filter that is away then comes
+        back later. Whatever it raises stops the start with its text."""
 
 
 class IConnector(Interface):

@@ -12,11 +12,12 @@ from twisted.internet.threads import deferToThreadPool
 from seg.change.texts import Configuration
 from seg.config.schema import Settings
 from seg.deliver.exemptions import ExemptionWatch
+from seg.filter.chain import Station
 from seg.interfaces import IEventSink
 from seg.receive.census import Census
 from seg.receive.reception import MakeFactory, Plan, Reception
 from seg.tls.roots import RootStore, load_roots
-from seg.wiring import InForce, Lookups, Mail, wire_lookups, wire_sending
+from seg.wiring import InForce, Lookups, Mail, wire_filters, wire_lookups, wire_sending
 
 # Sections of seg.toml, or keys of one, that are read at the start only.
 AT_THE_START = ("gateway", "control", "log", "queue.memory", "queue.max_report_size")
@@ -56,8 +57,11 @@ class LiveConfiguration:
                 lambda: load_roots(settings.tls.ca_file, settings.tls.extra_ca_file)
             )
             lookups = wire_lookups(settings, roots, parts.sink, parts.reactor, lookups.policies.cache)
+        filters = parts.now.filters
+        if parts.now.settings.filter != settings.filter:
+            filters = wire_filters(settings, parts.hostname, parts.sink, parts.reactor)
         parts.reception.bind(plan)  # the last thing that can fail
-        return Ready(parts, configuration, plan, lookups)
+        return Ready(parts, configuration, plan, lookups, filters)
 
     def _in_thread(self, work: Callable[[], Any]) -> Deferred[Any]:
         reactor = self._parts.reactor
@@ -72,6 +76,7 @@ class Ready:
     _configuration: Configuration
     _plan: Plan
     _lookups: Lookups
+    _filters: tuple[Station, ...]
 
     def discard(self) -> None:
         """Leave all as it is."""
@@ -81,7 +86,7 @@ class Ready:
         """Work by it. Returns the settings that wait for the next start."""
         parts, new = self._parts, self._configuration
         now, old = parts.now, parts.now.settings
-        now.settings, now.destinations = new.settings, new.destinations
+        now.settings, now.destinations, now.filters = new.settings, new.destinations, self._filters
         otherwise = self._lookups is not now.lookups
         if otherwise:
             self._look_up_otherwise()

@@ -36,6 +36,8 @@ from seg.config.paths import log_path, socket_path, var_path
 from seg.config.schema import Listener
 from seg.deliver.exemptions import ExemptionWatch
 from seg.errors import ConfigurationError
+from seg.filter.chain import FilterChain
+from seg.filter.plugins import for_listener
 from seg.live import LiveConfiguration, LiveParts
 from seg.maillog.bus import EventBus
 from seg.maillog.files import MailLogFile
@@ -47,7 +49,7 @@ from seg.receive.renewal import CertificateRenewal
 from seg.tls.listening import ListenerCertificates
 from seg.tls.roots import load_roots
 from seg.version import __version__
-from seg.wiring import InForce, Mail, wire_checks, wire_lookups, wire_mail
+from seg.wiring import InForce, Mail, wire_checks, wire_filters, wire_lookups, wire_mail
 
 SESSION_GRACE = 5.0  # seconds that clients in the middle of a message get when we stop
 ATTEMPT_GRACE = 10.0  # the same for deliveries under way
@@ -117,7 +119,9 @@ class GatewayService(Service):
         self._bus = EventBus()
         self._event_counters = EventCounters()
         roots = load_roots(settings.tls.ca_file, settings.tls.extra_ca_file)
-        self._now = InForce(settings, configuration.destinations, wire_lookups(settings, roots, self._bus, reactor))
+        lookups = wire_lookups(settings, roots, self._bus, reactor)
+        filters = wire_filters(settings, self.hostname, self._bus, reactor)
+        self._now = InForce(settings, configuration.destinations, lookups, filters)
         self._reception = Reception(reactor)
         self._plan = self._reception.plan(settings.listener)
         self._renewal = CertificateRenewal(self._reception.certificates, reactor, self._bus)
@@ -234,7 +238,7 @@ class GatewayService(Service):
 
     def _listener_maker(self, mail: Mail) -> MakeFactory:
         """Makes listeners by what is in force now."""
-        settings, lookups = self._now.settings, self._now.lookups
+        settings, lookups, filters = self._now.settings, self._now.lookups, self._now.filters
 
         def make(listener: Listener, certificates: ListenerCertificates | None) -> ReceiveFactory:
             return ReceiveFactory(
@@ -252,6 +256,7 @@ class GatewayService(Service):
                 recipients=settings.recipients,
                 resolver=lookups.resolver,
                 rates=self._rates,
+                filters=FilterChain(for_listener(filters, listener.name), self._bus, self._reactor),
             )
 
         return make

@@ -35,6 +35,9 @@ from seg.deliver.session import Sessions
 from seg.dns.cache import CachingResolver
 from seg.dns.probe import ValidationProbe
 from seg.dns.resolver import StubResolver
+from seg.filter.chain import Station
+from seg.filter.milter.client import milter
+from seg.filter.plugins import stations
 from seg.interfaces import ICounters, IEventSink, ITLSPolicyProvider
 from seg.model import IPAddress
 from seg.mtasts.cache import PolicyCache
@@ -77,6 +80,7 @@ class InForce:
     settings: Settings
     destinations: Destinations
     lookups: Lookups
+    filters: tuple[Station, ...] = ()
 
 
 @attrs.frozen
@@ -123,6 +127,14 @@ def wire_lookups(
     own = (DANEProvider(resolver, sink, lambda: probe.validates), MTASTSProvider(policies, sink), StaticProvider())
     providers = in_order(settings.delivery.providers, own, ProviderContext(resolver, sink, reactor))
     return Lookups(resolver, probe, tls, roots, policies, refresh, providers)
+
+
+def wire_filters(settings: Settings, hostname: str, sink: IEventSink, reactor: Any) -> tuple[Station, ...]:
+    """The filters of the ``[[filter]]`` tables, in order; none of them connects yet.
+
+    :raises ConfigurationError: there is no filter of a kind, or it can't be made.
+    """
+    return stations(settings.filter, milter, hostname, sink, reactor)
 
 
 def wire_mail(now: InForce, hostname: str, postmaster: str, sink: IEventSink, reactor: Any) -> Mail:

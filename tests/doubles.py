@@ -90,6 +90,8 @@ class MemoryMessage:
 class MemoryWriter:
     """Collects what is written; commits at once, by hand, or not at all, as its queue says."""
 
+    pressure = None
+
     def __init__(self, queue: MemoryQueue, mid: int) -> None:
         self.mid = mid
         self.data = b""
@@ -117,6 +119,14 @@ class MemoryWriter:
         else:
             durable.callback(None)
         return durable
+
+    async def content(self) -> MemoryContent:
+        """What was written."""
+        return MemoryContent(self.data)
+
+    def beside(self) -> MemoryWriter:
+        """Another one, among the queue's writers as well."""
+        return self._queue.begin(self.mid)
 
     def abort(self) -> None:
         """Forget it."""

@@ -24,10 +24,13 @@ class EventCounters:
         self.tls_verified: dict[str, int] = {"mta-sts": 0, "dane": 0}
         self.policy_refusals = 0
         self.policy_observed: dict[str, dict[str, int]] = {}  # provider -> passed, failed: nothing of it was enforced
+        self.filters: dict[str, dict[str, int]] = {}  # filter -> how often it gave which answer, or none ("away")
         self._count = {
             events.ConnectionAccepted: self._connected_in,
             events.DeliveryConnected: self._connected_out,
             events.MessageReceived: self._received,
+            events.FilterAnswered: self._filter_answered,
+            events.FilterAway: self._filter_away,
             events.RecipientsDelivered: self._delivered,
             events.RecipientDelayed: self._delayed,
             events.RecipientBounced: self._bounced,
@@ -56,6 +59,7 @@ class EventCounters:
             "verified_by_dane": self.tls_verified["dane"],
             "policy_refusals": self.policy_refusals,
             "policy_observed": {provider: dict(counts) for provider, counts in self.policy_observed.items()},
+            "filters": {name: dict(counts) for name, counts in self.filters.items()},
         }
 
     def _connected_in(self, event: events.Event) -> None:
@@ -66,6 +70,18 @@ class EventCounters:
 
     def _received(self, event: events.Event) -> None:
         self.messages_received += 1
+
+    def _filter_answered(self, event: events.Event) -> None:
+        assert isinstance(event, events.FilterAnswered)
+        self._count_filter(event.name, event.answer)
+
+    def _filter_away(self, event: events.Event) -> None:
+        assert isinstance(event, events.FilterAway)
+        self._count_filter(event.name, "away")
+
+    def _count_filter(self, name: str, answer: str) -> None:
+        counts = self.filters.setdefault(name, {})
+        counts[answer] = counts.get(answer, 0) + 1
 
     def _delivered(self, event: events.Event) -> None:
         assert isinstance(event, events.RecipientsDelivered)

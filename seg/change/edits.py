@@ -29,6 +29,9 @@ NAMED_ARRAYS = {
 }
 
 
+MOST_PLACED = 100  # new keys of one change that are put at their best place; more go behind the others of their table
+
+
 class File(enum.StrEnum):
     """One of the two files."""
 
@@ -66,19 +69,40 @@ def apply_edits(text: str, edits: Iterable[Edit]) -> str:
         document = tomlkit.parse(text)
     except TOMLKitError as error:
         raise EditError(f"the file isn't valid TOML: {error}") from None
-    for edit in edits:
+    batch: dict[KeyPath, Edit] = {}  # tables to come or to go, at once: thousands of them may
+    for count, edit in enumerate(edits):
         if not edit.path:
             raise EditError("an edit names no key")
+        if batch and not _goes_with(batch, edit):
+            document, batch = _carried_out(document, list(batch.values())), {}
         for step in _steps(document, edit):
-            if step.value is None and len(step.path) == 2:
-                document = tomlkit.parse(_without_table(tomlkit.dumps(document), step))
+            if len(step.path) == 2 and (
+                step.value is None or (isinstance(step.value, dict) and _is_new(document, step))
+            ):
+                batch[step.path] = step
             elif step.value is None:
                 _remove(document, step)
-            elif _is_new(document, step):
-                document = tomlkit.parse(_inserted(tomlkit.dumps(document), step))
+            elif count < MOST_PLACED and _is_new(document, step):
+                document = _with_new(document, [step])
             else:
                 _set(document, step)
-    return tomlkit.dumps(document)
+    return tomlkit.dumps(_carried_out(document, list(batch.values())))
+
+
+def _goes_with(batch: Mapping[KeyPath, Edit], edit: Edit) -> bool:
+    """Whether an edit can wait for the others: it does the same to another entry of the same table."""
+    first = next(iter(batch.values()))
+    if len(edit.path) != 2 or edit.path[0] != first.path[0] or (edit.value is None) != (first.value is None):
+        return False
+    return (edit.value is None or isinstance(edit.value, dict)) and edit.path not in batch
+
+
+def _carried_out(document: tomlkit.TOMLDocument, batch: Sequence[Edit]) -> tomlkit.TOMLDocument:
+    if not batch:
+        return document
+    if batch[0].value is None:
+        return tomlkit.parse(_without_tables(tomlkit.dumps(document), batch))
+    return _with_new(document, batch)
 
 
 def _steps(document: tomlkit.TOMLDocument, edit: Edit) -> list[Edit]:
@@ -103,53 +127,81 @@ def _is_new(document: tomlkit.TOMLDocument, edit: Edit) -> bool:
     """Whether an edit adds something whose place in the file is ours to choose."""
     if len(edit.path) == 1 or value_at(document, edit.path) is not None:
         return False
-    return value_at(document, edit.path[:-1]) is None or len(edit.path) == 2
+    return value_at(document, edit.path[:-1]) is None or len(edit.path) <= 3
 
 
-def _inserted(text: str, edit: Edit) -> str:
-    """The text with a new table behind those of its kind, or a new key in its table: behind its commented default, if any."""
-    fresh = tomlkit.document()
-    index = line_index(text)
-    header = index.get(_written(text, edit.path[:-1]))
+def _with_new(document: tomlkit.TOMLDocument, edits: Sequence[Edit]) -> tomlkit.TOMLDocument:
+    """The document with something new at the place of our choice; where the text is too unusual for that, anywhere."""
+    text = tomlkit.dumps(document)
+    try:
+        made = tomlkit.parse(
+            _with_tables(text, edits)
+            if isinstance(edits[0].value, dict) and len(edits[0].path) == 2
+            else _with_key(text, edits[0])
+        )
+        if isinstance(edits[0].value, dict) or value_at(made, edits[0].path) == edits[0].value:
+            return made
+    except TOMLKitError:
+        pass
+    for edit in edits:
+        _set(document, edit)
+    return document
+
+
+def _with_tables(text: str, edits: Sequence[Edit]) -> str:
+    """The text with new tables of one kind behind those there are, or at the end."""
     lines = text.splitlines(keepends=True)
-    if isinstance(edit.value, dict) and len(edit.path) == 2:
-        _set(fresh, edit)
-        entries = [line for path, line in index.items() if len(path) == 2 and path[0] == edit.path[0]]
-        place = _end_of_table(lines, max(entries)) if entries else len(lines)
-        before, behind = "".join(lines[:place]).rstrip(), "".join(lines[place:])
-        behind = f"\n{behind}" if behind else ""
-        return f"{before}\n\n{tomlkit.dumps(fresh).strip()}\n{behind}".lstrip()
+    entries = [line for path, line in line_index(text).items() if len(path) == 2 and path[0] == edits[0].path[0]]
+    place = _end_of_table(lines, max(entries)) if entries else len(lines)
+    before, behind = "".join(lines[:place]).rstrip(), "".join(lines[place:])
+    behind = f"\n{behind}" if behind else ""
+    tables = "\n".join(_rendered(edit) for edit in edits)
+    return f"{before}\n\n{tables}{behind}".lstrip()
+
+
+def _rendered(edit: Edit) -> str:
+    """A table as text of its own."""
+    fresh = tomlkit.document()
+    _set(fresh, edit)
+    return tomlkit.dumps(fresh).strip() + "\n"
+
+
+def _with_key(text: str, edit: Edit) -> str:
+    """The text with a new key in its table: behind its commented default if there is one, else behind the other keys."""
+    header = line_index(text).get(_written(text, edit.path[:-1]))
     if header is None:
-        _set(fresh, edit)
-        return f"{text.rstrip()}\n\n{tomlkit.dumps(fresh).strip()}\n".lstrip()
-    name = str(edit.path[-1])
+        return f"{text.rstrip()}\n\n{_rendered(edit)}".lstrip()
+    name, lines = str(edit.path[-1]), text.splitlines(keepends=True)
+    fresh = tomlkit.document()
     fresh[name] = _item(edit.value, edit)
     end = _end_of_table(lines, header)
     places = [number + 1 for number in range(header, end) if lines[number].startswith(f"# {name} =")]
-    lines.insert(places[0] if places else header, tomlkit.dumps(fresh))
+    while not places and end > header and (not lines[end - 1].strip() or lines[end - 1].startswith("#")):
+        end -= 1
+    lines.insert(places[0] if places else end, tomlkit.dumps(fresh))
     return "".join(lines)
 
 
-def _without_table(text: str, edit: Edit) -> str:
-    """The text without a table, or an entry of an array of tables, and without what is below it.
+def _without_tables(text: str, edits: Sequence[Edit]) -> str:
+    """The text without some tables, or entries of an array of tables, and without what is below them.
 
-    :raises EditError: it isn't there.
+    :raises EditError: one isn't there.
     """
-    if value_at(tomlkit.parse(text), edit.path) is None:
-        raise EditError(f"{edit.key} isn't there")
-    path, lines = _written(text, edit.path), text.splitlines(keepends=True)
-    headers = [
-        line
-        for found, line in line_index(text).items()
-        if found[: len(path)] == path and lines[line - 1].lstrip().startswith("[")
-    ]
-    if not headers:  # a key, or a table in one line
-        document = tomlkit.parse(text)
-        _remove(document, edit)
-        return tomlkit.dumps(document)
-    for header in sorted(set(headers), reverse=True):
+    document = tomlkit.parse(text)
+    missing = [edit.key for edit in edits if value_at(document, edit.path) is None]
+    if missing:
+        raise EditError(f"{', '.join(missing)} isn't there")
+    lines, gone = text.splitlines(keepends=True), {_written_in(document, edit.path): edit for edit in edits}
+    headers: dict[int, KeyPath] = {}
+    for found, line in line_index(text).items():
+        if found[:2] in gone and lines[line - 1].lstrip().startswith("["):
+            headers.setdefault(line, found[:2])
+    for header in sorted(headers, reverse=True):
         del lines[header - 1 : _end_of_table(lines, header)]
-    return "".join(lines)
+    left = tomlkit.parse("".join(lines))
+    for path in gone.keys() - set(headers.values()):  # a key, or a table in one line
+        _remove(left, gone[path])
+    return tomlkit.dumps(left)
 
 
 def _end_of_table(lines: Sequence[str], header: int) -> int:
@@ -166,10 +218,13 @@ def _end_of_table(lines: Sequence[str], header: int) -> int:
 
 def _written(text: str, path: KeyPath) -> KeyPath:
     """A path as `line_index` has it: entries of arrays by number."""
+    return _written_in(tomlkit.parse(text), path) if len(path) == 2 and path[0] in NAMED_ARRAYS else path
+
+
+def _written_in(document: tomlkit.TOMLDocument, path: KeyPath) -> KeyPath:
     if len(path) != 2 or path[0] not in NAMED_ARRAYS:
         return path
-    entries = tomlkit.parse(text).get(str(path[0]), [])
-    number = _position(entries, path)
+    number = _position(document.get(str(path[0]), []), path)
     return path if number is None else (path[0], number)
 
 

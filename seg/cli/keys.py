@@ -96,8 +96,9 @@ def options(section: type, without: Iterable[str] = ()) -> Callable[[Any], Any]:
             if name in left_out:
                 continue
             allowed = f" ({spec.range})" if spec.range else ""
+            option = "json-twin" if name == "json" else name.replace("_", "-")  # --json is the command's own
             command = click.option(
-                f"--{name.replace('_', '-')}", name, type=KeyValue(spec), default=None, help=f"{spec.doc}{allowed}."
+                f"--{option}", name, type=KeyValue(spec), default=None, help=f"{spec.doc}{allowed}."
             )(command)
         return command
 

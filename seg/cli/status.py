@@ -53,6 +53,7 @@ def status_lines(facts: dict[str, Any]) -> list[str]:
         f"  Delayed:           {counters['recipients_delayed']} times; {counters['policy_refusals']} sessions refused by TLS policy",
         f"  Bounced:           {counters['recipients_bounced']} recipients",
         *_observed(counters["policy_observed"]),
+        *_filters(counters.get("filters", {})),
     ]
 
 
@@ -62,6 +63,14 @@ def _observed(observed: dict[str, dict[str, int]]) -> list[str]:
         return []
     said = "; ".join(f"{name} passed {c['passed']}, failed {c['failed']}" for name, c in sorted(observed.items()))
     return [f"  Only observed:     {said}"]
+
+
+def _filters(filters: dict[str, dict[str, int]]) -> list[str]:
+    """What each filter answered, and how often."""
+    return [
+        f"  Filter {name}: ".ljust(21) + ", ".join(f"{answer} {count}" for answer, count in sorted(counts.items()))
+        for name, counts in sorted(filters.items())
+    ]
 
 
 @click.command()

@@ -50,6 +50,7 @@ _SECTION_NOTES = {
     "sender_group": "The host access table: one [[sender_group]] for each group of clients, the first entry that fits decides,\n"
     "whoever fits none may not send. Without any group relay_networks is the only one.",
     "recipients": "The recipient access table.",
+    "filter": "One [[filter]] for each filter, in the order in which they judge a message: docs/filters.md.",
     "tls": "The system's list of roots is right for nearly everybody.",
     "control": "The seg command talks to the gateway here; who may write to the socket may do everything.",
 }

@@ -161,6 +161,42 @@ class Recipients:
     reject_text: str = key("No such recipient here", "Words of the 550 for those rejected")
 
 
+class WhenAway(enum.StrEnum):
+    """What to do with a message whose filter gives no answer."""
+
+    ACCEPT = "accept"
+    TEMPFAIL = "tempfail"
+    REJECT = "reject"
+
+
+@attrs.frozen
+class Filter:
+    """A filter that judges messages before they are accepted."""
+
+    name: str = key("filter", "Name in the log")
+    kind: str = key("milter", "milter, or the name of a plugin")
+    address: str = key(
+        "",
+        "Where it listens: inet:127.0.0.1:11332, inet6:[::1]:11332, unix:/run/milter.sock (a plugin may have its own form)",
+    )
+    when_away: WhenAway = key(
+        WhenAway.TEMPFAIL,
+        "When it can't be reached, fails, or takes too long: accept the message unfiltered, tempfail (451), reject (550)",
+    )
+    listeners: tuple[str, ...] = key((), "Names of the listeners whose mail it judges; empty: all")
+    max_message_size: int = key(0, "Larger messages are passed over; 0: none", unit="octets", low=0)
+    connect_timeout: float = key(10.0, "Wait for its connection", unit="seconds", low=0.1)
+    command_timeout: float = key(
+        30.0, "Wait for its reply to anything but the end of a message", unit="seconds", low=0.1
+    )
+    content_timeout: float = key(
+        300.0,
+        "Wait for its answer to a whole message (a milter that reports progress gets more)",
+        unit="seconds",
+        low=0.1,
+    )
+
+
 @attrs.frozen
 class Queue:
     """The retry schedule."""
@@ -271,6 +307,7 @@ class Settings:
     receive: Receive = attrs.field(factory=Receive)
     sender_group: tuple[SenderGroup, ...] = ()
     recipients: Recipients = attrs.field(factory=Recipients)
+    filter: tuple[Filter, ...] = ()
     queue: Queue = attrs.field(factory=Queue)
     dns: DNS = attrs.field(factory=DNS)
     tls: TLS = attrs.field(factory=TLS)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, get_origin, get_type_hints
 
 import attrs
 
 from seg.config.checks import SECTION_CHECKS, binding_faults, form_fault, group_faults, listener_faults
+from seg.config.filters import filter_faults
 from seg.config.problems import Problems, meant
-from seg.config.schema import Listener, SenderGroup, Settings
+from seg.config.schema import Filter, Listener, SenderGroup, Settings
 from seg.config.source import Document, KeyPath
 from seg.config.values import ValueFault, convert, specs
 
@@ -25,9 +27,10 @@ def settings_from(document: Document) -> Settings:
         if name not in sections:
             problems.add((name,), _unknown_section(name, raw, sections), None if isinstance(raw, dict) else name)
         elif get_origin(sections[name]) is tuple:
-            values[name] = _listeners(raw, problems) if name == "listener" else _groups(raw, problems)
+            values[name] = _ARRAYS[name](raw, problems)
         else:
             values[name] = _section(name, sections[name], raw, problems)
+    _check_filters(values, problems)
     problems.check()
     return Settings(**values)
 
@@ -124,3 +127,32 @@ def _listeners(raw: Any, problems: Problems) -> tuple[Listener, ...]:
         for number, fault in binding_faults(tuple(listeners)):
             problems.add(("listener", number), fault)
     return tuple(listeners)
+
+
+def _filters(raw: Any, problems: Problems) -> tuple[Filter, ...]:
+    """The ``[[filter]]`` tables, not checked against each other yet."""
+    if not isinstance(raw, list) or not all(isinstance(table, dict) for table in raw):
+        problems.add(("filter",), "wants an array of tables; write [[filter]] for each")
+        return ()
+    return tuple(
+        Filter(**table_values(("filter", number), Filter, table, problems)) for number, table in enumerate(raw)
+    )
+
+
+def _check_filters(values: dict[str, Any], problems: Problems) -> None:
+    """Filters against each other, and against the listeners, which may stand behind them in the file."""
+    names: set[str] = set()
+    listeners = {listener.name for listener in values.get("listener", (Listener(),))}
+    for number, filter_ in enumerate(values.get("filter", ())):
+        where = ("filter", number)
+        if not problems.below(where):
+            for key, fault in filter_faults(filter_, names, listeners):
+                problems.add((*where, key), fault)
+        names.add(filter_.name)
+
+
+_ARRAYS: dict[str, Callable[[Any, Problems], tuple[Any, ...]]] = {
+    "listener": _listeners,
+    "sender_group": _groups,
+    "filter": _filters,
+}

@@ -39,6 +39,16 @@ def _received(event: e.MessageReceived) -> tuple[Line, ...]:
     return (*lines, (INFO, f"MID {event.mid} ready {event.size} bytes from <{event.reverse_path}>"))
 
 
+def _filtered(event: e.FilterAnswered) -> tuple[Line, ...]:
+    said = ", ".join((event.answer, *event.details))
+    return ((INFO, f"MID {event.mid} filter {event.name}: {said}, {event.seconds:.3f} s"),)
+
+
+def _away(event: e.FilterAway) -> tuple[Line, ...]:
+    text = f"MID {event.mid} filter {event.name} is away, so {event.decision}: {event.cause} ({event.seconds:.3f} s)"
+    return ((Level.WARNING, text),)
+
+
 def _timed_out(event: e.ReceiveTimedOut) -> tuple[Line, ...]:
     what = "no messages injected within timeout period"
     if event.injected:
@@ -93,6 +103,36 @@ ENTRIES: tuple[Entry, ...] = (
         "MID {mid} ICID {icid} To: <{address}> Rejected by RAT ({reply})",
         e.RecipientRefused(5444, 1020089, "eve@example.org", "550 5.7.1 Relaying denied"),
         "RCPT was refused, and what the client was told. Such a recipient has no RID.",
+    ),
+    entry(
+        _filtered,
+        e.FilterAnswered(5444, "rspamd", "accept", ("2 header changes",), 0.031),
+        "A filter judged the message: accept, redirect, hold, discard, reject or tempfail; what it changed, or what the client hears.",
+        (INFO, "MID {mid} filter {name}: {answer, and what it changed or said}, {seconds} s"),
+    ),
+    plain(
+        INFO,
+        "MID {mid} filter {name}: passed over, {size} bytes are more than its max_message_size",
+        e.FilterPassedOver(5444, "clamav", 26000000),
+        "The message is too large for the filter.",
+    ),
+    entry(
+        _away,
+        e.FilterAway(5444, "rspamd", "inet:127.0.0.1:11332: can't connect: Connection refused", "tempfail", 0.002),
+        "A filter can't be reached, failed, or took too long; its `when_away` decides.",
+        (Level.WARNING, "MID {mid} filter {name} is away, so {accept, tempfail or reject}: {cause} ({seconds} s)"),
+    ),
+    plain(
+        INFO,
+        "MID {mid} From: <{reverse_path}> by filter {name}",
+        e.FilterChangedSender(5444, "srs", "SRS0=x=y=example.net=alice@relay.example"),
+        "A filter changed the reverse-path.",
+    ),
+    plain(
+        INFO,
+        "MID {mid} RID {rid} To: <{address}> removed by filter {name}",
+        e.FilterRemovedRecipient(5444, "journal", 0, "bob@domain.com"),
+        "A filter removed a recipient. One that it adds has a line as behind RCPT.",
     ),
     entry(
         _received,

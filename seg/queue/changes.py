@@ -43,8 +43,8 @@ class GrowingFile:
 
     ROOM = 2048  # octets
 
-    def __init__(self, folders: Folders, mid: int) -> None:
-        self.path = f"{folders.tmp}/{spool_id(mid)}"
+    def __init__(self, folders: Folders, mid: int, suffix: str = "") -> None:
+        self.path = f"{folders.tmp}/{spool_id(mid)}{suffix}"
         self.error: OSError | None = None
         self.begun = False
 
@@ -68,6 +68,18 @@ class AppendPiece(Change):
         except OSError as error:
             self._file.error = error
             raise
+
+
+class AllAppended(Change):
+    """Done when all pieces of a large message have been written, so that it can be read."""
+
+    def __init__(self, file: GrowingFile) -> None:
+        self._file = file
+
+    def write(self, disk: Disk) -> None:
+        """The changes before it have been carried out: they are kept in order."""
+        if self._file.error:
+            raise self._file.error
 
 
 class StoreGrownFile(Change):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import os
+import threading
 from collections.abc import AsyncIterator
 from functools import partial
 
@@ -16,8 +18,27 @@ from seg.queue.files import Folders
 CHUNK = 65536
 
 
-def _next_piece(fd: int, size: int, disk: Disk) -> bytes:
-    return os.read(fd, size)
+class _OpenFile:
+    """A file that threads read. It may be closed while one of them does, when whoever wanted it is cancelled: the number of a closed
+    file may be another one's at once, so each waits for the other."""
+
+    def __init__(self, fd: int) -> None:
+        self._file = io.FileIO(fd)  # which closes itself if it is forgotten
+        self._lock = threading.Lock()
+
+    def read(self, size: int) -> bytes:
+        """The next octets; none once it is closed."""
+        with self._lock:
+            return b"" if self._file.closed else self._file.read(size) or b""
+
+    def close(self) -> None:
+        """Close it."""
+        with self._lock:
+            self._file.close()
+
+
+def _next_piece(file: _OpenFile, size: int, disk: Disk) -> bytes:
+    return file.read(size)
 
 
 @implementer(IContent)
@@ -46,24 +67,23 @@ class FileContent:
     """
 
     def __init__(self, folders: Folders, mid: int, size: int, commits: ICommits) -> None:
-        self._paths = (folders.cur_file(mid), folders.new_file(mid), folders.cur_file(mid))
+        self._paths: tuple[str, ...] = (folders.cur_file(mid), folders.new_file(mid), folders.cur_file(mid))
         self._commits = commits
         self.size = size
 
     async def chunks(self) -> AsyncIterator[bytes]:
         """See `IContent.chunks`."""
-        fd = await self._commits.read(lambda disk: self._open())
+        file = await self._commits.read(lambda disk: _OpenFile(self._open()))
         try:
             left = self.size
             while left:
-                wanted = min(CHUNK, left)
-                piece = await self._commits.read(partial(_next_piece, fd, wanted))
+                piece = await self._commits.read(partial(_next_piece, file, min(CHUNK, left)))
                 if not piece:
                     raise OSError(f"{self._paths[0]}: {left} octets are missing")
                 left -= len(piece)
                 yield piece
         finally:
-            os.close(fd)
+            file.close()
 
     async def head(self, limit: int) -> bytes:
         """See `IContent.head`."""
@@ -88,3 +108,12 @@ class FileContent:
                 raise
             return fd
         raise FileNotFoundError(f"{self._paths[0]} has gone")
+
+
+class GrownContent(FileContent):
+    """A large message that isn't committed yet: the end of its file in tmp/."""
+
+    def __init__(self, path: str, size: int, commits: ICommits) -> None:
+        self._paths = (path,)
+        self._commits = commits
+        self.size = size

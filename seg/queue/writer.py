@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import itertools
+from collections.abc import Callable, Iterator
 
 import attrs
 from twisted.internet.defer import Deferred
 from zope.interface import implementer
 
-from seg.interfaces import IMessageWriter
+from seg.interfaces import IContent, IMessageWriter
 from seg.model import Envelope
-from seg.queue.changes import AppendPiece, DiscardFile, GrowingFile, StoreGrownFile, StoreMessage
+from seg.queue.changes import AllAppended, AppendPiece, DiscardFile, GrowingFile, StoreGrownFile, StoreMessage
 from seg.queue.commit import Change, ICommits
+from seg.queue.content import GrownContent, MemoryContent
 from seg.queue.files import Folders, encode
 
 PIECE = 65536  # octets handed to the commit thread at a time
@@ -26,6 +28,7 @@ class MessageWriter:
     :param memory: octets up to which a message counts as small.
     :param stored: called with the envelope and the content (None when it isn't in memory) once they are
         durable.
+    :param serials: numbers for the writers of the same message, which have files of their own.
     :ivar pressure: None, or a Deferred that fires when the disk has caught up: pause the sender until then.
     """
 
@@ -36,7 +39,11 @@ class MessageWriter:
         memory: int,
         commits: ICommits,
         stored: Callable[[Envelope, bytes | None], None],
+        serials: Iterator[int] | None = None,
     ) -> None:
+        self._serials = serials or itertools.count()
+        number = next(self._serials)
+        self._suffix = f".{number}" if number else ""
         self._mid = mid
         self._folders = folders
         self._memory = memory
@@ -57,6 +64,19 @@ class MessageWriter:
         self._size += len(data)
         if self._held >= PIECE if self._file else self._held > self._memory:
             self._spill()
+
+    async def content(self) -> IContent:
+        """See `IMessageWriter.content`."""
+        if self._file is None:
+            return MemoryContent(b"".join(self._pieces))
+        if self._pieces:
+            self._spill()
+        await self._commits.submit(AllAppended(self._file))
+        return GrownContent(self._file.path, self._size, self._commits)
+
+    def beside(self) -> IMessageWriter:
+        """See `IMessageWriter.beside`."""
+        return MessageWriter(self._mid, self._folders, self._memory, self._commits, self._stored, self._serials)
 
     def commit(self, envelope: Envelope) -> Deferred[None]:
         """See `IMessageWriter.commit`. The envelope's size is set to what was written."""
@@ -87,7 +107,7 @@ class MessageWriter:
     def _spill(self) -> None:
         """Hand what is in memory to the commit thread."""
         if self._file is None:
-            self._file = GrowingFile(self._folders, self._mid)
+            self._file = GrowingFile(self._folders, self._mid, self._suffix)
         data = b"".join(self._pieces)
         self._pieces, self._held = [], 0
         self._unwritten += len(data)

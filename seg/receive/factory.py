@@ -18,6 +18,7 @@ from twisted.internet.protocol import Protocol, ServerFactory
 
 from seg import events
 from seg.config.schema import BareNewlines, Listener, ListenerTLS, Receive, Recipients, SenderGroup
+from seg.filter.chain import FilterChain
 from seg.interfaces import ICounters, IEventSink, IQueue, IResolver
 from seg.receive.access import HostAccess, client_address, sender_groups
 from seg.receive.census import Census
@@ -55,7 +56,8 @@ class ReceiveFactory(ServerFactory):
     :param postmaster: whom mail to ``<Postmaster>`` goes to; "" is postmaster at `hostname`.
     :param census: counts connections; give the same one to all listeners, and so `rates`.
     :param groups: the host access table; without any group it is `Receive.relay_networks`.
-    :param resolver: looks the names of clients up, if a group is for names.
+    :param resolver: looks the names of clients up, if a group is for names or there are filters, who want to know them.
+    :param filters: judge messages before their 250.
     :raises seg.errors.ConfigurationError: an entry of a table can't be read.
     """
 
@@ -78,6 +80,7 @@ class ReceiveFactory(ServerFactory):
         recipients: Recipients | None = None,
         resolver: IResolver | None = None,
         rates: RecipientRates | None = None,
+        filters: FilterChain | None = None,
     ) -> None:
         self.listener = listener
         if listener.tls is ListenerTLS.OFF:
@@ -108,9 +111,10 @@ class ReceiveFactory(ServerFactory):
             recipients=RecipientAccess(recipients or Recipients()),
             rates=rates or RecipientRates(clock.seconds),
             census=self._census,
-            resolver=resolver if access.needs_names else None,
+            resolver=resolver if access.needs_names or filters else None,
             tls=tls,
             implicit_tls=listener.tls is ListenerTLS.IMPLICIT,
+            filters=filters or None,
         )
         self._sessions: set[Session] = set()
         self._all_gone: list[Deferred[None]] = []

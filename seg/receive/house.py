@@ -6,6 +6,7 @@ import attrs
 from twisted.internet.interfaces import IOpenSSLServerConnectionCreator, IReactorTime
 
 from seg.config.schema import Receive
+from seg.filter.chain import FilterChain
 from seg.interfaces import ICounters, IEventSink, IQueue, IResolver
 from seg.receive.access import HostAccess
 from seg.receive.census import Census
@@ -34,3 +35,4 @@ class House:
     resolver: IResolver | None  # for the names of clients; None: not looked up
     tls: IOpenSSLServerConnectionCreator | None
     implicit_tls: bool = False  # TLS from the first octet
+    filters: FilterChain | None = None  # None: there are none

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
 from seg import events
 from seg.config.schema import Access, SenderGroup
+from seg.filter.chain import Dropped, FilterChain, Refused
+from seg.filter.message import Client, SessionTLS
 from seg.model import IPAddress
 from seg.receive.access import Admission
+from seg.receive.filtering import filtered
 from seg.receive.house import House
 from seg.receive.recipients import RELAYING_DENIED
 from seg.receive.trace import received_field
@@ -46,8 +50,16 @@ class Intake:
         self._icid = icid
         self.address = address
         self.admission = NOBODY  # until the host access table has been looked at
+        self.client_name = ""  # by verified reverse lookup
+        self.tls: SessionTLS | None = None
         self._on_answer = on_answer
         self._transaction: Transaction | None = None
+        self._filtering: Deferred[Refused | Dropped | tuple[str, ...]] | None = None
+
+    @property
+    def filtering(self) -> bool:
+        """Whether filters judge a message just now: it may still be dropped."""
+        return self._filtering is not None
 
     @property
     def octets(self) -> int:
@@ -150,16 +162,64 @@ class Intake:
             self._core.refuse(transaction.failure or LOCAL_ERROR)
             self._fail(transaction.cause)
             return
+        if self._house.filters is None:
+            self._commit(transaction, ())
+        else:
+            self._ask_filters(self._house.filters, transaction)
+
+    def _ask_filters(self, filters: FilterChain, transaction: Transaction) -> None:
+        core = self._core
+        client = Client(
+            icid=self._icid,
+            listener=self._house.listener,
+            address=self.address,
+            name=self.client_name,
+            helo=core.helo,
+            esmtp=core.esmtp,
+            tls=self.tls,
+        )
+        judging = filtered(filters, transaction, client, core.options.max_message_size)
+        self._filtering = Deferred.fromCoroutine(judging)
+        self._filtering.addCallbacks(
+            self._judged, self._not_judged, callbackArgs=(transaction,), errbackArgs=(transaction,)
+        )
+
+    def _judged(self, verdict: Refused | Dropped | tuple[str, ...], transaction: Transaction) -> None:
+        """The filters' word, unless it comes too late."""
+        self._filtering = None
+        if self._transaction is not transaction:
+            transaction.abort()
+        elif isinstance(verdict, Refused):
+            self._core.refuse(verdict.reply)
+            self.drop(f"Refused by filter {verdict.filter}" if verdict.filter else verdict.reply.text)
+            self._on_answer()
+        elif isinstance(verdict, Dropped):
+            self.drop(f"Dropped by filter {verdict.filter}")
+            self._accept(transaction)
+        else:
+            self._commit(transaction, verdict)
+
+    def _not_judged(self, failure: Failure, transaction: Transaction) -> None:
+        self._filtering = None
+        if self._transaction is transaction:  # else it was dropped, and the filters were told to stop
+            self._not_durable(failure, transaction)
+
+    def _commit(self, transaction: Transaction, holds: tuple[str, ...]) -> None:
+        """Make it durable. `holds` is who wants it held, and why."""
+        assert transaction.writer is not None
         envelope = transaction.envelope(
             arrived=self._house.clock.seconds(),
             icid=self._icid,
             client=str(self.address),
             helo=self._core.helo,
+            held=bool(holds),
         )
         durable = transaction.writer.commit(envelope)
-        durable.addCallbacks(self._durable, self._not_durable, callbackArgs=(transaction,), errbackArgs=(transaction,))
+        durable.addCallbacks(
+            self._durable, self._not_durable, callbackArgs=(transaction, holds), errbackArgs=(transaction,)
+        )
 
-    def _durable(self, _: None, transaction: Transaction) -> None:
+    def _durable(self, _: None, transaction: Transaction, holds: tuple[str, ...]) -> None:
         """The message is ours now, even if the client has gone meanwhile."""
         header = transaction.header
         self._house.sink.emit(
@@ -173,7 +233,13 @@ class Intake:
             )
         )
         self._house.sink.emit(events.MessageQueued(transaction.mid))
+        for by in holds:
+            self._house.sink.emit(events.MessageHeld(transaction.mid, by))
         self._transaction = None
+        self._accept(transaction)
+
+    def _accept(self, transaction: Transaction) -> None:
+        """Say that the message is ours, be it queued or discarded."""
         self.injected += 1
         self._core.accept(Reply(250, "2.0.0", f"MID {transaction.mid} queued"))
         self._on_answer()
@@ -195,6 +261,9 @@ class Intake:
     def drop(self, text: str) -> None:
         """Forget the transaction, if there is one."""
         transaction, self._transaction = self._transaction, None
+        filtering, self._filtering = self._filtering, None
+        if filtering is not None:
+            filtering.cancel()
         if transaction is not None:
             transaction.abort()
             self._house.sink.emit(events.MessageAborted(transaction.mid, self._icid, text))

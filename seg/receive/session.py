@@ -14,6 +14,7 @@ from zope.interface import implementer
 
 from seg import events
 from seg.config.schema import Access, SenderGroup
+from seg.filter.message import SessionTLS
 from seg.model import IPAddress
 from seg.receive.access import client_address
 from seg.receive.deadlines import Deadlines
@@ -143,6 +144,7 @@ class Session(Protocol):
             self.transport.abortConnection()
             return
         self._intake.admission = admission
+        self._intake.client_name = name if verified else ""
         self._core.options = options_for(house.options, admission.group)
         self._deadlines.start(
             house.settings.command_timeout,
@@ -188,7 +190,9 @@ class Session(Protocol):
             self._house.sink.emit(events.ReceiveTLSFailed(self.icid, _describe(reason)))
         elif not self._closing:
             self._house.sink.emit(events.ConnectionLost(self.icid))
-        if not self._core.awaiting:
+        if self._intake.filtering:
+            self._intake.drop("Receiving aborted by sender: connection lost while filters judged the message")
+        elif not self._core.awaiting:
             phase, octets = self._core.state.value, self._intake.octets
             self._intake.drop(f"Receiving aborted by sender: connection lost in state {phase}, {octets} octets")
         self._house.sink.emit(events.ConnectionClosed(self.icid))
@@ -203,11 +207,9 @@ class Session(Protocol):
         else:
             self._core.tls_started()
         connection = self.transport.getHandle()  # type: ignore[attr-defined]
-        self._house.sink.emit(
-            events.ReceiveTLSStarted(
-                self.icid, connection.get_protocol_version_name(), connection.get_cipher_name() or ""
-            )
-        )
+        protocol, cipher = connection.get_protocol_version_name(), connection.get_cipher_name() or ""
+        self._intake.tls = SessionTLS(protocol, cipher, connection.get_cipher_bits() or 0)
+        self._house.sink.emit(events.ReceiveTLSStarted(self.icid, protocol, cipher))
         if implicit:
             self._core.greet()
             self._send()
@@ -295,8 +297,9 @@ class Session(Protocol):
             self._end(reply)
 
     def finish_now(self, reply: Reply) -> None:
-        """Give a last reply now; only a message that is already being made durable is waited for."""
-        if self._core.awaiting:
+        """Give a last reply now; only a message that is already being made durable is waited for. One that filters judge
+        isn't: the client will come again."""
+        if self._core.awaiting and not self._intake.filtering:
             self._last_word = reply
         else:
             self._end(reply)

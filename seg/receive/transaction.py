@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import attrs
+
 from seg.interfaces import IMessageWriter
-from seg.model import Envelope, Recipient, local_part
+from seg.model import BodyType, Envelope, Recipient, local_part
 from seg.receive.header import HeaderReader
 from seg.smtp.commands import MailArguments, RcptArguments
 from seg.smtp.server_replies import Reply
@@ -16,6 +18,7 @@ class Transaction:
     """Collects the envelope, then passes the content on to the queue."""
 
     __slots__ = (
+        "_readdressed",
         "_wishes",
         "arguments",
         "cause",
@@ -25,6 +28,7 @@ class Transaction:
         "mid",
         "recipients",
         "size",
+        "trace",
         "writer",
     )
 
@@ -34,7 +38,9 @@ class Transaction:
         self.max_hops = max_hops
         self.recipients: list[str] = []
         self._wishes: dict[int, RcptArguments] = {}  # of the recipients for whom something was asked
+        self._readdressed: tuple[Recipient, ...] | None = None  # by filters
         self.header = HeaderReader()
+        self.trace = 0  # octets of the Received field
         self.size = 0  # octets written, the Received field included
         self.writer: IMessageWriter | None = None
         self.failure: Reply | None = None  # the message can't be taken: nothing more is written
@@ -49,6 +55,7 @@ class Transaction:
     def begin_content(self, writer: IMessageWriter, received: bytes) -> None:
         """The envelope is whole: put the Received field before what comes."""
         self.writer = writer
+        self.trace = len(received)
         self._store(received)
 
     def write(self, piece: bytes) -> None:
@@ -65,12 +72,33 @@ class Transaction:
         if not self.header.complete:
             self._check_hops()
 
-    def envelope(self, *, arrived: float, icid: int, client: str, helo: str) -> Envelope:
+    def readdress(self, sender: MailArguments, recipients: tuple[Recipient, ...]) -> None:
+        """Filters have the last word on the envelope."""
+        self.arguments = sender
+        self._readdressed = recipients
+
+    def replace_content(self, writer: IMessageWriter, header: HeaderReader, size: int, plain: bool) -> None:
+        """Filters have changed the content: this takes the place of what the client sent.
+
+        :param plain: it is ASCII; if it isn't, it goes as 8BITMIME whatever the client said.
+        """
+        self.abort()
+        self.writer, self.header, self.size = writer, header, size
+        if not plain:
+            self.arguments = attrs.evolve(self.arguments, body=BodyType.EIGHT_BIT)
+
+    def recipient_records(self) -> tuple[Recipient, ...]:
+        """The recipients as the queue keeps them."""
+        if self._readdressed is not None:
+            return self._readdressed
+        return tuple(self._recipient(rid, address) for rid, address in enumerate(self.recipients))
+
+    def envelope(self, *, arrived: float, icid: int, client: str, helo: str, held: bool = False) -> Envelope:
         """The envelope to be queued."""
         return Envelope(
             mid=self.mid,
             reverse_path=self.arguments.reverse_path,
-            recipients=tuple(self._recipient(rid, address) for rid, address in enumerate(self.recipients)),
+            recipients=self.recipient_records(),
             arrived=arrived,
             size=self.size,
             body=self.arguments.body,
@@ -78,6 +106,7 @@ class Transaction:
             icid=icid,
             client=client,
             helo=helo,
+            held=held,
             ret=self.arguments.ret,
             envid=self.arguments.envid,
             requiretls=self.arguments.requiretls,

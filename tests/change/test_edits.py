@@ -56,6 +56,14 @@ class EditTests(SynchronousTestCase):
         new = edited(COMMENTED, (("default", "bounce_profile"), "x"))
         self.assertIn('[default]\nbounce_profile = "x"\n', new)
 
+    def test_default_in_an_array(self) -> None:
+        """A new key of a listener comes behind its commented default there, else behind its other keys."""
+        text = '[[listener]]\n# port = 2525\n\n# banner = ""\n\n[[listener]]\nname = "b"\n\n# next\n[receive]\n'
+        new = edited(text, (("listener", "relay", "port"), 26), (("listener", "b", "port"), 27))
+        self.assertEqual(
+            new, text.replace("# port = 2525\n", "# port = 2525\nport = 26\n").replace('"b"\n', '"b"\nport = 27\n')
+        )
+
     def test_new_table(self) -> None:
         """A table comes at the end of the file, a second one behind the first."""
         new = edited(COMMENTED, (("destination", "a.example"), {"tls": "no"}), (("route", "ALL", "use_dns"), True))

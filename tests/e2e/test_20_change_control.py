@@ -177,6 +177,40 @@ class ChangeTests(GatewayCase):
         self.assertEqual(stream.readline()[:3], b"250")
         client.close()
 
+    async def test_sections(self) -> None:
+        """Listeners, routes, resolvers and bounce profiles by their commands: in force with the commit, all at once."""
+        await self.internet.add_domain("receiver.example")
+        gateway = await self.start_gateway()
+        address, port = self.internet.domains["receiver.example"].receivers[0].address, self.internet.port
+        commands = (
+            ("listenerconfig", "new", "second", "--port", "0"),
+            ("listenerconfig", "edit", "second", "--banner", "the second"),
+            ("smtproutes", "new", "routed.example", f"{address}:{port}"),
+            ("smtproutes", "new", "direct.example", "USEDNS"),
+            ("bounceconfig", "new", "patient", "--lifetime", "7d"),
+            ("destconfig", "default", "--bounce-profile", "patient"),
+            ("deliveryconfig", "--max-hosts", "3"),
+            ("logconfig", "--keep", "11"),
+        )
+        for command in commands:
+            self.assertEqual((await self.seg(*command))[1:], ("", 0), command)
+        done = await self.seg_json("commit")
+        self.assertEqual(done["at_next_start"], ["log"])
+        listeners = (await self.seg_json("status"))["listeners"]
+        self.assertEqual([each["name"] for each in listeners][1:], ["second"])
+        found = await self.seg_json("smtproutes", "print")
+        self.assertEqual([route["domain"] for route in found["routes"]], ["routed.example", "direct.example"])
+        await gateway.inject("alice@sender.example", "bob@routed.example", MESSAGE)
+        await self.internet.wait_for_messages("routed.example")
+        self.assertEqual((await self.seg_json("deliveryconfig"))["max_hosts"], {"value": 3, "default": False})
+        _, err, status = await self.seg("bounceconfig", "delete", "patient")
+        self.assertEqual(status, 1)
+        self.assertIn('there is no [bounce_profile."patient"]', err)
+        _, err, status = await self.seg("smtproutes", "edit", "nowhere.example", "USEDNS")
+        self.assertIn("has no route (seg smtproutes print)", err)
+        out, _, _ = await self.seg("listenerconfig", "list")
+        self.assertRegex(out, r"second +port = 0, banner = the second")
+
     async def test_ini(self) -> None:
         """The table goes out as INI and comes in again; what is only here is kept or removed as asked."""
         await self.start_gateway(profiles={"one.example": {"tls": "required"}, "two.example": {"tls": "no"}})

@@ -242,6 +242,7 @@ class TableTests(SynchronousTestCase):
                 e.DANEWeakened,
                 e.ExemptionOver,
                 e.ExemptionUsed,
+                e.FilterAway,
                 e.STSRecordFailed,
                 e.STSPolicyWithdrawn,
                 e.SpoolFileCorrupt,

@@ -7,7 +7,7 @@ from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
-from seg.interfaces import IMessageWriter
+from seg.interfaces import IContent, IMessageWriter
 from seg.model import Envelope, Recipient
 from seg.queue.files import Folders, decode
 from seg.queue.inline import InlineCommitter, RecordingDisk
@@ -132,3 +132,58 @@ class WriterTests(SynchronousTestCase):
     def test_wrong_mid(self) -> None:
         """An envelope of another message is a fault of the caller."""
         self.assertRaises(ValueError, self.writer.commit, Envelope(8, "", (Recipient(0, "x"),), 0.0))
+
+    def read(self, content: IContent) -> bytes:
+        async def collect() -> bytes:
+            return b"".join([piece async for piece in content.chunks()])
+
+        return self.successResultOf(Deferred.fromCoroutine(collect()))
+
+    def test_read_before_commit(self) -> None:
+        """What has been written can be read, small or large, and is committed afterwards as if nobody had."""
+        for part in (b"x" * 600, b"y" * PIECE * 3):
+            self.setUp()
+            self.writer.write(part)
+            self.writer.write(b"end")
+            content = self.successResultOf(Deferred.fromCoroutine(self.writer.content()))
+            self.assertEqual((self.read(content), content.size), (part + b"end", len(part) + 3))
+            head = self.successResultOf(Deferred.fromCoroutine(content.head(5)))
+            self.assertEqual(head, (part + b"end")[:5])
+            self.successResultOf(self.commit())
+            self.assertEqual(self.spooled()[1], part + b"end")
+
+    def test_unreadable(self) -> None:
+        """What could not be written can't be read."""
+        self.disk.fails = lambda op, path: errno.ENOSPC if op == "append" else 0
+        self.writer.write(b"q" * 2 * PIECE)
+        self.failureResultOf(Deferred.fromCoroutine(self.writer.content()), OSError)
+
+    def test_beside(self) -> None:
+        """Writers of the same message don't get into each other's way; the one that is committed counts."""
+        self.writer.write(b"a" * 2 * PIECE)
+        second = self.writer.beside()
+        second.write(b"b" * 2 * PIECE)
+        third = second.beside()
+        third.write(b"c" * 2 * PIECE)
+        self.assertEqual(sorted(self.left()), ["000000000009", "000000000009.1", "000000000009.2"])
+        self.writer.abort()
+        third.abort()
+        self.writer = second  # type: ignore[assignment]
+        verifyObject(IMessageWriter, second)
+        self.successResultOf(self.commit())
+        self.assertEqual(self.spooled()[1], b"b" * 2 * PIECE)
+        self.assertEqual(self.left(), ["000000000009"])
+
+    def test_reader_cancelled(self) -> None:
+        """A reader that stops leaves no file open, even while a thread reads for it."""
+        self.writer.write(b"q" * 4 * PIECE)
+        content = self.successResultOf(Deferred.fromCoroutine(self.writer.content()))
+        before = len(os.listdir("/proc/self/fd"))
+
+        async def one() -> None:
+            pieces = content.chunks()
+            await anext(pieces)
+            await pieces.aclose()
+
+        self.successResultOf(Deferred.fromCoroutine(one()))
+        self.assertEqual(len(os.listdir("/proc/self/fd")), before)

@@ -14,6 +14,7 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from seg.config.schema import Listener, Receive, Recipients, SenderGroup
+from seg.filter.chain import FilterChain
 from seg.interfaces import IResolver
 from seg.receive.census import Census
 from seg.receive.factory import ReceiveFactory
@@ -89,6 +90,7 @@ class FrontDoorCase(SynchronousTestCase):
         groups: Sequence[SenderGroup] = (),
         recipients: Recipients | None = None,
         resolver: IResolver | None = None,
+        filters: FilterChain | None = None,
         **settings: object,
     ) -> None:
         """Make the listener with these keys of `Receive`."""
@@ -105,6 +107,7 @@ class FrontDoorCase(SynchronousTestCase):
             groups=groups,
             recipients=recipients,
             resolver=resolver,
+            filters=filters,
         )
 
     def connect(self, host: str = "127.0.0.1") -> Client:

@@ -1,0 +1,296 @@
+"""Sections of the configuration as commands: made from the schema, so that each key can be looked at, asked for and set."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import attrs
+import click
+
+from seg.cli.dialogue import ask, can_ask, confirm, menu
+from seg.cli.keys import fault_of, options, shown, typed
+from seg.cli.staged import Edit, Workbench, put, remove
+from seg.cli.tables import plain, print_json, print_table
+from seg.config.schema import DNS, TLS, Delivery, Filter, Listener, Log, Queue, Receive, Recipients, SenderGroup
+from seg.config.values import KeySpec, specs
+
+JSON = click.option("--json", "as_json", is_flag=True, help="One JSON document instead of text.")
+RESET = click.option(
+    "--reset", multiple=True, metavar="KEY", help="Take the default of this key again (may be repeated)."
+)
+
+
+# --- one table --------------------------------------------------------------------------------------------------
+
+
+def section_command(name: str, section: str, kind: type, title: str) -> click.Command:
+    """A command for one table of seg.toml: shows it, sets keys by options, or asks."""
+
+    @click.command(
+        name,
+        help=f"{title}: show the settings, or stage changes of them (seg commit puts them into force). "
+        "Without options, on a terminal, it asks.",
+    )
+    @options(kind)
+    @RESET
+    @click.option("--show", is_flag=True, help="Show the settings and ask nothing.")
+    @JSON
+    @click.pass_obj
+    def command(surroundings: Any, /, reset: tuple[str, ...], show: bool, as_json: bool, **given: Any) -> None:
+        bench = Workbench(surroundings.gateway())
+        stated = bench.table("settings", section)
+        values = {key: value for key, value in given.items() if value is not None}
+        edits = _edits((section,), values, reset, stated)
+        if edits:
+            bench.stage(edits, as_json)
+        elif show or as_json or not can_ask():
+            _show(specs(kind), stated, as_json)
+        else:
+            _show(specs(kind), stated, False)
+            if confirm("Do you wish to change any of these settings?"):
+                bench.stage(_asked((section,), specs(kind), stated))
+
+    return command
+
+
+def _edits(
+    where: tuple[str, ...], values: Mapping[str, Any], reset: tuple[str, ...], stated: Mapping[str, Any]
+) -> list[Edit]:
+    names = [name.replace("-", "_") for name in reset]
+    for name in names:
+        if name not in stated:
+            raise click.UsageError(f"{name} has its default already; set are {', '.join(stated) or 'none'}")
+    return [put("settings", (*where, key), value) for key, value in values.items()] + [
+        remove("settings", (*where, name)) for name in names
+    ]
+
+
+def _show(keys: Mapping[str, KeySpec], stated: Mapping[str, Any], as_json: bool) -> None:
+    if as_json:
+        print_json(
+            {
+                name: {"value": stated.get(name, _plain(spec)), "default": name not in stated}
+                for name, spec in keys.items()
+            }
+        )
+        return
+    rows = [
+        (
+            name,
+            shown(spec, stated[name]) if name in stated else f"({shown(spec, spec.default) or '-'})",
+            spec.unit,
+            spec.doc,
+        )
+        for name, spec in keys.items()
+    ]
+    print_table((("Key", "left"), ("Value", "left"), ("Unit", "left"), ("Meaning", "left")), rows)
+    click.echo("(...) is the default.")
+
+
+def _plain(spec: KeySpec) -> Any:
+    value = spec.default
+    if isinstance(value, tuple):
+        return list(value)
+    return value if isinstance(value, bool | int | float | str) and not spec.choices else shown(spec, value)
+
+
+def _asked(where: tuple[str, ...], keys: Mapping[str, KeySpec], stated: Mapping[str, Any]) -> list[Edit]:
+    """Each key asked for; what is answered as it was isn't an edit."""
+    edits = []
+    for name, spec in keys.items():
+        old = shown(spec, stated[name]) if name in stated else shown(spec, spec.default)
+        allowed = f" ({spec.range})" if spec.range else ""
+        answer = ask(f"{name}: {spec.doc}{allowed}", old, lambda text, s=spec: fault_of(s, text))  # type: ignore[misc]
+        if answer != old:
+            edits.append(put("settings", (*where, name), typed(spec, answer)))
+    return edits
+
+
+# --- tables with names ------------------------------------------------------------------------------------------
+
+
+@attrs.frozen
+class Named:
+    """A table of entries with names."""
+
+    command: str
+    file: str
+    table: str
+    kind: type
+    noun: str
+    title: str
+    unnamed: str = ""  # what an entry without a name is called
+    is_array: bool = True
+    without: tuple[str, ...] = ()  # keys that aren't for it
+
+    @property
+    def keys(self) -> dict[str, KeySpec]:
+        """The keys of an entry, its name left out."""
+        return {name: spec for name, spec in specs(self.kind).items() if name not in ("name", *self.without)}
+
+    def entries(self, bench: Workbench) -> dict[str, dict[str, Any]]:
+        """What there is, by name."""
+        if self.is_array:
+            return {str(entry.get("name", self.unnamed)): entry for entry in bench.entries(self.file, self.table)}
+        return dict(bench.table(self.file, self.table))
+
+
+def named_group(named: Named) -> click.Group:
+    """new, edit, delete and list for such a table; without a verb, on a terminal, a menu."""
+    noun = named.noun
+
+    @click.group(
+        named.command,
+        invoke_without_command=True,
+        help=f"{named.title}. What you change is staged: seg commit puts it into force. Without a verb, on a terminal, it asks.",
+    )
+    @click.pass_context
+    def group(context: click.Context) -> None:
+        if context.invoked_subcommand is not None:
+            return
+        if can_ask():
+            _menu(named, Workbench(context.obj.gateway()))
+        else:
+            click.echo(context.get_help())
+            context.exit(2)
+
+    @group.command("list", help=f"List every {noun}.")
+    @JSON
+    @click.pass_obj
+    def list_(surroundings: Any, as_json: bool) -> None:
+        _list(named, Workbench(surroundings.gateway()), as_json)
+
+    def verb(name: str, text: str, act: Callable[..., list[Edit]], with_reset: bool) -> None:
+        def command(surroundings: Any, /, entry: str, as_json: bool, **given: Any) -> None:
+            bench = Workbench(surroundings.gateway())
+            reset = given.pop("reset", ())
+            values = {key: value for key, value in given.items() if value is not None}
+            bench.stage(act(named, bench, entry, values, reset), as_json)
+
+        decorated: Any = options(named.kind, ("name", *named.without))(command) if name != "delete" else command
+        if with_reset:
+            decorated = RESET(decorated)
+        group.command(name, help=text)(click.argument("entry", metavar="NAME")(JSON(click.pass_obj(decorated))))
+
+    verb("new", f"Stage a new {noun}.", _new, False)
+    verb("edit", f"Stage changes of a {noun}; keys that aren't given stay.", _change, True)
+    verb("delete", f"Stage the removal of a {noun}.", _delete, False)
+    return group
+
+
+def _new(named: Named, bench: Workbench, entry: str, values: dict[str, Any], reset: tuple[str, ...]) -> list[Edit]:
+    if entry in named.entries(bench):
+        raise click.ClickException(f"there is a {named.noun} {entry} already (seg {named.command} edit {entry} ...)")
+    return [put(named.file, (named.table, entry), values)]
+
+
+def _change(named: Named, bench: Workbench, entry: str, values: dict[str, Any], reset: tuple[str, ...]) -> list[Edit]:
+    known = _known(named, bench, entry)
+    if not values and not reset and can_ask():
+        values = _questions(named, known)
+    if not values and not reset:
+        raise click.UsageError(f"say what to change: seg {named.command} edit {entry} --help lists the options")
+    edits = _edits((named.table, entry), values, reset, known)
+    return [{**edit, "file": named.file} for edit in edits]
+
+
+def _delete(named: Named, bench: Workbench, entry: str, values: dict[str, Any], reset: tuple[str, ...]) -> list[Edit]:
+    _known(named, bench, entry)
+    return [remove(named.file, (named.table, entry))]
+
+
+def _known(named: Named, bench: Workbench, entry: str) -> dict[str, Any]:
+    entries = named.entries(bench)
+    if entry not in entries:
+        raise click.ClickException(f"there is no {named.noun} {entry}; there are {', '.join(entries) or 'none'}")
+    return entries[entry]
+
+
+def _questions(named: Named, known: Mapping[str, Any]) -> dict[str, Any]:
+    """Each key asked for; those answered otherwise than they are."""
+    return {edit["path"][-1]: edit["value"] for edit in _asked((named.table,), named.keys, known)}
+
+
+def _list(named: Named, bench: Workbench, as_json: bool) -> None:
+    entries = named.entries(bench)
+    if as_json:
+        print_json({"entries": [{"name": name, **entry} for name, entry in entries.items()]})
+        return
+    if not entries:
+        click.echo(f"There is no {named.noun}.")
+        return
+    keys = named.keys
+    rows = [
+        (
+            name,
+            ", ".join(
+                f"{key} = {shown(keys[key], value) if key in keys else plain(value)}"
+                for key, value in entry.items()
+                if key != "name"
+            ),
+        )
+        for name, entry in entries.items()
+    ]
+    print_table(((named.noun.capitalize(), "left"), ("Set there (all else has its default)", "left")), rows)
+
+
+def _menu(named: Named, bench: Workbench) -> None:
+    noun = named.noun
+    operations = {
+        "NEW": f"Create a new {noun}.",
+        "EDIT": f"Modify a {noun}.",
+        "DELETE": f"Remove a {noun}.",
+        "LIST": f"List every {noun}.",
+    }
+    while True:
+        chosen = menu(f"There are currently {len(named.entries(bench))} entries configured.", operations)
+        if not chosen:
+            return
+        if chosen == "LIST":
+            _list(named, bench, False)
+            continue
+        entry = ask(f"Enter the name of the {noun}.", "", lambda text: "" if text else "A name is needed.")
+        try:
+            if chosen == "NEW":
+                if entry in named.entries(bench):
+                    raise click.ClickException(f"there is a {noun} {entry} already")
+                bench.stage([put(named.file, (named.table, entry), _questions(named, {}))])
+            else:
+                bench.stage((_change if chosen == "EDIT" else _delete)(named, bench, entry, {}, ()))
+        except click.ClickException as error:
+            error.show()
+
+
+WHOLE_SPOOL = ("memory", "max_report_size")
+
+dnsconfig = section_command("dnsconfig", "dns", DNS, "Resolvers")
+deliveryconfig = section_command("deliveryconfig", "delivery", Delivery, "Sending mail on")
+sslconfig = section_command("sslconfig", "tls", TLS, "TLS towards other hosts")
+logconfig = section_command("logconfig", "log", Log, "The mail log")
+receiveconfig = section_command("receiveconfig", "receive", Receive, "Limits and rules for mail handed in")
+queueconfig = section_command(
+    "queueconfig", "queue", Queue, "The retry schedule of destinations without a bounce profile"
+)
+rcptaccess = section_command("rcptaccess", "recipients", Recipients, "Recipients of clients that may not relay")
+listenerconfig = named_group(
+    Named("listenerconfig", "settings", "listener", Listener, "listener", "Listeners", "relay")
+)
+hostaccess = named_group(
+    Named("hostaccess", "settings", "sender_group", SenderGroup, "sender group", "The host access table", "RELAYLIST")
+)
+filterconfig = named_group(
+    Named("filterconfig", "settings", "filter", Filter, "filter", "Content filters and milters", "filter")
+)
+bounceconfig = named_group(
+    Named(
+        "bounceconfig",
+        "destinations",
+        "bounce_profile",
+        Queue,
+        "bounce profile",
+        "Bounce profiles",
+        is_array=False,
+        without=WHOLE_SPOOL,
+    )
+)

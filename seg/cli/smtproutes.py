@@ -1,0 +1,270 @@
+"""``seg smtproutes``: next hops that the operator names, instead of the MX of a domain."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from seg.cli.dialogue import ask, can_ask, confirm, menu
+from seg.cli.staged import Workbench, put, remove
+from seg.cli.tables import plain, print_json, print_table
+
+FILE, TABLE = "destinations", "route"
+JSON = click.option("--json", "as_json", is_flag=True, help="One JSON document instead of text.")
+_PREFERENCE = re.compile(r"(.+)/pri=(\d{1,5})", re.IGNORECASE)
+OPERATIONS = {
+    "NEW": "Create a new route.",
+    "EDIT": "Edit destinations of an existing route.",
+    "DELETE": "Remove a route.",
+    "PRINT": "Display all routes.",
+    "CLEAR": "Remove all routes.",
+}
+HOSTS_QUESTION = (
+    "Enter the destination hosts, separated by commas: host, host:port, [192.0.2.1], host/pri=10 (lower is tried first), "
+    "or USEDNS."
+)
+
+
+@click.group(invoke_without_command=True)
+@click.pass_context
+def smtproutes(context: click.Context) -> None:
+    """SMTP routes: the next hops of a domain, of .domain (all below it), or of ALL others.
+
+    DANE and MTA-STS aren't applied to a domain with a route; its TLS option is. When every host of a route is down mail
+    waits: it never goes by the MX instead. USEDNS sends one domain by its MX although a wider route fits.
+    What you change is staged: seg commit puts it into force.
+
+    \b
+    seg smtproutes new internal.example 10.0.0.25 10.0.1.25/pri=10
+    seg smtproutes new ALL relay.example.net:587
+    seg smtproutes new partner.example USEDNS
+    """
+    if context.invoked_subcommand is not None:
+        return
+    if not can_ask():
+        click.echo(context.get_help())
+        sys.exit(2)
+    _menu(Workbench(context.obj.gateway()))
+
+
+def route_of(hosts: Sequence[str]) -> dict[str, Any]:
+    """The table of a route as it is typed.
+
+    :raises click.UsageError: USEDNS beside hosts.
+    """
+    words = [word.strip() for host in hosts for word in host.split(",") if word.strip()]
+    if not words:
+        raise click.UsageError("name at least one host, or USEDNS")
+    if any(word.upper() == "USEDNS" for word in words):
+        if len(words) > 1:
+            raise click.UsageError("USEDNS stands alone: the domain goes by its MX")
+        return {"use_dns": True}
+    return {"hosts": [_hop(word) for word in words]}
+
+
+def _hop(word: str) -> str | dict[str, Any]:
+    found = _PREFERENCE.fullmatch(word)
+    if not found:
+        return word
+    from seg.config.syntax import split_port
+
+    host, port = split_port(found[1])
+    hop: dict[str, Any] = {"host": host, "preference": int(found[2])}
+    if port is not None:
+        hop["port"] = int(port) if port.isdigit() else port
+    return hop
+
+
+def shown_hosts(route: dict[str, Any]) -> str:
+    """A route as it would be typed."""
+    if route.get("use_dns"):
+        return "USEDNS"
+    return ", ".join(hop if isinstance(hop, str) else _shown_hop(hop) for hop in route.get("hosts", []))
+
+
+def _shown_hop(hop: dict[str, Any]) -> str:
+    host = f"[{hop['host']}]" if ":" in str(hop["host"]) else str(hop["host"])
+    port = f":{hop['port']}" if "port" in hop else ""
+    preference = f"/pri={hop['preference']}" if hop.get("preference") else ""
+    return f"{host}{port}{preference}"
+
+
+@smtproutes.command()
+@click.argument("domain")
+@click.argument("hosts", nargs=-1, required=True)
+@JSON
+@click.pass_obj
+def new(surroundings: Any, domain: str, hosts: tuple[str, ...], as_json: bool) -> None:
+    """Stage a route for DOMAIN (or .DOMAIN, or ALL) to HOSTS."""
+    bench = Workbench(surroundings.gateway())
+    if _name(domain) in bench.table(FILE, TABLE):
+        raise click.ClickException(f"{domain} has a route already (seg smtproutes edit {domain} HOST...)")
+    bench.stage([put(FILE, (TABLE, _name(domain)), route_of(hosts))], as_json)
+
+
+@smtproutes.command()
+@click.argument("domain")
+@click.argument("hosts", nargs=-1, required=True)
+@JSON
+@click.pass_obj
+def edit(surroundings: Any, domain: str, hosts: tuple[str, ...], as_json: bool) -> None:
+    """Stage other HOSTS for the route of DOMAIN."""
+    bench = Workbench(surroundings.gateway())
+    old = _known(bench, domain)
+    kept = {name: value for name, value in old.items() if name not in ("hosts", "use_dns")}
+    bench.stage([put(FILE, (TABLE, _name(domain)), {**kept, **route_of(hosts)})], as_json)
+
+
+@smtproutes.command()
+@click.argument("domains", nargs=-1, required=True)
+@JSON
+@click.pass_obj
+def delete(surroundings: Any, domains: tuple[str, ...], as_json: bool) -> None:
+    """Stage the removal of the routes of DOMAINS."""
+    bench = Workbench(surroundings.gateway())
+    for domain in domains:
+        _known(bench, domain)
+    bench.stage([remove(FILE, (TABLE, _name(domain))) for domain in domains], as_json)
+
+
+@smtproutes.command("print")
+@JSON
+@click.pass_obj
+def print_(surroundings: Any, as_json: bool) -> None:
+    """List every route, your changes included."""
+    _print(Workbench(surroundings.gateway()), as_json)
+
+
+@smtproutes.command()
+@click.option("--yes", is_flag=True, help="Don't ask.")
+@JSON
+@click.pass_obj
+def clear(surroundings: Any, yes: bool, as_json: bool) -> None:
+    """Stage the removal of every route."""
+    bench = Workbench(surroundings.gateway())
+    routes = bench.table(FILE, TABLE)
+    if not routes:
+        raise click.ClickException("there are no routes")
+    if not yes:
+        click.confirm(f"Remove all {len(routes)} routes?", abort=True, err=True)
+    bench.stage([remove(FILE, (TABLE, name)) for name in routes], as_json)
+
+
+@smtproutes.command("import")
+@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+@click.option("--merge", "how", flag_value="merge", help="Keep routes that the file doesn't have.")
+@click.option("--replace", "how", flag_value="replace", help="Remove routes that the file doesn't have.")
+@JSON
+@click.pass_obj
+def import_(surroundings: Any, file: Path, how: str | None, as_json: bool) -> None:
+    """Stage the routes of a FILE: a line for each, domain, host, host; # begins a comment."""
+    try:
+        lines = file.read_text("utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise click.ClickException(f"{file} can't be read: {error}") from None
+    routes: dict[str, dict[str, Any]] = {}
+    for number, line in enumerate(lines, 1):
+        bare = line.partition("#")[0].strip()
+        if not bare:
+            continue
+        words = [word for word in re.split(r"[\s,]+", bare) if word]
+        if len(words) < 2:
+            raise click.ClickException(f"{file}:{number}: {bare}: a route has a domain and hosts")
+        routes[_name(words[0])] = route_of(words[1:])
+    bench = Workbench(surroundings.gateway(120.0))
+    gone = [name for name in bench.table(FILE, TABLE) if name not in routes]
+    if how is None and gone:
+        if not can_ask():
+            raise click.UsageError(
+                f"{len(gone)} routes aren't in {file}: say --merge to keep or --replace to remove them"
+            )
+        how = "merge" if confirm(f"{len(gone)} routes aren't in {file}. Keep them?", True) else "replace"
+    edits = [put(FILE, (TABLE, name), route) for name, route in routes.items()]
+    if how == "replace":
+        edits += [remove(FILE, (TABLE, name)) for name in gone]
+    if not edits:
+        raise click.ClickException(f"{file} has no route")
+    bench.stage(edits, as_json)
+
+
+@smtproutes.command()
+@click.argument("file", type=click.Path(dir_okay=False, path_type=Path), required=False)
+@click.pass_obj
+def export(surroundings: Any, file: Path | None) -> None:
+    """Write the routes, as you see them, to a FILE (or to the terminal)."""
+    routes = Workbench(surroundings.gateway()).table(FILE, TABLE)
+    text = "".join(f"{name} {shown_hosts(route)}\n" for name, route in routes.items())
+    if file is None:
+        click.echo(text, nl=False)
+        return
+    try:
+        file.write_text(text, "utf-8")
+    except OSError as error:
+        raise click.ClickException(f"{file} can't be written: {error.strerror}") from None
+    click.echo(f"Written to {file}.")
+
+
+def _print(bench: Workbench, as_json: bool) -> None:
+    routes = bench.table(FILE, TABLE)
+    if as_json:
+        print_json({"routes": [{"domain": name, **route} for name, route in routes.items()]})
+    elif not routes:
+        click.echo("There are no routes: every domain goes by its MX.")
+    else:
+        rows = [(name, plain(shown_hosts(route))) for name, route in routes.items()]
+        print_table((("Domain", "left"), ("Destination hosts", "left")), rows)
+
+
+def _menu(bench: Workbench) -> None:
+    while True:
+        routes = bench.table(FILE, TABLE)
+        chosen = menu(f"There are currently {len(routes)} routes configured.", OPERATIONS)
+        if not chosen:
+            return
+        try:
+            _perform(chosen, bench, routes)
+        except click.ClickException as error:
+            error.show()
+
+
+def _perform(chosen: str, bench: Workbench, routes: dict[str, Any]) -> None:
+    if chosen == "PRINT":
+        _print(bench, False)
+        return
+    if chosen == "CLEAR":
+        if routes and confirm(f"Are you sure you want to remove all {len(routes)} routes?"):
+            bench.stage([remove(FILE, (TABLE, name)) for name in routes])
+        return
+    question = {
+        "NEW": "Enter the domain for which you want to set up a permanent route (.domain for all below it, ALL for the rest).",
+        "EDIT": "Enter the domain whose route you wish to edit.",
+        "DELETE": "Enter the domain whose route you wish to delete.",
+    }[chosen]
+    domain = ask(question, "", lambda text: "" if text else "A domain is needed.")
+    if chosen == "NEW":
+        if _name(domain) in routes:
+            raise click.ClickException(f"{domain} has a route already")
+        old = ""
+    else:
+        old = shown_hosts(_known(bench, domain))
+    if chosen == "DELETE":
+        bench.stage([remove(FILE, (TABLE, _name(domain)))])
+    else:
+        bench.stage([put(FILE, (TABLE, _name(domain)), route_of([ask(HOSTS_QUESTION, old)]))])
+
+
+def _known(bench: Workbench, domain: str) -> dict[str, Any]:
+    routes = bench.table(FILE, TABLE)
+    if _name(domain) not in routes:
+        raise click.ClickException(f"{domain} has no route (seg smtproutes print)")
+    found: dict[str, Any] = routes[_name(domain)]
+    return found
+
+
+def _name(domain: str) -> str:
+    return "ALL" if domain.upper() == "ALL" else domain.strip().lower().rstrip(".")

@@ -1,0 +1,163 @@
+"""Filters in the operator's order; the changes of one are seen by the next."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import attrs
+from twisted.internet.defer import CancelledError, Deferred, TimeoutError
+from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
+
+from seg import events
+from seg.config.schema import Filter, WhenAway
+from seg.filter.answers import (
+    Accept,
+    Answer,
+    Change,
+    Discard,
+    Hold,
+    Redirect,
+    Reject,
+    TempFail,
+)
+from seg.filter.changes import Applied, applied, word
+from seg.filter.message import FilteredMessage
+from seg.interfaces import IEventSink, IMessageFilter
+from seg.smtp.server_replies import Reply
+
+NO_ANSWER: dict[WhenAway, Answer] = {
+    WhenAway.TEMPFAIL: TempFail(),
+    WhenAway.REJECT: Reject("Message can't be checked"),
+}
+
+
+class FilterFault(Exception):
+    """A filter gave no answer that can be used; the text says why in one line. No bug of ours: nothing more is logged."""
+
+
+@attrs.frozen
+class Station:
+    """One filter in its place."""
+
+    settings: Filter
+    filter: IMessageFilter
+    limit: float | None  # seconds for a whole answer; None: it keeps to its settings itself
+
+
+@attrs.frozen
+class Passed:
+    """All filters let it go on."""
+
+    message: FilteredMessage
+    changed: bool  # header or body aren't what the client sent
+    holds: tuple[str, ...]  # who wants it held, and why
+
+
+@attrs.frozen
+class Refused:
+    """The client hears this."""
+
+    filter: str
+    reply: Reply
+
+
+@attrs.frozen
+class Dropped:
+    """The client hears 250, and nothing is kept."""
+
+    filter: str
+
+
+Verdict = Passed | Refused | Dropped
+
+
+class FilterChain:
+    """The filters of one listener; false when there are none.
+
+    :param clock: for the time limits, and the times in the log.
+    """
+
+    log = Logger()
+
+    def __init__(self, stations: Sequence[Station], sink: IEventSink, clock: IReactorTime) -> None:
+        self._stations = tuple(stations)
+        self._sink = sink
+        self._clock = clock
+
+    def __bool__(self) -> bool:
+        return bool(self._stations)
+
+    async def judge(self, message: FilteredMessage) -> Verdict:
+        """What is to become of the message. Only a cancellation is raised."""
+        first, rid = message, len(message.recipients)
+        holds: list[str] = []
+        for station in self._stations:
+            name, settings = station.settings.name, station.settings
+            if 0 < settings.max_message_size < message.content.size:
+                self._sink.emit(events.FilterPassedOver(message.mid, name, message.content.size))
+                continue
+            began = self._clock.seconds()
+            answer, after = await self._hear(station, message, rid, began)
+            match answer:
+                case Reject() | TempFail():
+                    return Refused(name, answer.reply)
+                case Discard():
+                    return Dropped(name)
+                case Hold(reason):
+                    holds.append(f"filter {name}: {reason}")
+            message, rid = after.message, rid + len(after.added)
+            if not message.recipients:
+                return Dropped(name)
+        changed = message.header != first.header or message.body is not first.body
+        return Passed(message, changed, tuple(holds))
+
+    async def _hear(self, station: Station, message: FilteredMessage, rid: int, began: float) -> tuple[Answer, Applied]:
+        """The answer of one filter, with the message that it makes; the answer of its table when it gives none."""
+        name, mid = station.settings.name, message.mid
+        try:
+            answer = await self._ask(station, message)
+            after = applied(message, answer, rid)
+        except CancelledError:
+            raise
+        except Exception as error:  # noqa: BLE001  third parties' code
+            decision = station.settings.when_away
+            seconds = self._clock.seconds() - began
+            self._sink.emit(events.FilterAway(mid, name, self._cause(error, station), decision.value, seconds))
+            answer = NO_ANSWER.get(decision, Accept())
+            return answer, Applied(message)
+        self._tell(station, message, answer, after, began)
+        return answer, after
+
+    def _ask(self, station: Station, message: FilteredMessage) -> Deferred[Answer]:
+        async def asked() -> Answer:
+            answer: object = await station.filter.judge(message)
+            if not isinstance(answer, Accept | Change | Redirect | Hold | Discard | Reject | TempFail):
+                raise FilterFault(f"it answered {answer!r:.100}, which is none of the answers in seg.filter.answers")
+            return answer
+
+        asking: Deferred[Answer] = Deferred.fromCoroutine(asked())
+        return asking if station.limit is None else asking.addTimeout(station.limit, self._clock)
+
+    def _cause(self, error: Exception, station: Station) -> str:
+        if isinstance(error, FilterFault):
+            return str(error)
+        if isinstance(error, TimeoutError) and station.limit is not None:
+            return f"no answer within {station.limit:g} s"
+        self.log.failure("the filter {name} failed", name=station.settings.name)
+        return f"{type(error).__name__}: {error}"
+
+    def _tell(self, station: Station, before: FilteredMessage, answer: Answer, after: Applied, began: float) -> None:
+        name, mid, emit = station.settings.name, before.mid, self._sink.emit
+        details = after.texts
+        if isinstance(answer, Reject | TempFail):
+            details = (str(answer.reply),)
+        elif isinstance(answer, Hold):
+            details = (answer.reason, *details)
+        emit(events.FilterAnswered(mid, name, word(answer), details, self._clock.seconds() - began))
+        if after.message.sender.reverse_path != before.sender.reverse_path:
+            emit(events.FilterChangedSender(mid, name, after.message.sender.reverse_path))
+        for recipient in after.removed:
+            emit(events.FilterRemovedRecipient(mid, name, recipient.rid, recipient.address))
+        for recipient in after.added:
+            emit(events.RecipientAccepted(mid, before.client.icid, recipient.rid, recipient.address))

@@ -1,0 +1,114 @@
+"""The filters that the ``[[filter]]`` tables name: milters, and those of third parties, found as Twisted plugins."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from types import ModuleType
+from typing import Any
+
+import attrs
+from twisted.plugin import IPlugin, getPlugins
+from zope.interface.exceptions import Invalid
+from zope.interface.verify import verifyObject
+
+from seg.config.problems import nearest_first
+from seg.config.schema import Filter
+from seg.errors import ConfigurationError
+from seg.filter.chain import Station
+from seg.interfaces import IEventSink, IMessageFilter, IMessageFilterFactory
+
+MILTER = "milter"
+
+
+@attrs.frozen
+class FilterContext:
+    """What a filter may use of the gateway (`IMessageFilterFactory.create`)."""
+
+    settings: Filter  # its table
+    hostname: str  # the gateway's name
+    sink: IEventSink
+    reactor: Any
+
+
+def stations(
+    tables: Iterable[Filter],
+    milter: Callable[[FilterContext], IMessageFilter],
+    hostname: str,
+    sink: IEventSink,
+    reactor: Any,
+    package: ModuleType | None = None,
+) -> tuple[Station, ...]:
+    """A filter for each table, in order. Plugins are looked for only when a table asks for one.
+
+    :param milter: makes the filter of kind "milter".
+    :param package: where plugins are; None is ``twisted.plugins``.
+    :raises ConfigurationError: there is no filter of a kind, or it can't be made.
+    """
+    tables = tuple(tables)
+    foreign = {table.kind for table in tables} - {MILTER}
+    factories = _factories(foreign, package) if foreign else {}
+    found = []
+    for table in tables:
+        context = FilterContext(table, hostname, sink, reactor)
+        if table.kind == MILTER:
+            found.append(Station(table, milter(context), None))
+        elif table.kind in factories:
+            found.append(Station(table, _made(factories[table.kind], context), table.content_timeout))
+        else:
+            kinds = ", ".join(nearest_first(table.kind, [MILTER, *factories]))
+            raise _problem(
+                table,
+                f"there is no filter of kind {table.kind!r}; there are {kinds} (a plugin that can't be imported isn't found: "
+                "see what twistd writes at its start)",
+            )
+    return tuple(found)
+
+
+def for_listener(found: Iterable[Station], listener: str) -> tuple[Station, ...]:
+    """Those that judge the mail of this listener."""
+    return tuple(
+        station for station in found if not station.settings.listeners or listener in station.settings.listeners
+    )
+
+
+def _factories(wanted: set[str], package: ModuleType | None) -> dict[str, IMessageFilterFactory]:
+    """The plugins by name; two of a name that is wanted are one too many."""
+    factories: dict[str, IMessageFilterFactory] = {}
+    for plugin in _plugins(package):
+        name = getattr(plugin, "name", None)
+        if name in factories and name in wanted:
+            raise ConfigurationError(
+                (
+                    f"[[filter]] kind: the plugins {_place(factories[name])} and {_place(plugin)} are both called {name!r}",
+                )
+            )
+        if isinstance(name, str) and name:
+            factories[name] = plugin
+    return factories
+
+
+def _plugins(package: ModuleType | None) -> Iterator[IMessageFilterFactory]:
+    plugins = getPlugins(IMessageFilterFactory) if package is None else getPlugins(IMessageFilterFactory, package)
+    return (plugin for plugin in plugins if IPlugin.providedBy(plugin))
+
+
+def _made(factory: IMessageFilterFactory, context: FilterContext) -> IMessageFilter:
+    table = context.settings
+    try:
+        made = factory.create(context)
+        verifyObject(IMessageFilter, made)
+    except Invalid as error:
+        raise _problem(table, f"what the plugin {_place(factory)} makes is no filter: {error}") from error
+    except Exception as error:
+        raise _problem(
+            table, f"the plugin {_place(factory)} can't make its filter: {type(error).__name__}: {error}"
+        ) from error
+    return made
+
+
+def _place(plugin: object) -> str:
+    return f"{type(plugin).__module__}.{type(plugin).__qualname__}"
+
+
+def _problem(table: Filter, text: str) -> ConfigurationError:
+    return ConfigurationError((f'[[filter]] "{table.name}": {text}',))
