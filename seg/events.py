@@ -164,6 +164,25 @@ class FilterRemovedRecipient(Event):
 
 
 @attrs.frozen
+class AuthSucceeded(Event):
+    """A client showed who it is (RFC 4954)."""
+
+    icid: int
+    user: str
+    mechanism: str
+    profile: str  # which checker said so
+
+
+@attrs.frozen
+class AuthFailed(Event):
+    icid: int
+    user: str  # as claimed; "" when it never came to that
+    mechanism: str
+    profile: str
+    reason: str  # for the log only, never for the client
+
+
+@attrs.frozen
 class MessageReceived(Event):
     """The content is complete and durable; the 250 follows."""
 

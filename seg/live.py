@@ -9,6 +9,7 @@ import attrs
 from twisted.internet.defer import Deferred
 from twisted.internet.threads import deferToThreadPool
 
+from seg.auth.desk import Desk
 from seg.change.texts import Configuration
 from seg.config.schema import Settings
 from seg.deliver.exemptions import ExemptionWatch
@@ -33,6 +34,7 @@ class LiveParts:
     census: Census
     exemptions: ExemptionWatch
     factory: Callable[[], MakeFactory]  # makes listeners by what is in force
+    desk: Callable[[Settings], Desk | None]  # makes where clients authenticate
     hostname: str
     sink: IEventSink
     reactor: Any
@@ -60,8 +62,11 @@ class LiveConfiguration:
         filters = parts.now.filters
         if parts.now.settings.filter != settings.filter:
             filters = wire_filters(settings, parts.hostname, parts.sink, parts.reactor)
+        desk = parts.now.desk
+        if desk is None or parts.now.settings.auth != settings.auth:
+            desk = parts.desk(settings)
         parts.reception.bind(plan)  # the last thing that can fail
-        return Ready(parts, configuration, plan, lookups, filters)
+        return Ready(parts, configuration, plan, lookups, filters, desk)
 
     def _in_thread(self, work: Callable[[], Any]) -> Deferred[Any]:
         reactor = self._parts.reactor
@@ -77,6 +82,7 @@ class Ready:
     _plan: Plan
     _lookups: Lookups
     _filters: tuple[Station, ...]
+    _desk: Desk | None
 
     def discard(self) -> None:
         """Leave all as it is."""
@@ -87,6 +93,7 @@ class Ready:
         parts, new = self._parts, self._configuration
         now, old = parts.now, parts.now.settings
         now.settings, now.destinations, now.filters = new.settings, new.destinations, self._filters
+        now.desk = self._desk
         otherwise = self._lookups is not now.lookups
         if otherwise:
             self._look_up_otherwise()

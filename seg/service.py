@@ -29,6 +29,7 @@ from seg.admin.checks import ChecksAPI
 from seg.admin.counters import EventCounters
 from seg.admin.destinations import DestinationsAPI
 from seg.admin.socket import listen
+from seg.auth.backoff import Backoff
 from seg.change.control import ChangeControl
 from seg.change.texts import Configuration, Texts, check, read_texts
 from seg.config.find import ConfigurationFiles, find_configuration
@@ -49,7 +50,7 @@ from seg.receive.renewal import CertificateRenewal
 from seg.tls.listening import ListenerCertificates
 from seg.tls.roots import load_roots
 from seg.version import __version__
-from seg.wiring import InForce, Mail, wire_checks, wire_filters, wire_lookups, wire_mail
+from seg.wiring import InForce, Mail, wire_checks, wire_desk, wire_filters, wire_lookups, wire_mail
 
 SESSION_GRACE = 5.0  # seconds that clients in the middle of a message get when we stop
 ATTEMPT_GRACE = 10.0  # the same for deliveries under way
@@ -121,7 +122,9 @@ class GatewayService(Service):
         roots = load_roots(settings.tls.ca_file, settings.tls.extra_ca_file)
         lookups = wire_lookups(settings, roots, self._bus, reactor)
         filters = wire_filters(settings, self.hostname, self._bus, reactor)
-        self._now = InForce(settings, configuration.destinations, lookups, filters)
+        self._backoff = Backoff(reactor.seconds)
+        desk = wire_desk(settings, files.settings, self._backoff, self._bus, reactor)
+        self._now = InForce(settings, configuration.destinations, lookups, filters, desk)
         self._reception = Reception(reactor)
         self._plan = self._reception.plan(settings.listener)
         self._renewal = CertificateRenewal(self._reception.certificates, reactor, self._bus)
@@ -200,6 +203,7 @@ class GatewayService(Service):
             census=self._census,
             exemptions=self._exemptions,
             factory=lambda: self._listener_maker(mail),
+            desk=lambda settings: wire_desk(settings, self._files.settings, self._backoff, self._bus, self._reactor),
             hostname=self.hostname,
             sink=self._bus,
             reactor=self._reactor,
@@ -239,6 +243,7 @@ class GatewayService(Service):
     def _listener_maker(self, mail: Mail) -> MakeFactory:
         """Makes listeners by what is in force now."""
         settings, lookups, filters = self._now.settings, self._now.lookups, self._now.filters
+        desk = self._now.desk
 
         def make(listener: Listener, certificates: ListenerCertificates | None) -> ReceiveFactory:
             return ReceiveFactory(
@@ -256,6 +261,8 @@ class GatewayService(Service):
                 recipients=settings.recipients,
                 resolver=lookups.resolver,
                 rates=self._rates,
+                desk=desk,
+                auth=settings.auth,
                 filters=FilterChain(for_listener(filters, listener.name), self._bus, self._reactor),
             )
 

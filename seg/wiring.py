@@ -11,6 +11,7 @@ import socket
 from collections.abc import Callable
 from datetime import UTC, datetime
 from ipaddress import ip_address
+from pathlib import Path
 from typing import Any
 
 import attrs
@@ -18,12 +19,18 @@ import psutil
 from twisted.internet.defer import Deferred
 from twisted.internet.threads import deferToThreadPool
 
+from seg.auth.backoff import Backoff
+from seg.auth.checker import UsersChecker
+from seg.auth.desk import MOST_HASHING, Desk
+from seg.auth.plugins import checker_named
+from seg.auth.seams import CheckerContext
+from seg.auth.store import UserStore
 from seg.bounce.composer import ReportComposer
 from seg.check.checks import Checks, Surroundings
 from seg.check.rehearsal import Uncounted
 from seg.config.destinations import Destinations
-from seg.config.paths import policy_cache_path, spool_path
-from seg.config.schema import Settings
+from seg.config.paths import policy_cache_path, spool_path, users_path
+from seg.config.schema import ListenerAuth, Settings
 from seg.dane.provider import DANEProvider
 from seg.deliver.attempt import Attempt, Means
 from seg.deliver.connect import TCPConnector
@@ -81,6 +88,7 @@ class InForce:
     destinations: Destinations
     lookups: Lookups
     filters: tuple[Station, ...] = ()
+    desk: Desk | None = None
 
 
 @attrs.frozen
@@ -127,6 +135,26 @@ def wire_lookups(
     own = (DANEProvider(resolver, sink, lambda: probe.validates), MTASTSProvider(policies, sink), StaticProvider())
     providers = in_order(settings.delivery.providers, own, ProviderContext(resolver, sink, reactor))
     return Lookups(resolver, probe, tls, roots, policies, refresh, providers)
+
+
+def wire_desk(settings: Settings, file: Path, backoff: Backoff, sink: IEventSink, reactor: Any) -> Desk | None:
+    """Where clients authenticate; None when no listener lets them.
+
+    :param file: where the settings stand.
+    :raises ConfigurationError: the checker isn't there, or can't be made.
+    """
+    if all(listener.auth is ListenerAuth.OFF for listener in settings.listener):
+        return None
+
+    def in_thread(work: Callable[[], Any]) -> Deferred[Any]:
+        return deferToThreadPool(reactor, reactor.getThreadPool(), work)
+
+    if settings.auth.checker:
+        checker = checker_named(settings.auth.checker, CheckerContext(sink, reactor, in_thread))
+    else:
+        path = users_path(settings, file)
+        checker = UsersChecker(UserStore(path, in_thread, sink, reactor.seconds), in_thread, MOST_HASHING)
+    return Desk(checker, backoff, reactor, settings.auth.mechanisms)
 
 
 def wire_filters(settings: Settings, hostname: str, sink: IEventSink, reactor: Any) -> tuple[Station, ...]:

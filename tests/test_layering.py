@@ -28,6 +28,7 @@ ROOMS = (
     "policy",
     "mtasts",
     "dane",
+    "auth",
     "filter",
     "receive",
     "queue",

@@ -71,6 +71,7 @@ class LazyGroup(click.Group):
         "sslconfig": "seg.cli.sections:sslconfig",
         "logconfig": "seg.cli.sections:logconfig",
         "filterconfig": "seg.cli.sections:filterconfig",
+        "user": "seg.cli.user:user",
         "changes": "seg.cli.changes:changes",
         "commit": "seg.cli.changes:commit",
         "clearchanges": "seg.cli.changes:clearchanges",

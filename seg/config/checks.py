@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Set
 from itertools import combinations
 from typing import Any
 
-from seg.config.schema import DNS, Delivery, Listener, ListenerTLS, Queue, SenderGroup
+from seg.config.schema import DNS, Delivery, Listener, ListenerAuth, ListenerTLS, Queue, SenderGroup
 from seg.config.syntax import (
     check_ipv4,
     check_ipv6,
@@ -73,6 +73,11 @@ def listener_faults(listener: Listener) -> Iterator[tuple[str, str]]:
         yield "more_certificates", "more certificates are set, but not the one for all other names (certificate)"
     if not listener.banner.isprintable() or not listener.banner.isascii() or len(listener.banner) > _LONGEST_BANNER:
         yield "banner", f"wants at most {_LONGEST_BANNER} printable ASCII characters"
+    if listener.auth is not ListenerAuth.OFF and listener.tls is ListenerTLS.OFF:
+        yield (
+            "auth",
+            f'"{listener.auth}" needs TLS: passwords are never taken in clear text; set tls to starttls, required or implicit',
+        )
     if listener.key and not listener.certificate:
         yield "key", "a key is set, but no certificate"
 

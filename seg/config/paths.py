@@ -27,6 +27,11 @@ def spool_path(settings: Settings) -> Path:
     return var_path(settings) / "spool"
 
 
+def users_path(settings: Settings, file: Path) -> Path:
+    """The users file: as named, else beside the settings' own `file`."""
+    return Path(settings.auth.users) if settings.auth.users else file.parent / "users"
+
+
 def policy_cache_path(settings: Settings) -> Path:
     """The MTA-STS policies known."""
     return var_path(settings) / "cache" / "mta-sts"

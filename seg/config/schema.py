@@ -50,6 +50,14 @@ class ListenerTLS(enum.StrEnum):
     IMPLICIT = "implicit"  # from the first octet (RFC 8314 §3.3)
 
 
+class ListenerAuth(enum.StrEnum):
+    """AUTH of a listener (RFC 4954)."""
+
+    OFF = "off"
+    OFFERED = "offered"  # within TLS; whoever authenticates may relay
+    REQUIRED = "required"  # no message without it (submission, RFC 6409)
+
+
 class BareNewlines(enum.StrEnum):
     """What to do with a CR or LF that stands alone in a message (SMTP smuggling)."""
 
@@ -87,6 +95,10 @@ class Listener:
         ListenerTLS.OFF,
         "off, starttls (offered), required (no message before STARTTLS), implicit (from the first octet, as on port 465); "
         "all but off need a certificate",
+    )
+    auth: ListenerAuth = key(
+        ListenerAuth.OFF,
+        "off, offered (within TLS; who authenticates may relay), required (no message without it: submission)",
     )
     certificate: str = key("", "PEM file: certificate, then the intermediates; read again when it changes")
     more_certificates: tuple[str, ...] = key(
@@ -145,6 +157,7 @@ class SenderGroup:
     )
     reject_text: str = key("Access denied", "Words of the 554")
     tls_required: bool = key(False, "No message before STARTTLS")
+    auth_required: bool = key(False, "No message before AUTH")
     max_connections: int = key(0, "Most connections at a time from one address", low=0)
     max_messages: int = key(0, "Most messages on one connection", low=0)
     max_recipients: int = key(0, "Most recipients in one message", low=0)
@@ -159,6 +172,18 @@ class Recipients:
     accept: tuple[str, ...] = key((), 'Accepted: "user@example.com", "user@", "example.com", ".example.com", "ALL"')
     reject: tuple[str, ...] = key((), "Rejected, in the same forms; the most particular entry of both lists decides")
     reject_text: str = key("No such recipient here", "Words of the 550 for those rejected")
+
+
+@attrs.frozen
+class Auth:
+    """Who may authenticate, and how; listeners say whether."""
+
+    users: str = key("", 'Users file, written by "seg user"; empty: users beside this file')
+    checker: str = key("", "A checker of a third party (a Twisted plugin) instead of the users file")
+    mechanisms: tuple[str, ...] = key(
+        (), "SASL mechanisms: PLAIN, LOGIN, SCRAM-SHA-256, SCRAM-SHA-256-PLUS; empty: all that the checker can do"
+    )
+    own_address_only: bool = key(False, "A user whose name is an address may use that address as sender, and no other")
 
 
 class WhenAway(enum.StrEnum):
@@ -307,6 +332,7 @@ class Settings:
     receive: Receive = attrs.field(factory=Receive)
     sender_group: tuple[SenderGroup, ...] = ()
     recipients: Recipients = attrs.field(factory=Recipients)
+    auth: Auth = attrs.field(factory=Auth)
     filter: tuple[Filter, ...] = ()
     queue: Queue = attrs.field(factory=Queue)
     dns: DNS = attrs.field(factory=DNS)

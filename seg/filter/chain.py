@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import attrs
-from twisted.internet.defer import CancelledError, Deferred, TimeoutError
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 
 from seg import events
 from seg.config.schema import Filter, WhenAway
@@ -130,20 +131,33 @@ class FilterChain:
         return answer, after
 
     def _ask(self, station: Station, message: FilteredMessage) -> Deferred[Answer]:
+        """The answer of one filter. Whoever cancels this waits no more, whatever the filter makes of it."""
+        gone = False
+
         async def asked() -> Answer:
-            answer: object = await station.filter.judge(message)
+            try:
+                answer: object = await station.filter.judge(message)
+            except CancelledError as error:
+                raise FilterFault("its own work was cancelled") from error
             if not isinstance(answer, Accept | Change | Redirect | Hold | Discard | Reject | TempFail):
                 raise FilterFault(f"it answered {answer!r:.100}, which is none of the answers in seg.filter.answers")
             return answer
 
+        def cancel(heard: Deferred[Answer]) -> None:
+            nonlocal gone
+            gone = True
+            asking.cancel()
+
+        heard: Deferred[Answer] = Deferred(cancel)
         asking: Deferred[Answer] = Deferred.fromCoroutine(asked())
-        return asking if station.limit is None else asking.addTimeout(station.limit, self._clock)
+        if station.limit is not None:
+            asking.addTimeout(station.limit, self._clock, _too_late)
+        asking.addBoth(lambda result: None if gone else heard.callback(result))
+        return heard
 
     def _cause(self, error: Exception, station: Station) -> str:
         if isinstance(error, FilterFault):
             return str(error)
-        if isinstance(error, TimeoutError) and station.limit is not None:
-            return f"no answer within {station.limit:g} s"
         self.log.failure("the filter {name} failed", name=station.settings.name)
         return f"{type(error).__name__}: {error}"
 
@@ -161,3 +175,7 @@ class FilterChain:
             emit(events.FilterRemovedRecipient(mid, name, recipient.rid, recipient.address))
         for recipient in after.added:
             emit(events.RecipientAccepted(mid, before.client.icid, recipient.rid, recipient.address))
+
+
+def _too_late(result: object, limit: float) -> Failure:
+    return Failure(FilterFault(f"no answer within {limit:g} s"))

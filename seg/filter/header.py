@@ -7,11 +7,16 @@ from collections.abc import Iterable
 
 import attrs
 
-from seg.filter.answers import AddField, ChangeField, DeleteField, FieldEdit, InsertField
+from seg.filter.answers import AddField, ChangeField, FieldEdit, InsertField
 
-MAX_HEADER = 1024 * 1024  # octets of a header that filters can be shown
+MAX_HEADER = 256 * 1024  # octets of a header that filters can be shown
+MAX_FIELDS = 5000  # fields of it
 _FIELD = re.compile(rb"([\x21-\x39\x3b-\x7e]+)[ \t]*:")
 _LINE_END = re.compile(r"\r\n?|\n")
+
+
+class HeaderTooLong(ValueError):
+    """The header is longer than filters can be shown: the message can't be judged."""
 
 
 @attrs.frozen
@@ -33,7 +38,10 @@ class HeaderField:
 
 
 def parse_header(text: bytes) -> tuple[tuple[HeaderField, ...], int]:
-    """The fields at the beginning of a message, and where they end: a blank line, or one that can't belong to a header."""
+    """The fields at the beginning of a message, and where they end: a blank line, or one that can't belong to a header.
+
+    :raises HeaderTooLong: there are too many.
+    """
     fields: list[HeaderField] = []
     start = end = 0
     while end < len(text):
@@ -44,6 +52,8 @@ def parse_header(text: bytes) -> tuple[tuple[HeaderField, ...], int]:
         if not folded:
             if end > start:
                 fields.append(HeaderField(text[start:end]))
+            if len(fields) > MAX_FIELDS:
+                raise HeaderTooLong(f"the header has more than {MAX_FIELDS} fields")
             start = end
             if not _FIELD.match(text, end, line_end):
                 break
@@ -80,8 +90,8 @@ def edited(fields: Iterable[HeaderField], edits: Iterable[FieldEdit]) -> tuple[H
                     header.append(made(name, value, spaced))
                 else:
                     header[place] = made(name, value, spaced)
-            case DeleteField(name, number):
-                place = _place(header, name, number)
+            case _:
+                place = _place(header, edit.name, edit.number)
                 if place is not None:
                     del header[place]
     return tuple(header)

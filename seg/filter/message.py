@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 import attrs
 from zope.interface import implementer
 
-from seg.filter.header import MAX_HEADER, HeaderField, parse_header
+from seg.filter.header import MAX_HEADER, HeaderField, HeaderTooLong, parse_header
 from seg.interfaces import IContent, IMessageWriter
 from seg.model import IPAddress, Recipient
 from seg.smtp.commands import MailArguments
@@ -25,10 +25,6 @@ async def pieces_of(content: IContent) -> AsyncIterator[AsyncIterator[bytes]]:
     finally:
         if isinstance(pieces, AsyncGenerator):
             await pieces.aclose()
-
-
-class HeaderTooLong(ValueError):
-    """The header is longer than filters can be shown: the message can't be judged."""
 
 
 @attrs.frozen

@@ -49,6 +49,15 @@ def _away(event: e.FilterAway) -> tuple[Line, ...]:
     return ((Level.WARNING, text),)
 
 
+def _authenticated(event: e.AuthSucceeded | e.AuthFailed) -> tuple[Line, ...]:
+    word = "succeeded" if isinstance(event, e.AuthSucceeded) else "failed"
+    text = (
+        f"SMTP Auth: (ICID {event.icid}) {word} for user: {event.user or 'unknown'} using AUTH mechanism: {event.mechanism} "
+        f"with profile: {event.profile}"
+    )
+    return ((INFO, f"{text}: {event.reason}" if isinstance(event, e.AuthFailed) else text),)
+
+
 def _timed_out(event: e.ReceiveTimedOut) -> tuple[Line, ...]:
     what = "no messages injected within timeout period"
     if event.injected:
@@ -84,6 +93,24 @@ ENTRIES: tuple[Entry, ...] = (
         "ICID {icid} TLS failed: {text}",
         e.ReceiveTLSFailed(1020089, "tlsv1 alert unknown ca"),
         "The handshake with the client failed.",
+    ),
+    entry(
+        _authenticated,
+        e.AuthSucceeded(1020089, "alice@example.net", "SCRAM-SHA-256", "users"),
+        "A client authenticated; the profile is the users file, or the checker's name.",
+        (
+            INFO,
+            "SMTP Auth: (ICID {icid}) succeeded for user: {user} using AUTH mechanism: {mechanism} with profile: {profile}",
+        ),
+    ),
+    entry(
+        _authenticated,
+        e.AuthFailed(1020089, "alice@example.net", "PLAIN", "users", "no such user, or another password"),
+        "A client didn't; it isn't told why.",
+        (
+            INFO,
+            "SMTP Auth: (ICID {icid}) failed for user: {user} using AUTH mechanism: {mechanism} with profile: {profile}: {reason}",
+        ),
     ),
     entry(
         _started,

@@ -91,6 +91,7 @@ def _pack(envelope: Envelope) -> bytes:
             envelope.envid,
             envelope.requiretls,
             envelope.tls_optional,
+            envelope.submitter,
         )
     )
 
@@ -107,7 +108,7 @@ def _recipient(packed: tuple[Any, ...]) -> Recipient:
 
 def _unpack(packed: bytes) -> Envelope:
     # These octets were made by _pack in this process and are never read from anywhere.
-    mid, reverse_path, recipients, arrived, size, body, *flags, ret, envid, requiretls, optional = marshal.loads(packed)  # noqa: S302
+    mid, reverse_path, recipients, arrived, size, body, *flags, ret, envid, requiretls, optional, user = marshal.loads(packed)  # noqa: S302
     smtputf8, icid, client, helo, held = flags
     return Envelope(
         mid,
@@ -125,4 +126,5 @@ def _unpack(packed: bytes) -> Envelope:
         envid,
         requiretls,
         optional,
+        user,
     )

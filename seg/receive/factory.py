@@ -17,7 +17,8 @@ from twisted.internet.interfaces import (
 from twisted.internet.protocol import Protocol, ServerFactory
 
 from seg import events
-from seg.config.schema import BareNewlines, Listener, ListenerTLS, Receive, Recipients, SenderGroup
+from seg.auth.desk import Desk
+from seg.config.schema import Auth, BareNewlines, Listener, ListenerAuth, ListenerTLS, Receive, Recipients, SenderGroup
 from seg.filter.chain import FilterChain
 from seg.interfaces import ICounters, IEventSink, IQueue, IResolver
 from seg.receive.access import HostAccess, client_address, sender_groups
@@ -29,6 +30,7 @@ from seg.receive.session import Session
 from seg.smtp.server import ServerOptions
 from seg.smtp.server_replies import Reply
 
+DEFAULT_AUTH = Auth()
 TOO_MANY_CONNECTIONS = Reply(421, "4.7.0", "Too many connections; try again later")
 SHUTTING_DOWN = Reply(421, "4.3.2", "Service shutting down; try again later")
 
@@ -56,6 +58,7 @@ class ReceiveFactory(ServerFactory):
     :param postmaster: whom mail to ``<Postmaster>`` goes to; "" is postmaster at `hostname`.
     :param census: counts connections; give the same one to all listeners, and so `rates`.
     :param groups: the host access table; without any group it is `Receive.relay_networks`.
+    :param desk: where clients authenticate, if the listener says so.
     :param resolver: looks the names of clients up, if a group is for names or there are filters, who want to know them.
     :param filters: judge messages before their 250.
     :raises seg.errors.ConfigurationError: an entry of a table can't be read.
@@ -81,8 +84,12 @@ class ReceiveFactory(ServerFactory):
         resolver: IResolver | None = None,
         rates: RecipientRates | None = None,
         filters: FilterChain | None = None,
+        desk: Desk | None = None,
+        auth: Auth = DEFAULT_AUTH,
     ) -> None:
         self.listener = listener
+        if listener.auth is ListenerAuth.OFF:
+            desk = None
         if listener.tls is ListenerTLS.OFF:
             tls = None
         options = ServerOptions(
@@ -93,6 +100,8 @@ class ReceiveFactory(ServerFactory):
             starttls=tls is not None and listener.tls is not ListenerTLS.IMPLICIT,
             tls_required=listener.tls is ListenerTLS.REQUIRED,
             banner=listener.banner,
+            auth=desk is not None,
+            auth_required=listener.auth is ListenerAuth.REQUIRED,
             max_recipients=settings.max_recipients,
         )
         self._census = census or Census(settings.max_connections, settings.max_connections_per_address)
@@ -115,6 +124,9 @@ class ReceiveFactory(ServerFactory):
             tls=tls,
             implicit_tls=listener.tls is ListenerTLS.IMPLICIT,
             filters=filters or None,
+            desk=desk,
+            auth_profile=auth.checker or "users",
+            own_address_only=auth.own_address_only,
         )
         self._sessions: set[Session] = set()
         self._all_gone: list[Deferred[None]] = []

@@ -5,7 +5,8 @@ from __future__ import annotations
 import attrs
 
 from seg.filter.chain import Dropped, FilterChain, Passed, Refused
-from seg.filter.message import Client, FilteredMessage, HeaderTooLong, pieces_of, read_header
+from seg.filter.header import HeaderTooLong
+from seg.filter.message import Client, FilteredMessage, pieces_of, read_header
 from seg.interfaces import IMessageWriter
 from seg.receive.header import HeaderReader
 from seg.receive.transaction import Transaction

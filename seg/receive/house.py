@@ -5,6 +5,7 @@ from __future__ import annotations
 import attrs
 from twisted.internet.interfaces import IOpenSSLServerConnectionCreator, IReactorTime
 
+from seg.auth.desk import Desk
 from seg.config.schema import Receive
 from seg.filter.chain import FilterChain
 from seg.interfaces import ICounters, IEventSink, IQueue, IResolver
@@ -36,3 +37,6 @@ class House:
     tls: IOpenSSLServerConnectionCreator | None
     implicit_tls: bool = False  # TLS from the first octet
     filters: FilterChain | None = None  # None: there are none
+    desk: Desk | None = None  # where clients authenticate; None: AUTH isn't offered
+    auth_profile: str = ""  # its name in the log
+    own_address_only: bool = False  # who authenticated may use his own address as reverse-path, and no other

@@ -13,6 +13,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from seg import events
+from seg.auth.binding import channel_bindings
 from seg.config.schema import Access, SenderGroup
 from seg.filter.message import SessionTLS
 from seg.model import IPAddress
@@ -186,6 +187,8 @@ class Session(Protocol):
         self._deadlines.stop()
         if self._looking_up is not None:
             self._looking_up.cancel()
+        if self._intake.login is not None:
+            self._intake.login.cancel()
         if self._shaking_hands:
             self._house.sink.emit(events.ReceiveTLSFailed(self.icid, _describe(reason)))
         elif not self._closing:
@@ -210,6 +213,8 @@ class Session(Protocol):
         protocol, cipher = connection.get_protocol_version_name(), connection.get_cipher_name() or ""
         self._intake.tls = SessionTLS(protocol, cipher, connection.get_cipher_bits() or 0)
         self._house.sink.emit(events.ReceiveTLSStarted(self.icid, protocol, cipher))
+        if self._intake.login is not None:
+            self._intake.login.secured(channel_bindings(connection))
         if implicit:
             self._core.greet()
             self._send()

@@ -93,12 +93,21 @@ class Transaction:
             return self._readdressed
         return tuple(self._recipient(rid, address) for rid, address in enumerate(self.recipients))
 
-    def envelope(self, *, arrived: float, icid: int, client: str, helo: str, held: bool = False) -> Envelope:
-        """The envelope to be queued."""
+    def envelope(
+        self,
+        *,
+        arrived: float,
+        icid: int,
+        client: str,
+        helo: str,
+        holds: tuple[str, ...] = (),
+        submitter: str = "",
+    ) -> Envelope:
+        """The envelope to be queued; `holds` is who wants it held, and why."""
         return Envelope(
             mid=self.mid,
             reverse_path=self.arguments.reverse_path,
-            recipients=self.recipient_records(),
+            recipients=self._held_back(holds) if holds else self.recipient_records(),
             arrived=arrived,
             size=self.size,
             body=self.arguments.body,
@@ -106,13 +115,19 @@ class Transaction:
             icid=icid,
             client=client,
             helo=helo,
-            held=held,
+            held=bool(holds),
             ret=self.arguments.ret,
             envid=self.arguments.envid,
             requiretls=self.arguments.requiretls,
             # RFC 8689 §5: the header says nothing where the envelope demands TLS.
             tls_optional=not self.arguments.requiretls and self.header.tls_optional,
+            submitter=submitter,
         )
+
+    def _held_back(self, holds: tuple[str, ...]) -> tuple[Recipient, ...]:
+        """The recipients with the reason why none of them is tried, for whoever lists the queue."""
+        reason = f"held by {'; '.join(holds)}"
+        return tuple(attrs.evolve(recipient, error=reason) for recipient in self.recipient_records())
 
     def _recipient(self, rid: int, address: str) -> Recipient:
         wishes = self._wishes.get(rid)

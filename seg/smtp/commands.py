@@ -35,13 +35,12 @@ class Verb(enum.Enum):
     QUIT = "QUIT"
     HELP = "HELP"
     STARTTLS = "STARTTLS"
+    AUTH = "AUTH"
 
 
 VERBS = {verb.value: verb for verb in Verb}
 # Known from the standards, but not served: 502 instead of 500 (§4.2.4).
-NOT_IMPLEMENTED = frozenset(
-    {"EXPN", "TURN", "ATRN", "ETRN", "SEND", "SOML", "SAML", "AUTH", "BURL", "XCLIENT", "XFORWARD"}
-)
+NOT_IMPLEMENTED = frozenset({"EXPN", "TURN", "ATRN", "ETRN", "SEND", "SOML", "SAML", "BURL", "XCLIENT", "XFORWARD"})
 # A browser talks HTTP to this port: whatever follows its header must not be taken for commands.
 OTHER_PROTOCOLS = frozenset({"GET", "POST", "PUT", "HEAD", "OPTIONS", "CONNECT", "PATCH", "DELETE", "TRACE"})
 WITHOUT_ARGUMENT = frozenset({Verb.DATA, Verb.RSET, Verb.QUIT, Verb.STARTTLS})
@@ -95,9 +94,10 @@ def parse_greeting(argument: str) -> str:
     return name
 
 
-def parse_mail(argument: str) -> MailArguments:
+def parse_mail(argument: str, auth: bool = False) -> MailArguments:
     """``FROM:<path> [parameters]``.
 
+    :param auth: AUTH is offered, and so is its parameter (RFC 4954 §5): it is checked, and nobody here relies on it.
     :raises CommandError: 501 for a malformed path or parameter, 553 for an address beyond ASCII without SMTPUTF8, 555 for an unknown
         parameter.
     """
@@ -113,6 +113,9 @@ def parse_mail(argument: str) -> MailArguments:
     size = parameters.pop("SIZE", "0")
     body = parameters.pop("BODY", "7BIT")
     utf8 = parameters.pop("SMTPUTF8", None)
+    submitter = parameters.pop("AUTH", None) if auth else None
+    if submitter is not None and submitter != "<>" and not (submitter and _is_xtext(submitter)):
+        raise CommandError(Reply(501, "5.5.4", "Malformed AUTH"))
     ret, envid, requiretls = (
         parameters.pop("RET", ""),
         parameters.pop("ENVID", None),

@@ -52,14 +52,17 @@ class LineBuffer:
         self._position = 0
         self._skipping = False
 
-    def next(self) -> bytes | LineFault | None:
-        """The next line without its CRLF; None when it isn't complete."""
+    def next(self, limit: int = LINE_LIMIT) -> bytes | LineFault | None:
+        """The next line without its CRLF; None when it isn't complete.
+
+        :param limit: octets that it may have, its CRLF included.
+        """
         if self._skipping and not self._skip():
             return None
         start = self._position
-        end = self._buffer.find(b"\n", start, start + LINE_LIMIT)
+        end = self._buffer.find(b"\n", start, start + limit)
         if end < 0:
-            if len(self._buffer) - start < LINE_LIMIT:
+            if len(self._buffer) - start < limit:
                 return None
             return self._fault(LineFault.TOO_LONG)
         if end == start or self._buffer[end - 1] != 0x0D:

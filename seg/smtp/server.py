@@ -17,6 +17,7 @@ from collections.abc import Iterator
 
 import attrs
 
+from seg.smtp import server_auth as auth
 from seg.smtp import server_replies as replies
 from seg.smtp.commands import (
     NOT_IMPLEMENTED,
@@ -35,6 +36,9 @@ from seg.smtp.commands import (
 from seg.smtp.lines import LineBuffer, LineFault
 from seg.smtp.server_content import IncomingChunks, IncomingContent
 from seg.smtp.server_events import (
+    AuthBegun,
+    AuthEnded,
+    AuthResponse,
     CommandRefused,
     CommandUnknown,
     ContentEnded,
@@ -66,6 +70,8 @@ class ServerOptions:
     starttls: bool  # there is a certificate
     tls_required: bool = False  # no transaction in clear text (RFC 3207 §4)
     banner: str = ""  # words behind the name in the greeting
+    auth: bool = False  # AUTH is offered, within TLS
+    auth_required: bool = False  # no transaction without it
     max_recipients: int = 0  # of one message, as told in EHLO (RFC 9422); 0 = not told
 
 
@@ -78,10 +84,13 @@ class ServerConnection:
         self.helo = ""  # as the client named itself; "" before EHLO or HELO
         self.esmtp = False  # greeted with EHLO
         self.tls = False
+        self.mechanisms: tuple[str, ...] = ()  # for AUTH; the adapter sets them when TLS is on
+        self.identity = ""  # whom the client authenticated as
         self._lines = LineBuffer()
         self._out: list[bytes] = []
         self._asked: Reply | None = None  # an answer is due; the reply for a bare `accept()`
         self._accepted_state = State.READY  # where `accept` leads
+        self._auth_refused = False  # the last command that was known is AUTH
         self._utf8 = False  # this transaction's MAIL had SMTPUTF8
         self._content: IncomingContent | None = None
         self._chunks: IncomingChunks | None = None  # the content of a transaction that comes by BDAT
@@ -140,12 +149,27 @@ class ServerConnection:
             raise ValueError("nothing was asked")
         self._answer(reply)
 
+    def challenge(self, data: bytes) -> None:
+        """Answer AUTH, or a response, with a challenge."""
+        if self._asked is None:
+            raise ValueError("nothing was asked")
+        self._asked = None
+        self.state = State.AUTH
+        self._out.append(auth.challenge(data))
+
+    def authenticated(self, identity: str) -> None:
+        """The client is who it says it is."""
+        self._accepted_state = State.READY
+        self.identity = identity
+        self.accept(auth.AUTHENTICATED)
+
     def tls_started(self) -> None:
         """TLS is on: all that was learnt in clear text is forgotten (RFC 3207 §4.2)."""
         if self.state is not State.TLS:
             raise ValueError("STARTTLS wasn't given")
         self.tls = True
         self.helo = ""
+        self.identity = ""
         self.esmtp = False
         self.state = State.START
         self._lines.clear()
@@ -172,10 +196,11 @@ class ServerConnection:
             elif self.state is State.ENDED or self.state is State.TLS:
                 return None
             else:
-                line = self._lines.next()
+                exchange = self.state is State.AUTH
+                line = self._lines.next(auth.RESPONSE_LIMIT) if exchange else self._lines.next()
                 if line is None:
                     return None
-                event = self._line(line)
+                event = self._auth_line(line) if exchange else self._line(line)
         return event
 
     # --- commands
@@ -193,6 +218,9 @@ class ServerConnection:
         verb = VERBS.get(word)
         if verb is None:
             return self._unknown(word, text)
+        self._auth_refused = verb is Verb.AUTH
+        if verb is Verb.AUTH and not self.options.auth:
+            return self._fault(text, auth.AUTH_NOT_OFFERED)
         step = ALLOWED.get((self.state, verb))
         if self.options.tls_required and not self.tls and verb in NEEDS_TLS and verb is not Verb.BDAT:
             return self._fault(text, replies.STARTTLS_FIRST)
@@ -227,6 +255,8 @@ class ServerConnection:
                 return self._drop(verb)
             case Step.START_TLS:
                 return self._start_tls()
+            case Step.AUTHENTICATE:
+                return self._begin_auth(argument)
             case Step.QUIT:
                 self.end(replies.GOODBYE)
                 return SessionEnded("")
@@ -241,7 +271,9 @@ class ServerConnection:
         return None
 
     def _begin(self, argument: str) -> ServerEvent:
-        arguments = parse_mail(argument)
+        if self.options.auth_required and not self.identity:
+            raise CommandError(auth.AUTH_REQUIRED)
+        arguments = parse_mail(argument, bool(self.mechanisms))
         if arguments.requiretls and not self.tls:  # RFC 8689 §2: it wasn't offered
             raise CommandError(replies.TLS_NEEDED)
         self._utf8 = arguments.smtputf8
@@ -263,6 +295,8 @@ class ServerConnection:
                 lines.append(f"LIMITS RCPTMAX={self.options.max_recipients}")
             if self.tls:
                 lines.append("REQUIRETLS")  # RFC 8689 §2: within TLS only
+            if self.mechanisms and self.tls and not self.identity:
+                lines.append(f"AUTH {' '.join(self.mechanisms)}")
             if self.options.starttls and not self.tls:  # RFC 3207 §4.2: not again inside TLS
                 lines.append("STARTTLS")
         last = lines.pop()
@@ -284,6 +318,28 @@ class ServerConnection:
         self.state = State.TLS
         return TLSWanted()
 
+    def _begin_auth(self, argument: str) -> ServerEvent:
+        """AUTH, which is possible within TLS only."""
+        if not self.tls:
+            raise CommandError(auth.ENCRYPTION_REQUIRED)
+        if self.identity:
+            raise CommandError(auth.ALREADY)
+        mechanism, initial = auth.parse_auth(argument, self.mechanisms)
+        return self._ask(AuthBegun(mechanism, initial), auth.AUTHENTICATED, State.READY)
+
+    def _auth_line(self, line: bytes | LineFault) -> ServerEvent:
+        """A response to a challenge."""
+        self.state = State.READY  # whatever comes of it, unless there is another challenge
+        try:
+            data = auth.parse_response(line)
+        except CommandError as error:
+            self._reply(error.reply)
+            return self._count(AuthEnded(error.reply))
+        if data is None:
+            self._reply(auth.CANCELLED)
+            return AuthEnded(auth.CANCELLED)
+        return self._ask(AuthResponse(data), auth.AUTHENTICATED, State.READY)
+
     def _drop(self, verb: Verb) -> ServerEvent | None:
         """End the transaction, if there is one, without a message."""
         if self.state not in (State.MAIL, State.RCPT, State.BDAT):
@@ -296,11 +352,12 @@ class ServerConnection:
         if word in OTHER_PROTOCOLS:
             return self._end_with(replies.NOT_SMTP)
         self._reply(replies.NOT_IMPLEMENTED if word in NOT_IMPLEMENTED else replies.UNKNOWN)
-        return self._count(CommandUnknown(text))
+        # Behind an AUTH that was refused come the responses of a client that didn't wait: passwords, not commands.
+        return self._count(CommandUnknown("***" if self._auth_refused else text))
 
     def _fault(self, line: str, reply: Reply) -> ServerEvent:
         self._reply(reply)
-        return self._count(CommandRefused(line, reply))
+        return self._count(CommandRefused(auth.without_secret(line), reply))
 
     def _count(self, event: ServerEvent) -> ServerEvent:
         """One more fault: too many of them end the session."""

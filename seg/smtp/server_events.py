@@ -77,6 +77,28 @@ class TLSWanted(ServerEvent):
 
 
 @attrs.frozen
+class AuthBegun(ServerEvent):
+    """(answer by `challenge`, `authenticated` or `refuse`) A client wants to authenticate."""
+
+    mechanism: str
+    initial: bytes | None = attrs.field(repr=False)  # None: it sent no initial response
+
+
+@attrs.frozen
+class AuthResponse(ServerEvent):
+    """(answer as for `AuthBegun`) The response to a challenge."""
+
+    data: bytes = attrs.field(repr=False)
+
+
+@attrs.frozen
+class AuthEnded(ServerEvent):
+    """The client cancelled the exchange, or its response was malformed; it has its reply."""
+
+    reply: Reply
+
+
+@attrs.frozen
 class CommandUnknown(ServerEvent):
     """No command that is known, or one that isn't served."""
 

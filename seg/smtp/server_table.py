@@ -17,6 +17,7 @@ class State(enum.Enum):
     RCPT = "rcpt"  # at least one recipient was accepted
     DATA = "data"  # the content arrives
     BDAT = "bdat"  # a chunk was taken; more follow (RFC 3030)
+    AUTH = "auth"  # AUTH was given: what comes is a response to a challenge (RFC 4954)
     TLS = "tls"  # 220 was given to STARTTLS: nothing is read until the handshake is done
     ENDED = "ended"  # the last reply was given
 
@@ -26,6 +27,7 @@ class Step(enum.Enum):
 
     GREET = "greet"  # begin, dropping a transaction (§4.1.4)
     START_TLS = "start tls"
+    AUTHENTICATE = "authenticate"
     BEGIN = "begin a transaction"
     ADD_RECIPIENT = "add a recipient"
     TAKE_DATA = "take the content"
@@ -48,7 +50,7 @@ _ANY_TIME = {
 }
 _IN_STATE = {
     State.START: {},
-    State.READY: {Verb.MAIL: Step.BEGIN, Verb.STARTTLS: Step.START_TLS},
+    State.READY: {Verb.MAIL: Step.BEGIN, Verb.STARTTLS: Step.START_TLS, Verb.AUTH: Step.AUTHENTICATE},
     State.MAIL: {Verb.RCPT: Step.ADD_RECIPIENT},
     State.RCPT: {Verb.RCPT: Step.ADD_RECIPIENT, Verb.DATA: Step.TAKE_DATA, Verb.BDAT: Step.TAKE_CHUNK},
     State.BDAT: {Verb.BDAT: Step.TAKE_CHUNK},
@@ -67,6 +69,7 @@ _DENIED = {
     (State.START, Verb.RCPT): _GREET_FIRST,
     (State.START, Verb.DATA): _GREET_FIRST,
     (State.START, Verb.STARTTLS): _GREET_FIRST,
+    (State.START, Verb.AUTH): _GREET_FIRST,
     (State.READY, Verb.RCPT): _MAIL_FIRST,
     (State.READY, Verb.DATA): _MAIL_FIRST,
     (State.MAIL, Verb.MAIL): Reply(503, "5.5.1", "Sender already given"),

@@ -129,7 +129,9 @@ class MilterTests(FilterCase):
         large = MESSAGE + b"more of it, so that it goes through the disk\r\n" * 5000
         await gateway.inject(SENDER, RECIPIENT, large)
         (message,) = await self.internet.wait_for_messages("receiver.example")
-        self.assertEqual((message.reverse_path, message.recipients), ("new@sender.example", ("carol@receiver.example",)))
+        self.assertEqual(
+            (message.reverse_path, message.recipients), ("new@sender.example", ("carol@receiver.example",))
+        )
         top, _, rest = message.content.partition(b"\r\n")
         self.assertEqual(top, b"X-Top: first")
         trace, rest = without_trace(rest)
@@ -187,7 +189,7 @@ class MilterTests(FilterCase):
         await gateway.inject(SENDER, RECIPIENT, MESSAGE)
         await gateway.wait_for_log("MID 1 held by filter ours: looks odd")
         (held,) = (await self.seg_json("queue", "list", "--held"))["messages"]
-        self.assertEqual(held["state"], "held")
+        self.assertEqual((held["state"], held["error"]), ("held", "held by filter ours: looks odd"))
         await gateway.restart()
         out, err, status = await self.seg("queue", "release", str(held["mid"]))
         self.assertEqual((out, err, status), ("1 message released.\n", "", 0))
@@ -202,6 +204,24 @@ class MilterTests(FilterCase):
         self.assertIn("Warning: ", line)
         self.listen(Milter({b"E": [answer(b"y", b"550 5.7.1 Infected\0")]}))
         self.assertEqual(await self.refusal(MESSAGE), b"550 5.7.1 Infected")
+
+    async def test_reload(self) -> None:
+        """A filter that is added while the gateway runs judges what comes after a reload; one that can't be had changes nothing."""
+        milter = Milter()
+        gateway = await self.start_filtered()
+        await gateway.inject(SENDER, RECIPIENT, MESSAGE)
+        text = gateway.configuration.read_text()
+        for address, said in ((self.listen(milter), 0), ("unix:/nowhere", 1)):
+            kind = "nothing" if said else "milter"
+            gateway.configuration.write_text(
+                f'{text}[[filter]]\nname = "ours"\nkind = "{kind}"\naddress = "{address}"\n'
+            )
+            out, err, status = await self.seg("reload")
+            self.assertEqual(status, said, (out, err))
+        self.assertIn("there is no filter of kind 'nothing'", out + err)
+        await gateway.inject(SENDER, RECIPIENT, MESSAGE)
+        await self.internet.wait_for_messages("receiver.example", 2)
+        self.assertEqual(milter.commands, "OCHMRTLLLLNBEQ")
 
 
 class OpenDKIMTests(FilterCase):

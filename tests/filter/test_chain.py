@@ -28,7 +28,7 @@ from seg.filter.answers import (
 )
 from seg.filter.chain import Dropped, FilterChain, FilterFault, Passed, Refused, Station, Verdict
 from seg.filter.message import FilteredMessage, Octets
-from seg.interfaces import IMessageFilter
+from seg.interfaces import IContent, IMessageFilter
 from seg.model import BodyType, Notify, Recipient, Ret
 from seg.smtp.commands import MailArguments
 from seg.smtp.server_replies import Reply
@@ -236,6 +236,28 @@ class AwayTests(ChainCase):
             self.assertIsInstance(self.judge(answer), Refused)
             self.assertIn("which is none of the answers", self.sink.of(events.FilterAway)[-1].cause)
 
+    def test_cancels_itself(self) -> None:
+        """A filter whose own work was cancelled is away like any other."""
+        self.assertIsInstance(self.judge(CancelledError()), Refused)
+        self.assertEqual(self.sink.events, [events.FilterAway(7, "f1", "its own work was cancelled", "tempfail", 0.0)])
+
+    def test_deaf_to_cancellation(self) -> None:
+        """A filter that makes something else of a cancellation isn't waited for, and says nothing any more."""
+        for canceller in (
+            lambda asked: asked.callback(Accept()),
+            lambda asked: asked.errback(ValueError("connecting was cancelled")),
+        ):
+            judging = self.begin(Deferred(canceller))
+            judging.cancel()
+            self.failureResultOf(judging, CancelledError)
+            self.assertEqual(self.sink.events, [])
+
+    def test_deaf_to_time(self) -> None:
+        """What a filter says when its time is up comes too late."""
+        judging = self.begin(Deferred(lambda asked: asked.callback(Accept())))
+        self.clock.advance(60)
+        self.assertIsInstance(self.successResultOf(judging), Refused)
+
     def test_cancelled(self) -> None:
         """Whoever cancels the chain cancels the filter that is being asked, and no when_away decides."""
         cancelled: list[Deferred[Answer]] = []
@@ -296,3 +318,30 @@ class ContentTests(SynchronousTestCase):
         self.assertNotIn(b"Received", pieces[0])
         other = attrs.evolve(told, body=Octets(b""))
         self.assertEqual(len(self.pieces(other.content)), 1)
+
+    def test_foreign_content(self) -> None:
+        """A filter's new body may be any `IContent`, such as one whose pieces are no generator."""
+
+        class Pieces:
+            def __init__(self) -> None:
+                self.left = [b"one", b"two"]
+
+            def __aiter__(self) -> Pieces:
+                return self
+
+            async def __anext__(self) -> bytes:
+                if not self.left:
+                    raise StopAsyncIteration
+                return self.left.pop(0)
+
+        @implementer(IContent)
+        class Foreign:
+            size = 6
+
+            def chunks(self) -> Pieces:
+                return Pieces()
+
+            async def head(self, limit: int) -> bytes:
+                return b"onetwo"[:limit]
+
+        self.assertEqual(self.pieces(attrs.evolve(message(), body=Foreign()).content)[1:], [b"one", b"two"])

@@ -8,8 +8,8 @@ from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
 from seg.filter.answers import AddField, ChangeField, DeleteField, InsertField
-from seg.filter.header import MAX_HEADER, edited, made, parse_header
-from seg.filter.message import HeaderTooLong, Octets, read_header
+from seg.filter.header import MAX_FIELDS, MAX_HEADER, HeaderTooLong, edited, made, parse_header
+from seg.filter.message import Octets, read_header
 from tests.filter.messages import HEADER, TRACE, message
 
 # A message, its fields, where they end.
@@ -62,8 +62,10 @@ class ParseTests(SynchronousTestCase):
 
     def test_too_long(self) -> None:
         """A header that can't be held is refused as a whole; a long body is no header."""
-        text = b"A: 1\r\n" * (MAX_HEADER // 6 + 10)
-        self.failureResultOf(Deferred.fromCoroutine(read_header(Octets(text), 0)), HeaderTooLong)
+        long, many = b"A: " + b"x" * MAX_HEADER + b"\r\n\r\n", b"A: 1\r\n" * (MAX_FIELDS + 1) + b"\r\n"
+        for text in (long, many):
+            self.failureResultOf(Deferred.fromCoroutine(read_header(Octets(text), 0)), HeaderTooLong)
+        self.assertEqual(len(self.read(b"A: 1\r\n" * MAX_FIELDS + b"\r\n")[0]), MAX_FIELDS)
         fields, body = self.read(b"A: 1\r\n\r\n" + b"x" * MAX_HEADER)
         self.assertEqual((fields, len(body)), ([b"A: 1\r\n"], 1000))
 

@@ -59,6 +59,17 @@ Info: DCID 831556 TLS deferring: verify error: peer cert does not match domain d
 Info: DCID 831556 TLS was required but could not be successfully negotiated
 """
 
+FILTERS = """\
+Info: MID 7 filter rspamd: accept, 2 header changes, 1 recipient added, 0.031 s
+Info: MID 7 filter clamav: accept, 1.500 s
+Info: MID 7 filter rules: reject, 550 5.7.1 No, 0.000 s
+Info: MID 7 filter clamav: passed over, 30000000 bytes are more than its max_message_size
+Warning: MID 7 filter rspamd is away, so tempfail: inet:127.0.0.1:11332: it doesn't answer within 30 s (30.000 s)
+Info: MID 7 From: <SRS0=a@b.test> by filter srs
+Info: MID 7 RID 1 To: <b@c.test> removed by filter rules
+Info: MID 7 held by filter rules: an invoice
+"""
+
 STORY = """\
 Info: New SMTP ICID 9 interface relay (10.1.1.2) address 10.1.1.9 reverse dns host unknown verified no
 Info: ICID 9 RELAY SG RELAYLIST match 10.0.0.0/8 SBRS not enabled
@@ -212,6 +223,20 @@ class SampleTests(SynchronousTestCase):
                 "Debug: Request to fetch the STS policy failed because of a connection timeout., for the domain d.test",
             )
             self.assertTrue(lines[1].endswith(f"{cause} ({url} via proxy http://p:3128); no policy is in force"))
+
+    def test_filters(self) -> None:
+        """What filters made of a message."""
+        found = texts(
+            e.FilterAnswered(7, "rspamd", "accept", ("2 header changes", "1 recipient added"), 0.0312),
+            e.FilterAnswered(7, "clamav", "accept", (), 1.5),
+            e.FilterAnswered(7, "rules", "reject", ("550 5.7.1 No",), 0.0),
+            e.FilterPassedOver(7, "clamav", 30000000),
+            e.FilterAway(7, "rspamd", "inet:127.0.0.1:11332: it doesn't answer within 30 s", "tempfail", 30.0),
+            e.FilterChangedSender(7, "srs", "SRS0=a@b.test"),
+            e.FilterRemovedRecipient(7, "rules", 1, "b@c.test"),
+            e.MessageHeld(7, "filter rules: an invoice"),
+        )
+        self.assertEqual("".join(f"{line}\n" for line in found), FILTERS)
 
 
 class TableTests(SynchronousTestCase):

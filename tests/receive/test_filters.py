@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.defer import Deferred
 
 from seg import events
 from seg.config.schema import Filter, WhenAway
@@ -14,6 +14,7 @@ from seg.filter.header import MAX_HEADER
 from seg.filter.message import Client
 from seg.model import BodyType, Recipient
 from tests.dns_double import FakeResolver
+from tests.doubles import MemoryWriter
 from tests.filter.test_chain import FilterDouble
 from tests.receive.front_door import DATA, EHLO, MAIL, MESSAGE, RCPT, TRANSACTION, FrontDoorCase
 from tests.receive.front_door import Client as Peer
@@ -161,6 +162,7 @@ class AnswerTests(FilterCase):
         self.assertTrue(self.filtered(Hold("odd"), Hold("odd too")).say(MESSAGE).endswith(QUEUED))
         (message,) = self.queue.messages.values()
         self.assertTrue(message.envelope.held)
+        self.assertEqual(message.envelope.recipients[0].error, "held by filter f1: odd; filter f2: odd too")
         self.assertEqual(self.sink.events[-3:], [
             events.MessageQueued(1),
             events.MessageHeld(1, "filter f1: odd"),
@@ -178,7 +180,9 @@ class AnswerTests(FilterCase):
     def test_endless_header(self) -> None:
         """A header that filters can't be shown is refused; what they could be shown isn't."""
         client = self.filtered(Accept())
-        said = client.say(TRANSACTION + b"X-A: 1234567\r\n" * (MAX_HEADER // 14 + 1) + b"\r\nx\r\n.\r\n")
+        said = client.say(
+            TRANSACTION + b"X-A: " + b"x" * 900 + b"\r\n" + b" 1234567\r\n" * (MAX_HEADER // 10 + 1) + b"\r\nx\r\n.\r\n"
+        )
         self.assertTrue(said.endswith(b"552 5.3.4 Message header exceeds limit\r\n"))
         self.assertEqual(self.doubles[0].seen, [])
 
@@ -191,6 +195,19 @@ class AnswerTests(FilterCase):
         never.callback(Change(header=[AddField("X-A", "1")]))
         self.assertTrue(client.heard().endswith(b"452 4.3.1 Insufficient system storage\r\n"))
         self.assertEqual((self.queue.messages, self.written()), ({}, [(False, True), (False, True)]))
+
+    def test_slow_disk(self) -> None:
+        """A changed message isn't written faster than the disk takes it."""
+        never: Deferred[Answer] = Deferred()
+        client = self.filtered(never)
+        client.say(MESSAGE)
+        pressure: Deferred[None] = Deferred()
+        self.patch(MemoryWriter, "pressure", pressure)
+        never.callback(Change(header=[AddField("X-A", "1")]))
+        self.assertEqual(self.queue.messages, {})
+        self.assertNotIn(b"250", client.heard()[-10:])
+        pressure.callback(None)
+        self.assertTrue(client.heard().endswith(QUEUED))
 
     def test_names_are_looked_up(self) -> None:
         """Filters want to know the client's verified name, so that it is looked up where there are any."""
@@ -270,10 +287,13 @@ class WaitTests(FilterCase):
                 break
         self.assertEqual(self.sink.of(events.ReceiveTimedOut), [])
 
-    def test_cancels_itself(self) -> None:
-        """A filter whose own work was cancelled is no reason to leave the client without a reply."""
+    def test_local_error(self) -> None:
+        """When what the client sent can't be read any more it hears 452, and isn't left without a reply."""
         client = self.filtered(self.never)
-        client.say(MESSAGE)
-        self.never.errback(CancelledError())
-        self.assertTrue(client.heard().endswith(b"451 4.3.0 Local error in processing\r\n"))
+        self.patch(MemoryWriter, "content", _unreadable)
+        self.assertTrue(client.say(MESSAGE).endswith(b"452 4.3.1 Insufficient system storage\r\n"))
         self.assertEqual(self.queue.messages, {})
+
+
+async def _unreadable(writer: MemoryWriter) -> None:
+    raise OSError(5, "Input/output error")

@@ -6,7 +6,6 @@ import errno
 import os
 from typing import Any, cast
 
-from twisted.internet.defer import CancelledError
 from twisted.internet.endpoints import HostnameEndpoint, UNIXClientEndpoint
 from twisted.internet.error import ConnectError
 from twisted.internet.interfaces import IReactorTime, IStreamClientEndpoint
@@ -57,8 +56,6 @@ class MilterFilter:
         try:
             connected: Any = await self._endpoint.connect(factory)
             return cast(MilterConnection, connected)
-        except CancelledError:
-            raise
         except (ConnectError, OSError) as error:
             raise FilterFault(f"{self._settings.address}: can't connect: {_reason(error)}") from error
 

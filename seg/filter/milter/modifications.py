@@ -87,7 +87,7 @@ class Modifications:
             return Hold(self._quarantine, change)
         return Accept() if change == Change() else change
 
-    def _note(self, change: told.Modification) -> None:
+    def _note(self, change: told.SmallModification) -> None:
         match change:
             case told.FieldAdded(name, value):
                 self._edits.append(AddField(name, value, self._spaced))
@@ -103,8 +103,8 @@ class Modifications:
                 self._added.append(recipient_of(path, parameters))
             case told.RecipientDeleted(path):
                 self._deleted.append(path)
-            case told.Quarantined(reason):
-                self._quarantine = reason or "no reason given"
+            case _:
+                self._quarantine = change.reason or "no reason given"
 
     async def _take_body(self, data: bytes) -> None:
         if self._body is None:

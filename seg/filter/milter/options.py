@@ -13,6 +13,7 @@ from seg.filter.milter.wire import Command, MilterError, frame
 
 VERSION = 6
 OLDEST = 2
+KNOWS_DATA = 4  # the version that brought the command
 _NO_MACROS: Mapping[int, frozenset[str]] = {}
 
 
@@ -99,7 +100,8 @@ def agreed(what: bytes, data: bytes) -> Options:
         raise MilterError(f"it wants actions {actions:#x}, but {int(OUR_ACTIONS):#x} were offered")
     if steps & ~int(OUR_STEPS):
         raise MilterError(f"it wants protocol steps {steps:#x}, but {int(OUR_STEPS):#x} were offered")
-    return Options(Actions(actions), Steps(steps), _chosen(data[12:]))
+    unknown = Steps.NO_DATA if version < KNOWS_DATA else Steps(0)
+    return Options(Actions(actions), Steps(steps) | unknown, _chosen(data[12:]))
 
 
 def _chosen(data: bytes) -> Mapping[int, frozenset[str]]:

@@ -80,16 +80,10 @@ class Quarantined:
     reason: str
 
 
-Modification = (
-    FieldAdded
-    | FieldInserted
-    | FieldChanged
-    | SenderChanged
-    | RecipientAdded
-    | RecipientDeleted
-    | BodyReplaced
-    | Quarantined
+SmallModification = (
+    FieldAdded | FieldInserted | FieldChanged | SenderChanged | RecipientAdded | RecipientDeleted | Quarantined
 )
+Modification = SmallModification | BodyReplaced
 MilterReply = Word | ReplyCode | Modification
 
 _WORDS = {word.value: word for word in Word}

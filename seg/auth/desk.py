@@ -1,0 +1,180 @@
+"""Where clients of a listener authenticate: which mechanisms there are, and one `Exchange` for each AUTH command."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import Any
+
+import attrs
+from twisted.cred.checkers import ICredentialsChecker
+from twisted.cred.credentials import IUsernamePassword, UsernamePassword
+from twisted.cred.error import UnauthorizedLogin
+from twisted.cred.portal import Portal
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorTime
+from twisted.internet.task import deferLater
+
+from seg.auth.backoff import Backoff, Entry
+from seg.auth.checker import ScramCredentials, Submission
+from seg.auth.mechanisms import Bindings, Mechanism, mechanism, offered
+from seg.auth.seams import CheckUnavailable, ISaltSource, IScramCredentials, ISubmitter
+from seg.auth.steps import Challenge, Done, Failed, PasswordGiven, ProofGiven, SaltWanted, Step
+from seg.model import IPAddress
+
+MOST_HASHING = max(2, os.cpu_count() or 1)  # passwords hashed at a time
+BUSY_WAIT = 1.0  # seconds until a check that may not begin yet is tried again
+MOST_BUSY = 30  # times
+
+
+@attrs.frozen
+class Ask:
+    """Send this challenge, and hand the response to `Exchange.step`."""
+
+    challenge: bytes
+
+
+@attrs.frozen
+class In:
+    """The client is this user."""
+
+    identity: str
+
+
+@attrs.frozen
+class Out:
+    """The client isn't let in; `reason` is for the log."""
+
+    reason: str
+    user: str
+    later: bool = False  # nobody can say now: the client may come again
+
+
+Answer = Ask | In | Out
+
+
+class Desk:
+    """Lets users in.
+
+    :param checker: says whether credentials are right.
+    :param wanted: mechanisms that the operator allows; () = all.
+    """
+
+    def __init__(
+        self, checker: ICredentialsChecker, backoff: Backoff, clock: IReactorTime, wanted: tuple[str, ...] = ()
+    ) -> None:
+        self._portal = Portal(Submission(), (checker,))
+        self._salts: Any = checker if ISaltSource.providedBy(checker) else None
+        self._interfaces = set(checker.credentialInterfaces)
+        self._backoff = backoff
+        self._clock = clock
+        self._wanted = wanted
+
+    def mechanisms(self, bindings: Bindings) -> tuple[str, ...]:
+        """The mechanisms offered in a TLS session with these channel bindings."""
+        scram = self._salts is not None and IScramCredentials in self._interfaces
+        names = offered(scram=scram, bindings=bindings)
+        if IUsernamePassword not in self._interfaces:
+            names = tuple(name for name in names if name not in ("PLAIN", "LOGIN"))
+        return tuple(name for name in names if not self._wanted or name in self._wanted)
+
+    def locked(self, address: IPAddress) -> bool:
+        """Whether a client failed too often to try again now."""
+        return self._backoff.locked(address)
+
+    def exchange(self, name: str, bindings: Bindings, address: IPAddress) -> Exchange:
+        """A new exchange by one of the `mechanisms`."""
+        return Exchange(self, mechanism(name, bindings), address)
+
+    # --- what an exchange has checked ----------------------------------------------------------------
+
+    async def salt(self, user: str) -> Any:
+        """The salt of a user, or a decoy.
+
+        :raises CheckUnavailable: it can't be looked up.
+        """
+        return await self._salts.salt(user)
+
+    async def check(self, user: str, credentials: Any, address: IPAddress) -> str:
+        """The name of whoever has these credentials.
+
+        :raises UnauthorizedLogin: nobody has.
+        :raises CheckUnavailable: nobody can say.
+        """
+        await self._wait_for_turn(user, address)
+        try:
+            avatar: Any = await self._portal.login(credentials, None, ISubmitter)
+        except UnauthorizedLogin:
+            self._backoff.failed(address, user)
+            raise
+        finally:
+            self._backoff.leave(address)
+        self._backoff.succeeded(address, user)
+        return str(avatar[1].identity)
+
+    async def _wait_for_turn(self, user: str, address: IPAddress) -> None:
+        await self._sleep(self._backoff.delay(address, user))
+        for _ in range(MOST_BUSY):
+            entry = self._backoff.enter(address)
+            if entry is Entry.FREE:
+                return
+            if entry is Entry.LOCKED:
+                raise CheckUnavailable("too many failures from this address")
+            await self._sleep(BUSY_WAIT)
+        raise CheckUnavailable("too many checks from this address at a time")
+
+    async def _sleep(self, seconds: float) -> None:
+        if seconds > 0:
+            await deferLater(self._clock, seconds)
+
+
+class Exchange:
+    """One AUTH command, from the mechanism's name to the end."""
+
+    def __init__(self, desk: Desk, machine: Mechanism, address: IPAddress) -> None:
+        self.mechanism = machine.name
+        self._desk = desk
+        self._machine = machine
+        self._address = address
+
+    def start(self, initial: bytes | None) -> Deferred[Answer]:
+        """Begin, with the client's initial response if it sent one. Cancel to give up; never fails else."""
+        return self._go_on(lambda: self._machine.start(initial))
+
+    def step(self, response: bytes) -> Deferred[Answer]:
+        """The client's response to a challenge."""
+        return self._go_on(lambda: self._machine.step(response))
+
+    def _go_on(self, first: Callable[[], Step]) -> Deferred[Answer]:
+        return Deferred.fromCoroutine(self._run(first()))
+
+    async def _run(self, step: Step) -> Answer:
+        user = ""
+        while True:
+            match step:
+                case Challenge(data):
+                    return Ask(data)
+                case Done(identity):
+                    return In(identity)
+                case Failed(reason, user):
+                    return Out(reason, user)
+            user = step.user
+            try:
+                step = await self._looked_up(step)
+            except UnauthorizedLogin:
+                return Out("no such user, or another password", user)
+            except CheckUnavailable as error:
+                return Out(str(error), user, later=True)
+            except Exception as error:  # noqa: BLE001 - a checker of a third party may raise anything
+                return Out(f"the checker failed: {error!r}", user, later=True)
+
+    async def _looked_up(self, step: SaltWanted | PasswordGiven | ProofGiven) -> Step:
+        if isinstance(step, SaltWanted):
+            return self._machine.salted(await self._desk.salt(step.user))
+        name = step.user.encode()
+        credentials: Any
+        if isinstance(step, PasswordGiven):
+            credentials = UsernamePassword(name, step.password.encode())
+        else:
+            credentials = ScramCredentials(name, step.proof)
+        return self._machine.accepted(await self._desk.check(step.user, credentials, self._address))

@@ -1,0 +1,106 @@
+"""What is kept of a password for SCRAM (RFC 5802 §3), and the proof that is checked against it. Pure functions.
+
+From the keys nobody can log in, short of guessing the password.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import hmac
+import re
+import secrets
+
+import attrs
+
+NAME = "SCRAM-SHA-256"
+SALT_SIZE = 16
+KEY_SIZE = 32  # of SHA-256
+LEAST_ITERATIONS = 4096  # RFC 7677 §4
+MOST_ITERATIONS = 10_000_000
+ITERATIONS = 15_000  # of new keys: it is the client that spends the time
+
+# As PostgreSQL writes it: SCRAM-SHA-256$<iterations>:<salt>$<StoredKey>:<ServerKey>
+_TEXT = re.compile(r"SCRAM-SHA-256\$([0-9]{1,9}):([A-Za-z0-9+/=]+)\$([A-Za-z0-9+/=]+):([A-Za-z0-9+/=]+)")
+
+
+@attrs.frozen
+class Salt:
+    """What a client must know to make its proof."""
+
+    salt: bytes
+    iterations: int
+
+
+@attrs.frozen
+class ScramKeys:
+    """A user's secret, as kept."""
+
+    salt: Salt
+    stored_key: bytes = attrs.field(repr=False)
+    server_key: bytes = attrs.field(repr=False)
+
+
+class Proof:
+    """A client's proof, and what it was made over; `check` it, then `server_signature` answers it."""
+
+    def __init__(self, auth_message: bytes, proof: bytes) -> None:
+        self.server_signature = b""  # b"" as long as the proof wasn't found right
+        self._auth_message = auth_message
+        self._proof = proof
+
+    def check(self, keys: ScramKeys) -> bool:
+        """Whether it was made with the password of these keys (RFC 5802 §3)."""
+        client_signature = _hmac(keys.stored_key, self._auth_message)
+        client_key = bytes(a ^ b for a, b in zip(self._proof, client_signature, strict=False))
+        right = hmac.compare_digest(hashlib.sha256(client_key).digest(), keys.stored_key)
+        self.server_signature = _hmac(keys.server_key, self._auth_message) if right else b""
+        return right
+
+
+def derive(password: str, salt: bytes | None = None, iterations: int = ITERATIONS) -> ScramKeys:
+    """The keys of a password that is prepared already. Takes its time."""
+    salt = secrets.token_bytes(SALT_SIZE) if salt is None else salt
+    salted = hashlib.pbkdf2_hmac("sha256", password.encode(), salt, iterations)
+    stored = hashlib.sha256(_hmac(salted, b"Client Key")).digest()
+    return ScramKeys(Salt(salt, iterations), stored, _hmac(salted, b"Server Key"))
+
+
+def decoy_salt(key: bytes, user: str) -> Salt:
+    """What a user who doesn't exist has for a salt: always the same one, as users who do exist."""
+    return Salt(_hmac(key, user.encode())[:SALT_SIZE], ITERATIONS)
+
+
+def format_keys(keys: ScramKeys) -> str:
+    """The keys as one word."""
+    salt, stored, server = (_base64(part) for part in (keys.salt.salt, keys.stored_key, keys.server_key))
+    return f"{NAME}${keys.salt.iterations}:{salt}${stored}:{server}"
+
+
+def parse_keys(text: str) -> ScramKeys:
+    """The keys in a word.
+
+    :raises ValueError: it isn't one; the message is one line for people.
+    """
+    match = _TEXT.fullmatch(text)
+    if match is None:
+        raise ValueError(f"keys must be {NAME}$iterations:salt$StoredKey:ServerKey")
+    try:
+        salt, stored, server = (base64.b64decode(part, validate=True) for part in match.groups()[1:])
+    except binascii.Error:
+        raise ValueError("keys that aren't base64") from None
+    iterations = int(match.group(1))
+    if len(stored) != KEY_SIZE or len(server) != KEY_SIZE or not salt:
+        raise ValueError("keys of a wrong length")
+    if not LEAST_ITERATIONS <= iterations <= MOST_ITERATIONS:
+        raise ValueError(f"iterations must be {LEAST_ITERATIONS} to {MOST_ITERATIONS}")
+    return ScramKeys(Salt(salt, iterations), stored, server)
+
+
+def _hmac(key: bytes, data: bytes) -> bytes:
+    return hmac.digest(key, data, "sha256")
+
+
+def _base64(data: bytes) -> str:
+    return base64.b64encode(data).decode("ascii")

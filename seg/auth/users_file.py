@@ -1,0 +1,77 @@
+"""The users file on disk: read, and changed so that at any instant it is the old one or the new one. All of it blocks."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import stat
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+MODE = 0o600
+_MOST = 64 * 1024 * 1024  # octets
+
+
+def read_text(path: Path) -> str:
+    """The text of the file; octets that aren't UTF-8 are kept as lone surrogates, which no user name can have.
+
+    :raises OSError: it isn't there, or can't be read.
+    """
+    with path.open("rb") as file:
+        data = file.read(_MOST + 1)
+    if len(data) > _MOST:
+        raise OSError(f"{path} has more than {_MOST} octets")
+    return data.decode("utf-8", "surrogateescape")
+
+
+def change(path: Path, edit: Callable[[str], str]) -> None:
+    """Replace the file's text by ``edit(text)``; "" when there is no file yet. Two at a time wait for each other.
+
+    What root changes stays readable for its owner: the file keeps its owner, a new one gets the folder's.
+
+    :raises OSError: it can't be written; nothing is changed then. What `edit` raises leaves the file alone as well.
+    """
+    path = path.resolve()  # behind a symbolic link the file is replaced, not the link
+    with _locked(path.parent) as folder:
+        try:
+            old, owner = read_text(path), path.stat()
+        except FileNotFoundError:
+            old, owner = "", os.fstat(folder)
+        new = edit(old)
+        part = path.with_name(f".{path.name}.new")
+        part.unlink(missing_ok=True)
+        try:
+            _write(part, new, owner)
+            part.replace(path)
+        except BaseException:
+            part.unlink(missing_ok=True)
+            raise
+        os.fsync(folder)
+
+
+def too_open(path: Path) -> bool:
+    """Whether others than the owner may read the file."""
+    return bool(stat.S_IMODE(path.stat().st_mode) & 0o077)
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[int]:
+    """The folder's lock, for as long as the context lasts. A lock on the file itself would go with it when it is replaced."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def _write(path: Path, text: str, owner: os.stat_result) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, MODE)
+    with os.fdopen(descriptor, "wb") as file:
+        os.fchmod(descriptor, MODE)
+        if os.geteuid() == 0:
+            os.fchown(descriptor, owner.st_uid, owner.st_gid)
+        file.write(text.encode("utf-8", "surrogateescape"))
+        file.flush()
+        os.fsync(descriptor)

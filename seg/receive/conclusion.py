@@ -1,0 +1,152 @@
+"""The end of a message on its way in: from the last octet of its content to the reply, or to its being forgotten."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
+
+from seg import events
+from seg.filter.chain import Dropped, FilterChain, Refused
+from seg.filter.message import Client
+from seg.receive.filtering import filtered
+from seg.receive.house import House
+from seg.receive.transaction import STORAGE, Transaction
+from seg.smtp.server import ServerConnection
+from seg.smtp.server_replies import Reply
+
+LOCAL_ERROR = Reply(451, "4.3.0", "Local error in processing")
+
+
+class Conclusion:
+    """Holds the transaction of a session, if there is one, and brings it to its end.
+
+    :param on_answer: called when the answer to a whole message was given.
+    """
+
+    def __init__(self, house: House, core: ServerConnection, icid: int, on_answer: Callable[[], None]) -> None:
+        self.injected = 0  # messages accepted
+        self.transaction: Transaction | None = None
+        self._house = house
+        self._core = core
+        self._icid = icid
+        self._on_answer = on_answer
+        self._filtering: Deferred[Refused | Dropped | tuple[str, ...]] | None = None
+
+    @property
+    def filtering(self) -> bool:
+        """Whether filters judge a message just now: it may still be dropped."""
+        return self._filtering is not None
+
+    def conclude(self, client: Client) -> None:
+        """The content is whole: take responsibility for the message, or refuse it."""
+        transaction = self.transaction
+        assert transaction is not None
+        transaction.end_content()
+        if transaction.failure is not None or transaction.writer is None:
+            self._core.refuse(transaction.failure or LOCAL_ERROR)
+            self.fail(transaction.cause)
+            return
+        if self._house.filters is None:
+            self._commit(transaction, client, ())
+        else:
+            self._ask_filters(self._house.filters, transaction, client)
+
+    def _ask_filters(self, filters: FilterChain, transaction: Transaction, client: Client) -> None:
+        judging = filtered(filters, transaction, client, self._core.options.max_message_size)
+        self._filtering = Deferred.fromCoroutine(judging)
+        self._filtering.addCallbacks(
+            self._judged, self._not_judged, callbackArgs=(transaction, client), errbackArgs=(transaction,)
+        )
+
+    def _judged(self, verdict: Refused | Dropped | tuple[str, ...], transaction: Transaction, client: Client) -> None:
+        """The filters' word, unless it comes too late."""
+        self._filtering = None
+        if self.transaction is not transaction:
+            transaction.abort()
+        elif isinstance(verdict, Refused):
+            self._core.refuse(verdict.reply)
+            self.drop(f"Refused by filter {verdict.filter}" if verdict.filter else verdict.reply.text)
+            self._on_answer()
+        elif isinstance(verdict, Dropped):
+            self.drop(f"Dropped by filter {verdict.filter}")
+            self._accept(transaction)
+        else:
+            self._commit(transaction, client, verdict)
+
+    def _not_judged(self, failure: Failure, transaction: Transaction) -> None:
+        self._filtering = None
+        if self.transaction is transaction:  # else it was dropped, and the filters were told to stop
+            self._not_durable(failure, transaction)
+
+    def _commit(self, transaction: Transaction, client: Client, holds: tuple[str, ...]) -> None:
+        """Make it durable. `holds` is who wants it held, and why."""
+        assert transaction.writer is not None
+        envelope = transaction.envelope(
+            arrived=self._house.clock.seconds(),
+            icid=self._icid,
+            client=str(client.address),
+            helo=client.helo,
+            holds=holds,
+            submitter=client.user,
+        )
+        durable = transaction.writer.commit(envelope)
+        durable.addCallbacks(
+            self._durable, self._not_durable, callbackArgs=(transaction, holds), errbackArgs=(transaction,)
+        )
+
+    def _durable(self, _: None, transaction: Transaction, holds: tuple[str, ...]) -> None:
+        """The message is ours now, even if the client has gone meanwhile."""
+        header = transaction.header
+        self._house.sink.emit(
+            events.MessageReceived(
+                transaction.mid,
+                self._icid,
+                transaction.arguments.reverse_path,
+                transaction.size,
+                header.field(b"message-id:"),
+                header.field(b"subject:"),
+            )
+        )
+        self._house.sink.emit(events.MessageQueued(transaction.mid))
+        for by in holds:
+            self._house.sink.emit(events.MessageHeld(transaction.mid, by))
+        self.transaction = None
+        self._accept(transaction)
+
+    def _accept(self, transaction: Transaction) -> None:
+        """Say that the message is ours, be it queued or discarded."""
+        self.injected += 1
+        self._core.accept(Reply(250, "2.0.0", f"MID {transaction.mid} queued"))
+        self._on_answer()
+
+    def _not_durable(self, failure: Failure, transaction: Transaction) -> None:
+        if failure.check(OSError):
+            reply, cause = STORAGE, f"Cannot write to the queue: {failure.value}"
+        else:
+            reply, cause = LOCAL_ERROR, f"Cannot queue: {failure.getErrorMessage()}"
+        self._house.sink.emit(events.Fault(f"MID {transaction.mid}: {cause}"))
+        self._core.refuse(reply)
+        self.fail(cause)
+        self._on_answer()
+
+    def fail(self, cause: str) -> None:
+        """A limit or rule ends the transaction."""
+        self.report(cause)
+        self.drop("Receiving aborted")
+
+    def drop(self, text: str) -> None:
+        """Forget the transaction, if there is one."""
+        transaction, self.transaction = self.transaction, None
+        filtering, self._filtering = self._filtering, None
+        if filtering is not None:
+            filtering.cancel()
+        if transaction is not None:
+            transaction.abort()
+            self._house.sink.emit(events.MessageAborted(transaction.mid, self._icid, text))
+            self._house.sink.emit(events.MessageFinished(transaction.mid, aborted=True))
+
+    def report(self, text: str) -> None:
+        """A limit or rule ended something."""
+        self._house.sink.emit(events.ReceiveFailed(self._icid, text))
