@@ -412,6 +412,15 @@ class DeliveryStarted(Event):
 
 
 @attrs.frozen
+class RecipientsDiscarded(Event):
+    """An SMTP route says /dev/null."""
+
+    mid: int
+    rids: tuple[int, ...]
+    domain: str
+
+
+@attrs.frozen
 class RecipientsDelivered(Event):
     dcid: int
     mid: int

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from zope.interface import Attribute, Interface
 
 from seg.events import Event
-from seg.model import Action, Envelope, IPAddress, MXHost, Outcome, Route
+from seg.model import Action, Envelope, MXHost, Outcome, Peer, Route
 
 if TYPE_CHECKING:
     from twisted.internet.defer import Deferred
@@ -218,9 +218,9 @@ class IMessageFilterFactory(Interface):
 
 
 class IConnector(Interface):
-    """Opens TCP connections for deliveries; the double for tests connects to memory."""
+    """Opens connections for deliveries; the double for tests connects to memory."""
 
-    def connect(factory: object, address: IPAddress, port: int, source: str, timeout: float) -> Deferred[Any]:
+    def connect(factory: object, address: Peer, port: int, source: str, timeout: float) -> Deferred[Any]:
         """Connect; fires with the protocol that `factory` built. Fails with `twisted.internet.error.ConnectError` kinds."""
 
 

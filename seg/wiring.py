@@ -33,7 +33,7 @@ from seg.config.paths import policy_cache_path, spool_path, users_path
 from seg.config.schema import ListenerAuth, Settings
 from seg.dane.provider import DANEProvider
 from seg.deliver.attempt import Attempt, Means
-from seg.deliver.connect import TCPConnector
+from seg.deliver.connect import Connector
 from seg.deliver.engine import DeliveryEngine
 from seg.deliver.pool import ConnectionPool
 from seg.deliver.routes import Router
@@ -218,9 +218,7 @@ def wire_delivery(
     pool = ConnectionPool(reactor, delivery.idle_timeout)
     senders = ESMTPSenderFactory(hostname, delivery, reactor, counters)
     ties = random.Random()  # noqa: S311 - spreads load among equal hosts, keeps no secret
-    sessions = Sessions(
-        TCPConnector(reactor), senders, pool, lookups.tls, lookups.roots, delivery, sink, reactor.seconds
-    )
+    sessions = Sessions(Connector(reactor), senders, pool, lookups.tls, lookups.roots, delivery, sink, reactor.seconds)
     means = Means(
         router=Router(lookups.resolver, destinations, delivery, hostname, own_addresses(), ties, sink),
         policies=PolicyChain(lookups.providers, sink),
@@ -255,7 +253,7 @@ def wire_checks(
     def sessions(notebook: IEventSink) -> Sessions:
         pool = ConnectionPool(reactor, 0.0)
         return Sessions(
-            TCPConnector(reactor), senders, pool, ClientTLS(), lookups.roots, delivery, notebook, reactor.seconds
+            Connector(reactor), senders, pool, ClientTLS(), lookups.roots, delivery, notebook, reactor.seconds
         )
 
     surroundings = Surroundings(

@@ -23,8 +23,7 @@ from seg.config.source import KeyPath, line_index
 NAMED_ARRAYS = {
     "listener": "relay",
     "sender_group": "RELAYLIST",
-    "filter": "",
-    "auth_profile": "",
+    "filter": "filter",
     "log_subscription": "",
 }
 

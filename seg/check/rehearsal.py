@@ -12,7 +12,7 @@ from seg.deliver.attempt import Attempt, Means
 from seg.deliver.session import Session, Unsatisfied
 from seg.errors import DeliveryError, Temporary
 from seg.interfaces import IContent, ICounters, IEventSink
-from seg.model import Delayed, Delivered, Envelope, IPAddress, MXHost, Outcome, Recipient, Route
+from seg.model import Delayed, Delivered, Envelope, MXHost, Outcome, Peer, Recipient, Route
 from seg.policy.requirement import Decision
 from seg.queue.lease import Lease
 from seg.tls.peer import SessionFacts
@@ -122,7 +122,7 @@ class Rehearsal(Attempt):
             self._taken = (decision.host, Delivered(0, session.verdict.reason))
         sender.quit_soon()
 
-    def _address_failed(self, decision: Decision, address: IPAddress, error: Temporary) -> None:
+    def _address_failed(self, decision: Decision, address: Peer, error: Temporary) -> None:
         super()._address_failed(decision, address, error)
         held_against, facts, verdict = decision, SessionFacts(), None
         if isinstance(error, Unsatisfied):

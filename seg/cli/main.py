@@ -70,6 +70,8 @@ class LazyGroup(click.Group):
         "dnsconfig": "seg.cli.sections:dnsconfig",
         "sslconfig": "seg.cli.sections:sslconfig",
         "logconfig": "seg.cli.sections:logconfig",
+        "authconfig": "seg.cli.sections:authconfig",
+        "submissionauth": "seg.cli.sections:submissionauth",
         "filterconfig": "seg.cli.sections:filterconfig",
         "user": "seg.cli.user:user",
         "changes": "seg.cli.changes:changes",

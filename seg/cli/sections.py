@@ -12,7 +12,8 @@ from seg.cli.dialogue import ask, can_ask, confirm, menu
 from seg.cli.keys import fault_of, options, shown, typed
 from seg.cli.staged import Edit, Workbench, put, remove
 from seg.cli.tables import plain, print_json, print_table
-from seg.config.schema import DNS, TLS, Delivery, Filter, Listener, Log, Queue, Receive, Recipients, SenderGroup
+from seg.config.destinations import AuthProfile
+from seg.config.schema import DNS, TLS, Auth, Delivery, Filter, Listener, Log, Queue, Receive, Recipients, SenderGroup
 from seg.config.values import KeySpec, specs
 
 JSON = click.option("--json", "as_json", is_flag=True, help="One JSON document instead of text.")
@@ -294,3 +295,15 @@ bounceconfig = named_group(
         without=WHOLE_SPOOL,
     )
 )
+authconfig = named_group(
+    Named(
+        "authconfig",
+        "destinations",
+        "auth_profile",
+        AuthProfile,
+        "AUTH profile",
+        "Who we are to next hops that want AUTH: smtproutes name a profile. Use --password-file; --password is seen by others",
+        is_array=False,
+    )
+)
+submissionauth = section_command("submissionauth", "auth", Auth, "Who may authenticate at our listeners, and how")

@@ -94,30 +94,55 @@ def _shown_hop(hop: dict[str, Any]) -> str:
     return f"{host}{port}{preference}"
 
 
+def _manner(command: Any) -> Any:
+    """How the hosts are spoken to."""
+    for decorate in (
+        click.option("--auth", metavar="NAME", help="Authenticate by this profile (seg authconfig)."),
+        click.option("--tls", type=click.Choice(["starttls", "implicit"]), help="implicit: TLS from the first octet."),
+        click.option(
+            "--protocol",
+            type=click.Choice(["smtp", "lmtp"]),
+            help="lmtp: a mail store that answers for each recipient.",
+        ),
+    ):
+        command = decorate(command)
+    return command
+
+
 @smtproutes.command()
 @click.argument("domain")
 @click.argument("hosts", nargs=-1, required=True)
+@_manner
 @JSON
 @click.pass_obj
-def new(surroundings: Any, domain: str, hosts: tuple[str, ...], as_json: bool) -> None:
-    """Stage a route for DOMAIN (or .DOMAIN, or ALL) to HOSTS."""
+def new(surroundings: Any, /, domain: str, hosts: tuple[str, ...], as_json: bool, **manner: str | None) -> None:
+    """Stage a route for DOMAIN (or .DOMAIN, or ALL) to HOSTS: host, host:port, [192.0.2.1], host/pri=10, unix:/path, USEDNS,
+    or /dev/null, which discards."""
     bench = Workbench(surroundings.gateway())
     if _name(domain) in bench.table(FILE, TABLE):
         raise click.ClickException(f"{domain} has a route already (seg smtproutes edit {domain} HOST...)")
-    bench.stage([put(FILE, (TABLE, _name(domain)), route_of(hosts))], as_json)
+    bench.stage([put(FILE, (TABLE, _name(domain)), {**route_of(hosts), **_given(manner)})], as_json)
+
+
+def _given(manner: dict[str, str | None]) -> dict[str, str]:
+    return {name: value for name, value in manner.items() if value is not None}
 
 
 @smtproutes.command()
 @click.argument("domain")
-@click.argument("hosts", nargs=-1, required=True)
+@click.argument("hosts", nargs=-1)
+@_manner
 @JSON
 @click.pass_obj
-def edit(surroundings: Any, domain: str, hosts: tuple[str, ...], as_json: bool) -> None:
-    """Stage other HOSTS for the route of DOMAIN."""
+def edit(surroundings: Any, /, domain: str, hosts: tuple[str, ...], as_json: bool, **manner: str | None) -> None:
+    """Stage other HOSTS for the route of DOMAIN, or another way to speak to them."""
     bench = Workbench(surroundings.gateway())
     old = _known(bench, domain)
-    kept = {name: value for name, value in old.items() if name not in ("hosts", "use_dns")}
-    bench.stage([put(FILE, (TABLE, _name(domain)), {**kept, **route_of(hosts)})], as_json)
+    if not hosts and not _given(manner):
+        raise click.UsageError(f"say what to change: seg smtproutes edit {domain} HOST...")
+    chosen = route_of(hosts) if hosts else {name: old[name] for name in ("hosts", "use_dns") if name in old}
+    kept = {name: value for name, value in old.items() if name not in ("hosts", "use_dns") and "use_dns" not in chosen}
+    bench.stage([put(FILE, (TABLE, _name(domain)), {**chosen, **kept, **_given(manner)})], as_json)
 
 
 @smtproutes.command()
@@ -138,6 +163,14 @@ def delete(surroundings: Any, domains: tuple[str, ...], as_json: bool) -> None:
 def print_(surroundings: Any, as_json: bool) -> None:
     """List every route, your changes included."""
     _print(Workbench(surroundings.gateway()), as_json)
+
+
+def _shown_manner(route: dict[str, Any]) -> str:
+    """How the hosts of a route are spoken to."""
+    words = [str(route.get("protocol", "smtp")).upper()]
+    words += ["TLS from the first octet"] if route.get("tls") == "implicit" else []
+    words += [f"AUTH by {route['auth']}"] if "auth" in route else []
+    return "-" if route.get("use_dns") else ", ".join(words)
 
 
 @smtproutes.command()
@@ -216,8 +249,8 @@ def _print(bench: Workbench, as_json: bool) -> None:
     elif not routes:
         click.echo("There are no routes: every domain goes by its MX.")
     else:
-        rows = [(name, plain(shown_hosts(route))) for name, route in routes.items()]
-        print_table((("Domain", "left"), ("Destination hosts", "left")), rows)
+        rows = [(name, plain(shown_hosts(route)), plain(_shown_manner(route))) for name, route in routes.items()]
+        print_table((("Domain", "left"), ("Destination hosts", "left"), ("By", "left")), rows)
 
 
 def _menu(bench: Workbench) -> None:

@@ -45,6 +45,12 @@ FORMS: dict[tuple[str, str], Check] = {
     ("mta_sts", "proxy"): check_proxy,
     ("delivery", "source_address"): check_ipv4,
     ("delivery", "source_address6"): check_ipv6,
+    ("default", "source_address"): check_ipv4,
+    ("default", "source_address6"): check_ipv6,
+    ("default", "ehlo_name"): parse_hostname,
+    ("destination", "source_address"): check_ipv4,
+    ("destination", "source_address6"): check_ipv6,
+    ("destination", "ehlo_name"): parse_hostname,
     ("control", "mode"): check_mode,
 }
 _REQUIRED = {("gateway", "var"), ("listener", "address"), ("control", "mode")}

@@ -18,6 +18,7 @@ from typing import Any
 import attrs
 
 from seg.config.schema import Queue, key
+from seg.model import PLAIN_SMTP, Manner
 
 
 class TLSOption(enum.IntEnum):
@@ -110,6 +111,9 @@ class Profile:
     messages_per_connection: int = key(
         50, "Messages sent on one connection before a new one is opened", low=1, high=1000
     )
+    source_address: str = key("", "Local IPv4 address to send from; empty: that of [delivery]")
+    source_address6: str = key("", "Local IPv6 address to send from; empty: that of [delivery]")
+    ehlo_name: str = key("", "Name in EHLO; empty: the gateway's")
     bounce_profile: str = key("", 'Bounce profile, a [bounce_profile."name"] of this file; empty: [queue] of seg.toml')
     exemption: Exemption | None = None  # of this destination alone, never inherited
 
@@ -133,10 +137,26 @@ class Profile:
 
 
 @attrs.frozen
+class AuthProfile:
+    """Who we are to a next hop that wants AUTH (RFC 4954)."""
+
+    name: str = ""
+    username: str = key("", "User name")
+    password: str = key("", "Password", secret=True)
+    password_file: str = key("", "File with the password in its first line, instead of password; read at each login")
+    mechanisms: tuple[str, ...] = key(
+        (), "SASL mechanisms allowed, of SCRAM-SHA-256, PLAIN, LOGIN; empty: the best one that the server offers"
+    )
+    unverified: bool = key(
+        False, "Authenticate to a server whose certificate nothing verified; never without TLS, whatever this says"
+    )
+
+
+@attrs.frozen
 class NextHop:
     """One host of an SMTP route."""
 
-    host: str  # host name, or IP address
+    host: str  # host name, IP address, or unix:/path
     port: int = 25
     preference: int = 0
     use_mx: bool = False  # look the host's MX up; else its addresses only
@@ -149,6 +169,8 @@ class SMTPRoute:
     pattern: str  # "example.com", ".example.com" or "ALL"
     hops: tuple[NextHop, ...] = ()
     use_dns: bool = False  # USEDNS: no route for this name, whatever a wider entry says
+    discard: bool = False  # /dev/null: accepted, and nobody gets it
+    manner: Manner = PLAIN_SMTP  # how the hops are spoken to
 
 
 def _find(table: Mapping[str, object], domain: str) -> object | None:
@@ -167,6 +189,7 @@ class Destinations:
     default: Profile = attrs.field(factory=Profile)
     profiles: Mapping[str, Profile] = attrs.field(factory=dict)
     routes: Mapping[str, SMTPRoute] = attrs.field(factory=dict)
+    auth_profiles: Mapping[str, AuthProfile] = attrs.field(factory=dict)
     bounce_profiles: Mapping[str, Mapping[str, Any]] = attrs.field(factory=dict)  # name -> keys of [queue] that it sets
     stated: Mapping[str, frozenset[str]] = attrs.field(
         factory=dict, eq=False

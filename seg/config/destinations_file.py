@@ -8,16 +8,23 @@ from typing import Any
 import attrs
 
 from seg.config.checks import queue_faults
-from seg.config.destinations import DANEMode, Destinations, Exemption, NextHop, Profile, SMTPRoute, STSMode, TLSOption
+from seg.config.destinations import (
+    DANEMode,
+    Destinations,
+    Exemption,
+    Profile,
+    STSMode,
+    TLSOption,
+)
 from seg.config.problems import Problems, meant
+from seg.config.routes_file import auth_profile_from, quoted, route_from
 from seg.config.schema import Queue
 from seg.config.settings_file import table_values
 from seg.config.source import Document, KeyPath
-from seg.config.syntax import parse_host, parse_pattern, parse_port, split_port
+from seg.config.syntax import parse_pattern
 
-_TABLES = ("default", "destination", "route", "bounce_profile")
+_TABLES = ("default", "destination", "route", "bounce_profile", "auth_profile")
 _NOT_OF_A_PROFILE = ("memory", "max_report_size")  # keys of [queue] that concern the whole spool
-_HOP_KEYS = ("host", "port", "preference", "use_mx")
 _EXEMPTION_KEYS = ("until", "reason")
 _FIRST_YEAR, _LAST_YEAR = 2000, 2199  # any other is a slip, and some have no moment in UTC
 _LONGEST_REASON = 200  # characters: it stands in a line of the log
@@ -31,7 +38,7 @@ def destinations_from(document: Document) -> Destinations:
     problems = Problems(document)
     for name, raw in document.data.items():
         if name not in _TABLES:
-            hint = meant(name, _TABLES) or f"; a destination is written [destination.{_quote(name)}]"
+            hint = meant(name, _TABLES) or f"; a destination is written [destination.{quoted(name)}]"
             problems.add((name,), f"unknown table{hint}", None if isinstance(raw, dict) else name)
     tables = {name: document.data.get(name, {}) for name in _TABLES}
     for name in [name for name, raw in tables.items() if not isinstance(raw, dict)]:
@@ -49,19 +56,25 @@ def destinations_from(document: Document) -> Destinations:
         profiles[pattern] = _profile(where, pattern, base, own, problems)
         stated[pattern] = frozenset(own)
     routes = {
-        pattern: _route(where, pattern, raw, problems)
+        pattern: route_from(where, pattern, raw, problems)
         for pattern, where, raw in _entries("route", tables["route"], problems)
     }
     bounces = {
         name: _bounce_profile(("bounce_profile", name), raw, problems) for name, raw in tables["bounce_profile"].items()
     }
     _check_bounce_profiles(tables, bounces, problems)
+    logins = {
+        name: auth_profile_from(("auth_profile", name), name, raw, problems)
+        for name, raw in tables["auth_profile"].items()
+    }
+    for pattern, route in routes.items():
+        if route.manner.auth and route.manner.auth not in logins:
+            hint = f"there is no [auth_profile.{quoted(route.manner.auth)}]{meant(route.manner.auth, logins)}"
+            problems.add(("route", pattern, "auth"), hint)
     problems.check()
-    return Destinations(default=default, profiles=profiles, routes=routes, bounce_profiles=bounces, stated=stated)
-
-
-def _quote(name: str) -> str:
-    return '"' + name.replace('"', "") + '"'
+    return Destinations(
+        default=default, profiles=profiles, routes=routes, auth_profiles=logins, bounce_profiles=bounces, stated=stated
+    )
 
 
 # --- names --------------------------------------------------------------------------------------------------
@@ -73,7 +86,7 @@ def _entries(table: str, raw: dict[str, Any], problems: Problems) -> list[tuple[
     for name, content in raw.items():
         where = (table, name)
         if not isinstance(content, dict):
-            problems.add(where, f"wants a table of its own: [{table}.{_quote(name)}]")
+            problems.add(where, f"wants a table of its own: [{table}.{quoted(name)}]")
             continue
         if content and "exemption" not in content and all(isinstance(item, dict) for item in content.values()):
             problems.add(where, f'quote the domain: [{table}."{_spelled_out(name, content)}"]')
@@ -85,7 +98,7 @@ def _entries(table: str, raw: dict[str, Any], problems: Problems) -> list[tuple[
             continue
         if pattern in entries:
             first = entries[pattern][1][1]
-            problems.add(where, f"is there twice: {_quote(str(first))} and {_quote(name)} are both {pattern}")
+            problems.add(where, f"is there twice: {quoted(str(first))} and {quoted(name)} are both {pattern}")
             continue
         entries[pattern] = (pattern, where, content)
     return list(entries.values())
@@ -174,7 +187,7 @@ def _moment(raw: Any) -> float | None:
 def _bounce_profile(where: KeyPath, raw: Any, problems: Problems) -> dict[str, Any]:
     """What one bounce profile sets."""
     if not isinstance(raw, dict):
-        problems.add(where, f"wants a table of its own: [bounce_profile.{_quote(str(where[1]))}]")
+        problems.add(where, f"wants a table of its own: [bounce_profile.{quoted(str(where[1]))}]")
         return {}
     for key in raw:
         if key in _NOT_OF_A_PROFILE:
@@ -195,64 +208,5 @@ def _check_bounce_profiles(tables: dict[str, Any], bounces: dict[str, Any], prob
         name = raw.get("bounce_profile") if isinstance(raw, dict) else None
         if isinstance(name, str) and name and name not in bounces:
             problems.add(
-                (*where, "bounce_profile"), f"there is no [bounce_profile.{_quote(name)}]{meant(name, bounces)}"
+                (*where, "bounce_profile"), f"there is no [bounce_profile.{quoted(name)}]{meant(name, bounces)}"
             )
-
-
-# --- routes -------------------------------------------------------------------------------------------------
-
-
-def _route(where: KeyPath, pattern: str, raw: dict[str, Any], problems: Problems) -> SMTPRoute:
-    """One SMTP route: ``hosts = [...]``, or ``use_dns = true``."""
-    for key in raw:
-        if key not in ("hosts", "use_dns"):
-            problems.add((*where, key), f"unknown key{meant(key, ('hosts', 'use_dns'))}")
-    use_dns, hosts = raw.get("use_dns", False), raw.get("hosts", [])
-    if not isinstance(use_dns, bool):
-        problems.add((*where, "use_dns"), "wants true or false")
-    elif use_dns and "hosts" in raw:
-        problems.add((*where, "use_dns"), "a route has hosts or use_dns = true, not both")
-    elif not use_dns and not hosts:
-        problems.add(where, 'names no next hop; write hosts = ["relay.example.com:25"], or use_dns = true')
-    if not isinstance(hosts, list):
-        problems.add((*where, "hosts"), 'wants an array, such as ["relay.example.com:25"]')
-        hosts = []
-    hops = [_hop((*where, "hosts", number), item, problems) for number, item in enumerate(hosts)]
-    return SMTPRoute(pattern, tuple(hop for hop in hops if hop), use_dns is True)
-
-
-def _hop(where: KeyPath, raw: Any, problems: Problems) -> NextHop | None:
-    """One next hop, or None after a fault."""
-    try:
-        if isinstance(raw, str):
-            host, port = split_port(raw)
-            return NextHop(parse_host(host), parse_port(port) if port is not None else 25)
-        if isinstance(raw, dict):
-            return _hop_table(raw)
-        raise ValueError('wants "host", "host:port" or { host = "...", port = 25, preference = 0, use_mx = false }')
-    except ValueError as error:
-        problems.add(where, str(error))
-        return None
-
-
-def _hop_table(raw: dict[str, Any]) -> NextHop:
-    """A next hop in its long form. Raises ValueError."""
-    for key in raw:
-        if key not in _HOP_KEYS:
-            raise ValueError(f"unknown key {key}{meant(key, _HOP_KEYS)}")
-    host, use_mx = raw.get("host"), raw.get("use_mx", False)
-    if not isinstance(host, str) or not host:
-        raise ValueError("lacks host, a host name or an IP address")
-    if not isinstance(use_mx, bool):
-        raise ValueError("use_mx wants true or false")
-    hop = NextHop(parse_host(host), _whole(raw, "port", 25, 1), _whole(raw, "preference", 0, 0), use_mx)
-    if use_mx and (":" in hop.host or hop.host.replace(".", "").isdigit()):
-        raise ValueError(f"use_mx makes no sense for an IP address ({hop.host})")
-    return hop
-
-
-def _whole(raw: dict[str, Any], key: str, default: int, low: int) -> int:
-    value = raw.get(key, default)
-    if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= 65535:
-        raise ValueError(f"{key} wants a whole number from {low} to 65535")
-    return value

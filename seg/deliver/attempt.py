@@ -12,10 +12,11 @@ import attrs
 
 from seg import events
 from seg.config.destinations import Destinations
+from seg.deliver.outgoing import outgoing_of
 from seg.deliver.session import DANE, MTA_STS, Session, Sessions, Unsatisfied, mismatches_of
 from seg.errors import Permanent, Temporary
 from seg.interfaces import IEventSink, IRouter
-from seg.model import Bounced, Delayed, Delivered, IPAddress, MXHost, Outcome, Recipient, Route, RouteKind
+from seg.model import Bounced, Delayed, Delivered, MXHost, Outcome, Peer, Recipient, Route, RouteKind
 from seg.policy.chain import OpenChain, PolicyChain, every_refused_by
 from seg.policy.judge import NOBODY, ObservedResult, Verdict
 from seg.policy.requirement import Decision, DomainQuestion
@@ -46,6 +47,7 @@ class Attempt:
         self._means = means
         self._sink = means.sink
         self._profile = means.destinations().profile(lease.domain).at(means.now())
+        self._outgoing = outgoing_of(self._profile, means.destinations())
         self._addresses_left = means.max_addresses
         self._obstacle = Temporary("4.4.4", f"Unable to route: no usable host for {lease.domain}")
 
@@ -59,6 +61,9 @@ class Attempt:
         except Temporary as error:
             self._conclude(Delayed(error))
             return
+        if route.kind is RouteKind.DISCARD:
+            self._discard()
+            return
         if route.kind is RouteKind.SMTP_ROUTE:
             hosts = ", ".join(host.name for host in route.hosts)
             self._sink.emit(events.RouteUsed(self._lease.mid, self._lease.domain, hosts))
@@ -66,6 +71,12 @@ class Attempt:
         if every_refused_by(decisions, MTA_STS):  # the policy may have changed: look once more (RFC 8461 §5.1)
             await self._try_hosts(route, reread=True)
         self._conclude(Delayed(self._obstacle, self._obstacle.dcid))
+
+    def _discard(self) -> None:
+        """The operator's table says /dev/null. The sender, who may have asked for success, hears that it was relayed to nobody."""
+        self.connected = True  # nothing stands in the way of the next
+        self._sink.emit(events.RecipientsDiscarded(self._lease.mid, self._lease.rids, self._lease.domain))
+        self._conclude(Delivered(0, "discarded by the SMTP route /dev/null"))
 
     async def _try_hosts(self, route: Route, reread: bool) -> list[Decision]:
         """Host by host in order of preference, until no recipient is left to serve."""
@@ -104,14 +115,14 @@ class Attempt:
             return
 
     async def _open(
-        self, policies: OpenChain, decision: Decision, host: MXHost, address: IPAddress
+        self, policies: OpenChain, decision: Decision, host: MXHost, address: Peer
     ) -> tuple[Decision, Session]:
         """A session that satisfies the decision, or, where the operator allows it, what is left without a failing DANE.
 
         :raises Temporary: this address can't be used.
         """
         try:
-            return decision, await self._means.sessions.open(decision, host, address)
+            return decision, await self._means.sessions.open(decision, host, address, self._outgoing)
         except Unsatisfied as failure:
             self._tell_failure(decision, failure.verdict)
             if not decision.fall_through or not set(failure.verdict.failed) & set(decision.fall_through):
@@ -122,7 +133,7 @@ class Attempt:
         if not weaker.usable:
             raise Temporary(weaker.enhanced, weaker.refusal)
         try:
-            return weaker, await self._means.sessions.open(weaker, host, address)
+            return weaker, await self._means.sessions.open(weaker, host, address, self._outgoing)
         except Unsatisfied as failure:
             self._tell_failure(weaker, failure.verdict)
             raise
@@ -161,7 +172,7 @@ class Attempt:
         for rid in self._lease.rids:
             self.outcomes.setdefault(rid, outcome)
 
-    def _address_failed(self, decision: Decision, address: IPAddress, error: Temporary) -> None:
+    def _address_failed(self, decision: Decision, address: Peer, error: Temporary) -> None:
         self._obstacle = error
         self._explain(decision, _outcome_of(error))
 

@@ -1,31 +1,37 @@
-"""TCP connections for deliveries, by address: whose name it is was settled before."""
+"""Connections for deliveries, by address or path: whose name it is was settled before."""
 
 from __future__ import annotations
 
 from ipaddress import IPv6Address
-from typing import cast
+from typing import Any, cast
 
 from twisted.internet.defer import Deferred
-from twisted.internet.endpoints import TCP4ClientEndpoint, TCP6ClientEndpoint
-from twisted.internet.interfaces import IProtocolFactory, IReactorTCP
+from twisted.internet.endpoints import TCP4ClientEndpoint, TCP6ClientEndpoint, UNIXClientEndpoint
+from twisted.internet.interfaces import IProtocolFactory
 from zope.interface import implementer
 
 from seg.interfaces import IConnector
-from seg.model import IPAddress
+from seg.model import Peer, SocketPath
 
 
 @implementer(IConnector)
-class TCPConnector:
-    """Opens real TCP connections."""
+class Connector:
+    """Opens real connections.
 
-    def __init__(self, reactor: IReactorTCP) -> None:
+    :param reactor: one with TCP and unix sockets.
+    """
+
+    def __init__(self, reactor: Any) -> None:
         self._reactor = reactor
 
-    def connect(self, factory: object, address: IPAddress, port: int, source: str, timeout: float) -> Deferred[object]:
+    def connect(self, factory: object, address: Peer, port: int, source: str, timeout: float) -> Deferred[object]:
         """Connect from `source` (``""``: the system chooses) within `timeout` seconds; cancel to give up.
 
         Fires with the protocol that `factory` built; fails with a `twisted.internet.error.ConnectError`.
         """
+        if isinstance(address, SocketPath):
+            local = UNIXClientEndpoint(self._reactor, str(address), timeout)
+            return cast("Deferred[object]", local.connect(cast(IProtocolFactory, factory)))
         kind = TCP6ClientEndpoint if isinstance(address, IPv6Address) else TCP4ClientEndpoint
         bind = (source, 0) if source else None
         endpoint = kind(self._reactor, str(address), port, timeout, bind)

@@ -9,7 +9,7 @@ from twisted.internet.defer import Deferred, DeferredList
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 from seg.deliver.sender import ESMTPSender
-from seg.model import IPAddress
+from seg.model import PLAIN_SMTP, Manner, Peer
 
 MAX_IDLE = 200  # connections; each holds a socket and, with TLS, some 50 KiB
 
@@ -18,9 +18,11 @@ MAX_IDLE = 200  # connections; each holds a socket and, with TLS, some 50 KiB
 class PoolKey:
     """Where a connection goes, and from where."""
 
-    address: IPAddress
+    address: Peer
     port: int
     source: str = ""  # local address; "" = the system chose
+    ehlo_name: str = ""  # "" = the gateway's
+    manner: Manner = PLAIN_SMTP
 
 
 @attrs.frozen

@@ -18,8 +18,9 @@ from seg.dns.routing import mx_route, parse_literal
 from seg.errors import DeliveryError, Temporary
 from seg.events import DNSFailed
 from seg.interfaces import IEventSink, IResolver, IRouter
-from seg.model import IPAddress, MXHost, Route, RouteKind, to_ascii
+from seg.model import IPAddress, MXHost, Route, RouteKind, SocketPath, to_ascii
 
+SOCKET = "unix:"
 Hosts = list[MXHost] | str  # of one hop; a text says why there are none
 
 
@@ -73,6 +74,8 @@ class Router:
 
         They may lead back to this machine (a filter on another port), so that no loop is looked for here.
         """
+        if smtp_route.discard:
+            return Route(domain, RouteKind.DISCARD, (), canonical=domain)
         ordered = sorted(smtp_route.hops, key=lambda hop: (hop.preference, self._random.random()))
         hops = ordered[: self._settings.max_hosts]
         outcomes = await side_by_side([self._hop(hop, preference) for hop in hops])
@@ -83,10 +86,13 @@ class Router:
             reasons = "; ".join(outcome for outcome in outcomes if isinstance(outcome, str))
             text = f"SMTP route for {domain} can't be used: {reasons or 'it names no host'}"
             raise Temporary("4.4.4", text)
-        kept = tuple(hosts[: self._settings.max_hosts])
+        kept = tuple(attrs.evolve(host, manner=smtp_route.manner) for host in hosts[: self._settings.max_hosts])
         return Route(domain, RouteKind.SMTP_ROUTE, kept, canonical=domain)
 
     async def _hop(self, hop: NextHop, preference: IPPreference) -> Hosts:
+        if hop.host.startswith(SOCKET):
+            path = SocketPath(hop.host.removeprefix(SOCKET))
+            return [MXHost(path, hop.preference, (path,), 0, expanded=path)]
         address = _address_of(hop.host)
         if address is not None:
             name = str(address)

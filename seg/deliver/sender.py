@@ -31,8 +31,10 @@ from seg.errors import Permanent, Temporary
 from seg.interfaces import IContent, ICounters
 from seg.model import Bounced, Delayed, Delivered, Envelope, Outcome, Recipient
 from seg.smtp.client import ClientConnection
+from seg.smtp.client_auth import ClientMechanism
 from seg.smtp.client_capabilities import Capabilities
 from seg.smtp.client_events import (
+    AuthRefused,
     ClientEvent,
     ContentWanted,
     Ended,
@@ -65,11 +67,11 @@ class ESMTPSender(Protocol):
 
     transport: Any  # of TCP, with startTLS; its getHandle() gives the OpenSSL connection once TLS is up
 
-    def __init__(self, dcid: int, hostname: str, settings: Delivery, clock: IReactorTime) -> None:
+    def __init__(self, dcid: int, hostname: str, settings: Delivery, clock: IReactorTime, lmtp: bool = False) -> None:
         self.dcid = dcid
         self.facts = SessionFacts()  # what was achieved on this connection
         self.transactions = 0  # begun on this connection
-        self._core = ClientConnection(hostname)
+        self._core = ClientConnection(hostname, lmtp)
         self._settings = settings
         self._waiter: Deferred[ClientEvent | _HandshakeDone] | None = None  # of the operation under way
         self._creator: IOpenSSLClientConnectionCreator | None = None
@@ -139,6 +141,34 @@ class ESMTPSender(Protocol):
             refused = event.error
             self.facts = attrs.evolve(self.facts, failure=f"STARTTLS refused: {' '.join(refused.remote)}")
             raise StartTLSRefused(refused.enhanced, refused.text, refused.code, refused.remote)
+        return self._achieved(facts_of)
+
+    async def secure(
+        self,
+        creator: IOpenSSLClientConnectionCreator,
+        facts_of: Callable[[SSL.Connection], SessionFacts],
+    ) -> SessionFacts:
+        """Make the handshake before anything else: TLS from the first octet (RFC 8314 §3.3). Then `hello`.
+
+        :param facts_of: as for `start_tls`.
+        :raises HandshakeFailed: it failed; the connection is closed.
+        """
+        self._creator = creator
+        event = await self._operation(self._begin_handshake)
+        assert isinstance(event, _HandshakeDone)  # nothing else was begun
+        return self._achieved(facts_of)
+
+    async def authenticate(self, mechanism: ClientMechanism) -> None:
+        """AUTH.
+
+        :raises Temporary: the server refuses, or doesn't know the password itself.
+        """
+        event = await self._operation(lambda: self._core.auth(mechanism))
+        if isinstance(event, AuthRefused):
+            raise event.error
+
+    def _achieved(self, facts_of: Callable[[SSL.Connection], SessionFacts]) -> SessionFacts:
+        """What the handshake that is done achieved."""
         try:
             self.facts = facts_of(self.transport.getHandle())
         except (SSL.Error, ValueError) as error:
@@ -385,15 +415,24 @@ class ESMTPSenderFactory(ClientFactory):
 
     noisy = False
 
-    def __init__(self, hostname: str, settings: Delivery, clock: IReactorTime, counters: ICounters) -> None:
+    def __init__(
+        self, hostname: str, settings: Delivery, clock: IReactorTime, counters: ICounters, lmtp: bool = False
+    ) -> None:
         self._hostname = hostname
+        self._lmtp = lmtp
         self._settings = settings
         self._clock = clock
         self._counters = counters
 
+    def called(self, hostname: str, lmtp: bool) -> ESMTPSenderFactory:
+        """One like this for another name of ours ("" = the same), or for LMTP."""
+        if not lmtp and hostname in ("", self._hostname):
+            return self
+        return ESMTPSenderFactory(hostname or self._hostname, self._settings, self._clock, self._counters, lmtp)
+
     def buildProtocol(self, addr: IAddress | None) -> ESMTPSender:
         """A sender for a connection to `addr`."""
-        return ESMTPSender(self._counters.next_dcid(), self._hostname, self._settings, self._clock)
+        return ESMTPSender(self._counters.next_dcid(), self._hostname, self._settings, self._clock, self._lmtp)
 
 
 async def _encoded(content: IContent) -> bytes:

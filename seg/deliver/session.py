@@ -15,13 +15,15 @@ from twisted.internet.error import ConnectError, TimeoutError
 from twisted.internet.interfaces import IOpenSSLClientConnectionCreator
 
 from seg import events
+from seg.config.destinations import AuthProfile
 from seg.config.schema import Delivery
+from seg.deliver.outgoing import NOTHING_SPECIAL, Outgoing, mechanism_for
 from seg.deliver.pool import ConnectionPool, PoolKey
 from seg.deliver.sender import ESMTPSender, ESMTPSenderFactory, HandshakeFailed, StartTLSRefused
 from seg.errors import Temporary
 from seg.interfaces import IConnector, IEventSink
-from seg.model import IPAddress, MXHost
-from seg.policy.judge import Verdict, judge
+from seg.model import MXHost, Peer, SocketPath
+from seg.policy.judge import NOBODY, Verdict, judge
 from seg.policy.requirement import Decision, TLSLevel
 from seg.tls.context import ClientTLS, session_facts
 from seg.tls.names import names_of
@@ -85,20 +87,21 @@ class Sessions:
         self._now = now
         self._verdicts: dict[ESMTPSender, dict[object, tuple[float, Verdict]]] = {}
 
-    async def open(self, decision: Decision, host: MXHost, address: IPAddress) -> Session:
+    async def open(
+        self, decision: Decision, host: MXHost, address: Peer, outgoing: Outgoing = NOTHING_SPECIAL
+    ) -> Session:
         """A session with this host at this address that satisfies the decision.
 
         :raises Unsatisfied: the peer was judged, and refused.
         :raises Temporary: it can't be reached, or doesn't speak SMTP.
         """
-        source = self._settings.source_address6 if address.version == 6 else self._settings.source_address
-        key = PoolKey(address, host.port, source)
+        key = PoolKey(address, host.port, self._source(address, outgoing), outgoing.ehlo_name, host.manner)
         session = self._reuse(decision, key)
         if session is not None:
             return session
         requirement = decision.requirement
         try:
-            return await self._fresh(decision, host, address, key, requirement.tls)
+            return await self._fresh(decision, host, key, outgoing, requirement.tls)
         except HandshakeFailed as failure:
             why = failure.text
             facts = SessionFacts(starttls_offered=True, failure=why)
@@ -107,9 +110,17 @@ class Sessions:
                 unsatisfied = Unsatisfied(decision, verdict, facts)
                 unsatisfied.dcid = failure.dcid
                 raise unsatisfied from failure
-            if not requirement.clear_retry:
+            if not requirement.clear_retry or host.manner.implicit_tls:
                 raise
-        return await self._fresh(decision, host, address, key, TLSLevel.NEVER, why)
+        return await self._fresh(decision, host, key, outgoing, TLSLevel.NEVER, why)
+
+    def _source(self, address: Peer, outgoing: Outgoing) -> str:
+        """The local address to send from, "" when the system chooses."""
+        if isinstance(address, SocketPath):
+            return ""
+        if address.version == 6:
+            return outgoing.source6 or self._settings.source_address6
+        return outgoing.source or self._settings.source_address
 
     def give(self, session: Session, max_transactions: int) -> None:
         """Take a session back: the next message may use its connection."""
@@ -152,22 +163,27 @@ class Sessions:
         self._verdicts.pop(sender, None)
 
     async def _fresh(
-        self, decision: Decision, host: MXHost, address: IPAddress, key: PoolKey, level: TLSLevel, why_clear: str = ""
+        self, decision: Decision, host: MXHost, key: PoolKey, outgoing: Outgoing, level: TLSLevel, why_clear: str = ""
     ) -> Session:
-        sender = await self._connect(decision, host, address, key.source)
+        sender = await self._connect(decision, host, key)
         try:
+            if host.manner.implicit_tls:
+                await self._secure(sender, decision, key)
             capabilities = await sender.hello()
-            if capabilities.starttls and level is not TLSLevel.NEVER:
+            if capabilities.starttls and level is not TLSLevel.NEVER and not sender.facts.tls:
                 await self._start_tls(sender, decision, key)
             verdict = self._judge(decision, sender)
             if not verdict.ok:
                 self._refuse(sender, decision, verdict)
             if sender.facts.tls:
-                await sender.hello()
+                if not host.manner.implicit_tls:
+                    await sender.hello()
                 self._remember(sender, decision, key)
             elif level is TLSLevel.MAY or why_clear:
                 reason = why_clear or sender.facts.failure or "STARTTLS isn't offered"
                 self._sink.emit(events.DeliveryInClear(sender.dcid, host.name, reason))
+            if host.manner.auth:
+                await self._authenticate(sender, outgoing.logins.get(host.manner.auth), verdict)
         except Temporary as error:
             error.dcid = sender.dcid
             self._leave(sender)
@@ -177,10 +193,43 @@ class Sessions:
             raise
         return Session(sender, verdict, key)
 
-    async def _connect(self, decision: Decision, host: MXHost, address: IPAddress, source: str) -> ESMTPSender:
+    async def _authenticate(self, sender: ESMTPSender, login: AuthProfile | None, verdict: Verdict) -> None:
+        """Show who we are. What goes wrong is the operator's business, and never the sender's: the mail waits.
+
+        :raises Temporary: it isn't possible, or refused.
+        """
+        if login is None:
+            raise Temporary("4.7.0", "the AUTH profile of the route isn't there any more")
+        if not sender.facts.tls:
+            raise Temporary("4.7.0", f"AUTH profile {login.name}: no password is sent without TLS")
+        if verdict.by == NOBODY and not login.unverified:
+            text = "nothing verified the server's certificate; set the destination's tls to required-verify-hosted, or unverified = true"
+            raise Temporary("4.7.0", f"AUTH profile {login.name}: {text}")
+        mechanism = mechanism_for(login, sender.capabilities.raw.get("AUTH", ""))
+        try:
+            await sender.authenticate(mechanism)
+        except Temporary as error:
+            said = " ".join(error.remote) or error.text
+            raise Temporary(
+                error.enhanced, f"AUTH profile {login.name} ({mechanism.name}) is refused: {said}"
+            ) from error
+
+    async def _secure(self, sender: ESMTPSender, decision: Decision, key: PoolKey) -> None:
+        """TLS from the first octet."""
+        sni = decision.requirement.sni or decision.host
+        try:
+            facts = await sender.secure(self._creator(decision, key), lambda connection: session_facts(connection, sni))
+        except HandshakeFailed as failure:
+            self._sink.emit(events.DeliveryTLSFailed(sender.dcid, failure.text))
+            raise
+        self._tell_started(sender, facts)
+
+    async def _connect(self, decision: Decision, host: MXHost, key: PoolKey) -> ESMTPSender:
+        address = key.address
+        senders = self._senders.called(key.ehlo_name, host.manner.lmtp)
         try:
             sender = await self._connector.connect(
-                self._senders, address, host.port, source, self._settings.connect_timeout
+                senders, address, host.port, key.source, self._settings.connect_timeout
             )
         except (ConnectError, TimeoutError, OSError) as error:
             details = _connect_failure(error)
@@ -191,7 +240,8 @@ class Sessions:
             text = f"No answer from host {host.name} [{address}]:{host.port}: {details}"
             raise Temporary("4.4.1", text) from error
         local = sender.transport.getHost()
-        self._sink.emit(events.DeliveryConnected(sender.dcid, local.host, str(address), host.port))
+        interface = getattr(local, "host", "local")  # a unix socket has none
+        self._sink.emit(events.DeliveryConnected(sender.dcid, interface, str(address), host.port))
         sender.on_closed(lambda sender: self._sink.emit(events.DeliveryClosed(sender.dcid)))
         return sender
 
@@ -210,6 +260,9 @@ class Sessions:
             if decision.requirement.tls is TLSLevel.MUST:
                 self._sink.emit(events.DeliveryTLSRequired(sender.dcid, decision.host))
             raise
+        self._tell_started(sender, facts)
+
+    def _tell_started(self, sender: ESMTPSender, facts: SessionFacts) -> None:
         names = names_of(facts.peer.chain[0]) if facts.peer.chain else ()
         self._sink.emit(events.DeliveryTLSStarted(sender.dcid, facts.version, facts.cipher, names, facts.resumed))
 

@@ -15,7 +15,7 @@ from seg.config.destinations import IPPreference
 from seg.dns.answer import DNSAnswer, DNSFailure, Status
 from seg.dns.gather import side_by_side
 from seg.interfaces import IResolver
-from seg.model import IPAddress, MXHost
+from seg.model import IPAddress, MXHost, Peer, SocketPath
 
 _FAMILIES: dict[IPPreference, tuple[str, ...]] = {  # the types of records, in the order in which they are tried
     IPPreference.IPV6_PREFERRED: ("AAAA", "A"),
@@ -55,11 +55,13 @@ class OwnNames:
         """Whether a host bears our name."""
         return host == self.hostname
 
-    def is_address(self, addresses: Sequence[IPAddress]) -> bool:
+    def is_address(self, addresses: Sequence[Peer]) -> bool:
         """Whether one of a host's addresses leads back to this machine."""
         return not self.allow_loopback and any(map(self._is_own, addresses))
 
-    def _is_own(self, address: IPAddress) -> bool:
+    def _is_own(self, address: Peer) -> bool:
+        if isinstance(address, SocketPath):  # the operator's own choice
+            return False
         if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
             address = address.ipv4_mapped
         return address.is_loopback or address.is_unspecified or address in self.addresses

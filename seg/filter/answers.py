@@ -13,13 +13,14 @@ from seg.smtp.commands import MailArguments, RcptArguments, parse_mail, parse_rc
 from seg.smtp.server_replies import Reply
 
 LONGEST_TEXT = 400  # characters: a reply line has 512 octets (RFC 5321 §4.5.3.1.5)
+LONGEST_REASON = 200  # characters
 _FIELD_NAME = re.compile(r"[\x21-\x39\x3b-\x7e]{1,77}")  # RFC 5322 §3.6.8; with the colon it fits a line
 _ENHANCED = re.compile(r"[45]\.\d{1,3}\.\d{1,3}")
 
 
 def _field_name(instance: object, attribute: object, value: str) -> None:
     if not _FIELD_NAME.fullmatch(value):
-        raise ValueError(f"{value!r} is no name of a header field")
+        raise ValueError(f"{value[:80]!r} is no name of a header field")
 
 
 def _from_zero(instance: object, attribute: Any, value: int) -> None:
@@ -105,6 +106,11 @@ def _paths(values: Iterable[str]) -> tuple[str, ...]:
     return tuple(values)
 
 
+def _one_line(text: str) -> str:
+    """What can be printed of a text, within bounds."""
+    return "".join(c if c.isprintable() else "?" for c in " ".join(text.split()))[:LONGEST_REASON]
+
+
 @attrs.frozen
 class Accept:
     """Let it go on as it is."""
@@ -137,7 +143,9 @@ class Redirect:
 class Hold:
     """Take it, with these changes, but try it only once an operator has released it (``seg queue release``)."""
 
-    reason: str  # one line for people
+    reason: str = attrs.field(
+        converter=_one_line
+    )  # for people; it stands in the log and beside each recipient in the queue
     change: Change = attrs.field(factory=Change)
 
 

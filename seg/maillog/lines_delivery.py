@@ -40,6 +40,10 @@ def _started(event: e.DeliveryStarted) -> tuple[Line, ...]:
     return ((INFO, f"Delivery start DCID {event.dcid} MID {event.mid} to RID {rid_list(event.rids)}"),)
 
 
+def _discarded(event: e.RecipientsDiscarded) -> tuple[Line, ...]:
+    return ((INFO, f"MID {event.mid} to RID {list(event.rids)} discarded: SMTP route /dev/null for {event.domain}"),)
+
+
 def _delivered(event: e.RecipientsDelivered) -> tuple[Line, ...]:
     rids = rid_list(event.rids)
     return (
@@ -122,6 +126,12 @@ ENTRIES: tuple[Entry, ...] = (
         "The other host took responsibility for these recipients.",
         (INFO, "Message done DCID {dcid} MID {mid} to RID {rids}"),
         (INFO, "MID {mid} RID {rids} Response '{text of the last reply}'"),
+    ),
+    entry(
+        _discarded,
+        e.RecipientsDiscarded(5444, (0,), "example.com"),
+        "The operator's route for the domain is /dev/null.",
+        (INFO, "MID {mid} to RID {rids} discarded: SMTP route /dev/null for {domain}"),
     ),
     plain(INFO, "DCID {dcid} close", e.DeliveryClosed(834833), "The last line of every DCID."),
 )

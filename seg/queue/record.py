@@ -108,7 +108,8 @@ def _recipient(packed: tuple[Any, ...]) -> Recipient:
 
 def _unpack(packed: bytes) -> Envelope:
     # These octets were made by _pack in this process and are never read from anywhere.
-    mid, reverse_path, recipients, arrived, size, body, *flags, ret, envid, requiretls, optional, user = marshal.loads(packed)  # noqa: S302
+    values = marshal.loads(packed)  # noqa: S302
+    mid, reverse_path, recipients, arrived, size, body, *flags, ret, envid, requiretls, optional, user = values
     smtputf8, icid, client, helo, held = flags
     return Envelope(
         mid,

@@ -12,13 +12,18 @@ recipient.
 
 from __future__ import annotations
 
+import base64
+import binascii
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 
 from seg.errors import Permanent, Temporary
 from seg.model import Envelope, Recipient
+from seg.smtp.client_auth import ChallengeError, ClientMechanism
 from seg.smtp.client_capabilities import Capabilities, parse_capabilities
 from seg.smtp.client_events import (
+    Authenticated,
+    AuthRefused,
     ClientEvent,
     ContentWanted,
     Ended,
@@ -40,14 +45,17 @@ class ClientConnection:
     """One connection to a server, from its greeting to its end.
 
     :param hostname: our own name for EHLO.
+    :param lmtp: the server speaks LMTP (RFC 2033): LHLO, and a reply for each recipient behind the content.
     """
 
-    def __init__(self, hostname: str) -> None:
+    def __init__(self, hostname: str, lmtp: bool = False) -> None:
         self.capabilities: Capabilities | None = None  # of the last EHLO; None before it, and again after STARTTLS
         self.ended: Temporary | None = None  # why the connection can't be used any more
         self.closed = False  # no operation may begin: failed, or QUIT was sent
         self.replies = 0  # taken so far
         self._hostname = hostname.encode("ascii")
+        self._lmtp = lmtp
+        self._mechanism: ClientMechanism | None = None  # of the AUTH under way
         self._parser = ReplyParser()
         self._awaited: deque[Phase] = deque((Phase.GREETING,))
         self._outgoing: list[bytes] = []
@@ -62,6 +70,7 @@ class ClientConnection:
             Phase.EHLO: self._ehlo,
             Phase.HELO: self._helo,
             Phase.STARTTLS: self._starttls,
+            Phase.AUTH: self._auth,
             Phase.MAIL: self._mail,
             Phase.RCPT: self._rcpt,
             Phase.DATA: self._data,
@@ -94,9 +103,20 @@ class ClientConnection:
         """Greet the server, once its own greeting is there. Ends with `Greeted`."""
         if self._greeted:
             self._require_idle()
-            self._send(Phase.EHLO, b"EHLO %s\r\n" % self._hostname)
+            self._send(Phase.EHLO, self._hello())
         else:
             self._wants_hello = True
+
+    def _hello(self) -> bytes:
+        return (b"LHLO %s\r\n" if self._lmtp else b"EHLO %s\r\n") % self._hostname
+
+    def auth(self, mechanism: ClientMechanism) -> None:
+        """Authenticate (RFC 4954 §4). Ends with `Authenticated` or `AuthRefused`."""
+        self._require_idle()
+        self._mechanism = mechanism
+        first = mechanism.first()
+        initial = b"" if first is None else b" " + (base64.b64encode(first) or b"=")
+        self._send(Phase.AUTH, b"AUTH %s%s\r\n" % (mechanism.name.encode("ascii"), initial))
 
     def starttls(self) -> None:
         """Ask for TLS (RFC 3207). Ends with `TLSAgreed` or `TLSRefused`."""
@@ -175,7 +195,7 @@ class ClientConnection:
             return
         phase = self._awaited.popleft()
         hoped_for = reply.intermediate if phase is Phase.DATA else reply.positive
-        fitting = hoped_for or reply.negative or phase is Phase.STARTTLS
+        fitting = hoped_for or reply.negative or phase is Phase.STARTTLS or (phase is Phase.AUTH and reply.intermediate)
         if reply.code == _SERVICE_CLOSING or not fitting:
             self._fail(_temporary(reply, phase))
         else:
@@ -206,12 +226,12 @@ class ClientConnection:
             return
         self._greeted = True
         if self._wants_hello:
-            self._send(Phase.EHLO, b"EHLO %s\r\n" % self._hostname)
+            self._send(Phase.EHLO, self._hello())
 
     def _ehlo(self, reply: Reply) -> None:
         if reply.positive:
             self._welcome(parse_capabilities(reply))
-        elif reply.code >= 500:
+        elif reply.code >= 500 and not self._lmtp:
             self._send(Phase.HELO, b"HELO %s\r\n" % self._hostname)  # RFC 5321 §3.2
         else:
             self._fail(_temporary(reply, Phase.EHLO), parting=_QUIT)
@@ -237,6 +257,20 @@ class ClientConnection:
         else:
             self.capabilities = None  # RFC 3207 §4.2: forget what was learnt in clear
             self._events.append(TLSAgreed())
+
+    def _auth(self, reply: Reply) -> None:
+        mechanism = self._mechanism
+        assert mechanism is not None  # AUTH was sent
+        if reply.intermediate:
+            self._send(Phase.AUTH, _response(mechanism, reply))
+            return
+        self._mechanism = None
+        if reply.negative:
+            self._events.append(AuthRefused(_temporary(reply, Phase.AUTH)))
+        elif mechanism.trusted:
+            self._events.append(Authenticated())
+        else:  # it didn't prove that it knows the password: somebody else may sit there
+            self._fail(Temporary("4.7.0", "The server took AUTH without its own proof"), parting=_QUIT)
 
     def _mail(self, reply: Reply) -> None:
         transaction = self._current()
@@ -268,17 +302,25 @@ class ClientConnection:
             transaction.content_answered(Phase.DATA, reply)
             self._finish(transaction)
             return
-        self._awaited.append(Phase.CONTENT)
+        self._awaited += [Phase.CONTENT] * (transaction.accepted_count if self._lmtp else 1)  # RFC 2033 §4.2
         if transaction.accepted:
             self._content_under_way = True
             self._events.append(ContentWanted())
+        elif self._lmtp:
+            self._outgoing.append(b".\r\n")  # nobody is to get it, and nobody is answered for
+            self._finish(transaction)
         else:
             # RFC 2920 §3.1: nobody is to get it; an empty message ends the transaction.
             self._outgoing.append(b".\r\n")
 
     def _content(self, reply: Reply) -> None:
         transaction = self._current()
-        if not self._content_under_way:
+        if not self._content_under_way and self._lmtp:
+            transaction.next_content_answered(reply)
+            if not self._awaited:
+                self._dirty = False
+                self._finish(transaction)
+        elif not self._content_under_way:
             transaction.content_answered(Phase.CONTENT, reply)
             self._dirty = False
             self._finish(transaction)
@@ -329,6 +371,14 @@ class ClientConnection:
     def _require_idle(self) -> None:
         if self._awaited or self.closed:
             raise RuntimeError("the connection is closed, or an operation is under way")
+
+
+def _response(mechanism: ClientMechanism, reply: Reply) -> bytes:
+    """The line that answers a challenge; ``*`` gives up."""
+    try:
+        return base64.b64encode(mechanism.answer(base64.b64decode(reply.text, validate=True))) + b"\r\n"
+    except (ChallengeError, binascii.Error):
+        return b"*\r\n"
 
 
 def _temporary(reply: Reply, phase: Phase) -> Temporary:

@@ -38,6 +38,18 @@ class TLSRefused:
 
 
 @attrs.frozen
+class Authenticated:
+    """AUTH got its 235, and the server showed all that the mechanism wants of it."""
+
+
+@attrs.frozen
+class AuthRefused:
+    """AUTH was refused, or given up; the session goes on without it."""
+
+    error: Temporary
+
+
+@attrs.frozen
 class ContentWanted:
     """DATA got its 354 for at least one recipient: send the content, dot-stuffed, then call
     `content_sent`."""
@@ -63,4 +75,6 @@ class Ended:
     error: Temporary
 
 
-ClientEvent = Greeted | TLSAgreed | TLSRefused | ContentWanted | TransactionDone | ResetDone | Ended
+ClientEvent = (
+    Greeted | TLSAgreed | TLSRefused | Authenticated | AuthRefused | ContentWanted | TransactionDone | ResetDone | Ended
+)

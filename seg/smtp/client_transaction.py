@@ -69,6 +69,11 @@ class Transaction:
         """Whether a recipient was accepted, so that the content has a reader."""
         return bool(self._accepted)
 
+    @property
+    def accepted_count(self) -> int:
+        """How many recipients were accepted."""
+        return len(self._accepted)
+
     def mail(self) -> bytes:
         """The MAIL command with the parameters that the server offers to take."""
         envelope, offered = self._envelope, self._capabilities
@@ -130,6 +135,11 @@ class Transaction:
         dot."""
         self._settle(self._accepted, reply if reply.positive else reply.to_error(phase))
         self._accepted = []
+
+    def next_content_answered(self, reply: Reply) -> None:
+        """Take the reply to the content for the next accepted recipient (LMTP, RFC 2033 §4.2)."""
+        rid = self._accepted.pop(0)
+        self.results[rid] = reply if reply.positive else reply.to_error(Phase.CONTENT)
 
     def broken_off(self, error: Temporary) -> None:
         """The connection has failed: whoever has no result yet gets this error."""

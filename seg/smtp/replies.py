@@ -23,6 +23,7 @@ class Phase(enum.Enum):
     EHLO = "EHLO"
     HELO = "HELO"
     STARTTLS = "STARTTLS"
+    AUTH = "AUTH"
     MAIL = "MAIL"
     RCPT = "RCPT"
     DATA = "DATA"
@@ -33,7 +34,7 @@ class Phase(enum.Enum):
 
 # Whatever a server says in these phases concerns the session, not a recipient: never a reason to return a
 # message.
-SESSION_PHASES = frozenset({Phase.GREETING, Phase.EHLO, Phase.HELO, Phase.STARTTLS, Phase.RSET, Phase.QUIT})
+SESSION_PHASES = frozenset({Phase.GREETING, Phase.EHLO, Phase.HELO, Phase.STARTTLS, Phase.AUTH, Phase.RSET, Phase.QUIT})
 
 # The status (RFC 3463, without its class) that a reply stands for when it names none: by phase and code, then
 # by code alone, then by phase.
@@ -54,6 +55,7 @@ _BY_PHASE: Mapping[Phase, str] = {
     Phase.EHLO: "4.0",
     Phase.HELO: "4.0",
     Phase.STARTTLS: "7.0",
+    Phase.AUTH: "7.0",
     Phase.MAIL: "1.0",
     Phase.RCPT: "1.0",
     Phase.DATA: "3.0",

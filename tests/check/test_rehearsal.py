@@ -67,7 +67,7 @@ class FakeSessions:
         self.decisions: list[Decision] = []
         self.senders: list[FakeSender] = []
 
-    async def open(self, decision: Decision, host: MXHost, address: IPAddress) -> Session:
+    async def open(self, decision: Decision, host: MXHost, address: IPAddress, outgoing: object = None) -> Session:
         """As `seg.deliver.session.Sessions.open`."""
         self.decisions.append(decision)
         shown = self._shows[host.name]

@@ -89,7 +89,7 @@ FAULTS = {
     ),
     "both": (
         '[route."a.test"]\nhosts = ["b"]\nuse_dns = true\n',
-        '3: [route."a.test"] use_dns: a route has hosts or use_dns = true, not both',
+        '3: [route."a.test"] use_dns: with use_dns = true a route has no other key: the domain goes by its MX',
     ),
     "route key": (
         '[route."a.test"]\nhost = ["b"]\nuse_dns = true',

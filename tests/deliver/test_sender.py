@@ -31,7 +31,7 @@ from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
 from seg.config.schema import Delivery
-from seg.deliver.connect import TCPConnector
+from seg.deliver.connect import Connector
 from seg.deliver.sender import (
     CLOSE_TIMEOUT,
     SMALL,
@@ -780,7 +780,7 @@ class SocketTests(TestCase):
     async def sender_to(self, server: ServerFactory) -> ESMTPSender:
         port = global_reactor.listenTCP(0, server, interface="127.0.0.1")  # type: ignore[attr-defined]
         self.addCleanup(port.stopListening)
-        connector = TCPConnector(global_reactor)  # type: ignore[arg-type]
+        connector = Connector(global_reactor)
         self.assertTrue(verifyObject(IConnector, connector))
         # type: ignore[arg-type]
         factory = ESMTPSenderFactory("seg.test", SETTINGS, global_reactor, CountingCounters())

@@ -5,10 +5,14 @@ from __future__ import annotations
 import base64
 import contextlib
 import json
+import os
+import re
 import shutil
 import smtplib
 import ssl
+import subprocess
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
@@ -22,10 +26,10 @@ from twisted.internet.threads import deferToThread
 
 from seg.lab.gateway import GatewayProcess
 from seg.lab.internet import free_port
-from tests.certificates import Authority
-from tests.e2e.base import MESSAGE, GatewayCase, without_trace
+from tests.e2e.base import MESSAGE, ROOT, SEG, GatewayCase, without_trace
 from tests.filter.milter_double import CONTINUE, Milter, answer
 
+PAGE = Path(__file__).parents[2] / "docs" / "filters.md"
 SENDER, RECIPIENT = "alice@sender.example", "bob@receiver.example"
 
 
@@ -62,14 +66,14 @@ class FilterCase(GatewayCase):
         await self.gateway.start()
         return self.gateway
 
-    async def spawn(self, listening: Callable[[], Awaitable[bool]], *command: str) -> _Child:
-        """Start a filter, and wait until it listens."""
+    async def spawn(self, listening: Callable[[], Awaitable[bool]], *command: str, end_by: str = "TERM") -> _Child:
+        """Start a filter, and wait until it listens; it is ended by this signal."""
         child = _Child()
         reactor.spawnProcess(child, command[0], command, env={"PATH": "/usr/sbin:/usr/bin"})  # type: ignore[attr-defined]
 
         def end() -> Deferred[None]:
             with contextlib.suppress(ProcessExitedAlready):
-                child.transport.signalProcess("TERM")
+                child.transport.signalProcess(end_by)
             return child.gone
 
         self.addCleanup(end)
@@ -151,35 +155,41 @@ class MilterTests(FilterCase):
         self.assertEqual(facts["counters"]["filters"], {"ours": {"accept": 1}})
 
     async def test_facts(self) -> None:
-        """A milter hears of TLS, and of the gateway's names for things."""
-        import datetime
-
-        certificate, key = (
-            Authority.root(now=datetime.datetime.now(datetime.UTC))
-            .leaf("mx.lab.example", now=datetime.datetime.now(datetime.UTC))
-            .write(self.folder)
-        )
+        """A milter hears of TLS, of who authenticated, and of the gateway's names for things; and of its listeners' mail only."""
+        credential = self.internet.authority.issue(["mx.sender.example"]).write(self.folder / "listener.pem")
         milter, port = Milter(), free_port()
         listener = (
             f'[[listener]]\nname = "secure"\nport = {port}\ntls = "required"\n'
-            f'certificate = "{certificate}"\nkey = "{key}"\n'
+            f'auth = "required"\ncertificate = "{credential}"\n'
         )
-        await self.start_filtered(
+        gateway = await self.start_filtered(
             {"name": "ours", "address": self.listen(milter), "listeners": ["secure"]}, listener=listener
         )
-        assert self.gateway is not None
-        await self.gateway.inject(SENDER, RECIPIENT, MESSAGE)  # at the other listener
+        await gateway.inject(SENDER, RECIPIENT, MESSAGE)  # at the other listener
         self.assertEqual(milter.heard, [])
 
         def talk() -> None:
+            command = [*SEG, "--config", str(gateway.configuration), "user", "add", SENDER, "--password-stdin"]
+            environment = {**os.environ, "PYTHONPATH": ROOT}
+            subprocess.run(
+                command,
+                check=True,
+                input=b"correct horse\n",
+                env=environment,
+                cwd=gateway.folder,
+                stdout=subprocess.DEVNULL,
+            )
             with smtplib.SMTP("127.0.0.1", port, local_hostname="c.example", timeout=10) as client:
                 client.starttls(context=ssl._create_unverified_context())
+                client.login(SENDER, "correct horse")
                 client.sendmail(SENDER, [RECIPIENT], MESSAGE)
 
         await deferToThread(talk)
         self.assertEqual(milter.macros(b"H")["{tls_version}"], "TLSv1.3")
         self.assertEqual(milter.macros(b"C")["j"], "gateway.lab.example")
         self.assertEqual(milter.macros(b"C")["{daemon_name}"], "secure")
+        self.assertEqual(milter.macros(b"M")["{auth_authen}"], SENDER)
+        self.assertEqual(milter.macros(b"M")["{auth_type}"], "PLAIN")
         self.assertEqual(milter.data(b"M")[0].split(b"\0")[0], b"<alice@sender.example>")
 
     async def test_hold_and_release(self) -> None:
@@ -222,6 +232,26 @@ class MilterTests(FilterCase):
         await gateway.inject(SENDER, RECIPIENT, MESSAGE)
         await self.internet.wait_for_messages("receiver.example", 2)
         self.assertEqual(milter.commands, "OCHMRTLLLLNBEQ")
+
+
+class PluginTests(FilterCase):
+    """A filter of a third party, installed as its documentation says."""
+
+    async def test_documented_one(self) -> None:
+        """It marks one message and holds another."""
+        if not PAGE.exists():
+            self.skipTest("the documents aren't here")
+        source = re.findall(r"^```python\n(.*?)^```$", PAGE.read_text("utf-8"), re.MULTILINE | re.DOTALL)[0]
+        plugins = self.folder / "site" / "twisted" / "plugins"
+        plugins.mkdir(parents=True)
+        (plugins / "acme_filter.py").write_text(source)
+        self.patch(os, "environ", {**os.environ, "PYTHONPATH": str(self.folder / "site")})
+        gateway = await self.start_filtered({"name": "invoices", "kind": "acme", "address": "invoice"})
+        await gateway.inject(SENDER, RECIPIENT, MESSAGE)
+        (message,) = await self.internet.wait_for_messages("receiver.example")
+        self.assertIn(b"\r\nX-Acme: seen, from 127.0.0.1\r\n\r\n", message.content)
+        await gateway.inject(SENDER, RECIPIENT, MESSAGE.replace(b"end to end", b"Your invoice"))
+        await gateway.wait_for_log("MID 2 held by filter invoices: its subject has 'invoice'")
 
 
 class OpenDKIMTests(FilterCase):
@@ -272,7 +302,8 @@ class OpenDKIMTests(FilterCase):
         async def listening() -> bool:
             return socket.exists()
 
-        await self.spawn(listening, program, "-f", "-x", str(path), "-u", "root")
+        # libmilter looks for a TERM every five seconds only.
+        await self.spawn(listening, program, "-f", "-x", str(path), end_by="KILL")
         return f"unix:{socket}"
 
 

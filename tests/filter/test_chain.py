@@ -222,6 +222,15 @@ class AwayTests(ChainCase):
         self.assertIsInstance(self.successResultOf(judging), Refused)
         self.assertEqual(self.sink.events, [events.FilterAway(7, "f1", "no answer within 60 s", "tempfail", 60.0)])
 
+    def test_no_limit(self) -> None:
+        """A milter, which keeps to its own time-outs, isn't given one by the chain."""
+        never: Deferred[Answer] = Deferred()
+        chain = FilterChain([Station(Filter(), FilterDouble(never), None)], self.sink, self.clock)
+        judging = Deferred.fromCoroutine(chain.judge(message()))
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+        never.callback(Accept())
+        self.assertIsInstance(self.successResultOf(judging), Passed)
+
     def test_bugs(self) -> None:
         """Whatever goes wrong in a third party's code is a filter that is away, with a traceback for its author."""
         surrogate = Change(header=[AddField("A", "\ud800")])
@@ -288,9 +297,11 @@ class AnswerTests(SynchronousTestCase):
             self.assertRaises(ValueError, make)
 
     def test_one_line(self) -> None:
-        """The words of a refusal are one line of printable ASCII that a reply has room for."""
+        """The words of a refusal are one line of printable ASCII that a reply has room for; a reason to hold is one line too."""
         self.assertEqual(Reject("a\r\n250 b\tü").reply.text, "a 250 b ?")
         self.assertEqual(len(Reject("x" * 1000).reply.text), 400)
+        self.assertEqual(Hold("a\nb \x1b[1m\udcff ü").reason, "a b ?[1m? ü")
+        self.assertEqual(len(Hold("x" * 1000).reason), 200)
 
     def test_parameters(self) -> None:
         """Parameters are read as in MAIL and RCPT."""

@@ -7,9 +7,12 @@ from ipaddress import ip_address
 from typing import Any
 
 import attrs
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.error import ConnectionRefusedError, DNSLookupError, TCPTimedOutError
 from twisted.internet.task import Clock
+from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
@@ -28,6 +31,7 @@ from seg.filter.answers import (
     TempFail,
 )
 from seg.filter.chain import FilterFault
+from seg.filter.changes import applied
 from seg.filter.message import FilteredMessage
 from seg.filter.milter.client import MilterFilter, milter
 from seg.filter.milter.options import OUR_ACTIONS, Actions, Stage, Steps
@@ -413,6 +417,38 @@ class FaultTests(MilterCase):
         judging = self.begin(house, endpoint=MemoryEndpoint(house, never=True))
         judging.cancel()
         self.failureResultOf(judging, CancelledError)
+
+
+LIKELY = [b"", b"X-A\0\xff b\r\nX-B: c\0", b"\0\0\0\1X-A\0\0", b"<a@b.test>\0", b"550 5.7.1 x\0", b"x\0"]
+FRAMES = st.lists(
+    st.builds(
+        answer,
+        st.sampled_from([bytes([code]) for code in b"carytdspf4hime+2-bqZ"]),
+        st.sampled_from(LIKELY) | st.binary(max_size=40),
+    )
+    | st.binary(max_size=20),
+    max_size=6,
+)
+
+
+class AnythingTests(MilterCase):
+    """A milter that says anything."""
+
+    @given(st.sampled_from([bytes([command]) for command in b"OCHMRTLNBE"]), FRAMES)
+    @settings(max_examples=300, deadline=None)
+    def test_it_ends(self, command: bytes, frames: list[bytes]) -> None:
+        """Whatever it says at whatever step, the conversation ends: with an answer that can be applied, or as a fault in words."""
+        told = message()
+        judging = self.begin(Milter({command: [b"".join(frames) + GO_ON]}), told)
+        self.clock.advance(1000)
+        results: list[object] = []
+        judging.addBoth(results.append)
+        (result,) = results
+        if isinstance(result, Failure):
+            result.trap(FilterFault)
+            self.assertNotIn("\n", str(result.value))
+        else:
+            applied(told, result, 2)  # type: ignore[arg-type]
 
 
 class AddressTests(SynchronousTestCase):

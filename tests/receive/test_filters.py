@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from typing import Any
 
 from twisted.internet.defer import Deferred
+from zope.interface import implementer
 
 from seg import events
 from seg.config.schema import Filter, WhenAway
@@ -12,6 +14,7 @@ from seg.filter.answers import Accept, AddField, Answer, Change, Discard, Hold, 
 from seg.filter.chain import FilterChain, Station
 from seg.filter.header import MAX_HEADER
 from seg.filter.message import Client
+from seg.interfaces import IContent
 from seg.model import BodyType, Recipient
 from tests.dns_double import FakeResolver
 from tests.doubles import MemoryWriter
@@ -256,6 +259,27 @@ class WaitTests(FilterCase):
         client.vanish()
         self.assertEqual(self.queue.messages, {})
         self.assertTrue(all(aborted for _, aborted in self.written()))
+
+    def test_client_gone_and_body_deaf(self) -> None:
+        """When the client goes while a new body is stored, and that doesn't stop, what comes of it is thrown away."""
+        deaf: Deferred[None] = Deferred(lambda d: d.callback(None))
+
+        @implementer(IContent)
+        class Body:
+            size = 3
+
+            async def chunks(self) -> AsyncIterator[bytes]:
+                await deaf
+                yield b"x\r\n"
+
+            async def head(self, limit: int) -> bytes:
+                return b"x\r\n"[:limit]
+
+        client = self.filtered(Change(body=Body()))
+        client.say(MESSAGE)
+        client.vanish()
+        self.assertEqual(self.queue.messages, {})
+        self.assertEqual(self.written(), [(False, True), (False, True)])
 
     def test_gateway_stops(self) -> None:
         """A stop waits for the filter, but no longer than it waits for anybody; then the client hears 421."""

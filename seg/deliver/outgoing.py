@@ -1,0 +1,60 @@
+"""How we show ourselves to a destination: addresses to send from, the name in EHLO, and who we are where AUTH is wanted."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import attrs
+
+from seg.config.destinations import AuthProfile, Destinations, Profile
+from seg.errors import Temporary
+from seg.smtp.client_auth import ClientMechanism, choose_mechanism
+
+LONGEST_PASSWORD = 4096  # octets of a file
+
+
+@attrs.frozen
+class Outgoing:
+    """What a destination's profile says, and the profiles for AUTH."""
+
+    source: str = ""  # "" = that of [delivery]
+    source6: str = ""
+    ehlo_name: str = ""  # "" = the gateway's
+    logins: Mapping[str, AuthProfile] = attrs.field(factory=dict)
+
+
+NOTHING_SPECIAL = Outgoing()
+
+
+def outgoing_of(profile: Profile, destinations: Destinations) -> Outgoing:
+    """What holds for a destination with this profile."""
+    if not (profile.source_address or profile.source_address6 or profile.ehlo_name or destinations.auth_profiles):
+        return NOTHING_SPECIAL
+    return Outgoing(profile.source_address, profile.source_address6, profile.ehlo_name, destinations.auth_profiles)
+
+
+def mechanism_for(login: AuthProfile, offered: str) -> ClientMechanism:
+    """How to authenticate to a server that offers these mechanisms. Reads the password's file, which is small and local.
+
+    :raises Temporary: there is no mechanism that both can do, or no password.
+    """
+    try:
+        password = login.password or _password_in(login.password_file)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise Temporary("4.7.0", f"password of AUTH profile {login.name} can't be read: {reason}") from None
+    found = choose_mechanism(offered, login.mechanisms, login.username, password)
+    if found is None:
+        wanted = ", ".join(login.mechanisms) or "SCRAM-SHA-256, PLAIN, LOGIN"
+        text = f"the server offers no AUTH mechanism of {wanted} (it offers {offered or 'none'})"
+        raise Temporary("4.7.0", f"AUTH profile {login.name}: {text}")
+    return found
+
+
+def _password_in(path: str) -> str:
+    with Path(path).open(encoding="utf-8") as file:
+        password = file.readline(LONGEST_PASSWORD).rstrip("\r\n")
+    if not password:
+        raise ValueError("its first line is empty")
+    return password
