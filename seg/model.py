@@ -60,6 +60,10 @@ class Ret(enum.StrEnum):
     HEADERS = "HDRS"
 
 
+# Envelope id of a report to the postmaster on a message without a reverse-path: if that fails too it is dropped.
+DOUBLE_BOUNCE = "double-bounce"
+
+
 class Action(enum.StrEnum):
     """What a report says became of a recipient (RFC 3464 §2.3.3)."""
 

@@ -30,6 +30,8 @@ from seg.admin.counters import EventCounters
 from seg.admin.destinations import DestinationsAPI
 from seg.admin.socket import listen
 from seg.auth.backoff import Backoff
+from seg.bounce.languages import FOLDER as REPORTS
+from seg.bounce.languages import Languages
 from seg.change.control import ChangeControl
 from seg.change.texts import Configuration, Texts, check, read_texts
 from seg.config.find import ConfigurationFiles, find_configuration
@@ -131,6 +133,7 @@ class GatewayService(Service):
         self._exemptions = ExemptionWatch(reactor, self._bus)
         self._census = Census(settings.receive.max_connections, settings.receive.max_connections_per_address)
         self._rates = RecipientRates(reactor.seconds)
+        self._languages = Languages(files.settings.parent / REPORTS, lambda text: self._bus.emit(events.Fault(text)))
         self._mail_log: MailLogFile | None = None
         self._mail: Mail | None = None
         self._control: IListeningPort | None = None
@@ -154,7 +157,9 @@ class GatewayService(Service):
         for name, mode in FOLDERS:
             (var_path(self.settings) / name).mkdir(mode=mode, parents=True, exist_ok=True)
         self._start_log()
-        mail = self._mail = wire_mail(self._now, self.hostname, self._postmaster, self._bus, self._reactor)
+        mail = self._mail = wire_mail(
+            self._now, self.hostname, self._postmaster, self._languages, self._bus, self._reactor
+        )
         changes = self._change_control(mail)
         self._control = self._listen_for_operators(mail, changes)
         await changes.begin()
@@ -194,6 +199,13 @@ class GatewayService(Service):
         self._bus.emit(events.GatewayStarted(__version__))
         for problem in self._now.lookups.roots.problems:
             self._bus.emit(events.Fault(problem))
+        self._languages.load(self._report_languages())
+
+    def _report_languages(self) -> tuple[str, ...]:
+        """All that some destination's reports are written in."""
+        profiles = self._now.destinations.bounce_profiles.values()
+        named = [name for values in profiles for name in values.get("report_languages", ())]
+        return (*self._now.settings.queue.report_languages, *named)
 
     def _change_control(self, mail: Mail) -> ChangeControl:
         parts = LiveParts(

@@ -26,11 +26,12 @@ from seg.auth.plugins import checker_named
 from seg.auth.seams import CheckerContext
 from seg.auth.store import UserStore
 from seg.bounce.composer import ReportComposer
+from seg.bounce.languages import Languages
 from seg.check.checks import Checks, Surroundings
 from seg.check.rehearsal import Uncounted
 from seg.config.destinations import Destinations
 from seg.config.paths import policy_cache_path, spool_path, users_path
-from seg.config.schema import ListenerAuth, Settings
+from seg.config.schema import ListenerAuth, Queue, Settings
 from seg.dane.provider import DANEProvider
 from seg.deliver.attempt import Attempt, Means
 from seg.deliver.connect import Connector
@@ -165,7 +166,9 @@ def wire_filters(settings: Settings, hostname: str, sink: IEventSink, reactor: A
     return stations(settings.filter, milter, hostname, sink, reactor)
 
 
-def wire_mail(now: InForce, hostname: str, postmaster: str, sink: IEventSink, reactor: Any) -> Mail:
+def wire_mail(
+    now: InForce, hostname: str, postmaster: str, languages: Languages, sink: IEventSink, reactor: Any
+) -> Mail:
     """Queue and delivery. Makes the spool's folders and counters.
 
     :raises OSError: the spool can't be used.
@@ -173,7 +176,13 @@ def wire_mail(now: InForce, hostname: str, postmaster: str, sink: IEventSink, re
     settings = now.settings
     spool = spool_path(settings)
     counters = Counters(spool / "counters.json", sink)
-    composer = ReportComposer(hostname, postmaster, settings.queue.max_report_size, reactor.seconds)
+
+    def settings_of(domain: str) -> Queue:
+        return now.destinations.bounce(domain, now.settings.queue)
+
+    composer = ReportComposer(
+        hostname, postmaster, settings.queue.max_report_size, reactor.seconds, languages, settings_of
+    )
     queue = Spool(
         spool,
         settings.queue,
@@ -183,7 +192,7 @@ def wire_mail(now: InForce, hostname: str, postmaster: str, sink: IEventSink, re
         reactor,
         Committer(reactor),
         random.random,
-        lambda domain: now.destinations.bounce(domain, now.settings.queue),
+        settings_of,
     )
 
     def attempt(lease: Lease) -> Attempt:

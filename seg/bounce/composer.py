@@ -6,6 +6,7 @@ sender if the report failed as well.
 
 from __future__ import annotations
 
+import base64
 import email.generator  # noqa: F401 - else imported with the first report, when a chroot or --uid may hide it
 import quopri
 import re
@@ -20,11 +21,13 @@ import attrs
 from zope.interface import implementer
 
 from seg.bounce.fields import LONGEST_LINE, address_field, fold, from_xtext, printable
-from seg.bounce.wording import SUBJECTS, diagnostic, explanation
+from seg.bounce.languages import ENGLISH, Language, Languages
+from seg.bounce.wording import diagnostic, explanation
+from seg.config.schema import DoubleBounces, Queue
 from seg.interfaces import IReportComposer
-from seg.model import Action, BodyType, Delivered, Envelope, Outcome, Recipient, Ret
+from seg.model import DOUBLE_BOUNCE, Action, BodyType, Delivered, Envelope, Outcome, Recipient, Ret
 
-WIDTH = 72  # characters in a line of the text
+DEFAULTS = Queue()
 _NOT_SEVEN_BIT = re.compile(rb"[\x00\x80-\xff]|(?<!\r)\n|\r(?!\n)|[^\n]{%d}" % (LONGEST_LINE + 1))
 _CONTROL = re.compile(r"[\x00-\x20\x7f]+")
 
@@ -39,12 +42,15 @@ class ReportComposer:
     :param max_report_size: octets of a failed message up to which all of it is quoted; of a larger one its
         header, cut there.
     :param clock: POSIX seconds.
+    :param settings_of: what holds for a destination; the first recipient's decides on languages and note.
     """
 
     hostname: str
     postmaster: str
     max_report_size: int
     clock: Callable[[], float]
+    languages: Languages = attrs.field(factory=lambda: Languages(None, lambda problem: None))
+    settings_of: Callable[[str], Queue] = lambda domain: DEFAULTS
 
     def compose(
         self,
@@ -56,38 +62,59 @@ class ReportComposer:
         until: float = 0.0,
     ) -> tuple[Envelope, bytes] | None:
         """See `IReportComposer.compose`."""
-        if not envelope.reverse_path:  # RFC 5321 §4.5.5
-            return None
+        to = envelope.reverse_path or self.postmaster  # who hears of a double bounce, if the operator wants it
         by_rid = {recipient.rid: recipient for recipient in envelope.recipients}
         told = [(by_rid[rid], outcome) for rid, outcome in fared]
         now = self.clock()
-        parts = [self._text(action, told, until), self._status(action, envelope, told, now, until)]
+        settings = self.settings_of(told[0][0].domain)
+        dropped = action is not Action.FAILED or settings.double_bounces is DoubleBounces.DROP
+        if not envelope.reverse_path and dropped:  # RFC 5321 §4.5.5
+            return None
+        languages = [self.languages.get(name) for name in settings.report_languages or (ENGLISH,)]
+        note = settings.report_note if action is Action.FAILED else ""
+        parts = [self._text(languages, action, told, until, note), self._status(action, envelope, told, now, until)]
         quotation = self._quotation(action, envelope, head)
         if quotation:
             parts.append(quotation)
-        content = self._assemble(action, envelope, parts, now, mid)
-        beyond_ascii = not envelope.reverse_path.isascii()
+        content = self._assemble(languages[0].text("subject", action), to, parts, now, mid)
+        beyond_ascii = not to.isascii()
         report = Envelope(
             mid=mid,
             reverse_path="",
-            recipients=(
-                Recipient(0, envelope.reverse_path, notify=frozenset()),
-            ),  # RFC 3461 §6.2: no report on a report
+            recipients=(Recipient(0, to, notify=frozenset()),),  # RFC 3461 §6.2: no report on a report
             arrived=now,
             size=len(content),
             body=BodyType.EIGHT_BIT if beyond_ascii else BodyType.SEVEN_BIT,
             smtputf8=beyond_ascii,
+            envid="" if envelope.reverse_path else DOUBLE_BOUNCE,
         )
         return report, content
 
-    def _text(self, action: Action, told: Sequence[tuple[Recipient, Outcome]], until: float) -> bytes:
-        """The part for people (RFC 6522 §3, first part)."""
+    def _text(
+        self,
+        languages: Sequence[Language],
+        action: Action,
+        told: Sequence[tuple[Recipient, Outcome]],
+        until: float,
+        note: str,
+    ) -> bytes:
+        """The part for people (RFC 6522 §3, first part): one language below the other, and the operator's note."""
         lines: list[str] = []
-        for paragraph in explanation(self.hostname, action, told, _date(until) if until else ""):
-            lines.extend(textwrap.wrap(paragraph, WIDTH, break_long_words=True, break_on_hyphens=False))
-            lines.append("")
-        head = "Content-Type: text/plain; charset=us-ascii\r\nContent-Description: Explanation\r\n\r\n"
-        return (head + "\r\n".join(lines)).encode("ascii")
+        for number, language in enumerate(languages):
+            if number:
+                lines += ["-" * 20, ""]
+            for paragraph in explanation(language, self.hostname, action, told, _date(until) if until else ""):
+                lines += [*_wrapped(paragraph, language.width), ""]
+        if note:
+            lines += [*_wrapped(note, languages[-1].width), ""]
+        text = "\r\n".join(lines)
+        tags = ", ".join(dict.fromkeys(language.name for language in languages))
+        head = f"Content-Description: Explanation\r\nContent-Language: {tags}\r\n"
+        if text.isascii():
+            return f"Content-Type: text/plain; charset=us-ascii\r\n{head}\r\n{text}".encode("ascii")
+        head += "Content-Transfer-Encoding: base64\r\n"  # 7-bit, whatever the language
+        encoded = base64.encodebytes(text.encode("utf-8")).replace(b"\n", b"\r\n")
+        return f"Content-Type: text/plain; charset=utf-8\r\n{head}\r\n".encode("ascii") + encoded
 
     def _status(
         self, action: Action, envelope: Envelope, told: Sequence[tuple[Recipient, Outcome]], now: float, until: float
@@ -133,18 +160,18 @@ class ReportComposer:
             return start + b"Content-Transfer-Encoding: quoted-printable\r\n\r\n" + encoded.replace(b"\n", b"\r\n")
         return start + b"\r\n" + header
 
-    def _assemble(self, action: Action, envelope: Envelope, parts: Sequence[bytes], now: float, mid: int) -> bytes:
+    def _assemble(self, subject: str, to: str, parts: Sequence[bytes], now: float, mid: int) -> bytes:
         boundary = _boundary(parts, mid)
         message = EmailMessage(policy=SMTP)
         message["From"] = formataddr(("Mail Delivery System", self.postmaster))
-        message["Subject"] = SUBJECTS[action]
+        message["Subject"] = subject
         message["Date"] = format_datetime(datetime.fromtimestamp(now, UTC))
         message["Message-ID"] = f"<{mid}.{int(now)}@{self.hostname}>"
         message["Auto-Submitted"] = "auto-replied"  # RFC 3834 §5
         message["MIME-Version"] = "1.0"
         # By hand what the library would rewrite: it has no say in the octets of the parts, nor in an address
         # beyond ASCII.
-        head = fold("To", f"<{_CONTROL.sub(' ', envelope.reverse_path)}>").encode("utf-8", "replace")
+        head = fold("To", f"<{_CONTROL.sub(' ', to)}>").encode("utf-8", "replace")
         head += message.as_bytes().rstrip(b"\r\n") + b"\r\n"
         kind = f'multipart/report; report-type=delivery-status; boundary="{boundary}"'
         head += fold("Content-Type", kind).encode("ascii")
@@ -168,6 +195,10 @@ def _boundary(parts: Sequence[bytes], mid: int) -> str:
         if not any(boundary.encode("ascii") in part for part in parts):
             return boundary
         number += 1
+
+
+def _wrapped(paragraph: str, width: int) -> list[str]:
+    return textwrap.wrap(paragraph, width, break_long_words=True, break_on_hyphens=False)
 
 
 def _date(seconds: float) -> str:

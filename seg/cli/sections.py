@@ -15,6 +15,7 @@ from seg.cli.tables import plain, print_json, print_table
 from seg.config.destinations import AuthProfile
 from seg.config.schema import DNS, TLS, Auth, Delivery, Filter, Listener, Log, Queue, Receive, Recipients, SenderGroup
 from seg.config.values import KeySpec, specs
+from seg.errors import ConfigurationError
 
 JSON = click.option("--json", "as_json", is_flag=True, help="One JSON document instead of text.")
 RESET = click.option(
@@ -307,3 +308,27 @@ authconfig = named_group(
     )
 )
 submissionauth = section_command("submissionauth", "auth", Auth, "Who may authenticate at our listeners, and how")
+
+
+@bounceconfig.command()
+@click.option("--profile", metavar="NAME", help="Bounce profile; else what holds without one.")
+@click.option(
+    "--language", "languages", multiple=True, metavar="TAG", help="Instead of the profile's (may be repeated)."
+)
+@click.option("--kind", type=click.Choice(["failed", "delayed", "relayed"]), default="failed", show_default=True)
+@JSON
+@click.pass_obj
+def preview(surroundings: Any, profile: str | None, languages: tuple[str, ...], kind: str, as_json: bool) -> None:
+    """Show a report as its reader would see it, from the files as they are now (also those in reports/ that you edit)."""
+    from seg.cli.preview import sample
+
+    try:
+        message = sample(surroundings.files(), profile, languages, kind)
+    except ConfigurationError as error:
+        raise click.ClickException("\n".join(error.problems)) from None
+    text = message.get_body(("plain",))
+    assert text is not None  # every report has one
+    if as_json:
+        print_json({"subject": str(message["Subject"]), "text": text.get_content(), "source": message.as_string()})
+        return
+    click.echo(f"From: {message['From']}\nSubject: {message['Subject']}\n\n{text.get_content()}", nl=False)

@@ -222,6 +222,13 @@ class Filter:
     )
 
 
+class DoubleBounces(enum.StrEnum):
+    """What becomes of a report, or another message without a reverse-path, that can't be delivered."""
+
+    DROP = "drop"  # told in the log
+    POSTMASTER = "postmaster"  # gets a report on it
+
+
 @attrs.frozen
 class Queue:
     """The retry schedule."""
@@ -235,6 +242,13 @@ class Queue:
         14400.0, "Age at which the sender is told once that a message still waits; 0: never", unit="seconds", low=0
     )
     failure_reports: bool = key(True, "Tell the sender of a failure for good")
+    report_languages: tuple[str, ...] = key(
+        ("en",), "Languages of reports, one below the other: de, en, es, fr, ja, or a file of your own in reports/"
+    )
+    report_note: str = key("", "A last paragraph for the failed reports' text, such as whom to call")
+    double_bounces: DoubleBounces = key(
+        DoubleBounces.DROP, "A report that can't be delivered: drop it (the log tells), or tell the postmaster"
+    )
     memory: int = key(65536, "Messages up to this size stay in memory for the first try", unit="octets", low=0)
     max_report_size: int = key(10240, "Most of a failed message that its report quotes", unit="octets", low=0)
 

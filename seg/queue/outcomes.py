@@ -6,9 +6,10 @@ from collections.abc import Iterable, Mapping
 
 import attrs
 
+from seg.config.schema import DoubleBounces, Queue
 from seg.errors import DeliveryError, Permanent, Temporary
 from seg.events import DoubleBounce, Event, RecipientBounced, RecipientDelayed, RecipientsPending
-from seg.model import Bounced, Delayed, Delivered, Envelope, Notify, Outcome, Recipient, RecipientState
+from seg.model import DOUBLE_BOUNCE, Bounced, Delayed, Delivered, Envelope, Notify, Outcome, Recipient, RecipientState
 from seg.queue.schedule import Schedule, Schedules
 
 FAILED = (Delayed, Bounced)
@@ -71,8 +72,7 @@ def settle(envelope: Envelope, outcomes: Mapping[int, Outcome], schedules: Sched
         elif isinstance(outcome, Bounced):
             after = attrs.evolve(before, attempts=before.attempts + 1)
         if isinstance(outcome, Bounced):
-            told = schedules.of(before.domain).settings.failure_reports
-            after = _fail(after, outcome, envelope, events, told)
+            after = _fail(after, outcome, envelope, events, schedules.of(before.domain).settings)
             if after.state is RecipientState.BOUNCING:
                 failures[after.rid] = outcome
         recipients.append(after)
@@ -143,15 +143,17 @@ def _delay(before: Recipient, error: Temporary, arrived: float, schedule: Schedu
     return attrs.evolve(before, attempts=attempts, due=due, error=_line(error))
 
 
-def _fail(after: Recipient, outcome: Bounced, envelope: Envelope, events: list[Event], told: bool) -> Recipient:
+def _fail(after: Recipient, outcome: Bounced, envelope: Envelope, events: list[Event], settings: Queue) -> Recipient:
     """A failure for good: to be reported, or where nobody can be told (RFC 5321 §4.5.5), or is to be by the operator, dropped."""
     error = outcome.error
     events.append(RecipientBounced(envelope.mid, after.rid, outcome.dcid, envelope.reverse_path, after.address, error))
-    if envelope.reverse_path and told and after.wants(Notify.FAILURE):
+    if envelope.reverse_path and settings.failure_reports and after.wants(Notify.FAILURE):
         return attrs.evolve(after, state=RecipientState.BOUNCING, error=_line(error))
     if envelope.reverse_path:  # RFC 3461 §4.1: the sender doesn't want to hear of it, or the operator that he does
         return attrs.evolve(after, state=RecipientState.BOUNCED, error=_line(error))
     events.append(DoubleBounce(envelope.mid, after.rid, after.address, error))
+    if settings.double_bounces is DoubleBounces.POSTMASTER and envelope.envid != DOUBLE_BOUNCE:
+        return attrs.evolve(after, state=RecipientState.BOUNCING, error=_line(error))
     return attrs.evolve(after, state=RecipientState.BOUNCED, error=_line(error))
 
 

@@ -63,9 +63,9 @@ class PlainComposer:
         mid: int,
         until: float = 0.0,
     ) -> tuple[Envelope, bytes] | None:
+        self.heads.append(head)
         if not envelope.reverse_path:
             return None
-        self.heads.append(head)
         what = "" if action is Action.FAILED else f" {action}"
         text = f"MID {envelope.mid} RIDs {[rid for rid, _ in fared]}{what}\r\n".encode()
         return Envelope(mid, "", (Recipient(0, envelope.reverse_path),), self.clock.seconds(), len(text)), text

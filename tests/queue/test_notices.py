@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import attrs
 
-from seg.config.schema import Queue
+from seg.config.schema import DoubleBounces, Queue
 from seg.events import BounceGenerated, DoubleBounce
-from seg.model import Envelope, Notify, Recipient
+from seg.model import DOUBLE_BOUNCE, Envelope, Notify, Recipient
 from tests.queue.house import DELIVERED, HARD, NOW, SOFT, HouseCase
 from tests.queue.test_reports import drain
 
@@ -16,13 +16,14 @@ HOUR = 3600.0
 class NoticeTests(HouseCase):
     """What becomes of NOTIFY, and of a message that waits long."""
 
-    def put(self, *notify: frozenset[Notify] | None, sender: str = "from@sender.test") -> int:
+    def put(self, *notify: frozenset[Notify] | None, sender: str = "from@sender.test", envid: str = "") -> int:
         """A message to one recipient at one.test for each wish."""
         mid = self.house.counters.next_mid()
         writer = self.house.spool.begin(mid)
         writer.write(b"Subject: x\r\n\r\nhi\r\n")
         recipients = tuple(Recipient(rid, f"r{rid}@one.test", notify=asked) for rid, asked in enumerate(notify))
-        self.successResultOf(writer.commit(Envelope(mid, sender, recipients, self.house.clock.seconds())))
+        envelope = Envelope(mid, sender, recipients, self.house.clock.seconds(), envid=envid)
+        self.successResultOf(writer.commit(envelope))
         return mid
 
     def reports(self) -> list[str]:
@@ -91,3 +92,19 @@ class NoticeTests(HouseCase):
         self.assertEqual(len(self.reports()), 1)
         self.house.clock.advance(80 * HOUR)
         self.assertEqual(self.reports(), ["sender.test: MID 1 RIDs [0]"])
+
+    def test_double_bounce(self) -> None:
+        """A failure of a message without a reverse-path is told in the log; to the postmaster only where the operator wants it, once."""
+        for kind, envid, reports in (
+            (DoubleBounces.DROP, "", 0),
+            (DoubleBounces.POSTMASTER, "", 1),
+            (DoubleBounces.POSTMASTER, DOUBLE_BOUNCE, 0),
+        ):
+            self.restart(Queue(jitter=0.0, double_bounces=kind), NOW)
+            told = len(self.house.sink.of(DoubleBounce))
+            asked = len(self.house.composer.heads)
+            self.put(None, sender="", envid=envid)
+            self.house.attempt("one.test", HARD)
+            self.assertEqual(len(self.house.sink.of(DoubleBounce)) - told, 1)
+            self.assertEqual(len(self.house.composer.heads) - asked, reports)
+            self.assertEqual(self.house.files(), [])

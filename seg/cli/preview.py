@@ -1,0 +1,54 @@
+"""A sample report, made by what makes the real ones."""
+
+from __future__ import annotations
+
+import time
+from email import message_from_bytes
+from email.message import EmailMessage
+from email.policy import default
+
+import attrs
+import click
+
+from seg.bounce.composer import ReportComposer
+from seg.bounce.languages import FOLDER, Languages
+from seg.config.find import ConfigurationFiles
+from seg.config.load import load_destinations, load_settings
+from seg.errors import ConfigurationError, Permanent, Temporary
+from seg.model import Action, Bounced, Delayed, Delivered, Envelope, Outcome, Recipient
+
+CONTENT = b"From: <alice@sender.example>\r\nSubject: quarterly figures\r\n\r\nThe figures.\r\n"
+REASON = "mx.receiver.example does not satisfy the TLS policy (mta-sts) of receiver.example: certificate has expired"
+OUTCOMES: dict[Action, Outcome] = {
+    Action.FAILED: Bounced(Permanent("5.1.1", "no such user", 550, ("5.1.1 no such user",)), 1, "mx.receiver.example"),
+    Action.DELAYED: Delayed(Temporary("4.7.5", REASON), 1, host="mx.receiver.example"),
+    Action.RELAYED: Delivered(1, "2.0.0 queued as 4XyZ"),
+}
+
+
+def sample(files: ConfigurationFiles, profile: str | None, languages: tuple[str, ...], kind: str) -> EmailMessage:
+    """A report of this kind on one recipient.
+
+    :raises ConfigurationError: the files have faults, or there is no such profile.
+    """
+    settings, destinations = load_settings(files.settings), load_destinations(files.destinations)
+    if profile is not None and profile not in destinations.bounce_profiles:
+        known = ", ".join(destinations.bounce_profiles) or "none"
+        raise ConfigurationError((f"there is no bounce profile {profile}; there are {known}",))
+    queue = attrs.evolve(settings.queue, **destinations.bounce_profiles[profile]) if profile else settings.queue
+    if languages:
+        queue = attrs.evolve(queue, report_languages=languages)
+    hostname = settings.gateway.hostname or "gateway.example"
+    composer = ReportComposer(
+        hostname,
+        settings.gateway.postmaster or f"postmaster@{hostname}",
+        queue.max_report_size,
+        time.time,
+        Languages(files.settings.parent / FOLDER, lambda text: click.echo(f"Warning: {text}", err=True)),
+        lambda domain: queue,
+    )
+    action, now = Action(kind), time.time()
+    envelope = Envelope(1, "alice@sender.example", (Recipient(0, "bob@receiver.example"),), now - 20000, len(CONTENT))
+    made = composer.compose(action, envelope, [(0, OUTCOMES[action])], CONTENT, 2, now + 200000)
+    assert made is not None  # there is a sender
+    return message_from_bytes(made[1], policy=default)
