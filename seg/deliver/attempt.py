@@ -139,16 +139,22 @@ class Attempt:
             raise
 
     async def _send(self, decision: Decision, session: Session) -> None:
-        """The transaction, and what each recipient got."""
+        """As many transactions as the server's limits ask for, and what each recipient got."""
         self._tell_success(decision, session.verdict)
-        remaining = self._remaining()
         sender = session.sender
-        rids = tuple(recipient.rid for recipient in remaining)
-        self._sink.emit(events.DeliveryStarted(sender.dcid, self._lease.mid, rids))
-        results = await sender.send(self._lease.envelope, remaining, self._lease.content)
-        self.outcomes.update((rid, _at_host(outcome, decision.host)) for rid, outcome in results.items())
-        self._means.sessions.give(session, self._profile.messages_per_connection)
-        self._tell_delivered(sender.dcid, results)
+        most = sender.capabilities.max_recipients
+        waiting = self._remaining()
+        while waiting:
+            batch, rest = waiting[:most], waiting[most:] if most else []
+            self._sink.emit(events.DeliveryStarted(sender.dcid, self._lease.mid, tuple(r.rid for r in batch)))
+            results = await sender.send(self._lease.envelope, batch, self._lease.content)
+            self.outcomes.update((rid, _at_host(outcome, decision.host)) for rid, outcome in results.items())
+            self._tell_delivered(sender.dcid, results)
+            refused = [r for r in batch if _is_one_too_many(results[r.rid])]
+            progress = len(refused) < len(batch)
+            waiting = [*refused, *rest] if progress and sender.healthy else []
+        limits = (self._profile.messages_per_connection, sender.capabilities.max_transactions)
+        self._means.sessions.give(session, min(limit for limit in limits if limit))
 
     # --- what a rehearsal (`seg.check`) writes down ------------------------------------------------
 
@@ -242,6 +248,11 @@ def unverified(host: str) -> Temporary:
 
 def _another_host_may_help(outcome: Outcome | None) -> bool:
     return outcome is None or (isinstance(outcome, Delayed) and not outcome.in_doubt)
+
+
+def _is_one_too_many(outcome: Outcome) -> bool:
+    """Whether a recipient was refused only because the transaction had too many (RFC 5321 §4.5.3.1.10): the next one may have it."""
+    return isinstance(outcome, Delayed) and not outcome.in_doubt and outcome.error.enhanced == "4.5.3"
 
 
 def _at_host(outcome: Outcome, host: str) -> Outcome:

@@ -22,6 +22,8 @@ class Capabilities:
     enhancedstatuscodes: bool = False  # RFC 2034
     dsn: bool = False  # RFC 3461
     requiretls: bool = False  # RFC 8689
+    max_transactions: int | None = None  # on one connection (MAILMAX, RFC 9422); None: not said
+    max_recipients: int | None = None  # of one transaction (RCPTMAX)
     raw: Mapping[str, str] = MappingProxyType({})  # keyword in upper case -> its parameters as sent
 
 
@@ -42,8 +44,19 @@ def parse_capabilities(reply: Reply) -> Capabilities:
         enhancedstatuscodes="ENHANCEDSTATUSCODES" in raw,
         dsn="DSN" in raw,
         requiretls="REQUIRETLS" in raw,
+        max_transactions=_limit(raw.get("LIMITS", ""), "MAILMAX"),
+        max_recipients=_limit(raw.get("LIMITS", ""), "RCPTMAX"),
         raw=MappingProxyType(raw),
     )
+
+
+def _limit(parameters: str, name: str) -> int | None:
+    """RFC 9422 §4: ``NAME=number``, of up to 6 digits and never 0; others are passed over."""
+    for word in parameters.upper().split():
+        keyword, _, value = word.partition("=")
+        if keyword == name and value.isascii() and value.isdigit() and len(value) <= 6 and int(value):
+            return int(value)
+    return None
 
 
 def _size(parameter: str) -> int | None:

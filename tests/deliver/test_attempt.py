@@ -41,6 +41,8 @@ from seg.policy.requirement import (
     TLSLevel,
 )
 from seg.queue.lease import Lease
+from seg.smtp.client_capabilities import parse_capabilities
+from seg.smtp.replies import Reply
 from tests.doubles import MemoryContent, RecordingSink
 
 TWO = (Recipient(0, "a@to.example"), Recipient(1, "b@to.example"))
@@ -99,18 +101,29 @@ class FakeView:
         return self.look(self.question, host)
 
 
+TOO_MANY = Delayed(Temporary("4.5.3", "too many recipients", 452, ("4.5.3 too many",)), 1)
+
+
 class FakeSender:
     """Says of each recipient what the test wants."""
 
-    def __init__(self, dcid: int, results: dict[int, Outcome]) -> None:
+    def __init__(self, dcid: int, results: dict[int, Outcome], most: int = 0, limits: str = "") -> None:
         self.dcid = dcid
         self.asked: list[int] = []
+        self.batches: list[list[int]] = []
+        self.healthy = True
+        self.capabilities = parse_capabilities(Reply(250, ("x", f"LIMITS {limits}")))
         self._results = results
+        self._most = most  # recipients taken in a transaction; more get 452
 
     async def send(self, envelope: Envelope, recipients: list[Recipient], content: object) -> dict[int, Outcome]:
         """Results for those asked for."""
         self.asked = [r.rid for r in recipients]
-        return {rid: self._results[rid] for rid in self.asked}
+        self.batches.append(self.asked)
+        results = {rid: self._results[rid] for rid in self.asked}
+        if self._most:
+            results.update((rid, TOO_MANY) for rid in self.asked[self._most :])
+        return results
 
 
 class FakeSessions:
@@ -135,6 +148,7 @@ class FakeSessions:
 
     def give(self, session: Session, max_transactions: int) -> None:
         """Note it."""
+        self.max_transactions = max_transactions
         self.given.append(session.sender.dcid)
 
 
@@ -171,6 +185,28 @@ class AttemptTests(SynchronousTestCase):
     def explained(self) -> list[tuple[str, str]]:
         """(host, outcome) of each line of explanation."""
         return [(e.host, e.outcome) for e in self.sink.of(events.PolicyExplained)]
+
+    def test_too_many_recipients(self) -> None:
+        """Recipients refused with 452 only because there were too many go in a transaction of their own, at once; where that helps nobody they
+        wait."""
+        sender = FakeSender(1, OK, most=1)
+        self.sessions.answers["mx1.example"] = (sender, GOOD)
+        self.assertEqual(self.attempt(route(host("mx1.example"))), OK)
+        self.assertEqual(sender.batches, [[0, 1], [1]])
+        stubborn = FakeSender(1, dict.fromkeys(OK, TOO_MANY))
+        self.sessions.answers["mx1.example"] = (stubborn, GOOD)
+        outcomes = self.attempt(route(host("mx1.example")))
+        self.assertEqual((stubborn.batches, len(outcomes)), ([[0, 1]], 2))
+
+    def test_limits(self) -> None:
+        """What a server says of its limits is kept (RFC 9422): recipients of a transaction, and transactions on a connection."""
+        sender = FakeSender(1, OK, limits="MAILMAX=3 RCPTMAX=1 RCPTDOMAINMAX=x MAILMAX")
+        self.sessions.answers["mx1.example"] = (sender, GOOD)
+        self.assertEqual(self.attempt(route(host("mx1.example"))), OK)
+        self.assertEqual((sender.batches, self.sessions.max_transactions), ([[0], [1]], 3))
+        for limits in ("", "RCPTMAX=0", "RCPTMAX=-1", "RCPTMAX=99999999", "MAILMAX=\u0661"):
+            offered = FakeSender(1, OK, limits=limits).capabilities
+            self.assertEqual((offered.max_recipients, offered.max_transactions), (None, None))
 
     def test_delivered(self) -> None:
         """One session, one transaction, one line of explanation, one event for the reply that all share."""
