@@ -35,6 +35,7 @@ FORMS: dict[tuple[str, str], Check] = {
     ("listener", "address"): parse_address,
     ("receive", "relay_networks"): parse_network,
     ("receive", "proxy_networks"): parse_network,
+    ("receive", "xclient_networks"): parse_network,
     ("sender_group", "match"): check_sender,
     ("sender_group", "reject_text"): check_words,
     ("recipients", "accept"): check_recipient_entry,

@@ -72,6 +72,14 @@ class LogLevel(enum.StrEnum):
     DEBUG = "debug"
 
 
+class Verifying(enum.StrEnum):
+    """What VRFY is answered with (RFC 5321 §3.5.3, §7.3)."""
+
+    NONCOMMITTAL = "noncommittal"  # 252 whatever is asked
+    REFUSE = "refuse"  # 502
+    ANSWER = "answer"  # as RCPT would be
+
+
 @attrs.frozen
 class Gateway:
     """The gateway as a whole."""
@@ -117,6 +125,11 @@ class Receive:
     )
     proxy_networks: tuple[str, ...] = key(
         (), "Load balancers: their connections begin with a PROXY header (version 1 or 2) that names the client"
+    )
+    xclient_networks: tuple[str, ...] = key((), "Mail proxies: they may say by XCLIENT whose connection they pass on")
+    vrfy: Verifying = key(
+        Verifying.NONCOMMITTAL,
+        "VRFY: noncommittal (252 whatever is asked), refuse (502), answer (as RCPT would be answered)",
     )
     max_message_size: int = key(26214400, "Largest message", unit="octets", low=1024)
     max_recipients: int = key(1000, "Most recipients in one message", low=1)

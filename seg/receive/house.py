@@ -29,6 +29,7 @@ class House:
     sink: IEventSink
     clock: IReactorTime
     access: HostAccess
+    proxies: HostAccess  # who may say by XCLIENT whose connection they pass on
     balancers: HostAccess  # whose connections begin with a PROXY header
     recipients: RecipientAccess
     rates: RecipientRates

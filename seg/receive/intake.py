@@ -90,6 +90,8 @@ class Intake:
                 self.report("Message size exceeds limit")
             case told.TransactionDropped():
                 self.drop("Receiving aborted by sender")
+            case told.AddressToVerify(address):
+                self._verify(address)
             case told.AuthBegun() if self.login is not None:
                 self.login.begin(event, self.address)
             case told.AuthResponse() if self.login is not None:
@@ -122,6 +124,16 @@ class Intake:
         transaction = Transaction(house.counters.next_mid(), event.arguments, house.settings.max_received_hops)
         self._conclusion.transaction = transaction
         house.sink.emit(events.MessageStarted(transaction.mid, self._icid, event.arguments.reverse_path))
+        self._core.accept()
+
+    def _verify(self, address: str) -> None:
+        """What RCPT would say; nothing is counted."""
+        if not (self.admission.may_relay or self._core.identity):
+            accepts = self.admission.group.access is Access.ACCEPT
+            objection = self._house.recipients.objection(address) if accepts else RELAYING_DENIED
+            if objection is not None:
+                self._core.refuse(objection)
+                return
         self._core.accept()
 
     def _may_use(self, reverse_path: str) -> bool:

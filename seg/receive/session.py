@@ -23,9 +23,11 @@ from seg.receive.house import House
 from seg.receive.intake import Intake
 from seg.receive.names import client_name
 from seg.receive.proxied import ProxyHeader, ProxyHeaderError
+from seg.smtp import server_events as told
 from seg.smtp.server import ServerConnection, ServerOptions
 from seg.smtp.server_replies import Reply
 from seg.smtp.server_table import State
+from seg.smtp.xclient import XClient
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -55,6 +57,7 @@ class Session(Protocol):
     def __init__(self, house: House, address: IPAddress, on_gone: Callable[[Session], None]) -> None:
         self.icid = house.counters.next_icid()
         self.address = address
+        self._peer = address  # who is really at the other end
         self._house = house
         self._on_gone = on_gone
         self._core = ServerConnection(house.options)
@@ -100,7 +103,7 @@ class Session(Protocol):
         balancer = self.address
         if found.client is not None:
             self.address = client_address(str(found.client))
-            self._intake.address = self.address
+            self._peer = self._intake.address = self.address
             if not self._house.census.move(balancer, self.address):
                 self._house.sink.emit(events.ReceiveFailed(0, f"Connection limit exceeded: {self.address}"))
                 self._closing = True
@@ -108,6 +111,20 @@ class Session(Protocol):
                 self.transport.loseConnection()
                 return
         self._find_name()
+
+    def _represent(self, client: XClient) -> None:
+        """A mail proxy says whose connection it passes on: everything is decided anew for that client."""
+        before = self.address
+        if client.address is not None:
+            self.address = client_address(str(client.address))
+        self._intake.address = self.address
+        self._house.census.move(before, self.address)
+        self._deadlines.stop()
+        self._core.start_over(client.helo or "", client.login or "")
+        if client.name:
+            self._meet(client.name, True)
+        else:
+            self._find_name()
 
     def _no_proxy_header(self, why: str = "no PROXY header in time") -> None:
         self._house.sink.emit(events.ReceiveFailed(0, f"{why} from {self.address}"))
@@ -147,6 +164,7 @@ class Session(Protocol):
         self._intake.admission = admission
         self._intake.client_name = name if verified else ""
         self._core.options = options_for(house.options, admission.group)
+        self._core.may_represent = house.proxies.admit(self._peer).may_relay
         self._deadlines.start(
             house.settings.command_timeout,
             self._silent_too_long,
@@ -161,7 +179,7 @@ class Session(Protocol):
             self._end(TOO_MANY_CONNECTIONS)
             return
         early, self._early = self._early, b""
-        if house.implicit_tls:
+        if house.implicit_tls and not self._core.tls:
             self._shaking_hands = True
             self.transport.startTLS(house.tls)  # type: ignore[attr-defined]
             if early:  # the client's side of the handshake
@@ -169,8 +187,7 @@ class Session(Protocol):
             return
         self._core.greet()
         self._send()
-        if early:
-            self._advance(early)
+        self._advance(early)
 
     def dataReceived(self, data: bytes) -> None:
         """Octets from the client."""
@@ -251,7 +268,10 @@ class Session(Protocol):
         self._advancing = True
         try:
             for event in self._core.receive_data(data):
-                self._intake.react(event)
+                if isinstance(event, told.ClientRepresented):
+                    self._represent(event.client)
+                else:
+                    self._intake.react(event)
         finally:
             self._advancing = False
         if self._last_word is not None and not self._core.in_transaction:

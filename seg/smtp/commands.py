@@ -36,11 +36,12 @@ class Verb(enum.Enum):
     HELP = "HELP"
     STARTTLS = "STARTTLS"
     AUTH = "AUTH"
+    XCLIENT = "XCLIENT"
 
 
 VERBS = {verb.value: verb for verb in Verb}
 # Known from the standards, but not served: 502 instead of 500 (§4.2.4).
-NOT_IMPLEMENTED = frozenset({"EXPN", "TURN", "ATRN", "ETRN", "SEND", "SOML", "SAML", "BURL", "XCLIENT", "XFORWARD"})
+NOT_IMPLEMENTED = frozenset({"EXPN", "TURN", "ATRN", "ETRN", "SEND", "SOML", "SAML", "BURL", "XFORWARD"})
 # A browser talks HTTP to this port: whatever follows its header must not be taken for commands.
 OTHER_PROTOCOLS = frozenset({"GET", "POST", "PUT", "HEAD", "OPTIONS", "CONNECT", "PATCH", "DELETE", "TRACE"})
 WITHOUT_ARGUMENT = frozenset({Verb.DATA, Verb.RSET, Verb.QUIT, Verb.STARTTLS})

@@ -17,6 +17,7 @@ from collections.abc import Iterator
 
 import attrs
 
+from seg.config.schema import Verifying
 from seg.smtp import server_auth as auth
 from seg.smtp import server_replies as replies
 from seg.smtp.commands import (
@@ -36,9 +37,11 @@ from seg.smtp.commands import (
 from seg.smtp.lines import LineBuffer, LineFault
 from seg.smtp.server_content import IncomingChunks, IncomingContent
 from seg.smtp.server_events import (
+    AddressToVerify,
     AuthBegun,
     AuthEnded,
     AuthResponse,
+    ClientRepresented,
     CommandRefused,
     CommandUnknown,
     ContentEnded,
@@ -55,6 +58,7 @@ from seg.smtp.server_events import (
 )
 from seg.smtp.server_replies import Reply
 from seg.smtp.server_table import ALLOWED, State, Step, denial
+from seg.smtp.xclient import ATTRIBUTES, NOT_PERMITTED, parse_xclient
 
 NEEDS_TLS = frozenset({Verb.MAIL, Verb.RCPT, Verb.DATA, Verb.BDAT, Verb.VRFY})
 
@@ -72,6 +76,7 @@ class ServerOptions:
     banner: str = ""  # words behind the name in the greeting
     auth: bool = False  # AUTH is offered, within TLS
     auth_required: bool = False  # no transaction without it
+    vrfy: Verifying = Verifying.NONCOMMITTAL
     max_recipients: int = 0  # of one message, as told in EHLO (RFC 9422); 0 = not told
 
 
@@ -84,6 +89,7 @@ class ServerConnection:
         self.helo = ""  # as the client named itself; "" before EHLO or HELO
         self.esmtp = False  # greeted with EHLO
         self.tls = False
+        self.may_represent = False  # XCLIENT is taken from this client
         self.mechanisms: tuple[str, ...] = ()  # for AUTH; the adapter sets them when TLS is on
         self.identity = ""  # whom the client authenticated as
         self._lines = LineBuffer()
@@ -156,6 +162,13 @@ class ServerConnection:
         self._asked = None
         self.state = State.AUTH
         self._out.append(auth.challenge(data))
+
+    def start_over(self, helo: str = "", identity: str = "") -> None:
+        """Answer XCLIENT: the session begins anew, for another client. `greet` follows, or the end."""
+        if self._asked is None:
+            raise ValueError("nothing was asked")
+        self._asked = None
+        self.state, self.helo, self.esmtp, self.identity = State.START, helo, False, identity
 
     def authenticated(self, identity: str) -> None:
         """The client is who it says it is."""
@@ -257,6 +270,10 @@ class ServerConnection:
                 return self._start_tls()
             case Step.AUTHENTICATE:
                 return self._begin_auth(argument)
+            case Step.REPRESENT:
+                if not self.may_represent:
+                    raise CommandError(NOT_PERMITTED)
+                return self._ask(ClientRepresented(parse_xclient(argument)), replies.OK, State.START)
             case Step.QUIT:
                 self.end(replies.GOODBYE)
                 return SessionEnded("")
@@ -264,11 +281,22 @@ class ServerConnection:
                 self._reply(replies.OK)
             case Step.EXPLAIN:
                 self._reply(replies.HELP)
-            case Step.VERIFY if argument:
-                self._reply(replies.NOT_VERIFIED)
             case Step.VERIFY:
-                raise CommandError(replies.ARGUMENT_REQUIRED)
+                return self._verify(argument)
         return None
+
+    def _verify(self, argument: str) -> ServerEvent | None:
+        """VRFY (RFC 5321 §3.5), by the operator's choice."""
+        if not argument:
+            raise CommandError(replies.ARGUMENT_REQUIRED)
+        if self.options.vrfy is Verifying.REFUSE:
+            raise CommandError(replies.VRFY_DISABLED)
+        if self.options.vrfy is Verifying.NONCOMMITTAL:
+            self._reply(replies.NOT_VERIFIED)
+            return None
+        bare = argument.strip().removeprefix("<").removesuffix(">")
+        address = parse_rcpt(f"TO:<{bare}>", False).address
+        return self._ask(AddressToVerify(address), Reply(250, "2.1.5", f"<{address}>"), self.state)
 
     def _begin(self, argument: str) -> ServerEvent:
         if self.options.auth_required and not self.identity:
@@ -297,6 +325,8 @@ class ServerConnection:
                 lines.append("REQUIRETLS")  # RFC 8689 §2: within TLS only
             if self.mechanisms and self.tls and not self.identity:
                 lines.append(f"AUTH {' '.join(self.mechanisms)}")
+            if self.may_represent:
+                lines.append(f"XCLIENT {' '.join(ATTRIBUTES)}")
             if self.options.starttls and not self.tls:  # RFC 3207 §4.2: not again inside TLS
                 lines.append("STARTTLS")
         last = lines.pop()

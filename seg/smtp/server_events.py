@@ -9,6 +9,7 @@ import attrs
 
 from seg.smtp.commands import MailArguments, RcptArguments
 from seg.smtp.server_replies import Reply
+from seg.smtp.xclient import XClient
 
 
 class ServerEvent:
@@ -96,6 +97,20 @@ class AuthEnded(ServerEvent):
     """The client cancelled the exchange, or its response was malformed; it has its reply."""
 
     reply: Reply
+
+
+@attrs.frozen
+class ClientRepresented(ServerEvent):
+    """(answer by `start_over`, then `greet`) A proxy says who the client is."""
+
+    client: XClient
+
+
+@attrs.frozen
+class AddressToVerify(ServerEvent):
+    """(answer) VRFY, where it is answered."""
+
+    address: str
 
 
 @attrs.frozen

@@ -30,6 +30,7 @@ GOODBYE = Reply(221, "2.0.0", "Goodbye")
 HELP = Reply(214, "2.0.0", "Commands: EHLO HELO MAIL RCPT DATA BDAT RSET NOOP VRFY QUIT HELP STARTTLS; see RFC 5321")
 NOT_VERIFIED = Reply(252, "2.5.0", "Cannot verify, but will try to deliver what may be relayed")
 
+VRFY_DISABLED = Reply(502, "5.5.1", "VRFY is disabled")
 UNKNOWN = Reply(500, "5.5.1", "Command not recognised")
 NOT_IMPLEMENTED = Reply(502, "5.5.1", "Command not implemented")
 NOT_SMTP = Reply(554, "5.5.0", "This is no SMTP; closing connection")

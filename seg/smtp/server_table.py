@@ -28,6 +28,7 @@ class Step(enum.Enum):
     GREET = "greet"  # begin, dropping a transaction (§4.1.4)
     START_TLS = "start tls"
     AUTHENTICATE = "authenticate"
+    REPRESENT = "take it for another client"
     BEGIN = "begin a transaction"
     ADD_RECIPIENT = "add a recipient"
     TAKE_DATA = "take the content"
@@ -49,8 +50,13 @@ _ANY_TIME = {
     Verb.QUIT: Step.QUIT,
 }
 _IN_STATE = {
-    State.START: {},
-    State.READY: {Verb.MAIL: Step.BEGIN, Verb.STARTTLS: Step.START_TLS, Verb.AUTH: Step.AUTHENTICATE},
+    State.START: {Verb.XCLIENT: Step.REPRESENT},
+    State.READY: {
+        Verb.MAIL: Step.BEGIN,
+        Verb.STARTTLS: Step.START_TLS,
+        Verb.AUTH: Step.AUTHENTICATE,
+        Verb.XCLIENT: Step.REPRESENT,
+    },
     State.MAIL: {Verb.RCPT: Step.ADD_RECIPIENT},
     State.RCPT: {Verb.RCPT: Step.ADD_RECIPIENT, Verb.DATA: Step.TAKE_DATA, Verb.BDAT: Step.TAKE_CHUNK},
     State.BDAT: {Verb.BDAT: Step.TAKE_CHUNK},

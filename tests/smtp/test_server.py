@@ -90,6 +90,7 @@ TABLE = {
     (State.BDAT, Verb.QUIT): (221, State.ENDED),
     (State.BDAT, Verb.HELP): (214, State.BDAT),
     (State.BDAT, Verb.STARTTLS): (503, State.BDAT),
+    **{(state, Verb.XCLIENT): (550 if state in (State.START, State.READY) else 503, state) for state in REACH},
     **{(state, Verb.AUTH): (502, state) for state in REACH},  # offered: tests.smtp.test_auth
 }
 
