@@ -164,6 +164,15 @@ class FilterRemovedRecipient(Event):
 
 
 @attrs.frozen
+class ClientCertificateShown(Event):
+    """A client showed a certificate where they are asked for."""
+
+    icid: int
+    holder: str  # its subject
+    known: bool  # it is listed, or of a listed authority: the client may relay
+
+
+@attrs.frozen
 class AuthSucceeded(Event):
     """A client showed who it is (RFC 4954)."""
 

@@ -85,6 +85,8 @@ def listener_faults(listener: Listener) -> Iterator[tuple[str, str]]:
             "auth",
             f'"{listener.auth}" needs TLS: passwords are never taken in clear text; set tls to starttls, required or implicit',
         )
+    if listener.client_certificates and listener.tls is ListenerTLS.OFF:
+        yield "client_certificates", "certificates of clients need TLS; set tls to starttls, required or implicit"
     if listener.key and not listener.certificate:
         yield "key", "a key is set, but no certificate"
 

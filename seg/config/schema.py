@@ -109,6 +109,10 @@ class Listener:
         "off, offered (within TLS; who authenticates may relay), required (no message without it: submission)",
     )
     certificate: str = key("", "PEM file: certificate, then the intermediates; read again when it changes")
+    client_certificates: str = key(
+        "",
+        "PEM file: certificates of clients that may relay, and of authorities that issued such certificates directly; empty: none are asked for",
+    )
     more_certificates: tuple[str, ...] = key(
         (), "PEM files with certificate, intermediates and key each, chosen by the name that a client asks for (SNI)"
     )

@@ -58,6 +58,11 @@ def _authenticated(event: e.AuthSucceeded | e.AuthFailed) -> tuple[Line, ...]:
     return ((INFO, f"{text}: {event.reason}" if isinstance(event, e.AuthFailed) else text),)
 
 
+def _certified(event: e.ClientCertificateShown) -> tuple[Line, ...]:
+    what = "may relay" if event.known else "isn't listed"
+    return ((INFO, f"ICID {event.icid} TLS client certificate of {event.holder}: {what}"),)
+
+
 def _timed_out(event: e.ReceiveTimedOut) -> tuple[Line, ...]:
     what = "no messages injected within timeout period"
     if event.injected:
@@ -93,6 +98,12 @@ ENTRIES: tuple[Entry, ...] = (
         "ICID {icid} TLS failed: {text}",
         e.ReceiveTLSFailed(1020089, "tlsv1 alert unknown ca"),
         "The handshake with the client failed.",
+    ),
+    entry(
+        _certified,
+        e.ClientCertificateShown(1020089, "CN=app.example.net", True),
+        "The client showed a certificate; who holds one that is listed may relay.",
+        (INFO, "ICID {icid} TLS client certificate of {subject}: {may relay|isn't listed}"),
     ),
     entry(
         _authenticated,

@@ -49,6 +49,7 @@ class Intake:
         self.admission = NOBODY  # until the host access table has been looked at
         self.client_name = ""  # by verified reverse lookup
         self.tls: SessionTLS | None = None
+        self.certified = ""  # subject of the client's certificate, if its holder may relay
         self.login: Login | None = None
         if house.desk is not None:
             self.login = Login(house.desk, core, icid, house.auth_profile, house.sink, on_answer)
@@ -126,9 +127,14 @@ class Intake:
         house.sink.emit(events.MessageStarted(transaction.mid, self._icid, event.arguments.reverse_path))
         self._core.accept()
 
+    @property
+    def _may_relay(self) -> bool:
+        """Whether recipients anywhere are accepted: by address or name, by AUTH, or by a certificate."""
+        return bool(self.admission.may_relay or self._core.identity or self.certified)
+
     def _verify(self, address: str) -> None:
         """What RCPT would say; nothing is counted."""
-        if not (self.admission.may_relay or self._core.identity):
+        if not self._may_relay:
             accepts = self.admission.group.access is Access.ACCEPT
             objection = self._house.recipients.objection(address) if accepts else RELAYING_DENIED
             if objection is not None:
@@ -159,7 +165,7 @@ class Intake:
     def _objection(self, address: str, recipients: int) -> Reply | None:
         """Why a recipient isn't accepted, or None when it is, and counted."""
         admission, house = self.admission, self._house
-        if not (admission.may_relay or self._core.identity):
+        if not self._may_relay:
             if admission.group.access is not Access.ACCEPT:
                 return RELAYING_DENIED
             objection = house.recipients.objection(address)

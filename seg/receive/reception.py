@@ -136,9 +136,10 @@ class Reception:
             return None
         for served in self.listeners:
             known = served.factory.listener
-            if served.certificates and _files(known) == _files(listener):
+            same = _files(known) == _files(listener) and known.client_certificates == listener.client_certificates
+            if served.certificates and same:
                 return served.certificates
-        return ListenerCertificates(_files(listener))
+        return ListenerCertificates(_files(listener), clients=listener.client_certificates)
 
 
 def _files(listener: Listener) -> list[tuple[str, str]]:

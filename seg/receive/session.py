@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
 
 import attrs
 from twisted.internet.defer import Deferred
@@ -28,6 +29,7 @@ from seg.smtp.server import ServerConnection, ServerOptions
 from seg.smtp.server_replies import Reply
 from seg.smtp.server_table import State
 from seg.smtp.xclient import XClient
+from seg.tls.clients import holder_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -120,6 +122,7 @@ class Session(Protocol):
         self._intake.address = self.address
         self._house.census.move(before, self.address)
         self._deadlines.stop()
+        self._intake.certified = ""  # the proxy's own
         self._core.start_over(client.helo or "", client.login or "")
         if client.name:
             self._meet(client.name, True)
@@ -230,11 +233,25 @@ class Session(Protocol):
         protocol, cipher = connection.get_protocol_version_name(), connection.get_cipher_name() or ""
         self._intake.tls = SessionTLS(protocol, cipher, connection.get_cipher_bits() or 0)
         self._house.sink.emit(events.ReceiveTLSStarted(self.icid, protocol, cipher))
+        self._look_at_certificate(connection)
         if self._intake.login is not None:
             self._intake.login.secured(channel_bindings(connection))
         if implicit:
             self._core.greet()
             self._send()
+
+    def _look_at_certificate(self, connection: Any) -> None:
+        """A client that holds a certificate which is listed may relay."""
+        listed = getattr(self._house.tls, "clients", None)
+        if listed is None:
+            return
+        leaf = connection.get_peer_certificate(as_cryptography=True)
+        if leaf is None:
+            return
+        known = listed.knows(leaf, datetime.fromtimestamp(self._house.clock.seconds(), UTC))
+        holder = holder_of(leaf)
+        self._house.sink.emit(events.ClientCertificateShown(self.icid, holder, known))
+        self._intake.certified = holder if known else ""
 
     # --- the flow of octets
 

@@ -12,6 +12,7 @@ from twisted.internet.interfaces import IOpenSSLServerConnectionCreator
 from twisted.protocols.tls import TLSMemoryBIOProtocol
 from zope.interface import implementer
 
+from seg.tls.clients import ClientCertificates
 from seg.tls.context import server_chain, server_context
 from seg.tls.names import dns_names, fitting
 
@@ -24,12 +25,15 @@ class ListenerCertificates:
     """Makes the server side of TLS connections.
 
     :param files: the first pair is for clients that ask for no name, or for one that no certificate speaks for.
+    :param clients: PEM file of clients that may relay by their certificates; "" = none are asked for.
     :param now: aware, when they have to be valid; None: whenever they are read.
     :raises ConfigurationError: a file is missing or unreadable, a key doesn't fit, the dates are wrong.
     """
 
-    def __init__(self, files: Sequence[Files], now: datetime.datetime | None = None) -> None:
+    def __init__(self, files: Sequence[Files], now: datetime.datetime | None = None, clients: str = "") -> None:
         self._files = tuple(files)
+        self._clients_file = clients
+        self.clients: ClientCertificates | None = None
         self._now = now
         self._stamps: tuple[Stamp, ...] = ()
         self._default: SSL.Context
@@ -43,12 +47,17 @@ class ListenerCertificates:
             (server_chain(certificate)[0], server_context(certificate, key, self._now))
             for certificate, key in self._files
         ]
+        clients = ClientCertificates(self._clients_file) if self._clients_file else None
         by_name: dict[str, SSL.Context] = {}
+        for _, context in contexts if clients else ():
+            # Asked for, and judged behind the handshake: a client without one, or with another, is a client like any.
+            context.set_verify(SSL.VERIFY_PEER, lambda *_: True)
+            context.set_session_id(b"seg")
         for leaf, context in reversed(contexts):  # of two for one name the first counts
             by_name.update((name.lower(), context) for name in dns_names(leaf))
         default = contexts[0][1]
         default.set_tlsext_servername_callback(self._choose)
-        self._stamps, self._default, self._by_name = stamps, default, by_name
+        self._stamps, self._default, self._by_name, self.clients = stamps, default, by_name, clients
 
     def changed(self) -> bool:
         """Whether a file isn't what it was when it was read. Blocks a little: for a thread."""
@@ -67,7 +76,7 @@ class ListenerCertificates:
             connection.set_context(found)
 
     def _look(self) -> tuple[Stamp, ...]:
-        paths = [path for pair in self._files for path in pair if path]
+        paths = [path for pair in (*self._files, (self._clients_file, "")) for path in pair if path]
         return tuple(_stamp(path) for path in paths)
 
 

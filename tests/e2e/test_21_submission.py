@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import datetime
 import hashlib
 import hmac
 import os
@@ -17,6 +18,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from twisted.internet.threads import deferToThread
 from twisted.trial.unittest import SkipTest
 
+from tests.certificates import Authority, Issued
 from tests.e2e.base import MESSAGE, ROOT, SEG, GatewayCase
 
 USER, PASSWORD = "alice@sender.example", "correct horse"
@@ -211,3 +213,29 @@ class SubmissionTests(GatewayCase):
             self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
             self.assertIn("235 2.7.0", done.stdout)
         await self.internet.wait_for_messages("receiver.example", 2)
+
+    async def test_client_certificate(self) -> None:
+        """Whoever holds a listed certificate may relay; with another one, or none, a client is a client like any other."""
+        now = datetime.datetime.now(datetime.UTC)
+        root = Authority.root(now=now)
+        listed, other = root.leaf("app.example", now=now), root.leaf("other.example", now=now)
+        clients = Path(self.folder, "clients.pem")
+        clients.write_bytes(listed.certificate.public_bytes(Encoding.PEM))
+        port = await self.begin(auth="off", client_certificates=str(clients))
+
+        def recipient(issued: Issued | None) -> int:
+            context = ssl.create_default_context()
+            context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+            if issued is not None:
+                context.load_cert_chain(*issued.write(self.folder, "client"))
+            client = smtplib.SMTP("127.0.0.1", port, timeout=20)
+            client.starttls(context=context)
+            client.ehlo()
+            client.mail(USER)
+            return client.rcpt("bob@receiver.example")[0]
+
+        for issued, code in ((listed, 250), (other, 550), (None, 550)):
+            self.assertEqual(await deferToThread(recipient, issued), code)
+        assert self.gateway is not None
+        await self.gateway.wait_for_log(r"TLS client certificate of .*app\.example.*: may relay")
+        await self.gateway.wait_for_log(r"TLS client certificate of .*other\.example.*: isn't listed")
