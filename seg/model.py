@@ -134,6 +134,7 @@ class Envelope:
     envid: str = ""  # the sender's own name for it (RFC 3461 §4.4), in xtext
     requiretls: bool = False  # every hop must be verified TLS (RFC 8689 §2)
     tls_optional: bool = False  # its header has "TLS-Required: No" (RFC 8689 §5)
+    bounce_profile: str = ""  # of the listener that took it; a destination's own goes before it
     submitter: str = ""  # who handed it in, if he authenticated (RFC 4954)
 
     @property

@@ -177,8 +177,8 @@ def wire_mail(
     spool = spool_path(settings)
     counters = Counters(spool / "counters.json", sink)
 
-    def settings_of(domain: str) -> Queue:
-        return now.destinations.bounce(domain, now.settings.queue)
+    def settings_of(domain: str, profile: str) -> Queue:
+        return now.destinations.bounce(domain, now.settings.queue, profile)
 
     composer = ReportComposer(
         hostname, postmaster, settings.queue.max_report_size, reactor.seconds, languages, settings_of

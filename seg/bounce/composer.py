@@ -50,7 +50,7 @@ class ReportComposer:
     max_report_size: int
     clock: Callable[[], float]
     languages: Languages = attrs.field(factory=lambda: Languages(None, lambda problem: None))
-    settings_of: Callable[[str], Queue] = lambda domain: DEFAULTS
+    settings_of: Callable[[str, str], Queue] = lambda domain, profile: DEFAULTS
 
     def compose(
         self,
@@ -66,7 +66,7 @@ class ReportComposer:
         by_rid = {recipient.rid: recipient for recipient in envelope.recipients}
         told = [(by_rid[rid], outcome) for rid, outcome in fared]
         now = self.clock()
-        settings = self.settings_of(told[0][0].domain)
+        settings = self.settings_of(told[0][0].domain, envelope.bounce_profile)
         dropped = action is not Action.FAILED or settings.double_bounces is DoubleBounces.DROP
         if not envelope.reverse_path and dropped:  # RFC 5321 §4.5.5
             return None

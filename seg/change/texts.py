@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import attrs
@@ -14,6 +14,7 @@ from seg.change.edits import File
 from seg.config.destinations import Destinations
 from seg.config.find import ConfigurationFiles
 from seg.config.load import parse_destinations, parse_settings
+from seg.config.problems import meant
 from seg.config.schema import Settings
 from seg.config.source import read_document
 from seg.errors import ConfigurationError
@@ -72,9 +73,20 @@ def check(texts: Texts, files: ConfigurationFiles) -> Configuration:
         destinations = parse_destinations(texts.destinations, str(files.destinations))
     except ConfigurationError as error:
         problems += error.problems
+    if not problems:
+        problems += _between(settings, destinations, files)
     if problems:
         raise ConfigurationError(tuple(problems))
     return Configuration(settings, destinations)
+
+
+def _between(settings: Settings, destinations: Destinations, files: ConfigurationFiles) -> Iterator[str]:
+    """What one file says of the other and isn't so."""
+    for listener in settings.listener:
+        name, known = listener.bounce_profile, destinations.bounce_profiles
+        if name and name not in known:
+            problem = f'there is no [bounce_profile."{name}"] in {NAMES[File.DESTINATIONS]}{meant(name, known)}'
+            yield f"{files.settings}: [[listener]] {listener.name}: bounce_profile: {problem}"
 
 
 def difference(old: Texts, new: Texts) -> str:

@@ -45,7 +45,7 @@ def sample(files: ConfigurationFiles, profile: str | None, languages: tuple[str,
         queue.max_report_size,
         time.time,
         Languages(files.settings.parent / FOLDER, lambda text: click.echo(f"Warning: {text}", err=True)),
-        lambda domain: queue,
+        lambda domain, listener: queue,
     )
     action, now = Action(kind), time.time()
     envelope = Envelope(1, "alice@sender.example", (Recipient(0, "bob@receiver.example"),), now - 20000, len(CONTENT))

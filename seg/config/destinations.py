@@ -200,9 +200,9 @@ class Destinations:
         found = _find(self.profiles, domain)
         return found if isinstance(found, Profile) else self.default
 
-    def bounce(self, domain: str, general: Queue) -> Queue:
-        """The retry schedule of a domain: `general`, with what its bounce profile says otherwise."""
-        values = self.bounce_profiles.get(self.profile(domain).bounce_profile)
+    def bounce(self, domain: str, general: Queue, listener: str = "") -> Queue:
+        """The retry schedule of a domain: `general`, with what its bounce profile says otherwise, else that of the listener (its name)."""
+        values = self.bounce_profiles.get(self.profile(domain).bounce_profile or listener)
         return attrs.evolve(general, **values) if values else general
 
     def exemptions(self) -> tuple[tuple[str, Exemption], ...]:

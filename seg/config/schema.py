@@ -109,6 +109,10 @@ class Listener:
         "off, offered (within TLS; who authenticates may relay), required (no message without it: submission)",
     )
     certificate: str = key("", "PEM file: certificate, then the intermediates; read again when it changes")
+    bounce_profile: str = key(
+        "",
+        "Bounce profile, a [bounce_profile] of destinations.toml, for mail taken here; a destination's own goes before it",
+    )
     client_certificates: str = key(
         "",
         "PEM file: certificates of clients that may relay, and of authorities that issued such certificates directly; empty: none are asked for",

@@ -128,6 +128,7 @@ def encode(envelope: Envelope, failures: Mapping[int, Bounced] | None = None) ->
             for key, value in (
                 ("ret", envelope.ret.value),
                 ("envid", envelope.envid),
+                ("bounce_profile", envelope.bounce_profile),
                 ("submitter", envelope.submitter),
                 ("requiretls", envelope.requiretls),
                 ("tls_optional", envelope.tls_optional),
@@ -219,6 +220,7 @@ def _envelope(entry: dict[str, Any]) -> Envelope:
         envid=_text(entry, "envid") if "envid" in entry else "",
         requiretls=_flag(entry, "requiretls") if "requiretls" in entry else False,
         tls_optional=_flag(entry, "tls_optional") if "tls_optional" in entry else False,
+        bounce_profile=_text(entry, "bounce_profile") if "bounce_profile" in entry else "",
         submitter=_text(entry, "submitter") if "submitter" in entry else "",
     )
 

@@ -50,7 +50,7 @@ def settle(envelope: Envelope, outcomes: Mapping[int, Outcome], schedules: Sched
             if envelope.reverse_path and before.wants(Notify.SUCCESS) and not outcome.notifies:
                 relayed[before.rid] = outcome
         elif isinstance(outcome, Delayed):
-            schedule = schedules.of(before.domain)
+            schedule = schedules.of(before.domain, envelope.bounce_profile)
             after = _delay(before, outcome.error, envelope.arrived, schedule, now)
             events.append(
                 RecipientDelayed(
@@ -72,7 +72,9 @@ def settle(envelope: Envelope, outcomes: Mapping[int, Outcome], schedules: Sched
         elif isinstance(outcome, Bounced):
             after = attrs.evolve(before, attempts=before.attempts + 1)
         if isinstance(outcome, Bounced):
-            after = _fail(after, outcome, envelope, events, schedules.of(before.domain).settings)
+            after = _fail(
+                after, outcome, envelope, events, schedules.of(before.domain, envelope.bounce_profile).settings
+            )
             if after.state is RecipientState.BOUNCING:
                 failures[after.rid] = outcome
         recipients.append(after)

@@ -91,6 +91,7 @@ def _pack(envelope: Envelope) -> bytes:
             envelope.envid,
             envelope.requiretls,
             envelope.tls_optional,
+            envelope.bounce_profile,
             envelope.submitter,
         )
     )
@@ -109,7 +110,7 @@ def _recipient(packed: tuple[Any, ...]) -> Recipient:
 def _unpack(packed: bytes) -> Envelope:
     # These octets were made by _pack in this process and are never read from anywhere.
     values = marshal.loads(packed)  # noqa: S302
-    mid, reverse_path, recipients, arrived, size, body, *flags, ret, envid, requiretls, optional, user = values
+    mid, reverse_path, recipients, arrived, size, body, *flags, ret, envid, requiretls, optional, profile, user = values
     smtputf8, icid, client, helo, held = flags
     return Envelope(
         mid,
@@ -127,5 +128,6 @@ def _unpack(packed: bytes) -> Envelope:
         envid,
         requiretls,
         optional,
+        profile,
         user,
     )

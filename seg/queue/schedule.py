@@ -49,17 +49,17 @@ class Schedules:
     """The schedule of each destination.
 
     :ivar general: the operator's own, for all that say nothing else.
-    :ivar settings_of: the settings for a domain; None: all have the general ones.
+    :ivar settings_of: the settings for a domain and the bounce profile of a listener; None: all have the general ones.
     """
 
     general: Schedule
-    settings_of: Callable[[str], Queue] | None = None
+    settings_of: Callable[[str, str], Queue] | None = None
 
-    def of(self, domain: str) -> Schedule:
-        """The schedule of a domain."""
+    def of(self, domain: str, profile: str = "") -> Schedule:
+        """The schedule of a domain, for mail that a listener with this bounce profile took."""
         if self.settings_of is None:
             return self.general
-        settings = self.settings_of(domain)
+        settings = self.settings_of(domain, profile)
         return self.general if settings is self.general.settings else attrs.evolve(self.general, settings=settings)
 
     def expiry(self, envelope: Envelope) -> float:
@@ -67,4 +67,7 @@ class Schedules:
         if self.settings_of is None:
             return self.general.expiry(envelope.arrived)
         domains = {recipient.domain for recipient in envelope.pending}
-        return max((self.of(domain).expiry(envelope.arrived) for domain in domains), default=envelope.arrived)
+        return max(
+            (self.of(domain, envelope.bounce_profile).expiry(envelope.arrived) for domain in domains),
+            default=envelope.arrived,
+        )

@@ -39,7 +39,7 @@ class Spool:
     :param reactor: the clock; POSIX seconds.
     :param committer: does all disk work; started and stopped with the spool.
     :param random: a number from 0 up to 1, for the retry schedule.
-    :param settings_of: the settings for a domain, where some have their own schedule.
+    :param settings_of: the settings for a domain and a listener's bounce profile, where some have their own schedule.
     """
 
     def __init__(
@@ -52,7 +52,7 @@ class Spool:
         reactor: IReactorTime,
         committer: ICommits,
         random: Callable[[], float],
-        settings_of: Callable[[str], Queue] | None = None,
+        settings_of: Callable[[str, str], Queue] | None = None,
     ) -> None:
         self._folders = Folders(os.fspath(path))
         self._settings = settings

@@ -90,6 +90,7 @@ class Conclusion:
             helo=client.helo,
             holds=holds,
             submitter=client.user,
+            bounce_profile=self._house.bounce_profile,
         )
         durable = transaction.writer.commit(envelope)
         durable.addCallbacks(

@@ -127,6 +127,7 @@ class ReceiveFactory(ServerFactory):
             implicit_tls=listener.tls is ListenerTLS.IMPLICIT,
             filters=filters or None,
             desk=desk,
+            bounce_profile=listener.bounce_profile,
             auth_profile=auth.checker or "users",
             own_address_only=auth.own_address_only,
         )

@@ -39,5 +39,6 @@ class House:
     implicit_tls: bool = False  # TLS from the first octet
     filters: FilterChain | None = None  # None: there are none
     desk: Desk | None = None  # where clients authenticate; None: AUTH isn't offered
+    bounce_profile: str = ""  # of the listener
     auth_profile: str = ""  # its name in the log
     own_address_only: bool = False  # who authenticated may use his own address as reverse-path, and no other

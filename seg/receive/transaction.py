@@ -102,6 +102,7 @@ class Transaction:
         helo: str,
         holds: tuple[str, ...] = (),
         submitter: str = "",
+        bounce_profile: str = "",
     ) -> Envelope:
         """The envelope to be queued; `holds` is who wants it held, and why."""
         return Envelope(
@@ -122,6 +123,7 @@ class Transaction:
             # RFC 8689 §5: the header says nothing where the envelope demands TLS.
             tls_optional=not self.arguments.requiretls and self.header.tls_optional,
             submitter=submitter,
+            bounce_profile=bounce_profile,
         )
 
     def _held_back(self, holds: tuple[str, ...]) -> tuple[Recipient, ...]:

@@ -50,7 +50,7 @@ class LanguageTests(SynchronousTestCase):
             10240,
             lambda: 1_700_000_000.0,
             Languages(self.folder, self.complaints.append),
-            lambda domain: self.settings,
+            lambda domain, listener: self.settings,
         )
 
     def report(self, action: Action = Action.FAILED, sender: str = "alice@sender.example") -> EmailMessage | None:

@@ -263,6 +263,7 @@ class ProfileTests(SynchronousTestCase):
         )
         self.assertEqual(table.bounce("other.test", general), attrs.evolve(general, lifetime=86400.0))
         self.assertIs(table.bounce("plain.test", general), general)
+        self.assertIs(table.bounce("plain.test", general, "nowhere"), general)
 
     def test_exemption(self) -> None:
         """An exemption ends at a moment, in UTC where no offset is given, or with the beginning of a date; it isn't inherited."""

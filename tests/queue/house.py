@@ -84,7 +84,7 @@ class House:
         root: str,
         settings: Queue | None = None,
         now: float = NOW,
-        settings_of: Callable[[str], Queue] | None = None,
+        settings_of: Callable[[str, str], Queue] | None = None,
     ) -> None:
         self.root = Path(root)
         self.clock = Clock()

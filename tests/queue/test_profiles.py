@@ -6,6 +6,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from seg.config.schema import Queue
 from seg.events import RecipientBounced
+from seg.model import Envelope, Recipient
 from tests.queue.house import HARD, NOW, SOFT, House
 from tests.queue.test_reports import drain
 
@@ -15,11 +16,16 @@ HASTY = Queue(jitter=0.0, first_retry=10.0, max_retries=1, failure_reports=False
 PROFILES = {"patient.test": PATIENT, "hasty.test": HASTY}
 
 
+def settings_of(domain: str, listener: str) -> Queue:
+    """A destination's own profile, else the listener's."""
+    return PROFILES.get(domain) or PROFILES.get(listener, GENERAL)
+
+
 class ProfileTests(SynchronousTestCase):
     """One message to three destinations with three schedules."""
 
     def setUp(self) -> None:
-        self.house = House(self.mktemp(), GENERAL, settings_of=lambda domain: PROFILES.get(domain, GENERAL)).start()
+        self.house = House(self.mktemp(), GENERAL, settings_of=settings_of).start()
         self.house.put("a@general.test", "b@patient.test", "c@hasty.test")
 
     def tries(self, domain: str, until: float) -> list[float]:
@@ -49,3 +55,15 @@ class ProfileTests(SynchronousTestCase):
         other.put("c@hasty.test")
         other.attempt("hasty.test", HARD)
         self.assertEqual(len([line for line in drain(other) if line.startswith("sender.test")]), 1)
+
+    def test_of_a_listener(self) -> None:
+        """Mail of a listener with a profile is tried by it, where the destination has none of its own; also after a restart."""
+        mid = self.house.counters.next_mid()
+        writer = self.house.spool.begin(mid)
+        writer.write(b"Subject: x\r\n\r\nhi\r\n")
+        recipients = (Recipient(0, "a@other.test"), Recipient(1, "b@hasty.test"))
+        envelope = Envelope(mid, "a@sender.test", recipients, NOW, bounce_profile="patient.test")
+        self.successResultOf(writer.commit(envelope))
+        self.assertEqual(self.tries("other.test", 100), [0])
+        self.house = House(str(self.house.root), GENERAL, self.house.clock.seconds(), settings_of).start()
+        self.assertEqual(self.tries("other.test", 300), [200])

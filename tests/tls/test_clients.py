@@ -5,13 +5,15 @@ from __future__ import annotations
 from datetime import timedelta
 from pathlib import Path
 
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
 from OpenSSL import SSL
 from twisted.trial.unittest import SynchronousTestCase
 
 from seg.errors import ConfigurationError
 from seg.tls.clients import ClientCertificates, holder_of
 from seg.tls.listening import ListenerCertificates
-from tests.certificates import NOW, Authority, Issued, self_signed
+from tests.certificates import NOW, Authority, Issued, new_key, self_signed
 from tests.tls.handshake import shake
 
 ROOT = Authority.root()
@@ -54,7 +56,14 @@ class ClientTests(SynchronousTestCase):
         issuer = self_signed("app.example")
         pretender = Authority(issuer.certificate, issuer.key).leaf("evil.example")
         self.assertFalse(self.listed(issuer).knows(pretender.certificate, NOW))
-        unmarked = Authority(ROOT.leaf("b.example").certificate, ROOT.key)
+        key = new_key()
+        name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "says nothing")])
+        unmarked = Authority(
+            x509.CertificateBuilder(name, name, key.public_key(), 7, NOW - timedelta(1), NOW + timedelta(9)).sign(
+                key, hashes.SHA256()
+            ),
+            key,
+        )
         self.assertFalse(self.listed(unmarked).knows(unmarked.leaf("c.example").certificate, NOW))
 
     def test_files(self) -> None:
