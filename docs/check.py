@@ -1,4 +1,5 @@
-"""Checks the documentation: every relative link leads somewhere, every Python example compiles, every TOML example loads.
+"""Checks the documentation: every relative link leads somewhere, every Python example compiles, every TOML example loads,
+every test that a table names is there.
 
 Run it as ``python docs/check.py``; it prints a line for each fault and exits with 1 if there is one. That the generated
 parts (configuration reference, log lines, decision tables) fit the code is held by the tests.
@@ -53,9 +54,24 @@ def broken_examples(page: Path) -> Iterator[str]:
             yield f"{page.relative_to(ROOT)}: {language} example: {error}"
 
 
+def missing_tests(page: Path) -> Iterator[str]:
+    """A line for each test that a table names (``smtp/test_server `test_greeting` ``) and that isn't there."""
+    for row in re.findall(r"^\|.*\|$", page.read_text("utf-8"), re.MULTILINE):
+        cell = row.rstrip("|").rpartition("|")[2]
+        for place, names in re.findall(r"\b((?:\w+/)test_\w+)((?: ?`\w+`,?)*)", cell):
+            files = sorted((ROOT / "tests").glob(f"{place}*.py"))
+            source = "".join(file.read_text("utf-8") for file in files)
+            if not files:
+                yield f"{page.relative_to(ROOT)}: there is no test {place}"
+            for name in re.findall(r"`(\w+)`", names):
+                if not re.search(rf"\b(?:def|class) {name}", source):
+                    yield f"{page.relative_to(ROOT)}: there is no {name} in {place}"
+
+
 def main() -> int:
     """Check all pages."""
-    faults = [fault for page in pages() for check in (broken_links, broken_examples) for fault in check(page)]
+    checks = (broken_links, broken_examples, missing_tests)
+    faults = [fault for page in pages() for check in checks for fault in check(page)]
     print("\n".join(faults) or f"{len(pages())} pages, no faults")
     return 1 if faults else 0
 
