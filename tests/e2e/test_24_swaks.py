@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import shutil
+import smtplib
+import ssl
 import subprocess
 from pathlib import Path
 
 from twisted.internet.threads import deferToThread
 from twisted.trial.unittest import SkipTest
 
+from seg.lab.behaviour import EXTENSIONS, Behaviour
+from seg.lab.world import MX
 from tests.e2e.base import GatewayCase
 
 # Arguments of swaks, exit status, and what it has to show. The last column: what the receiver has to see.
@@ -60,6 +64,49 @@ class SwaksTests(GatewayCase):
                 self.assertIn(arrives, messages[-1].content)
             if "--proxy-version" in arguments:
                 await self._with_proxy(False)
+
+    async def test_others(self) -> None:
+        """What swaks doesn't speak: SMTPUTF8, CHUNKING, DSN with its report, REQUIRETLS, LIMITS."""
+        plain = Behaviour(extensions=tuple(each for each in EXTENSIONS if each != "DSN"))
+        await self.internet.add_domain("receiver.example", mx=[MX("mx.receiver.example", behaviour=plain)])
+        await self.internet.add_domain("sender.example")
+        pem = self.internet.authority.issue(["mx.lab.example"]).write(Path(self.folder, "listener.pem"))
+        gateway = await self.start_gateway(settings={"listener": {"tls": "starttls", "certificate": str(pem)}})
+
+        def talk() -> None:
+            context = ssl.create_default_context()
+            context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+            client = smtplib.SMTP("127.0.0.1", gateway.port, local_hostname="client.example", timeout=20)
+            client.ehlo()
+            self.assertNotIn("requiretls", client.esmtp_features)
+            client.starttls(context=context)
+            client.ehlo()
+            self.assertLessEqual({"smtputf8", "chunking", "dsn", "requiretls", "limits"}, set(client.esmtp_features))
+            self.assertEqual(client.esmtp_features["limits"], "RCPTMAX=1000")
+            client.command_encoding = "utf-8"
+            self.assertEqual(client.docmd("MAIL FROM:<jörg@sender.example> SMTPUTF8 BODY=8BITMIME")[0], 250)
+            self.assertEqual(client.docmd("RCPT TO:<müller@receiver.example>")[0], 250)
+            first, last = "Subject: Grüße\r\n".encode(), b"\r\nin chunks\r\n"
+            client.send(b"BDAT %d\r\n" % len(first) + first + b"BDAT %d LAST\r\n" % len(last) + last)
+            self.assertEqual([client.getreply()[0], client.getreply()[0]], [250, 250])
+            client.docmd("MAIL FROM:<alice@sender.example> RET=HDRS ENVID=QQ314159")
+            client.docmd("RCPT TO:<bob@receiver.example> NOTIFY=SUCCESS,FAILURE ORCPT=rfc822;b+2B@receiver.example")
+            self.assertEqual(client.data(b"Subject: told\r\n\r\nx\r\n")[0], 250)
+            client.docmd("MAIL FROM:<alice@sender.example> REQUIRETLS")
+            client.docmd("RCPT TO:<secret@receiver.example>")
+            self.assertEqual(client.data(b"Subject: secret\r\n\r\nx\r\n")[0], 250)
+            client.quit()
+
+        await deferToThread(talk)
+        await self.internet.wait_for_messages("receiver.example", 2)
+        (report,) = await self.internet.wait_for_messages("sender.example")
+        for line in (
+            b"Original-Envelope-Id: QQ314159",
+            b"Original-Recipient: rfc822; b+@receiver.example",
+            b"Action: relayed",
+        ):
+            self.assertIn(line, report.content)
+        await gateway.wait_for_log(r"Delayed: .*To: <secret@receiver\.example> .* 4\.7\.30")
 
     async def _with_proxy(self, wanted: bool) -> None:
         """Take PROXY headers from here, or don't: a change while the gateway runs."""
