@@ -418,6 +418,7 @@ class DeliveryStarted(Event):
     dcid: int
     mid: int
     rids: tuple[int, ...]
+    domain: str = ""
 
 
 @attrs.frozen
@@ -435,6 +436,7 @@ class RecipientsDelivered(Event):
     mid: int
     rids: tuple[int, ...]
     reply: str
+    domain: str = ""
 
 
 @attrs.frozen

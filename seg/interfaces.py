@@ -94,8 +94,8 @@ class IQueue(Interface):
     def subscribe(on_ready: Callable[[str], None]) -> None:
         """Call ``on_ready(domain)`` whenever a destination comes to have due work (also for the work there is now)."""
 
-    def lease(domain: str) -> Lease | None:
-        """The due recipients for `domain` of the message that waits longest, or None. A leased recipient isn't given
+    def lease(domain: str, most: int = 0) -> Lease | None:
+        """The due recipients for `domain` (at most so many, 0: all) of the message that waits longest, or None. A leased recipient isn't given
         out again until `settle` or `release`."""
 
     def settle(lease: Lease, outcomes: dict[int, Outcome]) -> Deferred[None]:

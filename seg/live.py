@@ -105,6 +105,7 @@ class Ready:
         parts.census.limit(new.settings.receive.max_connections, new.settings.receive.max_connections_per_address)
         parts.reception.serve(self._plan, parts.factory())
         parts.exemptions.watch(new.destinations)
+        parts.mail.engine.resume()  # whoever waits for a limit may have another
         return waiting_for_a_start(old, new.settings)
 
     def _look_up_otherwise(self) -> None:

@@ -23,12 +23,16 @@ from twisted.python import usage
 from twisted.python.failure import Failure
 
 from seg import events
+from seg.admin import supervisor
 from seg.admin.api import AdminAPI, Identity
 from seg.admin.changes import ChangesAPI
 from seg.admin.checks import ChecksAPI
 from seg.admin.counters import EventCounters
+from seg.admin.delivery import DeliveryAPI
 from seg.admin.destinations import DestinationsAPI
+from seg.admin.hosts import HostStatistics
 from seg.admin.socket import listen
+from seg.admin.suspension import Suspension
 from seg.auth.backoff import Backoff
 from seg.bounce.languages import FOLDER as REPORTS
 from seg.bounce.languages import Languages
@@ -38,12 +42,15 @@ from seg.config.find import ConfigurationFiles, find_configuration
 from seg.config.paths import log_path, socket_path, var_path
 from seg.config.schema import Listener
 from seg.deliver.exemptions import ExemptionWatch
+from seg.drop.pickup import Pickup
 from seg.errors import ConfigurationError
 from seg.filter.chain import FilterChain
 from seg.filter.plugins import for_listener
+from seg.interfaces import IResolver
 from seg.live import LiveConfiguration, LiveParts
 from seg.maillog.bus import EventBus
 from seg.maillog.files import MailLogFile
+from seg.mtasts.cache import PolicyCache
 from seg.receive.census import Census
 from seg.receive.factory import ReceiveFactory
 from seg.receive.rates import RecipientRates
@@ -52,7 +59,7 @@ from seg.receive.renewal import CertificateRenewal
 from seg.tls.listening import ListenerCertificates
 from seg.tls.roots import load_roots
 from seg.version import __version__
-from seg.wiring import InForce, Mail, wire_checks, wire_desk, wire_filters, wire_lookups, wire_mail
+from seg.wiring import InForce, Mail, wire_checks, wire_desk, wire_filters, wire_lookups, wire_mail, wire_pickup
 
 SESSION_GRACE = 5.0  # seconds that clients in the middle of a message get when we stop
 ATTEMPT_GRACE = 10.0  # the same for deliveries under way
@@ -121,6 +128,8 @@ class GatewayService(Service):
         self._reactor = reactor
         self._bus = EventBus()
         self._event_counters = EventCounters()
+        self._statistics = HostStatistics(reactor.seconds)
+        self._suspension: Suspension | None = None
         roots = load_roots(settings.tls.ca_file, settings.tls.extra_ca_file)
         lookups = wire_lookups(settings, roots, self._bus, reactor)
         filters = wire_filters(settings, self.hostname, self._bus, reactor)
@@ -136,6 +145,7 @@ class GatewayService(Service):
         self._languages = Languages(files.settings.parent / REPORTS, lambda text: self._bus.emit(events.Fault(text)))
         self._mail_log: MailLogFile | None = None
         self._mail: Mail | None = None
+        self._pickup: Pickup | None = None
         self._control: IListeningPort | None = None
 
     # --- starting --------------------------------------------------------------------------------
@@ -169,10 +179,16 @@ class GatewayService(Service):
         lookups.probe.start()
         lookups.refresh.start()
         self._exemptions.watch(self._now.destinations)
+        self.suspension_changed()
+        pickup = wire_pickup(self._now, mail, self.hostname, self._bus, self._reactor)
+        await pickup.begin()
         mail.engine.start()
+        self._pickup = pickup
+        pickup.start()
         self._reception.serve(self._plan, self._listener_maker(mail))
         self._renewal.start()
         self._reload_on_sighup(changes)
+        supervisor.tell(supervisor.READY)
 
     def _reload_on_sighup(self, changes: ChangeControl) -> None:
         """SIGHUP: read the files again; faults are in the mail log, and what was in use stays in use."""
@@ -196,6 +212,7 @@ class GatewayService(Service):
         log.start()
         self._bus.add(log.emit, debug=log.debug)
         self._bus.add(self._event_counters.emit)
+        self._bus.add(self._statistics.emit)
         self._bus.emit(events.GatewayStarted(__version__))
         for problem in self._now.lookups.roots.problems:
             self._bus.emit(events.Fault(problem))
@@ -244,6 +261,15 @@ class GatewayService(Service):
             lambda: wire_checks(now.settings, lambda: now.destinations, self.hostname, now.lookups, self._bus, reactor)
         ).add_to(table)
         ChangesAPI(changes).add_to(table)
+        DeliveryAPI(
+            mail.queue,
+            self._statistics,
+            self._suspended(),
+            self,
+            lambda: now.destinations,
+            self._bus,
+            reactor.seconds,
+        ).add_to(table)
         path = socket_path(self.settings)
         try:
             return listen(reactor, path, int(self.settings.control.mode, 8), table)
@@ -304,8 +330,11 @@ class GatewayService(Service):
     async def _stop(self) -> None:
         """Each part that was started; a start that failed half-way leaves the later ones out."""
         self._bus.emit(events.GatewayStopping())
+        supervisor.tell(supervisor.STOPPING)
         self._plan.discard()
         await self._reception.close(SESSION_GRACE)
+        if self._pickup is not None:
+            await self._pickup.stop()
         self._exemptions.stop()
         self._renewal.stop()
         self._now.lookups.probe.stop()
@@ -348,6 +377,43 @@ class GatewayService(Service):
     def resolver_validates(self) -> bool:
         """Whether the AD bit can be believed."""
         return self._now.lookups.probe.validates
+
+    # --- what an operator may have done (`seg.admin.delivery.Gateway`) ----------------------------
+
+    def listener_names(self) -> tuple[str, ...]:
+        """The listeners."""
+        return tuple(listener.name for listener in self._now.settings.listener)
+
+    def clients(self) -> list[tuple[str, str, int]]:
+        """(listener, address, connections) of each client."""
+        return self._reception.clients()
+
+    def suspension_changed(self) -> None:
+        """Work by what is suspended now."""
+        suspended = self._suspended().now
+        self._reception.suspend(suspended.listeners)
+        if self._mail is not None:
+            self._mail.engine.suspended = suspended.delivery
+            self._mail.engine.resume()
+
+    def _suspended(self) -> Suspension:
+        if self._suspension is None:
+            self._suspension = Suspension(var_path(self.settings) / "suspended.json")
+        return self._suspension
+
+    def flush_dns(self, name: str | None) -> int:
+        """Forget answers of the DNS; how many."""
+        return self._now.lookups.resolver.flush(name)
+
+    @property
+    def resolver(self) -> IResolver:
+        """The DNS."""
+        return self._now.lookups.resolver
+
+    @property
+    def policies(self) -> PolicyCache:
+        """The MTA-STS policies known."""
+        return self._now.lookups.policies.cache
 
     def exemptions(self) -> int:
         """Destinations that are exempt from their policies now."""

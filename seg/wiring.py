@@ -30,12 +30,13 @@ from seg.bounce.languages import Languages
 from seg.check.checks import Checks, Surroundings
 from seg.check.rehearsal import Uncounted
 from seg.config.destinations import Destinations
-from seg.config.paths import policy_cache_path, spool_path, users_path
+from seg.config.paths import drop_path, policy_cache_path, spool_path, users_path
 from seg.config.schema import ListenerAuth, Queue, Settings
 from seg.dane.provider import DANEProvider
 from seg.deliver.attempt import Attempt, Means
 from seg.deliver.connect import Connector
 from seg.deliver.engine import DeliveryEngine
+from seg.deliver.pace import Rate
 from seg.deliver.pool import ConnectionPool
 from seg.deliver.routes import Router
 from seg.deliver.sender import ESMTPSenderFactory
@@ -43,6 +44,8 @@ from seg.deliver.session import Sessions
 from seg.dns.cache import CachingResolver
 from seg.dns.probe import ValidationProbe
 from seg.dns.resolver import StubResolver
+from seg.drop.claim import DropFolder
+from seg.drop.pickup import Pickup
 from seg.filter.chain import Station
 from seg.filter.milter.client import milter
 from seg.filter.plugins import stations
@@ -202,8 +205,27 @@ def wire_mail(
         return now.destinations.profile(domain).concurrent_connections
 
     engine = DeliveryEngine(queue, attempt, limit, settings.delivery.max_connections, sink, reactor)
+
+    def rate(domain: str) -> Rate:
+        profile = now.destinations.profile(domain)
+        return Rate(profile.recipient_limit, profile.recipient_minutes)
+
+    engine.rate = rate
     mail = Mail(counters, queue, engine, wire_sending(now, hostname, counters, sink, reactor))
     return mail
+
+
+def wire_pickup(now: InForce, mail: Mail, hostname: str, sink: IEventSink, reactor: Any) -> Pickup:
+    """What takes the mail that programs of this machine dropped."""
+
+    def in_thread(work: Callable[[], Any]) -> Deferred[Any]:
+        return deferToThreadPool(reactor, reactor.getThreadPool(), work)
+
+    def limits() -> tuple[int, int]:
+        return now.settings.receive.max_message_size, now.settings.receive.max_recipients
+
+    folder = DropFolder(drop_path(now.settings))
+    return Pickup(folder, mail.queue, mail.counters, sink, hostname, limits, reactor, in_thread)
 
 
 def wire_sending(now: InForce, hostname: str, counters: ICounters, sink: IEventSink, reactor: Any) -> Sending:

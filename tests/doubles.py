@@ -167,7 +167,7 @@ class MemoryQueue:
             for domain in dict.fromkeys(recipient.domain for recipient in message.envelope.pending):
                 on_ready(domain)
 
-    def lease(self, domain: str) -> Lease | None:
+    def lease(self, domain: str, most: int = 0) -> Lease | None:
         """The due recipients of the oldest message for the domain."""
         for message in self.messages.values():
             due = tuple(
@@ -175,6 +175,7 @@ class MemoryQueue:
                 for recipient in message.envelope.pending
                 if recipient.domain == domain and recipient.rid not in message.leased | message.outcomes.keys()
             )
+            due = due[:most] if most else due
             if due:
                 message.leased.update(recipient.rid for recipient in due)
                 return Lease(message.envelope, domain, due, MemoryContent(message.content))

@@ -31,6 +31,7 @@ ROOMS = (
     "auth",
     "filter",
     "receive",
+    "drop",
     "queue",
     "deliver",
     "bounce",

@@ -65,7 +65,13 @@ class AdminAPI:
         self._gauges = gauges
         self._counters = counters
         self._now = now
-        self._actions = {"hold": self._hold, "release": self._release, "delete": self._delete, "retry": self._retry}
+        self._actions = {
+            "hold": self._hold,
+            "release": self._release,
+            "delete": self._delete,
+            "retry": self._retry,
+            "bounce": self._bounce,
+        }
 
     def routes(self) -> RouteTable:
         """The API as method and path."""
@@ -160,6 +166,9 @@ class AdminAPI:
 
     async def _retry(self, mid: int, by: str) -> str:
         return "" if await self._queue.retry(mid) else f"{NOT_QUEUED}, or is held, being tried, or due already"
+
+    async def _bounce(self, mid: int, by: str) -> str:
+        return "" if await self._queue.bounce(mid, by) else f"{NOT_QUEUED}, or all of it is being tried just now"
 
     def _chosen(self, body: Mapping[str, Any]) -> list[int]:
         """The MIDs that a body names."""

@@ -73,6 +73,12 @@ class DestinationsAPI:
             "ip_preference": word(profile.ip_preference),
             "concurrent_connections": profile.concurrent_connections,
             "messages_per_connection": profile.messages_per_connection,
+            "recipient_limit": profile.recipient_limit,
+            "recipient_minutes": profile.recipient_minutes,
+            "source_address": profile.source_address,
+            "source_address6": profile.source_address6,
+            "ehlo_name": profile.ehlo_name,
+            "bounce_profile": profile.bounce_profile,
             "exemption": None
             if exemption is None
             else {

@@ -26,6 +26,12 @@ LABELS = {
     "ip_preference": "IP Address Preference",
     "concurrent_connections": "Concurrent Connections",
     "messages_per_connection": "Messages Per Connection",
+    "recipient_limit": "Recipients (0: no limit)",
+    "recipient_minutes": "... in so many minutes",
+    "source_address": "Source address, IPv4",
+    "source_address6": "Source address, IPv6",
+    "ehlo_name": "Name in EHLO",
+    "bounce_profile": "Bounce Profile",
 }
 COLUMNS = (
     ("Domain", "left"),
@@ -301,7 +307,11 @@ def _row(entry: dict[str, Any]) -> tuple[str, ...]:
     limits = (
         f"{entry['concurrent_connections']} connections, {entry['messages_per_connection']} messages per connection"
     )
-    own_limits = {"concurrent_connections", "messages_per_connection"} & set(entry["stated"])
+    if entry["recipient_limit"]:
+        limits += f", {entry['recipient_limit']} recipients in {entry['recipient_minutes']} minutes"
+    own_limits = {"concurrent_connections", "messages_per_connection", "recipient_limit", "recipient_minutes"} & set(
+        entry["stated"]
+    )
     return (
         entry["domain"],
         _value(entry, "ip_preference"),
@@ -348,7 +358,8 @@ def detail(surroundings: Any, domain: str, as_json: bool) -> None:
     for name, label in LABELS.items():
         stated = name in profile["stated"]
         origin = entry if stated else "Default" if entry != "Default" else "built in"
-        click.echo(f"  {label + ':':<31}{profile[name]}  ({plain(origin)})")
+        value = "-" if profile[name] == "" else plain(profile[name])
+        click.echo(f"  {label + ':':<31}{value}  ({plain(origin)})")
     click.echo(f"  {'Exemption:':<31}{plain(_exemption(profile['exemption']))}")
     route = found["route"]
     where = (

@@ -41,7 +41,7 @@ CERTIFICATE_ADVICE = "You have chosen to enable TLS. Please use the 'certconfig'
 ROUTES_ADVICE = "MTA STS is not enforced for domains that have SMTP routes configured"
 # Asked for one after the other; the other keys of the schema follow at the end.
 ASKED = frozenset({"ip_preference", "concurrent_connections", "messages_per_connection", "tls", "dane", "mta_sts"})
-LIMITS = ("recipient_limit", "recipient_minutes", "limit_per")
+LIMITS = ("recipient_limit", "recipient_minutes")
 SPECS = specs(Profile)
 
 
@@ -162,23 +162,11 @@ def _limits(name: str, old: dict[str, Any], values: dict[str, Any]) -> None:
     ):
         question = f'Enter the max number of messages per connection for "{name}".'
         values["messages_per_connection"] = _number("messages_per_connection", question, old)
-    if "recipient_limit" not in SPECS:
-        return
     if confirm("Do you wish to apply a recipient limit to this domain?", "recipient_limit" in old):
         question = "Enter the number of minutes used to measure the recipient limit."
         minutes = values["recipient_minutes"] = _number("recipient_minutes", question, old)
         question = f'Enter the max number of recipients per {minutes} minutes for "{name}".'
         values["recipient_limit"] = _number("recipient_limit", question, old)
-    if values:
-        spec = SPECS["limit_per"]
-        at = spec.choices.index(old["limit_per"]) + 1 if old.get("limit_per") in spec.choices else 1
-        chosen = choose(
-            f"Select how you want to apply the limits for {name}:",
-            (f"One limit applies to the entire domain {name}", "Separate limit for each mail exchanger IP address"),
-            at,
-        )
-        if chosen != 1 or "limit_per" in old:
-            values["limit_per"] = spec.choices[chosen - 1]
 
 
 def _number(key: str, question: str, old: dict[str, Any]) -> int:

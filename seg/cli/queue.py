@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from seg.cli.client import Gateway
+from seg.cli.messages import why
 from seg.cli.tables import ago, plain, print_json, print_table, size, stamp, until
 
 COLUMNS = (
@@ -169,3 +170,6 @@ def delete(
         if count:
             click.confirm(f"Delete {count} message{'' if count == 1 else 's'} for good?", abort=True, err=True)
     _act(gateway, chosen, "delete", "deleted", as_json)
+
+
+queue.add_command(why)

@@ -111,6 +111,8 @@ class Profile:
     messages_per_connection: int = key(
         50, "Messages sent on one connection before a new one is opened", low=1, high=1000
     )
+    recipient_limit: int = key(0, "Most recipients begun in recipient_minutes; 0: no limit", low=0, high=1_000_000_000)
+    recipient_minutes: int = key(60, "Minutes over which recipients are counted", low=1, high=60)
     source_address: str = key("", "Local IPv4 address to send from; empty: that of [delivery]")
     source_address6: str = key("", "Local IPv6 address to send from; empty: that of [delivery]")
     ehlo_name: str = key("", "Name in EHLO; empty: the gateway's")

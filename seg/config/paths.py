@@ -32,6 +32,11 @@ def users_path(settings: Settings, file: Path) -> Path:
     return Path(settings.auth.users) if settings.auth.users else file.parent / "users"
 
 
+def drop_path(settings: Settings) -> Path:
+    """Where programs of this machine leave mail (``seg-sendmail``)."""
+    return var_path(settings) / "maildrop"
+
+
 def policy_cache_path(settings: Settings) -> Path:
     """The MTA-STS policies known."""
     return var_path(settings) / "cache" / "mta-sts"

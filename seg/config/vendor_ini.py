@@ -37,10 +37,10 @@ _IP = {
     "prefer_v4": IPPreference.IPV4_PREFERRED,
     "require_v4": IPPreference.IPV4_REQUIRED,
 }
-_LIMIT_TYPES = {**dict.fromkeys(("0", "host"), "domain"), **dict.fromkeys(("1", "mxip"), "address")}
 # Keys of the form that seg has no use for, with the value that says so; any other is told as a note.
 _WITHOUT_USE = {
     "limit_apply": ("0", "system"),
+    "limit_type": ("0", "host"),
     "bounce_validation": ("0", "off"),
     "send_tls_req_alert": ("0", "off"),
     "certificate": (),
@@ -95,26 +95,17 @@ def _whole(name: str) -> Callable[[str], Any]:
     return read
 
 
-def _keys() -> dict[str, _Key]:
-    found = {
-        "ip_sort_pref": _Key("ip_preference", _word(_IP)),
-        "max_host_concurrency": _Key("concurrent_connections", _whole("concurrent_connections")),
-        "max_messages_per_connection": _Key("messages_per_connection", _whole("messages_per_connection")),
-        "table_tls": _Key("tls", _word(_TLS)),
-        "dane_support": _Key("dane", _word({mode.value: mode for mode in DANEMode})),
-        "mta_sts_support": _Key("mta_sts", _word({mode.value: mode for mode in STSMode})),
-        "bounce_profile": _Key("bounce_profile", str),
-    }
-    if "recipient_limit" in _SPECS:
-        found |= {
-            "recipient_minutes": _Key("recipient_minutes", _whole("recipient_minutes")),
-            "recipient_limit": _Key("recipient_limit", _whole("recipient_limit")),
-            "limit_type": _Key("limit_per", _word(_LIMIT_TYPES)),
-        }
-    return found
-
-
-KEYS = _keys()
+KEYS = {
+    "ip_sort_pref": _Key("ip_preference", _word(_IP)),
+    "max_host_concurrency": _Key("concurrent_connections", _whole("concurrent_connections")),
+    "max_messages_per_connection": _Key("messages_per_connection", _whole("messages_per_connection")),
+    "recipient_minutes": _Key("recipient_minutes", _whole("recipient_minutes")),
+    "recipient_limit": _Key("recipient_limit", _whole("recipient_limit")),
+    "table_tls": _Key("tls", _word(_TLS)),
+    "dane_support": _Key("dane", _word({mode.value: mode for mode in DANEMode})),
+    "mta_sts_support": _Key("mta_sts", _word({mode.value: mode for mode in STSMode})),
+    "bounce_profile": _Key("bounce_profile", str),
+}
 OUR_KEYS = frozenset(key.name for key in KEYS.values())
 
 
@@ -196,11 +187,8 @@ def _section(title: str, profile: Profile, stated: frozenset[str] | None) -> str
         value = _written(key, getattr(profile, ours.name))
         if value:
             lines.append(f"{key} = {value}")
-    if stated is not None and "concurrent_connections" in stated and "limit_type" in KEYS and "limit_per" not in stated:
-        kind = _written("limit_type", getattr(profile, KEYS["limit_type"].name))
-        lines.append(f"limit_type = {kind}")  # required beside it
     if stated is None or "concurrent_connections" in stated:
-        lines.append("limit_apply = system")
+        lines += ["limit_type = host", "limit_apply = system"]
     return "\n".join(lines) + "\n"
 
 
@@ -209,8 +197,6 @@ def _written(key: str, value: Any) -> str:
         return _TLS_WORDS[value - 1]
     if isinstance(value, IPPreference):
         return next(word for word, preference in _IP.items() if preference is value).upper()
-    if key == "limit_type":
-        return "MXIP" if value == "address" else "host"
     if key == "recipient_limit" and not value:
         return ""  # no limit
     return str(getattr(value, "value", value))

@@ -146,7 +146,8 @@ class Attempt:
         waiting = self._remaining()
         while waiting:
             batch, rest = waiting[:most], waiting[most:] if most else []
-            self._sink.emit(events.DeliveryStarted(sender.dcid, self._lease.mid, tuple(r.rid for r in batch)))
+            rids = tuple(r.rid for r in batch)
+            self._sink.emit(events.DeliveryStarted(sender.dcid, self._lease.mid, rids, self._lease.domain))
             results = await sender.send(self._lease.envelope, batch, self._lease.content)
             self.outcomes.update((rid, _at_host(outcome, decision.host)) for rid, outcome in results.items())
             self._tell_delivered(sender.dcid, results)
@@ -231,7 +232,8 @@ class Attempt:
             if isinstance(outcome, Delivered):
                 by_reply.setdefault(outcome.reply, []).append(rid)
         for reply, rids in by_reply.items():
-            self._sink.emit(events.RecipientsDelivered(dcid, self._lease.mid, tuple(rids), reply))
+            lease = self._lease
+            self._sink.emit(events.RecipientsDelivered(dcid, lease.mid, tuple(rids), reply, lease.domain))
 
     def _explain(self, decision: Decision, outcome: str) -> None:
         opinions = tuple((opinion.provider, opinion.text) for opinion in decision.opinions)

@@ -13,10 +13,11 @@ from typing import Any, Protocol
 
 import attrs
 from twisted.internet.defer import CancelledError, Deferred, DeferredList
-from twisted.internet.interfaces import IReactorTime
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from seg.deliver.pace import UNLIMITED, Pace, Rate
 from seg.errors import Temporary
 from seg.events import Fault
 from seg.interfaces import IEventSink, IQueue
@@ -74,6 +75,11 @@ class DeliveryEngine:
         self.max_active = max_active
         self._sink = sink
         self._clock = clock
+        self.rate: Callable[[str], Rate] = lambda domain: UNLIMITED
+        self._pace = Pace(clock.seconds)
+        self._paced: dict[str, IDelayedCall] = {}  # destinations that had all that they may have for now
+        self.suspended: Callable[[str], bool] = lambda domain: False  # destinations that get nothing now
+        self._parked: set[str] = set()  # of these, the ones with due work
         self._waiting: OrderedDict[str, None] = OrderedDict()  # destinations with due work, in turn
         self._destinations: dict[str, Destination] = {}  # those with attempts under way
         self._running: dict[Lease, Deferred[None]] = {}
@@ -89,6 +95,25 @@ class DeliveryEngine:
     def start(self) -> None:
         """Begin to work off the queue."""
         self._queue.subscribe(self._ready)
+
+    def _wait_for_pace(self, domain: str, rate: Rate) -> None:
+        """Put a destination back in line when it may have more."""
+        if domain not in self._paced:
+            self._paced[domain] = self._clock.callLater(self._pace.free_in(domain, rate), self._pace_over, domain)
+
+    def _pace_over(self, domain: str) -> None:
+        del self._paced[domain]
+        self._ready(domain)
+
+    def resume(self) -> None:
+        """Other destinations are suspended, or other limits hold, than before: go on with those that may."""
+        parked, self._parked = self._parked | self._paced.keys(), set()
+        for waiting in self._paced.values():
+            waiting.cancel()
+        self._paced.clear()
+        for domain in sorted(parked):
+            self._waiting[domain] = None
+        self._pump()
 
     def _ready(self, domain: str) -> None:
         self._waiting[domain] = None
@@ -107,12 +132,21 @@ class DeliveryEngine:
     def _start_due(self) -> None:
         while self._waiting and len(self._running) < self.max_active and not self._stopped:
             domain, _ = self._waiting.popitem(last=False)
+            if self.suspended(domain):
+                self._parked.add(domain)
+                continue
             destination = self._destinations.get(domain) or Destination()
             if destination.active >= min(destination.window, self._limit(domain)):
                 continue  # `_finished` puts it back in line
-            lease = self._queue.lease(domain)
+            rate = self.rate(domain)
+            if rate.recipients and not self._pace.allowance(domain, rate):
+                self._wait_for_pace(domain, rate)
+                continue
+            lease = self._queue.lease(domain, self._pace.allowance(domain, rate) if rate.recipients else 0)
             if lease is None:
                 continue
+            if rate.recipients:
+                self._pace.count(domain, rate, len(lease.recipients))
             self._waiting[domain] = None
             destination.active += 1
             self._destinations[domain] = destination
@@ -162,6 +196,9 @@ class DeliveryEngine:
     async def stop(self, grace: float) -> None:
         """Start nothing new, give attempts under way `grace` seconds, then cancel them; what is certain gets settled."""
         self._stopped = True
+        for waiting in self._paced.values():
+            waiting.cancel()
+        self._paced.clear()
         running = list(self._running.values())
         if running:
             timer = self._clock.callLater(grace, self._cancel_all)

@@ -5,6 +5,7 @@ Memory only; `seg.queue.spool` sees to it that the files say the same.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable
 
 import attrs
@@ -39,6 +40,7 @@ class Ledger:
         self._expired = expired
         self._records: dict[int, Record] = {}
         self._due = DueList(clock, self._woken)
+        self.by_domain: Counter[str] = Counter()  # recipients that wait, by destination
         self._content = 0
         self._recipients = 0
         self._active = 0
@@ -71,6 +73,7 @@ class Ledger:
         self._content += len(content or b"")
         self._records[record.mid] = record
         self._recipients += record.waiting
+        self.by_domain.update(r.domain for r in envelope.pending)
         self._held += record.held
         self.plan(record, envelope)
         return record
@@ -78,6 +81,8 @@ class Ledger:
     def remove(self, record: Record) -> None:
         """Nothing is left to do for a message."""
         self.forget_content(record)
+        if record.waiting:
+            self._count(record.envelope, None)
         self._recipients -= record.waiting
         self._held -= record.held
         del self._records[record.mid]
@@ -91,9 +96,18 @@ class Ledger:
         """The envelope has changed; `plan` or `give_back` decides what becomes due by it."""
         self._recipients -= record.waiting
         self._held -= record.held
+        self._count(record.envelope, envelope)
         record.envelope = envelope
         self._recipients += record.waiting
         self._held += record.held
+
+    def _count(self, old: Envelope | None, new: Envelope | None) -> None:
+        """Keep `by_domain` in step."""
+        self.by_domain.update(r.domain for r in (new.pending if new else ()))
+        for recipient in old.pending if old else ():
+            self.by_domain[recipient.domain] -= 1
+            if not self.by_domain[recipient.domain]:
+                del self.by_domain[recipient.domain]
 
     def plan(self, record: Record, envelope: Envelope) -> None:
         """Put all that is due now into the due-list, and set the time for the rest (a new or released
@@ -105,8 +119,8 @@ class Ledger:
         self._enqueue(record, envelope.recipients)
         self._set_wake(record, envelope)
 
-    def lease(self, domain: str) -> tuple[Record, Envelope, tuple[Recipient, ...]] | None:
-        """Give out the due recipients at a destination of the message that has waited longest."""
+    def lease(self, domain: str, most: int = 0) -> tuple[Record, Envelope, tuple[Recipient, ...]] | None:
+        """Give out the due recipients at a destination of the message that has waited longest; at most so many (0: all)."""
         now = self._clock.seconds()
         while (mid := self._due.take(domain)) is not None:
             record = self._records.get(mid)
@@ -116,6 +130,9 @@ class Ledger:
             recipients = tuple(
                 r for r in envelope.recipients if r.due <= now and self._free(record, r) and r.domain == domain
             )
+            if most and len(recipients) > most:
+                recipients = recipients[:most]
+                self._due.add(domain, mid)  # the others are due still
             if recipients:
                 record.leased |= {r.rid for r in recipients}
                 self._active += len(recipients)

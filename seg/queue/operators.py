@@ -9,9 +9,10 @@ import attrs
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
 
-from seg.events import MessageHeld, MessageReleased
+from seg.errors import Permanent
+from seg.events import MessageHeld, MessageReleased, OperatorActed
 from seg.interfaces import IEventSink
-from seg.model import Envelope, Recipient, RecipientState
+from seg.model import Bounced, Envelope, Outcome, Recipient, RecipientState
 from seg.queue.custody import Custody
 from seg.queue.record import Record
 
@@ -116,6 +117,23 @@ class OperatorCommands:
             record.deleted_by = by
         else:
             await self._custody.delete(record, by)
+        return True
+
+    async def bounce(self, mid: int, by: str) -> bool:
+        """Return to its sender what is pending and isn't being tried just now. False: there is nothing of it."""
+        record = self._ledger.get(mid)
+        if record is None:
+            return False
+        error = Permanent("5.0.0", "Returned by the administrator of the mail gateway")
+        outcomes: dict[int, Outcome] = {
+            r.rid: Bounced(error)
+            for r in record.envelope.recipients
+            if r.state is RecipientState.PENDING and r.rid not in record.leased
+        }
+        if not outcomes:
+            return False
+        self._sink.emit(OperatorActed(by, f"bounce MID {mid}"))
+        await self._custody.settle(record, (), outcomes)
         return True
 
     async def retry(self, target: int | str = "") -> int:

@@ -8,7 +8,7 @@ happened.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 from twisted.internet.defer import Deferred, DeferredList, succeed
 from twisted.internet.interfaces import IReactorTime
@@ -16,7 +16,7 @@ from zope.interface import implementer
 
 from seg.config.schema import Queue
 from seg.events import QueueScanned, SpoolFileCorrupt
-from seg.interfaces import ICounters, IEventSink, IMessageWriter, IQueue, IReportComposer
+from seg.interfaces import IContent, ICounters, IEventSink, IMessageWriter, IQueue, IReportComposer
 from seg.model import Envelope, Outcome, RecipientState
 from seg.queue.commit import ICommits
 from seg.queue.custody import Custody
@@ -116,13 +116,22 @@ class Spool:
         """See `IQueue.begin`. The writer is a `seg.queue.writer.MessageWriter` (with its `pressure`)."""
         return MessageWriter(mid, self._folders, self._settings.memory, self._commits, self._custody.accept)
 
+    def begin_held_back(self, mid: int, first: Callable[[], Deferred[None]]) -> IMessageWriter:
+        """As `begin`; but what has become durable isn't due until ``first()`` has fired: what the message was made of is gone
+        then, so that a restart can't find both. If it fails, so does the commit, and the message is due after a restart."""
+
+        def stored(envelope: Envelope, content: bytes | None) -> Deferred[None]:
+            return first().addCallback(lambda _: self._custody.accept(envelope, content))
+
+        return MessageWriter(mid, self._folders, self._settings.memory, self._commits, stored)
+
     def subscribe(self, on_ready: Callable[[str], None]) -> None:
         """See `IQueue.subscribe`."""
         self._ledger.subscribe(on_ready)
 
-    def lease(self, domain: str) -> Lease | None:
+    def lease(self, domain: str, most: int = 0) -> Lease | None:
         """See `IQueue.lease`."""
-        found = self._ledger.lease(domain)
+        found = self._ledger.lease(domain, most)
         if found is None:
             return None
         record, envelope, recipients = found
@@ -146,6 +155,19 @@ class Spool:
     def counts(self) -> Counts:
         """The queue in numbers; cheap enough to be asked every second."""
         return self._ledger.counts()
+
+    def destinations(self) -> Mapping[str, int]:
+        """Recipients that wait for a delivery or a report, by destination."""
+        return self._ledger.by_domain
+
+    def bounce(self, mid: int, by: str) -> Deferred[bool]:
+        """See `OperatorCommands.bounce`."""
+        return Deferred.fromCoroutine(self._operators.bounce(mid, by))
+
+    def content(self, mid: int) -> IContent | None:
+        """The content of a queued message; None when it isn't queued."""
+        record = self._ledger.get(mid)
+        return None if record is None else self._custody.content(record, record.envelope)
 
     def messages(self, after: int = 0) -> Iterator[Listing]:
         """See `OperatorCommands.messages`."""

@@ -27,7 +27,7 @@ class MessageWriter:
 
     :param memory: octets up to which a message counts as small.
     :param stored: called with the envelope and the content (None when it isn't in memory) once they are
-        durable.
+        durable; the commit fires when its Deferred does, if it returns one.
     :param serials: numbers for the writers of the same message, which have files of their own.
     :ivar pressure: None, or a Deferred that fires when the disk has caught up: pause the sender until then.
     """
@@ -38,7 +38,7 @@ class MessageWriter:
         folders: Folders,
         memory: int,
         commits: ICommits,
-        stored: Callable[[Envelope, bytes | None], None],
+        stored: Callable[[Envelope, bytes | None], Deferred[None] | None],
         serials: Iterator[int] | None = None,
     ) -> None:
         self._serials = serials or itertools.count()

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import os
 import socket
+from collections.abc import Mapping
 from ipaddress import ip_address
 
 from seg.config.schema import Listener
 from seg.errors import ConfigurationError
 
 BACKLOG = 1024  # connections that the kernel holds for us
+FIRST_INHERITED = 3  # SD_LISTEN_FDS_START of sd_listen_fds(3)
 
 
 def bind(listener: Listener) -> socket.socket:
-    """A listening socket; clients wait in the kernel's backlog until a factory serves it.
+    """A listening socket; clients wait in the kernel's backlog until a factory serves it. One that systemd listens at for us is
+    taken as it is.
 
     :raises ConfigurationError: the address can't be had; the text says what to do.
     """
+    if (given := inherited(listener)) is not None:
+        return given
     family = socket.AF_INET6 if ip_address(listener.address).version == 6 else socket.AF_INET
     bound = socket.socket(family, socket.SOCK_STREAM)
     try:
@@ -31,9 +37,53 @@ def bind(listener: Listener) -> socket.socket:
     return bound
 
 
+def inherited(
+    listener: Listener, environment: Mapping[str, str] | None = None, first: int = FIRST_INHERITED
+) -> socket.socket | None:
+    """A duplicate of the socket at a listener's address that systemd passed to this process (LISTEN_FDS), if there is one.
+
+    The original stays open, so that a listener that a new configuration brings back finds it again.
+    """
+    environment = _first_environment() if environment is None else environment
+    count = environment.get("LISTEN_FDS", "")
+    if not count.isdecimal() or environment.get("LISTEN_PID") != str(os.getpid()):
+        return None  # meant for a process before us
+    for descriptor in range(first, first + int(count)):
+        try:
+            given = socket.socket(fileno=os.dup(descriptor))
+        except OSError:
+            continue  # no socket
+        if _listens_at(given, listener):
+            given.setblocking(False)
+            return given
+        given.close()
+    return None
+
+
+def _first_environment() -> Mapping[str, str]:
+    """The environment that this process began with: Twisted's endpoints have taken LISTEN_* out of `os.environ`."""
+    try:
+        with open("/proc/self/environ", "rb") as file:
+            words = os.fsdecode(file.read()).split("\0")
+    except OSError:
+        return os.environ
+    return dict(word.split("=", 1) for word in words if "=" in word)
+
+
+def _listens_at(given: socket.socket, listener: Listener) -> bool:
+    if given.family not in (socket.AF_INET, socket.AF_INET6) or given.type != socket.SOCK_STREAM:
+        return False
+    address, port = given.getsockname()[:2]
+    listening = given.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)
+    return bool(listening) and port == listener.port and ip_address(address) == ip_address(listener.address)
+
+
 def _objection(listener: Listener, error: OSError) -> str:
     advice = ""
     if isinstance(error, PermissionError) and listener.port < 1024:
-        advice = "; ports below 1024 need root: start as root, with twistd --uid and --gid to give the rights up"
+        advice = (
+            "; ports below 1024 need root: start as root, with twistd --uid and --gid to give the rights up, "
+            "or by systemd (docs/install.md)"
+        )
     where = f"{listener.address}:{listener.port}"
     return f"listener {listener.name}: can't listen at {where}: {error.strerror}{advice}"

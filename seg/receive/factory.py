@@ -21,6 +21,7 @@ from seg.auth.desk import Desk
 from seg.config.schema import Auth, BareNewlines, Listener, ListenerAuth, ListenerTLS, Receive, Recipients, SenderGroup
 from seg.filter.chain import FilterChain
 from seg.interfaces import ICounters, IEventSink, IQueue, IResolver
+from seg.model import IPAddress
 from seg.receive.access import HostAccess, client_address, sender_groups
 from seg.receive.census import Census
 from seg.receive.house import House
@@ -32,6 +33,7 @@ from seg.smtp.server_replies import Reply
 
 DEFAULT_AUTH = Auth()
 TOO_MANY_CONNECTIONS = Reply(421, "4.7.0", "Too many connections; try again later")
+SUSPENDED = Reply(421, "4.3.2", "Service not available now; try again later")
 SHUTTING_DOWN = Reply(421, "4.3.2", "Service shutting down; try again later")
 
 
@@ -88,6 +90,7 @@ class ReceiveFactory(ServerFactory):
         auth: Auth = DEFAULT_AUTH,
     ) -> None:
         self.listener = listener
+        self.suspended = False  # by an operator: new connections are told to come again
         if listener.auth is ListenerAuth.OFF:
             desk = None
         if listener.tls is ListenerTLS.OFF:
@@ -151,10 +154,14 @@ class ReceiveFactory(ServerFactory):
         """Clients connected now."""
         return len(self._sessions)
 
+    def clients(self) -> list[IPAddress]:
+        """The address of each client connected now."""
+        return [session.address for session in self._sessions]
+
     def buildProtocol(self, addr: IAddress | None) -> Protocol:
         """A session, or a refusal when a limit is reached."""
-        if self._shutting_down:
-            return Refusal(SHUTTING_DOWN)
+        if self._shutting_down or self.suspended:
+            return Refusal(SHUTTING_DOWN if self._shutting_down else SUSPENDED)
         assert isinstance(addr, IPv4Address | IPv6Address)  # a listener is a TCP port
         address = client_address(addr.host)
         objection = self._census.enter(address)

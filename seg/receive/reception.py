@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -52,6 +53,7 @@ class Reception:
 
     def __init__(self, reactor: Any) -> None:
         self.certificates: dict[str, ListenerCertificates] = {}
+        self.suspended: frozenset[str] = frozenset()  # names of listeners
         self._reactor = reactor
         self._served: dict[Place, Served] = {}
         self._former: list[ReceiveFactory] = []  # of a configuration before, as long as they have connections
@@ -65,6 +67,19 @@ class Reception:
     def connections(self) -> int:
         """Clients connected now."""
         return sum(factory.connections for factory in self._factories())
+
+    def suspend(self, names: frozenset[str]) -> None:
+        """Take no new connections at these listeners, and at the others again; those that are there go on."""
+        self.suspended = names
+        for served in self.listeners:
+            served.factory.suspended = served.factory.listener.name in names
+
+    def clients(self) -> list[tuple[str, str, int]]:
+        """(listener, address, connections) of each client connected now."""
+        found: Counter[tuple[str, str]] = Counter()
+        for factory in self._factories():
+            found.update((factory.listener.name, str(address)) for address in factory.clients())
+        return [(name, address, count) for (name, address), count in found.most_common()]
 
     def plan(self, listeners: Sequence[Listener]) -> Plan:
         """Read the certificates that aren't in use already. Blocks.
@@ -96,6 +111,7 @@ class Reception:
         for listener, certificates in zip(plan.listeners, plan.certificates, strict=True):
             place = (listener.address, listener.port)
             factory = make(listener, certificates)
+            factory.suspended = listener.name in self.suspended
             old = before.pop(place, None)
             if old is not None:
                 port = self._replace(old, factory)

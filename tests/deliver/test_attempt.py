@@ -218,7 +218,8 @@ class AttemptTests(SynchronousTestCase):
         self.assertEqual(self.explained(), [("mx1.example", "TLSv1.3 verified by mta-sts")])
         self.assertEqual(self.sink.of(events.STSSucceeded), [events.STSSucceeded("to.example")])
         self.assertEqual(
-            self.sink.of(events.RecipientsDelivered), [events.RecipientsDelivered(1, 5, (0, 1), "2.0.0 ok")]
+            self.sink.of(events.RecipientsDelivered),
+            [events.RecipientsDelivered(1, 5, (0, 1), "2.0.0 ok", "to.example")],
         )
 
     def test_route_fails(self) -> None:

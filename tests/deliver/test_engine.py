@@ -10,6 +10,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from seg import events
 from seg.deliver.engine import INITIAL_WINDOW, DeliveryEngine
+from seg.deliver.pace import UNLIMITED, Rate
 from seg.model import Delayed, Delivered, Envelope, Outcome, Recipient
 from seg.queue.lease import Lease
 from tests.doubles import MemoryContent, RecordingSink
@@ -39,7 +40,7 @@ class FakeQueue:
         """One more message is due."""
         self.due.setdefault(domain, []).append(lease_of(mid, domain))
 
-    def lease(self, domain: str) -> Lease | None:
+    def lease(self, domain: str, most: int = 0) -> Lease | None:
         """The first due one."""
         due = self.due.get(domain)
         return due.pop(0) if due else None
@@ -80,7 +81,13 @@ class EngineTests(SynchronousTestCase):
         self.sink = RecordingSink()
         self.attempts: list[FakeAttempt] = []
 
-    def engine(self, limit: int = 500, max_active: int = 100) -> DeliveryEngine:
+    def engine(
+        self,
+        limit: int = 500,
+        max_active: int = 100,
+        rate: Callable[[str], Rate] = lambda domain: UNLIMITED,
+        suspended: Callable[[str], bool] = lambda domain: False,
+    ) -> DeliveryEngine:
         """An engine at work on the queue."""
 
         def attempt(lease: Lease) -> FakeAttempt:
@@ -88,12 +95,48 @@ class EngineTests(SynchronousTestCase):
             return self.attempts[-1]
 
         engine = DeliveryEngine(self.queue, attempt, lambda _: limit, max_active, self.sink, self.clock)  # type: ignore[arg-type]
+        engine.rate, engine.suspended = rate, suspended
         engine.start()
         return engine
 
     def mids(self) -> list[int]:
         """The messages attempted, in order."""
         return [attempt.lease.mid for attempt in self.attempts]
+
+    def test_rate(self) -> None:
+        """A destination gets no more recipients than its limit in its minutes; others aren't held up, and it goes on by itself."""
+        engine = self.engine(rate=lambda domain: Rate(2, 1) if domain == "slow.example" else UNLIMITED)
+        for mid in range(1, 6):
+            self.queue.add(mid, "slow.example")
+        self.queue.add(9, "free.example")
+        self.queue.ready("slow.example")
+        self.queue.ready("free.example")
+        self.assertEqual(self.mids(), [1, 2, 9])
+        for attempt in self.attempts:
+            attempt.succeed()
+        self.clock.advance(59)
+        self.assertEqual(len(self.attempts), 3)
+        self.clock.advance(3)
+        self.assertEqual(self.mids(), [1, 2, 9, 3, 4])
+        engine.rate = lambda domain: UNLIMITED
+        engine.resume()
+        self.assertEqual(self.mids()[-1], 5)
+        for attempt in self.attempts[3:]:
+            attempt.succeed()
+        self.successResultOf(Deferred.fromCoroutine(engine.stop(1.0)))
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_suspended(self) -> None:
+        """A suspended destination gets nothing, and all that waited when it is resumed."""
+        engine = self.engine(suspended=lambda domain: domain == "a.example")
+        self.queue.add(1, "a.example")
+        self.queue.add(2, "b.example")
+        self.queue.ready("a.example")
+        self.queue.ready("b.example")
+        self.assertEqual(self.mids(), [2])
+        engine.suspended = lambda domain: False
+        engine.resume()
+        self.assertEqual(self.mids(), [2, 1])
 
     def test_turns(self) -> None:
         """Destinations take turns: one with much due doesn't make the others wait."""

@@ -127,6 +127,12 @@ class QueueLife(RuleBasedStateMachine):
             record = self.house.spool._ledger.get(line.mid)
             assert record is not None
             pending |= {(line.mid, r.rid) for r in record.envelope.pending}
+        domains: Counter[str] = Counter()
+        for mid in self.house.spool._ledger.mids():
+            record = self.house.spool._ledger.get(mid)
+            assert record is not None
+            domains.update(r.domain for r in record.envelope.pending)
+        assert self.house.spool.destinations() == domains, "the counts by destination are wrong"
         done = {key for key, times in self.delivered.items() if times > 0}
         lost = self.accepted - pending - done - self.over - self.in_flight
         assert not lost, f"lost: {lost}"

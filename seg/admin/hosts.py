@@ -1,0 +1,149 @@
+"""How each destination fares, and what was decided for each waiting message: gathered from events, bounded in memory."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Any
+
+import attrs
+from zope.interface import implementer
+
+from seg import events
+from seg.interfaces import IEventSink
+from seg.model import domain_of
+
+MOST_HOSTS = 20_000  # destinations; those heard of longest ago are forgotten
+MOST_EXPLANATIONS = 20_000  # (message, destination)
+HOSTS_OF_ONE = 10  # hosts whose decision is kept for one message at one destination
+
+
+@attrs.define
+class HostRecord:
+    """One destination since the start."""
+
+    domain: str
+    up: bool | None = None  # None: unknown
+    delivered: int = 0  # recipients
+    soft_bounced: int = 0  # events
+    hard_bounced: int = 0  # recipients
+    last_activity: float = 0.0
+    last_5xx: str = ""
+    last_5xx_at: float = 0.0
+    last_failure: str = ""  # of a connection, or a delay
+    last_failure_at: float = 0.0
+    refused_by_policy: int = 0
+
+
+@attrs.frozen
+class Explanation:
+    """What was decided for one host."""
+
+    at: float
+    host: str
+    opinions: tuple[tuple[str, str], ...]
+    outcome: str
+
+
+@implementer(IEventSink)
+class HostStatistics:
+    """Listens on the event bus.
+
+    :param now: POSIX seconds.
+    """
+
+    debug = False
+
+    def __init__(self, now: Callable[[], float]) -> None:
+        self._now = now
+        self._hosts: OrderedDict[str, HostRecord] = OrderedDict()
+        self._explained: OrderedDict[tuple[int, str], dict[str, Explanation]] = OrderedDict()
+        self._under_way: dict[int, str] = {}  # delivery connection -> destination of its last transaction
+        self._take: dict[type, Callable[[Any], None]] = {
+            events.PolicyExplained: self._was_explained,
+            events.DeliveryStarted: self._started,
+            events.DeliveryClosed: self._closed,
+            events.RecipientsDelivered: self._delivered,
+            events.RecipientDelayed: self._delayed,
+            events.RecipientBounced: self._bounced,
+            events.DeliveryConnectFailed: self._not_reached,
+        }
+
+    def emit(self, event: events.Event) -> None:
+        """Note one event."""
+        take = self._take.get(type(event))
+        if take is not None:
+            take(event)
+
+    def host(self, domain: str) -> HostRecord | None:
+        """What is known of a destination."""
+        return self._hosts.get(domain)
+
+    def hosts(self) -> list[HostRecord]:
+        """All that is known."""
+        return list(self._hosts.values())
+
+    def connections(self) -> dict[str, int]:
+        """Connections open now, by the destination of their last transaction."""
+        found: dict[str, int] = {}
+        for domain in self._under_way.values():
+            found[domain] = found.get(domain, 0) + 1
+        return found
+
+    def explanations(self, mid: int, domain: str) -> list[Explanation]:
+        """What was last decided for each host of a destination, for this message."""
+        return list(self._explained.get((mid, domain), {}).values())
+
+    def _record(self, domain: str) -> HostRecord:
+        record = self._hosts.get(domain)
+        if record is None:
+            record = self._hosts[domain] = HostRecord(domain)
+            if len(self._hosts) > MOST_HOSTS:
+                self._hosts.popitem(last=False)
+        else:
+            self._hosts.move_to_end(domain)
+        record.last_activity = self._now()
+        return record
+
+    def _was_explained(self, event: events.PolicyExplained) -> None:
+        key = (event.mid, event.domain)
+        found = self._explained.setdefault(key, {})
+        self._explained.move_to_end(key)
+        if len(found) < HOSTS_OF_ONE or event.host in found:
+            found[event.host] = Explanation(self._now(), event.host, event.opinions, event.outcome)
+        if len(self._explained) > MOST_EXPLANATIONS:
+            self._explained.popitem(last=False)
+        if "refused:" in event.outcome:
+            self._record(event.domain).refused_by_policy += 1
+
+    def _started(self, event: events.DeliveryStarted) -> None:
+        self._under_way[event.dcid] = event.domain
+
+    def _closed(self, event: events.DeliveryClosed) -> None:
+        self._under_way.pop(event.dcid, None)
+
+    def _delivered(self, event: events.RecipientsDelivered) -> None:
+        record = self._record(event.domain)
+        record.up = True
+        record.delivered += len(event.rids)
+        self._explained.pop((event.mid, event.domain), None)
+
+    def _delayed(self, event: events.RecipientDelayed) -> None:
+        record = self._record(domain_of(event.address))
+        record.soft_bounced += 1
+        record.last_failure, record.last_failure_at = str(event.error), record.last_activity
+        if event.error.code:
+            record.up = True  # it answers
+
+    def _bounced(self, event: events.RecipientBounced) -> None:
+        record = self._record(domain_of(event.address))
+        record.hard_bounced += 1
+        if event.error.code:
+            record.up = True
+            record.last_5xx, record.last_5xx_at = str(event.error), record.last_activity
+
+    def _not_reached(self, event: events.DeliveryConnectFailed) -> None:
+        record = self._record(event.domain)
+        record.up = False
+        text = f"{event.host} [{event.address}]:{event.port}: {event.details}"
+        record.last_failure, record.last_failure_at = text, record.last_activity

@@ -1,0 +1,257 @@
+"""How destinations fare, and what may go out and come in: ``tophosts``, ``hoststatus``, ``topin``, ``suspenddel`` and their kin."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from seg.cli.dialogue import ask, can_ask, confirm
+from seg.cli.tables import ago, duration, plain, print_json, print_table, stamp, until
+
+JSON = click.option("--json", "as_json", is_flag=True, help="One JSON document instead of a table.")
+SORTS = ("active_rcpts", "conn_out", "deliv_recip", "hard_bounced", "soft_bounced")
+TITLES = {
+    "active_rcpts": "Active Recipients",
+    "conn_out": "Connections Out",
+    "deliv_recip": "Delivered Recipients",
+    "hard_bounced": "Hard Bounced Recipients",
+    "soft_bounced": "Soft Bounced Events",
+}
+
+
+@click.command()
+@click.argument("sort", type=click.Choice(SORTS), default="active_rcpts")
+@click.option("-n", "--limit", type=click.IntRange(1, 1000), default=20, show_default=True, help="How many.")
+@JSON
+@click.pass_obj
+def tophosts(surroundings: Any, sort: str, limit: int, as_json: bool) -> None:
+    """The destinations with the most of something: recipients that wait (active_rcpts), connections, deliveries, bounces."""
+    found = surroundings.gateway().get("/v1/hosts", sort=sort, limit=limit)
+    if as_json:
+        print_json(found)
+        return
+    click.echo(f"Status as of: {stamp(found['at'])}, sorted by {TITLES[sort]}")
+    click.echo("Hosts marked with '*' were down as of the last delivery attempt; (s): deliveries suspended.")
+    columns = (
+        ("#", "right"),
+        ("Recipient Host", "left"),
+        ("Active Recip.", "right"),
+        ("Conn. Out", "right"),
+        ("Deliv. Recip.", "right"),
+        ("Soft Bounced", "right"),
+        ("Hard Bounced", "right"),
+    )
+    rows = [
+        (number, _name(h), h["active"], h["connections"], h["delivered"], h["soft_bounced"], h["hard_bounced"])
+        for number, h in enumerate(found["hosts"], 1)
+    ]
+    print_table(columns, rows)
+    if found["total"] > len(rows):
+        click.echo(f"{len(rows)} of {found['total']}; more with -n.")
+
+
+def _name(host: dict[str, Any]) -> str:
+    return f"{host['domain']}{'*' if host['state'] == 'down' else ''}{' (s)' if host['suspended'] else ''}"
+
+
+@click.command()
+@click.argument("domain", required=False)
+@JSON
+@click.pass_obj
+def hoststatus(surroundings: Any, domain: str | None, as_json: bool) -> None:
+    """How one destination fares: up or down, counters, its MX, the last failure."""
+    if domain is None:
+        if not can_ask():
+            raise click.UsageError("name a domain: seg hoststatus example.com")
+        domain = ask("Recipient host:", "", lambda text: "" if text else "A domain is needed.")
+    h = surroundings.gateway().get("/v1/host", domain=domain)
+    if as_json:
+        print_json(h)
+        return
+    rows: list[tuple[str, object]] = [
+        ("Host mail status for", f"'{plain(h['domain'])}'"),
+        ("Status as of", stamp(h["at"])),
+        ("Host up/down", h["state"] + (", deliveries suspended" if h["suspended"] else "")),
+        ("", ""),
+        ("Delivered Recipients", h["delivered"]),
+        ("Soft Bounced Events", h["soft_bounced"]),
+        ("Hard Bounced Recipients", h["hard_bounced"]),
+        ("Hosts refused by TLS policy", h["refused_by_policy"]),
+        ("Active Recipients", h["active"]),
+        ("Current Outbound Connections", h["connections"]),
+        ("Last Activity", f"{ago(h['last_activity'])} ago" if h["last_activity"] else "none since the start"),
+    ]
+    for title, value in rows:
+        click.echo(f"{title + ':':<31}{value}" if title else "")
+    for title, text, at in (
+        ("Last 5XX Error", h["last_5xx"], h["last_5xx_at"]),
+        ("Last Failure", h["last_failure"], h["last_failure_at"]),
+    ):
+        if text:
+            click.echo(f"\n{title} ({ago(at)} ago):\n  {plain(text)}")
+    mx = h["mx"]
+    click.echo(
+        "\nMX Records:"
+        + (f" ({'signed' if mx['secure'] else 'not signed'}, TTL {mx['ttl']:.0f} s)" if mx["records"] else "")
+    )
+    for record in mx["records"]:
+        click.echo(f"  {record['preference']:>5}  {plain(record['host'])}")
+    if not mx["records"]:
+        click.echo(f"  none{': ' + plain(mx['failure']) if mx['failure'] else ''}")
+
+
+@click.command()
+@JSON
+@click.pass_obj
+def topin(surroundings: Any, as_json: bool) -> None:
+    """Who is connected, and with how many connections."""
+    found = surroundings.gateway().get("/v1/clients")
+    if as_json:
+        print_json(found)
+        return
+    columns = (("#", "right"), ("Remote IP addr.", "left"), ("Listener", "left"), ("Conn. In", "right"))
+    rows = [(n, c["address"], c["listener"], c["connections"]) for n, c in enumerate(found["clients"], 1)]
+    print_table(columns, rows) if rows else click.echo("Nobody is connected.")
+
+
+# --- suspending ---------------------------------------------------------------------------------------------------
+
+
+def _suspension(surroundings: Any, as_json: bool, **body: list[str]) -> None:
+    found = surroundings.gateway().post("/v1/suspension", **body)
+    if as_json:
+        print_json(found)
+        return
+    domains, listeners = found["domains"], found["listeners"]
+    click.echo("Deliveries suspended: " + (", ".join(plain(d) for d in domains) if domains else "none"))
+    click.echo("Listeners suspended:  " + (", ".join(plain(n) for n in listeners) if listeners else "none"))
+
+
+@click.command()
+@click.argument("domains", nargs=-1)
+@JSON
+@click.pass_obj
+def suspenddel(surroundings: Any, domains: tuple[str, ...], as_json: bool) -> None:
+    """Send nothing to DOMAINS (all without one) until resumed, over restarts too. What is under way is completed; mail goes on
+    being taken."""
+    _suspension(surroundings, as_json, suspend=list(domains) or ["ALL"])
+
+
+@click.command()
+@click.argument("domains", nargs=-1)
+@JSON
+@click.pass_obj
+def resumedel(surroundings: Any, domains: tuple[str, ...], as_json: bool) -> None:
+    """Send to DOMAINS (all without one) again."""
+    _suspension(surroundings, as_json, resume=list(domains) or ["ALL"])
+
+
+@click.command()
+@click.argument("listeners", nargs=-1)
+@JSON
+@click.pass_obj
+def suspendlistener(surroundings: Any, listeners: tuple[str, ...], as_json: bool) -> None:
+    """Take no new connections at LISTENERS (all without one): clients are told to come again (421) and keep their mail."""
+    _suspension(surroundings, as_json, suspend_listeners=list(listeners) or ["ALL"])
+
+
+@click.command()
+@click.argument("listeners", nargs=-1)
+@JSON
+@click.pass_obj
+def resumelistener(surroundings: Any, listeners: tuple[str, ...], as_json: bool) -> None:
+    """Take connections at LISTENERS (all without one) again."""
+    _suspension(surroundings, as_json, resume_listeners=list(listeners) or ["ALL"])
+
+
+@click.command()
+@JSON
+@click.pass_obj
+def suspend(surroundings: Any, as_json: bool) -> None:
+    """Send nothing and take no connections until resumed."""
+    _suspension(surroundings, as_json, suspend=["ALL"], suspend_listeners=["ALL"])
+
+
+@click.command()
+@JSON
+@click.pass_obj
+def resume(surroundings: Any, as_json: bool) -> None:
+    """Send, and take connections, again."""
+    _suspension(surroundings, as_json, resume=["ALL"], resume_listeners=["ALL"])
+
+
+@click.command()
+@click.option("--domain", metavar="DOMAIN", help="Only what waits for this domain.")
+@click.option("--all", "everything", is_flag=True, help="All messages.")
+@JSON
+@click.pass_obj
+def delivernow(surroundings: Any, domain: str | None, everything: bool, as_json: bool) -> None:
+    """Try messages now, whatever their schedule says. Limits of the destinations still hold."""
+    if (domain is None) == (not everything):
+        raise click.UsageError("say --domain DOMAIN, or --all")
+    chosen = {"domain": domain} if domain else {"all": True}
+    answer = surroundings.gateway(600.0).post("/v1/messages", action="retry", **chosen)
+    if as_json:
+        print_json(answer)
+    else:
+        click.echo(f"{len(answer['done'])} messages are due now.")
+
+
+# --- caches -------------------------------------------------------------------------------------------------------
+
+
+@click.command()
+@click.argument("name", required=False)
+@JSON
+@click.pass_obj
+def dnsflush(surroundings: Any, name: str | None, as_json: bool) -> None:
+    """Forget answers of the DNS: those for NAME and all below it, or all."""
+    answer = surroundings.gateway().post("/v1/dns/flush", **({"name": name} if name else {}))
+    print_json(answer) if as_json else click.echo(f"{answer['flushed']} answers forgotten.")
+
+
+@click.command()
+@click.argument("domain", required=False)
+@JSON
+@click.pass_obj
+def policyshow(surroundings: Any, domain: str | None, as_json: bool) -> None:
+    """The MTA-STS policies known: of one DOMAIN in full, or all in a table."""
+    found = surroundings.gateway().get("/v1/policies", domain=domain)
+    if as_json:
+        print_json(found)
+        return
+    policies = found["policies"]
+    if domain is None:
+        columns = (("Domain", "left"), ("Mode", "left"), ("Id", "left"), ("MX", "left"), ("Expires", "left"))
+        rows = [(p["domain"], p["mode"], p["id"], ", ".join(p["mx"]), until(p["expires"])) for p in policies]
+        print_table(columns, rows) if rows else click.echo("No MTA-STS policy is known.")
+        return
+    for p in policies:
+        click.echo(
+            f"{plain(p['domain'])}: id {plain(p['id'])}, fetched {ago(p['fetched'])} ago, checked {ago(p['checked'])} ago"
+        )
+        click.echo(f"version: STSv1\nmode: {p['mode']}")
+        click.echo(
+            "".join(f"mx: {plain(mx)}\n" for mx in p["mx"]) + f"max_age: {p['max_age']} ({duration(p['max_age'])})"
+        )
+
+
+@click.command()
+@click.argument("domain", required=False)
+@click.option("--all", "everything", is_flag=True, help="All policies.")
+@click.option("--yes", is_flag=True, help="Don't ask.")
+@JSON
+@click.pass_obj
+def policyflush(surroundings: Any, domain: str | None, everything: bool, yes: bool, as_json: bool) -> None:
+    """Forget the MTA-STS policy of DOMAIN, or all. Until it is fetched again nothing but the TLS option protects the domain: if its
+    policy host is down, that may be long."""
+    if (domain is None) == (not everything):
+        raise click.UsageError("name a domain, or say --all")
+    if not yes and not as_json:
+        if not can_ask():
+            raise click.UsageError("without a terminal say --yes")
+        if not confirm(f"Forget {'all policies' if everything else 'the policy of ' + str(domain)}?"):
+            raise click.Abort
+    answer = surroundings.gateway().post("/v1/policies/flush", **({"domain": domain} if domain else {"all": True}))
+    print_json(answer) if as_json else click.echo(f"{answer['flushed']} policies forgotten.")

@@ -1,0 +1,301 @@
+"""Single messages: why one waits, its content, and what to do with those of a destination or a sender."""
+
+from __future__ import annotations
+
+import base64
+import sys
+import time
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import click
+
+from seg.cli.client import Gateway
+from seg.cli.dialogue import ask as ask_for
+from seg.cli.dialogue import can_ask, choose, confirm
+from seg.cli.tables import ago, plain, print_json, print_table, size, stamp, until
+
+JSON = click.option("--json", "as_json", is_flag=True, help="One JSON document instead of text.")
+MID = click.argument("mid", type=click.IntRange(1))
+PIECE = 1024 * 1024  # octets asked for at a time
+
+
+# --- why ----------------------------------------------------------------------------------------------------------
+
+
+@click.command()
+@MID
+@JSON
+@click.pass_obj
+def why(surroundings: Any, mid: int, as_json: bool) -> None:
+    """Why message MID hasn't gone yet: attempts, hosts, what each policy said, the next try, and what to do."""
+    found = surroundings.gateway().get(f"/v1/messages/{mid}/why")
+    if as_json:
+        print_json(found)
+        return
+    sender = found["sender"] or "<> (a report)"
+    click.echo(f"MID {mid} from {plain(sender)}, {size(found['size'])}, here for {ago(found['arrived'])}")
+    click.echo(f"State: {found['state']}; returned to its sender {until(found['expires'])} ({stamp(found['expires'])})")
+    if found["state"] == "held":
+        click.echo(f"It is held: seg queue release {mid} lets it go on.")
+    for place in found["destinations"]:
+        _tell_place(mid, place)
+
+
+def _tell_place(mid: int, place: dict[str, Any]) -> None:
+    suspended = ", deliveries suspended" if place["suspended"] else ""
+    click.echo(f"\n{plain(place['domain'])} ({place['state']}{suspended}; profile {plain(place['entry'])})")
+    for recipient in place["recipients"]:
+        tries = recipient["attempts"]
+        tried = "not tried yet" if not tries else f"tried {tries} time{'' if tries == 1 else 's'}"
+        click.echo(f"  <{plain(recipient['address'])}>: {tried}; next try {until(recipient['due'])}")
+        if recipient["error"]:
+            click.echo(f"    last failure: {plain(recipient['error'])}")
+    for host in place["hosts"]:
+        click.echo(f"  {plain(host['host'])}, {ago(host['at'])} ago: {plain(host['outcome'])}")
+        for provider, word in host["opinions"]:
+            click.echo(f"    {provider}: {plain(word)}")
+    if not place["hosts"] and any(recipient["attempts"] for recipient in place["recipients"]):
+        click.echo("  (what each policy said is in the mail log, and here again after the next try)")
+    click.echo(f"  What to do: {_advice(mid, place)}")
+
+
+def _advice(mid: int, place: dict[str, Any]) -> str:
+    domain = plain(place["domain"])
+    errors = " ".join(recipient["error"] for recipient in place["recipients"])
+    if place["suspended"]:
+        return f"seg resumedel {domain}"
+    if "AUTH profile" in errors:
+        return "mend the AUTH profile (seg authconfig), then seg delivernow --domain " + domain
+    if "TLS policy" in errors or any("refused:" in host["outcome"] for host in place["hosts"]):
+        return f"seg explain {domain} shows what is wrong now, and advises"
+    if place["state"] == "down":
+        return f"its hosts can't be reached: seg hoststatus {domain}; it is tried again by itself"
+    if not errors:
+        return "nothing: it is tried as soon as the destination's limits allow"
+    return f"nothing, it is tried again by itself; seg queue retry {mid} tries it now"
+
+
+# --- content ------------------------------------------------------------------------------------------------------
+
+
+def copy_content(gateway: Gateway, mid: int, out: BinaryIO, most: int = 2**40) -> int:
+    """Write the octets of a message, at most so many; the whole size."""
+    offset = 0
+    while True:
+        answer = gateway.get(f"/v1/messages/{mid}/content", offset=offset, limit=min(PIECE, most - offset))
+        data = base64.b64decode(answer["data"])
+        out.write(data)
+        offset += len(data)
+        if not data or offset >= answer["size"] or offset >= most:
+            return int(answer["size"])
+
+
+@click.command()
+@MID
+@click.option("--limit", type=click.IntRange(1), default=65536, show_default=True, help="Most octets shown.")
+@click.option("--raw", is_flag=True, help="The octets as they are, all of them, for a file or a program.")
+@click.pass_obj
+def showmessage(surroundings: Any, mid: int, limit: int, raw: bool) -> None:
+    """Show message MID as it is in the queue."""
+    gateway = surroundings.gateway()
+    if raw:
+        copy_content(gateway, mid, sys.stdout.buffer)
+        return
+    import io
+
+    buffer = io.BytesIO()
+    whole = copy_content(gateway, mid, buffer, limit)
+    for line in buffer.getvalue().decode("utf-8", "backslashreplace").split("\r\n"):
+        click.echo(plain(line.expandtabs()))
+    if whole > limit:
+        click.echo(f"... {size(limit)} of {size(whole)}; more with --limit, all with --raw", err=True)
+
+
+@click.command()
+@MID
+@click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="Instead of oldmessage_MID.mbox.")
+@JSON
+@click.pass_obj
+def archivemessage(surroundings: Any, mid: int, output: Path | None, as_json: bool) -> None:
+    """Copy message MID into an mbox file. It stays in the queue."""
+    import io
+
+    gateway = surroundings.gateway()
+    facts = gateway.get(f"/v1/messages/{mid}")
+    path = output or Path(f"oldmessage_{mid}.mbox")
+    buffer = io.BytesIO()
+    copy_content(gateway, mid, buffer)
+    body = buffer.getvalue().replace(b"\r\n", b"\n")
+    quoted = b"\n".join(b">" + line if line.lstrip(b">").startswith(b"From ") else line for line in body.split(b"\n"))
+    head = f"From {facts['sender'] or 'MAILER-DAEMON'} {time.asctime(time.gmtime(facts['arrived']))}\n"
+    try:
+        with path.open("xb") as file:
+            file.write(head.encode("utf-8") + quoted + b"\n")
+    except FileExistsError:
+        raise click.ClickException(f"{path} is there already; name another with --output") from None
+    except OSError as error:
+        raise click.ClickException(f"{path} can't be written: {error.strerror}") from None
+    print_json({"mid": mid, "file": str(path)}) if as_json else click.echo(
+        f"Message {mid} has been archived in {path}."
+    )
+
+
+@click.command()
+@JSON
+@click.pass_obj
+def oldmessage(surroundings: Any, as_json: bool) -> None:
+    """Show the message that has waited longest."""
+    gateway = surroundings.gateway()
+    found = gateway.get("/v1/messages", limit=1)["messages"]
+    if not found:
+        raise click.ClickException("the queue is empty")
+    facts = gateway.get(f"/v1/messages/{found[0]['mid']}")
+    if as_json:
+        print_json(facts)
+        return
+    click.echo(f"MID {facts['mid']}: {ago(facts['arrived'])} old")
+    for line in facts["header"].splitlines():
+        click.echo(plain(line))
+
+
+# --- many ---------------------------------------------------------------------------------------------------------
+
+
+@click.command()
+@click.option("--domain", metavar="DOMAIN", help="By recipient host.")
+@click.option("--sender", metavar="ADDRESS", help="By envelope sender ('' for reports).")
+@click.option("--limit", type=click.IntRange(1, 100000), default=100, show_default=True, help="Most messages shown.")
+@JSON
+@click.pass_obj
+def showrecipients(surroundings: Any, domain: str | None, sender: str | None, limit: int, as_json: bool) -> None:
+    """List what waits, by recipient host, by sender, or all."""
+    found = surroundings.gateway().get("/v1/messages", domain=domain, sender=sender, limit=limit)
+    if as_json:
+        print_json(found)
+        return
+    columns = (("MID", "right"), ("Bytes", "right"), ("Atmps", "right"), ("Sender", "left"), ("Recipients", "left"))
+    rows = [(m["mid"], m["size"], m["attempts"], m["sender"] or "<>", _recipients(m)) for m in found["messages"]]
+    print_table(columns, rows) if rows else click.echo("Nothing waits.")
+    if found["total"] > len(rows):
+        click.echo(f"The first {len(rows)} of {found['total']}; more with --limit.")
+
+
+def _recipients(message: dict[str, Any]) -> str:
+    more = message["waiting"] > len(message["recipients"])
+    return ", ".join(message["recipients"]) + (", ..." if more else "")
+
+
+def _selection(question: str, domain: str | None, sender: str | None, everything: bool) -> dict[str, Any]:
+    """What was named, or is asked for."""
+    if sum((domain is not None, sender is not None, everything)) > 1:
+        raise click.UsageError("say one of --domain, --sender, --all")
+    if domain is not None:
+        return {"domain": domain}
+    if sender is not None:
+        return {"sender": sender}
+    if everything:
+        return {"all": True}
+    if not can_ask():
+        raise click.UsageError("say --domain DOMAIN, --sender ADDRESS, or --all")
+    chosen = choose(
+        f"Please select how you would like to {question}:", ("By recipient host.", "By Envelope From address.", "All.")
+    )
+    if chosen == 1:
+        return {
+            "domain": ask_for(
+                "Please enter the hostname for the messages.", "", lambda t: "" if t else "A name is needed."
+            )
+        }
+    if chosen == 2:
+        return {"sender": ask_for("Please enter the Envelope From address.", "")}
+    return {"all": True}
+
+
+def _bulk(
+    surroundings: Any, action: str, gerund: str, done: str, chosen: dict[str, Any], yes: bool, as_json: bool
+) -> None:
+    """Say how many it will hit, ask once, and do it in pieces with progress."""
+    from rich.progress import Progress
+
+    gateway = surroundings.gateway(600.0)
+    wanted = {name: value for name, value in chosen.items() if name != "all"}
+    found = gateway.get("/v1/messages", limit=100000, fields="mid", **wanted)
+    mids, total = [m["mid"] for m in found["messages"]], found["total"]
+    if not total:
+        raise click.ClickException("no such message waits")
+    if not yes:
+        if not can_ask():
+            raise click.UsageError(f"this concerns {total} messages: without a terminal say --yes")
+        if not confirm(f"Are you sure you want to {action} {total} message{'' if total == 1 else 's'}?"):
+            raise click.Abort
+    result: dict[str, Any] = {"done": [], "refused": {}}
+    with Progress(disable=as_json or not sys.stderr.isatty(), transient=True) as progress:
+        task = progress.add_task(f"{gerund} messages, please wait.", total=len(mids))
+        for start in range(0, len(mids), 500):
+            answer = gateway.post("/v1/messages", action=action, mids=mids[start : start + 500])
+            result["done"] += answer["done"]
+            result["refused"] |= answer["refused"]
+            progress.advance(task, 500)
+    if as_json:
+        print_json(result)
+        return
+    click.echo(f"{len(result['done'])} messages {done}.")
+    for mid, reason in list(result["refused"].items())[:20]:
+        click.echo(f"MID {mid}: {reason}", err=True)
+    if total > len(mids):
+        click.echo(f"{total - len(mids)} more fit: run it again.")
+
+
+def _bulk_options(command: Any) -> Any:
+    for decorate in (
+        click.option("--domain", metavar="DOMAIN", help="By recipient host."),
+        click.option("--sender", metavar="ADDRESS", help="By envelope sender ('' for reports)."),
+        click.option("--all", "everything", is_flag=True, help="All messages."),
+        click.option("--yes", is_flag=True, help="Don't ask."),
+        JSON,
+        click.pass_obj,
+    ):
+        command = decorate(command)
+    return command
+
+
+@click.command()
+@_bulk_options
+def deleterecipients(
+    surroundings: Any, domain: str | None, sender: str | None, everything: bool, yes: bool, as_json: bool
+) -> None:
+    """Delete messages for good, by recipient host, by sender, or all. Nobody is told."""
+    chosen = _selection("delete messages", domain, sender, everything)
+    _bulk(surroundings, "delete", "Deleting", "deleted", chosen, yes, as_json)
+
+
+@click.command()
+@_bulk_options
+def bouncerecipients(
+    surroundings: Any, domain: str | None, sender: str | None, everything: bool, yes: bool, as_json: bool
+) -> None:
+    """Return messages to their senders now, by recipient host, by sender, or all."""
+    chosen = _selection("bounce messages", domain, sender, everything)
+    _bulk(surroundings, "bounce", "Bouncing", "bounced", chosen, yes, as_json)
+
+
+@click.command()
+@MID
+@click.option("--yes", is_flag=True, help="Don't ask.")
+@JSON
+@click.pass_obj
+def removemessage(surroundings: Any, mid: int, yes: bool, as_json: bool) -> None:
+    """Show message MID, and delete it for good. Nobody is told."""
+    gateway = surroundings.gateway()
+    facts = gateway.get(f"/v1/messages/{mid}")
+    if not yes:
+        if not can_ask():
+            raise click.UsageError("without a terminal say --yes")
+        click.echo(f"MID {mid} from {plain(facts['sender'] or '<>')}, {ago(facts['arrived'])} old")
+        for line in facts["header"].splitlines():
+            click.echo(plain(line))
+        if not confirm("Remove this message?"):
+            raise click.Abort
+    answer = gateway.post("/v1/messages", action="delete", mids=[mid])
+    print_json(answer) if as_json else click.echo(f"Message {mid} has been removed.")

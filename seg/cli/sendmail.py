@@ -1,0 +1,213 @@
+"""``seg-sendmail``: the command that programs send mail with, as Sendmail, Postfix and Exim have it.
+
+It leaves the message in the gateway's drop folder (`seg.drop`), durably, whether the gateway runs or not. Exit statuses are
+those of sysexits.h: 64 wrong usage, 65 bad message, 69 not to be had, 73 or 75 the folder can't be used, 78 bad configuration.
+"""
+
+from __future__ import annotations
+
+import os
+import pwd
+import secrets
+import sys
+from collections.abc import Iterator
+from email.utils import formatdate
+from pathlib import Path
+from socket import getfqdn
+from typing import BinaryIO
+
+import attrs
+
+from seg.cli.client import Gateway, GatewayError
+from seg.cli.sendmail_header import HeaderFields
+from seg.cli.sendmail_options import UsageFault, Wanted, parse
+from seg.config.find import ConfigurationFiles, find_configuration
+from seg.config.load import load_settings
+from seg.config.paths import drop_path, socket_path
+from seg.config.schema import Settings
+from seg.drop.folder import drop
+from seg.drop.note import LONGEST, Note
+from seg.errors import ConfigurationError
+from seg.model import BodyType
+from seg.smtp.address import PathError, parse_forward_path, parse_reverse_path
+
+PIECE = 65536
+SYSTEM = Path("/etc/seg")
+
+
+class Failure(Exception):
+    """The command ends with this exit status and text."""
+
+    def __init__(self, status: int, text: str) -> None:
+        super().__init__(text)
+        self.status = status
+
+
+@attrs.frozen
+class Place:
+    """The gateway whose command this is."""
+
+    settings: Settings
+    folder: Path
+    hostname: str
+
+
+def main() -> None:
+    """Run the command."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: list[str]) -> int:
+    """Do what a command line asks; returns the exit status."""
+    try:
+        wanted = parse(arguments)
+        place = _place(wanted.configuration)
+        if wanted.mode == "p" or wanted.flush:
+            _operate(wanted, place)
+        elif wanted.mode == "s":
+            from seg.cli.sendmail_smtp import serve
+
+            serve(sys.stdin.buffer, sys.stdout.buffer, place.hostname, place.settings, place.folder)
+        else:
+            _send(wanted, place, sys.stdin.buffer)
+    except UsageFault as fault:
+        return _say(os.EX_USAGE, str(fault))
+    except Failure as failure:
+        return _say(failure.status, str(failure))
+    except GatewayError as error:
+        return _say(os.EX_UNAVAILABLE, error.format_message())
+    except ConfigurationError as error:
+        return _say(os.EX_CONFIG, "; ".join(error.problems))
+    except PermissionError as error:
+        advice = "you have to be in the group of that folder"
+        return _say(os.EX_NOPERM, f"{error.filename or 'the drop folder'}: {error.strerror}; {advice}")
+    except FileNotFoundError as error:
+        return _say(os.EX_CANTCREAT, f"{error.filename}: no such folder; start the gateway once, which makes it")
+    except OSError as error:
+        return _say(os.EX_TEMPFAIL, f"not sent: {error.strerror or error}; try again")
+    return os.EX_OK
+
+
+def _say(status: int, text: str) -> int:
+    print(f"seg-sendmail: {text}", file=sys.stderr)
+    return status
+
+
+def _place(configuration: str | None) -> Place:
+    """The system's configuration goes before that of the working directory: this runs wherever a program happens to be."""
+    files = find_configuration(configuration)
+    if configuration is None and (SYSTEM / "seg.toml").exists():
+        files = ConfigurationFiles(SYSTEM / "seg.toml", SYSTEM / "destinations.toml", "system")
+    settings = load_settings(files.settings)
+    return Place(settings, drop_path(settings), settings.gateway.hostname or getfqdn())
+
+
+def _operate(wanted: Wanted, place: Place) -> None:
+    gateway = Gateway(socket_path(place.settings))
+    if wanted.flush:
+        gateway.post("/v1/messages", action="retry", all=True)
+    else:
+        from seg.cli.mailq import show
+
+        show(gateway)
+
+
+def _send(wanted: Wanted, place: Place, source: BinaryIO) -> None:
+    if not wanted.recipients and not wanted.from_header:
+        raise UsageFault("name recipients, or have them taken from the header with -t")
+    user, full_name = _me()
+    sender = _address(wanted.sender if wanted.sender is not None else user, place.hostname, may_be_null=True)
+    lines = _lines(source, wanted.dot_ends)
+    header, first = _header(lines)
+    recipients = list(wanted.recipients)
+    if wanted.from_header:
+        recipients += header.recipients()
+        header.without_bcc()
+    addresses = tuple(dict.fromkeys(_address(each, place.hostname) for each in recipients))
+    if not addresses:
+        raise Failure(os.EX_DATAERR, "the header names no recipient (To, Cc, Bcc)")
+    if len(addresses) > place.settings.receive.max_recipients:
+        raise Failure(
+            os.EX_UNAVAILABLE, f"{len(addresses)} recipients; {place.settings.receive.max_recipients} are allowed"
+        )
+    header.complete(
+        sender or f"MAILER-DAEMON@{place.hostname}",
+        wanted.name or full_name,
+        formatdate(localtime=True),
+        f"<{secrets.token_hex(12)}@{place.hostname}>",
+    )
+    content = _Content(header.text(), first, lines, place.settings.receive.max_message_size)
+    body = wanted.body or BodyType.EIGHT_BIT  # what a program writes may have any octets
+    note = Note(sender, addresses, body, wanted.notify, wanted.ret, wanted.envid)
+    name = drop(place.folder, note, content)
+    if wanted.verbose:
+        print(f"seg-sendmail: handed in as {name} for {', '.join(addresses)}", file=sys.stderr)
+
+
+def _header(lines: Iterator[bytes]) -> tuple[HeaderFields, bytes]:
+    """The header, and the line behind it when that isn't empty."""
+    header, octets = HeaderFields(), 0
+    for number, line in enumerate(lines):
+        octets += len(line)
+        if octets > LONGEST:
+            raise Failure(os.EX_DATAERR, f"the header is larger than {LONGEST} octets")
+        if number == 0 and line.startswith(b"From "):
+            continue  # of a mailbox file
+        if line == b"\n":
+            break
+        if not header.add(line):
+            return header, line
+    return header, b""
+
+
+def _lines(source: BinaryIO, dot_ends: bool) -> Iterator[bytes]:
+    """Lines that end in LF (pieces of very long ones), until the input ends or a line is a dot alone."""
+    at_start = True
+    while line := source.readline(PIECE):
+        if line.endswith(b"\r\n"):
+            line = line[:-2] + b"\n"
+        if at_start and dot_ends and line in (b".\n", b"."):
+            return
+        at_start = line.endswith(b"\n")
+        yield line
+
+
+class _Content:
+    """Header and body in order; too much is a fault while it is written, so that nothing is kept."""
+
+    def __init__(self, header: bytes, first: bytes, lines: Iterator[bytes], most: int) -> None:
+        self._parts = (header, first)
+        self._lines = lines
+        self._most = most
+
+    def __iter__(self) -> Iterator[bytes]:
+        size = sum(map(len, self._parts))
+        yield from self._parts
+        for line in self._lines:
+            size += len(line) + 1
+            if size > self._most:
+                raise Failure(os.EX_DATAERR, f"the message is larger than {self._most} octets (max_message_size)")
+            yield line
+
+
+def _address(text: str, hostname: str, may_be_null: bool = False) -> str:
+    """An address of a command line; one without domain is of this machine."""
+    address = text.strip().removeprefix("<").removesuffix(">")
+    if may_be_null and not address:
+        return ""
+    if "@" not in address:
+        address = f"{address}@{hostname}"
+    try:
+        (parse_reverse_path if may_be_null else parse_forward_path)(f"<{address}>", 0)
+    except PathError as error:
+        raise Failure(os.EX_DATAERR, f"{text!r} is no address: {error}") from None
+    return address
+
+
+def _me() -> tuple[str, str]:
+    """Name and full name of who runs this."""
+    try:
+        entry = pwd.getpwuid(os.getuid())
+    except KeyError:
+        return f"uid{os.getuid()}", ""
+    return entry.pw_name, entry.pw_gecos.partition(",")[0]

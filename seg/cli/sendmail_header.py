@@ -1,0 +1,67 @@
+"""The header of a message that a program wrote: recipients are found in it, what is missing is added, Bcc is taken out."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from email.header import Header
+from email.utils import formataddr, getaddresses
+
+_FIELD = re.compile(rb"([!-9;-~]+)[ \t]*:")
+_TO = (b"to", b"cc", b"bcc")
+
+
+class HeaderFields:
+    """The fields of a header in order, each with its folded lines; lines end in LF."""
+
+    def __init__(self) -> None:
+        self._fields: list[tuple[bytes, bytes]] = []
+
+    def add(self, line: bytes) -> bool:
+        """Take one more line; False: it doesn't belong to a header (the body begins)."""
+        if line[:1] in b" \t" and line.strip() and self._fields:
+            name, text = self._fields[-1]
+            self._fields[-1] = (name, text + line)
+            return True
+        found = _FIELD.match(line)
+        if found is None:
+            return False
+        self._fields.append((found[1].lower(), line))
+        return True
+
+    def recipients(self) -> list[str]:
+        """Whom the header names: Resent-To, -Cc and -Bcc where there are any (RFC 5322 §3.6.6), else To, Cc and Bcc."""
+        names = tuple(b"resent-" + name for name in _TO)
+        texts = self._texts(names) or self._texts(_TO)
+        return [address for _, address in getaddresses(texts) if address]
+
+    def _texts(self, names: Iterable[bytes]) -> list[str]:
+        return [_unfolded(text) for name, text in self._fields if name in names]
+
+    def without_bcc(self) -> None:
+        """Nobody is to see who got it in secret."""
+        self._fields = [field for field in self._fields if field[0] not in (b"bcc", b"resent-bcc")]
+
+    def complete(self, sender: str, name: str, date: str, message_id: str) -> None:
+        """Add From, Date and Message-ID where they are missing (RFC 6409 §8)."""
+        has = {field for field, _ in self._fields}
+        for field, value in (("Message-ID", message_id), ("Date", date), ("From", mailbox(name, sender))):
+            if field.lower().encode() not in has:
+                self._fields.insert(0, (field.lower().encode(), f"{field}: {value}\n".encode()))
+
+    def text(self) -> bytes:
+        """The header, with the empty line behind it."""
+        return b"".join(text for _, text in self._fields) + b"\n"
+
+
+def mailbox(name: str, address: str) -> str:
+    """An address with the name of its owner, in ASCII where it can be."""
+    name = "".join(each for each in name if each.isprintable())
+    if not name or name.isascii():
+        return formataddr((name, address)) if address.isascii() else f"<{address}>"
+    return f"{Header(name, 'utf-8').encode()} <{address}>"
+
+
+def _unfolded(text: bytes) -> str:
+    value = text.partition(b":")[2].decode("utf-8", "replace")
+    return " ".join(value.split())

@@ -1,0 +1,119 @@
+"""The command line of sendmail, as Sendmail 8, Postfix and Exim take it: options first, values glued or apart."""
+
+from __future__ import annotations
+
+import attrs
+
+from seg.model import BodyType, Notify, Ret
+
+# Options with a value that change nothing here: configuration and tracing of Sendmail.
+_IGNORED_WITH_VALUE = "AhLOpX"
+_IGNORED = "GmnUx"
+_MODES = "mps"
+
+
+class UsageFault(ValueError):
+    """The command line is wrong; the text says how (EX_USAGE)."""
+
+
+@attrs.define
+class Wanted:
+    """What the command line asks for."""
+
+    mode: str = "m"  # m: read a message; s: SMTP at standard input; p: list the queue
+    recipients: list[str] = attrs.field(factory=list)
+    from_header: bool = False  # -t: recipients are in To, Cc and Bcc
+    sender: str | None = None  # as in -f
+    name: str = ""
+    dot_ends: bool = True
+    body: BodyType | None = None
+    notify: frozenset[Notify] | None = None
+    ret: Ret = Ret.UNSAID
+    envid: str = ""
+    flush: bool = False
+    verbose: bool = False
+    configuration: str | None = None
+
+
+def parse(arguments: list[str]) -> Wanted:
+    """The options and recipients in a command line.
+
+    :raises UsageFault: it has an option that doesn't exist, or a value that can't be.
+    """
+    wanted = Wanted()
+    rest = list(arguments)
+    while rest and rest[0].startswith("-") and rest[0] != "-":
+        word = rest.pop(0)
+        if word == "--":
+            break
+        _word(wanted, word[1:], rest)
+    wanted.recipients = rest
+    return wanted
+
+
+def _word(wanted: Wanted, letters: str, rest: list[str]) -> None:
+    """One word of options: flags run together, or one with the value that ends the word."""
+    while letters:
+        letter, letters = letters[0], letters[1:]
+        if letter == "q":  # its interval is optional, and glued
+            wanted.flush = True
+            return
+        if letter == "d":  # the same with the level of tracing
+            return
+        if letter == "t":
+            wanted.from_header = True
+        elif letter == "i":
+            wanted.dot_ends = False
+        elif letter == "v":
+            wanted.verbose = True
+        elif letter not in _IGNORED:
+            if letter not in "BCFNRVbfor" + _IGNORED_WITH_VALUE:
+                raise UsageFault(f"there is no option -{letter}")
+            if not letters and not rest:
+                raise UsageFault(f"option -{letter} needs a value")
+            _value(wanted, letter, letters or rest.pop(0))
+            return
+
+
+def _value(wanted: Wanted, letter: str, value: str) -> None:
+    if letter in "fr":
+        wanted.sender = value
+    elif letter == "F":
+        wanted.name = value
+    elif letter == "C":
+        wanted.configuration = value
+    elif letter == "o":
+        wanted.dot_ends = wanted.dot_ends and value != "i"
+    elif letter == "b":
+        if value not in _MODES:
+            raise UsageFault(f"-b{value} isn't served; there are -bm, -bp and -bs")
+        wanted.mode = value
+    elif letter == "B":
+        if value.upper() not in ("7BIT", "8BITMIME"):
+            raise UsageFault(f"-B takes 7BIT or 8BITMIME, not {value}")
+        wanted.body = BodyType(value.upper())
+    elif letter == "N":
+        wanted.notify = _notify(value)
+    elif letter == "R":
+        if value.lower() not in ("full", "hdrs"):
+            raise UsageFault(f"-R takes full or hdrs, not {value}")
+        wanted.ret = Ret(value.upper())
+    elif letter == "V":
+        wanted.envid = xtext(value)
+
+
+def _notify(value: str) -> frozenset[Notify]:
+    words = value.upper().split(",")
+    if words == ["NEVER"]:
+        return frozenset()
+    try:
+        return frozenset(Notify(word) for word in words)
+    except ValueError:
+        raise UsageFault(f"-N takes never, or some of success,failure,delay; not {value}") from None
+
+
+def xtext(value: str) -> str:
+    """An envelope id as RFC 3461 §4 wants it written."""
+    if not value.isascii() or not value.isprintable() or len(value) > 100:
+        raise UsageFault("-V takes at most 100 printable ASCII characters")
+    return "".join(each if each not in "+= " else f"+{ord(each):02X}" for each in value)

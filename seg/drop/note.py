@@ -1,0 +1,68 @@
+"""What travels beside the content of a dropped message: the first line of its file, as JSON."""
+
+from __future__ import annotations
+
+import json
+
+import attrs
+
+from seg.model import BodyType, Notify, Ret
+from seg.smtp.address import PathError, parse_forward_path, parse_reverse_path
+
+LONGEST = 1024 * 1024  # octets of the line
+
+
+class NoteError(ValueError):
+    """The line isn't a note; the text says why. The file must be set aside."""
+
+
+@attrs.frozen
+class Note:
+    """The envelope as the sending program gave it (RFC 5321 §2.3.1; RFC 3461 for DSN)."""
+
+    sender: str  # "" is the null reverse-path
+    recipients: tuple[str, ...]
+    body: BodyType = BodyType.SEVEN_BIT
+    notify: frozenset[Notify] | None = None
+    ret: Ret = Ret.UNSAID
+    envid: str = ""
+    smtputf8: bool = False
+
+    def encode(self) -> bytes:
+        """One line, with its end."""
+        facts = attrs.asdict(self)
+        facts["notify"] = None if self.notify is None else sorted(self.notify)
+        return json.dumps(facts).encode("ascii") + b"\n"
+
+
+def decode(line: bytes) -> Note:
+    """The note in a line. Anybody on the machine may have written it: nothing in it is believed.
+
+    :raises NoteError: it isn't one.
+    """
+    try:
+        facts = json.loads(line)
+        notify = facts["notify"]
+        note = Note(
+            _text(facts["sender"]),
+            tuple(_text(address) for address in facts["recipients"]),
+            BodyType(facts["body"]),
+            None if notify is None else frozenset(Notify(each) for each in notify),
+            Ret(facts["ret"]),
+            _text(facts["envid"]),
+            facts["smtputf8"] is True,
+        )
+        parse_reverse_path(f"<{note.sender}>", 0)
+        for address in note.recipients:
+            parse_forward_path(f"<{address}>", 0)
+    except (ValueError, KeyError, TypeError, RecursionError, PathError) as error:
+        raise NoteError(f"its first line is no envelope: {error!r:.200}") from None
+    if not note.recipients:
+        raise NoteError("it has no recipient")
+    return note
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str) or not value.isprintable():
+        raise ValueError(f"{value!r:.80} isn't printable text")
+    return value

@@ -1,0 +1,181 @@
+"""Brings dropped messages into the queue, at the start and as long as the gateway runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any, Protocol
+
+from twisted.internet.defer import Deferred
+from twisted.internet.task import LoopingCall
+
+from seg import events
+from seg.drop.claim import DropFolder, Taken
+from seg.drop.note import NoteError
+from seg.interfaces import IContent, ICounters, IEventSink, IMessageWriter
+from seg.model import Envelope, Recipient
+from seg.receive.trace import date_time
+
+EVERY = 1.0  # seconds between two looks
+MOST = 100  # files of one look: a flood must not keep the others waiting
+
+InThread = Callable[[Callable[[], Any]], Deferred[Any]]
+
+
+class Store(Protocol):
+    """What it needs of the queue."""
+
+    def begin_held_back(self, mid: int, first: Callable[[], Deferred[None]]) -> IMessageWriter:
+        """As `IQueue.begin`, but what is durable isn't due until `first` has fired."""
+
+    def content(self, mid: int) -> IContent | None:
+        """The content of a message in the queue; None: it isn't there."""
+
+
+class Pickup:
+    """Takes the messages of the drop folder one after the other.
+
+    :param limits: tells the most octets and the most recipients of a message; one beyond them is set aside.
+    """
+
+    def __init__(
+        self,
+        folder: DropFolder,
+        queue: Store,
+        counters: ICounters,
+        sink: IEventSink,
+        hostname: str,
+        limits: Callable[[], tuple[int, int]],
+        clock: Any,
+        in_thread: InThread,
+    ) -> None:
+        self._folder = folder
+        self._queue = queue
+        self._counters = counters
+        self._sink = sink
+        self._hostname = hostname
+        self._limits = limits
+        self._clock = clock
+        self._in_thread = in_thread
+        self._loop = LoopingCall(lambda: Deferred.fromCoroutine(self._look()))
+        self._loop.clock = clock
+        self._ended: Deferred[Any] | None = None
+        self._complaint = ""
+
+    async def begin(self) -> None:
+        """Finish what was under way when the gateway ended. The queue is started, nothing is delivered yet.
+
+        :raises OSError: the folder can't be used.
+        """
+        await self._in_thread(self._folder.prepare)
+        for mid in await self._in_thread(self._folder.claimed):
+            if self._queue.content(mid) is not None:
+                await self._in_thread(partial(self._folder.remove, mid))
+
+    def start(self) -> None:
+        """Look for messages from now on."""
+        self._ended = self._loop.start(EVERY)
+
+    async def stop(self) -> None:
+        """Fires when the message under way is in the queue."""
+        if self._loop.running:
+            self._loop.stop()
+            assert self._ended is not None
+            await self._ended
+
+    async def _look(self) -> None:
+        """One look; what fails (a full disk) is said once, and tried again at the next."""
+        try:
+            for mid in await self._in_thread(self._folder.claimed):
+                await self._take(mid)
+            for name in await self._in_thread(lambda: self._folder.waiting(MOST)):
+                if not self._loop.running:
+                    return
+                mid = self._counters.next_mid()
+                await self._in_thread(partial(self._folder.claim, name, mid))
+                await self._take(mid)
+        except OSError as error:
+            complaint = f"mail in {self._folder.path} waits: {error.strerror or error}"
+            if complaint != self._complaint:
+                self._sink.emit(events.Fault(complaint))
+            self._complaint = complaint
+        else:
+            self._complaint = ""
+
+    async def _take(self, mid: int) -> None:
+        try:
+            taken = await self._in_thread(lambda: self._folder.open(mid))
+            try:
+                await self._store(mid, taken)
+            finally:
+                taken.file.close()
+        except NoteError as error:
+            aside = await self._in_thread(lambda: self._folder.set_aside(mid))
+            self._sink.emit(events.Fault(f"dropped message can't be sent: {error}; it is kept as {aside}"))
+
+    async def _store(self, mid: int, taken: Taken) -> None:
+        note, now = taken.note, self._clock.seconds()
+        most_octets, most_recipients = self._limits()
+        if len(note.recipients) > most_recipients:
+            raise NoteError(f"{taken.user} gave it {len(note.recipients)} recipients, more than {most_recipients}")
+
+        def remove() -> Deferred[None]:
+            self._tell(mid, taken, size)
+            return self._in_thread(lambda: self._folder.remove(mid))
+
+        writer = self._queue.begin_held_back(mid, remove)
+        try:
+            trace = self._received(mid, taken, now)
+            size = len(trace)
+            writer.write(trace)
+            pieces = taken.pieces()
+            while piece := await self._in_thread(lambda: next_of(pieces)):
+                size += len(piece)
+                if size > most_octets:
+                    raise NoteError(f"{taken.user} made it larger than {most_octets} octets")
+                writer.write(piece)
+                if writer.pressure is not None:
+                    await writer.pressure
+            await writer.commit(self._envelope(mid, taken, now))
+        except BaseException:
+            writer.abort()
+            raise
+        self._sink.emit(events.MessageQueued(mid))
+
+    def _envelope(self, mid: int, taken: Taken, now: float) -> Envelope:
+        note = taken.note
+        utf8 = note.smtputf8 or not (note.sender + "".join(note.recipients)).isascii()
+        return Envelope(
+            mid=mid,
+            reverse_path=note.sender,
+            recipients=tuple(
+                Recipient(rid, address, notify=note.notify) for rid, address in enumerate(note.recipients)
+            ),
+            arrived=now,
+            body=note.body,
+            smtputf8=utf8,
+            ret=note.ret,
+            envid=note.envid,
+            submitter=taken.user,
+        )
+
+    def _received(self, mid: int, taken: Taken, now: float) -> bytes:
+        """RFC 5321 §4.4; there was no SMTP, so no FROM clause."""
+        user = "".join(each if each.isascii() and (each.isalnum() or each in "-_. ") else "?" for each in taken.user)
+        return (
+            f"Received: by {self._hostname} (seg-sendmail, from user {user})\r\n\tid {mid};\r\n\t{date_time(int(now))}\r\n"
+        ).encode("ascii")
+
+    def _tell(self, mid: int, taken: Taken, size: int) -> None:
+        """The story of the message in the mail log; it is durable now."""
+        note = taken.note
+        self._sink.emit(events.MessageStarted(mid, 0, note.sender))
+        for rid, address in enumerate(note.recipients):
+            self._sink.emit(events.RecipientAccepted(mid, 0, rid, address))
+        self._sink.emit(events.Notice(f"MID {mid} was dropped by {taken.user}"))
+        self._sink.emit(events.MessageReceived(mid, 0, note.sender, size))
+
+
+def next_of(pieces: Iterator[bytes]) -> bytes:
+    """The next piece; empty at the end."""
+    return next(pieces, b"")

@@ -1,0 +1,118 @@
+"""What is gathered of destinations and decisions, and what is suspended."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from seg import events
+from seg.admin.hosts import MOST_EXPLANATIONS, MOST_HOSTS, HostStatistics
+from seg.admin.suspension import ALL, Suspended, Suspension
+from seg.errors import Permanent, Temporary
+
+BUSY = Temporary("4.2.1", "mailbox busy", 450, ("4.2.1 busy",))
+UNKNOWN = Permanent("5.1.1", "no such user", 550, ("5.1.1 no",))
+POLICY = Temporary("4.7.5", "does not satisfy the TLS policy")
+
+
+class StatisticsTests(SynchronousTestCase):
+    """`HostStatistics`."""
+
+    def setUp(self) -> None:
+        self.time = 100.0
+        self.statistics = HostStatistics(lambda: self.time)
+
+    def explained(self, mid: int, domain: str, outcome: str, host: str = "mx.a.test") -> None:
+        """A decision."""
+        self.statistics.emit(events.PolicyExplained(mid, domain, host, (("dane", "none"),), outcome))
+
+    def test_counters(self) -> None:
+        """Deliveries, delays and bounces count for their destination, and say whether it is up."""
+        emit = self.statistics.emit
+        emit(events.DeliveryConnectFailed("a.test", "mx.a.test", "192.0.2.1", 25, "[Errno 111] Connection refused"))
+        record = self.statistics.host("a.test")
+        assert record is not None
+        self.assertIs(record.up, False)
+        self.assertIn("mx.a.test [192.0.2.1]:25: [Errno 111]", record.last_failure)
+        emit(events.RecipientDelayed(1, 0, 0, "s@s.test", "x@a.test", POLICY))
+        self.assertIs(record.up, False)
+        emit(events.RecipientDelayed(1, 0, 3, "s@s.test", "x@a.test", BUSY))
+        self.assertIs(record.up, True)
+        emit(events.RecipientBounced(1, 0, 3, "s@s.test", "x@a.test", UNKNOWN))
+        emit(events.RecipientBounced(1, 1, 0, "s@s.test", "y@a.test", Permanent("5.4.7", "expired")))
+        emit(events.RecipientsDelivered(3, 1, (2, 3), "ok", "a.test"))
+        self.assertEqual((record.delivered, record.soft_bounced, record.hard_bounced), (2, 2, 2))
+        self.assertIn("5.1.1", record.last_5xx)
+        self.assertIsNone(self.statistics.host("b.test"))
+        emit(events.GatewayStopping())
+        self.assertEqual([each.domain for each in self.statistics.hosts()], ["a.test"])
+
+    def test_connections(self) -> None:
+        """A connection counts for the destination of its last transaction, until it is closed."""
+        self.statistics.emit(events.DeliveryStarted(3, 1, (0,), "a.test"))
+        self.statistics.emit(events.DeliveryStarted(4, 1, (1,), "b.test"))
+        self.statistics.emit(events.DeliveryStarted(3, 2, (0,), "b.test"))
+        self.assertEqual(self.statistics.connections(), {"b.test": 2})
+        self.statistics.emit(events.DeliveryClosed(3))
+        self.statistics.emit(events.DeliveryClosed(99))
+        self.assertEqual(self.statistics.connections(), {"b.test": 1})
+
+    def test_explanations(self) -> None:
+        """The last decision for each host stays until the message is delivered there."""
+        self.explained(1, "a.test", "TLSv1.3 refused: expired")
+        self.time = 200.0
+        self.explained(1, "a.test", "refused: MX not in policy")
+        self.explained(1, "a.test", "not reached: timeout", "mx2.a.test")
+        found = self.statistics.explanations(1, "a.test")
+        self.assertEqual(
+            [(e.at, e.host, e.outcome[:7]) for e in found],
+            [(200.0, "mx.a.test", "refused"), (200.0, "mx2.a.test", "not rea")],
+        )
+        record = self.statistics.host("a.test")
+        assert record is not None
+        self.assertEqual(record.refused_by_policy, 2)
+        self.statistics.emit(events.RecipientsDelivered(3, 1, (0,), "ok", "a.test"))
+        self.assertEqual(self.statistics.explanations(1, "a.test"), [])
+
+    def test_bounded(self) -> None:
+        """Neither many destinations, nor many messages, nor many hosts make it grow for ever."""
+        for number in range(MOST_HOSTS + 10):
+            self.statistics.emit(events.RecipientsDelivered(1, number, (0,), "ok", f"d{number}.test"))
+        self.assertEqual(len(self.statistics.hosts()), MOST_HOSTS)
+        self.assertIsNone(self.statistics.host("d0.test"))
+        for number in range(MOST_EXPLANATIONS + 10):
+            self.explained(number, "a.test", "x")
+        self.assertEqual(len(self.statistics._explained), MOST_EXPLANATIONS)
+        for number in range(50):
+            self.explained(1, "z.test", "x", f"mx{number}.z.test")
+        self.assertEqual(len(self.statistics.explanations(1, "z.test")), 10)
+
+
+class SuspensionTests(SynchronousTestCase):
+    """`Suspension`."""
+
+    def test_changes(self) -> None:
+        """Destinations, or all; listeners; and back again. It is there after a restart."""
+        path = Path(self.mktemp())
+        suspension = Suspension(path)
+        self.assertEqual(suspension.now, Suspended())
+        suspension.change(suspend=["a.test"], suspend_listeners=["relay"])
+        self.assertEqual(Suspension(path).now, Suspended(frozenset({"a.test"}), frozenset({"relay"})))
+        self.assertTrue(suspension.now.delivery("a.test"))
+        self.assertFalse(suspension.now.delivery("b.test"))
+        suspension.change(suspend=[ALL])
+        self.assertTrue(suspension.now.delivery("b.test"))
+        suspension.change(resume=[ALL], resume_listeners=["relay"])
+        self.assertEqual(Suspension(path).now, Suspended())
+
+    def test_broken(self) -> None:
+        """A file that can't be read suspends nothing; one that can't be written changes nothing."""
+        path = Path(self.mktemp())
+        for text in ("{", "[]", '{"domains": 1}'):
+            path.write_text(text)
+            self.assertEqual(Suspension(path).now, Suspended())
+        suspension = Suspension(path)
+        path.with_suffix(".new").mkdir()
+        self.assertRaises(OSError, suspension.change, suspend=["a.test"])
+        self.assertEqual(suspension.now, Suspended())

@@ -1,0 +1,137 @@
+"""Dropped messages come into the queue once, wherever the gateway is killed."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from twisted.internet.defer import Deferred, maybeDeferred
+
+from seg import events
+from seg.drop.claim import DropFolder
+from seg.drop.folder import drop
+from seg.drop.note import Note, NoteError, decode
+from seg.drop.pickup import Pickup
+from seg.model import BodyType, Notify, Ret
+from tests.queue.house import DELIVERED, House, HouseCase
+
+NOTE = Note("a@sender.test", ("b@one.test",), BodyType.EIGHT_BIT, frozenset({Notify.DELAY}), Ret.HEADERS, "x")
+
+
+class Killed(Exception):
+    """The process ends here."""
+
+
+class DropCase(HouseCase):
+    """A drop folder beside a queue."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.path = Path(self.mktemp()).absolute()
+        self.folder = DropFolder(self.path)
+        self.folder.prepare()
+
+    def pickup(self, house: House, last: int = 1000, limits: tuple[int, int] = (1000, 2)) -> Pickup:
+        """One whose process is killed behind its `last` step of disk work."""
+        steps = iter(range(last))
+
+        def in_thread(work: Callable[[], Any]) -> Deferred[Any]:
+            def step() -> Any:
+                if next(steps, None) is None:
+                    raise Killed
+                return work()
+
+            return maybeDeferred(step)
+
+        return Pickup(
+            self.folder, house.spool, house.counters, house.sink, "mx.test", lambda: limits, house.clock, in_thread
+        )
+
+    def live(self, house: House, pickup: Pickup) -> bool:
+        """Let it begin and look once; False: it was killed."""
+        done: list[object] = []
+        Deferred.fromCoroutine(pickup.begin()).addBoth(done.append)
+        if done == [None]:
+            pickup.start()
+            assert pickup._ended is not None
+            failed = pickup._ended.called
+            pickup._ended.addErrback(lambda _: None)
+            Deferred.fromCoroutine(pickup.stop())
+            return not failed
+        return False
+
+
+class PickupTests(DropCase):
+    """`seg.drop.pickup.Pickup`."""
+
+    def test_taken(self) -> None:
+        """Envelope, trace and content are what was dropped, with CRLF; the user is its submitter; no file is left."""
+        drop(self.path, NOTE, [b"Subject: x\n\nhi\r", b"\nend"])
+        self.assertTrue(self.live(self.house, self.pickup(self.house)))
+        lease = self.house.spool.lease("one.test")
+        assert lease is not None
+        content: list[bytes] = []
+        Deferred.fromCoroutine(lease.content.head(9999)).addCallback(content.append)  # type: ignore[arg-type]
+        self.assertTrue(content[0].startswith(b"Received: by mx.test (seg-sendmail, from user "))
+        self.assertTrue(content[0].endswith(b"+0000\r\nSubject: x\r\n\r\nhi\r\nend\r\n"), content)
+        self.assertEqual([names for _, _, names in os.walk(self.path) if names], [])
+
+    def test_once(self) -> None:
+        """Killed behind any step and started again, the gateway delivers the message exactly once."""
+        for last in range(12):
+            drop(self.path, NOTE, [b"Subject: x\n\nhi\n"])
+            survived = self.live(self.house, self.pickup(self.house, last))
+            times = int(self.house.attempt("one.test", DELIVERED) is not None)
+            house = self.house = self.restart()
+            self.assertTrue(self.live(house, self.pickup(house)))
+            times += int(house.attempt("one.test", DELIVERED) is not None)
+            self.assertEqual(times, 1, f"killed behind step {last}")
+            self.assertIsNone(house.attempt("one.test", DELIVERED))
+        self.assertTrue(survived, "there are more steps than were tried")
+
+    def test_set_aside(self) -> None:
+        """What can't be sent is kept for an operator, who is told why, and those behind it are sent."""
+        drop(self.path, NOTE, [b"x" * 2000])
+        drop(self.path, Note("", ("a@a.test", "b@b.test", "c@c.test")), [b"x\n"])
+        (self.path / ("0" * 32)).write_bytes(b"no envelope\n")
+        os.symlink("/etc/passwd", self.path / ("1" * 32))
+        os.mkfifo(self.path / ("2" * 32))
+        os.mkdir(self.path / ("3" * 32))
+        drop(self.path, NOTE, [b"Subject: good\n\n"])
+        self.live(self.house, self.pickup(self.house))
+        self.assertEqual(len(self.house.sink.of(events.Fault)), 5)
+        self.assertEqual(len(os.listdir(self.path / "bad")), 5)
+        self.assertIsNotNone(self.house.attempt("one.test", DELIVERED))
+
+    def test_second_name(self) -> None:
+        """A file with another name elsewhere may be somebody else's: it isn't sent."""
+        name = drop(self.path, NOTE, [b"x\n"])
+        os.link(self.path / name, self.path / "elsewhere")
+        self.live(self.house, self.pickup(self.house))
+        self.assertIn("isn't a file of its own", self.house.sink.of(events.Fault)[0].text)
+
+    def test_permissions(self) -> None:
+        """Who may write into the folder may not list it, nor remove what isn't his; unfinished files are nobody's mail."""
+        self.assertEqual(self.path.stat().st_mode & 0o7777, 0o3730)
+
+        def broken() -> Any:
+            yield b"half"
+            raise OSError(28, "No space left on device")
+
+        self.assertRaises(OSError, drop, self.path, NOTE, broken())
+        self.assertEqual(sorted(os.listdir(self.path)), ["bad", "taken"])
+
+    def test_notes(self) -> None:
+        """A note is read as it was written; nothing else is believed."""
+        self.assertEqual(decode(NOTE.encode()), NOTE)
+        good = Note("", ("b@one.test",)).encode()
+        for wrong in (
+            b"[]",
+            b"{}",
+            good.replace(b"b@one", b"b\\n@one"),
+            good.replace(b'"b@one.test"', b""),
+            b"[" * 9999,
+        ):
+            self.assertRaises(NoteError, decode, wrong)

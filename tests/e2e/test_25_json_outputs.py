@@ -1,0 +1,89 @@
+"""Every ``--json`` of the queue and delivery commands holds to its schema in ``tests/schemas``."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from jsonschema import Draft202012Validator
+
+from seg.lab.behaviour import Behaviour
+from seg.lab.world import MX, Policy
+from tests.e2e.base import MESSAGE, GatewayCase
+
+SCHEMAS = Path(__file__).parent.parent / "schemas"
+PATIENT = {"queue": {"first_retry": 600.0, "max_retry": 600.0}, "delivery": {"idle_timeout": 0}}
+REFUSED = Behaviour(mail="451 4.3.2 Not now")
+
+LOOKS = (
+    ("status", ("status",)),
+    ("version", ("version",)),
+    ("queue-list", ("queue", "list")),
+    ("queue-list", ("queue", "list", "--domain", "nowhere.example")),
+    ("queue-list", ("showrecipients", "--sender", "alice@sender.example")),
+    ("queue-show", ("queue", "show", "1")),
+    ("queue-show", ("oldmessage",)),
+    ("queue-why", ("queue", "why", "1")),
+    ("tophosts", ("tophosts", "soft_bounced")),
+    ("hoststatus", ("hoststatus", "later.example")),
+    ("hoststatus", ("hoststatus", "nowhere.example")),
+    ("topin", ("topin",)),
+    ("policyshow", ("policyshow",)),
+)
+DEEDS = (
+    ("suspension", ("suspenddel", "later.example")),
+    ("suspension", ("suspendlistener",)),
+    ("suspension", ("resume",)),
+    ("acted", ("queue", "hold", "1")),
+    ("acted", ("queue", "release", "1")),
+    ("archivemessage", ("archivemessage", "1", "--output", "one.mbox")),
+    ("flushed", ("dnsflush",)),
+    ("flushed", ("policyflush", "--all", "--yes")),
+    ("acted", ("delivernow", "--domain", "later.example")),
+    ("acted", ("removemessage", "1", "--yes")),
+    ("acted", ("deleterecipients", "--domain", "later.example", "--yes")),
+)
+
+
+def validator(name: str) -> Draft202012Validator:
+    """What checks an output against the schema of this name."""
+    return Draft202012Validator(json.loads((SCHEMAS / f"{name}.json").read_text("utf-8")))
+
+
+class JSONOutputTests(GatewayCase):
+    """What programs read."""
+
+    async def checked(self, schema: str, words: tuple[str, ...]) -> Any:
+        """The output of a verb, once it holds to its schema."""
+        found = await self.seg_json(*words)
+        problems = [f"{error.json_path}: {error.message}" for error in validator(schema).iter_errors(found)]
+        self.assertEqual(problems, [], f"seg {' '.join(words)}")
+        return found
+
+    async def test_outputs(self) -> None:
+        """Each verb answers as its schema says, with mail that waits, and what it says is so."""
+        await self.internet.add_domain("later.example", mx=[MX("mx.later.example", behaviour=REFUSED)], policy=Policy())
+        gateway = await self.start_gateway(settings=PATIENT)
+        for mid in (1, 2):
+            await gateway.inject("alice@sender.example", "bob@later.example", MESSAGE)
+            await gateway.wait_for_event("recipients_pending", mid=mid)
+        seen = {words: await self.checked(schema, words) for schema, words in LOOKS}
+        self.assertEqual([m["mid"] for m in seen["queue", "list"]["messages"]], [1, 2])
+        self.assertEqual(seen["queue", "list", "--domain", "nowhere.example"], {"total": 0, "messages": []})
+        self.assertEqual(seen["oldmessage",]["mid"], 1)
+        (place,) = seen["queue", "why", "1"]["destinations"]
+        self.assertIn("Not now", place["recipients"][0]["error"])
+        self.assertIn("mta-sts", [provider for provider, _ in place["hosts"][0]["opinions"]])
+        self.assertEqual([policy["domain"] for policy in seen["policyshow",]["policies"]], ["later.example"])
+        self.assertEqual([h["soft_bounced"] for h in seen["tophosts", "soft_bounced"]["hosts"]], [2])
+        host = seen["hoststatus", "later.example"]
+        self.assertEqual((host["state"], host["active"], host["soft_bounced"]), ("up", 2, 2))
+        self.assertEqual([record["host"] for record in host["mx"]["records"]], ["mx.later.example"])
+        done = {words: await self.checked(schema, words) for schema, words in DEEDS}
+        self.assertEqual(done["suspenddel", "later.example"]["domains"], ["later.example"])
+        self.assertEqual(len(done["suspendlistener",]["listeners"]), 1)
+        self.assertEqual(done["resume",], {"domains": [], "listeners": []})
+        self.assertEqual(done["policyflush", "--all", "--yes"], {"flushed": 1})
+        self.assertEqual(done["removemessage", "1", "--yes"], {"done": [1], "refused": {}})
+        self.assertEqual(done["deleterecipients", "--domain", "later.example", "--yes"]["done"], [2])

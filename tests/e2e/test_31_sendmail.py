@@ -1,0 +1,88 @@
+"""Programs of the machine hand in mail with seg-sendmail, whether the gateway runs or not."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+from twisted.internet import reactor
+from twisted.internet.task import deferLater
+from twisted.internet.threads import deferToThread
+
+from seg.lab.gateway import GatewayProcess
+from tests.e2e.base import ROOT, GatewayCase
+
+SENDMAIL = (sys.executable, "-c", "from seg.cli.sendmail import main; main()")
+LETTER = b"From: Alice <alice@sender.example>\nTo: bob@receiver.example\nBcc: eve@receiver.example\nSubject: one\n\n.\nbody\n"
+
+
+class SendmailTests(GatewayCase):
+    """`seg-sendmail` and the drop folder."""
+
+    async def prepare(self) -> GatewayProcess:
+        """A gateway with a receiver."""
+        await self.internet.add_domain("receiver.example")
+        return await self.start_gateway(default={"mta_sts": "off", "dane": "none"})
+
+    async def sendmail(self, *arguments: str, letter: bytes = LETTER) -> subprocess.CompletedProcess[bytes]:
+        """Run the command."""
+        assert self.gateway is not None
+        command = [*SENDMAIL, "-C", str(self.gateway.configuration), *arguments]
+        folder, environment = self.gateway.folder, {**os.environ, "PYTHONPATH": ROOT}
+
+        def run() -> subprocess.CompletedProcess[bytes]:
+            return subprocess.run(command, input=letter, capture_output=True, cwd=folder, env=environment, check=False)
+
+        return await deferToThread(run)
+
+    async def test_sent(self) -> None:
+        """Recipients come from the header, nobody sees the Bcc, and the log says whose process it was."""
+        gateway = await self.prepare()
+        done = await self.sendmail("-t", "-i", "-f", "alice@sender.example")
+        self.assertEqual((done.returncode, done.stderr), (0, b""))
+        (message,) = await self.internet.wait_for_messages("receiver.example")
+        self.assertEqual(set(message.recipients), {"bob@receiver.example", "eve@receiver.example"})
+        self.assertNotIn(b"Bcc", message.content)
+        self.assertIn(b"Message-ID: <", message.content)
+        self.assertTrue(message.content.endswith(b"\r\n\r\n.\r\nbody\r\n"), message.content)
+        await gateway.wait_for_log("was dropped by ")
+
+    async def test_smtp(self) -> None:
+        """-bs holds an SMTP session, and its message is delivered."""
+        await self.prepare()
+        session = b"EHLO me\r\nMAIL FROM:<a@sender.example>\r\nRCPT TO:<bob@receiver.example>\r\nDATA\r\nSubject: s\r\n\r\n..x\r\n.\r\nQUIT\r\n"
+        done = await self.sendmail("-bs", letter=session)
+        codes = [line[:3] for line in done.stdout.splitlines() if line[3:4] == b" "]
+        self.assertEqual(codes, [b"220", b"250", b"250", b"250", b"354", b"250", b"221"], done)
+        (message,) = await self.internet.wait_for_messages("receiver.example")
+        self.assertTrue(message.content.endswith(b"Subject: s\r\n\r\n.x\r\n"))
+
+    async def test_gateway_down(self) -> None:
+        """What is dropped while no gateway runs is sent by the next one, once."""
+        gateway = await self.prepare()
+        await gateway.stop()
+        self.assertEqual((await self.sendmail("bob@receiver.example")).returncode, 0)
+        await gateway.start()
+        await self.internet.wait_for_messages("receiver.example")
+        await deferLater(reactor, 0.2)
+        self.assertEqual(len(self.internet.messages("receiver.example")), 1)
+
+    async def test_killed(self) -> None:
+        """The gateway is killed while it takes mail: every message is taken up, and none is left in the folder."""
+        gateway = await self.prepare()
+        await gateway.stop()
+        for number in range(8):
+            await self.sendmail("bob@receiver.example", letter=b"Subject: n%d\n\nx\n" % number)
+        await gateway.start()
+        await deferLater(reactor, 0.05)
+        await gateway.kill()
+        await gateway.start()
+        messages = await self.internet.wait_for_messages("receiver.example", 8, 20)
+        subjects = {message.content.partition(b"Subject: ")[2][:2] for message in messages}
+        self.assertEqual(subjects, {b"n%d" % number for number in range(8)})
+
+    async def test_mailq(self) -> None:
+        """-bp shows the queue; an empty one is said to be empty."""
+        await self.prepare()
+        self.assertEqual((await self.sendmail("-bp")).stdout, b"Mail queue is empty\n")
