@@ -21,7 +21,7 @@ from seg.tls.roots import RootStore, load_roots
 from seg.wiring import InForce, Lookups, Mail, wire_filters, wire_lookups, wire_sending
 
 # Sections of seg.toml, or keys of one, that are read at the start only.
-AT_THE_START = ("gateway", "control", "log", "queue.memory", "queue.max_report_size")
+AT_THE_START = ("gateway", "control", "metrics", "log", "queue.memory", "queue.max_report_size")
 
 
 @attrs.frozen

@@ -31,6 +31,8 @@ from seg.admin.counters import EventCounters
 from seg.admin.delivery import DeliveryAPI
 from seg.admin.destinations import DestinationsAPI
 from seg.admin.hosts import HostStatistics
+from seg.admin.metrics import Metrics
+from seg.admin.metrics_page import MetricsAPI, listen_for_metrics
 from seg.admin.socket import listen
 from seg.admin.suspension import Suspension
 from seg.auth.backoff import Backoff
@@ -42,6 +44,7 @@ from seg.config.find import ConfigurationFiles, find_configuration
 from seg.config.paths import log_path, socket_path, var_path
 from seg.config.schema import Listener
 from seg.deliver.exemptions import ExemptionWatch
+from seg.dns.cache import DNSCounters
 from seg.drop.pickup import Pickup
 from seg.errors import ConfigurationError
 from seg.filter.chain import FilterChain
@@ -51,6 +54,7 @@ from seg.live import LiveConfiguration, LiveParts
 from seg.maillog.bus import EventBus
 from seg.maillog.files import MailLogFile
 from seg.mtasts.cache import PolicyCache
+from seg.queue.ledger import Counts
 from seg.receive.census import Census
 from seg.receive.factory import ReceiveFactory
 from seg.receive.rates import RecipientRates
@@ -129,6 +133,8 @@ class GatewayService(Service):
         self._bus = EventBus()
         self._event_counters = EventCounters()
         self._statistics = HostStatistics(reactor.seconds)
+        self._metrics = Metrics(reactor.seconds)
+        self._metrics_port: IListeningPort | None = None
         self._suspension: Suspension | None = None
         roots = load_roots(settings.tls.ca_file, settings.tls.extra_ca_file)
         lookups = wire_lookups(settings, roots, self._bus, reactor)
@@ -172,6 +178,8 @@ class GatewayService(Service):
         )
         changes = self._change_control(mail)
         self._control = self._listen_for_operators(mail, changes)
+        self._metrics.watch(self)
+        self._metrics_port = listen_for_metrics(self._reactor, self.settings.metrics, self._metrics)
         await changes.begin()
         await mail.queue.start()
         lookups = self._now.lookups
@@ -213,6 +221,7 @@ class GatewayService(Service):
         self._bus.add(log.emit, debug=log.debug)
         self._bus.add(self._event_counters.emit)
         self._bus.add(self._statistics.emit)
+        self._bus.add(self._metrics.emit)
         self._bus.emit(events.GatewayStarted(__version__))
         for problem in self._now.lookups.roots.problems:
             self._bus.emit(events.Fault(problem))
@@ -261,6 +270,7 @@ class GatewayService(Service):
             lambda: wire_checks(now.settings, lambda: now.destinations, self.hostname, now.lookups, self._bus, reactor)
         ).add_to(table)
         ChangesAPI(changes).add_to(table)
+        MetricsAPI(self._metrics).add_to(table)
         DeliveryAPI(
             mail.queue,
             self._statistics,
@@ -333,6 +343,8 @@ class GatewayService(Service):
         supervisor.tell(supervisor.STOPPING)
         self._plan.discard()
         await self._reception.close(SESSION_GRACE)
+        if self._metrics_port is not None:
+            await maybeDeferred(self._metrics_port.stopListening)
         if self._pickup is not None:
             await self._pickup.stop()
         self._exemptions.stop()
@@ -366,6 +378,22 @@ class GatewayService(Service):
     def connections_idle(self) -> int:
         """Connections that wait for another message."""
         return len(self._mail.sending.pool) if self._mail else 0
+
+    def counts(self) -> Counts:
+        """The queue in numbers."""
+        return self._mail.queue.counts() if self._mail else Counts(0, 0, 0, 0, 0.0)
+
+    def destinations(self) -> int:
+        """Destinations with waiting mail."""
+        return len(self._mail.queue.destinations()) if self._mail else 0
+
+    def policies_cached(self) -> int:
+        """MTA-STS policies known."""
+        return len(self._now.lookups.policies.cache)
+
+    def dns(self) -> DNSCounters:
+        """What the DNS cache counted."""
+        return self._now.lookups.resolver.counters
 
     def listeners(self) -> list[tuple[str, str, int]]:
         """(name, address, port) of each listener."""

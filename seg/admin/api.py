@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -20,6 +20,7 @@ from seg.version import __version__
 MAX_LISTED = 100_000  # messages in one answer
 NOT_QUEUED = "isn't in the queue"
 SHOWN = 3  # recipients of a message in a list
+AT_ONCE = 500  # messages looked at before the reactor gets its turn
 BATCH = 256  # messages acted on side by side; their files are made durable together
 
 
@@ -106,20 +107,29 @@ class AdminAPI:
         }
 
     async def messages(self, call: Call) -> object:
-        """The waiting messages; query: domain, sender, held, limit."""
+        """The waiting messages; query: domain, sender, held, limit, after (only those with a higher MID: the next page)."""
         limit = call.number("limit", 100, MAX_LISTED)
         total = 0
         shown: list[dict[str, object]] = []
-        for message in self._matching(call.query):
+        everything = not {"domain", "sender", "held", "after"} & call.query.keys()
+        page = "after" in call.query
+        async for message in self._matching(call.query, call.number("after", 0, 10**12 - 1)):
+            if everything and total == limit:  # how many there are is known without looking at each
+                total = self._queue.counts().messages
+                break
+            if page and len(shown) == limit:
+                break
             total += 1
             if len(shown) < limit:
                 shown.append(_listing(message))
         return {"total": total, "messages": shown}
 
-    def _matching(self, wanted: Mapping[str, Any]) -> Iterator[Listing]:
+    async def _matching(self, wanted: Mapping[str, Any], after: int = 0) -> AsyncIterator[Listing]:
         """The messages with this domain, sender, held (each may be left out), the oldest first."""
         domain, sender, held = wanted.get("domain"), wanted.get("sender"), wanted.get("held")
-        for message in self._queue.messages():
+        for number, message in enumerate(self._queue.messages(after), 1):
+            if not number % AT_ONCE:
+                await self._queue.pause()
             if domain is not None and to_ascii(domain) not in message.domains:
                 continue
             if sender is not None and sender.lower() != message.sender.lower():
@@ -140,7 +150,7 @@ class AdminAPI:
         act = self._actions.get(str(call.body.get("action")))
         if act is None:
             raise APIError(400, f"action must be one of {', '.join(self._actions)}, not {call.body.get('action')!r}")
-        mids = self._chosen(call.body)
+        mids = await self._chosen(call.body)
         done: list[int] = []
         refused: dict[str, str] = {}
         for start in range(0, len(mids), BATCH):
@@ -151,6 +161,7 @@ class AdminAPI:
                     refused[str(mid)] = reason
                 else:
                     done.append(mid)
+            await self._queue.pause()
         return {"done": done, "refused": refused}
 
     # Each does it to one message and returns "" or why it can't.
@@ -170,15 +181,15 @@ class AdminAPI:
     async def _bounce(self, mid: int, by: str) -> str:
         return "" if await self._queue.bounce(mid, by) else f"{NOT_QUEUED}, or all of it is being tried just now"
 
-    def _chosen(self, body: Mapping[str, Any]) -> list[int]:
+    async def _chosen(self, body: Mapping[str, Any]) -> list[int]:
         """The MIDs that a body names."""
         mids, domain = body.get("mids"), body.get("domain")
         if isinstance(mids, list) and all(type(mid) is int for mid in mids):
             return mids
         if isinstance(domain, str):
-            return [message.mid for message in self._matching({"domain": domain})]
+            return [message.mid async for message in self._matching({"domain": domain})]
         if body.get("all") is True:
-            return [message.mid for message in self._queue.messages()]
+            return [message.mid async for message in self._matching({})]
         raise APIError(400, "name messages by mids (a list of message ids), by domain (a text), or by all (true)")
 
 

@@ -228,6 +228,11 @@ class DeliveryAPI:
                 raise APIError(404, f"there is no listener {unknown[0]}; there are {', '.join(names)}")
             if ALL in given.get(key, ()):
                 given[key] = list(names)
+        still = ALL in self._suspension.now.domains and "resume" in given and ALL not in given["resume"]
+        if still:
+            raise APIError(
+                409, "all deliveries are suspended: resume them all (seg resumedel), then suspend those that shall wait"
+            )
         try:
             self._suspension.change(**given)
         except OSError as error:

@@ -31,6 +31,14 @@ class APIError(Exception):
 
 
 @attrs.frozen
+class Text:
+    """An answer that isn't JSON."""
+
+    data: bytes
+    content_type: str
+
+
+@attrs.frozen
 class Call:
     """One request: path parameters, query, JSON body, and who makes it."""
 
@@ -157,6 +165,10 @@ def _body(request: Request, most: int) -> Mapping[str, Any]:
 
 def _send(request: Request, status: int, result: object) -> None:
     request.setResponseCode(status)
-    request.setHeader(b"content-type", b"application/json")
-    request.write(json.dumps(result).encode() + b"\n")
+    if isinstance(result, Text):
+        request.setHeader(b"content-type", result.content_type.encode("ascii"))
+        request.write(result.data)
+    else:
+        request.setHeader(b"content-type", b"application/json")
+        request.write(json.dumps(result).encode() + b"\n")
     request.finish()

@@ -17,6 +17,7 @@ from seg.cli.tables import ago, plain, print_json, print_table, size, stamp, unt
 
 JSON = click.option("--json", "as_json", is_flag=True, help="One JSON document instead of text.")
 MID = click.argument("mid", type=click.IntRange(1))
+PAGE = 500  # messages acted on in one request
 PIECE = 1024 * 1024  # octets asked for at a time
 
 
@@ -220,8 +221,7 @@ def _bulk(
 
     gateway = surroundings.gateway(600.0)
     wanted = {name: value for name, value in chosen.items() if name != "all"}
-    found = gateway.get("/v1/messages", limit=100000, fields="mid", **wanted)
-    mids, total = [m["mid"] for m in found["messages"]], found["total"]
+    total = gateway.get("/v1/messages", limit=0, **wanted)["total"]
     if not total:
         raise click.ClickException("no such message waits")
     if not yes:
@@ -230,21 +230,21 @@ def _bulk(
         if not confirm(f"Are you sure you want to {action} {total} message{'' if total == 1 else 's'}?"):
             raise click.Abort
     result: dict[str, Any] = {"done": [], "refused": {}}
+    last = 0
     with Progress(disable=as_json or not sys.stderr.isatty(), transient=True) as progress:
-        task = progress.add_task(f"{gerund} messages, please wait.", total=len(mids))
-        for start in range(0, len(mids), 500):
-            answer = gateway.post("/v1/messages", action=action, mids=mids[start : start + 500])
+        task = progress.add_task(f"{gerund} messages, please wait.", total=total)
+        while page := gateway.get("/v1/messages", limit=PAGE, after=last, **wanted)["messages"]:
+            last = page[-1]["mid"]
+            answer = gateway.post("/v1/messages", action=action, mids=[message["mid"] for message in page])
             result["done"] += answer["done"]
             result["refused"] |= answer["refused"]
-            progress.advance(task, 500)
+            progress.advance(task, len(page))
     if as_json:
         print_json(result)
         return
     click.echo(f"{len(result['done'])} messages {done}.")
     for mid, reason in list(result["refused"].items())[:20]:
         click.echo(f"MID {mid}: {reason}", err=True)
-    if total > len(mids):
-        click.echo(f"{total - len(mids)} more fit: run it again.")
 
 
 def _bulk_options(command: Any) -> Any:

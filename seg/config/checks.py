@@ -33,6 +33,7 @@ FORMS: dict[tuple[str, str], Check] = {
     ("gateway", "hostname"): parse_hostname,
     ("gateway", "postmaster"): check_mailbox,
     ("listener", "address"): parse_address,
+    ("metrics", "address"): parse_address,
     ("receive", "relay_networks"): parse_network,
     ("receive", "proxy_networks"): parse_network,
     ("receive", "xclient_networks"): parse_network,

@@ -359,6 +359,16 @@ class Control:
 
 
 @attrs.frozen
+class MetricsPage:
+    """Metrics for Prometheus, besides those on the control socket."""
+
+    address: str = key(
+        "", "IP address to serve http://address:port/metrics at, to whoever can reach it; empty: not at all"
+    )
+    port: int = key(9725, "TCP port", low=0, high=65535)
+
+
+@attrs.frozen
 class Settings:
     """All of ``etc/seg.toml``."""
 
@@ -376,3 +386,4 @@ class Settings:
     delivery: Delivery = attrs.field(factory=Delivery)
     log: Log = attrs.field(factory=Log)
     control: Control = attrs.field(factory=Control)
+    metrics: MetricsPage = attrs.field(factory=MetricsPage)

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 
 from twisted.internet.defer import Deferred, DeferredList, succeed
 from twisted.internet.interfaces import IReactorTime
+from twisted.internet.task import deferLater
 from zope.interface import implementer
 
 from seg.config.schema import Queue
@@ -172,6 +173,10 @@ class Spool:
     def messages(self, after: int = 0) -> Iterator[Listing]:
         """See `OperatorCommands.messages`."""
         return self._operators.messages(after)
+
+    def pause(self) -> Deferred[None]:
+        """Fires in the reactor's next turn: whoever goes through many messages lets others in between."""
+        return deferLater(self._clock, 0)
 
     def show(self, mid: int) -> Deferred[Shown | None]:
         """See `OperatorCommands.show`."""

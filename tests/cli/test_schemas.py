@@ -9,7 +9,7 @@ from jsonschema import Draft202012Validator
 from twisted.trial.unittest import SynchronousTestCase
 
 from seg.cli.main import LazyGroup
-from tests.e2e.test_25_json_outputs import DEEDS, LOOKS, SCHEMAS
+from tests.e2e.test_26_json_outputs import DEEDS, LOOKS, SCHEMAS
 
 
 def schemas() -> dict[str, dict[str, object]]:

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import urllib.error
+import urllib.request
 from pathlib import Path
 
+from twisted.internet.threads import deferToThread
+
 from seg.lab.behaviour import Behaviour, Certificate
+from seg.lab.internet import free_port
 from seg.lab.world import MX, Policy
 from tests.e2e.base import MESSAGE, GatewayCase
 
@@ -106,3 +111,29 @@ class OperationTests(GatewayCase):
         self.assertEqual((await self.seg("delivernow", "--all"))[0], "0 messages are due now.\n")
         self.assertRegex((await self.seg("dnsflush"))[0], r"\d+ answers forgotten")
         self.assertEqual((await self.seg("topin"))[0], "Nobody is connected.\n")
+
+    async def test_metrics(self) -> None:
+        """Metrics are at their own address if the operator wants it, and always on the control socket."""
+        await self.internet.add_domain("receiver.example")
+        port = free_port()
+        gateway = await self.start_gateway(settings={"metrics": {"address": "127.0.0.1", "port": port}})
+        await gateway.inject("alice@sender.example", "bob@receiver.example", MESSAGE)
+        await self.internet.wait_for_messages("receiver.example")
+        await gateway.wait_for_log("Message finished MID 1 done")
+
+        def ask(path: str) -> tuple[int, bytes]:
+            try:
+                with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=10) as answer:
+                    return answer.status, answer.read()
+            except urllib.error.HTTPError as error:
+                return error.code, b""
+
+        status, text = await deferToThread(ask, "/metrics")
+        self.assertEqual(status, 200)
+        for line in (
+            b'seg_recipients_total{result="delivered"} 1.0',
+            b"seg_queue_messages 0.0",
+            b"seg_dns_requests_total",
+        ):
+            self.assertIn(line, text)
+        self.assertEqual((await deferToThread(ask, "/v1/status"))[0], 404)

@@ -1,0 +1,289 @@
+"""What monitoring asks for, counted from events: metrics of Prometheus. No label has a value that strangers can choose.
+
+Names and units follow Prometheus' conventions: totals end in ``_total``, times are seconds, sizes octets (bytes, as it calls them).
+"""
+
+from __future__ import annotations
+
+import re
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from typing import Any, Protocol
+
+from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+from zope.interface import implementer
+
+from seg import events
+from seg.dns.cache import DNSCounters
+from seg.interfaces import IEventSink
+from seg.queue.ledger import Counts
+from seg.version import __version__
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+MOST_TIMED = 50_000  # messages, and connections, whose beginning is remembered
+MOST_WORDS = 40  # values of a label that a provider of a third party may make; more are "other"
+LATENCIES = (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 1800.0, 7200.0, 86400.0)
+TRANSACTIONS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
+
+_WORD = re.compile(r"[a-z0-9-]{1,30}")
+_STATUS = re.compile(r"([245]\.\d{1,2})\.\d{1,3}")
+
+
+class Gauges(Protocol):
+    """What is going on right now."""
+
+    def counts(self) -> Counts:
+        """The queue."""
+
+    def destinations(self) -> int:
+        """Destinations with waiting mail."""
+
+    def connections_in(self) -> int:
+        """Clients connected."""
+
+    def attempts(self) -> int:
+        """Attempts under way."""
+
+    def connections_idle(self) -> int:
+        """Connections that wait for another message."""
+
+    def policies_cached(self) -> int:
+        """MTA-STS policies known."""
+
+    def resolver_validates(self) -> bool:
+        """Whether the AD bit can be believed."""
+
+    def exemptions(self) -> int:
+        """Destinations that are exempt now."""
+
+    def dns(self) -> DNSCounters:
+        """What the DNS cache counted."""
+
+
+@implementer(IEventSink)
+class Metrics:
+    """Listens on the event bus.
+
+    :param now: POSIX seconds.
+    """
+
+    debug = False
+
+    def __init__(self, now: Callable[[], float]) -> None:
+        self.registry = CollectorRegistry(auto_describe=True)
+        self._now = now
+        self._received_at: OrderedDict[int, float] = OrderedDict()
+        self._begun_at: OrderedDict[int, float] = OrderedDict()
+        self._words: dict[str, set[str]] = {}
+        ProcessCollector(registry=self.registry)
+        self._define()
+        self._take: dict[type, Callable[[Any], None]] = {
+            events.ConnectionAdmitted: lambda e: self._connections.labels(e.action.lower()).inc(),
+            events.ReceiveTLSStarted: lambda e: self._tls.labels("in", e.protocol).inc(),
+            events.DeliveryTLSStarted: lambda e: self._tls.labels("out", e.protocol).inc(),
+            events.DeliveryTLSFailed: lambda e: self._tls_failed.inc(),
+            events.DeliveryConnectFailed: lambda e: self._unreachable.inc(),
+            events.AuthSucceeded: lambda e: self._auth.labels("succeeded").inc(),
+            events.AuthFailed: lambda e: self._auth.labels("failed").inc(),
+            events.MessageReceived: self._message_received,
+            events.RecipientRefused: lambda e: self._refused.inc(),
+            events.FilterAnswered: lambda e: self._filters.labels(e.answer).observe(e.seconds),
+            events.FilterAway: lambda e: self._filters_away.inc(),
+            events.PolicyExplained: self._explained,
+            events.PolicyObserved: self._was_observed,
+            events.ExemptionUsed: lambda e: self._exempt.inc(),
+            events.DeliveryStarted: lambda e: self._remember(self._begun_at, e.dcid),
+            events.RecipientsDelivered: self._delivered,
+            events.RecipientsDiscarded: lambda e: self._recipients.labels("discarded").inc(len(e.rids)),
+            events.RecipientDelayed: lambda e: self._delays.labels(_status(e.error.enhanced)).inc(),
+            events.RecipientBounced: self._bounced,
+            events.MessageFinished: self._finished,
+            events.BounceGenerated: lambda e: self._reports.inc(),
+            events.DoubleBounce: lambda e: self._double.inc(),
+            events.STSPolicyFetched: lambda e: self._fetches.labels("fetched").inc(),
+            events.STSFetchFailed: lambda e: self._fetches.labels("failed").inc(),
+            events.DNSFailed: lambda e: self._dns_failed.labels(self._word("dns", e.kind.lower())).inc(),
+            events.Fault: lambda e: self._faults.inc(),
+            events.SpoolFileCorrupt: lambda e: self._corrupt.inc(),
+        }
+
+    def _define(self) -> None:
+        registry = self.registry
+
+        def counter(name: str, text: str, *labels: str) -> Counter:
+            return Counter(f"seg_{name}", text, labels, registry=registry)
+
+        self._connections = counter(
+            "connections_in", "Connections of clients, by the host access table's word", "action"
+        )
+        self._tls = counter("tls_sessions", "TLS sessions, by direction and version", "direction", "version")
+        self._tls_failed = counter("tls_failures", "TLS handshakes with other hosts that failed")
+        self._unreachable = counter("connect_failures", "Connections to other hosts that didn't come about")
+        self._auth = counter("auth", "AUTH of clients", "result")
+        self._messages = counter("messages_received", "Messages accepted")
+        self._octets = counter("received_bytes", "Octets of messages accepted")
+        self._refused = counter("recipients_refused", "Recipients of clients refused")
+        self._recipients = counter("recipients", "Recipients done with, by result", "result")
+        self._delays = counter(
+            "delays", "Recipients put off, by class and subject of the status (4.4: network)", "status"
+        )
+        self._bounces = counter("bounces", "Recipients failed for good, by class and subject of the status", "status")
+        self._reports = counter("reports", "Reports to senders")
+        self._double = counter("double_bounces", "Reports that couldn't be delivered")
+        self._attempts = counter("attempts", "Attempts on a host, by what verified it or why it wasn't used", "outcome")
+        self._opinions = counter(
+            "policy_opinions", "What a TLS policy provider said, by its first word", "provider", "word"
+        )
+        self._observed = counter(
+            "policy_observed", "Sessions held against a policy that isn't enforced", "provider", "result"
+        )
+        self._exempt = counter("exemptions_used", "Deliveries that only an exemption allowed")
+        self._fetches = counter("sts_fetches", "MTA-STS policies fetched", "result")
+        self._dns_failed = counter("dns_failures", "Lookups that put a delivery off", "kind")
+        self._filters_away = counter("filters_away", "Messages whose filter gave no answer")
+        self._faults = counter("faults", "Warnings that an operator should look at")
+        self._corrupt = counter("spool_files_corrupt", "Spool files that couldn't be read and were put aside")
+        self._latency = Histogram(
+            "seg_delivery_seconds", "From the 250 to the delivery of a recipient", buckets=LATENCIES, registry=registry
+        )
+        self._transaction = Histogram(
+            "seg_transaction_seconds", "One transaction with another host", buckets=TRANSACTIONS, registry=registry
+        )
+        self._filters = Histogram(
+            "seg_filter_seconds",
+            "A filter's judgement, by its answer",
+            ["answer"],
+            buckets=TRANSACTIONS,
+            registry=registry,
+        )
+
+    def emit(self, event: events.Event) -> None:
+        """Count one event."""
+        take = self._take.get(type(event))
+        if take is not None:
+            take(event)
+
+    def watch(self, gauges: Gauges) -> None:
+        """Show what is going on besides."""
+        self.registry.register(_Now(gauges, self._now))
+
+    def text(self) -> bytes:
+        """All of it, in Prometheus' text format."""
+        return generate_latest(self.registry)
+
+    # --- events with more to them ------------------------------------------------------------------
+
+    def _message_received(self, event: events.MessageReceived) -> None:
+        if event.icid:  # a report of our own is none
+            self._messages.inc()
+            self._octets.inc(event.size)
+        self._remember(self._received_at, event.mid)
+
+    def _delivered(self, event: events.RecipientsDelivered) -> None:
+        self._recipients.labels("delivered").inc(len(event.rids))
+        now = self._now()
+        begun, received = self._begun_at.pop(event.dcid, None), self._received_at.get(event.mid)
+        if begun is not None:
+            self._transaction.observe(now - begun)
+        if received is not None:
+            self._latency.observe(now - received)
+
+    def _finished(self, event: events.MessageFinished) -> None:
+        self._received_at.pop(event.mid, None)
+
+    def _bounced(self, event: events.RecipientBounced) -> None:
+        self._recipients.labels("bounced").inc()
+        self._bounces.labels(_status(event.error.enhanced)).inc()
+
+    def _explained(self, event: events.PolicyExplained) -> None:
+        self._attempts.labels(outcome_class(event.outcome)).inc()
+        for provider, said in event.opinions:
+            match = _WORD.match(said)
+            self._opinions.labels(
+                self._word("provider", provider), self._word(provider, match[0] if match else "")
+            ).inc()
+
+    def _was_observed(self, event: events.PolicyObserved) -> None:
+        self._observed.labels(self._word("provider", event.provider), "passed" if event.ok else "failed").inc()
+
+    def _remember(self, table: OrderedDict[int, float], key: int) -> None:
+        table[key] = self._now()
+        if len(table) > MOST_TIMED:
+            table.popitem(last=False)
+
+    def _word(self, kind: str, word: str) -> str:
+        """A label's value; of too many different ones the rest are "other"."""
+        known = self._words.setdefault(kind, set())
+        if word not in known:
+            if len(known) >= MOST_WORDS:
+                return "other"
+            known.add(word)
+        return word
+
+
+class _Now(Collector):
+    """Gauges, asked for when somebody looks."""
+
+    def __init__(self, gauges: Gauges, now: Callable[[], float]) -> None:
+        self._gauges = gauges
+        self._now = now
+
+    def describe(self) -> Iterator[Metric]:
+        """Nothing: names are known when it is collected."""
+        return iter(())
+
+    def collect(self) -> Iterator[Metric]:
+        """What is going on."""
+        gauges = self._gauges
+        counts, dns = gauges.counts(), gauges.dns()
+        yield _gauge("queue_messages", "Messages in the queue", counts.messages)
+        yield _gauge("queue_recipients", "Recipients that wait", counts.recipients)
+        yield _gauge("queue_active_recipients", "Recipients being tried", counts.active)
+        yield _gauge("queue_held_messages", "Messages held", counts.held)
+        age = self._now() - counts.oldest if counts.oldest else 0.0
+        yield _gauge("queue_oldest_seconds", "Age of the oldest message", age)
+        yield _gauge("queue_destinations", "Destinations with waiting mail", gauges.destinations())
+        yield _gauge("connections_open", "Clients connected", gauges.connections_in())
+        yield _gauge("attempts_active", "Attempts under way", gauges.attempts())
+        yield _gauge(
+            "connections_idle", "Connections to other hosts that wait for a message", gauges.connections_idle()
+        )
+        yield _gauge("sts_policies_cached", "MTA-STS policies known", gauges.policies_cached())
+        yield _gauge(
+            "resolver_validates", "1: the resolver validates DNSSEC, DANE is applied", gauges.resolver_validates()
+        )
+        yield _gauge("exemptions", "Destinations that are exempt from their policies now", gauges.exemptions())
+        for name, text in (
+            ("requests", "Questions put to the DNS cache"),
+            ("hits", "Questions answered from it"),
+            ("network", "Questions passed on to a resolver"),
+            ("failures", "Of these, ended in a failure"),
+        ):
+            yield CounterMetricFamily(f"seg_dns_{name}", text, value=getattr(dns, name))
+        info = GaugeMetricFamily("seg_info", "Which gateway this is", labels=["version"])
+        info.add_metric([__version__], 1)
+        yield info
+
+
+def _gauge(name: str, text: str, value: float) -> GaugeMetricFamily:
+    return GaugeMetricFamily(f"seg_{name}", text, value=float(value))
+
+
+def _status(enhanced: str) -> str:
+    """Class and subject of a status (RFC 3463): of "4.7.5" it is "4.7"."""
+    match = _STATUS.match(enhanced)
+    return match[1] if match else "other"
+
+
+def outcome_class(outcome: str) -> str:
+    """The kind of a decision's outcome: ``verified by dane``, ``unverified``, ``clear``, ``refused``, ``not reached``."""
+    if "refused:" in outcome:
+        return "refused"
+    if outcome.startswith("not reached"):
+        return "not_reached"
+    if " verified by " in f" {outcome}":
+        names = outcome.partition("verified by ")[2].split(" ")[0].rstrip(",;(")
+        return f"verified_by_{names}" if names in ("dane", "mta-sts", "profile", "static") else "verified_by_other"
+    return "unverified" if outcome.startswith("TLS") else "clear"

@@ -1,0 +1,154 @@
+"""Metrics, from events and gauges; and that the dashboard and the alerts ask for what there is."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+from prometheus_client.parser import text_string_to_metric_families
+from twisted.trial.unittest import SynchronousTestCase
+
+from seg import events
+from seg.admin.metrics import MOST_WORDS, Metrics, outcome_class
+from seg.dns.cache import DNSCounters
+from seg.errors import Permanent, Temporary
+from seg.maillog.lines import LINES
+from seg.queue.ledger import Counts
+
+PACKAGING = Path(__file__).parents[2] / "packaging"
+
+
+class GaugesDouble:
+    """A gateway at rest."""
+
+    def counts(self) -> Counts:
+        return Counts(3, 4, 1, 0, 90.0)
+
+    def destinations(self) -> int:
+        return 2
+
+    def connections_in(self) -> int:
+        return 5
+
+    def attempts(self) -> int:
+        return 1
+
+    def connections_idle(self) -> int:
+        return 0
+
+    def policies_cached(self) -> int:
+        return 7
+
+    def resolver_validates(self) -> bool:
+        return True
+
+    def exemptions(self) -> int:
+        return 0
+
+    def dns(self) -> DNSCounters:
+        return DNSCounters(requests=9, hits=4)
+
+
+class MetricsTests(SynchronousTestCase):
+    """`Metrics`."""
+
+    def setUp(self) -> None:
+        self.time = 100.0
+        self.metrics = Metrics(lambda: self.time)
+        self.metrics.watch(GaugesDouble())
+
+    def values(self) -> dict[str, float]:
+        """Every sample by its name and labels."""
+        return {
+            sample.name + "".join(f" {k}={v}" for k, v in sorted(sample.labels.items())): sample.value
+            for family in text_string_to_metric_families(self.metrics.text().decode())
+            for sample in family.samples
+        }
+
+    def test_message(self) -> None:
+        """A message from its 250 to its delivery, with the times that it took."""
+        emit = self.metrics.emit
+        emit(events.MessageReceived(1, 7, "a@b.test", 1000))
+        emit(
+            events.PolicyExplained(
+                1,
+                "d.test",
+                "mx.d.test",
+                (("dane", "none(no TLSA)"), ("mta-sts", "enforce(id 1)")),
+                "TLSv1.3 verified by mta-sts",
+            )
+        )
+        self.time = 102.0
+        emit(events.DeliveryTLSStarted(4, "TLSv1.3", "x", ()))
+        emit(events.DeliveryStarted(4, 1, (0, 1), "d.test"))
+        self.time = 102.2
+        emit(events.RecipientsDelivered(4, 1, (0, 1), "ok", "d.test"))
+        emit(events.MessageFinished(1))
+        values = self.values()
+        for name, value in (
+            ("seg_messages_received_total", 1),
+            ("seg_received_bytes_total", 1000),
+            ("seg_recipients_total result=delivered", 2),
+            ("seg_attempts_total outcome=verified_by_mta-sts", 1),
+            ("seg_policy_opinions_total provider=dane word=none", 1),
+            ("seg_policy_opinions_total provider=mta-sts word=enforce", 1),
+            ("seg_tls_sessions_total direction=out version=TLSv1.3", 1),
+            ("seg_delivery_seconds_bucket le=2.5", 1),
+            ("seg_delivery_seconds_bucket le=1.0", 0),
+            ("seg_transaction_seconds_bucket le=0.25", 1),
+            ("seg_queue_messages", 3),
+            ("seg_queue_oldest_seconds", 12.2),
+            ("seg_dns_hits_total", 4),
+            ("seg_resolver_validates", 1),
+        ):
+            self.assertAlmostEqual(values[name], value, msg=name)
+
+    def test_failures(self) -> None:
+        """Bounces and delays by class and subject; a label never has what a stranger chose."""
+        error = Permanent("5.1.1", "no", 550, ("x",))
+        self.metrics.emit(events.RecipientBounced(1, 0, 1, "s@s.test", "x@a.test", error))
+        self.metrics.emit(events.RecipientDelayed(1, 0, 1, "s@s.test", "x@a.test", Temporary("4.7.5", "x")))
+        for number in range(MOST_WORDS + 20):
+            opinion = (("plugin", f"word{number}"),)
+            self.metrics.emit(events.PolicyExplained(1, "d.test", "mx.d.test", opinion, "clear"))
+        values = self.values()
+        self.assertEqual((values["seg_bounces_total status=5.1"], values["seg_delays_total status=4.7"]), (1, 1))
+        self.assertEqual(values["seg_policy_opinions_total provider=plugin word=other"], 20)
+        self.assertNotIn("a.test", self.metrics.text().decode())
+
+    def test_outcomes(self) -> None:
+        """What came of a decision, as one of a few words."""
+        for outcome, word in (
+            ("TLSv1.3 verified by dane", "verified_by_dane"),
+            ("TLSv1.3 verified by mta-sts (dane observed: passed)", "verified_by_mta-sts"),
+            ("TLSv1.2 verified by acme", "verified_by_other"),
+            ("TLSv1.3 unverified", "unverified"),
+            ("clear text", "clear"),
+            ("refused: MX not in policy", "refused"),
+            ("TLSv1.3 refused: expired", "refused"),
+            ("not reached: timeout", "not_reached"),
+        ):
+            self.assertEqual(outcome_class(outcome), word)
+
+    def test_every_event(self) -> None:
+        """Each event that the log knows can be counted."""
+        for entry in LINES.values():
+            self.metrics.emit(entry.example)
+        self.assertIn("seg_info", self.metrics.text().decode())
+
+    def test_dashboard_and_alerts(self) -> None:
+        """The dashboard and the alerts of the package ask only for metrics that there are."""
+        if not PACKAGING.is_dir():
+            self.skipTest("packaging isn't here")
+        for entry in LINES.values():
+            self.metrics.emit(entry.example)
+        there = {name.split(" ")[0] for name in self.values()}
+        dashboard = json.loads((PACKAGING / "grafana" / "seg.json").read_text())
+        queries = [target["expr"] for panel in dashboard["panels"] for target in panel["targets"]]
+        alerts = (PACKAGING / "prometheus" / "alerts.yml").read_text()
+        queries += re.findall(r"^\s+expr: (.+)$", alerts, re.MULTILINE)
+        self.assertGreater(len(queries), 20)
+        for query in queries:
+            for name in re.findall(r"\bseg_\w+", query):
+                self.assertIn(name, there, query)
