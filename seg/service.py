@@ -11,6 +11,7 @@ import signal
 import socket
 import sys
 import threading
+from pathlib import Path
 from typing import Any, ClassVar
 
 from twisted.application.service import Service
@@ -52,6 +53,7 @@ from seg.filter.plugins import for_listener
 from seg.interfaces import IResolver
 from seg.live import LiveConfiguration, LiveParts
 from seg.maillog.bus import EventBus
+from seg.maillog.compress import compress_closed
 from seg.maillog.files import MailLogFile
 from seg.mtasts.cache import PolicyCache
 from seg.queue.ledger import Counts
@@ -216,7 +218,9 @@ class GatewayService(Service):
 
     def _start_log(self) -> None:
         folder = log_path(self.settings).parent
-        log = self._mail_log = MailLogFile(folder, self.settings.log, self._reactor, __version__, self.hostname)
+        log = self._mail_log = MailLogFile(
+            folder, self.settings.log, self._reactor, __version__, self.hostname, self._log_file_closed
+        )
         log.start()
         self._bus.add(log.emit, debug=log.debug)
         self._bus.add(self._event_counters.emit)
@@ -226,6 +230,14 @@ class GatewayService(Service):
         for problem in self._now.lookups.roots.problems:
             self._bus.emit(events.Fault(problem))
         self._languages.load(self._report_languages())
+
+    def _log_file_closed(self, folder: Path, pattern: str) -> None:
+        """Compress it in a thread; one that is left by a crash is taken along by the next."""
+        if self.settings.log.compress:
+            pool = self._reactor.getThreadPool()
+            deferToThreadPool(self._reactor, pool, compress_closed, folder, pattern).addErrback(
+                lambda failure: self._bus.emit(events.Fault(f"log file not compressed: {failure.getErrorMessage()}"))
+            )
 
     def _report_languages(self) -> tuple[str, ...]:
         """All that some destination's reports are written in."""

@@ -105,6 +105,8 @@ class LazyGroup(click.Group):
         "tlsverify": "seg.cli.check:tlsverify",
         "stsverify": "seg.cli.check:stsverify",
         "daneverify": "seg.cli.check:daneverify",
+        "grep": "seg.cli.find:grep",
+        "findevent": "seg.cli.find:findevent",
         "tail": "seg.cli.tail:tail",
         "demo": "seg.cli.demo:demo",
         "version": "seg.cli.status:version",

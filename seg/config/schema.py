@@ -347,6 +347,7 @@ class Log:
     json: bool = key(True, "Write mail.jsonl beside mail.log")
     rotate_size: int = key(104857600, "A new file when the old one reaches this size", unit="octets", low=1024)
     keep: int = key(10, "Closed files kept", low=1)
+    compress: bool = key(True, "Compress closed files (gzip); seg grep and findevent read them all the same")
     message_details: bool = key(False, "Log Message-ID and Subject")
 
 

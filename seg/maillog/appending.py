@@ -30,12 +30,20 @@ class AppendingFile:
     :param closed_name: name of a file that was closed, with ``{}`` for the time: ``"mail.@{}.s"``.
     :param limit: octets after which a new file is begun.
     :param keep: how many closed files stay.
+    :param closed: called with the folder, and the pattern of closed files, when one more is.
     """
 
     _log = Logger()
 
     def __init__(
-        self, path: Path, closed_name: str, limit: int, keep: int, frame: Frame, seconds: Callable[[], float]
+        self,
+        path: Path,
+        closed_name: str,
+        limit: int,
+        keep: int,
+        frame: Frame,
+        seconds: Callable[[], float],
+        closed: Callable[[Path, str], object] = lambda folder, pattern: None,
     ) -> None:
         self.path = path
         self._closed_name = closed_name
@@ -43,6 +51,7 @@ class AppendingFile:
         self._keep = keep
         self._frame = frame
         self._seconds = seconds
+        self._closed = closed
         self._descriptor = -1
         self._size = 0
         self._waiting = bytearray()
@@ -125,17 +134,19 @@ class AppendingFile:
         self._waiting += self._frame.end()
         self._drain()
         self._release()
+        folder, pattern = self.path.parent, self._closed_name.format("*")
         closed = sorted(
-            self.path.parent.glob(self._closed_name.format("*")), key=lambda p: (p.stat().st_mtime_ns, p.name)
-        )
+            folder.glob(pattern + "*"), key=lambda p: (p.stat().st_mtime_ns, p.name)
+        )  # compressed ones, too
         for old in closed[: -self._keep]:
-            old.unlink()
+            old.unlink(missing_ok=True)
+        self._closed(folder, pattern)
 
     def _free_name(self) -> Path:
         """A name that no file has: two may be closed in one second."""
         stamp = file_stamp(self._seconds())
         path, number = self.path.with_name(self._closed_name.format(stamp)), 1
-        while path.exists():
+        while path.exists() or path.with_name(path.name + ".gz").exists():
             number += 1
             path = self.path.with_name(self._closed_name.format(f"{stamp}-{number}"))
         return path

@@ -31,11 +31,20 @@ class MailLogFile:
 
     :param folder: where the files are, ``var/log``.
     :param hostname: shown as serial number in the file's head.
+    :param closed: called with folder and pattern when a file was closed.
     """
 
     _log = Logger()
 
-    def __init__(self, folder: Path, settings: Log, clock: IReactorTime, version: str, hostname: str) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        settings: Log,
+        clock: IReactorTime,
+        version: str,
+        hostname: str,
+        closed: Callable[[Path, str], object] = lambda folder, pattern: None,
+    ) -> None:
         self.debug = settings.level is LogLevel.DEBUG
         self._clock = clock
         self._now: Callable[[], float] = clock.seconds
@@ -49,11 +58,12 @@ class MailLogFile:
         self._broken = False
         size, keep = settings.rotate_size, settings.keep
         text = _TextFrame(self._now, version, hostname).frame()
-        self._text = AppendingFile(folder / "mail.log", "mail.@{}.s", size, keep, text, self._now)
+        self._text = AppendingFile(folder / "mail.log", "mail.@{}.s", size, keep, text, self._now, closed)
         self._json: AppendingFile | None = None
         if settings.json:
             record = _JSONFrame(self._now, self._records, version, hostname).frame()
-            self._json = AppendingFile(folder / "mail.jsonl", "mail.@{}.jsonl", size, keep, record, self._now)
+            name = "mail.@{}.jsonl"
+            self._json = AppendingFile(folder / "mail.jsonl", name, size, keep, record, self._now, closed)
 
     def start(self) -> None:
         """Begin the files, and take events from now on."""

@@ -1,0 +1,186 @@
+"""``seg grep`` and ``seg findevent``: the mail log searched, over closed files too. They need no running gateway."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import click
+
+from seg.cli.dialogue import ask, can_ask, choose
+from seg.cli.tables import plain, print_json
+from seg.maillog.follow import follow
+from seg.maillog.search import Progress, Wanted, files_of, find_messages, lines_of, matching, parse_moment, story_of
+
+MANY = 10  # messages; their stories aren't all told at once
+
+
+@click.command()
+@click.argument("pattern", required=False)
+@click.option("-e", "--regexp", "expression", metavar="REGEX", help="The pattern, where it begins with a dash.")
+@click.option("-i", "ignore_case", is_flag=True, help="Whatever the case.")
+@click.option("-v", "invert", is_flag=True, help="The lines that it doesn't fit.")
+@click.option("-c", "count", is_flag=True, help="Only how many.")
+@click.option("-C", "context", type=click.IntRange(0, 100), default=0, help="So many lines before and behind each.")
+@click.option("-t", "following", is_flag=True, help="Only the lines that come from now on; Ctrl-C ends it.")
+@click.pass_obj
+def grep(
+    surroundings: Any,
+    pattern: str | None,
+    expression: str | None,
+    ignore_case: bool,
+    invert: bool,
+    count: bool,
+    context: int,
+    following: bool,
+) -> None:
+    """Show the lines of the mail log that a regular expression fits, closed and compressed files included.
+
+    Exit status: 0 when there is one, 1 when there is none.
+    """
+    text = expression or pattern
+    if text is None:
+        if not can_ask():
+            raise click.UsageError("give a pattern: seg grep 'MID 5444'")
+        text = ask("Enter the regular expression to grep.", "", lambda answer: "" if answer else "It can't be empty.")
+    try:
+        wanted = re.compile(text.encode(), re.IGNORECASE if ignore_case else 0)
+    except re.error as error:
+        raise click.ClickException(f"{text!r} is no regular expression: {error}") from None
+    log: Path = surroundings.log_file()
+    found = 0
+    with _readable(log), _progress(log, following) as progress:
+        lines = (line.encode() for line in follow(log, 0)) if following else lines_of(_files(log), progress)
+        for line in matching(lines, wanted, invert=invert, context=context):
+            found += 1
+            if not count:
+                click.echo(line.decode("utf-8", "backslashreplace"))
+    if count:
+        click.echo(found)
+    sys.exit(0 if found else 1)
+
+
+@click.command()
+@click.option("-m", "--mid", "mids", type=click.IntRange(1), multiple=True, help="The message with this id.")
+@click.option("-f", "--from", "sender", metavar="TEXT", default="", help="Envelope sender, or part of it.")
+@click.option("-t", "--to", "recipient", metavar="TEXT", default="", help="Envelope recipient, or part of it.")
+@click.option("-s", "--subject", metavar="TEXT", default="", help="Subject, or part of it (log.message_details).")
+@click.option("-I", "--message-id", metavar="TEXT", default="", help="Message-ID, or part of it (log.message_details).")
+@click.option("--since", metavar="TIME", help="2h, today, yesterday, 2026-11-25, '2026-11-25 17:00'.")
+@click.option("--until", "until_", metavar="TIME", help="The same.")
+@click.option("--all", "everything", is_flag=True, help=f"The stories of more than {MANY} messages, too.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON document instead of text.")
+@click.pass_obj
+def findevent(
+    surroundings: Any,
+    mids: tuple[int, ...],
+    sender: str,
+    recipient: str,
+    subject: str,
+    message_id: str,
+    since: str | None,
+    until_: str | None,
+    everything: bool,
+    as_json: bool,
+) -> None:
+    """Find messages in the mail log, and tell the whole story of each: how it came in, what was decided, where it went.
+
+    \b
+    seg findevent --mid 5444
+    seg findevent --from alice@example.com --since today
+    seg findevent --to partner.example --since 2h
+    """
+    log: Path = surroundings.log_file()
+    if not (mids or sender or recipient or subject or message_id or since or until_):
+        mids, sender, recipient, subject = _asked()
+    now = datetime.now()
+    try:
+        moments = [parse_moment(text, now) if text else None for text in (since, until_)]
+    except ValueError as error:
+        raise click.UsageError(str(error)) from None
+    wanted = Wanted(sender, recipient, subject, message_id, moments[0], moments[1])
+    with _readable(log):
+        files = _files(log)
+        if not mids:
+            with _progress(log, as_json) as progress:
+                mids = tuple(find_messages(lines_of(files, progress), wanted))
+        if not mids:
+            raise click.ClickException("no such message is in the mail log")
+        if len(mids) > MANY and not everything:
+            _tell_many(mids, as_json)
+            return
+        told = [line.decode("utf-8", "backslashreplace") for line in story_of(list(mids), lambda: lines_of(files))]
+    if not told:
+        raise click.ClickException(f"nothing of MID {', '.join(map(str, mids))} is in the mail log any more")
+    if as_json:
+        print_json({"mids": list(mids), "lines": told})
+        return
+    for line in told:
+        click.echo(plain(line))
+
+
+def _tell_many(mids: tuple[int, ...], as_json: bool) -> None:
+    if as_json:
+        print_json({"mids": list(mids), "lines": []})
+        return
+    click.echo(f"{len(mids)} messages fit: {', '.join(map(str, mids[:100]))}{', ...' if len(mids) > 100 else ''}")
+    click.echo("seg findevent --mid N tells the story of one, --all those of all.")
+
+
+def _asked() -> tuple[tuple[int, ...], str, str, str]:
+    """What to look for, as the vendor asks it."""
+    if not can_ask():
+        raise click.UsageError("say what to look for: --mid, --from, --to, --subject, --message-id, --since")
+    chosen = choose(
+        "Please choose which type of search you want to perform:",
+        ("Search by envelope FROM", "Search by MID", "Search by Subject", "Search by envelope TO"),
+    )
+    text = ask("Enter what to search for.", "", lambda answer: "" if answer else "It can't be empty.")
+    if chosen == 2:
+        if not (text.isascii() and text.isdigit()):
+            raise click.UsageError(f"{text!r} is no MID")
+        return (int(text),), "", "", ""
+    return (), text if chosen == 1 else "", text if chosen == 4 else "", text if chosen == 3 else ""
+
+
+def _files(log: Path) -> list[Path]:
+    files = files_of(log)
+    if not files:
+        raise click.ClickException(f"there is no {log}: has the gateway run here yet?")
+    return files
+
+
+@contextmanager
+def _readable(log: Path) -> Iterator[None]:
+    """What can't be read is told with what to do."""
+    try:
+        yield
+    except PermissionError as error:
+        place = error.filename or log
+        raise click.ClickException(
+            f"you may not read {place}: be the user that runs the gateway (sudo -u ...)"
+        ) from None
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except OSError as error:
+        raise click.ClickException(f"{error.filename or log} can't be read: {error.strerror or error}") from None
+
+
+@contextmanager
+def _progress(log: Path, quiet: bool) -> Iterator[Progress]:
+    """How far the search is, on a terminal, when there is much to search."""
+    size = 0 if quiet or not sys.stderr.isatty() else sum(path.stat().st_size for path in files_of(log))
+    if size < 50_000_000:
+        yield lambda octets: None
+        return
+    from rich.console import Console
+    from rich.progress import Progress as Bar
+
+    with Bar(console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("searching", total=size)
+        yield lambda octets: bar.advance(task, octets)
