@@ -55,66 +55,92 @@ class Surroundings:
 class LazyGroup(click.Group):
     """Imports a verb's module only when that verb is used, so that each starts quickly."""
 
-    verbs = {
-        "status": "seg.cli.status:status",
-        "queue": "seg.cli.queue:queue",
-        "tophosts": "seg.cli.delivery:tophosts",
-        "hoststatus": "seg.cli.delivery:hoststatus",
-        "topin": "seg.cli.delivery:topin",
-        "showrecipients": "seg.cli.messages:showrecipients",
-        "showmessage": "seg.cli.messages:showmessage",
-        "oldmessage": "seg.cli.messages:oldmessage",
-        "archivemessage": "seg.cli.messages:archivemessage",
-        "removemessage": "seg.cli.messages:removemessage",
-        "deleterecipients": "seg.cli.messages:deleterecipients",
-        "bouncerecipients": "seg.cli.messages:bouncerecipients",
-        "delivernow": "seg.cli.delivery:delivernow",
-        "suspenddel": "seg.cli.delivery:suspenddel",
-        "resumedel": "seg.cli.delivery:resumedel",
-        "suspendlistener": "seg.cli.delivery:suspendlistener",
-        "resumelistener": "seg.cli.delivery:resumelistener",
-        "suspend": "seg.cli.delivery:suspend",
-        "resume": "seg.cli.delivery:resume",
-        "dnsflush": "seg.cli.delivery:dnsflush",
-        "policyshow": "seg.cli.delivery:policyshow",
-        "policyflush": "seg.cli.delivery:policyflush",
-        "destconfig": "seg.cli.destconfig:destconfig",
-        "smtproutes": "seg.cli.smtproutes:smtproutes",
-        "bounceconfig": "seg.cli.sections:bounceconfig",
-        "listenerconfig": "seg.cli.sections:listenerconfig",
-        "hostaccess": "seg.cli.sections:hostaccess",
-        "rcptaccess": "seg.cli.sections:rcptaccess",
-        "receiveconfig": "seg.cli.sections:receiveconfig",
-        "deliveryconfig": "seg.cli.sections:deliveryconfig",
-        "queueconfig": "seg.cli.sections:queueconfig",
-        "dnsconfig": "seg.cli.sections:dnsconfig",
-        "sslconfig": "seg.cli.sections:sslconfig",
-        "logconfig": "seg.cli.sections:logconfig",
-        "authconfig": "seg.cli.sections:authconfig",
-        "submissionauth": "seg.cli.sections:submissionauth",
-        "filterconfig": "seg.cli.sections:filterconfig",
-        "user": "seg.cli.user:user",
-        "changes": "seg.cli.changes:changes",
-        "commit": "seg.cli.changes:commit",
-        "clearchanges": "seg.cli.changes:clearchanges",
-        "commitdetail": "seg.cli.changes:commitdetail",
-        "rollbackconfig": "seg.cli.changes:rollbackconfig",
-        "reload": "seg.cli.changes:reload",
-        "showconfig": "seg.cli.changes:showconfig",
-        "explain": "seg.cli.check:explain",
-        "tlsverify": "seg.cli.check:tlsverify",
-        "stsverify": "seg.cli.check:stsverify",
-        "daneverify": "seg.cli.check:daneverify",
-        "grep": "seg.cli.find:grep",
-        "findevent": "seg.cli.find:findevent",
-        "tail": "seg.cli.tail:tail",
-        "demo": "seg.cli.demo:demo",
-        "version": "seg.cli.status:version",
+    sections = {
+        "Look": {
+            "status": "seg.cli.status:status",
+            "queue": "seg.cli.queue:queue",
+            "tophosts": "seg.cli.delivery:tophosts",
+            "hoststatus": "seg.cli.delivery:hoststatus",
+            "topin": "seg.cli.delivery:topin",
+            "showrecipients": "seg.cli.messages:showrecipients",
+            "showmessage": "seg.cli.messages:showmessage",
+            "oldmessage": "seg.cli.messages:oldmessage",
+            "policyshow": "seg.cli.delivery:policyshow",
+        },
+        "Act": {
+            "delivernow": "seg.cli.delivery:delivernow",
+            "suspenddel": "seg.cli.delivery:suspenddel",
+            "resumedel": "seg.cli.delivery:resumedel",
+            "suspendlistener": "seg.cli.delivery:suspendlistener",
+            "resumelistener": "seg.cli.delivery:resumelistener",
+            "suspend": "seg.cli.delivery:suspend",
+            "resume": "seg.cli.delivery:resume",
+            "archivemessage": "seg.cli.messages:archivemessage",
+            "removemessage": "seg.cli.messages:removemessage",
+            "deleterecipients": "seg.cli.messages:deleterecipients",
+            "bouncerecipients": "seg.cli.messages:bouncerecipients",
+            "dnsflush": "seg.cli.delivery:dnsflush",
+            "policyflush": "seg.cli.delivery:policyflush",
+        },
+        "Check": {
+            "explain": "seg.cli.check:explain",
+            "tlsverify": "seg.cli.check:tlsverify",
+            "stsverify": "seg.cli.check:stsverify",
+            "daneverify": "seg.cli.check:daneverify",
+        },
+        "Find in the mail log": {
+            "tail": "seg.cli.tail:tail",
+            "grep": "seg.cli.find:grep",
+            "findevent": "seg.cli.find:findevent",
+        },
+        "Configure (staged until: seg commit)": {
+            "destconfig": "seg.cli.destconfig:destconfig",
+            "smtproutes": "seg.cli.smtproutes:smtproutes",
+            "bounceconfig": "seg.cli.sections:bounceconfig",
+            "listenerconfig": "seg.cli.sections:listenerconfig",
+            "hostaccess": "seg.cli.sections:hostaccess",
+            "rcptaccess": "seg.cli.sections:rcptaccess",
+            "receiveconfig": "seg.cli.sections:receiveconfig",
+            "deliveryconfig": "seg.cli.sections:deliveryconfig",
+            "queueconfig": "seg.cli.sections:queueconfig",
+            "dnsconfig": "seg.cli.sections:dnsconfig",
+            "sslconfig": "seg.cli.sections:sslconfig",
+            "logconfig": "seg.cli.sections:logconfig",
+            "authconfig": "seg.cli.sections:authconfig",
+            "submissionauth": "seg.cli.sections:submissionauth",
+            "filterconfig": "seg.cli.sections:filterconfig",
+        },
+        "Change control": {
+            "changes": "seg.cli.changes:changes",
+            "commit": "seg.cli.changes:commit",
+            "clearchanges": "seg.cli.changes:clearchanges",
+            "commitdetail": "seg.cli.changes:commitdetail",
+            "rollbackconfig": "seg.cli.changes:rollbackconfig",
+            "reload": "seg.cli.changes:reload",
+            "showconfig": "seg.cli.changes:showconfig",
+        },
+        "Users": {
+            "user": "seg.cli.user:user",
+        },
+        "Other": {
+            "demo": "seg.cli.demo:demo",
+            "completion": "seg.cli.completion:completion",
+            "version": "seg.cli.status:version",
+        },
     }
+    verbs = {name: place for section in sections.values() for name, place in section.items()}
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """The verbs, in the order in which a newcomer needs them."""
         return list(self.verbs)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The verbs in sections, each with the first sentence of its help."""
+        for title, section in self.sections.items():
+            commands = {name: self.get_command(ctx, name) for name in section}
+            rows = [(name, command.get_short_help_str(90)) for name, command in commands.items() if command]
+            with formatter.section(title):
+                formatter.write_dl(rows)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """The verb itself."""

@@ -31,6 +31,7 @@ def section_command(name: str, section: str, kind: type, title: str) -> click.Co
 
     @click.command(
         name,
+        short_help=f"{title}.",
         help=f"{title}: show the settings, or stage changes of them (seg commit puts them into force). "
         "Without options, on a terminal, it asks.",
     )
