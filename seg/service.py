@@ -28,7 +28,6 @@ from seg.admin import supervisor
 from seg.admin.api import AdminAPI, Identity
 from seg.admin.changes import ChangesAPI
 from seg.admin.checks import ChecksAPI
-from seg.admin.counters import EventCounters
 from seg.admin.delivery import DeliveryAPI
 from seg.admin.destinations import DestinationsAPI
 from seg.admin.hosts import HostStatistics
@@ -36,6 +35,7 @@ from seg.admin.metrics import Metrics
 from seg.admin.metrics_page import MetricsAPI, listen_for_metrics
 from seg.admin.socket import listen
 from seg.admin.suspension import Suspension
+from seg.admin.traffic import Traffic
 from seg.auth.backoff import Backoff
 from seg.bounce.languages import FOLDER as REPORTS
 from seg.bounce.languages import Languages
@@ -133,7 +133,7 @@ class GatewayService(Service):
         self._texts = texts
         self._reactor = reactor
         self._bus = EventBus()
-        self._event_counters = EventCounters()
+        self._traffic = Traffic(self._bus, reactor)
         self._statistics = HostStatistics(reactor.seconds)
         self._metrics = Metrics(reactor.seconds)
         self._metrics_port: IListeningPort | None = None
@@ -223,7 +223,7 @@ class GatewayService(Service):
         )
         log.start()
         self._bus.add(log.emit, debug=log.debug)
-        self._bus.add(self._event_counters.emit)
+        self._bus.add(self._traffic.emit)
         self._bus.add(self._statistics.emit)
         self._bus.add(self._metrics.emit)
         self._bus.emit(events.GatewayStarted(__version__))
@@ -275,7 +275,8 @@ class GatewayService(Service):
         """
         now, reactor = self._now, self._reactor
         identity = Identity(self.hostname, self._files.settings, reactor.seconds())
-        api = AdminAPI(identity, mail.queue, self, self._event_counters, reactor.seconds)
+        self._traffic.start(var_path(self.settings) / "totals.json")
+        api = AdminAPI(identity, mail.queue, self, self._traffic, reactor.seconds)
         table = api.routes()
         DestinationsAPI(lambda: now.destinations, reactor.seconds).add_to(table)
         ChecksAPI(
@@ -376,6 +377,7 @@ class GatewayService(Service):
             await maybeDeferred(self._control.stopListening)
             await mail.queue.stop()
         mail.counters.close()
+        self._traffic.stop()
 
     # --- what an operator may see (`seg.admin.api.Gauges`) ---------------------------------------
 

@@ -10,8 +10,8 @@ from typing import Any, Protocol
 import attrs
 from twisted.internet.defer import Deferred, gatherResults
 
-from seg.admin.counters import EventCounters
 from seg.admin.http import APIError, Call, RouteTable
+from seg.admin.traffic import Traffic
 from seg.model import to_ascii
 from seg.queue.operators import Listing, MessageState, Shown
 from seg.queue.spool import Spool
@@ -59,12 +59,12 @@ class AdminAPI:
     """Answers questions and carries out commands."""
 
     def __init__(
-        self, identity: Identity, queue: Spool, gauges: Gauges, counters: EventCounters, now: Callable[[], float]
+        self, identity: Identity, queue: Spool, gauges: Gauges, traffic: Traffic, now: Callable[[], float]
     ) -> None:
         self._identity = identity
         self._queue = queue
         self._gauges = gauges
-        self._counters = counters
+        self._traffic = traffic
         self._now = now
         self._actions = {
             "hold": self._hold,
@@ -81,6 +81,7 @@ class AdminAPI:
         table.add("GET", "/v1/messages", self.messages)
         table.add("POST", "/v1/messages", self.act)
         table.add("GET", "/v1/messages/{mid}", self.message)
+        self._traffic.add_to(table)
         return table
 
     async def status(self, call: Call) -> object:
@@ -103,7 +104,7 @@ class AdminAPI:
                 "connections_idle": gauges.connections_idle(),
                 "memory": _resident(),
             },
-            "counters": self._counters.as_dict(),
+            **self._traffic.facts(),
         }
 
     async def messages(self, call: Call) -> object:

@@ -58,9 +58,11 @@ class LazyGroup(click.Group):
     sections = {
         "Look": {
             "status": "seg.cli.status:status",
+            "rate": "seg.cli.rates:rate",
             "queue": "seg.cli.queue:queue",
             "tophosts": "seg.cli.delivery:tophosts",
             "hoststatus": "seg.cli.delivery:hoststatus",
+            "hostrate": "seg.cli.rates:hostrate",
             "topin": "seg.cli.delivery:topin",
             "showrecipients": "seg.cli.messages:showrecipients",
             "showmessage": "seg.cli.messages:showmessage",
@@ -79,6 +81,7 @@ class LazyGroup(click.Group):
             "removemessage": "seg.cli.messages:removemessage",
             "deleterecipients": "seg.cli.messages:deleterecipients",
             "bouncerecipients": "seg.cli.messages:bouncerecipients",
+            "resetcounters": "seg.cli.rates:resetcounters",
             "dnsflush": "seg.cli.delivery:dnsflush",
             "policyflush": "seg.cli.delivery:policyflush",
         },

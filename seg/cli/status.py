@@ -6,21 +6,30 @@ from typing import Any
 
 import click
 
-from seg.cli.tables import ago, duration, print_json, size, stamp
+from seg.cli.tables import ago, duration, print_json, print_table, size, stamp
 from seg.version import __version__
+
+COLUMNS = ("reset", "uptime", "lifetime")
 
 
 @click.command()
-@click.option("--json", "as_json", is_flag=True, help="One JSON document instead of text.")
+@click.argument("detail", required=False, type=click.Choice(["detail"]))
+@click.option("--json", "as_json", is_flag=True, help="One JSON document, always with all of it, instead of text.")
 @click.pass_obj
-def status(surroundings: Any, as_json: bool) -> None:
-    """Show whether the gateway is running, and how it is doing."""
+def status(surroundings: Any, detail: str | None, as_json: bool) -> None:
+    """Show whether the gateway is running, and how it is doing; with `detail`, all counters and rates.
+
+    The counters are those since `seg resetcounters` (Reset), since the start (Uptime), and ever (Lifetime). A rate is
+    what an hour would bring if it went on as in the last 1, 5 or 15 minutes.
+    """
     facts = surroundings.gateway().get("/v1/status")
     if as_json:
         print_json(facts)
         return
     for line in status_lines(facts):
         click.echo(line)
+    if detail:
+        _in_detail(facts)
 
 
 def status_lines(facts: dict[str, Any]) -> list[str]:
@@ -55,6 +64,22 @@ def status_lines(facts: dict[str, Any]) -> list[str]:
         *_observed(counters["policy_observed"]),
         *_filters(counters.get("filters", {})),
     ]
+
+
+def _in_detail(facts: dict[str, Any]) -> None:
+    """Counters and rates."""
+    totals, rates = facts["totals"], facts["rates"]
+    click.echo(f"\nCounted since:       {stamp(facts['counted_since'])}")
+    click.echo(f"Last counter reset:  {stamp(facts['last_reset'])}\n")
+    columns = (("Counters", "left"), ("Reset", "right"), ("Uptime", "right"), ("Lifetime", "right"))
+    print_table(columns, [(_title(name), *(f"{totals[c][name]:,}" for c in COLUMNS)) for name in totals["uptime"]])
+    columns = (("Rates (an hour)", "left"), ("1 minute", "right"), ("5 minutes", "right"), ("15 minutes", "right"))
+    print_table(columns, [(_title(name), *(f"{rate[m]:,}" for m in ("1", "5", "15"))) for name, rate in rates.items()])
+
+
+def _title(name: str) -> str:
+    words = name.replace("_", " ").replace("mta sts", "MTA-STS").replace("dane", "DANE")
+    return words[0].upper() + words[1:]
 
 
 def _observed(observed: dict[str, dict[str, int]]) -> list[str]:

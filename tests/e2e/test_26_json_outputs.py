@@ -29,6 +29,8 @@ LOOKS = (
     ("hoststatus", ("hoststatus", "later.example")),
     ("hoststatus", ("hoststatus", "nowhere.example")),
     ("topin", ("topin",)),
+    ("rate", ("rate", "--count", "1")),
+    ("hostrate", ("hostrate", "later.example", "--count", "1")),
     ("policyshow", ("policyshow",)),
 )
 DEEDS = (
@@ -39,6 +41,7 @@ DEEDS = (
     ("acted", ("queue", "release", "1")),
     ("archivemessage", ("archivemessage", "1", "--output", "one.mbox")),
     ("flushed", ("dnsflush",)),
+    ("resetcounters", ("resetcounters",)),
     ("flushed", ("policyflush", "--all", "--yes")),
     ("acted", ("delivernow", "--domain", "later.example")),
     ("acted", ("removemessage", "1", "--yes")),

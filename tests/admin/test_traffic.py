@@ -1,0 +1,136 @@
+"""Rates over windows, and counters that outlast a restart."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+
+from seg import events
+from seg.admin.rates import Rates
+from seg.admin.totals import Totals
+from seg.admin.traffic import SAVED_EVERY, Traffic
+from tests.doubles import RecordingSink
+
+
+class RateTests(SynchronousTestCase):
+    """Events in an hour."""
+
+    def setUp(self) -> None:
+        """A clock that isn't at a round time."""
+        self.clock = Clock()
+        self.clock.advance(1_000_003)
+        self.rates = Rates(self.clock.seconds)
+
+    def of(self, name: str) -> dict[str, int]:
+        """One name's rates."""
+        return self.rates.per_hour()[name]
+
+    def test_windows(self) -> None:
+        """100 in the last minute are 6000, 1200 and 400 an hour, and leave one window after the other."""
+        for rid in range(100):
+            self.rates.emit(events.RecipientsDelivered(1, 1, (rid,), "250 ok"))
+        self.assertEqual(self.of("recipients_delivered"), {"1": 6000, "5": 1200, "15": 400})
+        for seconds, wanted in ((70, (0, 1200, 400)), (240, (0, 0, 400)), (600, (0, 0, 0))):
+            self.clock.advance(seconds)
+            self.assertEqual(tuple(self.of("recipients_delivered").values()), wanted)
+
+    def test_several_recipients(self) -> None:
+        """A delivery counts as many times as it has recipients."""
+        self.rates.emit(events.RecipientsDelivered(1, 1, (0, 1, 2), "250 ok"))
+        self.assertEqual(self.of("recipients_delivered")["1"], 180)
+
+    def test_bounded(self) -> None:
+        """However long it runs, no more is kept than the longest window needs."""
+        for _ in range(2000):
+            self.rates.emit(events.RecipientsDelivered(1, 1, (0,), "250 ok"))
+            self.clock.advance(5)
+        self.assertLessEqual(len(self.rates._steps), 181)
+        self.assertEqual(self.of("recipients_delivered")["15"], 179 * 4)
+
+
+class TotalsTests(SynchronousTestCase):
+    """Reset, uptime, lifetime."""
+
+    def setUp(self) -> None:
+        """A file that isn't there yet."""
+        self.path = Path(self.mktemp())
+        self.numbers = {"received": 0}
+        self.now = 1000.0
+
+    def totals(self) -> Totals:
+        """As at a start."""
+        return Totals(self.path, lambda: dict(self.numbers), lambda: self.now)
+
+    def column(self, totals: Totals) -> tuple[int, int, int]:
+        """The three columns of the one counter."""
+        columns = totals.columns()
+        return columns["reset"]["received"], columns["uptime"]["received"], columns["lifetime"]["received"]
+
+    def test_columns(self) -> None:
+        """A restart begins uptime anew, a reset the first column, nothing lifetime."""
+        totals = self.totals()
+        self.numbers["received"] = 5
+        self.assertEqual(self.column(totals), (5, 5, 5))
+        self.now = 2000.0
+        totals.reset()
+        self.assertEqual((self.column(totals), totals.last_reset), ((0, 5, 5), 2000.0))
+        self.numbers["received"] = 7
+        totals.save()
+        self.numbers["received"] = 1
+        totals = self.totals()
+        self.assertEqual((self.column(totals), totals.last_reset, totals.since), ((3, 1, 8), 2000.0, 1000.0))
+
+    def test_damaged(self) -> None:
+        """A file that can't be read begins the counting anew."""
+        for text in ("", "{", "[]", "null", '{"since": 1}', '{"since": 1, "reset": 1, "lifetime": {"a": "b"}}'):
+            self.path.write_text(text, "utf-8")
+            totals = self.totals()
+            self.assertEqual((self.column(totals), totals.since), ((0, 0, 0), 1000.0))
+        good = {"since": 1, "reset": 2, "lifetime": {"received": True}, "at_reset": {}}
+        self.path.write_text(json.dumps(good), "utf-8")
+        self.assertEqual(self.totals().since, 1000.0)
+
+    def test_new_counter(self) -> None:
+        """A counter that an older version didn't know begins with nothing."""
+        self.totals().save()
+        self.numbers["bounced"] = 2
+        self.assertEqual(self.totals().columns()["reset"], {"received": 0, "bounced": 2})
+
+
+class TrafficTests(SynchronousTestCase):
+    """Both together."""
+
+    def setUp(self) -> None:
+        """A file, a clock and a sink."""
+        self.clock = Clock()
+        self.sink = RecordingSink()
+        self.traffic = Traffic(self.sink, self.clock)
+
+    def test_saved(self) -> None:
+        """The numbers are written now and then, and at the end."""
+        path = Path(self.mktemp())
+        self.traffic.start(path)
+        self.traffic.emit(events.DeliveryTLSDeferred(1, "x"))
+        self.clock.advance(SAVED_EVERY)
+        self.assertEqual(json.loads(path.read_text())["lifetime"]["policy_refusals"], 1)
+        self.traffic.emit(events.DeliveryTLSDeferred(1, "x"))
+        self.traffic.stop()
+        self.assertEqual(json.loads(path.read_text())["lifetime"]["policy_refusals"], 2)
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_disk_fails(self) -> None:
+        """A disk that can't be written is told, and doesn't end the saving."""
+        self.traffic.start(Path(self.mktemp(), "nowhere", "totals.json"))
+        self.clock.advance(SAVED_EVERY)
+        self.clock.advance(SAVED_EVERY)
+        self.assertEqual([type(event) for event in self.sink.events], [events.Fault, events.Fault])
+        self.traffic.stop()
+
+    def test_not_started(self) -> None:
+        """A gateway that ends before it began has nothing to write."""
+        self.traffic.stop()
+        self.assertEqual(self.sink.events, [])
+        self.assertNotIn("totals", self.traffic.facts())
