@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from importlib.resources import files
 from pathlib import Path
 from typing import Any, Protocol
 
 import attrs
 from twisted.internet.defer import Deferred, gatherResults
 
-from seg.admin.http import APIError, Call, RouteTable
+from seg.admin.http import APIError, Call, RouteTable, Text
 from seg.admin.traffic import Traffic
 from seg.model import to_ascii
 from seg.queue.operators import Listing, MessageState, Shown
@@ -77,12 +78,17 @@ class AdminAPI:
     def routes(self) -> RouteTable:
         """The API as method and path."""
         table = RouteTable()
+        table.add("GET", "/v1/openapi", self.description)
         table.add("GET", "/v1/status", self.status)
         table.add("GET", "/v1/messages", self.messages)
         table.add("POST", "/v1/messages", self.act)
         table.add("GET", "/v1/messages/{mid}", self.message)
         self._traffic.add_to(table)
         return table
+
+    async def description(self, call: Call) -> object:
+        """The API as an OpenAPI document."""
+        return Text(files(__package__).joinpath("openapi.json").read_bytes(), "application/json")
 
     async def status(self, call: Call) -> object:
         """How the gateway is doing."""

@@ -76,10 +76,12 @@ class RouteTable:
 
     def __init__(self) -> None:
         self._routes: list[tuple[str, re.Pattern[str], Route]] = []
+        self.served: list[tuple[str, str]] = []  # method and pattern
 
     def add(self, method: str, pattern: str, handler: Handler, max_body: int = MAX_BODY) -> None:
         """Serve `method` on paths like `pattern`; a request's body may have so many octets."""
         expression = re.sub(r"\{(\w+)\}", r"(?P<\1>[0-9]{1,18})", pattern)
+        self.served.append((method, pattern))
         self._routes.append((method, re.compile(expression + r"\Z"), Route(handler, max_body)))
 
     def find(self, method: str, path: str) -> tuple[Route, Parameters]:

@@ -9,7 +9,7 @@ from jsonschema import Draft202012Validator
 from twisted.trial.unittest import SynchronousTestCase
 
 from seg.cli.main import LazyGroup
-from tests.e2e.test_26_json_outputs import DEEDS, LOOKS, SCHEMAS
+from tests.e2e.test_26_json_outputs import DEEDS, LOOKS, SCHEMAS, validator
 
 
 def schemas() -> dict[str, dict[str, object]]:
@@ -28,12 +28,12 @@ class SchemaTests(SynchronousTestCase):
 
     def test_all_used(self) -> None:
         """Each is checked against the output of a verb that exists."""
-        self.assertEqual({schema for schema, _ in LOOKS + DEEDS}, set(schemas()))
+        self.assertEqual({schema for schema, _ in LOOKS + DEEDS if schema.islower()}, set(schemas()))
         self.assertEqual({words[0] for _, words in LOOKS + DEEDS} - set(LazyGroup.verbs), set())
 
     def test_they_bite(self) -> None:
         """An output that lacks a field, or has another type, is found out."""
-        validator = Draft202012Validator(schemas()["acted"])
-        self.assertTrue(validator.is_valid({"done": [1], "refused": {"2": "isn't in the queue"}}))
+        done = validator("Done")
+        self.assertTrue(done.is_valid({"done": [1], "refused": {"2": "isn't in the queue"}}))
         for wrong in ({"done": [1]}, {"done": ["1"], "refused": {}}, {"done": [], "refused": {"2": 3}}, []):
-            self.assertFalse(validator.is_valid(wrong), wrong)
+            self.assertFalse(done.is_valid(wrong), wrong)
