@@ -11,6 +11,7 @@ from seg.cli.client import Gateway
 
 if TYPE_CHECKING:
     from seg.config.find import ConfigurationFiles
+    from seg.config.schema import Settings
 
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
 
@@ -40,15 +41,20 @@ class Surroundings:
         except ConfigurationError as error:
             raise click.ClickException("\n".join(error.problems)) from None
 
-    def _settings_paths(self) -> tuple[Path, Path]:
+    def settings(self) -> Settings:
+        """What stands in seg.toml."""
         from seg.config.load import load_settings
-        from seg.config.paths import log_path, socket_path
         from seg.errors import ConfigurationError
 
         try:
-            settings = load_settings(self.files().settings)
+            return load_settings(self.files().settings)
         except ConfigurationError as error:
             raise click.ClickException("\n".join(error.problems)) from None
+
+    def _settings_paths(self) -> tuple[Path, Path]:
+        from seg.config.paths import log_path, socket_path
+
+        settings = self.settings()
         return socket_path(settings), log_path(settings)
 
 
@@ -100,6 +106,7 @@ class LazyGroup(click.Group):
             "destconfig": "seg.cli.destconfig:destconfig",
             "smtproutes": "seg.cli.smtproutes:smtproutes",
             "bounceconfig": "seg.cli.sections:bounceconfig",
+            "certconfig": "seg.cli.certconfig:certconfig",
             "listenerconfig": "seg.cli.sections:listenerconfig",
             "hostaccess": "seg.cli.sections:hostaccess",
             "rcptaccess": "seg.cli.sections:rcptaccess",

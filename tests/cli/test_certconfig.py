@@ -1,0 +1,85 @@
+"""``seg certconfig`` as it is typed."""
+
+from __future__ import annotations
+
+import datetime
+import json
+from pathlib import Path
+
+from click.testing import CliRunner, Result
+from twisted.trial.unittest import SynchronousTestCase
+
+from seg.cli.main import main
+from tests.certificates import Authority
+
+
+class CertconfigTests(SynchronousTestCase):
+    """A configuration with one listener."""
+
+    def setUp(self) -> None:
+        """Certificates that hold today."""
+        self.folder = Path(self.mktemp()).absolute()
+        self.folder.mkdir()
+        now = datetime.datetime.now(datetime.UTC)
+        root = Authority.root("My Root", now=now)
+        issued = root.intermediate("My CA", now=now).leaf("mx.example", now=now)
+        self.certificate, self.key = issued.write(self.folder)
+        (self.folder / "root.pem").write_bytes(root.pem())
+        self.settings('[[listener]]\nname = "relay"\ntls = "starttls"\n' + self.named())
+
+    def named(self) -> str:
+        """Both files as keys."""
+        return f'certificate = "{self.certificate}"\nkey = "{self.key}"\n'
+
+    def settings(self, text: str) -> None:
+        """What stands in seg.toml."""
+        (self.folder / "seg.toml").write_text(text)
+        (self.folder / "destinations.toml").write_text("")
+
+    def run_seg(self, *words: str) -> Result:
+        """Run it."""
+        return CliRunner().invoke(main, ["--config", str(self.folder / "seg.toml"), "certconfig", *words])
+
+    def test_list(self) -> None:
+        """The chain of each listener, golden."""
+        result = self.run_seg("list")
+        lines = result.output.splitlines()
+        self.assertEqual(result.exit_code, 0, result.output)
+        self.assertEqual(lines[0], f"Listener relay: {self.certificate}")
+        self.assertEqual(lines[1], "  0  CN=mx.example, issued by CN=My CA")
+        self.assertRegex(lines[2], r"^     from \d{4}-\d\d-\d\d until \d{4}-\d\d-\d\d \((79|80) days left\)$")
+        self.assertEqual(lines[3:5], ["     for mx.example", "  1  CN=My CA, issued by CN=My Root"])
+        found = json.loads(self.run_seg("list", "--json").output)
+        self.assertEqual(found["certificates"][0]["listener"], "relay")
+        self.assertEqual(found["certificates"][0]["problems"], [])
+
+    def test_no_certificate(self) -> None:
+        """What to do when there is none."""
+        self.settings("")
+        result = self.run_seg("list")
+        self.assertEqual(result.exit_code, 0)
+        self.assertIn("seg listenerconfig edit NAME --certificate FILE", result.output)
+        self.assertEqual(json.loads(self.run_seg("list", "--json").output), {"certificates": []})
+
+    def test_check(self) -> None:
+        """A pair that would do, and one that wouldn't."""
+        result = self.run_seg("check", self.certificate, self.key)
+        self.assertEqual((result.exit_code, result.output.splitlines()[-1]), (0, "Nothing is wrong with it."))
+        result = self.run_seg("check", self.certificate, "/nowhere")
+        self.assertEqual(result.exit_code, 1)
+        self.assertIn("  ! /nowhere: ", result.output)
+        self.assertNotEqual(json.loads(self.run_seg("check", "/nowhere", "--json").output)["problems"], [])
+
+    def test_authorities(self) -> None:
+        """The system's list and one's own."""
+        self.assertIn("No authorities were added", self.run_seg("authorities", "--custom").output)
+        self.settings(f'[tls]\nextra_ca_file = "{self.folder / "root.pem"}"\n')
+        result = self.run_seg("authorities", "--custom")
+        self.assertIn("1 authorities", result.output)
+        self.assertIn("My Root", result.output)
+        lists = json.loads(self.run_seg("authorities", "--json").output)["lists"]
+        self.assertEqual([each["kind"] for each in lists], ["system", "custom"])
+        self.assertGreater(len(lists[0]["roots"]), 0)
+        self.settings(f'[tls]\nca_file = "{self.folder / "root.pem"}"\n')
+        lists = json.loads(self.run_seg("authorities", "--expiring", "10", "--json").output)["lists"]
+        self.assertEqual([(each["kind"], each["roots"]) for each in lists], [("given", [])])
