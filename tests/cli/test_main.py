@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
+
 import click
 from click.testing import CliRunner
 from twisted.trial.unittest import SynchronousTestCase
 
+from seg.cli import manual
 from seg.cli.main import LazyGroup, main
 from seg.cli.reference import page, updated
 
@@ -57,3 +61,21 @@ class VerbTests(SynchronousTestCase):
         if not page().exists():
             self.skipTest("the documents aren't here")
         self.assertEqual(page().read_text("utf-8"), updated())
+
+    def test_manual(self) -> None:
+        """The manual page has the verbs as they are, and groff has nothing to object."""
+        if not manual.PAGE.exists():
+            self.skipTest("the manual page isn't here")
+        text = manual.manual()
+        self.assertEqual(manual.PAGE.read_text("utf-8"), text)
+        for name in LazyGroup.verbs:
+            self.assertRegex(text, rf"\n\.SS seg {name} ")
+        if shutil.which("groff"):
+            groff = subprocess.run(
+                ["groff", "-man", "-Tutf8", "-ww", "-z", manual.PAGE], capture_output=True, timeout=60, check=False
+            )
+            self.assertEqual((groff.stderr, groff.returncode), (b"", 0))
+
+    def test_roff(self) -> None:
+        """What roff would take for its own stays text."""
+        self.assertEqual([manual._escape(text) for text in (".x", "'x", "a\\b-c")], ["\\&.x", "\\&'x", "a\\eb\\-c"])
