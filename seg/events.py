@@ -414,6 +414,16 @@ class DeliveryInClear(Event):
 
 
 @attrs.frozen
+class DialogueLine(Event):
+    """A line of a dialogue that an operator watches."""
+
+    dcid: int
+    domain: str
+    who: str  # C: the gateway (the client), S: the server
+    text: str
+
+
+@attrs.frozen
 class DeliveryStarted(Event):
     dcid: int
     mid: int

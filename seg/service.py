@@ -30,6 +30,7 @@ from seg.admin.changes import ChangesAPI
 from seg.admin.checks import ChecksAPI
 from seg.admin.delivery import DeliveryAPI
 from seg.admin.destinations import DestinationsAPI
+from seg.admin.dialogues import DialoguesAPI
 from seg.admin.hosts import HostStatistics
 from seg.admin.metrics import Metrics
 from seg.admin.metrics_page import MetricsAPI, listen_for_metrics
@@ -284,6 +285,7 @@ class GatewayService(Service):
         ).add_to(table)
         ChangesAPI(changes).add_to(table)
         MetricsAPI(self._metrics).add_to(table)
+        DialoguesAPI(now.dialogues, self._bus).add_to(table)
         DeliveryAPI(
             mail.queue,
             self._statistics,

@@ -35,6 +35,7 @@ from seg.config.schema import ListenerAuth, Queue, Settings
 from seg.dane.provider import DANEProvider
 from seg.deliver.attempt import Attempt, Means
 from seg.deliver.connect import Connector
+from seg.deliver.dialogue import Dialogues
 from seg.deliver.engine import DeliveryEngine
 from seg.deliver.pace import Rate
 from seg.deliver.pool import ConnectionPool
@@ -93,6 +94,7 @@ class InForce:
     lookups: Lookups
     filters: tuple[Station, ...] = ()
     desk: Desk | None = None
+    dialogues: Dialogues = attrs.field(factory=Dialogues)
 
 
 @attrs.frozen
@@ -231,7 +233,9 @@ def wire_pickup(now: InForce, mail: Mail, hostname: str, sink: IEventSink, react
 def wire_sending(now: InForce, hostname: str, counters: ICounters, sink: IEventSink, reactor: Any) -> Sending:
     """What sends mail by what is in force now."""
     return Sending(
-        *wire_delivery(now.settings, lambda: now.destinations, hostname, now.lookups, counters, sink, reactor)
+        *wire_delivery(
+            now.settings, lambda: now.destinations, hostname, now.lookups, counters, sink, reactor, now.dialogues
+        )
     )
 
 
@@ -243,13 +247,16 @@ def wire_delivery(
     counters: ICounters,
     sink: IEventSink,
     reactor: Any,
+    dialogues: Dialogues | None = None,
 ) -> tuple[Means, ConnectionPool]:
     """What every attempt uses, and the connections that wait for the next message."""
     delivery = settings.delivery
     pool = ConnectionPool(reactor, delivery.idle_timeout)
     senders = ESMTPSenderFactory(hostname, delivery, reactor, counters)
     ties = random.Random()  # noqa: S311 - spreads load among equal hosts, keeps no secret
-    sessions = Sessions(Connector(reactor), senders, pool, lookups.tls, lookups.roots, delivery, sink, reactor.seconds)
+    sessions = Sessions(
+        Connector(reactor), senders, pool, lookups.tls, lookups.roots, delivery, sink, reactor.seconds, dialogues
+    )
     means = Means(
         router=Router(lookups.resolver, destinations, delivery, hostname, own_addresses(), ties, sink),
         policies=PolicyChain(lookups.providers, sink),

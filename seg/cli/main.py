@@ -98,6 +98,7 @@ class LazyGroup(click.Group):
             "daneverify": "seg.cli.check:daneverify",
         },
         "Find in the mail log": {
+            "debug": "seg.cli.debug:debug",
             "tail": "seg.cli.tail:tail",
             "grep": "seg.cli.find:grep",
             "findevent": "seg.cli.find:findevent",

@@ -23,6 +23,7 @@ from zope.interface import implementer
 
 from seg.config.schema import Delivery
 from seg.deliver.deadline import Deadline
+from seg.deliver.dialogue import Tap
 from seg.deliver.faults import HandshakeFailed as HandshakeFailed
 from seg.deliver.faults import StartTLSRefused as StartTLSRefused
 from seg.deliver.faults import lost, reason_of, timed_out, unreadable
@@ -81,6 +82,7 @@ class ESMTPSender(Protocol):
         self._flow: ContentFlow | None = None  # content that goes out in pieces
         self._replies = 0  # taken when the deadline was last set
         self._deadline = Deadline(clock, self._expired)
+        self.tap: Tap | None = None  # hears the dialogue
         self._closing = False
         self._closed = False
         self._on_closed: list[Callable[[ESMTPSender], None]] = []
@@ -236,10 +238,14 @@ class ESMTPSender(Protocol):
     def dataReceived(self, data: bytes) -> None:
         """Octets from the server."""
         if not self._closed:
+            if self.tap is not None:
+                self.tap.received(data, self._core.awaiting)
             self._handle(self._core.receive(data))
 
     def handshakeCompleted(self) -> None:
         """TLS is up."""
+        if self.tap is not None:
+            self.tap.note("(TLS from here on)")
         self._handshaking = False
         self._deadline.clear()
         self._fire(_HandshakeDone())
@@ -314,6 +320,8 @@ class ESMTPSender(Protocol):
 
     def _content_written(self) -> None:
         self._dot_written = True
+        if self.tap is not None:
+            self.tap.note("(the message, and the final dot)")
         self._core.content_sent()
         self._await_reply()
 
@@ -354,6 +362,8 @@ class ESMTPSender(Protocol):
     def _flush(self) -> None:
         data = self._core.data_to_send()
         if data:
+            if self.tap is not None:
+                self.tap.sent(data, self._core.awaiting)
             self._write(data)
 
     def _write(self, data: bytes) -> None:

@@ -17,6 +17,7 @@ from twisted.internet.interfaces import IOpenSSLClientConnectionCreator
 from seg import events
 from seg.config.destinations import AuthProfile
 from seg.config.schema import Delivery
+from seg.deliver.dialogue import Dialogues
 from seg.deliver.outgoing import NOTHING_SPECIAL, Outgoing, mechanism_for
 from seg.deliver.pool import ConnectionPool, PoolKey
 from seg.deliver.sender import ESMTPSender, ESMTPSenderFactory, HandshakeFailed, StartTLSRefused
@@ -76,6 +77,7 @@ class Sessions:
         settings: Delivery,
         sink: IEventSink,
         now: Callable[[], float],
+        dialogues: Dialogues | None = None,
     ) -> None:
         self._connector = connector
         self._senders = senders
@@ -85,6 +87,7 @@ class Sessions:
         self._settings = settings
         self._sink = sink
         self._now = now
+        self._dialogues = dialogues or Dialogues()
         self._verdicts: dict[ESMTPSender, dict[object, tuple[float, Verdict]]] = {}
 
     async def open(
@@ -96,7 +99,7 @@ class Sessions:
         :raises Temporary: it can't be reached, or doesn't speak SMTP.
         """
         key = PoolKey(address, host.port, self._source(address, outgoing), outgoing.ehlo_name, host.manner)
-        session = self._reuse(decision, key)
+        session = None if self._dialogues.wanted(decision.domain) else self._reuse(decision, key)
         if session is not None:
             return session
         requirement = decision.requirement
@@ -243,6 +246,7 @@ class Sessions:
         interface = getattr(local, "host", "local")  # a unix socket has none
         self._sink.emit(events.DeliveryConnected(sender.dcid, interface, str(address), host.port))
         sender.on_closed(lambda sender: self._sink.emit(events.DeliveryClosed(sender.dcid)))
+        sender.tap = self._dialogues.tap(sender.dcid, decision.domain, self._sink)
         return sender
 
     async def _start_tls(self, sender: ESMTPSender, decision: Decision, key: PoolKey) -> None:

@@ -114,6 +114,12 @@ ENTRIES: tuple[Entry, ...] = (
         e.DeliveryInClear(834833, "mx1.domain.com", "STARTTLS not offered"),
         "TLS was only preferred and didn't work.",
     ),
+    plain(
+        INFO,
+        "DCID {dcid} debug {domain}: {who}: {text}",
+        e.DialogueLine(834833, "domain.com", "S", "250 2.1.5 Ok"),
+        "A line of an SMTP dialogue that an operator watches (seg debug). C is the gateway, S the server.",
+    ),
     entry(
         _started,
         e.DeliveryStarted(834833, 5444, (0,)),

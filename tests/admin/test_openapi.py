@@ -16,6 +16,7 @@ from seg.admin.changes import ChangesAPI
 from seg.admin.checks import ChecksAPI
 from seg.admin.delivery import DeliveryAPI
 from seg.admin.destinations import DestinationsAPI
+from seg.admin.dialogues import DialoguesAPI
 from seg.admin.http import RouteTable
 from seg.admin.metrics_page import MetricsAPI
 from seg.admin.traffic import Traffic
@@ -39,6 +40,7 @@ def served() -> RouteTable:
         DeliveryAPI(NOTHING, NOTHING, NOTHING, NOTHING, NOTHING, NOTHING, NOTHING),
         DestinationsAPI(NOTHING, NOTHING),
         MetricsAPI(NOTHING),
+        DialoguesAPI(NOTHING, NOTHING),
     ):
         part.add_to(table)
     return table

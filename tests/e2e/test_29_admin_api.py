@@ -54,6 +54,8 @@ CALLS: tuple[tuple[str, str, dict[str, Any]], ...] = (  # operation, path, query
     ("rollBack", "/v1/rollback", {"number": 1}),
     ("clearChanges", "/v1/changes", {}),
     ("reload", "/v1/reload", {}),
+    ("watchDialogues", "/v1/debug", {"domain": "later.example", "sessions": 2}),
+    ("listDialogues", "/v1/debug", {}),
     ("metrics", "/v1/metrics", {}),
 )
 REFUSED: tuple[tuple[str, str, object, int], ...] = (
@@ -70,6 +72,9 @@ REFUSED: tuple[tuple[str, str, object, int], ...] = (
     ("POST", "/v1/checks", {"kind": "palm", "domain": "a.example"}, 400),
     ("POST", "/v1/changes", {"edits": [{**EDIT, "path": ["default", "messages_per_conection"]}]}, 422),
     ("POST", "/v1/commits", {}, 409),
+    ("POST", "/v1/debug", {}, 400),
+    ("POST", "/v1/debug", {"domain": "a..b"}, 400),
+    ("POST", "/v1/debug", {"domain": "a.example", "sessions": 1001}, 400),
     ("POST", "/v1/rollback", {"number": "1"}, 400),
 )
 

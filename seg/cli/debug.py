@@ -1,0 +1,46 @@
+"""``seg debug``: the SMTP dialogue with one destination, in the mail log."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from seg.cli.tables import print_json, print_table
+
+
+@click.command()
+@click.argument("domain", required=False)
+@click.option(
+    "-n",
+    "--sessions",
+    type=click.IntRange(0, 1000),
+    default=1,
+    show_default=True,
+    help="How many; 0 ends the watching.",
+)
+@click.option("--json", "as_json", is_flag=True, help="One JSON document instead of text.")
+@click.pass_obj
+def debug(surroundings: Any, domain: str | None, sessions: int, as_json: bool) -> None:
+    """Write the SMTP dialogue of the next sessions with DOMAIN into the mail log; without DOMAIN, show what is watched.
+
+    A watched session is always a new connection. What AUTH carries, and the messages themselves, are left out.
+
+    \b
+    seg debug example.com -n 3
+    seg delivernow --domain example.com
+    seg grep -t ' debug example.com: '
+    """
+    gateway = surroundings.gateway()
+    found = gateway.post("/v1/debug", domain=domain, sessions=sessions) if domain else gateway.get("/v1/debug")
+    watched = found["domains"]
+    if as_json:
+        print_json(found)
+    elif domain and not sessions:
+        click.echo(f"{domain} is not watched any more.")
+    elif domain:
+        click.echo(f"The next {sessions} sessions with {domain} will be in the mail log: seg tail -f")
+    elif watched:
+        print_table((("Domain", "left"), ("Sessions", "right")), sorted(watched.items()))
+    else:
+        click.echo("No destination is watched: seg debug example.com")
