@@ -13,7 +13,7 @@ import click
 from seg.cli.client import Gateway
 from seg.cli.dialogue import ask as ask_for
 from seg.cli.dialogue import can_ask, choose, confirm
-from seg.cli.tables import ago, plain, print_json, print_table, size, stamp, until
+from seg.cli.tables import ago, plain, print_json, print_table, size, stamp, times, until
 
 JSON = click.option("--json", "as_json", is_flag=True, help="One JSON document instead of text.")
 MID = click.argument("mid", type=click.IntRange(1))
@@ -48,7 +48,7 @@ def _tell_place(mid: int, place: dict[str, Any]) -> None:
     click.echo(f"\n{plain(place['domain'])} ({place['state']}{suspended}; profile {plain(place['entry'])})")
     for recipient in place["recipients"]:
         tries = recipient["attempts"]
-        tried = "not tried yet" if not tries else f"tried {tries} time{'' if tries == 1 else 's'}"
+        tried = "not tried yet" if not tries else f"tried {times(tries)}"
         click.echo(f"  <{plain(recipient['address'])}>: {tried}; next try {until(recipient['due'])}")
         if recipient["error"]:
             click.echo(f"    last failure: {plain(recipient['error'])}")

@@ -9,7 +9,7 @@ import click
 
 from seg.cli.client import Gateway
 from seg.cli.messages import why
-from seg.cli.tables import ago, plain, print_json, print_table, size, stamp, until
+from seg.cli.tables import ago, plain, print_json, print_table, size, stamp, times, until
 
 COLUMNS = (
     ("MID", "right"),
@@ -85,13 +85,13 @@ def show(surroundings: Any, mid: int, as_json: bool) -> None:
     click.echo(f"Returned to its sender if not delivered by {stamp(message['expires'])} ({until(message['expires'])})")
     for recipient in message["recipients"]:
         click.echo(
-            f"\nRID {recipient['rid']} <{plain(recipient['address'])}>: {recipient['state']}, tried {recipient['attempts']} times"
+            f"\nRID {recipient['rid']} <{plain(recipient['address'])}>: {recipient['state']}, tried {times(recipient['attempts'])}"
         )
         if recipient["state"] == "pending" and not message["held"]:
             click.echo(f"  Next try {until(recipient['due'])}")
         if recipient["error"]:
             click.echo(f"  Last failure: {plain(recipient['error'])}")
-    click.echo("\n" + "\n".join(plain(line) for line in message["header"].splitlines()))
+    click.echo("\n" + "\n".join(plain(line.expandtabs()) for line in message["header"].splitlines()))
 
 
 def _chosen(mids: tuple[int, ...], domain: str | None, everything: bool) -> dict[str, Any]:

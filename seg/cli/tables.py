@@ -36,6 +36,11 @@ def plain(value: object) -> str:
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in str(value))
 
 
+def times(number: int) -> str:
+    """``1 time``, ``2 times``."""
+    return f"{number} time{'' if number == 1 else 's'}"
+
+
 def duration(seconds: float) -> str:
     """``3 h 12 min``: two units at the most."""
     seconds = max(0, round(seconds))
