@@ -134,10 +134,12 @@ class AdminAPI:
     async def _matching(self, wanted: Mapping[str, Any], after: int = 0) -> AsyncIterator[Listing]:
         """The messages with this domain, sender, held (each may be left out), the oldest first."""
         domain, sender, held = wanted.get("domain"), wanted.get("sender"), wanted.get("held")
-        for number, message in enumerate(self._queue.messages(after), 1):
+        mention = to_ascii(domain) if domain is not None else (sender or "").lower()
+        for number, mid in enumerate(self._queue.mids(after), 1):
             if not number % AT_ONCE:
                 await self._queue.pause()
-            if domain is not None and to_ascii(domain) not in message.domains:
+            message = self._queue.listing(mid, mention, bool(held))
+            if message is None or (domain is not None and mention not in message.domains):
                 continue
             if sender is not None and sender.lower() != message.sender.lower():
                 continue

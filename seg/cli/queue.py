@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from typing import Any
 
 import click
 
 from seg.cli.client import Gateway
 from seg.cli.messages import why
-from seg.cli.tables import ago, plain, print_json, print_table, size, stamp, times, until
+from seg.cli.tables import ago, plain, print_json, print_long, print_table, size, stamp, times, until
 
 COLUMNS = (
     ("MID", "right"),
@@ -22,6 +23,9 @@ COLUMNS = (
     ("Waiting recipients", "left"),
     ("Last failure", "left"),
 )
+
+
+PAGE = 500  # messages asked for at a time
 
 
 @click.group()
@@ -38,18 +42,31 @@ def queue() -> None:
 @click.pass_obj
 def list_(surroundings: Any, domain: str | None, sender: str | None, held: bool, limit: int, as_json: bool) -> None:
     """List the messages that wait, the oldest first."""
-    found = surroundings.gateway().get(
-        "/v1/messages", domain=domain, sender=sender, held=1 if held else None, limit=limit
-    )
+    gateway, wanted = surroundings.gateway(), {"domain": domain, "sender": sender, "held": 1 if held else None}
+    found = gateway.get("/v1/messages", limit=limit if as_json else min(limit, PAGE), **wanted)
     if as_json:
         print_json(found)
         return
     if not found["messages"]:
         click.echo("No such message waits." if domain or held or sender is not None else "The queue is empty.")
         return
-    print_table(COLUMNS, [_row(message) for message in found["messages"]])
-    shown, total = len(found["messages"]), found["total"]
+    shown = _print(gateway, wanted, found["messages"], limit)
+    total = max(shown, found["total"])  # more may have come meanwhile
     click.echo(f"{total} messages." if shown == total else f"The first {shown} of {total} messages; more with --limit.")
+
+
+def _print(gateway: Gateway, wanted: Mapping[str, object], messages: list[dict[str, Any]], limit: int) -> int:
+    """Print these and those behind them, as they come, up to a limit; how many they were."""
+    if limit <= PAGE:
+        print_table(COLUMNS, [_row(message) for message in messages])
+        return len(messages)
+    shown = 0
+    while messages:
+        print_long(COLUMNS, [_row(message) for message in messages], header=not shown)
+        shown += len(messages)
+        more, last = min(limit - shown, PAGE), messages[-1]["mid"]
+        messages = gateway.get("/v1/messages", limit=more, after=last, **wanted)["messages"] if more else []
+    return shown
 
 
 def _row(message: dict[str, Any]) -> tuple[object, ...]:

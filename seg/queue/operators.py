@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+from bisect import bisect_right
 from collections.abc import Iterator
 
 import attrs
@@ -68,10 +69,23 @@ class OperatorCommands:
     def messages(self, after: int = 0) -> Iterator[Listing]:
         """All queued messages by MID, from the first one above `after`. Takes them as it goes, so that a long
         listing can be made in pieces; messages that leave the queue meanwhile are passed over."""
-        for mid in self._ledger.mids():
-            record = self._ledger.get(mid) if mid > after else None
-            if record is not None and record.waiting:
-                yield self._listing(record, record.envelope)
+        for mid in self.mids(after):
+            listing = self.listing(mid)
+            if listing is not None:
+                yield listing
+
+    def mids(self, after: int = 0) -> list[int]:
+        """All queued messages from the first one above `after`."""
+        mids = self._ledger.mids()
+        return mids[bisect_right(mids, after) :]
+
+    def listing(self, mid: int, mention: str = "", held: bool = False) -> Listing | None:
+        """One message; None when it isn't queued, waits for nothing, or surely doesn't mention an address or domain (in
+        lower case and A-labels), or isn't held although that is asked for."""
+        record = self._ledger.get(mid)
+        if record is None or not record.waiting or (held and not record.held) or not record.may_mention(mention):
+            return None
+        return self._listing(record, record.envelope)
 
     async def show(self, mid: int) -> Shown | None:
         """One message with the beginning of its content; None when it isn't queued.

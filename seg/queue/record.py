@@ -20,6 +20,7 @@ class Record:
     walk through 100,000 of them again and again.
 
     :ivar expires: POSIX seconds at which what is left is returned.
+    :ivar plain: all its addresses are ASCII.
     :ivar planned: recipients due up to this time have been put into the due-list.
     :ivar wake: the next time at which something is to happen; `NEVER` while held.
     :ivar leased: RIDs given out.
@@ -37,6 +38,7 @@ class Record:
         "held",
         "leased",
         "mid",
+        "plain",
         "planned",
         "waiting",
         "wake",
@@ -63,8 +65,14 @@ class Record:
     @envelope.setter
     def envelope(self, envelope: Envelope) -> None:
         self._packed = _pack(envelope)
+        self.plain = envelope.reverse_path.isascii() and all(r.address.isascii() for r in envelope.recipients)
         self.waiting = len(envelope.pending)
         self.held = envelope.held
+
+    def may_mention(self, text: str) -> bool:
+        """False when an address or domain, in lower case and A-labels, surely isn't in the envelope. Ten times quicker than
+        to look: a search through a long queue asks this first."""
+        return not self.plain or text.encode() in self._packed.lower()
 
 
 _STATES = {state.value: state for state in RecipientState}

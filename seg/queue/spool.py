@@ -174,6 +174,14 @@ class Spool:
         """See `OperatorCommands.messages`."""
         return self._operators.messages(after)
 
+    def mids(self, after: int = 0) -> list[int]:
+        """See `OperatorCommands.mids`."""
+        return self._operators.mids(after)
+
+    def listing(self, mid: int, mention: str = "", held: bool = False) -> Listing | None:
+        """See `OperatorCommands.listing`."""
+        return self._operators.listing(mid, mention, held)
+
     def pause(self) -> Deferred[None]:
         """Fires in the reactor's next turn: whoever goes through many messages lets others in between."""
         return deferLater(self._clock, 0)

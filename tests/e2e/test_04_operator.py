@@ -36,7 +36,7 @@ class OperatorTests(GatewayCase):
         out, err, status = await self.seg("queue", "show", "1")
         self.assertEqual((err, status), ("", 0))
         self.assertIn("Subject: end to end", out)
-        self.assertIn("tried 1 times", out)
+        self.assertIn("tried 1 time", out)
 
     async def test_hold_survives_restart(self) -> None:
         """A held message isn't tried, also after a restart, until it is released."""

@@ -43,6 +43,17 @@ class OperatorTests(HouseCase):
         self.house.attempt("one.test", DELIVERED)
         self.assertEqual([line.mid for line in listing], mids[2:])
 
+    def test_search(self) -> None:
+        """What surely doesn't mention a domain is passed over; case, A-labels and U-labels make no difference."""
+        put, spool = self.house.put, self.house.spool
+        mids = [put("a@ONE.test"), put("b@two.test"), put("c@xn--bcher-kva.test"), put("d@b\u00fccher.test")]
+        found = {text: [mid for mid in mids if spool.listing(mid, text)] for text in ("one.test", "xn--bcher-kva.test")}
+        self.assertEqual(found, {"one.test": [mids[0], mids[3]], "xn--bcher-kva.test": mids[2:]})
+        self.assertEqual(spool.mids(mids[1]), mids[2:])
+        self.successResultOf(spool.hold(mids[1], "admin"))
+        self.assertEqual([mid for mid in mids if spool.listing(mid, held=True)], [mids[1]])
+        self.assertIsNone(spool.listing(mids[-1] + 1))
+
     def test_show(self) -> None:
         """One message comes with its envelope and the beginning of its content."""
         mid = self.house.put("a@one.test", content=b"Subject: x\r\n\r\n" + b"y" * 200_000)
