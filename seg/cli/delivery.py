@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from seg.cli.bulk import in_pieces
 from seg.cli.dialogue import ask, can_ask, confirm
 from seg.cli.tables import ago, duration, plain, print_json, print_table, stamp, until
 
@@ -190,8 +191,9 @@ def delivernow(surroundings: Any, domain: str | None, everything: bool, as_json:
     """Try messages now, whatever their schedule says. Limits of the destinations still hold."""
     if (domain is None) == (not everything):
         raise click.UsageError("say --domain DOMAIN, or --all")
-    chosen = {"domain": domain} if domain else {"all": True}
-    answer = surroundings.gateway(600.0).post("/v1/messages", action="retry", **chosen)
+    gateway, wanted = surroundings.gateway(600.0), {"domain": domain} if domain else {}
+    total = gateway.get("/v1/messages", limit=0, **wanted)["total"]
+    answer = in_pieces(gateway, "retry", "Hurrying", wanted, total, quiet=as_json)
     if as_json:
         print_json(answer)
     else:

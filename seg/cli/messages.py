@@ -10,6 +10,7 @@ from typing import Any, BinaryIO
 
 import click
 
+from seg.cli.bulk import in_pieces
 from seg.cli.client import Gateway
 from seg.cli.dialogue import ask as ask_for
 from seg.cli.dialogue import can_ask, choose, confirm
@@ -17,7 +18,6 @@ from seg.cli.tables import ago, plain, print_json, print_table, size, stamp, tim
 
 JSON = click.option("--json", "as_json", is_flag=True, help="One JSON document instead of text.")
 MID = click.argument("mid", type=click.IntRange(1))
-PAGE = 500  # messages acted on in one request
 PIECE = 1024 * 1024  # octets asked for at a time
 
 
@@ -217,8 +217,6 @@ def _bulk(
     surroundings: Any, action: str, gerund: str, done: str, chosen: dict[str, Any], yes: bool, as_json: bool
 ) -> None:
     """Say how many it will hit, ask once, and do it in pieces with progress."""
-    from rich.progress import Progress
-
     gateway = surroundings.gateway(600.0)
     wanted = {name: value for name, value in chosen.items() if name != "all"}
     total = gateway.get("/v1/messages", limit=0, **wanted)["total"]
@@ -229,16 +227,7 @@ def _bulk(
             raise click.UsageError(f"this concerns {total} messages: without a terminal say --yes")
         if not confirm(f"Are you sure you want to {action} {total} message{'' if total == 1 else 's'}?"):
             raise click.Abort
-    result: dict[str, Any] = {"done": [], "refused": {}}
-    last = 0
-    with Progress(disable=as_json or not sys.stderr.isatty(), transient=True) as progress:
-        task = progress.add_task(f"{gerund} messages, please wait.", total=total)
-        while page := gateway.get("/v1/messages", limit=PAGE, after=last, **wanted)["messages"]:
-            last = page[-1]["mid"]
-            answer = gateway.post("/v1/messages", action=action, mids=[message["mid"] for message in page])
-            result["done"] += answer["done"]
-            result["refused"] |= answer["refused"]
-            progress.advance(task, len(page))
+    result = in_pieces(gateway, action, gerund, wanted, total, quiet=as_json)
     if as_json:
         print_json(result)
         return
