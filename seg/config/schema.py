@@ -330,6 +330,7 @@ class Delivery:
     data_timeout: float = key(600.0, "Wait for the reply to the final dot (§4.5.3.2.6)", unit="seconds", low=0.1)
     tls_timeout: float = key(60.0, "Longest TLS handshake", unit="seconds", low=0.1)
     idle_timeout: float = key(5.0, "How long an unused connection is kept for the next message", unit="seconds", low=0)
+    chunking: bool = key(True, "Send by BDAT where the server offers CHUNKING (RFC 3030); false: always by DATA")
     source_address: str = key("", "Local address to send from; empty: the system chooses")
     source_address6: str = key("", "Local IPv6 address to send from; empty: the system chooses")
     max_hosts: int = key(5, "Most hosts tried in one attempt", low=1)

@@ -8,16 +8,17 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IConsumer, IPushProducer
 from zope.interface import implementer
 
-from seg.smtp.dots import DotEncoder
+from seg.smtp.dots import ContentEncoder
 
 
 @implementer(IPushProducer)
 class ContentFlow:
-    """One content on its way into one transport, dot-stuffed and ended."""
+    """One content on its way into one transport, made ready for it by `encoder`."""
 
-    def __init__(self, transport: IConsumer) -> None:
+    def __init__(self, transport: IConsumer, encoder: ContentEncoder) -> None:
         self.stopped = False  # nothing more may be written
         self._transport = transport
+        self._encoder = encoder
         self._resumed: Deferred[None] | None = None  # while the transport's buffer is full
 
     def pauseProducing(self) -> None:
@@ -40,9 +41,9 @@ class ContentFlow:
         """Write all of it; whether it was written to its end.
 
         :param progress: called whenever a chunk was taken by the transport.
-        :raises OSError: the content can't be read; the transport has part of it.
+        :raises OSError: the content can't be read, or isn't as long as was said; the transport has part of it.
         """
-        encoder = DotEncoder()
+        encoder = self._encoder
         self._transport.registerProducer(self, True)
         try:
             async for chunk in chunks:

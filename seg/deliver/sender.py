@@ -45,7 +45,7 @@ from seg.smtp.client_events import (
     TLSRefused,
     TransactionDone,
 )
-from seg.smtp.dots import DotEncoder
+from seg.smtp.dots import ContentEncoder
 from seg.smtp.replies import Phase, Reply
 from seg.status import status_text
 from seg.tls.peer import SessionFacts
@@ -72,7 +72,7 @@ class ESMTPSender(Protocol):
         self.dcid = dcid
         self.facts = SessionFacts()  # what was achieved on this connection
         self.transactions = 0  # begun on this connection
-        self._core = ClientConnection(hostname, lmtp)
+        self._core = ClientConnection(hostname, lmtp, settings.chunking)
         self._settings = settings
         self._waiter: Deferred[ClientEvent | _HandshakeDone] | None = None  # of the operation under way
         self._creator: IOpenSSLClientConnectionCreator | None = None
@@ -185,7 +185,7 @@ class ESMTPSender(Protocol):
     async def send(self, envelope: Envelope, recipients: Sequence[Recipient], content: IContent) -> dict[int, Outcome]:
         """One transaction; the outcome of each recipient by RID. Raises nothing but `CancelledError`."""
         try:
-            whole = await _encoded(content) if content.size <= SMALL else None
+            whole = await _encoded(content, self._core.encoder(content.size)) if content.size <= SMALL else None
         except OSError as error:
             return self._outcomes({r.rid: unreadable(error) for r in recipients})
         if not self.healthy:
@@ -306,7 +306,7 @@ class ESMTPSender(Protocol):
         return waiter
 
     async def _stream(self, content: IContent) -> None:
-        flow = self._flow = ContentFlow(self.transport)
+        flow = self._flow = ContentFlow(self.transport, self._core.encoder(content.size))
         try:
             # RFC 5321 §4.5.3.2.5: each block of data has its own time.
             complete = await flow.run(content.chunks(), self._await_reply)
@@ -321,7 +321,7 @@ class ESMTPSender(Protocol):
     def _content_written(self) -> None:
         self._dot_written = True
         if self.tap is not None:
-            self.tap.note("(the message, and the final dot)")
+            self.tap.note("(the message)")
         self._core.content_sent()
         self._await_reply()
 
@@ -445,9 +445,8 @@ class ESMTPSenderFactory(ClientFactory):
         return ESMTPSender(self._counters.next_dcid(), self._hostname, self._settings, self._clock, self._lmtp)
 
 
-async def _encoded(content: IContent) -> bytes:
-    """All of the content, ready for DATA."""
-    encoder = DotEncoder()
+async def _encoded(content: IContent, encoder: ContentEncoder) -> bytes:
+    """All of the content, ready to be sent."""
     pieces = [encoder.feed(chunk) async for chunk in content.chunks()]
     pieces.append(encoder.finish())
     return b"".join(pieces)

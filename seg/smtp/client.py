@@ -35,6 +35,7 @@ from seg.smtp.client_events import (
     TransactionDone,
 )
 from seg.smtp.client_transaction import Transaction
+from seg.smtp.dots import Chunk, ContentEncoder, DotEncoder
 from seg.smtp.replies import Phase, Reply, ReplyError, ReplyParser
 
 _QUIT = b"QUIT\r\n"
@@ -46,15 +47,18 @@ class ClientConnection:
 
     :param hostname: our own name for EHLO.
     :param lmtp: the server speaks LMTP (RFC 2033): LHLO, and a reply for each recipient behind the content.
+    :param chunking: send content by BDAT (RFC 3030) to a server that offers it: as one chunk whose octets are counted, so
+        that no line of it can be taken for the end.
     """
 
-    def __init__(self, hostname: str, lmtp: bool = False) -> None:
+    def __init__(self, hostname: str, lmtp: bool = False, chunking: bool = True) -> None:
         self.capabilities: Capabilities | None = None  # of the last EHLO; None before it, and again after STARTTLS
         self.ended: Temporary | None = None  # why the connection can't be used any more
         self.closed = False  # no operation may begin: failed, or QUIT was sent
         self.replies = 0  # taken so far
         self._hostname = hostname.encode("ascii")
         self._lmtp = lmtp
+        self._wants_chunking = chunking
         self._mechanism: ClientMechanism | None = None  # of the AUTH under way
         self._parser = ReplyParser()
         self._awaited: deque[Phase] = deque((Phase.GREETING,))
@@ -96,6 +100,14 @@ class ClientConnection:
         data = b"".join(self._outgoing)
         self._outgoing.clear()
         return data
+
+    def encoder(self, size: int) -> ContentEncoder:
+        """What makes content of `size` octets ready to be sent on this connection."""
+        return Chunk(size) if self._chunking else DotEncoder()
+
+    @property
+    def _chunking(self) -> bool:
+        return self._wants_chunking and self.capabilities is not None and self.capabilities.chunking
 
     # --- operations -------------------------------------------------------------------------------
 
@@ -146,7 +158,7 @@ class ClientConnection:
         return None
 
     def content_sent(self) -> None:
-        """All of the content and its final dot were written: now the reply is due."""
+        """All of the content was written: now the reply is due."""
         self._content_under_way = False
 
     def reset(self) -> None:
@@ -290,10 +302,19 @@ class ClientConnection:
             return
         if not transaction.all_answered():
             self._send(Phase.RCPT, transaction.rcpt(transaction.next_recipient()))
-        elif transaction.accepted:
-            self._send(Phase.DATA, b"DATA\r\n")
-        else:
+        elif not transaction.accepted:
             self._finish(transaction)
+        elif self._chunking:
+            self._outgoing.append(b"BDAT %d LAST\r\n" % transaction.size)
+            self._want_content(transaction)
+        else:
+            self._send(Phase.DATA, b"DATA\r\n")
+
+    def _want_content(self, transaction: Transaction) -> None:
+        """Everything is said but the content; what answers it is due behind it."""
+        self._awaited += [Phase.CONTENT] * (transaction.accepted_count if self._lmtp else 1)  # RFC 2033 §4.2
+        self._content_under_way = True
+        self._events.append(ContentWanted())
 
     def _data(self, reply: Reply) -> None:
         transaction = self._current()
@@ -302,15 +323,14 @@ class ClientConnection:
             transaction.content_answered(Phase.DATA, reply)
             self._finish(transaction)
             return
-        self._awaited += [Phase.CONTENT] * (transaction.accepted_count if self._lmtp else 1)  # RFC 2033 §4.2
         if transaction.accepted:
-            self._content_under_way = True
-            self._events.append(ContentWanted())
+            self._want_content(transaction)
         elif self._lmtp:
             self._outgoing.append(b".\r\n")  # nobody is to get it, and nobody is answered for
             self._finish(transaction)
         else:
             # RFC 2920 §3.1: nobody is to get it; an empty message ends the transaction.
+            self._awaited.append(Phase.CONTENT)
             self._outgoing.append(b".\r\n")
 
     def _content(self, reply: Reply) -> None:
@@ -352,11 +372,13 @@ class ClientConnection:
         self._outgoing.append(command)
 
     def _send_batch(self, transaction: Transaction) -> None:
-        """MAIL, every RCPT and DATA at once (RFC 2920 §3.1: DATA may be the last of a group)."""
+        """MAIL, every RCPT and DATA at once (RFC 2920 §3.1: DATA may be the last of a group). BDAT waits until it is known
+        that somebody is to get the content."""
         self._send(Phase.MAIL, transaction.mail())
         for recipient in transaction.recipients:
             self._send(Phase.RCPT, transaction.rcpt(recipient))
-        self._send(Phase.DATA, b"DATA\r\n")
+        if not self._chunking:
+            self._send(Phase.DATA, b"DATA\r\n")
 
     def _finish(self, transaction: Transaction) -> None:
         self._transaction = None

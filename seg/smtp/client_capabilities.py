@@ -19,6 +19,7 @@ class Capabilities:
     size: int | None = None  # octets; None: not offered, or no fixed limit (RFC 1870 §5)
     eightbitmime: bool = False  # RFC 6152
     smtputf8: bool = False  # RFC 6531
+    chunking: bool = False  # RFC 3030
     enhancedstatuscodes: bool = False  # RFC 2034
     dsn: bool = False  # RFC 3461
     requiretls: bool = False  # RFC 8689
@@ -41,6 +42,7 @@ def parse_capabilities(reply: Reply) -> Capabilities:
         size=_size(raw.get("SIZE", "")),
         eightbitmime="8BITMIME" in raw,
         smtputf8="SMTPUTF8" in raw,
+        chunking="CHUNKING" in raw,
         enhancedstatuscodes="ENHANCEDSTATUSCODES" in raw,
         dsn="DSN" in raw,
         requiretls="REQUIRETLS" in raw,

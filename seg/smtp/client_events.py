@@ -51,8 +51,8 @@ class AuthRefused:
 
 @attrs.frozen
 class ContentWanted:
-    """DATA got its 354 for at least one recipient: send the content, dot-stuffed, then call
-    `content_sent`."""
+    """At least one recipient is accepted, and DATA got its 354 or BDAT was made: send the content, in the way that
+    `ClientConnection.encoder` makes it, then call `content_sent`."""
 
 
 @attrs.frozen

@@ -31,18 +31,18 @@ class Transaction:
         "_answered",
         "_capabilities",
         "_envelope",
-        "_size",
         "_utf8",
         "recipients",
         "refusal",
         "results",
+        "size",
     )
 
     def __init__(
         self, envelope: Envelope, recipients: Sequence[Recipient], size: int, capabilities: Capabilities
     ) -> None:
         self._envelope = envelope
-        self._size = size
+        self.size = size
         self._capabilities = capabilities
         self._accepted: list[int] = []
         self._answered = 0  # RCPT commands that got their reply
@@ -79,7 +79,7 @@ class Transaction:
         envelope, offered = self._envelope, self._capabilities
         command = f"MAIL FROM:<{self._on_the_wire(envelope.reverse_path)}>"
         if "SIZE" in offered.raw:
-            command += f" SIZE={self._size}"  # RFC 1870 §6: octets before dot-stuffing
+            command += f" SIZE={self.size}"  # RFC 1870 §6: octets before dot-stuffing
         if envelope.body is BodyType.EIGHT_BIT:
             command += " BODY=8BITMIME"
         if self._utf8:

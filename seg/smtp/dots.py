@@ -1,6 +1,7 @@
-"""The transparency of DATA (RFC 5321 §4.5.2): dot-stuffing, and the one end there is, ``CRLF . CRLF``.
+"""Content on the wire. The transparency of DATA (RFC 5321 §4.5.2): dot-stuffing, and the one end there is, ``CRLF . CRLF``;
+and the chunk of BDAT, which needs neither.
 
-Both codecs work on whole chunks with the C routines of `bytes`, and give the same result however the octets
+The codecs work on whole chunks with the C routines of `bytes`, and give the same result however the octets
 are cut into chunks.
 """
 
@@ -36,6 +37,36 @@ class DotEncoder:
         if self._tail == CRLF:
             return b".\r\n"
         return b"\n.\r\n" if self._tail.endswith(b"\r") else END
+
+
+class Chunk:
+    """Makes content ready for BDAT (RFC 3030 §2): as it is, since its octets are counted."""
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._left = size
+
+    def feed(self, chunk: bytes) -> bytes:
+        """The next octets of content.
+
+        :raises OSError: they are more than was said: they would be taken for commands.
+        """
+        self._left -= len(chunk)
+        if self._left < 0:
+            raise OSError(f"the content has more than its {self._size} octets")
+        return chunk
+
+    def finish(self) -> bytes:
+        """Nothing: the count ends it.
+
+        :raises OSError: there are fewer octets than was said: the server would wait for the rest.
+        """
+        if self._left:
+            raise OSError(f"the content has {self._size - self._left} octets of {self._size}")
+        return b""
+
+
+ContentEncoder = DotEncoder | Chunk
 
 
 class LineEnds:

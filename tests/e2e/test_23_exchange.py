@@ -33,7 +33,7 @@ MESSAGES = {
     "no body": HEADER + b"\r\n",
     "blank lines": HEADER + b"\r\n\r\n\r\n  \t\r\n\r\n",
     "utf-8": UTF8_HEADER + "\r\nüber\r\n".encode(),
-    "24 MB": HEADER + b"\r\n" + (b"z" * 70 + b"\r\n") * 340_000,
+    "25 MB": HEADER + b"\r\n" + (b"z" * 70 + b"\r\n") * 350_000,
 }
 
 
@@ -42,8 +42,16 @@ class ExchangeTests(GatewayCase):
 
     timeout = 90
 
-    async def test_postfix(self) -> None:
-        """From a Postfix through the gateway to a Postfix: 8-bit, SMTPUTF8, long lines, 24 MB, nothing: the same octets."""
+    async def test_by_bdat(self) -> None:
+        """From a Postfix through the gateway to a Postfix: 8-bit, SMTPUTF8, long lines, 25 MB, nothing: the same octets."""
+        await self.exchange(chunking=True)
+
+    async def test_by_data(self) -> None:
+        """The same where BDAT isn't wanted."""
+        await self.exchange(chunking=False)
+
+    async def exchange(self, chunking: bool) -> None:
+        """Send every message through all three."""
         required()
         place = Path(tempfile.mkdtemp(prefix="seg-postfix-"))
         self.addCleanup(shutil.rmtree, place, True)
@@ -62,7 +70,7 @@ smtpd_relay_restrictions = permit_mynetworks, reject""",
         )
         gateway = await self.start_gateway(
             routes={"receiver.example": [f"127.0.0.1:{behind_port}"]},
-            settings={"receive": {"max_message_size": 50000000}},
+            settings={"receive": {"max_message_size": 50000000}, "delivery": {"chunking": chunking}},
         )
         front = Postfix(
             place / "front", front_port, f"relayhost = [127.0.0.1]:{gateway.port}\nrelay_domains = receiver.example"
@@ -70,11 +78,14 @@ smtpd_relay_restrictions = permit_mynetworks, reject""",
         for each in (behind, front):
             await deferToThread(each.start)
             self.addCleanup(deferToThread, each.stop)
+        await self.seg("debug", "receiver.example")
         await deferToThread(self._send, front_port)
         stored = await deferToThread(self._come, behind.stored, len(MESSAGES))
         found = sorted(message[message.index(START) :] for message in stored)
         self.assertEqual([len(each) for each in found], [len(each) for each in sorted(MESSAGES.values())])
         self.assertTrue(found == sorted(MESSAGES.values()))
+        dialogue, _, _ = await self.seg("grep", " debug receiver.example: C: ")
+        self.assertEqual(("C: BDAT " in dialogue, "C: DATA" in dialogue), (chunking, not chunking))
         self.assertTrue(all(b"by gateway.lab.example" in each[: each.index(START)] for each in stored))
 
     def _send(self, port: int) -> None:
