@@ -11,12 +11,30 @@ from seg.cli.client import Gateway
 PAGE = 500  # messages done at a time
 
 
-def in_pieces(
-    gateway: Gateway, action: str, gerund: str, wanted: Mapping[str, object], total: int, quiet: bool
-) -> dict[str, Any]:
+DOING = {
+    "hold": "Holding",
+    "release": "Releasing",
+    "delete": "Deleting",
+    "retry": "Hurrying",
+    "bounce": "Bouncing",
+}
+
+
+def count(gateway: Gateway, wanted: Mapping[str, object]) -> int:
+    """How many messages `wanted` (domain, sender) finds."""
+    total: int = gateway.get("/v1/messages", limit=0, **wanted)["total"]
+    return total
+
+
+def counted(number: int) -> str:
+    """``1 message``, ``2 messages``."""
+    return f"{number} message{'' if number == 1 else 's'}"
+
+
+def in_pieces(gateway: Gateway, action: str, wanted: Mapping[str, object], total: int, quiet: bool) -> dict[str, Any]:
     """Do it to all messages that `wanted` (domain, sender) finds; others are served in between.
 
-    :param gerund: "Deleting", for people.
+    :param action: one of `DOING`.
     :param quiet: show no progress even on a terminal.
     """
     from rich.progress import Progress
@@ -24,10 +42,10 @@ def in_pieces(
     result: dict[str, Any] = {"done": [], "refused": {}}
     last = 0
     with Progress(disable=quiet or not sys.stderr.isatty(), transient=True) as progress:
-        task = progress.add_task(f"{gerund} messages, please wait.", total=total)
+        task = progress.add_task(f"{DOING[action]} messages, please wait.", total=total)
         while page := gateway.get("/v1/messages", limit=PAGE, after=last, **wanted)["messages"]:
             last = page[-1]["mid"]
-            answer = gateway.post("/v1/messages", action=action, mids=[message["mid"] for message in page])
+            answer = gateway.post("/v1/messages", action=action, mids=[each["mid"] for each in page])
             result["done"] += answer["done"]
             result["refused"] |= answer["refused"]
             progress.advance(task, len(page))

@@ -9,12 +9,11 @@ from typing import TYPE_CHECKING, Any
 import attrs
 import click
 
+from seg.cli.options import JSON
 from seg.cli.tables import plain, print_json, print_table
 
 if TYPE_CHECKING:
     from seg.tls.inventory import Listed, ServerFile, TrustList
-
-JSON = click.option("--json", "as_json", is_flag=True, help="One JSON document instead of a table.")
 
 
 @click.group()

@@ -8,10 +8,11 @@ from typing import Any
 import click
 
 from seg.cli.client import Gateway, GatewayError
+from seg.cli.dialogue import sure
+from seg.cli.options import JSON
 from seg.cli.tables import plain, print_json, print_table, stamp
 
 HINT = "Nothing takes effect until: seg commit"
-JSON = click.option("--json", "as_json", is_flag=True, help="One JSON document instead of text.")
 
 
 def show_diff(diff: str) -> None:
@@ -102,9 +103,9 @@ def clearchanges(surroundings: Any, as_json: bool, yes: bool) -> None:
     """Drop your changes that aren't committed."""
     gateway = surroundings.gateway()
     found = gateway.get("/v1/changes")
-    if found["diff"] and not yes and not as_json:
+    if found["diff"] and not as_json:
         show_diff(found["diff"])
-        click.confirm("Are you sure you want to clear all changes since the last commit?", abort=True)
+        sure("Are you sure you want to clear all changes since the last commit?", "this drops the changes above", yes)
     answer = gateway.delete("/v1/changes")
     if as_json:
         print_json(answer)

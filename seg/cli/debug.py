@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from seg.cli.options import JSON
 from seg.cli.tables import print_json, print_table
 
 
@@ -19,7 +20,7 @@ from seg.cli.tables import print_json, print_table
     show_default=True,
     help="How many; 0 ends the watching.",
 )
-@click.option("--json", "as_json", is_flag=True, help="One JSON document instead of text.")
+@JSON
 @click.pass_obj
 def debug(surroundings: Any, domain: str | None, sessions: int, as_json: bool) -> None:
     """Write the SMTP dialogue of the next sessions with DOMAIN into the mail log; without DOMAIN, show what is watched.

@@ -6,11 +6,11 @@ from typing import Any
 
 import click
 
-from seg.cli.bulk import in_pieces
-from seg.cli.dialogue import ask, can_ask, confirm
+from seg.cli.bulk import count, counted, in_pieces
+from seg.cli.dialogue import ask, can_ask, sure
+from seg.cli.options import JSON
 from seg.cli.tables import ago, duration, plain, print_json, print_table, stamp, until
 
-JSON = click.option("--json", "as_json", is_flag=True, help="One JSON document instead of a table.")
 SORTS = ("active_rcpts", "conn_out", "deliv_recip", "hard_bounced", "soft_bounced")
 TITLES = {
     "active_rcpts": "Active Recipients",
@@ -192,12 +192,12 @@ def delivernow(surroundings: Any, domain: str | None, everything: bool, as_json:
     if (domain is None) == (not everything):
         raise click.UsageError("say --domain DOMAIN, or --all")
     gateway, wanted = surroundings.gateway(600.0), {"domain": domain} if domain else {}
-    total = gateway.get("/v1/messages", limit=0, **wanted)["total"]
-    answer = in_pieces(gateway, "retry", "Hurrying", wanted, total, quiet=as_json)
+    answer = in_pieces(gateway, "retry", wanted, count(gateway, wanted), quiet=as_json)
     if as_json:
         print_json(answer)
     else:
-        click.echo(f"{len(answer['done'])} messages are due now.")
+        number = len(answer["done"])
+        click.echo(f"{counted(number)} {'is' if number == 1 else 'are'} due now.")
 
 
 # --- caches -------------------------------------------------------------------------------------------------------
@@ -250,10 +250,7 @@ def policyflush(surroundings: Any, domain: str | None, everything: bool, yes: bo
     policy host is down, that may be long."""
     if (domain is None) == (not everything):
         raise click.UsageError("name a domain, or say --all")
-    if not yes and not as_json:
-        if not can_ask():
-            raise click.UsageError("without a terminal say --yes")
-        if not confirm(f"Forget {'all policies' if everything else 'the policy of ' + str(domain)}?"):
-            raise click.Abort
+    what = "all policies" if everything else f"the policy of {domain}"
+    sure(f"Forget {what}?", f"this forgets {what}", yes or as_json)
     answer = surroundings.gateway().post("/v1/policies/flush", **({"domain": domain} if domain else {"all": True}))
     print_json(answer) if as_json else click.echo(f"{answer['flushed']} policies forgotten.")

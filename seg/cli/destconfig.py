@@ -11,7 +11,9 @@ import click
 
 from seg.cli import destconfig_dialogue as dialogue
 from seg.cli.dialogue import can_ask
+from seg.cli.exchange import FROM_FILE, TO_FILE, YES, clear, merge_or_replace, read, replaces, write
 from seg.cli.keys import options
+from seg.cli.options import JSON
 from seg.cli.staged import Edit, Workbench, put, remove
 from seg.cli.tables import plain, print_json, print_table
 from seg.config.destinations import Profile
@@ -44,7 +46,6 @@ COLUMNS = (
 )
 
 
-JSON = click.option("--json", "as_json", is_flag=True, help="One JSON document instead of text.")
 FILE = "destinations"
 ENTRIES = "destination"
 
@@ -167,25 +168,18 @@ def delete(surroundings: Any, domains: tuple[str, ...], as_json: bool) -> None:
     bench.stage([remove(FILE, (ENTRIES, domain)) for domain in domains], as_json)
 
 
-@destconfig.command()
-@click.option("--yes", is_flag=True, help="Don't ask.")
+@destconfig.command("clear")
+@YES
 @JSON
 @click.pass_obj
-def clear(surroundings: Any, yes: bool, as_json: bool) -> None:
+def clear_(surroundings: Any, yes: bool, as_json: bool) -> None:
     """Stage the removal of every entry; Default stays."""
-    bench = Workbench(surroundings.gateway())
-    known = bench.table(FILE, ENTRIES)
-    if not known:
-        raise click.ClickException("there are no entries")
-    if not yes:
-        click.confirm(f"Remove all {len(known)} entries?", abort=True, err=True)
-    bench.stage([remove(FILE, (ENTRIES, domain)) for domain in known], as_json)
+    clear(Workbench(surroundings.gateway()), FILE, ENTRIES, "entries", yes, as_json)
 
 
 @destconfig.command("import")
-@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
-@click.option("--merge", "how", flag_value="merge", help="Keep entries that the file doesn't have.")
-@click.option("--replace", "how", flag_value="replace", help="Remove entries that the file doesn't have.")
+@FROM_FILE
+@merge_or_replace("entries")
 @JSON
 @click.pass_obj
 def import_(surroundings: Any, file: Path, how: str | None, as_json: bool) -> None:
@@ -193,27 +187,19 @@ def import_(surroundings: Any, file: Path, how: str | None, as_json: bool) -> No
     from seg.config.vendor_ini import INIError, parse_ini
 
     try:
-        tables = parse_ini(file.read_text("utf-8"), str(file))
-    except (OSError, UnicodeDecodeError) as error:
-        raise click.ClickException(f"{file} can't be read: {error}") from None
+        tables = parse_ini(read(file), str(file))
     except INIError as error:
         raise click.ClickException("\n".join(error.problems)) from None
     bench = Workbench(surroundings.gateway(120.0))
     known = bench.table(FILE, ENTRIES)
     gone = [domain for domain in known if domain not in tables.entries]
-    if how is None and gone:
-        if not can_ask():
-            raise click.UsageError(
-                f"{len(gone)} entries aren't in {file}: say --merge to keep or --replace to remove them"
-            )
-        click.echo(f"{len(gone)} entries aren't in {file}: {', '.join(gone[:10])}{', ...' if len(gone) > 10 else ''}")
-        how = "merge" if click.confirm("Keep them?", default=True) else "replace"
+    replacing = replaces(how, gone, "entries", file)
     edits = [put(FILE, ("default",), {**bench.table(FILE, "default"), **tables.default})] if tables.default else []
     edits += [
         put(FILE, (ENTRIES, domain), {**_kept(known.get(domain)), **values})
         for domain, values in tables.entries.items()
     ]
-    if how == "replace":
+    if replacing:
         edits += [remove(FILE, (ENTRIES, domain)) for domain in gone]
     for note in tables.notes:
         click.echo(f"Note: {note}", err=True)
@@ -221,7 +207,7 @@ def import_(surroundings: Any, file: Path, how: str | None, as_json: bool) -> No
 
 
 @destconfig.command()
-@click.argument("file", type=click.Path(dir_okay=False, path_type=Path), required=False)
+@TO_FILE
 @click.pass_obj
 def export(surroundings: Any, file: Path | None) -> None:
     """Write the destination controls, as you see them, to a FILE in INI form (or to the terminal)."""
@@ -229,15 +215,7 @@ def export(surroundings: Any, file: Path | None) -> None:
     from seg.config.vendor_ini import format_ini
 
     found = surroundings.gateway().get("/v1/configuration")["destinations"]
-    text = format_ini(parse_destinations(found))
-    if file is None:
-        click.echo(text, nl=False)
-        return
-    try:
-        file.write_text(text, "utf-8")
-    except OSError as error:
-        raise click.ClickException(f"{file} can't be written: {error.strerror}") from None
-    click.echo(f"Written to {file}.")
+    write(file, format_ini(parse_destinations(found)))
 
 
 def _need_terminal(domain: str | None, example: str) -> None:
@@ -289,7 +267,7 @@ def _kept(known: dict[str, Any] | None) -> dict[str, Any]:
 
 
 @destconfig.command("list")
-@click.option("--json", "as_json", is_flag=True, help="One JSON document instead of a table.")
+@JSON
 @click.pass_obj
 def list_(surroundings: Any, as_json: bool) -> None:
     """List every entry; what one inherits from the Default profile is in brackets."""
@@ -345,7 +323,7 @@ def _hosts(route: dict[str, Any]) -> str:
 
 @destconfig.command()
 @click.argument("domain")
-@click.option("--json", "as_json", is_flag=True, help="One JSON document instead of text.")
+@JSON
 @click.pass_obj
 def detail(surroundings: Any, domain: str, as_json: bool) -> None:
     """Show what holds for one DOMAIN, and where each value comes from."""

@@ -42,6 +42,22 @@ def confirm(question: str, default: bool = False) -> bool:
         click.echo("Please answer y or n.")
 
 
+def sure(question: str, told: str, yes: bool) -> None:
+    """Ask once before what can't be taken back.
+
+    :param told: what it would do, for a script.
+    :param yes: don't ask.
+    :raises click.UsageError: nobody can be asked.
+    :raises click.Abort: the answer is no.
+    """
+    if yes:
+        return
+    if not can_ask():
+        raise click.UsageError(f"{told}: without a terminal say --yes")
+    if not confirm(question):
+        raise click.Abort
+
+
 def choose(question: str, options: Sequence[str], default: int = 1) -> int:
     """One of numbered options; its number, from 1."""
     while True:

@@ -13,6 +13,7 @@ from typing import Any
 import click
 
 from seg.cli.dialogue import ask, can_ask, choose
+from seg.cli.options import JSON
 from seg.cli.tables import plain, print_json
 from seg.maillog.follow import follow
 from seg.maillog.search import Progress, Wanted, files_of, find_messages, lines_of, matching, parse_moment, story_of
@@ -74,7 +75,7 @@ def grep(
 @click.option("--since", metavar="TIME", help="2h, today, yesterday, 2026-11-25, '2026-11-25 17:00'.")
 @click.option("--until", "until_", metavar="TIME", help="The same.")
 @click.option("--all", "everything", is_flag=True, help=f"The stories of more than {MANY} messages, too.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON document instead of text.")
+@JSON
 @click.pass_obj
 def findevent(
     surroundings: Any,

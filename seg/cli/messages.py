@@ -10,13 +10,13 @@ from typing import Any, BinaryIO
 
 import click
 
-from seg.cli.bulk import in_pieces
+from seg.cli.bulk import count, counted, in_pieces
 from seg.cli.client import Gateway
 from seg.cli.dialogue import ask as ask_for
-from seg.cli.dialogue import can_ask, choose, confirm
+from seg.cli.dialogue import can_ask, choose, sure
+from seg.cli.options import JSON
 from seg.cli.tables import ago, plain, print_json, print_table, size, stamp, times, until
 
-JSON = click.option("--json", "as_json", is_flag=True, help="One JSON document instead of text.")
 MID = click.argument("mid", type=click.IntRange(1))
 PIECE = 1024 * 1024  # octets asked for at a time
 
@@ -213,25 +213,19 @@ def _selection(question: str, domain: str | None, sender: str | None, everything
     return {"all": True}
 
 
-def _bulk(
-    surroundings: Any, action: str, gerund: str, done: str, chosen: dict[str, Any], yes: bool, as_json: bool
-) -> None:
+def _bulk(surroundings: Any, action: str, done: str, chosen: dict[str, Any], yes: bool, as_json: bool) -> None:
     """Say how many it will hit, ask once, and do it in pieces with progress."""
     gateway = surroundings.gateway(600.0)
     wanted = {name: value for name, value in chosen.items() if name != "all"}
-    total = gateway.get("/v1/messages", limit=0, **wanted)["total"]
+    total = count(gateway, wanted)
     if not total:
         raise click.ClickException("no such message waits")
-    if not yes:
-        if not can_ask():
-            raise click.UsageError(f"this concerns {total} messages: without a terminal say --yes")
-        if not confirm(f"Are you sure you want to {action} {total} message{'' if total == 1 else 's'}?"):
-            raise click.Abort
-    result = in_pieces(gateway, action, gerund, wanted, total, quiet=as_json)
+    sure(f"Are you sure you want to {action} {counted(total)}?", f"this concerns {counted(total)}", yes)
+    result = in_pieces(gateway, action, wanted, total, quiet=as_json)
     if as_json:
         print_json(result)
         return
-    click.echo(f"{len(result['done'])} messages {done}.")
+    click.echo(f"{counted(len(result['done']))} {done}.")
     for mid, reason in list(result["refused"].items())[:20]:
         click.echo(f"MID {mid}: {reason}", err=True)
 
@@ -256,7 +250,7 @@ def deleterecipients(
 ) -> None:
     """Delete messages for good, by recipient host, by sender, or all. Nobody is told."""
     chosen = _selection("delete messages", domain, sender, everything)
-    _bulk(surroundings, "delete", "Deleting", "deleted", chosen, yes, as_json)
+    _bulk(surroundings, "delete", "deleted", chosen, yes, as_json)
 
 
 @click.command()
@@ -266,7 +260,7 @@ def bouncerecipients(
 ) -> None:
     """Return messages to their senders now, by recipient host, by sender, or all."""
     chosen = _selection("bounce messages", domain, sender, everything)
-    _bulk(surroundings, "bounce", "Bouncing", "bounced", chosen, yes, as_json)
+    _bulk(surroundings, "bounce", "bounced", chosen, yes, as_json)
 
 
 @click.command()
@@ -278,13 +272,10 @@ def removemessage(surroundings: Any, mid: int, yes: bool, as_json: bool) -> None
     """Show message MID, and delete it for good. Nobody is told."""
     gateway = surroundings.gateway()
     facts = gateway.get(f"/v1/messages/{mid}")
-    if not yes:
-        if not can_ask():
-            raise click.UsageError("without a terminal say --yes")
+    if not yes and can_ask():
         click.echo(f"MID {mid} from {plain(facts['sender'] or '<>')}, {ago(facts['arrived'])} old")
         for line in facts["header"].splitlines():
             click.echo(plain(line))
-        if not confirm("Remove this message?"):
-            raise click.Abort
+    sure("Remove this message?", f"this deletes MID {mid}", yes)
     answer = gateway.post("/v1/messages", action="delete", mids=[mid])
     print_json(answer) if as_json else click.echo(f"Message {mid} has been removed.")

@@ -8,8 +8,11 @@ from typing import Any
 
 import click
 
+from seg.cli.bulk import count, counted, in_pieces
 from seg.cli.client import Gateway
+from seg.cli.dialogue import sure
 from seg.cli.messages import why
+from seg.cli.options import JSON
 from seg.cli.tables import ago, plain, print_json, print_long, print_table, size, stamp, times, until
 
 COLUMNS = (
@@ -26,6 +29,7 @@ COLUMNS = (
 
 
 PAGE = 500  # messages asked for at a time
+LONG = 600.0  # seconds for a piece, on a slow disk
 
 
 @click.group()
@@ -38,7 +42,7 @@ def queue() -> None:
 @click.option("--sender", metavar="ADDRESS", help="Only messages of this sender ('' for reports).")
 @click.option("--held", is_flag=True, help="Only messages that are held.")
 @click.option("--limit", type=click.IntRange(1, 100000), default=100, show_default=True, help="Most messages shown.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON document instead of a table.")
+@JSON
 @click.pass_obj
 def list_(surroundings: Any, domain: str | None, sender: str | None, held: bool, limit: int, as_json: bool) -> None:
     """List the messages that wait, the oldest first."""
@@ -87,7 +91,7 @@ def _row(message: dict[str, Any]) -> tuple[object, ...]:
 
 @queue.command()
 @click.argument("mid", type=click.IntRange(1))
-@click.option("--json", "as_json", is_flag=True, help="One JSON document instead of text.")
+@JSON
 @click.pass_obj
 def show(surroundings: Any, mid: int, as_json: bool) -> None:
     """Show one message: its envelope, how each recipient fares, and its header."""
@@ -112,7 +116,7 @@ def show(surroundings: Any, mid: int, as_json: bool) -> None:
 
 
 def _chosen(mids: tuple[int, ...], domain: str | None, everything: bool) -> dict[str, Any]:
-    """The messages that the arguments name, as the API wants it.
+    """The messages that the arguments name, as the API wants it; all of them: {}.
 
     :raises click.UsageError: nothing was named, or two ways at once.
     """
@@ -120,7 +124,7 @@ def _chosen(mids: tuple[int, ...], domain: str | None, everything: bool) -> dict
         raise click.UsageError("name messages by their MIDs, or by --domain, or all of them by --all")
     if mids:
         return {"mids": list(mids)}
-    return {"domain": domain} if domain is not None else {"all": True}
+    return {"domain": domain} if domain is not None else {}
 
 
 def _selection(command: Any) -> Any:
@@ -129,7 +133,7 @@ def _selection(command: Any) -> Any:
         click.argument("mids", type=click.IntRange(1), nargs=-1, metavar="[MID]..."),
         click.option("--domain", metavar="DOMAIN", help="All messages with a recipient waiting in this domain."),
         click.option("--all", "everything", is_flag=True, help="All messages."),
-        click.option("--json", "as_json", is_flag=True, help="One JSON document instead of text."),
+        JSON,
         click.pass_obj,
     ):
         command = decorate(command)
@@ -138,17 +142,18 @@ def _selection(command: Any) -> Any:
 
 def _act(gateway: Gateway, chosen: dict[str, Any], action: str, done: str, as_json: bool) -> None:
     """Do it to each message, tell what came of it; exit status 1 if any was refused or there was none."""
-    answer = gateway.post("/v1/messages", action=action, **chosen)
-    count, refused = len(answer["done"]), answer["refused"]
+    if "mids" in chosen:
+        answer = gateway.post("/v1/messages", action=action, **chosen)
+    else:
+        answer = in_pieces(gateway, action, chosen, count(gateway, chosen), quiet=as_json)
+    number, refused = len(answer["done"]), answer["refused"]
     if as_json:
         print_json(answer)
     else:
         for mid, reason in refused.items():
             click.echo(f"MID {mid}: {reason}", err=True)
-        click.echo(
-            f"{count} message{'' if count == 1 else 's'} {done}." if count or refused else "No such message waits."
-        )
-    if refused or not count:
+        click.echo(f"{counted(number)} {done}." if number or refused else "No such message waits.")
+    if refused or not number:
         sys.exit(1)
 
 
@@ -156,21 +161,21 @@ def _act(gateway: Gateway, chosen: dict[str, Any], action: str, done: str, as_js
 @_selection
 def hold(surroundings: Any, mids: tuple[int, ...], domain: str | None, everything: bool, as_json: bool) -> None:
     """Keep messages from being tried until they are released."""
-    _act(surroundings.gateway(), _chosen(mids, domain, everything), "hold", "held", as_json)
+    _act(surroundings.gateway(LONG), _chosen(mids, domain, everything), "hold", "held", as_json)
 
 
 @queue.command()
 @_selection
 def release(surroundings: Any, mids: tuple[int, ...], domain: str | None, everything: bool, as_json: bool) -> None:
     """Let held messages go on."""
-    _act(surroundings.gateway(), _chosen(mids, domain, everything), "release", "released", as_json)
+    _act(surroundings.gateway(LONG), _chosen(mids, domain, everything), "release", "released", as_json)
 
 
 @queue.command()
 @_selection
 def retry(surroundings: Any, mids: tuple[int, ...], domain: str | None, everything: bool, as_json: bool) -> None:
     """Try messages now, whatever their schedule says; limits of the destination still hold."""
-    _act(surroundings.gateway(), _chosen(mids, domain, everything), "retry", "due now", as_json)
+    _act(surroundings.gateway(LONG), _chosen(mids, domain, everything), "retry", "due now", as_json)
 
 
 @queue.command()
@@ -180,12 +185,11 @@ def delete(
     surroundings: Any, mids: tuple[int, ...], domain: str | None, everything: bool, as_json: bool, yes: bool
 ) -> None:
     """Remove messages for good. Nobody is told: neither sender nor recipient."""
-    gateway = surroundings.gateway()
+    gateway = surroundings.gateway(LONG)
     chosen = _chosen(mids, domain, everything)
-    if not yes:
-        count = len(mids) or gateway.get("/v1/messages", domain=domain, limit=0)["total"]
-        if count:
-            click.confirm(f"Delete {count} message{'' if count == 1 else 's'} for good?", abort=True, err=True)
+    total = len(mids) or count(gateway, chosen)
+    if total:
+        sure(f"Delete {counted(total)} for good?", f"this deletes {counted(total)}", yes)
     _act(gateway, chosen, "delete", "deleted", as_json)
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from seg.cli.options import JSON
 from seg.cli.tables import plain, print_json, stamp
 
 Row = dict[str, Any]
@@ -118,7 +119,7 @@ def _watch(
 
 
 @click.command()
-@click.option("--json", "as_json", is_flag=True, help="One JSON document instead of text.")
+@JSON
 @click.pass_obj
 def resetcounters(surroundings: Any, as_json: bool) -> None:
     """Begin the column Reset of `seg status detail` anew; Uptime and Lifetime go on."""

@@ -10,6 +10,7 @@ import click
 
 from seg.cli.dialogue import ask, can_ask, confirm, menu
 from seg.cli.keys import fault_of, options, shown, typed
+from seg.cli.options import JSON
 from seg.cli.staged import Edit, Workbench, put, remove
 from seg.cli.tables import plain, print_json, print_table
 from seg.config.destinations import AuthProfile
@@ -17,7 +18,6 @@ from seg.config.schema import DNS, TLS, Auth, Delivery, Filter, Listener, Log, Q
 from seg.config.values import KeySpec, specs
 from seg.errors import ConfigurationError
 
-JSON = click.option("--json", "as_json", is_flag=True, help="One JSON document instead of text.")
 RESET = click.option(
     "--reset", multiple=True, metavar="KEY", help="Take the default of this key again (may be repeated)."
 )

@@ -11,11 +11,12 @@ from typing import Any
 import click
 
 from seg.cli.dialogue import ask, can_ask, confirm, menu
+from seg.cli.exchange import FROM_FILE, TO_FILE, YES, clear, merge_or_replace, read, replaces, write
+from seg.cli.options import JSON
 from seg.cli.staged import Workbench, put, remove
 from seg.cli.tables import plain, print_json, print_table
 
 FILE, TABLE = "destinations", "route"
-JSON = click.option("--json", "as_json", is_flag=True, help="One JSON document instead of text.")
 _PREFERENCE = re.compile(r"(.+)/pri=(\d{1,5})", re.IGNORECASE)
 OPERATIONS = {
     "NEW": "Create a new route.",
@@ -173,35 +174,24 @@ def _shown_manner(route: dict[str, Any]) -> str:
     return "-" if route.get("use_dns") else ", ".join(words)
 
 
-@smtproutes.command()
-@click.option("--yes", is_flag=True, help="Don't ask.")
+@smtproutes.command("clear")
+@YES
 @JSON
 @click.pass_obj
-def clear(surroundings: Any, yes: bool, as_json: bool) -> None:
+def clear_(surroundings: Any, yes: bool, as_json: bool) -> None:
     """Stage the removal of every route."""
-    bench = Workbench(surroundings.gateway())
-    routes = bench.table(FILE, TABLE)
-    if not routes:
-        raise click.ClickException("there are no routes")
-    if not yes:
-        click.confirm(f"Remove all {len(routes)} routes?", abort=True, err=True)
-    bench.stage([remove(FILE, (TABLE, name)) for name in routes], as_json)
+    clear(Workbench(surroundings.gateway()), FILE, TABLE, "routes", yes, as_json)
 
 
 @smtproutes.command("import")
-@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
-@click.option("--merge", "how", flag_value="merge", help="Keep routes that the file doesn't have.")
-@click.option("--replace", "how", flag_value="replace", help="Remove routes that the file doesn't have.")
+@FROM_FILE
+@merge_or_replace("routes")
 @JSON
 @click.pass_obj
 def import_(surroundings: Any, file: Path, how: str | None, as_json: bool) -> None:
     """Stage the routes of a FILE: a line for each, domain, host, host; # begins a comment."""
-    try:
-        lines = file.read_text("utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise click.ClickException(f"{file} can't be read: {error}") from None
     routes: dict[str, dict[str, Any]] = {}
-    for number, line in enumerate(lines, 1):
+    for number, line in enumerate(read(file).splitlines(), 1):
         bare = line.partition("#")[0].strip()
         if not bare:
             continue
@@ -211,14 +201,9 @@ def import_(surroundings: Any, file: Path, how: str | None, as_json: bool) -> No
         routes[_name(words[0])] = route_of(words[1:])
     bench = Workbench(surroundings.gateway(120.0))
     gone = [name for name in bench.table(FILE, TABLE) if name not in routes]
-    if how is None and gone:
-        if not can_ask():
-            raise click.UsageError(
-                f"{len(gone)} routes aren't in {file}: say --merge to keep or --replace to remove them"
-            )
-        how = "merge" if confirm(f"{len(gone)} routes aren't in {file}. Keep them?", True) else "replace"
+    replacing = replaces(how, gone, "routes", file)
     edits = [put(FILE, (TABLE, name), route) for name, route in routes.items()]
-    if how == "replace":
+    if replacing:
         edits += [remove(FILE, (TABLE, name)) for name in gone]
     if not edits:
         raise click.ClickException(f"{file} has no route")
@@ -226,20 +211,12 @@ def import_(surroundings: Any, file: Path, how: str | None, as_json: bool) -> No
 
 
 @smtproutes.command()
-@click.argument("file", type=click.Path(dir_okay=False, path_type=Path), required=False)
+@TO_FILE
 @click.pass_obj
 def export(surroundings: Any, file: Path | None) -> None:
     """Write the routes, as you see them, to a FILE (or to the terminal)."""
     routes = Workbench(surroundings.gateway()).table(FILE, TABLE)
-    text = "".join(f"{name} {shown_hosts(route)}\n" for name, route in routes.items())
-    if file is None:
-        click.echo(text, nl=False)
-        return
-    try:
-        file.write_text(text, "utf-8")
-    except OSError as error:
-        raise click.ClickException(f"{file} can't be written: {error.strerror}") from None
-    click.echo(f"Written to {file}.")
+    write(file, "".join(f"{name} {shown_hosts(route)}\n" for name, route in routes.items()))
 
 
 def _print(bench: Workbench, as_json: bool) -> None:

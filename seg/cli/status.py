@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from seg.cli.options import JSON
 from seg.cli.tables import ago, duration, print_json, print_table, size, stamp
 from seg.version import __version__
 
@@ -99,7 +100,7 @@ def _filters(filters: dict[str, dict[str, int]]) -> list[str]:
 
 
 @click.command()
-@click.option("--json", "as_json", is_flag=True, help="One JSON document instead of text.")
+@JSON
 def version(as_json: bool) -> None:
     """Show the version of this command and of what it is built on."""
     from importlib.metadata import version as version_of

@@ -9,9 +9,9 @@ from typing import Any
 
 import click
 
+from seg.cli.options import JSON
 from seg.cli.tables import print_json, print_table
 
-JSON = click.option("--json", "as_json", is_flag=True, help="One JSON document instead of text.")
 FROM_INPUT = click.option(
     "--password-stdin",
     "from_input",
