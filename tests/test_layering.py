@@ -20,6 +20,7 @@ ROOMS = (
     "model",
     "events",
     "interfaces",
+    "files",
     "config",
     "change",
     "smtp",

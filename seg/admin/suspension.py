@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterable
 from pathlib import Path
 
 import attrs
+
+from seg.files import replace_file
 
 ALL = "ALL"
 
@@ -47,13 +48,8 @@ class Suspension:
         domains = frozenset() if ALL in resumed else self.now.domains - resumed
         listeners = self.now.listeners - frozenset(resume_listeners)
         new = Suspended(domains | frozenset(suspend), listeners | frozenset(suspend_listeners))
-        part = self._path.with_suffix(".new")
         text = json.dumps({"domains": sorted(new.domains), "listeners": sorted(new.listeners)})
-        with open(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(self._path)
+        replace_file(self._path, text.encode())
         self.now = new
         return new
 

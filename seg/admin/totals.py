@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable
 from pathlib import Path
 
 import attrs
+
+from seg.files import replace_file
 
 Numbers = dict[str, int]
 
@@ -73,10 +74,7 @@ class Totals:
         state = attrs.evolve(self._kept, lifetime=self._sum(self._running()))
         if state == self._saved:
             return
-        part = self._path.with_suffix(".new")
-        with open(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
-            json.dump(attrs.asdict(state), file)
-        part.replace(self._path)
+        replace_file(self._path, json.dumps(attrs.asdict(state)).encode())
         self._saved = state
 
     def _sum(self, running: Numbers) -> Numbers:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 
 import attrs
 
 from seg.change.texts import Texts, texts_from
+from seg.files import replace_file
 
 KEPT = 100  # commits; older ones are dropped
 
@@ -69,12 +69,8 @@ class History:
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         numbers = self.numbers()
         commit = Commit(numbers[0] + 1 if numbers else 1, when, by, comment, texts)
-        part = self._folder / "commit.new"
-        with open(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
-            json.dump({"when": when, "by": by, "comment": comment, "texts": attrs.asdict(texts)}, file)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(self._path(commit.number))
+        raw = {"when": when, "by": by, "comment": comment, "texts": attrs.asdict(texts)}
+        replace_file(self._path(commit.number), json.dumps(raw).encode())
         for number in numbers[self._kept - 1 :]:
             self._path(number).unlink(missing_ok=True)
         return commit

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import tomllib
 from collections.abc import Iterable, Mapping
 from datetime import date, datetime
@@ -15,6 +14,7 @@ import attrs
 
 from seg.change.edits import Edit, File, apply_edits
 from seg.change.texts import Texts, texts_from
+from seg.files import replace_file
 
 SUFFIX = ".json"
 _TOML = "$toml"  # a value that JSON hasn't: {"$toml": "2026-12-31"}
@@ -81,12 +81,7 @@ class StagingArea:
             "whole": attrs.asdict(staged.whole) if staged.whole else None,
         }
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        part = self._path(staged.by).with_suffix(".new")
-        with open(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
-            json.dump(raw, file)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(self._path(staged.by))
+        replace_file(self._path(staged.by), json.dumps(raw).encode())
 
     def drop(self, by: str) -> None:
         """Forget them.

@@ -18,6 +18,7 @@ from seg.config.problems import meant
 from seg.config.schema import Settings
 from seg.config.source import read_document
 from seg.errors import ConfigurationError
+from seg.files import sync_folder
 
 NAMES = {File.SETTINGS: "seg.toml", File.DESTINATIONS: "destinations.toml"}
 _SECRET = re.compile(r"^([ +-]?\s*(?:[\w.]+\.)?(?:proxy|password)\s*=\s*).+$", re.MULTILINE)
@@ -120,7 +121,7 @@ def write_texts(files: ConfigurationFiles, old: Texts, new: Texts) -> None:
             part.replace(places[file])
             put.append(file)
         for folder in {places[file].parent for file in parts}:
-            _sync_folder(folder)
+            sync_folder(folder)
     except OSError as error:
         for file in put:
             _write_beside(places[file], old.of(file)).replace(places[file])
@@ -152,14 +153,6 @@ def _write_beside(place: Path, text: str) -> Path:
         file.flush()
         os.fsync(descriptor)
     return part
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def texts_from(raw: Mapping[str, str]) -> Texts:

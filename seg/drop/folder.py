@@ -8,6 +8,7 @@ import secrets
 from collections.abc import Iterable
 from pathlib import Path
 
+from seg import files
 from seg.drop.note import Note
 
 UNFINISHED = "."  # a name that begins so is still being written
@@ -42,11 +43,6 @@ def drop(folder: Path, note: Note, content: Iterable[bytes]) -> str:
 def sync_folder(folder: Path) -> None:
     """Make names durable. A folder that may not be listed (our users') can't be opened: then the whole file system is asked."""
     try:
-        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        files.sync_folder(folder)
     except PermissionError:
         os.sync()
-        return
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -265,7 +265,7 @@ class ControlTests(SynchronousTestCase):
     def test_history_on_a_full_disk(self) -> None:
         """A commit that is in force and can't be kept is in force all the same, with a warning."""
         self.done(self.control.stage("alice", [self.edit("tls", "required")]))
-        (self.folder / "changes/commits/commit.new").mkdir()
+        (self.folder / "changes/commits/000002.new").mkdir()
         outcome = self.done(self.control.commit("alice", "x"))
         self.assertEqual(outcome.commit.number, 0)
         self.assertIn("can't be kept", self.sink.of(Fault)[0].text)

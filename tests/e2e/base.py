@@ -65,6 +65,15 @@ class GatewayCase(TestCase):
         await self.gateway.start()
         return self.gateway
 
+    def install_plugin(self, name: str, source: str) -> Path:
+        """Make a module of ``twisted.plugins`` that the next gateway finds; its file."""
+        plugins = self.folder / "site" / "twisted" / "plugins"
+        plugins.mkdir(parents=True)
+        module = plugins / f"{name}.py"
+        module.write_text(source)
+        self.patch(os, "environ", {**os.environ, "PYTHONPATH": str(self.folder / "site")})
+        return module
+
     async def seg(self, *arguments: str) -> tuple[str, str, int]:
         """Run the ``seg`` command against the gateway: standard output, standard error, exit status."""
         assert self.gateway is not None

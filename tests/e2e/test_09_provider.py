@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-import os
-import re
-from pathlib import Path
-
 from tests.e2e.base import MESSAGE, GatewayCase
-
-PAGE = Path(__file__).parents[2] / "docs" / "providers.md"
+from tests.plugin_packages import documented
 
 
 class ProviderTests(GatewayCase):
@@ -16,13 +11,7 @@ class ProviderTests(GatewayCase):
 
     async def test_documented_one(self) -> None:
         """It takes its place in the order, its word stands in the explanation, and its demand holds."""
-        if not PAGE.exists():
-            self.skipTest("the documents aren't here")
-        source = re.findall(r"^```python\n(.*?)^```$", PAGE.read_text("utf-8"), re.MULTILINE | re.DOTALL)[0]
-        plugins = self.folder / "site" / "twisted" / "plugins"
-        plugins.mkdir(parents=True)
-        (plugins / "acme_policy.py").write_text(source)
-        self.patch(os, "environ", {**os.environ, "PYTHONPATH": str(self.folder / "site")})
+        plugin = self.install_plugin("acme_policy", documented("providers.md"))
         await self.internet.add_domain("partner.example")
         order = ["dane", "acme", "mta-sts", "static"]
         gateway = await self.start_gateway(settings={"delivery": {"providers": order}}, default={"mta_sts": "off"})
@@ -31,7 +20,7 @@ class ProviderTests(GatewayCase):
         line = await gateway.wait_for_log(r"TLS policy for partner\.example")
         self.assertIn("dane=none(insecure MX) acme=partner mta-sts=none(switched off) tls=preferred -> TLSv1.3", line)
         await gateway.stop()
-        (plugins / "acme_policy.py").unlink()
+        plugin.unlink()
         with self.assertRaises(Exception) as caught:
             await gateway.start()
         self.assertIn("there is no TLS policy provider 'acme'", str(caught.exception))

@@ -6,13 +6,11 @@ import base64
 import contextlib
 import json
 import os
-import re
 import shutil
 import smtplib
 import ssl
 import subprocess
 from collections.abc import Awaitable, Callable
-from pathlib import Path
 
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
@@ -28,8 +26,8 @@ from seg.lab.gateway import GatewayProcess
 from seg.lab.internet import free_port
 from tests.e2e.base import MESSAGE, ROOT, SEG, GatewayCase, without_trace
 from tests.filter.milter_double import CONTINUE, Milter, answer
+from tests.plugin_packages import documented
 
-PAGE = Path(__file__).parents[2] / "docs" / "filters.md"
 SENDER, RECIPIENT = "alice@sender.example", "bob@receiver.example"
 
 
@@ -239,13 +237,7 @@ class PluginTests(FilterCase):
 
     async def test_documented_one(self) -> None:
         """It marks one message and holds another."""
-        if not PAGE.exists():
-            self.skipTest("the documents aren't here")
-        source = re.findall(r"^```python\n(.*?)^```$", PAGE.read_text("utf-8"), re.MULTILINE | re.DOTALL)[0]
-        plugins = self.folder / "site" / "twisted" / "plugins"
-        plugins.mkdir(parents=True)
-        (plugins / "acme_filter.py").write_text(source)
-        self.patch(os, "environ", {**os.environ, "PYTHONPATH": str(self.folder / "site")})
+        self.install_plugin("acme_filter", documented("filters.md"))
         gateway = await self.start_filtered({"name": "invoices", "kind": "acme", "address": "invoice"})
         await gateway.inject(SENDER, RECIPIENT, MESSAGE)
         (message,) = await self.internet.wait_for_messages("receiver.example")

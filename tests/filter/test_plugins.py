@@ -2,16 +2,8 @@
 
 from __future__ import annotations
 
-import importlib
-import itertools
-import re
-import sys
-from pathlib import Path
-from types import ModuleType
-
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
-from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
 from seg.config.schema import Filter
@@ -23,9 +15,8 @@ from seg.filter.plugins import FilterContext, for_listener, stations
 from seg.interfaces import IMessageFilter
 from tests.doubles import RecordingSink
 from tests.filter.messages import message
+from tests.plugin_packages import PluginCase, documented
 
-NUMBERS = itertools.count()
-PAGE = Path(__file__).parents[2] / "docs" / "filters.md"
 EXAMPLE = """
 from twisted.plugin import IPlugin
 from zope.interface import implementer
@@ -48,24 +39,12 @@ example = Example()
 """
 
 
-class PluginTests(SynchronousTestCase):
+class PluginTests(PluginCase):
     """`stations` over plugins in a package of their own."""
 
     def setUp(self) -> None:
         self.sink = RecordingSink()
         self.clock = Clock()
-
-    def package(self, **sources: str) -> ModuleType:
-        """A package whose modules are these."""
-        folder = Path(self.mktemp()).absolute()
-        name = f"filters_{next(NUMBERS)}"
-        (folder / name).mkdir(parents=True)
-        (folder / name / "__init__.py").write_text("")
-        for module, source in sources.items():
-            (folder / name / f"{module}.py").write_text(source)
-        self.patch(sys, "path", [str(folder), *sys.path])
-        importlib.invalidate_caches()
-        return importlib.import_module(name)
 
     def example(self, name: str = "example", create: str = "return Judge(context)") -> str:
         """A plugin's source."""
@@ -82,9 +61,7 @@ class PluginTests(SynchronousTestCase):
 
     def test_documented_one(self) -> None:
         """The plugin of the documentation works as it stands there."""
-        if not PAGE.exists():
-            self.skipTest("the documents aren't here")
-        source = re.findall(r"^```python\n(.*?)^```$", PAGE.read_text("utf-8"), re.MULTILINE | re.DOTALL)[0]
+        source = documented("filters.md")
         (station,) = self.find(Filter(name="invoices", kind="acme", address="invoice"), acme=source)
         verifyObject(IMessageFilter, station.filter)
         for header, wanted in [

@@ -2,15 +2,9 @@
 
 from __future__ import annotations
 
-import importlib
-import itertools
-import re
 import sys
-from pathlib import Path
-from types import ModuleType
 
 from twisted.internet.defer import Deferred
-from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
 from seg.errors import ConfigurationError
@@ -22,10 +16,9 @@ from seg.policy.static import StaticProvider
 from seg.tls.peer import TLSVersion
 from tests.dns_double import FakeResolver
 from tests.doubles import RecordingSink
+from tests.plugin_packages import PluginCase, documented
 from tests.policy.doubles import FixedProvider, host, question
 
-NUMBERS = itertools.count()
-PAGE = Path(__file__).parents[2] / "docs" / "providers.md"
 EXAMPLE = """
 from twisted.plugin import IPlugin
 from zope.interface import implementer
@@ -43,24 +36,12 @@ example = Example()
 """
 
 
-class PluginTests(SynchronousTestCase):
+class PluginTests(PluginCase):
     """`in_order` over plugins in a package of their own."""
 
     def setUp(self) -> None:
         self.sink = RecordingSink()
         self.dane = FixedProvider("dane", NoOpinion("switched off"))
-
-    def package(self, **sources: str) -> ModuleType:
-        """A package whose modules are these."""
-        folder = Path(self.mktemp()).absolute()
-        name = f"plugins_{next(NUMBERS)}"
-        (folder / name).mkdir(parents=True)
-        (folder / name / "__init__.py").write_text("")
-        for module, source in sources.items():
-            (folder / name / f"{module}.py").write_text(source)
-        self.patch(sys, "path", [str(folder), *sys.path])
-        importlib.invalidate_caches()
-        return importlib.import_module(name)
 
     def example(self, name: str = "example", create: str = "return self") -> str:
         """A plugin's source."""
@@ -78,9 +59,7 @@ class PluginTests(SynchronousTestCase):
 
     def test_documented_one(self) -> None:
         """The provider of the documentation works as it stands there, in its place between two of ours."""
-        if not PAGE.exists():
-            self.skipTest("the documents aren't here")
-        source = re.findall(r"^```python\n(.*?)^```$", PAGE.read_text("utf-8"), re.MULTILINE | re.DOTALL)[0]
+        source = documented("providers.md")
         providers = self.find("dane", "acme", "static", acme=source)
         self.assertEqual([provider.name for provider in providers], ["dane", "acme", "static"])
         verifyObject(ITLSPolicyProviderFactory, providers[1])
