@@ -35,7 +35,6 @@ from seg.admin.hosts import HostStatistics
 from seg.admin.metrics import Metrics
 from seg.admin.metrics_page import MetricsAPI, listen_for_metrics
 from seg.admin.socket import listen
-from seg.admin.suspension import Suspension
 from seg.admin.traffic import Traffic
 from seg.auth.backoff import Backoff
 from seg.bounce.languages import FOLDER as REPORTS
@@ -46,18 +45,14 @@ from seg.config.find import ConfigurationFiles, find_configuration
 from seg.config.paths import log_path, socket_path, var_path
 from seg.config.schema import Listener
 from seg.deliver.exemptions import ExemptionWatch
-from seg.dns.cache import DNSCounters
 from seg.drop.pickup import Pickup
 from seg.errors import ConfigurationError
 from seg.filter.chain import FilterChain
 from seg.filter.plugins import for_listener
-from seg.interfaces import IResolver
 from seg.live import LiveConfiguration, LiveParts
 from seg.maillog.bus import EventBus
 from seg.maillog.compress import compress_closed
 from seg.maillog.files import MailLogFile
-from seg.mtasts.cache import PolicyCache
-from seg.queue.ledger import Counts
 from seg.receive.census import Census
 from seg.receive.factory import ReceiveFactory
 from seg.receive.rates import RecipientRates
@@ -66,6 +61,7 @@ from seg.receive.renewal import CertificateRenewal
 from seg.tls.listening import ListenerCertificates
 from seg.tls.roots import load_roots
 from seg.version import __version__
+from seg.window import Window
 from seg.wiring import InForce, Mail, wire_checks, wire_desk, wire_filters, wire_lookups, wire_mail, wire_pickup
 
 SESSION_GRACE = 5.0  # seconds that clients in the middle of a message get when we stop
@@ -138,7 +134,6 @@ class GatewayService(Service):
         self._statistics = HostStatistics(reactor.seconds)
         self._metrics = Metrics(reactor.seconds)
         self._metrics_port: IListeningPort | None = None
-        self._suspension: Suspension | None = None
         roots = load_roots(settings.tls.ca_file, settings.tls.extra_ca_file)
         lookups = wire_lookups(settings, roots, self._bus, reactor)
         filters = wire_filters(settings, self.hostname, self._bus, reactor)
@@ -180,8 +175,9 @@ class GatewayService(Service):
             self._now, self.hostname, self._postmaster, self._languages, self._bus, self._reactor
         )
         changes = self._change_control(mail)
-        self._control = self._listen_for_operators(mail, changes)
-        self._metrics.watch(self)
+        window = Window(self._now, mail, self._reception, self._reactor)
+        self._control = self._listen_for_operators(mail, window, changes)
+        self._metrics.watch(window)
         self._metrics_port = listen_for_metrics(self._reactor, self.settings.metrics, self._metrics)
         await changes.begin()
         await mail.queue.start()
@@ -190,7 +186,7 @@ class GatewayService(Service):
         lookups.probe.start()
         lookups.refresh.start()
         self._exemptions.watch(self._now.destinations)
-        self.suspension_changed()
+        window.suspension_changed()
         pickup = wire_pickup(self._now, mail, self.hostname, self._bus, self._reactor)
         await pickup.begin()
         mail.engine.start()
@@ -269,7 +265,7 @@ class GatewayService(Service):
             self._reactor.seconds,
         )
 
-    def _listen_for_operators(self, mail: Mail, changes: ChangeControl) -> IListeningPort:
+    def _listen_for_operators(self, mail: Mail, window: Window, changes: ChangeControl) -> IListeningPort:
         """The control socket. It also sees to it that only one gateway works in a folder.
 
         :raises ConfigurationError: it can't be had.
@@ -277,7 +273,7 @@ class GatewayService(Service):
         now, reactor = self._now, self._reactor
         identity = Identity(self.hostname, self._files.settings, reactor.seconds())
         self._traffic.start(var_path(self.settings) / "totals.json")
-        api = AdminAPI(identity, mail.queue, self, self._traffic, reactor.seconds)
+        api = AdminAPI(identity, mail.queue, window, self._traffic, reactor.seconds)
         table = api.routes()
         DestinationsAPI(lambda: now.destinations, reactor.seconds).add_to(table)
         ChecksAPI(
@@ -289,8 +285,8 @@ class GatewayService(Service):
         DeliveryAPI(
             mail.queue,
             self._statistics,
-            self._suspended(),
-            self,
+            window.suspension,
+            window,
             lambda: now.destinations,
             self._bus,
             reactor.seconds,
@@ -380,89 +376,6 @@ class GatewayService(Service):
             await mail.queue.stop()
         mail.counters.close()
         self._traffic.stop()
-
-    # --- what an operator may see (`seg.admin.api.Gauges`) ---------------------------------------
-
-    def connections_in(self) -> int:
-        """Clients connected."""
-        return self._reception.connections
-
-    def attempts(self) -> int:
-        """Attempts under way."""
-        return self._mail.engine.active if self._mail else 0
-
-    def connections_idle(self) -> int:
-        """Connections that wait for another message."""
-        return len(self._mail.sending.pool) if self._mail else 0
-
-    def counts(self) -> Counts:
-        """The queue in numbers."""
-        return self._mail.queue.counts() if self._mail else Counts(0, 0, 0, 0, 0.0)
-
-    def destinations(self) -> int:
-        """Destinations with waiting mail."""
-        return len(self._mail.queue.destinations()) if self._mail else 0
-
-    def policies_cached(self) -> int:
-        """MTA-STS policies known."""
-        return len(self._now.lookups.policies.cache)
-
-    def dns(self) -> DNSCounters:
-        """What the DNS cache counted."""
-        return self._now.lookups.resolver.counters
-
-    def listeners(self) -> list[tuple[str, str, int]]:
-        """(name, address, port) of each listener."""
-        bound: list[tuple[str, Any]] = [
-            (each.factory.listener.name, each.port.getHost()) for each in self._reception.listeners
-        ]
-        return [(name, host.host, host.port) for name, host in bound]
-
-    def resolver_validates(self) -> bool:
-        """Whether the AD bit can be believed."""
-        return self._now.lookups.probe.validates
-
-    # --- what an operator may have done (`seg.admin.delivery.Gateway`) ----------------------------
-
-    def listener_names(self) -> tuple[str, ...]:
-        """The listeners."""
-        return tuple(listener.name for listener in self._now.settings.listener)
-
-    def clients(self) -> list[tuple[str, str, int]]:
-        """(listener, address, connections) of each client."""
-        return self._reception.clients()
-
-    def suspension_changed(self) -> None:
-        """Work by what is suspended now."""
-        suspended = self._suspended().now
-        self._reception.suspend(suspended.listeners)
-        if self._mail is not None:
-            self._mail.engine.suspended = suspended.delivery
-            self._mail.engine.resume()
-
-    def _suspended(self) -> Suspension:
-        if self._suspension is None:
-            self._suspension = Suspension(var_path(self.settings) / "suspended.json")
-        return self._suspension
-
-    def flush_dns(self, name: str | None) -> int:
-        """Forget answers of the DNS; how many."""
-        return self._now.lookups.resolver.flush(name)
-
-    @property
-    def resolver(self) -> IResolver:
-        """The DNS."""
-        return self._now.lookups.resolver
-
-    @property
-    def policies(self) -> PolicyCache:
-        """The MTA-STS policies known."""
-        return self._now.lookups.policies.cache
-
-    def exemptions(self) -> int:
-        """Destinations that are exempt from their policies now."""
-        now = self._reactor.seconds()
-        return sum(now < exemption.until for _, exemption in self._now.destinations.exemptions())
 
 
 def machine_name() -> str:

@@ -42,6 +42,7 @@ ROOMS = (
     "cli",
     "wiring",
     "live",
+    "window",
     "service",
     "lab",
 )

@@ -39,7 +39,7 @@ class DestinationsAPI:
         return {
             "destinations": entries,
             "routes": [_route(route) for route in destinations.routes.values()],
-            "exemptions": self.exemptions_in_force(),
+            "exemptions": destinations.exemptions_in_force(self._now()),
         }
 
     async def one(self, call: Call) -> object:
@@ -56,11 +56,6 @@ class DestinationsAPI:
             "profile": self._entry(entry, profile),
             "route": _route(route) if route is not None else None,
         }
-
-    def exemptions_in_force(self) -> int:
-        """How many destinations are exempt now."""
-        now = self._now()
-        return sum(now < exemption.until for _, exemption in self._destinations().exemptions())
 
     def _entry(self, pattern: str, profile: Profile) -> dict[str, object]:
         exemption = profile.exemption

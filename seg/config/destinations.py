@@ -211,6 +211,10 @@ class Destinations:
         """The destinations that have an exemption, ended ones too, with it."""
         return tuple((pattern, p.exemption) for pattern, p in self.profiles.items() if p.exemption is not None)
 
+    def exemptions_in_force(self, now: float) -> int:
+        """How many destinations are exempt at a time in POSIX seconds."""
+        return sum(now < exemption.until for _, exemption in self.exemptions())
+
     def route(self, domain: str) -> SMTPRoute | None:
         """The SMTP route for a domain, or None when its MX decides (also for USEDNS)."""
         found = _find(self.routes, domain) or self.routes.get("ALL")

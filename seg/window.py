@@ -1,0 +1,103 @@
+"""What operators see of the running gateway, and may have done to it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.internet.interfaces import IReactorTime
+
+from seg.admin.suspension import Suspension
+from seg.config.paths import var_path
+from seg.dns.cache import DNSCounters
+from seg.interfaces import IResolver
+from seg.mtasts.cache import PolicyCache
+from seg.queue.ledger import Counts
+from seg.receive.reception import Reception
+from seg.wiring import InForce, Mail
+
+
+class Window:
+    """Looks at the parts that run; there is one as soon as there is mail."""
+
+    def __init__(self, now: InForce, mail: Mail, reception: Reception, clock: IReactorTime) -> None:
+        self.suspension = Suspension(var_path(now.settings) / "suspended.json")
+        self._now = now
+        self._mail = mail
+        self._reception = reception
+        self._clock = clock
+
+    # --- what an operator may see (`seg.admin.api.Gauges`) ---------------------------------------
+
+    def connections_in(self) -> int:
+        """Clients connected."""
+        return self._reception.connections
+
+    def attempts(self) -> int:
+        """Attempts under way."""
+        return self._mail.engine.active
+
+    def connections_idle(self) -> int:
+        """Connections that wait for another message."""
+        return len(self._mail.sending.pool)
+
+    def counts(self) -> Counts:
+        """The queue in numbers."""
+        return self._mail.queue.counts()
+
+    def destinations(self) -> int:
+        """Destinations with waiting mail."""
+        return len(self._mail.queue.destinations())
+
+    def policies_cached(self) -> int:
+        """MTA-STS policies known."""
+        return len(self._now.lookups.policies.cache)
+
+    def dns(self) -> DNSCounters:
+        """What the DNS cache counted."""
+        return self._now.lookups.resolver.counters
+
+    def listeners(self) -> list[tuple[str, str, int]]:
+        """(name, address, port) of each listener."""
+        bound: list[tuple[str, Any]] = [
+            (each.factory.listener.name, each.port.getHost()) for each in self._reception.listeners
+        ]
+        return [(name, host.host, host.port) for name, host in bound]
+
+    def resolver_validates(self) -> bool:
+        """Whether the AD bit can be believed."""
+        return self._now.lookups.probe.validates
+
+    # --- what an operator may have done (`seg.admin.delivery.Gateway`) ----------------------------
+
+    def listener_names(self) -> tuple[str, ...]:
+        """The listeners."""
+        return tuple(listener.name for listener in self._now.settings.listener)
+
+    def clients(self) -> list[tuple[str, str, int]]:
+        """(listener, address, connections) of each client."""
+        return self._reception.clients()
+
+    def suspension_changed(self) -> None:
+        """Work by what is suspended now."""
+        suspended = self.suspension.now
+        self._reception.suspend(suspended.listeners)
+        self._mail.engine.suspended = suspended.delivery
+        self._mail.engine.resume()
+
+    def flush_dns(self, name: str | None) -> int:
+        """Forget answers of the DNS; how many."""
+        return self._now.lookups.resolver.flush(name)
+
+    @property
+    def resolver(self) -> IResolver:
+        """The DNS."""
+        return self._now.lookups.resolver
+
+    @property
+    def policies(self) -> PolicyCache:
+        """The MTA-STS policies known."""
+        return self._now.lookups.policies.cache
+
+    def exemptions(self) -> int:
+        """Destinations that are exempt from their policies now."""
+        return self._now.destinations.exemptions_in_force(self._clock.seconds())
