@@ -178,5 +178,6 @@ class Languages:
                 self._complain(f"{path} can't be read ({error}); it isn't used")
         if name == ENGLISH:
             raise FileNotFoundError(f"{FOLDER}/{ENGLISH}.toml")
-        self._complain(f"there are no reports in the language {name!r}; English is used")
+        known = ", ".join(available(self._folder))
+        self._complain(f"there are no reports in the language {name!r}; English is used (there are {known})")
         return self.get(ENGLISH)

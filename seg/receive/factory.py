@@ -95,24 +95,11 @@ class ReceiveFactory(ServerFactory):
             desk = None
         if listener.tls is ListenerTLS.OFF:
             tls = None
-        options = ServerOptions(
-            hostname=hostname,
-            max_message_size=settings.max_message_size,
-            max_faults=settings.max_unknown_commands,
-            normalise=settings.bare_newlines is BareNewlines.NORMALISE,
-            starttls=tls is not None and listener.tls is not ListenerTLS.IMPLICIT,
-            tls_required=listener.tls is ListenerTLS.REQUIRED,
-            banner=listener.banner,
-            vrfy=settings.vrfy,
-            auth=desk is not None,
-            auth_required=listener.auth is ListenerAuth.REQUIRED,
-            max_recipients=settings.max_recipients,
-        )
         self._census = census or Census(settings.max_connections, settings.max_connections_per_address)
         access = HostAccess(sender_groups(groups, settings.relay_networks))
         self._house = House(
             settings=settings,
-            options=options,
+            options=_options(settings, listener, hostname, within_tls=tls is not None, login=desk is not None),
             listener=listener.name,
             postmaster=postmaster or f"postmaster@{hostname}",
             queue=queue,
@@ -201,3 +188,24 @@ class ReceiveFactory(ServerFactory):
             waiting, self._all_gone = self._all_gone, []
             for gone in waiting:
                 gone.callback(None)
+
+
+def _options(settings: Receive, listener: Listener, hostname: str, *, within_tls: bool, login: bool) -> ServerOptions:
+    """How the sessions of a listener speak SMTP.
+
+    :param within_tls: there is a certificate.
+    :param login: there is a desk where clients authenticate.
+    """
+    return ServerOptions(
+        hostname=hostname,
+        max_message_size=settings.max_message_size,
+        max_faults=settings.max_unknown_commands,
+        normalise=settings.bare_newlines is BareNewlines.NORMALISE,
+        starttls=within_tls and listener.tls is not ListenerTLS.IMPLICIT,
+        tls_required=listener.tls is ListenerTLS.REQUIRED,
+        banner=listener.banner,
+        vrfy=settings.vrfy,
+        auth=login,
+        auth_required=listener.auth is ListenerAuth.REQUIRED,
+        max_recipients=settings.max_recipients,
+    )
