@@ -1,4 +1,4 @@
-"""Filters at real sockets: a milter of ours, Debian's OpenDKIM and rspamd."""
+"""Filters at real sockets: a milter of ours, Debian's OpenDKIM, rspamd and ClamAV."""
 
 from __future__ import annotations
 
@@ -6,11 +6,15 @@ import base64
 import contextlib
 import json
 import os
+import pwd
 import shutil
 import smtplib
 import ssl
 import subprocess
 from collections.abc import Awaitable, Callable
+from email.message import EmailMessage
+from email.policy import SMTP
+from pathlib import Path
 
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
@@ -342,6 +346,62 @@ worker "rspamd_proxy" {{
     upstream "local" {{ default = yes; self_scan = yes; }}
 }}
 """
+
+
+class ClamAVTests(FilterCase):
+    """Debian's ``clamd`` and ``clamav-milter``, with a signature of ours as the database."""
+
+    async def test_infected(self) -> None:
+        """An infected message, in an attachment of several megabytes too, is refused in its words; others pass marked."""
+        gateway = await self.start_filtered({"name": "clamav", "address": await self.clamav("Reject")})
+        self.assertEqual(await self.refusal(MESSAGE), b"")
+        (message,) = await self.internet.wait_for_messages("receiver.example")
+        self.assertIn(b"X-Virus-Status: Clean", message.content)
+        refusal = await self.refusal(MESSAGE + VIRUS + b"\r\n")
+        self.assertEqual(refusal, b"550 5.7.1 Infected: Seg.Test.Signature.UNOFFICIAL")
+        attached = EmailMessage()
+        attached["Subject"] = "invoice"
+        attached.set_content("see the attachment")
+        attached.add_attachment(bytes(3_000_000) + VIRUS, "application", "octet-stream", filename="invoice.pdf")
+        self.assertEqual(await self.refusal(attached.as_bytes(policy=SMTP)), refusal)
+        await gateway.wait_for_log("filter clamav: reject, 550 5.7.1 Infected: Seg.Test.Signature.UNOFFICIAL")
+
+    async def test_quarantine(self) -> None:
+        """What ClamAV puts into quarantine is held here."""
+        gateway = await self.start_filtered({"name": "clamav", "address": await self.clamav("Quarantine")})
+        await gateway.inject(SENDER, RECIPIENT, MESSAGE + VIRUS + b"\r\n")
+        await gateway.wait_for_log("MID 1 held by filter clamav: quarantined by clamav-milter")
+        (held,) = (await self.seg_json("queue", "list", "--held"))["messages"]
+        self.assertEqual(held["state"], "held")
+
+    async def clamav(self, infected: str) -> str:
+        """Start both; the milter's address."""
+        scanner, milter = (shutil.which(name, path="/usr/sbin:/usr/bin") for name in ("clamd", "clamav-milter"))
+        if scanner is None or milter is None:
+            self.skipTest("clamd and clamav-milter aren't installed (Debian packages clamav-daemon, clamav-milter)")
+        database = self.folder / "signatures"
+        database.mkdir()
+        (database / "seg.ndb").write_text(f"Seg.Test.Signature:0:*:{VIRUS.hex()}\n")
+        user = pwd.getpwuid(os.getuid()).pw_name
+        common = f"Foreground yes\nUser {user}\n"
+        sockets = {name: self.folder / f"{name}.sock" for name in ("clamd", "milter")}
+        files = {
+            "clamd": f"{common}DatabaseDirectory {database}\nLocalSocket {sockets['clamd']}\n",
+            "milter": f"{common}MilterSocket unix:{sockets['milter']}\nClamdSocket unix:{sockets['clamd']}\n"
+            f"OnInfected {infected}\nRejectMsg Infected: %v\nAddHeader Replace\n",
+        }
+        for name, program in (("clamd", scanner), ("milter", milter)):
+            configuration = self.folder / f"{name}.conf"
+            configuration.write_text(files[name])
+
+            async def listening(socket: Path = sockets[name]) -> bool:
+                return socket.exists()
+
+            await self.spawn(listening, program, "-c", str(configuration), end_by="KILL")
+        return f"unix:{sockets['milter']}"
+
+
+VIRUS = b"not a virus, but the words that the tests of seg look for"
 
 
 def _answers(port: int) -> bool:
