@@ -45,6 +45,7 @@ from seg.config.find import ConfigurationFiles, find_configuration
 from seg.config.paths import log_path, socket_path, var_path
 from seg.config.schema import Listener
 from seg.deliver.exemptions import ExemptionWatch
+from seg.deliver.pace import Pace
 from seg.drop.pickup import Pickup
 from seg.errors import ConfigurationError
 from seg.filter.chain import FilterChain
@@ -62,7 +63,17 @@ from seg.tls.listening import ListenerCertificates
 from seg.tls.roots import load_roots
 from seg.version import __version__
 from seg.window import Window
-from seg.wiring import InForce, Mail, wire_checks, wire_desk, wire_filters, wire_lookups, wire_mail, wire_pickup
+from seg.wiring import (
+    InForce,
+    Mail,
+    Ongoing,
+    wire_checks,
+    wire_desk,
+    wire_filters,
+    wire_lookups,
+    wire_mail,
+    wire_pickup,
+)
 
 SESSION_GRACE = 5.0  # seconds that clients in the middle of a message get when we stop
 ATTEMPT_GRACE = 10.0  # the same for deliveries under way
@@ -139,7 +150,9 @@ class GatewayService(Service):
         filters = wire_filters(settings, self.hostname, self._bus, reactor)
         self._backoff = Backoff(reactor.seconds)
         desk = wire_desk(settings, files.settings, self._backoff, self._bus, reactor)
-        self._now = InForce(settings, configuration.destinations, lookups, filters, desk)
+        self._now = InForce(
+            settings, configuration.destinations, lookups, Ongoing(Pace(reactor.seconds)), filters, desk
+        )
         self._reception = Reception(reactor)
         self._plan = self._reception.plan(settings.listener)
         self._renewal = CertificateRenewal(self._reception.certificates, reactor, self._bus)
@@ -281,7 +294,7 @@ class GatewayService(Service):
         ).add_to(table)
         ChangesAPI(changes).add_to(table)
         MetricsAPI(self._metrics).add_to(table)
-        DialoguesAPI(now.dialogues, self._bus).add_to(table)
+        DialoguesAPI(now.ongoing.dialogues, self._bus).add_to(table)
         DeliveryAPI(
             mail.queue,
             self._statistics,

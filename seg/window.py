@@ -36,6 +36,10 @@ class Window:
         """Attempts under way."""
         return self._mail.engine.active
 
+    def limited(self, domain: str) -> str:
+        """Which limit a destination has reached, in words; "" when none holds it back."""
+        return self._mail.engine.limited(domain)
+
     def connections_idle(self) -> int:
         """Connections that wait for another message."""
         return len(self._mail.sending.pool)

@@ -29,7 +29,7 @@ from seg.bounce.composer import ReportComposer
 from seg.bounce.languages import Languages
 from seg.check.checks import Checks, Surroundings
 from seg.check.rehearsal import Uncounted
-from seg.config.destinations import Destinations
+from seg.config.destinations import Destinations, LimitPer
 from seg.config.paths import drop_path, policy_cache_path, spool_path, users_path
 from seg.config.schema import ListenerAuth, Queue, Settings
 from seg.dane.provider import DANEProvider
@@ -37,7 +37,8 @@ from seg.deliver.attempt import Attempt, Means
 from seg.deliver.connect import Connector
 from seg.deliver.dialogue import Dialogues
 from seg.deliver.engine import DeliveryEngine
-from seg.deliver.pace import Rate
+from seg.deliver.lines import Lines
+from seg.deliver.pace import UNLIMITED, Pace, Rate
 from seg.deliver.pool import ConnectionPool
 from seg.deliver.routes import Router
 from seg.deliver.sender import ESMTPSenderFactory
@@ -85,6 +86,15 @@ class Lookups:
     providers: tuple[ITLSPolicyProvider, ...]
 
 
+@attrs.frozen
+class Ongoing:
+    """What a new configuration leaves as it is: recipients sent of late, connections open, dialogues watched."""
+
+    pace: Pace
+    lines: Lines = attrs.field(factory=Lines)
+    dialogues: Dialogues = attrs.field(factory=Dialogues)
+
+
 @attrs.define
 class InForce:
     """What the gateway works by; a commit replaces it part by part, and whoever asks gets the new."""
@@ -92,9 +102,9 @@ class InForce:
     settings: Settings
     destinations: Destinations
     lookups: Lookups
+    ongoing: Ongoing
     filters: tuple[Station, ...] = ()
     desk: Desk | None = None
-    dialogues: Dialogues = attrs.field(factory=Dialogues)
 
 
 @attrs.frozen
@@ -204,15 +214,23 @@ def wire_mail(
         return Attempt(lease, mail.sending.means)
 
     def limit(domain: str) -> int:
-        return now.destinations.profile(domain).concurrent_connections
+        profile = now.destinations.profile(domain)
+        return (
+            profile.concurrent_connections
+            if profile.limit_per is LimitPer.DOMAIN
+            else now.settings.delivery.max_connections
+        )
 
     engine = DeliveryEngine(queue, attempt, limit, settings.delivery.max_connections, sink, reactor)
 
     def rate(domain: str) -> Rate:
         profile = now.destinations.profile(domain)
+        if profile.limit_per is not LimitPer.DOMAIN:
+            return UNLIMITED
         return Rate(profile.recipient_limit, profile.recipient_minutes)
 
     engine.rate = rate
+    now.ongoing.lines.on_room = engine.crowd.freed
     mail = Mail(counters, queue, engine, wire_sending(now, hostname, counters, sink, reactor))
     return mail
 
@@ -234,7 +252,7 @@ def wire_sending(now: InForce, hostname: str, counters: ICounters, sink: IEventS
     """What sends mail by what is in force now."""
     return Sending(
         *wire_delivery(
-            now.settings, lambda: now.destinations, hostname, now.lookups, counters, sink, reactor, now.dialogues
+            now.settings, lambda: now.destinations, hostname, now.lookups, counters, sink, reactor, now.ongoing
         )
     )
 
@@ -247,15 +265,24 @@ def wire_delivery(
     counters: ICounters,
     sink: IEventSink,
     reactor: Any,
-    dialogues: Dialogues | None = None,
+    ongoing: Ongoing | None = None,
 ) -> tuple[Means, ConnectionPool]:
     """What every attempt uses, and the connections that wait for the next message."""
-    delivery = settings.delivery
+    delivery, ongoing = settings.delivery, ongoing or Ongoing(Pace(reactor.seconds))
     pool = ConnectionPool(reactor, delivery.idle_timeout)
     senders = ESMTPSenderFactory(hostname, delivery, reactor, counters)
     ties = random.Random()  # noqa: S311 - spreads load among equal hosts, keeps no secret
     sessions = Sessions(
-        Connector(reactor), senders, pool, lookups.tls, lookups.roots, delivery, sink, reactor.seconds, dialogues
+        Connector(reactor),
+        senders,
+        pool,
+        lookups.tls,
+        lookups.roots,
+        delivery,
+        sink,
+        reactor.seconds,
+        ongoing.dialogues,
+        ongoing.lines,
     )
     means = Means(
         router=Router(lookups.resolver, destinations, delivery, hostname, own_addresses(), ties, sink),
@@ -263,6 +290,7 @@ def wire_delivery(
         sessions=sessions,
         destinations=destinations,
         sink=sink,
+        pace=ongoing.pace,
         now=reactor.seconds,
         max_hosts=delivery.max_hosts,
         max_addresses=delivery.max_addresses,

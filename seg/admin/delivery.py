@@ -39,6 +39,9 @@ class Gateway(Protocol):
     def clients(self) -> list[tuple[str, str, int]]:
         """(listener, address, connections) of each client."""
 
+    def limited(self, domain: str) -> str:
+        """Which limit a destination has reached, in words; "" when none holds it back."""
+
     def suspension_changed(self) -> None:
         """Work by what is suspended now."""
 
@@ -171,6 +174,7 @@ class DeliveryAPI:
                     "domain": domain,
                     "state": _state(record) if record else "unknown",
                     "suspended": self._suspension.now.delivery(domain),
+                    "limited": self._gateway.limited(domain),
                     "entry": profile.name,
                     "recipients": [attrs.asdict(r) | {"notify": None} for r in waiting],
                     "next": min((r.due for r in waiting), default=0.0),

@@ -70,6 +70,7 @@ class DestinationsAPI:
             "messages_per_connection": profile.messages_per_connection,
             "recipient_limit": profile.recipient_limit,
             "recipient_minutes": profile.recipient_minutes,
+            "limit_per": word(profile.limit_per),
             "source_address": profile.source_address,
             "source_address6": profile.source_address6,
             "ehlo_name": profile.ehlo_name,

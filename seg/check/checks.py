@@ -18,6 +18,7 @@ from seg.check.outcome import CERTIFICATE, Result, of_dane, of_delivery, of_sts,
 from seg.check.rehearsal import Notebook, Rehearsal
 from seg.config.destinations import DANEMode, Destinations, IPPreference, STSMode, TLSOption
 from seg.deliver.attempt import Means
+from seg.deliver.pace import Pace
 from seg.deliver.session import Sessions
 from seg.dns.addresses import NoAddress, find_host
 from seg.dns.routing import parse_literal
@@ -134,6 +135,7 @@ class Checks:
             sessions=use.sessions(notebook),
             destinations=lambda: destinations,
             sink=notebook,
+            pace=Pace(use.clock.seconds),
             now=use.clock.seconds,
             max_hosts=use.max_hosts,
             max_addresses=use.max_addresses,

@@ -30,11 +30,13 @@ LABELS = {
     "messages_per_connection": "Messages Per Connection",
     "recipient_limit": "Recipients (0: no limit)",
     "recipient_minutes": "... in so many minutes",
+    "limit_per": "Limits are applied to each",
     "source_address": "Source address, IPv4",
     "source_address6": "Source address, IPv6",
     "ehlo_name": "Name in EHLO",
     "bounce_profile": "Bounce Profile",
 }
+LIMITS = ("concurrent_connections", "messages_per_connection", "recipient_limit", "recipient_minutes", "limit_per")
 COLUMNS = (
     ("Domain", "left"),
     ("IP Address Preference", "left"),
@@ -287,9 +289,9 @@ def _row(entry: dict[str, Any]) -> tuple[str, ...]:
     )
     if entry["recipient_limit"]:
         limits += f", {entry['recipient_limit']} recipients in {entry['recipient_minutes']} minutes"
-    own_limits = {"concurrent_connections", "messages_per_connection", "recipient_limit", "recipient_minutes"} & set(
-        entry["stated"]
-    )
+    if entry["limit_per"] == "address":
+        limits += ", for each MX address"
+    own_limits = set(LIMITS) & set(entry["stated"])
     return (
         entry["domain"],
         _value(entry, "ip_preference"),

@@ -10,7 +10,7 @@ import click
 from seg.cli.dialogue import ask, choose, confirm, menu, number
 from seg.cli.keys import fault_of, shown, typed
 from seg.cli.staged import Workbench, put, remove
-from seg.config.destinations import IPPreference, Profile, TLSOption
+from seg.config.destinations import IPPreference, LimitPer, Profile, TLSOption
 from seg.config.syntax import parse_pattern
 from seg.config.values import specs, word
 from seg.model import to_ascii
@@ -40,7 +40,10 @@ STS_OPTIONS = ("Off", "On", "Monitor")
 CERTIFICATE_ADVICE = "You have chosen to enable TLS. Please use the 'certconfig' command to ensure that there is a valid certificate configured."
 ROUTES_ADVICE = "MTA STS is not enforced for domains that have SMTP routes configured"
 # Asked for one after the other; the other keys of the schema follow at the end.
-ASKED = frozenset({"ip_preference", "concurrent_connections", "messages_per_connection", "tls", "dane", "mta_sts"})
+ASKED = frozenset(
+    {"ip_preference", "concurrent_connections", "messages_per_connection", "limit_per", "tls", "dane", "mta_sts"}
+)
+LIMIT_PER = tuple(word(member) for member in LimitPer)
 LIMITS = ("recipient_limit", "recipient_minutes")
 SPECS = specs(Profile)
 
@@ -167,6 +170,14 @@ def _limits(name: str, old: dict[str, Any], values: dict[str, Any]) -> None:
         minutes = values["recipient_minutes"] = _number("recipient_minutes", question, old)
         question = f'Enter the max number of recipients per {minutes} minutes for "{name}".'
         values["recipient_limit"] = _number("recipient_limit", question, old)
+    if "concurrent_connections" in values or "recipient_limit" in values:
+        at = LIMIT_PER.index(old["limit_per"]) + 1 if old.get("limit_per") in LIMIT_PER else 1
+        choices = (
+            f"One limit applies to the entire domain {name}",
+            "Separate limit for each mail exchanger IP address",
+        )
+        question = f"Select how you want to apply the limits for {name}:"
+        values["limit_per"] = LIMIT_PER[choose(question, choices, at) - 1]
 
 
 def _number(key: str, question: str, old: dict[str, Any]) -> int:

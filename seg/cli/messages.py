@@ -46,6 +46,8 @@ def why(surroundings: Any, mid: int, as_json: bool) -> None:
 def _tell_place(mid: int, place: dict[str, Any]) -> None:
     suspended = ", deliveries suspended" if place["suspended"] else ""
     click.echo(f"\n{plain(place['domain'])} ({place['state']}{suspended}; profile {plain(place['entry'])})")
+    if place["limited"]:
+        click.echo(f"  Limit reached: {plain(place['limited'])}")
     for recipient in place["recipients"]:
         tries = recipient["attempts"]
         tried = "not tried yet" if not tries else f"tried {times(tries)}"

@@ -61,6 +61,13 @@ class DANEFailure(enum.StrEnum):
     FALL_THROUGH = "fall-through"  # go on with MTA-STS and the TLS option, with a Warning each time
 
 
+class LimitPer(enum.StrEnum):
+    """What the limits of the profile hold for."""
+
+    DOMAIN = "domain"  # each domain by itself
+    ADDRESS = "address"  # each IP address of an MX host, whatever domains it serves
+
+
 class IPPreference(enum.StrEnum):
     """Which family of addresses is tried."""
 
@@ -113,6 +120,11 @@ class Profile:
     )
     recipient_limit: int = key(0, "Most recipients begun in recipient_minutes; 0: no limit", low=0, high=1_000_000_000)
     recipient_minutes: int = key(60, "Minutes over which recipients are counted", low=1, high=60)
+    limit_per: LimitPer = key(
+        LimitPer.DOMAIN,
+        "What concurrent_connections and recipient_limit hold for: domain (each by itself), "
+        "or address (each IP address of its MX hosts, counted over all domains there)",
+    )
     source_address: str = key("", "Local IPv4 address to send from; empty: that of [delivery]")
     source_address6: str = key("", "Local IPv6 address to send from; empty: that of [delivery]")
     ehlo_name: str = key("", "Name in EHLO; empty: the gateway's")

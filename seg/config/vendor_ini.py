@@ -13,7 +13,7 @@ from typing import Any
 
 import attrs
 
-from seg.config.destinations import DANEMode, Destinations, IPPreference, Profile, STSMode, TLSOption
+from seg.config.destinations import DANEMode, Destinations, IPPreference, LimitPer, Profile, STSMode, TLSOption
 from seg.config.problems import meant
 from seg.config.syntax import parse_pattern
 from seg.config.values import ValueFault, convert, specs
@@ -37,10 +37,14 @@ _IP = {
     "prefer_v4": IPPreference.IPV4_PREFERRED,
     "require_v4": IPPreference.IPV4_REQUIRED,
 }
+_LIMIT_PER = {
+    **dict.fromkeys(("0", "host"), LimitPer.DOMAIN),
+    **dict.fromkeys(("1", "mxip"), LimitPer.ADDRESS),
+}
+_LIMIT_WORDS = {LimitPer.DOMAIN: "host", LimitPer.ADDRESS: "MXIP"}
 # Keys of the form that seg has no use for, with the value that says so; any other is told as a note.
 _WITHOUT_USE = {
     "limit_apply": ("0", "system"),
-    "limit_type": ("0", "host"),
     "bounce_validation": ("0", "off"),
     "send_tls_req_alert": ("0", "off"),
     "certificate": (),
@@ -101,6 +105,7 @@ KEYS = {
     "max_messages_per_connection": _Key("messages_per_connection", _whole("messages_per_connection")),
     "recipient_minutes": _Key("recipient_minutes", _whole("recipient_minutes")),
     "recipient_limit": _Key("recipient_limit", _whole("recipient_limit")),
+    "limit_type": _Key("limit_per", _word(_LIMIT_PER)),
     "table_tls": _Key("tls", _word(_TLS)),
     "dane_support": _Key("dane", _word({mode.value: mode for mode in DANEMode})),
     "mta_sts_support": _Key("mta_sts", _word({mode.value: mode for mode in STSMode})),
@@ -181,6 +186,8 @@ def format_ini(destinations: Destinations) -> str:
 def _section(title: str, profile: Profile, stated: frozenset[str] | None) -> str:
     """One section; `stated` are the keys that it sets itself, None for all."""
     lines = [f"[{title}]"]
+    if stated is not None and "concurrent_connections" in stated:
+        stated = stated | {"limit_per"}  # the form wants both
     for key, ours in KEYS.items():
         if (stated is not None and ours.name not in stated) or (stated is None and key == "bounce_profile"):
             continue
@@ -188,13 +195,15 @@ def _section(title: str, profile: Profile, stated: frozenset[str] | None) -> str
         if value:
             lines.append(f"{key} = {value}")
     if stated is None or "concurrent_connections" in stated:
-        lines += ["limit_type = host", "limit_apply = system"]
+        lines.append("limit_apply = system")
     return "\n".join(lines) + "\n"
 
 
 def _written(key: str, value: Any) -> str:
     if isinstance(value, TLSOption):
         return _TLS_WORDS[value - 1]
+    if isinstance(value, LimitPer):
+        return _LIMIT_WORDS[value]
     if isinstance(value, IPPreference):
         return next(word for word, preference in _IP.items() if preference is value).upper()
     if key == "recipient_limit" and not value:

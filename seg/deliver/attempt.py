@@ -11,8 +11,10 @@ from collections.abc import Callable
 import attrs
 
 from seg import events
-from seg.config.destinations import Destinations
+from seg.config.destinations import Destinations, LimitPer
+from seg.deliver.lines import Crowded
 from seg.deliver.outgoing import outgoing_of
+from seg.deliver.pace import Pace, Rate
 from seg.deliver.session import DANE, MTA_STS, Session, Sessions, Unsatisfied, mismatches_of
 from seg.errors import Permanent, Temporary
 from seg.interfaces import IEventSink, IRouter
@@ -32,6 +34,7 @@ class Means:
     sessions: Sessions
     destinations: Callable[[], Destinations]
     sink: IEventSink
+    pace: Pace  # recipients of each address that has a limit
     now: Callable[[], float]  # POSIX seconds
     max_hosts: int
     max_addresses: int
@@ -43,6 +46,7 @@ class Attempt:
     def __init__(self, lease: Lease, means: Means) -> None:
         self.outcomes: dict[int, Outcome] = {}
         self.connected = False  # some host was reached
+        self.crowded: list[Crowded] = []  # why recipients were left without an outcome
         self._lease = lease
         self._means = means
         self._sink = means.sink
@@ -52,7 +56,7 @@ class Attempt:
         self._obstacle = Temporary("4.4.4", f"Unable to route: no usable host for {lease.domain}")
 
     async def run(self) -> None:
-        """Serve as many recipients as possible; afterwards each RID of the lease has an outcome."""
+        """Serve as many recipients as possible; afterwards each RID of the lease has an outcome, unless limits were reached (`crowded`)."""
         try:
             route = await self._find_route()
         except Permanent as error:
@@ -70,6 +74,8 @@ class Attempt:
         decisions = await self._try_hosts(route, reread=False)
         if every_refused_by(decisions, MTA_STS):  # the policy may have changed: look once more (RFC 8461 §5.1)
             await self._try_hosts(route, reread=True)
+        if self.crowded and self._remaining():
+            return  # what has no outcome is due again when there is room
         self._conclude(Delayed(self._obstacle, self._obstacle.dcid))
 
     def _discard(self) -> None:
@@ -83,14 +89,16 @@ class Attempt:
         optional = self._lease.envelope.tls_optional
         policies = self._means.policies.open(DomainQuestion(self._lease.domain, self._profile, route, reread, optional))
         decisions: list[Decision] = []
+        full: int | None = None  # preference of the hosts that have all the connections they may have
         for host in route.hosts[: self._means.max_hosts]:
-            if not self._remaining():
-                break
+            if not self._remaining() or (full is not None and host.preference > full):
+                break  # a host that is busy with us is no reason to go to its substitute
             decision = await policies.decide(host)
             decisions.append(decision)
             self._decided(host, decision)
             if decision.usable:
                 await self._try_addresses(policies, decision, host)
+                full = host.preference if self.crowded else None
             else:
                 self._host_refused(decision)
         return decisions
@@ -100,9 +108,15 @@ class Attempt:
         for address in host.addresses:
             if not self._addresses_left:
                 return
+            if not self._may_have_recipients(address):
+                continue
             self._addresses_left -= 1
             try:
                 decision, session = await self._open(policies, decision, host, address)
+            except Crowded as crowded:
+                self._addresses_left += 1
+                self.crowded.append(crowded)
+                continue
             except Temporary as error:
                 self._address_failed(decision, address, error)
                 continue
@@ -139,15 +153,17 @@ class Attempt:
             raise
 
     async def _send(self, decision: Decision, session: Session) -> None:
-        """As many transactions as the server's limits ask for, and what each recipient got."""
+        """As many transactions as the server's limits and ours ask for, and what each recipient got."""
         self._tell_success(decision, session.verdict)
-        sender = session.sender
-        most = sender.capabilities.max_recipients
+        sender, address = session.sender, session.key.address
         waiting = self._remaining()
-        while waiting:
+        while waiting and self._may_have_recipients(address):
+            most = self._most_recipients(sender.capabilities.max_recipients, address)
             batch, rest = waiting[:most], waiting[most:] if most else []
             rids = tuple(r.rid for r in batch)
             self._sink.emit(events.DeliveryStarted(sender.dcid, self._lease.mid, rids, self._lease.domain))
+            if self._rate.recipients:
+                self._means.pace.count(address, self._rate, len(batch))
             results = await sender.send(self._lease.envelope, batch, self._lease.content)
             self.outcomes.update((rid, _at_host(outcome, decision.host)) for rid, outcome in results.items())
             self._tell_delivered(sender.dcid, results)
@@ -156,6 +172,27 @@ class Attempt:
             waiting = [*refused, *rest] if progress and sender.healthy else []
         limits = (self._profile.messages_per_connection, sender.capabilities.max_transactions)
         self._means.sessions.give(session, min(limit for limit in limits if limit))
+
+    # --- limits of one address -------------------------------------------------------------------
+
+    @property
+    def _rate(self) -> Rate:
+        """How many recipients one address may have; those of the domain are the engine's business."""
+        profile = self._profile
+        return Rate(profile.recipient_limit if profile.limit_per is LimitPer.ADDRESS else 0, profile.recipient_minutes)
+
+    def _may_have_recipients(self, address: Peer) -> bool:
+        """Whether an address may have another recipient now; if not, we have to wait for it."""
+        rate, pace = self._rate, self._means.pace
+        if not rate.recipients or pace.allowance(address, rate):
+            return True
+        self.crowded.append(Crowded(address, lambda: pace.allowance(address, rate), "recipients"))
+        return False
+
+    def _most_recipients(self, servers: int | None, address: Peer) -> int | None:
+        """The most recipients of one transaction, None for no limit: the server's own limit, or less by ours."""
+        ours = self._means.pace.allowance(address, self._rate) if self._rate.recipients else 0
+        return min((limit for limit in (servers, ours) if limit), default=None)
 
     # --- what a rehearsal (`seg.check`) writes down ------------------------------------------------
 

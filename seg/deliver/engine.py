@@ -17,6 +17,8 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from seg.deliver.crowd import Crowd
+from seg.deliver.lines import Crowded
 from seg.deliver.pace import UNLIMITED, Pace, Rate
 from seg.errors import Temporary
 from seg.events import Fault
@@ -32,6 +34,7 @@ class AttemptLike(Protocol):
 
     outcomes: dict[int, Outcome]
     connected: bool
+    crowded: list[Crowded]  # why recipients without an outcome weren't tried
 
     def run(self) -> Coroutine[Deferred[Any], Any, None]:
         """Make the attempt."""
@@ -43,11 +46,24 @@ class Destination:
 
     active: int = 0
     window: int = INITIAL_WINDOW
+    _steps: int = 0  # successes until the window grows
+    _pause: bool = False  # it has been too large: grow slowly
 
     def finished(self, connected: bool, limit: int) -> None:
         """Adapt the window to how an attempt went: one more after a success, half after a failure to connect."""
         self.active -= 1
-        self.window = min(limit, self.window + 1) if connected else max(1, self.window // 2)
+        self._steps -= 1
+        if not connected:
+            self.window = max(1, self.window // 2)
+        elif self._steps <= 0:
+            self.window = min(limit, self.window + 1)
+            self._steps = self.window if self._pause else 0
+
+    def crowded(self) -> None:
+        """There was no connection for an attempt: as many as are under way now are enough, and one more will do for a while."""
+        self.active -= 1
+        self.window = max(1, self.active)
+        self._pause, self._steps = True, self.window
 
 
 class DeliveryEngine:
@@ -77,6 +93,7 @@ class DeliveryEngine:
         self._clock = clock
         self.rate: Callable[[str], Rate] = lambda domain: UNLIMITED
         self._pace = Pace(clock.seconds)
+        self.crowd = Crowd(clock, self._ready)  # destinations that wait for a connection
         self._paced: dict[str, IDelayedCall] = {}  # destinations that had all that they may have for now
         self.suspended: Callable[[str], bool] = lambda domain: False  # destinations that get nothing now
         self._parked: set[str] = set()  # of these, the ones with due work
@@ -96,6 +113,18 @@ class DeliveryEngine:
         """Begin to work off the queue."""
         self._queue.subscribe(self._ready)
 
+    def limited(self, domain: str) -> str:
+        """Which limit a destination has reached, in words; "" when none holds it back."""
+        if domain in self._paced:
+            seconds = self._paced[domain].getTime() - self._clock.seconds()
+            return f"has had all the recipients that it may have; more may go in {max(0.0, seconds):.0f} seconds"
+        if domain in self.crowd:
+            return self.crowd.why(domain)
+        destination = self._destinations.get(domain)
+        if destination is not None and destination.active >= self._limit(domain):
+            return "has all the connections that it may have"
+        return ""
+
     def _wait_for_pace(self, domain: str, rate: Rate) -> None:
         """Put a destination back in line when it may have more."""
         if domain not in self._paced:
@@ -107,7 +136,7 @@ class DeliveryEngine:
 
     def resume(self) -> None:
         """Other destinations are suspended, or other limits hold, than before: go on with those that may."""
-        parked, self._parked = self._parked | self._paced.keys(), set()
+        parked, self._parked = self._parked | self._paced.keys() | set(self.crowd.clear()), set()
         for waiting in self._paced.values():
             waiting.cancel()
         self._paced.clear()
@@ -134,6 +163,8 @@ class DeliveryEngine:
             domain, _ = self._waiting.popitem(last=False)
             if self.suspended(domain):
                 self._parked.add(domain)
+                continue
+            if domain in self.crowd:
                 continue
             destination = self._destinations.get(domain) or Destination()
             if destination.active >= min(destination.window, self._limit(domain)):
@@ -164,11 +195,15 @@ class DeliveryEngine:
         running = self._running.pop(lease)
         if isinstance(result, Failure) and not result.check(CancelledError):
             self._broken(result, lease, attempt)
+        self.crowd.add(lease.domain, attempt.crowded)
         settled = self._queue.settle(lease, attempt.outcomes)
         self._settling.add(settled)
         settled.addBoth(self._settled, settled)
         destination = self._destinations[lease.domain]
-        destination.finished(attempt.connected, self._limit(lease.domain))
+        if attempt.crowded and not attempt.outcomes:
+            destination.crowded()
+        else:
+            destination.finished(attempt.connected, self._limit(lease.domain))
         if not destination.active and destination.window >= INITIAL_WINDOW:
             del self._destinations[lease.domain]
         self._waiting[lease.domain] = None
@@ -199,6 +234,7 @@ class DeliveryEngine:
         for waiting in self._paced.values():
             waiting.cancel()
         self._paced.clear()
+        self.crowd.clear()
         running = list(self._running.values())
         if running:
             timer = self._clock.callLater(grace, self._cancel_all)

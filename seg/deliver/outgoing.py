@@ -7,7 +7,7 @@ from pathlib import Path
 
 import attrs
 
-from seg.config.destinations import AuthProfile, Destinations, Profile
+from seg.config.destinations import AuthProfile, Destinations, LimitPer, Profile
 from seg.errors import Temporary
 from seg.smtp.client_auth import ClientMechanism, choose_mechanism
 
@@ -22,6 +22,8 @@ class Outgoing:
     source6: str = ""
     ehlo_name: str = ""  # "" = the gateway's
     logins: Mapping[str, AuthProfile] = attrs.field(factory=dict)
+    connections: int = 0  # most at a time; 0 = no limit
+    per_address: bool = False  # the limit is one address's, not the domain's
 
 
 NOTHING_SPECIAL = Outgoing()
@@ -29,9 +31,14 @@ NOTHING_SPECIAL = Outgoing()
 
 def outgoing_of(profile: Profile, destinations: Destinations) -> Outgoing:
     """What holds for a destination with this profile."""
-    if not (profile.source_address or profile.source_address6 or profile.ehlo_name or destinations.auth_profiles):
-        return NOTHING_SPECIAL
-    return Outgoing(profile.source_address, profile.source_address6, profile.ehlo_name, destinations.auth_profiles)
+    return Outgoing(
+        profile.source_address,
+        profile.source_address6,
+        profile.ehlo_name,
+        destinations.auth_profiles,
+        profile.concurrent_connections,
+        profile.limit_per is LimitPer.ADDRESS,
+    )
 
 
 def mechanism_for(login: AuthProfile, offered: str) -> ClientMechanism:

@@ -1,9 +1,9 @@
-"""Recipients per minutes: how many a destination may still have now, over a window that slides."""
+"""Recipients per minutes: how many a domain or an address may still have now, over a window that slides."""
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 
 import attrs
 
@@ -22,43 +22,45 @@ UNLIMITED = Rate()
 
 
 class Pace:
-    """Counts what was begun for each destination that has a limit.
+    """Counts what was begun for each domain or address that has a limit.
 
     :param seconds: the present time.
     """
 
     def __init__(self, seconds: Callable[[], float]) -> None:
         self._seconds = seconds
-        self._begun: dict[str, deque[tuple[float, int]]] = {}  # (when its bucket is over, recipients), oldest first
+        self._begun: dict[
+            Hashable, deque[tuple[float, int]]
+        ] = {}  # (when its bucket is over, recipients), oldest first
 
-    def allowance(self, domain: str, rate: Rate) -> int:
+    def allowance(self, group: Hashable, rate: Rate) -> int:
         """How many recipients may be begun now."""
-        return max(0, rate.recipients - sum(count for _, count in self._within(domain, rate)))
+        return max(0, rate.recipients - sum(count for _, count in self._within(group, rate)))
 
-    def count(self, domain: str, rate: Rate, recipients: int) -> None:
+    def count(self, group: Hashable, rate: Rate, recipients: int) -> None:
         """So many were begun."""
         width = rate.minutes * 60.0 / BUCKETS
         ends = (self._seconds() // width + 1) * width
-        begun = self._begun.setdefault(domain, deque())
+        begun = self._begun.setdefault(group, deque())
         if begun and begun[-1][0] >= ends:
             ends, recipients = begun[-1][0], begun.pop()[1] + recipients
         begun.append((ends, recipients))
 
-    def free_in(self, domain: str, rate: Rate) -> float:
+    def free_in(self, group: Hashable, rate: Rate) -> float:
         """Seconds until more may be begun; 0.0 when some may now."""
-        within = self._within(domain, rate)
-        if not within or self.allowance(domain, rate):
+        within = self._within(group, rate)
+        if not within or self.allowance(group, rate):
             return 0.0
         return max(0.0, within[0][0] + rate.minutes * 60.0 - self._seconds())
 
-    def _within(self, domain: str, rate: Rate) -> deque[tuple[float, int]]:
+    def _within(self, group: Hashable, rate: Rate) -> deque[tuple[float, int]]:
         """What counts still; what doesn't is forgotten."""
-        begun = self._begun.get(domain)
+        begun = self._begun.get(group)
         if begun is None:
             return deque()
         oldest = self._seconds() - rate.minutes * 60.0
         while begun and begun[0][0] <= oldest:
             begun.popleft()
         if not begun:
-            del self._begun[domain]
+            del self._begun[group]
         return begun

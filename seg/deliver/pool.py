@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import attrs
 from twisted.internet.defer import Deferred, DeferredList
@@ -81,6 +81,16 @@ class ConnectionPool:
         while len(self._idle) > self._max_idle:
             self._end(next(iter(self._idle)))
         self._arm()
+
+    async def end_one(self, choose: Callable[[Iterable[ESMTPSender]], ESMTPSender | None]) -> None:
+        """End the waiting connection that `choose` picks from them, the oldest first; returns when it is gone."""
+        sender = choose(self._idle)
+        if sender is not None:
+            self._end(sender)
+            if not sender.closed:
+                gone: Deferred[None] = Deferred()
+                sender.on_closed(lambda _: gone.callback(None))
+                await gone
 
     def close(self) -> Deferred[None]:
         """Keep nothing any more; fires when every connection that the pool had to end is gone."""

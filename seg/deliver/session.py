@@ -18,6 +18,7 @@ from seg import events
 from seg.config.destinations import AuthProfile
 from seg.config.schema import Delivery
 from seg.deliver.dialogue import Dialogues
+from seg.deliver.lines import Crowded, Group, Line, Lines
 from seg.deliver.outgoing import NOTHING_SPECIAL, Outgoing, mechanism_for
 from seg.deliver.pool import ConnectionPool, PoolKey
 from seg.deliver.sender import ESMTPSender, ESMTPSenderFactory, HandshakeFailed, StartTLSRefused
@@ -78,6 +79,7 @@ class Sessions:
         sink: IEventSink,
         now: Callable[[], float],
         dialogues: Dialogues | None = None,
+        lines: Lines | None = None,
     ) -> None:
         self._connector = connector
         self._senders = senders
@@ -88,6 +90,7 @@ class Sessions:
         self._sink = sink
         self._now = now
         self._dialogues = dialogues or Dialogues()
+        self._lines = lines or Lines()
         self._verdicts: dict[ESMTPSender, dict[object, tuple[float, Verdict]]] = {}
 
     async def open(
@@ -97,6 +100,7 @@ class Sessions:
 
         :raises Unsatisfied: the peer was judged, and refused.
         :raises Temporary: it can't be reached, or doesn't speak SMTP.
+        :raises Crowded: the domain or the address has all the connections that it may have.
         """
         key = PoolKey(address, host.port, self._source(address, outgoing), outgoing.ehlo_name, host.manner)
         session = None if self._dialogues.wanted(decision.domain) else self._reuse(decision, key)
@@ -128,6 +132,7 @@ class Sessions:
     def give(self, session: Session, max_transactions: int) -> None:
         """Take a session back: the next message may use its connection."""
         self._pool.give(session.key, session.sender, max_transactions)
+        self._lines.rests(session.sender)
 
     def _reuse(self, decision: Decision, key: PoolKey) -> Session | None:
         verdicts: list[Verdict] = []
@@ -143,7 +148,10 @@ class Sessions:
             return verdict.ok
 
         sender = self._pool.take(key, satisfied)
-        return Session(sender, verdicts[0], key) if sender is not None else None
+        if sender is None:
+            return None
+        self._lines.carries(sender, decision.domain)
+        return Session(sender, verdicts[0], key)
 
     def _judge(self, decision: Decision, sender: ESMTPSender) -> Verdict:
         """The verdict on an open connection, remembered for a while: most messages come with the same decision."""
@@ -168,7 +176,7 @@ class Sessions:
     async def _fresh(
         self, decision: Decision, host: MXHost, key: PoolKey, outgoing: Outgoing, level: TLSLevel, why_clear: str = ""
     ) -> Session:
-        sender = await self._connect(decision, host, key)
+        sender = await self._connect(decision, host, key, await self._line(decision.domain, key.address, outgoing))
         try:
             if host.manner.implicit_tls:
                 await self._secure(sender, decision, key)
@@ -227,14 +235,30 @@ class Sessions:
             raise
         self._tell_started(sender, facts)
 
-    async def _connect(self, decision: Decision, host: MXHost, key: PoolKey) -> ESMTPSender:
+    async def _line(self, domain: str, address: Peer, outgoing: Outgoing) -> Line:
+        """Room for one more connection; one that waits for other messages is ended for it.
+
+        :raises Crowded: there is none.
+        """
+        group: Group = address if outgoing.per_address else domain
+        limit = outgoing.connections
+        if limit and not self._lines.room(group, limit):
+            await self._pool.end_one(lambda idle: self._lines.within(idle, group))
+            if not self._lines.room(group, limit):
+                raise Crowded(group, lambda: self._lines.room(group, limit))
+        return self._lines.begin(domain, address)
+
+    async def _connect(self, decision: Decision, host: MXHost, key: PoolKey, line: Line) -> ESMTPSender:
         address = key.address
         senders = self._senders.called(key.ehlo_name, host.manner.lmtp)
         try:
             sender = await self._connector.connect(
                 senders, address, host.port, key.source, self._settings.connect_timeout
             )
-        except (ConnectError, TimeoutError, OSError) as error:
+        except BaseException as error:
+            self._lines.end(line)
+            if not isinstance(error, ConnectError | TimeoutError | OSError):
+                raise
             details = _connect_failure(error)
             reason = "connection timed out" if isinstance(error, TimeoutError) else "network error"
             self._sink.emit(
@@ -242,6 +266,7 @@ class Sessions:
             )
             text = f"No answer from host {host.name} [{address}]:{host.port}: {details}"
             raise Temporary("4.4.1", text) from error
+        self._lines.made(line, sender)
         local = sender.transport.getHost()
         interface = getattr(local, "host", "local")  # a unix socket has none
         self._sink.emit(events.DeliveryConnected(sender.dcid, interface, str(address), host.port))

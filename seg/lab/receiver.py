@@ -69,6 +69,7 @@ class Receiver:
         self.behaviour = behaviour or Behaviour()
         self.arrivals = arrivals or Arrivals(IReactorTime(reactor))
         self.sessions: list[Session] = []
+        self.most_open = 0  # connections at a time
         self.greylisted: dict[tuple[str, str, str], int] = {}
         self._open: set[SMTPSession] = set()
         self._listening: Listening | None = None
@@ -135,6 +136,7 @@ class Receiver:
     def opened(self, session: SMTPSession) -> None:
         """A connection came."""
         self._open.add(session)
+        self.most_open = max(self.most_open, len(self._open))
         self.sessions.append(session.session)
 
     def closed(self, session: SMTPSession) -> None:

@@ -77,7 +77,7 @@ class CaseTest(TestCase):
 
     def assert_delivered(self, outcome: Outcome, domain: str, *, host: str = "", tls: bool | None = None) -> None:
         """It arrived, once, at this host."""
-        self.assertIsInstance(outcome, Delivered, outcome)
+        self.assertIsInstance(outcome, Delivered, str(outcome))
         (message,) = self.internet.messages(domain)
         if host:
             self.assertEqual(message.host, host)

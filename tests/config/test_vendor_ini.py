@@ -23,6 +23,7 @@ send_tls_req_alert = 0
 [Example1.com]
 TABLE_TLS = Require_Verify
 limit_apply = VG
+limit_type = MXIP
 [.example.org]
 table_tls = 5
 mta_sts_support = on
@@ -47,7 +48,7 @@ class INITests(SynchronousTestCase):
         self.assertEqual(
             tables.entries,
             {
-                "example1.com": {"tls": "required-verify"},
+                "example1.com": {"tls": "required-verify", "limit_per": "address"},
                 ".example.org": {"tls": "required-verify-hosted", "mta_sts": "on"},
             },
         )

@@ -10,8 +10,10 @@ from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
 from seg import events
-from seg.config.destinations import Destinations, Exemption, Profile
+from seg.config.destinations import Destinations, Exemption, LimitPer, Profile
 from seg.deliver.attempt import Attempt, Means
+from seg.deliver.lines import Crowded
+from seg.deliver.pace import Pace
 from seg.deliver.pool import PoolKey
 from seg.deliver.session import Session, Unsatisfied
 from seg.errors import Permanent, Temporary
@@ -163,6 +165,7 @@ class AttemptTests(SynchronousTestCase):
         self.sink = RecordingSink()
         self.sessions = FakeSessions()
         self.destinations = Destinations()
+        self.pace = Pace(lambda: 1000.0)
         self.providers = [FakeProvider("static", lambda q, h: Raise(MAY, "preferred"))]
 
     def attempt(self, found: Route | Exception, max_addresses: int = 10) -> dict[int, Outcome]:
@@ -173,6 +176,7 @@ class AttemptTests(SynchronousTestCase):
             self.sessions,  # type: ignore[arg-type]
             lambda: self.destinations,
             self.sink,
+            self.pace,
             now=lambda: 1000.0,
             max_hosts=5,
             max_addresses=max_addresses,
@@ -180,11 +184,41 @@ class AttemptTests(SynchronousTestCase):
         attempt = Attempt(LEASE, means)
         self.successResultOf(Deferred.fromCoroutine(attempt.run()))
         self.connected = attempt.connected
+        self.crowded = attempt.crowded
         return attempt.outcomes
 
     def explained(self) -> list[tuple[str, str]]:
         """(host, outcome) of each line of explanation."""
         return [(e.host, e.outcome) for e in self.sink.of(events.PolicyExplained)]
+
+    def test_crowded(self) -> None:
+        """An address without a connection to spare is passed over for others of the same preference, never for a substitute; with none
+        left the recipients have no outcome."""
+        busy = Crowded("192.0.2.1", lambda: 0)
+        second = attrs.evolve(host("mx2.example"), preference=20)
+        equal = host("mx1b.example", "192.0.2.3")
+        self.sessions.answers.update({"mx1.example": busy, "mx2.example": (FakeSender(2, OK), GOOD)})
+        self.assertEqual(self.attempt(route(host("mx1.example"), second)), {})
+        self.assertEqual(self.crowded, [busy])
+        self.sessions.answers["mx1b.example"] = (FakeSender(3, OK), GOOD)
+        self.assertEqual(self.attempt(route(host("mx1.example"), equal, second)), OK)
+        self.sessions.answers["mx1b.example"] = UNREACHABLE  # down, while the other one lives
+        self.assertEqual(self.attempt(route(host("mx1.example"), equal, second)), {})
+        self.assertFalse(self.connected)
+
+    def test_recipients_of_an_address(self) -> None:
+        """With limits for each address a transaction has no more recipients than the address may have; the rest waits."""
+        profile = Profile(recipient_limit=1, recipient_minutes=1, limit_per=LimitPer.ADDRESS)
+        self.destinations = Destinations(default=profile)
+        sender = FakeSender(1, OK)
+        self.sessions.answers["mx1.example"] = (sender, GOOD)
+        one = route(host("mx1.example"))
+        self.assertEqual(self.attempt(one), {0: OK[0]})
+        self.assertEqual(sender.batches, [[0]])
+        self.assertEqual([crowded.room() for crowded in self.crowded], [0])
+        self.assertEqual(self.attempt(one), {})
+        self.assertEqual(self.sessions.opened, ["mx1.example/192.0.2.1"])
+        self.assertEqual(self.attempt(route(host("mx1.example", "192.0.2.1", "192.0.2.9"))), {0: OK[0]})
 
     def test_too_many_recipients(self) -> None:
         """Recipients refused with 452 only because there were too many go in a transaction of their own, at once; where that helps nobody they

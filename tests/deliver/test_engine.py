@@ -10,6 +10,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from seg import events
 from seg.deliver.engine import INITIAL_WINDOW, DeliveryEngine
+from seg.deliver.lines import Crowded
 from seg.deliver.pace import UNLIMITED, Rate
 from seg.model import Delayed, Delivered, Envelope, Outcome, Recipient
 from seg.queue.lease import Lease
@@ -60,6 +61,7 @@ class FakeAttempt:
         self.lease = lease
         self.outcomes: dict[int, Outcome] = {}
         self.connected = True
+        self.crowded: list[Crowded] = []
         self.done: Deferred[None] = Deferred()
 
     async def run(self) -> None:
@@ -124,6 +126,45 @@ class EngineTests(SynchronousTestCase):
         for attempt in self.attempts[3:]:
             attempt.succeed()
         self.successResultOf(Deferred.fromCoroutine(engine.stop(1.0)))
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_crowded(self) -> None:
+        """A domain that gets no connection waits for one, and costs no vain attempts; its window is what it has, and grows slowly."""
+        room = 0
+        engine = self.engine()
+        for mid in range(1, 40):
+            self.queue.add(mid, "a.example")
+        self.queue.add(99, "b.example")
+        self.queue.ready("a.example")
+        self.queue.ready("b.example")
+        self.assertEqual(len(self.attempts), INITIAL_WINDOW + 1)
+        for attempt in self.attempts[2:INITIAL_WINDOW]:
+            attempt.crowded.append(Crowded("192.0.2.1", lambda: room))
+            attempt.done.callback(None)
+        self.assertEqual(engine.limited("a.example"), "192.0.2.1 has all the connections that it may have")
+        self.assertEqual(len(self.attempts), INITIAL_WINDOW + 1)
+        self.attempts[0].succeed()
+        engine.crowd.freed("192.0.2.1")
+        self.clock.advance(0)
+        self.assertEqual(len(self.attempts), INITIAL_WINDOW + 2)
+        for attempt in (
+            self.attempts[1],
+            self.attempts[-1],
+        ):  # two have room, and a third one is tried when two have been
+            attempt.succeed()
+        self.assertEqual(len(self.attempts), INITIAL_WINDOW + 5)
+        self.attempts[-1].crowded.append(Crowded("192.0.2.1", lambda: room))
+        self.attempts[-1].done.callback(None)
+        engine.resume()  # as after a commit: limits may be others
+        self.assertNotIn("a.example", engine.crowd)
+        for attempt in self.attempts:
+            if not attempt.done.called:
+                attempt.succeed()
+        stopping = Deferred.fromCoroutine(engine.stop(1.0))
+        for attempt in self.attempts:
+            if not attempt.done.called:
+                attempt.succeed()
+        self.successResultOf(stopping)
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def test_suspended(self) -> None:

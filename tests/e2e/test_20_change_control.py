@@ -25,6 +25,12 @@ DIALOGUE = (
     ("[500]> ", "20"),
     ("Do you wish to apply a messages-per-connection limit to this domain? [N]> ", "y"),
     ('Enter the max number of messages per connection for "receiver.example".\r\n[50]> ', "5"),
+    ("Do you wish to apply a recipient limit to this domain? [N]> ", ""),
+    (
+        "Select how you want to apply the limits for receiver.example:\r\n1. One limit applies to the entire domain "
+        "receiver.example\r\n2. Separate limit for each mail exchanger IP address\r\n[1]> ",
+        "2",
+    ),
 )
 TLS_DIALOGUE = (
     ("Do you wish to apply a specific TLS setting for this domain? [N]> ", "y"),
@@ -87,12 +93,7 @@ class ChangeTests(GatewayCase):
         def type_all() -> None:
             terminal = self.terminal("destconfig", "new")
             self.type_in(terminal, DIALOGUE)
-            while terminal.expect_exact(["Do you wish to apply a recipient limit", TLS_DIALOGUE[0][0]]) == 0:
-                terminal.sendline("")
-                if terminal.expect_exact(["Select how you want to apply the limits", " [N]> "]) == 0:
-                    terminal.sendline("")
-            terminal.sendline("y")
-            self.type_in(terminal, TLS_DIALOGUE[1:])
+            self.type_in(terminal, TLS_DIALOGUE)
             while terminal.expect(["\\[N\\]> ", "Nothing takes effect until: seg commit"]) == 0:
                 terminal.sendline("")
             terminal.expect(pexpect.EOF)
