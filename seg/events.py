@@ -486,6 +486,16 @@ class PolicyObserved(Event):
 
 
 @attrs.frozen
+class TLSAlert(Event):
+    """TLS that is required failed, at a destination whose operator wants to be told."""
+
+    domain: str
+    host: str
+    text: str
+    since: int  # failures since the last alert
+
+
+@attrs.frozen
 class ExemptionUsed(Event):
     """A delivery went on that a policy would have stopped: a Warning each time."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import attrs
@@ -17,6 +17,8 @@ from seg.filter.chain import Station
 from seg.interfaces import IEventSink
 from seg.receive.census import Census
 from seg.receive.reception import MakeFactory, Plan, Reception
+from seg.tls.context import ClientIdentity
+from seg.tls.identities import Files
 from seg.tls.roots import RootStore, load_roots
 from seg.wiring import InForce, Lookups, Mail, wire_filters, wire_lookups, wire_sending
 
@@ -59,6 +61,8 @@ class LiveConfiguration:
                 lambda: load_roots(settings.tls.ca_file, settings.tls.extra_ca_file)
             )
             lookups = wire_lookups(settings, roots, parts.sink, parts.reactor, lookups.policies.cache)
+        known = parts.now.ongoing.identities
+        identities = await self._in_thread(lambda: known.prepared(configuration.destinations.certificates()))
         filters = parts.now.filters
         if parts.now.settings.filter != settings.filter:
             filters = wire_filters(settings, parts.hostname, parts.sink, parts.reactor)
@@ -66,7 +70,7 @@ class LiveConfiguration:
         if desk is None or parts.now.settings.auth != settings.auth:
             desk = parts.desk(settings)
         parts.reception.bind(plan)  # the last thing that can fail
-        return Ready(parts, configuration, plan, lookups, filters, desk)
+        return Ready(parts, configuration, plan, lookups, identities, filters, desk)
 
     def _in_thread(self, work: Callable[[], Any]) -> Deferred[Any]:
         reactor = self._parts.reactor
@@ -81,6 +85,7 @@ class Ready:
     _configuration: Configuration
     _plan: Plan
     _lookups: Lookups
+    _identities: Mapping[Files, ClientIdentity]
     _filters: tuple[Station, ...]
     _desk: Desk | None
 
@@ -94,6 +99,7 @@ class Ready:
         now, old = parts.now, parts.now.settings
         now.settings, now.destinations, now.filters = new.settings, new.destinations, self._filters
         now.desk = self._desk
+        now.ongoing.identities.replace(self._identities)
         otherwise = self._lookups is not now.lookups
         if otherwise:
             self._look_up_otherwise()

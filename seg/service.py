@@ -58,7 +58,7 @@ from seg.receive.census import Census
 from seg.receive.factory import ReceiveFactory
 from seg.receive.rates import RecipientRates
 from seg.receive.reception import MakeFactory, Reception
-from seg.receive.renewal import CertificateRenewal
+from seg.receive.renewal import CertificateRenewal, Renewable
 from seg.tls.listening import ListenerCertificates
 from seg.tls.roots import load_roots
 from seg.version import __version__
@@ -150,12 +150,12 @@ class GatewayService(Service):
         filters = wire_filters(settings, self.hostname, self._bus, reactor)
         self._backoff = Backoff(reactor.seconds)
         desk = wire_desk(settings, files.settings, self._backoff, self._bus, reactor)
-        self._now = InForce(
-            settings, configuration.destinations, lookups, Ongoing(Pace(reactor.seconds)), filters, desk
-        )
+        ongoing = Ongoing(Pace(reactor.seconds))
+        ongoing.identities.replace(ongoing.identities.prepared(configuration.destinations.certificates()))
+        self._now = InForce(settings, configuration.destinations, lookups, ongoing, filters, desk)
         self._reception = Reception(reactor)
         self._plan = self._reception.plan(settings.listener)
-        self._renewal = CertificateRenewal(self._reception.certificates, reactor, self._bus)
+        self._renewal = CertificateRenewal(self._renewable, reactor, self._bus)
         self._exemptions = ExemptionWatch(reactor, self._bus)
         self._census = Census(settings.receive.max_connections, settings.receive.max_connections_per_address)
         self._rates = RecipientRates(reactor.seconds)
@@ -290,7 +290,15 @@ class GatewayService(Service):
         table = api.routes()
         DestinationsAPI(lambda: now.destinations, reactor.seconds).add_to(table)
         ChecksAPI(
-            lambda: wire_checks(now.settings, lambda: now.destinations, self.hostname, now.lookups, self._bus, reactor)
+            lambda: wire_checks(
+                now.settings,
+                lambda: now.destinations,
+                self.hostname,
+                now.lookups,
+                now.ongoing.identities,
+                self._bus,
+                reactor,
+            )
         ).add_to(table)
         ChangesAPI(changes).add_to(table)
         MetricsAPI(self._metrics).add_to(table)
@@ -311,6 +319,13 @@ class GatewayService(Service):
             question = f"is another gateway running in {var_path(self.settings)}?"
             problem = f"control socket {path}: {error.socketError}; {question}"
             raise ConfigurationError((problem,)) from error
+
+    def _renewable(self) -> dict[str, Renewable]:
+        """The certificates in use, by names for the log."""
+        return {
+            **{f"certificates of listener {name}": each for name, each in self._reception.certificates.items()},
+            **self._now.ongoing.identities.renewable(),
+        }
 
     def _listener_maker(self, mail: Mail) -> MakeFactory:
         """Makes listeners by what is in force now."""

@@ -25,6 +25,7 @@ from seg.auth.desk import MOST_HASHING, Desk
 from seg.auth.plugins import checker_named
 from seg.auth.seams import CheckerContext
 from seg.auth.store import UserStore
+from seg.bounce.alerts import TLSAlerts
 from seg.bounce.composer import ReportComposer
 from seg.bounce.languages import Languages
 from seg.check.checks import Checks, Surroundings
@@ -66,6 +67,7 @@ from seg.queue.counters import Counters
 from seg.queue.lease import Lease
 from seg.queue.spool import Spool
 from seg.tls.context import ClientTLS
+from seg.tls.identities import Identities
 from seg.tls.peer import Trust
 from seg.tls.roots import RootStore
 
@@ -86,13 +88,15 @@ class Lookups:
     providers: tuple[ITLSPolicyProvider, ...]
 
 
-@attrs.frozen
+@attrs.define
 class Ongoing:
-    """What a new configuration leaves as it is: recipients sent of late, connections open, dialogues watched."""
+    """What goes on under a new configuration: recipients sent of late, our certificates, connections open, dialogues watched."""
 
     pace: Pace
+    identities: Identities = attrs.field(factory=Identities)
     lines: Lines = attrs.field(factory=Lines)
     dialogues: Dialogues = attrs.field(factory=Dialogues)
+    alert: Callable[[str, str, str], object] = lambda domain, host, text: None
 
 
 @attrs.define
@@ -230,6 +234,7 @@ def wire_mail(
         return Rate(profile.recipient_limit, profile.recipient_minutes)
 
     engine.rate = rate
+    now.ongoing.alert = TLSAlerts(queue, counters, sink, hostname, postmaster, reactor.seconds).failed
     now.ongoing.lines.on_room = engine.crowd.freed
     mail = Mail(counters, queue, engine, wire_sending(now, hostname, counters, sink, reactor))
     return mail
@@ -283,6 +288,7 @@ def wire_delivery(
         reactor.seconds,
         ongoing.dialogues,
         ongoing.lines,
+        ongoing.identities,
     )
     means = Means(
         router=Router(lookups.resolver, destinations, delivery, hostname, own_addresses(), ties, sink),
@@ -291,6 +297,7 @@ def wire_delivery(
         destinations=destinations,
         sink=sink,
         pace=ongoing.pace,
+        alert=ongoing.alert,
         now=reactor.seconds,
         max_hosts=delivery.max_hosts,
         max_addresses=delivery.max_addresses,
@@ -303,6 +310,7 @@ def wire_checks(
     destinations: Callable[[], Destinations],
     hostname: str,
     lookups: Lookups,
+    identities: Identities,
     sink: IEventSink,
     reactor: Any,
 ) -> Checks:
@@ -319,7 +327,15 @@ def wire_checks(
     def sessions(notebook: IEventSink) -> Sessions:
         pool = ConnectionPool(reactor, 0.0)
         return Sessions(
-            Connector(reactor), senders, pool, ClientTLS(), lookups.roots, delivery, notebook, reactor.seconds
+            Connector(reactor),
+            senders,
+            pool,
+            ClientTLS(),
+            lookups.roots,
+            delivery,
+            notebook,
+            reactor.seconds,
+            identities=identities,
         )
 
     surroundings = Surroundings(

@@ -75,6 +75,9 @@ class DestinationsAPI:
             "source_address6": profile.source_address6,
             "ehlo_name": profile.ehlo_name,
             "bounce_profile": profile.bounce_profile,
+            "tls_alert": profile.tls_alert,
+            "certificate": profile.certificate,
+            "key": profile.key,
             "exemption": None
             if exemption is None
             else {

@@ -136,6 +136,7 @@ class Checks:
             destinations=lambda: destinations,
             sink=notebook,
             pace=Pace(use.clock.seconds),
+            alert=lambda domain, host, text: None,
             now=use.clock.seconds,
             max_hosts=use.max_hosts,
             max_addresses=use.max_addresses,

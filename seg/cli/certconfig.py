@@ -1,9 +1,12 @@
-"""``seg certconfig``: the certificates of the listeners, and the authorities that are trusted."""
+"""``seg certconfig``: our own certificates, and the authorities that are trusted."""
 
 from __future__ import annotations
 
 import datetime
+import os
+import re
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -16,17 +19,22 @@ if TYPE_CHECKING:
     from seg.tls.inventory import Listed, ServerFile, TrustList
 
 
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}")
+
+
 @click.group()
 def certconfig() -> None:
-    """Certificates of the listeners, and the authorities trusted for other hosts. Works without the gateway running.
+    """Our own certificates, and the authorities trusted for other hosts. Works without the gateway running.
 
     \b
-    seg certconfig list                          each listener's certificate: until when, and what is wrong
+    seg certconfig list                          each certificate in use: until when, and what is wrong
     seg certconfig check new.pem new.key         would this one do?
+    seg certconfig import mx new.pem new.key     put it into place as certificates/mx.pem
     seg certconfig authorities --custom          the authorities that you added
 
-    To use another: seg listenerconfig edit NAME --certificate FILE --key FILE (a file that changes in place is read
-    again by itself); seg sslconfig --extra-ca-file FILE adds authorities, --ca-file FILE replaces the system's list.
+    A listener uses one by: seg listenerconfig edit NAME --certificate FILE --key FILE; other servers see one by: seg
+    destconfig setup --certificate FILE. A file that changes in place is read again by itself. seg sslconfig
+    --extra-ca-file FILE adds authorities, --ca-file FILE replaces the system's list.
     Exit status: 0; 1 when a certificate can't be used or ends within three weeks.
     """
 
@@ -35,26 +43,96 @@ def certconfig() -> None:
 @JSON
 @click.pass_obj
 def list_certificates(surroundings: Any, as_json: bool) -> None:
-    """Every listener's certificates, with their chains and what is wrong with them."""
+    """Every certificate in use, by listeners and towards other servers, with its chain and what is wrong with it."""
     from seg.tls.inventory import server_file
 
     now = datetime.datetime.now(datetime.UTC)
-    found = [
-        (listener.name, server_file(certificate, key, now))
-        for listener in surroundings.settings().listener
-        for certificate, key in ((listener.certificate, listener.key), *((f, "") for f in listener.more_certificates))
-        if certificate
-    ]
+    found = [(user, server_file(*files, now)) for user, files in _used(surroundings)]
     if as_json:
-        print_json({"certificates": [{"listener": name, **attrs.asdict(file)} for name, file in found]})
+        print_json({"certificates": [{"used_by": user, **attrs.asdict(file)} for user, file in found]})
     elif not found:
         click.echo(
             "No listener has a certificate: seg listenerconfig edit NAME --certificate FILE --key FILE --tls starttls"
         )
-    for name, file in [] if as_json else found:
-        click.echo(f"Listener {name}: {file.file}")
+    for user, file in [] if as_json else found:
+        click.echo(f"{user[0].upper()}{user[1:]}: {file.file}")
         _show(file)
     sys.exit(1 if any(file.problems for _, file in found) else 0)
+
+
+def _used(surroundings: Any) -> list[tuple[str, tuple[str, str]]]:
+    """By whom, and the files of certificate and key."""
+    destinations = surroundings.destinations()
+    used = [
+        (f"listener {listener.name}", files)
+        for listener in surroundings.settings().listener
+        for files in ((listener.certificate, listener.key), *((file, "") for file in listener.more_certificates))
+    ]
+    default = destinations.default
+    used.append(("all other servers", (default.certificate, default.key)))
+    used += [
+        (f"servers of {pattern}", (profile.certificate, profile.key))
+        for pattern, profile in destinations.profiles.items()
+        if "certificate" in destinations.stated.get(pattern, ())
+    ]
+    return [(user, files) for user, files in used if files[0]]
+
+
+@certconfig.command("import")
+@click.argument("name")
+@click.argument("certificate", type=click.Path(path_type=Path))
+@click.argument("key", type=click.Path(path_type=Path), required=False)
+@click.option("--force", is_flag=True, help="Put it into place although something is wrong with it.")
+@JSON
+@click.pass_obj
+def import_(surroundings: Any, name: str, certificate: Path, key: Path | None, force: bool, as_json: bool) -> None:
+    """Check a certificate, and put it with its key into certificates/NAME.pem beside seg.toml, readable by the owner and the group of
+    that folder.
+
+    CERTIFICATE is a PEM file with the intermediates behind it, KEY the file of its key (without: in the same file). One
+    of the same name is replaced; who uses it reads the new one within half a minute, without a restart.
+    """
+    from seg.tls.inventory import server_file
+
+    if not _NAME.fullmatch(name):
+        raise click.UsageError(
+            f"{name!r}: a name has letters, digits, dots, hyphens and underscores, such as mx.example.com"
+        )
+    file = server_file(str(certificate), str(key or ""), datetime.datetime.now(datetime.UTC))
+    usable = bool(file.chain) and not (file.problems and not force)
+    target = surroundings.files().settings.parent / "certificates" / f"{name}.pem"
+    if usable:
+        try:
+            _put(target, [certificate, key] if key else [certificate])
+        except OSError as error:
+            raise click.ClickException(f"{error.filename or target}: {error.strerror}") from None
+    if as_json:
+        print_json({"file": str(target) if usable else "", "imported": usable, **_without_place(file)})
+    else:
+        _show(file)
+        if usable:
+            click.echo(f"Imported as {target}.")
+            click.echo(f"To use it: seg listenerconfig edit NAME --certificate {target}, then seg commit")
+        else:
+            click.echo("Not imported." + (" --force imports it all the same." if file.chain else ""))
+    sys.exit(0 if usable else 1)
+
+
+def _put(target: Path, parts: list[Path]) -> None:
+    """Write the parts as one file, for the owner and the group of the configuration's folder."""
+    from seg.files import replace_file
+
+    target.parent.mkdir(mode=0o750, exist_ok=True)
+    data = b"".join(part.read_bytes().rstrip() + b"\n" for part in parts)
+    replace_file(target, data, 0o640)
+    owner = target.parent.parent.stat()
+    if os.geteuid() == 0:
+        for path in (target.parent, target):
+            os.chown(path, owner.st_uid, owner.st_gid)
+
+
+def _without_place(file: ServerFile) -> dict[str, Any]:
+    return {"chain": [attrs.asdict(each) for each in file.chain], "problems": list(file.problems)}
 
 
 @certconfig.command()

@@ -35,6 +35,9 @@ LABELS = {
     "source_address6": "Source address, IPv6",
     "ehlo_name": "Name in EHLO",
     "bounce_profile": "Bounce Profile",
+    "tls_alert": "Alert when required TLS fails",
+    "certificate": "Certificate shown to servers",
+    "key": "... and its key",
 }
 LIMITS = ("concurrent_connections", "messages_per_connection", "recipient_limit", "recipient_minutes", "limit_per")
 COLUMNS = (
@@ -71,11 +74,13 @@ def destconfig(context: click.Context) -> None:
     if not can_ask():
         click.echo(context.get_help())
         sys.exit(2)
-    dialogue.main_menu(Workbench(context.obj.gateway()), lambda: context.invoke(list_), _show_detail(context))
-
-
-def _show_detail(context: click.Context) -> Any:
-    return lambda domain: context.invoke(detail, domain=domain, as_json=False)
+    dialogue.main_menu(
+        Workbench(context.obj.gateway()),
+        list_=lambda: context.invoke(list_),
+        detail=lambda domain: context.invoke(detail, domain=domain, as_json=False),
+        import_=lambda file: context.invoke(import_, file=Path(file)),
+        export=lambda file: context.invoke(export, file=Path(file)),
+    )
 
 
 class Destination(click.ParamType):  # type: ignore[type-arg] # generic in newer versions only
@@ -154,6 +159,30 @@ def default(surroundings: Any, /, inherit: tuple[str, ...], as_json: bool, **giv
         dialogue.edit_default(bench)
         return
     bench.stage(_edits(("default",), values, inherit, bench.table(FILE, "default")), as_json)
+
+
+@destconfig.command()
+@click.option("--certificate", metavar="FILE", help='Certificate shown to servers that ask for one; "" for none.')
+@click.option("--key", metavar="FILE", help='Its private key; "" when it is in the certificate file.')
+@click.option("--tls-alert", type=click.Choice(["on", "off"]), help="Alert when TLS that is required fails.")
+@JSON
+@click.pass_obj
+def setup(surroundings: Any, certificate: str | None, key: str | None, tls_alert: str | None, as_json: bool) -> None:
+    """Stage what holds for all destinations that don't say otherwise: the certificate shown to servers, and alerts.
+
+    An alert is a Warning in the mail log and a message to the postmaster, at most once an hour for a destination.
+
+    \b
+    seg destconfig setup --certificate /etc/seg/client.pem --tls-alert on
+    """
+    bench = Workbench(surroundings.gateway())
+    given = {"certificate": certificate, "key": key, "tls_alert": None if tls_alert is None else tls_alert == "on"}
+    values = {name: value for name, value in given.items() if value is not None}
+    if not values:
+        _need_terminal("", "seg destconfig setup --tls-alert on ...")
+        dialogue.setup(bench)
+        return
+    bench.stage(dialogue.settle(bench.table(FILE, "default"), values), as_json)
 
 
 @destconfig.command()
@@ -334,7 +363,8 @@ def detail(surroundings: Any, domain: str, as_json: bool) -> None:
         print_json(found)
         return
     profile, entry = found["profile"], found["entry"]
-    click.echo(f"{plain(found['domain'])}: by the entry {plain(entry)}")
+    name = entry if found["domain"] == entry.lower() else found["domain"]
+    click.echo(f"{plain(name)}: by the entry {plain(entry)}")
     for name, label in LABELS.items():
         stated = name in profile["stated"]
         origin = entry if stated else "Default" if entry != "Default" else "built in"

@@ -9,7 +9,7 @@ import click
 
 from seg.cli.dialogue import ask, choose, confirm, menu, number
 from seg.cli.keys import fault_of, shown, typed
-from seg.cli.staged import Workbench, put, remove
+from seg.cli.staged import Edit, Workbench, put, remove
 from seg.config.destinations import IPPreference, LimitPer, Profile, TLSOption
 from seg.config.syntax import parse_pattern
 from seg.config.values import specs, word
@@ -17,13 +17,16 @@ from seg.model import to_ascii
 
 FILE, ENTRIES = "destinations", "destination"
 OPERATIONS = {
+    "SETUP": "Change global settings.",
     "NEW": "Create a new entry.",
     "EDIT": "Modify an entry.",
     "DELETE": "Remove an entry.",
     "DEFAULT": "Change the default.",
     "LIST": "Display a summary list of all entries.",
-    "DETAIL": "Display details for one destination.",
+    "DETAIL": "Display details for one destination or all entries.",
     "CLEAR": "Remove all entries.",
+    "IMPORT": "Import tables from a file.",
+    "EXPORT": "Export tables to a file.",
 }
 TLS_OPTIONS = (
     "No",
@@ -48,16 +51,25 @@ LIMITS = ("recipient_limit", "recipient_minutes")
 SPECS = specs(Profile)
 
 
-def main_menu(bench: Workbench, list_: Callable[[], object], detail: Callable[[str], object]) -> None:
+def main_menu(
+    bench: Workbench,
+    list_: Callable[[], object],
+    detail: Callable[[str], object],
+    import_: Callable[[str], object],
+    export: Callable[[str], object],
+) -> None:
     """The menu, until it is left with an empty line."""
     actions: dict[str, Callable[[], object]] = {
+        "SETUP": lambda: setup(bench),
         "NEW": lambda: new_entry(bench, None),
         "EDIT": lambda: edit_entry(bench, None),
         "DELETE": lambda: _delete(bench),
         "DEFAULT": lambda: edit_default(bench),
         "LIST": list_,
-        "DETAIL": lambda: detail(_domain("Choose the domain to view:")),
+        "DETAIL": lambda: _detail(bench, detail),
         "CLEAR": lambda: _clear(bench),
+        "IMPORT": lambda: import_(ask("Enter the name of the file to import:", "", _named)),
+        "EXPORT": lambda: export(ask("Enter a name for the exported file:", "", _named)),
     }
     while True:
         entries = len(bench.table(FILE, ENTRIES))
@@ -95,6 +107,46 @@ def edit_default(bench: Workbench) -> None:
     bench.stage([put(FILE, ("default",), profile("Default", stated, {}))])
 
 
+def setup(bench: Workbench) -> None:
+    """Ask for what Default says of the certificate and of alerts, and stage it."""
+    stated = bench.table(FILE, "default")
+    values: dict[str, Any] = {
+        "certificate": ask(
+            "Enter the PEM file of the certificate to show to servers that ask for one (none: a dash).",
+            stated.get("certificate", "") or "-",
+        ).removeprefix("-")
+    }
+    if values["certificate"]:
+        question = "Enter the PEM file of its private key (in the certificate file: a dash)."
+        values["key"] = ask(question, stated.get("key", "") or "-").removeprefix("-")
+    alert = confirm(
+        "Do you want to send an alert when a required TLS connection fails?", bool(stated.get("tls_alert", False))
+    )
+    bench.stage(settle(stated, {**values, "tls_alert": alert}))
+
+
+def settle(stated: dict[str, Any], values: dict[str, Any]) -> list[Edit]:
+    """Edits of the Default entry: an empty value is taken out."""
+    edits = [put(FILE, ("default", name), value) for name, value in values.items() if value]
+    gone = {name for name, value in values.items() if not value}
+    if not values.get("certificate", True):
+        gone.add("key")
+    return edits + [remove(FILE, ("default", name)) for name in sorted(gone) if name in stated]
+
+
+def _detail(bench: Workbench, detail: Callable[[str], object]) -> None:
+    question = "Choose the domain to view, or enter DEFAULT to view details for the default, or enter ALL to view details for all:"
+    answer = ask(question, "", lambda given: "" if given.upper() in ("ALL", "DEFAULT") else _domain_fault(given))
+    if answer.upper() == "ALL":
+        for domain in bench.table(FILE, ENTRIES):
+            detail(domain)
+    detail("Default" if answer.upper() in ("ALL", "DEFAULT") else parse_pattern(to_ascii(answer)))
+
+
+def _named(answer: str) -> str:
+    return "" if answer else "Please answer with the name of a file."
+
+
 def _delete(bench: Workbench) -> None:
     domain = _domain("Enter the domain you wish to delete.")
     if domain not in bench.table(FILE, ENTRIES):
@@ -109,14 +161,16 @@ def _clear(bench: Workbench) -> None:
 
 
 def _domain(question: str) -> str:
-    def check(answer: str) -> str:
-        try:
-            parse_pattern(to_ascii(answer))
-        except ValueError as error:
-            return str(error)
-        return ""
+    return parse_pattern(to_ascii(ask(question, "", _domain_fault)))
 
-    return parse_pattern(to_ascii(ask(question, "", check)))
+
+def _domain_fault(answer: str) -> str:
+    """What is wrong with a domain; "" when nothing is."""
+    try:
+        parse_pattern(to_ascii(answer))
+    except ValueError as error:
+        return str(error)
+    return ""
 
 
 # --- the questions of one profile ---------------------------------------------------------------------------------
@@ -144,6 +198,10 @@ def profile(name: str, old: dict[str, Any], default: dict[str, Any]) -> dict[str
 
 def _is_asked(key: str, values: dict[str, Any], default: dict[str, Any]) -> bool:
     """Whether a key means anything beside what was answered."""
+    if key == "key":
+        return bool(values.get("certificate"))
+    if key in ("certificate", "tls_alert"):
+        return _has_tls(values, default)
     if key != "dane_opportunistic_failure":
         return True
     return values.get("dane", default.get("dane", "opportunistic")) == "opportunistic" and _has_tls(values, default)

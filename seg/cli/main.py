@@ -10,6 +10,7 @@ import click
 from seg.cli.client import Gateway
 
 if TYPE_CHECKING:
+    from seg.config.destinations import Destinations
     from seg.config.find import ConfigurationFiles
     from seg.config.schema import Settings
 
@@ -48,6 +49,16 @@ class Surroundings:
 
         try:
             return load_settings(self.files().settings)
+        except ConfigurationError as error:
+            raise click.ClickException("\n".join(error.problems)) from None
+
+    def destinations(self) -> Destinations:
+        """What stands in destinations.toml."""
+        from seg.config.load import load_destinations
+        from seg.errors import ConfigurationError
+
+        try:
+            return load_destinations(self.files().destinations)
         except ConfigurationError as error:
             raise click.ClickException("\n".join(error.problems)) from None
 

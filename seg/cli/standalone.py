@@ -19,6 +19,7 @@ from seg.errors import ConfigurationError
 from seg.events import Event, Fault
 from seg.interfaces import IEventSink
 from seg.service import machine_name
+from seg.tls.identities import Identities
 from seg.tls.roots import load_roots
 from seg.wiring import wire_checks, wire_lookups
 
@@ -70,7 +71,10 @@ async def _ask(files: ConfigurationFiles, body: dict[str, Any], reactor: Any) ->
         await lookups.probe.start()
         hostname = settings.gateway.hostname or machine_name()
         try:
-            return await wire_checks(apart, lambda: destinations, hostname, lookups, sink, reactor).ask(question)
+            identities = Identities()
+            identities.replace(identities.prepared(destinations.certificates()))
+            checks = wire_checks(apart, lambda: destinations, hostname, lookups, identities, sink, reactor)
+            return await checks.ask(question)
         finally:
             lookups.probe.stop()
             await lookups.policies.cache.flushed()

@@ -129,6 +129,17 @@ class Profile:
     source_address6: str = key("", "Local IPv6 address to send from; empty: that of [delivery]")
     ehlo_name: str = key("", "Name in EHLO; empty: the gateway's")
     bounce_profile: str = key("", 'Bounce profile, a [bounce_profile."name"] of this file; empty: [queue] of seg.toml')
+    tls_alert: bool = key(
+        False,
+        "Tell the postmaster, at most once an hour for a destination, when TLS that is required there fails",
+    )
+    certificate: str = key(
+        "",
+        "PEM file of the certificate (and its intermediates) shown to servers that ask for one; read again when it changes; "
+        "empty: none is shown",
+    )
+    # The last one: it hides the function.
+    key: str = key("", "PEM file with its private key; empty: in the certificate file")
     exemption: Exemption | None = None  # of this destination alone, never inherited
 
     def at(self, now: float) -> Profile:
@@ -218,6 +229,11 @@ class Destinations:
         """The retry schedule of a domain: `general`, with what its bounce profile says otherwise, else that of the listener (its name)."""
         values = self.bounce_profiles.get(self.profile(domain).bounce_profile or listener)
         return attrs.evolve(general, **values) if values else general
+
+    def certificates(self) -> frozenset[tuple[str, str]]:
+        """The files (certificate, key) of all that we show to other servers."""
+        profiles = (self.default, *self.profiles.values())
+        return frozenset((profile.certificate, profile.key) for profile in profiles if profile.certificate)
 
     def exemptions(self) -> tuple[tuple[str, Exemption], ...]:
         """The destinations that have an exemption, ended ones too, with it."""

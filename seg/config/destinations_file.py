@@ -134,6 +134,8 @@ def _profile(where: KeyPath, name: str, inherited: dict[str, Any], own: dict[str
     they are a fault.
     """
     profile = Profile(name=name, **{**inherited, **own})
+    if own.get("key") and not profile.certificate:
+        problems.add((*where, "key"), "a key is set, but no certificate")
     if profile.tls is not TLSOption.NO:
         return profile
     for key, off in (("dane", DANEMode.NONE), ("mta_sts", STSMode.OFF)):

@@ -46,7 +46,6 @@ _LIMIT_WORDS = {LimitPer.DOMAIN: "host", LimitPer.ADDRESS: "MXIP"}
 _WITHOUT_USE = {
     "limit_apply": ("0", "system"),
     "bounce_validation": ("0", "off"),
-    "send_tls_req_alert": ("0", "off"),
     "certificate": (),
 }
 
@@ -110,6 +109,7 @@ KEYS = {
     "dane_support": _Key("dane", _word({mode.value: mode for mode in DANEMode})),
     "mta_sts_support": _Key("mta_sts", _word({mode.value: mode for mode in STSMode})),
     "bounce_profile": _Key("bounce_profile", str),
+    "send_tls_req_alert": _Key("tls_alert", _word({"0": False, "off": False, "1": True, "on": True})),
 }
 OUR_KEYS = frozenset(key.name for key in KEYS.values())
 
@@ -202,6 +202,8 @@ def _section(title: str, profile: Profile, stated: frozenset[str] | None) -> str
 def _written(key: str, value: Any) -> str:
     if isinstance(value, TLSOption):
         return _TLS_WORDS[value - 1]
+    if isinstance(value, bool):
+        return str(int(value))
     if isinstance(value, LimitPer):
         return _LIMIT_WORDS[value]
     if isinstance(value, IPPreference):

@@ -35,6 +35,7 @@ class Means:
     destinations: Callable[[], Destinations]
     sink: IEventSink
     pace: Pace  # recipients of each address that has a limit
+    alert: Callable[[str, str, str], object]  # (domain, host, text): required TLS fails
     now: Callable[[], float]  # POSIX seconds
     max_hosts: int
     max_addresses: int
@@ -118,6 +119,8 @@ class Attempt:
                 self.crowded.append(crowded)
                 continue
             except Temporary as error:
+                if isinstance(error, Unsatisfied):
+                    self._alert(decision, mismatches_of(error.verdict))
                 self._address_failed(decision, address, error)
                 continue
             self.connected = True
@@ -223,6 +226,7 @@ class Attempt:
     def _host_refused(self, decision: Decision) -> None:
         text = f"{decision.host} may not be used for {decision.domain}: {decision.refusal}"
         self._obstacle = Temporary(decision.enhanced, text)
+        self._alert(decision, decision.refusal)
         refused_by = decision.opinions[-1].provider if decision.opinions else ""
         if refused_by == MTA_STS:
             self._sink.emit(events.STSFailed(decision.domain, decision.host, decision.refusal))
@@ -261,6 +265,10 @@ class Attempt:
             self._sink.emit(events.STSFailed(decision.domain, decision.host, text))
         if DANE in verdict.failed:
             self._sink.emit(events.DANEFailed(decision.domain, decision.host, text))
+
+    def _alert(self, decision: Decision, text: str) -> None:
+        if self._profile.tls_alert:
+            self._means.alert(decision.domain, decision.host, text)
 
     def _tell_delivered(self, dcid: int, results: dict[int, Outcome]) -> None:
         """One event for each reply; usually all recipients share one."""

@@ -24,6 +24,7 @@ class Outgoing:
     logins: Mapping[str, AuthProfile] = attrs.field(factory=dict)
     connections: int = 0  # most at a time; 0 = no limit
     per_address: bool = False  # the limit is one address's, not the domain's
+    certificate: tuple[str, str] = ("", "")  # files of certificate and key that we show; "" = none
 
 
 NOTHING_SPECIAL = Outgoing()
@@ -38,6 +39,7 @@ def outgoing_of(profile: Profile, destinations: Destinations) -> Outgoing:
         destinations.auth_profiles,
         profile.concurrent_connections,
         profile.limit_per is LimitPer.ADDRESS,
+        (profile.certificate, profile.key),
     )
 
 

@@ -23,6 +23,7 @@ class PoolKey:
     source: str = ""  # local address; "" = the system chose
     ehlo_name: str = ""  # "" = the gateway's
     manner: Manner = PLAIN_SMTP
+    certificate: tuple[str, str] = ("", "")  # what we show: files of certificate and key
 
 
 @attrs.frozen

@@ -28,6 +28,7 @@ from seg.model import MXHost, Peer, SocketPath
 from seg.policy.judge import NOBODY, Verdict, judge
 from seg.policy.requirement import Decision, TLSLevel
 from seg.tls.context import ClientTLS, session_facts
+from seg.tls.identities import Identities
 from seg.tls.names import names_of
 from seg.tls.peer import SessionFacts, Trust
 from seg.tls.roots import RootStore
@@ -80,6 +81,7 @@ class Sessions:
         now: Callable[[], float],
         dialogues: Dialogues | None = None,
         lines: Lines | None = None,
+        identities: Identities | None = None,
     ) -> None:
         self._connector = connector
         self._senders = senders
@@ -91,6 +93,7 @@ class Sessions:
         self._now = now
         self._dialogues = dialogues or Dialogues()
         self._lines = lines or Lines()
+        self._identities = identities or Identities()
         self._verdicts: dict[ESMTPSender, dict[object, tuple[float, Verdict]]] = {}
 
     async def open(
@@ -102,7 +105,14 @@ class Sessions:
         :raises Temporary: it can't be reached, or doesn't speak SMTP.
         :raises Crowded: the domain or the address has all the connections that it may have.
         """
-        key = PoolKey(address, host.port, self._source(address, outgoing), outgoing.ehlo_name, host.manner)
+        key = PoolKey(
+            address,
+            host.port,
+            self._source(address, outgoing),
+            outgoing.ehlo_name,
+            host.manner,
+            outgoing.certificate,
+        )
         session = None if self._dialogues.wanted(decision.domain) else self._reuse(decision, key)
         if session is not None:
             return session
@@ -298,7 +308,8 @@ class Sessions:
     def _creator(self, decision: Decision, key: PoolKey) -> IOpenSSLClientConnectionCreator:
         requirement = decision.requirement
         peer = f"{key.address}:{key.port}"
-        return self._tls.creator(requirement.sni or decision.host, peer, requirement.min_version)
+        identity = self._identities.get(key.certificate)
+        return self._tls.creator(requirement.sni or decision.host, peer, requirement.min_version, identity)
 
     def _remember(self, sender: ESMTPSender, decision: Decision, key: PoolKey) -> None:
         """Keep the TLS session; the EHLO reply has come in, so a TLS 1.3 ticket has too if there is one."""
@@ -306,7 +317,8 @@ class Sessions:
         handle = sender.transport.getHandle()
         if isinstance(handle, SSL.Connection):
             peer = f"{key.address}:{key.port}"
-            self._tls.remember(handle, requirement.sni or decision.host, peer, requirement.min_version)
+            identity = self._identities.get(key.certificate)
+            self._tls.remember(handle, requirement.sni or decision.host, peer, requirement.min_version, identity)
 
     def _refuse(self, sender: ESMTPSender, decision: Decision, verdict: Verdict) -> None:
         """Say what didn't fit, in the vendor's two lines.

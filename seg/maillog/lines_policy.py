@@ -119,6 +119,12 @@ ENTRIES: tuple[Entry, ...] = (
     ),
     plain(
         WARNING,
+        "TLS alert: required TLS for {domain} fails at {host}: {text} ({since} more failures since the last alert)",
+        e.TLSAlert("domain.com", _MX, "peer cert does not match domain domain.com", 12),
+        "Where the destination's tls_alert is on, at most once an hour; the postmaster gets a message too.",
+    ),
+    plain(
+        WARNING,
         "Exemption of {domain} until {end} ({reason}) lets a delivery via {host} pass that {provider} would have stopped: {text}",
         e.ExemptionUsed(
             "domain.com", _MX, "mta-sts", "certificate expired on 2026-11-01", "2026-12-31 00:00 UTC", "ticket 4711"

@@ -1,9 +1,9 @@
-"""Certificates of listeners that were renewed on disk are taken up without a restart."""
+"""Certificates of our own that were renewed on disk are taken up without a restart."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
 
 from twisted.internet.defer import Deferred
 from twisted.internet.task import LoopingCall
@@ -12,22 +12,34 @@ from twisted.internet.threads import deferToThreadPool
 from seg.errors import ConfigurationError
 from seg.events import Fault, Notice
 from seg.interfaces import IEventSink
-from seg.tls.listening import ListenerCertificates
 
 INTERVAL = 30.0  # seconds between two looks at the files
+
+
+class Renewable(Protocol):
+    """Certificates from files."""
+
+    def changed(self) -> bool:
+        """Whether the files aren't what they were when they were read. Blocks."""
+
+    def load(self) -> None:
+        """Read them. Blocks.
+
+        :raises ConfigurationError: they can't be used; those read before stay.
+        """
 
 
 class CertificateRenewal:
     """Looks at the files now and then, in a thread. Files that can't be used change nothing, and are told of once.
 
-    :param certificates: those of each listener, by its name, at any time.
+    :param certificates: those in use now, by names for the log ("certificates of listener relay").
     """
 
-    def __init__(self, certificates: Mapping[str, ListenerCertificates], reactor: Any, sink: IEventSink) -> None:
+    def __init__(self, certificates: Callable[[], Mapping[str, Renewable]], reactor: Any, sink: IEventSink) -> None:
         self._certificates = certificates
         self._reactor = reactor
         self._sink = sink
-        self._refused: dict[str, str] = {}  # what was last told of a listener's files
+        self._refused: dict[str, str] = {}  # what was last told of each
         self._loop = LoopingCall(self.look)
         self._loop.clock = reactor
 
@@ -45,7 +57,7 @@ class CertificateRenewal:
         return Deferred.fromCoroutine(self._look())
 
     async def _look(self) -> None:
-        for name, certificates in tuple(self._certificates.items()):
+        for name, certificates in tuple(self._certificates().items()):
             if not await self._in_thread(certificates.changed):
                 continue
             try:
@@ -54,12 +66,12 @@ class CertificateRenewal:
                 self._tell_refused(name, "; ".join(error.problems))
             else:
                 self._refused.pop(name, None)
-                self._sink.emit(Notice(f"listener {name}: its certificates have changed and are in use"))
+                self._sink.emit(Notice(f"{name}: changed on disk, and in use"))
 
     def _tell_refused(self, name: str, problem: str) -> None:
         if self._refused.get(name) != problem:
             self._refused[name] = problem
-            self._sink.emit(Fault(f"listener {name}: changed certificates can't be used, the former stay: {problem}"))
+            self._sink.emit(Fault(f"{name}: changed on disk, but can't be used, the former stay in use: {problem}"))
 
     def _in_thread(self, work: Any) -> Deferred[Any]:
         return deferToThreadPool(self._reactor, self._reactor.getThreadPool(), work)

@@ -8,31 +8,28 @@ from __future__ import annotations
 
 import datetime
 from collections import OrderedDict
-from pathlib import Path
 
 import attrs
-from cryptography import x509
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
+from cryptography.hazmat.primitives import hashes
 from OpenSSL import SSL
 from twisted.internet.interfaces import IOpenSSLClientConnectionCreator
 from twisted.protocols.tls import TLSMemoryBIOProtocol
 from zope.interface import implementer
 
-from seg.errors import ConfigurationError
 from seg.model import to_ascii
-from seg.tls.chain import MAX_CHAIN, date_line
-from seg.tls.names import UNREADABLE, is_host_name, printable, subject_of
+from seg.tls.chain import MAX_CHAIN
+from seg.tls.credential import Stamp, file_stamp, read_credential
+from seg.tls.names import UNREADABLE, is_host_name, printable
 from seg.tls.peer import PeerCertificates, SessionFacts, TLSVersion
 
 _VERSIONS = {TLSVersion.TLS1_2: SSL.TLS1_2_VERSION, TLSVersion.TLS1_3: SSL.TLS1_3_VERSION}
 _SESSIONS_PER_PEER = 4  # as many connections at a time can be resumed; a session is used once (RFC 8446 §C.4)
 
-SessionKey = tuple[str, str, TLSVersion]
+SessionKey = tuple[str, str, TLSVersion, str]  # peer, server name, lowest version, our certificate
 
 
 class SessionCache:
-    """TLS sessions by peer, server name and minimum version; the peers used longest ago are forgotten first.
+    """TLS sessions by peer, server name, minimum version and our certificate; the peers used longest ago are forgotten first.
 
     A session is handed out once: one that a server chokes on can't spoil the next connection too.
     """
@@ -85,6 +82,38 @@ class ClientConnections:
         return connection
 
 
+class ClientIdentity:
+    """A certificate that we show to servers that ask for one (RFC 8446 §4.3.2). Reading it blocks: for the start, or a thread.
+
+    :param key_file: "" = the key is in the certificate file.
+    :raises ConfigurationError: a file is missing or unreadable, the key doesn't fit, the dates are wrong.
+    """
+
+    def __init__(self, certificate_file: str, key_file: str = "") -> None:
+        self._files = (certificate_file, key_file)
+        self._stamps: tuple[Stamp, ...] = ()
+        self.contexts: dict[TLSVersion, SSL.Context] = {}
+        self.mark = ""  # tells one certificate from another: the fingerprint
+        self.load()
+
+    def load(self) -> None:
+        """Read the files; what was read before stays if they can't be used."""
+        stamps = self._look()
+        credential = read_credential(*self._files)
+        contexts = {version: _client_context(number) for version, number in _VERSIONS.items()}
+        for context in contexts.values():
+            credential.install(context)
+        self._stamps, self.contexts = stamps, contexts
+        self.mark = credential.chain[0].fingerprint(hashes.SHA256()).hex()
+
+    def changed(self) -> bool:
+        """Whether a file isn't what it was when it was read. Blocks a little: for a thread."""
+        return self._look() != self._stamps
+
+    def _look(self) -> tuple[Stamp, ...]:
+        return tuple(file_stamp(path) for path in self._files if path)
+
+
 class ClientTLS:
     """TLS towards other hosts: one OpenSSL context for each minimum version, and the sessions to be resumed.
 
@@ -96,19 +125,30 @@ class ClientTLS:
         self._sessions = SessionCache(sessions)
 
     def creator(
-        self, sni: str, peer: str, min_version: TLSVersion = TLSVersion.TLS1_2
+        self,
+        sni: str,
+        peer: str,
+        min_version: TLSVersion = TLSVersion.TLS1_2,
+        identity: ClientIdentity | None = None,
     ) -> IOpenSSLClientConnectionCreator:
         """What ``startTLS`` needs for one connection.
 
         :param sni: server name to send; left out when it is an address or no host name.
         :param peer: whom we connect to ("192.0.2.1:25"); sessions are resumed with the same peer only.
+        :param identity: who we are, if the server asks.
         """
         name = to_ascii(sni)
-        key = (peer, name, min_version)
-        return ClientConnections(self._contexts[min_version], name if is_host_name(name) else "", self._sessions, key)
+        key = (peer, name, min_version, identity.mark if identity else "")
+        contexts = identity.contexts if identity else self._contexts
+        return ClientConnections(contexts[min_version], name if is_host_name(name) else "", self._sessions, key)
 
     def remember(
-        self, connection: SSL.Connection, sni: str, peer: str, min_version: TLSVersion = TLSVersion.TLS1_2
+        self,
+        connection: SSL.Connection,
+        sni: str,
+        peer: str,
+        min_version: TLSVersion = TLSVersion.TLS1_2,
+        identity: ClientIdentity | None = None,
     ) -> None:
         """Keep the session for the next connection to this peer.
 
@@ -116,7 +156,7 @@ class ClientTLS:
         """
         session = connection.get_session()
         if session is not None:
-            self._sessions.put((peer, to_ascii(sni), min_version), session)
+            self._sessions.put((peer, to_ascii(sni), min_version, identity.mark if identity else ""), session)
 
 
 def _client_context(min_version: int) -> SSL.Context:
@@ -163,60 +203,10 @@ def server_context(certificate_file: str, key_file: str = "", now: datetime.date
     :param now: aware; empty: the present time.
     :raises ConfigurationError: a file is missing or unreadable, the key doesn't fit, the dates are wrong.
     """
-    chain = server_chain(certificate_file)
-    key = _load_key(key_file or certificate_file)
-    leaf = chain[0]
-    now = now or datetime.datetime.now(datetime.UTC)
-    if not leaf.not_valid_before_utc <= now <= leaf.not_valid_after_utc:
-        raise _problem(certificate_file, date_line(leaf, expired=now > leaf.not_valid_after_utc))
+    credential = read_credential(certificate_file, key_file, now)
     context = SSL.Context(SSL.TLS_SERVER_METHOD)
     context.set_min_proto_version(SSL.TLS1_2_VERSION)
     context.set_options(SSL.OP_NO_RENEGOTIATION | SSL.OP_CIPHER_SERVER_PREFERENCE)
     context.set_session_id(b"seg")
-    try:
-        context.use_certificate(leaf)
-        for issuer in chain[1:]:
-            context.add_extra_chain_cert(issuer)
-        context.use_privatekey(key)  # type: ignore[arg-type]  # of a kind it refuses: a TypeError below
-        context.check_privatekey()
-    except (SSL.Error, *UNREADABLE) as error:
-        fault = f"private key of {key_file or certificate_file} can't be used with certificate {subject_of(leaf)}"
-        raise _problem(certificate_file, f"{fault} ({_reason(error)})") from error
+    credential.install(context)
     return context
-
-
-def _problem(path: str, fault: str) -> ConfigurationError:
-    return ConfigurationError((f"{path}: {fault}",))
-
-
-def _reason(error: Exception) -> str:
-    """OpenSSL's own reason in words."""
-    entries = error.args[0] if error.args else ""
-    return entries[0][-1] if isinstance(entries, list) and entries else str(error)
-
-
-def _read(path: str) -> bytes:
-    try:
-        return Path(path).read_bytes()
-    except OSError as error:
-        raise _problem(path, f"can't be read: {error.strerror}") from error
-
-
-def server_chain(path: str) -> list[x509.Certificate]:
-    """The certificates in a PEM file, the server's own first.
-
-    :raises ConfigurationError: there are none, or the file can't be read.
-    """
-    data = _read(path)
-    try:
-        return x509.load_pem_x509_certificates(data)
-    except UNREADABLE as error:
-        raise _problem(path, f"no usable PEM certificate ({error})") from error
-
-
-def _load_key(path: str) -> PrivateKeyTypes:
-    data = _read(path)
-    try:
-        return serialization.load_pem_private_key(data, password=None)
-    except UNREADABLE as error:
-        raise _problem(path, f"no usable private key in PEM, without a password ({error})") from error

@@ -15,7 +15,8 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.utils import CryptographyDeprecationWarning
 
 from seg.errors import ConfigurationError
-from seg.tls.context import server_chain, server_context
+from seg.tls.context import server_context
+from seg.tls.credential import server_chain
 from seg.tls.names import UNREADABLE, issuer_of, names_of, subject_of
 from seg.tls.roots import read_bundle
 

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import datetime
-import os
 from collections.abc import Sequence
-from typing import Any
 
 from OpenSSL import SSL
 from twisted.internet.interfaces import IOpenSSLServerConnectionCreator
@@ -13,11 +11,11 @@ from twisted.protocols.tls import TLSMemoryBIOProtocol
 from zope.interface import implementer
 
 from seg.tls.clients import ClientCertificates
-from seg.tls.context import server_chain, server_context
+from seg.tls.context import server_context
+from seg.tls.credential import Stamp, file_stamp, server_chain
 from seg.tls.names import dns_names, fitting
 
 Files = tuple[str, str]  # certificate, key ("" = in the certificate file)
-Stamp = tuple[int, int, int]
 
 
 @implementer(IOpenSSLServerConnectionCreator)
@@ -77,12 +75,4 @@ class ListenerCertificates:
 
     def _look(self) -> tuple[Stamp, ...]:
         paths = [path for pair in (*self._files, (self._clients_file, "")) for path in pair if path]
-        return tuple(_stamp(path) for path in paths)
-
-
-def _stamp(path: str) -> Stamp:
-    try:
-        status: Any = os.stat(path)
-    except OSError:
-        return (0, 0, 0)
-    return (status.st_mtime_ns, status.st_size, status.st_ino)
+        return tuple(file_stamp(path) for path in paths)

@@ -10,6 +10,7 @@ from click.testing import CliRunner, Result
 from twisted.trial.unittest import SynchronousTestCase
 
 from seg.cli.main import main
+from seg.tls.inventory import server_file
 from tests.certificates import Authority
 
 
@@ -50,8 +51,35 @@ class CertconfigTests(SynchronousTestCase):
         self.assertRegex(lines[2], r"^     from \d{4}-\d\d-\d\d until \d{4}-\d\d-\d\d \((79|80) days left\)$")
         self.assertEqual(lines[3:5], ["     for mx.example", "  1  CN=My CA, issued by CN=My Root"])
         found = json.loads(self.run_seg("list", "--json").output)
-        self.assertEqual(found["certificates"][0]["listener"], "relay")
+        self.assertEqual(found["certificates"][0]["used_by"], "listener relay")
         self.assertEqual(found["certificates"][0]["problems"], [])
+
+    def test_list_for_servers(self) -> None:
+        """What we show to other servers is listed too, by who sees it."""
+        text = f'[default]\ncertificate = "{self.certificate}"\nkey = "{self.key}"\n[destination."a.example"]\ncertificate = "/nowhere"\n'
+        (self.folder / "destinations.toml").write_text(text + '[destination."b.example"]\ntls = "required"\n')
+        result = self.run_seg("list", "--json")
+        found = [(each["used_by"], each["problems"]) for each in json.loads(result.output)["certificates"]]
+        self.assertEqual(found[:2], [("listener relay", []), ("all other servers", [])])
+        self.assertEqual(found[2][0], "servers of a.example")
+        self.assertIn("/nowhere: ", found[2][1][0])
+        self.assertEqual((len(found), result.exit_code), (3, 1))
+
+    def test_import(self) -> None:
+        """A good pair comes into one file with the right permissions; a bad one doesn't, and replaces nothing."""
+        target = self.folder / "certificates" / "mx.example.pem"
+        result = self.run_seg("import", "mx.example", self.certificate, self.key)
+        self.assertEqual(result.exit_code, 0, result.output)
+        self.assertEqual(target.stat().st_mode & 0o777, 0o640)
+        self.assertEqual(server_file(str(target), "", datetime.datetime.now(datetime.UTC)).problems, ())
+        self.assertIn(f"seg listenerconfig edit NAME --certificate {target}", result.output)
+        before = target.read_bytes()
+        found = self.run_seg("import", "mx.example", self.certificate, "--json")
+        self.assertEqual((found.exit_code, json.loads(found.output)["imported"]), (1, False))
+        self.assertIn("no usable private key", found.output)
+        self.assertEqual(target.read_bytes(), before)
+        self.assertEqual(self.run_seg("import", "../mx", self.certificate, self.key).exit_code, 2)
+        self.assertEqual(self.run_seg("import", "mx", str(self.folder / "nothing.pem")).exit_code, 1)
 
     def test_no_certificate(self) -> None:
         """What to do when there is none."""

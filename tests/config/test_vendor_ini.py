@@ -43,6 +43,7 @@ class INITests(SynchronousTestCase):
                 "concurrent_connections": 500,
                 "messages_per_connection": 50,
                 "tls": "no",
+                "tls_alert": False,
             },
         )
         self.assertEqual(

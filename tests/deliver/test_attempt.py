@@ -165,6 +165,7 @@ class AttemptTests(SynchronousTestCase):
         self.sink = RecordingSink()
         self.sessions = FakeSessions()
         self.destinations = Destinations()
+        self.alerts: list[tuple[str, str, str]] = []
         self.pace = Pace(lambda: 1000.0)
         self.providers = [FakeProvider("static", lambda q, h: Raise(MAY, "preferred"))]
 
@@ -177,6 +178,7 @@ class AttemptTests(SynchronousTestCase):
             lambda: self.destinations,
             self.sink,
             self.pace,
+            alert=lambda *facts: self.alerts.append(facts),
             now=lambda: 1000.0,
             max_hosts=5,
             max_addresses=max_addresses,
@@ -361,6 +363,11 @@ class AttemptTests(SynchronousTestCase):
         self.assertIn("names presented: other.example", outcome.error.text)
         self.assertEqual(self.explained(), [("mx1.example", verdict.reason)])
         self.assertEqual(len(self.sink.of(events.STSFailed)), 1)
+        self.assertEqual(self.alerts, [])
+        self.destinations = Destinations(default=Profile(tls_alert=True))
+        self.attempt(route(host("mx1.example")))
+        self.assertEqual([alert[:2] for alert in self.alerts], [("to.example", "mx1.example")])
+        self.assertIn("names presented: other.example", self.alerts[0][2])
 
     def test_fall_through(self) -> None:
         """Where the operator allows it, a failing DANE falls through to what is left, with a warning each time."""
@@ -373,7 +380,9 @@ class AttemptTests(SynchronousTestCase):
             return FakeSender(3, OK), Verdict(True, reason="TLSv1.3 unverified")
 
         self.sessions.answers["mx1.example"] = answer
+        self.destinations = Destinations(default=Profile(tls_alert=True))
         self.assertEqual(self.attempt(route(host("mx1.example"))), OK)
+        self.assertEqual(self.alerts, [])  # it was sent
         self.assertEqual(
             self.sink.of(events.DANEWeakened), [events.DANEWeakened("to.example", "mx1.example", "no match")]
         )

@@ -10,6 +10,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+import pexpect
 from twisted.internet import reactor
 from twisted.internet.utils import getProcessOutputAndValue
 from twisted.trial.unittest import TestCase
@@ -73,6 +74,28 @@ class GatewayCase(TestCase):
         module.write_text(source)
         self.patch(os, "environ", {**os.environ, "PYTHONPATH": str(self.folder / "site")})
         return module
+
+    def terminal(self, *arguments: str) -> pexpect.spawn:
+        """The ``seg`` command in a terminal of its own."""
+        assert self.gateway is not None
+        environment = {
+            **os.environ,
+            "PYTHONPATH": ROOT,
+            "COLUMNS": "200",
+            "LINES": "50",
+            "NO_COLOR": "1",
+            "TERM": "dumb",
+        }
+        command = [*SEG[1:], "--config", str(self.gateway.configuration), *arguments]
+        return pexpect.spawn(
+            SEG[0],
+            command,
+            env=environment,
+            cwd=str(self.gateway.folder),
+            timeout=15,
+            encoding="utf-8",
+            dimensions=(50, 200),
+        )
 
     async def seg(self, *arguments: str) -> tuple[str, str, int]:
         """Run the ``seg`` command against the gateway: standard output, standard error, exit status."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import socket
 from pathlib import Path
 
@@ -11,7 +10,7 @@ from twisted.internet.threads import deferToThread
 
 from seg.lab.behaviour import Behaviour, Certificate
 from seg.lab.world import MX
-from tests.e2e.base import MESSAGE, ROOT, SEG, GatewayCase
+from tests.e2e.base import MESSAGE, GatewayCase
 
 BROKEN = Behaviour(certificate=Certificate.OTHER_NAME)
 
@@ -53,28 +52,6 @@ TLS_DIALOGUE = (
 
 class ChangeTests(GatewayCase):
     """An operator at a terminal, and a script."""
-
-    def terminal(self, *arguments: str) -> pexpect.spawn:
-        """The ``seg`` command in a terminal of its own."""
-        assert self.gateway is not None
-        environment = {
-            **os.environ,
-            "PYTHONPATH": ROOT,
-            "COLUMNS": "200",
-            "LINES": "50",
-            "NO_COLOR": "1",
-            "TERM": "dumb",
-        }
-        command = [*SEG[1:], "--config", str(self.gateway.configuration), *arguments]
-        return pexpect.spawn(
-            SEG[0],
-            command,
-            env=environment,
-            cwd=str(self.gateway.folder),
-            timeout=15,
-            encoding="utf-8",
-            dimensions=(50, 200),
-        )
 
     def type_in(self, terminal: pexpect.spawn, dialogue: tuple[tuple[str, str | None], ...]) -> None:
         """See each text, and type the answer."""

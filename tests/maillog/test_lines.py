@@ -270,6 +270,7 @@ class TableTests(SynchronousTestCase):
                 e.FilterAway,
                 e.STSRecordFailed,
                 e.STSPolicyWithdrawn,
+                e.TLSAlert,
                 e.SpoolFileCorrupt,
             },
         )

@@ -65,7 +65,7 @@ class RenewalTests(SynchronousTestCase):
 
     def setUp(self) -> None:
         self.clock, self.sink, self.files = PoolClock(), RecordingSink(), FakeCertificates()
-        self.renewal = CertificateRenewal({"in": self.files}, self.clock, self.sink)  # type: ignore[dict-item]
+        self.renewal = CertificateRenewal(lambda: {"certificates of listener in": self.files}, self.clock, self.sink)  # type: ignore[dict-item]
         self.renewal.start()
         self.addCleanup(self.renewal.stop)
 
@@ -76,14 +76,14 @@ class RenewalTests(SynchronousTestCase):
         self.files.fresh = True
         self.clock.advance(INTERVAL)
         self.assertEqual(self.files.loaded, 1)
-        self.assertEqual(self.sink.events, [Notice("listener in: its certificates have changed and are in use")])
+        self.assertEqual(self.sink.events, [Notice("certificates of listener in: changed on disk, and in use")])
 
     def test_refused(self) -> None:
         """Files that can't be used are told of once, and taken up when they are mended."""
         self.files.fresh, self.files.problem = True, "x.pem: no usable PEM certificate"
         self.clock.pump([INTERVAL] * 3)
         (fault,) = self.sink.of(Fault)
-        self.assertIn("the former stay: x.pem: no usable PEM certificate", fault.text)
+        self.assertIn("the former stay in use: x.pem: no usable PEM certificate", fault.text)
         self.files.problem = ""
         self.clock.advance(INTERVAL)
         self.assertEqual((self.files.loaded, len(self.sink.of(Notice))), (1, 1))
@@ -91,7 +91,7 @@ class RenewalTests(SynchronousTestCase):
     def test_nothing_to_watch(self) -> None:
         """Certificates may come with a change of the configuration, so it looks without any too; stopped, there is no timer."""
         clock = PoolClock()
-        CertificateRenewal({}, clock, self.sink).start()
+        CertificateRenewal(dict, clock, self.sink).start()
         clock.advance(INTERVAL)
         self.assertEqual(self.sink.events, [])
         self.renewal.stop()

@@ -1,0 +1,106 @@
+"""Certificates and keys of our own, from PEM files."""
+
+from __future__ import annotations
+
+import datetime
+import os
+from pathlib import Path
+
+import attrs
+from cryptography import x509
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
+from OpenSSL import SSL
+
+from seg.errors import ConfigurationError
+from seg.tls.chain import date_line
+from seg.tls.names import UNREADABLE, subject_of
+
+Stamp = tuple[int, int, int]  # of a file: when it changed, its size, its inode
+
+
+@attrs.frozen
+class Credential:
+    """A certificate, its intermediates and its key, from PEM files."""
+
+    chain: list[x509.Certificate]
+    _key: PrivateKeyTypes = attrs.field(repr=False)
+    _certificate_file: str
+    _key_file: str
+
+    def install(self, context: SSL.Context) -> None:
+        """Have a context present it.
+
+        :raises ConfigurationError: the key doesn't fit.
+        """
+        leaf = self.chain[0]
+        try:
+            context.use_certificate(leaf)
+            for issuer in self.chain[1:]:
+                context.add_extra_chain_cert(issuer)
+            context.use_privatekey(self._key)  # type: ignore[arg-type]  # of a kind it refuses: a TypeError below
+            context.check_privatekey()
+        except (SSL.Error, *UNREADABLE) as error:
+            fault = f"private key of {self._key_file} can't be used with certificate {subject_of(leaf)}"
+            raise _problem(self._certificate_file, f"{fault} ({_reason(error)})") from error
+
+
+def read_credential(certificate_file: str, key_file: str = "", now: datetime.datetime | None = None) -> Credential:
+    """What stands in PEM files, of a certificate that is valid at `now` (aware; None: the present time). Blocks.
+
+    :param key_file: "" = the key is in the certificate file.
+    :raises ConfigurationError: a file is missing or unreadable, or the dates are wrong.
+    """
+    chain = server_chain(certificate_file)
+    key = _load_key(key_file or certificate_file)
+    leaf = chain[0]
+    now = now or datetime.datetime.now(datetime.UTC)
+    if not leaf.not_valid_before_utc <= now <= leaf.not_valid_after_utc:
+        raise _problem(certificate_file, date_line(leaf, expired=now > leaf.not_valid_after_utc))
+    return Credential(chain, key, certificate_file, key_file or certificate_file)
+
+
+def file_stamp(path: str) -> Stamp:
+    """What tells a changed file from the one that was read. Blocks a little."""
+    try:
+        status = os.stat(path)
+    except OSError:
+        return (0, 0, 0)
+    return (status.st_mtime_ns, status.st_size, status.st_ino)
+
+
+def _problem(path: str, fault: str) -> ConfigurationError:
+    return ConfigurationError((f"{path}: {fault}",))
+
+
+def _reason(error: Exception) -> str:
+    """OpenSSL's own reason in words."""
+    entries = error.args[0] if error.args else ""
+    return entries[0][-1] if isinstance(entries, list) and entries else str(error)
+
+
+def _read(path: str) -> bytes:
+    try:
+        return Path(path).read_bytes()
+    except OSError as error:
+        raise _problem(path, f"can't be read: {error.strerror}") from error
+
+
+def server_chain(path: str) -> list[x509.Certificate]:
+    """The certificates in a PEM file, the server's own first.
+
+    :raises ConfigurationError: there are none, or the file can't be read.
+    """
+    data = _read(path)
+    try:
+        return x509.load_pem_x509_certificates(data)
+    except UNREADABLE as error:
+        raise _problem(path, f"no usable PEM certificate ({error})") from error
+
+
+def _load_key(path: str) -> PrivateKeyTypes:
+    data = _read(path)
+    try:
+        return serialization.load_pem_private_key(data, password=None)
+    except UNREADABLE as error:
+        raise _problem(path, f"no usable private key in PEM, without a password ({error})") from error

@@ -1,0 +1,35 @@
+"""The certificates that we show to other servers, by their files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from seg.tls.context import ClientIdentity
+
+Files = tuple[str, str]  # certificate, key ("" = in the certificate file)
+
+
+class Identities:
+    """Those in force. Files are read before they are (`prepared`), in the start or in a thread."""
+
+    def __init__(self, known: Mapping[Files, ClientIdentity] | None = None) -> None:
+        self.known = dict(known or {})
+
+    def get(self, files: Files) -> ClientIdentity | None:
+        """The one of these files; None for files that nothing in force names, such as ("", "")."""
+        return self.known.get(files)
+
+    def prepared(self, wanted: Iterable[Files]) -> dict[Files, ClientIdentity]:
+        """All that are wanted; files that aren't known are read, which blocks.
+
+        :raises ConfigurationError: one can't be used.
+        """
+        return {files: self.known.get(files) or ClientIdentity(*files) for files in wanted}
+
+    def replace(self, prepared: Mapping[Files, ClientIdentity]) -> None:
+        """Have these in force, and no others."""
+        self.known = dict(prepared)
+
+    def renewable(self) -> dict[str, ClientIdentity]:
+        """Each with a name for the log."""
+        return {f"certificate {files[0]}": identity for files, identity in self.known.items()}
