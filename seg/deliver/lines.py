@@ -87,6 +87,11 @@ class Lines:
         lines = self._groups.get(group, {})
         return next((sender for sender in senders if self._of.get(sender) in lines), None)
 
+    def leaving(self, group: Group) -> ESMTPSender | None:
+        """A sender of a group that is on its way out; None when there is none."""
+        lines = self._groups.get(group, {})
+        return next((sender for sender, line in self._of.items() if line in lines and sender.leaving), None)
+
     def _closed(self, sender: ESMTPSender) -> None:
         line = self._of.pop(sender, None)
         if line is not None:

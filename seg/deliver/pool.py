@@ -88,10 +88,7 @@ class ConnectionPool:
         sender = choose(self._idle)
         if sender is not None:
             self._end(sender)
-            if not sender.closed:
-                gone: Deferred[None] = Deferred()
-                sender.on_closed(lambda _: gone.callback(None))
-                await gone
+            await sender.gone()
 
     def close(self) -> Deferred[None]:
         """Keep nothing any more; fires when every connection that the pool had to end is gone."""

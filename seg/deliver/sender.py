@@ -104,6 +104,17 @@ class ESMTPSender(Protocol):
         """Whether the connection is gone."""
         return self._closed
 
+    @property
+    def leaving(self) -> bool:
+        """Whether the connection is on its way out, and gone within seconds."""
+        return self._closing and not self._closed
+
+    async def gone(self) -> None:
+        """Wait until the connection is gone."""
+        gone: Deferred[None] = Deferred()
+        self.on_closed(lambda _: gone.callback(None))
+        await gone
+
     def on_closed(self, callback: Callable[[ESMTPSender], None]) -> None:
         """Have `callback` called once when the connection is gone (at once when it is already)."""
         if self._closed:
@@ -216,9 +227,7 @@ class ESMTPSender(Protocol):
             self._deadline.set(CLOSE_TIMEOUT)
         elif not self._core.closed:  # else it is on its way out already
             self.abort()
-        gone: Deferred[None] = Deferred()
-        self.on_closed(lambda _: gone.callback(None))
-        await gone
+        await self.gone()
 
     def quit_soon(self) -> None:
         """`quit` for whoever doesn't wait for the end."""

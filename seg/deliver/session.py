@@ -246,7 +246,7 @@ class Sessions:
         self._tell_started(sender, facts)
 
     async def _line(self, domain: str, address: Peer, outgoing: Outgoing) -> Line:
-        """Room for one more connection; one that waits for other messages is ended for it.
+        """Room for one more connection; one that waits for other messages is ended for it, and one that is ending is waited for.
 
         :raises Crowded: there is none.
         """
@@ -254,6 +254,9 @@ class Sessions:
         limit = outgoing.connections
         if limit and not self._lines.room(group, limit):
             await self._pool.end_one(lambda idle: self._lines.within(idle, group))
+            leaving = self._lines.leaving(group) if not self._lines.room(group, limit) else None
+            if leaving is not None:
+                await leaving.gone()
             if not self._lines.room(group, limit):
                 raise Crowded(group, lambda: self._lines.room(group, limit))
         return self._lines.begin(domain, address)

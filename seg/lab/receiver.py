@@ -69,9 +69,10 @@ class Receiver:
         self.behaviour = behaviour or Behaviour()
         self.arrivals = arrivals or Arrivals(IReactorTime(reactor))
         self.sessions: list[Session] = []
-        self.most_open = 0  # connections at a time
+        self.most_open = 0  # connections at a time that hadn't said QUIT
         self.greylisted: dict[tuple[str, str, str], int] = {}
         self._open: set[SMTPSession] = set()
+        self._staying: set[SMTPSession] = set()  # of these, the ones that haven't said QUIT
         self._listening: Listening | None = None
         self.address = ""
         self.port = 0
@@ -136,11 +137,17 @@ class Receiver:
     def opened(self, session: SMTPSession) -> None:
         """A connection came."""
         self._open.add(session)
-        self.most_open = max(self.most_open, len(self._open))
+        self._staying.add(session)
+        self.most_open = max(self.most_open, len(self._staying))
         self.sessions.append(session.session)
+
+    def leaving(self, session: SMTPSession) -> None:
+        """A client has said QUIT."""
+        self._staying.discard(session)
 
     def closed(self, session: SMTPSession) -> None:
         """A connection went."""
+        self.leaving(session)
         self._open.discard(session)
 
     def _credential(self, kind: Certificate) -> Credential:

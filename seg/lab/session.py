@@ -284,6 +284,7 @@ class SMTPSession(Protocol):
         self._reply("252 2.1.5 can't say")
 
     def _quit(self, rest: str) -> None:
+        self._receiver.leaving(self)
         self._reply(f"221 2.0.0 {self._receiver.host} bye")
         self._close()
 

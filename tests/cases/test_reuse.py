@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from seg import events
-from seg.lab.behaviour import Behaviour, Certificate
+from seg.lab.behaviour import Behaviour, Certificate, StartTLS
 from seg.lab.world import MX, TLSA, Policy
 from tests.cases.house import CaseTest
 
@@ -90,3 +90,38 @@ class ReuseCases(CaseTest):
         await self.attempt("b.example")
         await self.attempt("a.example")
         self.assertEqual([event.resumed for event in self.sink.of(events.DeliveryTLSStarted)], [False, False, True])
+
+
+class OneConnectionCases(CaseTest):
+    """A destination that may have one connection at a time gets its mail in every case that takes two, one after the other."""
+
+    async def test_second_connection(self) -> None:
+        """In clear after a broken handshake, and at the next host after a refused one: the first connection is gone before the second comes."""
+        wrong, garbage = Behaviour(certificate=Certificate.OTHER_NAME), Behaviour(starttls=StartTLS.GARBAGE)
+        for limit_per in ("domain", "address"):
+            broken, two = f"broken-{limit_per}.example", f"two-{limit_per}.example"
+            await self.internet.add_domain(broken, mx=[MX(f"mx.{broken}", behaviour=garbage)])
+            await self.internet.add_domain(two, mx=[MX(f"mx1.{two}", 10, behaviour=wrong), MX(f"mx2.{two}", 20)])
+            self.open(
+                default={**PLAIN, "concurrent_connections": 1, "limit_per": limit_per},
+                profiles={two: {"tls": "required-verify-hosted"}},
+            )
+            self.assert_delivered(await self.attempt(broken), broken, tls=False)
+            self.assert_delivered(await self.attempt(two), two, host=f"mx2.{two}", tls=True)
+            self.assertLessEqual(self.internet.receivers[f"mx2.{two}"].most_open, 1)
+            await self.pool.close()
+
+    async def test_waiting_connection(self) -> None:
+        """A connection that waits for messages, and may not have this one, gives its place to another."""
+        names = ("a.example", "b.example", "c.example", "d.example")
+        for name in names:
+            await self.internet.add_domain(name, mx=["mx.hoster.example"])
+        self.open(
+            default={**PLAIN, "concurrent_connections": 1, "limit_per": "address", "tls": "no"},
+            profiles={name: {"tls": "required-verify-hosted"} for name in names[::2]},
+            settings=KEPT,
+        )
+        for name in names:
+            self.assert_delivered(await self.attempt(name), name, tls=name in names[::2])
+        receiver = self.internet.receivers["mx.hoster.example"]
+        self.assertEqual((receiver.most_open, len(receiver.sessions)), (1, 4))
