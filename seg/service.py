@@ -11,6 +11,7 @@ import signal
 import socket
 import sys
 import threading
+from collections import ChainMap
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -35,6 +36,7 @@ from seg.admin.hosts import HostStatistics
 from seg.admin.metrics import Metrics
 from seg.admin.metrics_page import MetricsAPI, listen_for_metrics
 from seg.admin.socket import listen
+from seg.admin.tcp import AdminPort
 from seg.admin.traffic import Traffic
 from seg.auth.backoff import Backoff
 from seg.bounce.languages import FOLDER as REPORTS
@@ -62,7 +64,17 @@ from seg.tls.listening import ListenerCertificates
 from seg.tls.roots import load_roots
 from seg.version import __version__
 from seg.window import Window
-from seg.wiring import InForce, Mail, wire_checks, wire_desk, wire_filters, wire_lookups, wire_mail, wire_pickup
+from seg.wiring import (
+    InForce,
+    Mail,
+    wire_checks,
+    wire_desk,
+    wire_door,
+    wire_filters,
+    wire_lookups,
+    wire_mail,
+    wire_pickup,
+)
 
 SESSION_GRACE = 5.0  # seconds that clients in the middle of a message get when we stop
 ATTEMPT_GRACE = 10.0  # the same for deliveries under way
@@ -142,7 +154,9 @@ class GatewayService(Service):
         self._now = InForce(settings, configuration.destinations, lookups, filters, desk)
         self._reception = Reception(reactor)
         self._plan = self._reception.plan(settings.listener)
-        self._renewal = CertificateRenewal(self._reception.certificates, reactor, self._bus)
+        self._admin_port = AdminPort(settings.control)
+        certificates = ChainMap(self._admin_port.certificates, self._reception.certificates)
+        self._renewal = CertificateRenewal(certificates, reactor, self._bus)
         self._exemptions = ExemptionWatch(reactor, self._bus)
         self._census = Census(settings.receive.max_connections, settings.receive.max_connections_per_address)
         self._rates = RecipientRates(reactor.seconds)
@@ -155,10 +169,11 @@ class GatewayService(Service):
     # --- starting --------------------------------------------------------------------------------
 
     def privilegedStartService(self) -> None:
-        """Bind the listeners' ports. Clients wait in the kernel until the queue is ready."""
+        """Bind the ports of the listeners and of the admin API. Clients wait in the kernel until the queue is ready."""
         super().privilegedStartService()
         try:
             self._reception.bind(self._plan)
+            self._admin_port.bind()
         except ConfigurationError as error:
             raise _exit(error) from None
 
@@ -266,7 +281,7 @@ class GatewayService(Service):
         )
 
     def _listen_for_operators(self, mail: Mail, window: Window, changes: ChangeControl) -> IListeningPort:
-        """The control socket. It also sees to it that only one gateway works in a folder.
+        """The control socket, and the admin API over TLS. The socket also sees to it that only one gateway works in a folder.
 
         :raises ConfigurationError: it can't be had.
         """
@@ -293,11 +308,15 @@ class GatewayService(Service):
         ).add_to(table)
         path = socket_path(self.settings)
         try:
-            return listen(reactor, path, int(self.settings.control.mode, 8), table)
+            control = listen(reactor, path, int(self.settings.control.mode, 8), table)
         except CannotListenError as error:
             question = f"is another gateway running in {var_path(self.settings)}?"
             problem = f"control socket {path}: {error.socketError}; {question}"
             raise ConfigurationError((problem,)) from error
+        self._admin_port.serve(
+            reactor, table, wire_door(self.settings, self._files.settings, self._bus, reactor), self._bus
+        )
+        return control
 
     def _listener_maker(self, mail: Mail) -> MakeFactory:
         """Makes listeners by what is in force now."""
@@ -354,6 +373,7 @@ class GatewayService(Service):
         supervisor.tell(supervisor.STOPPING)
         self._plan.discard()
         await self._reception.close(SESSION_GRACE)
+        await self._admin_port.close()
         if self._metrics_port is not None:
             await maybeDeferred(self._metrics_port.stopListening)
         if self._pickup is not None:
