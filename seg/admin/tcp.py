@@ -53,7 +53,8 @@ class APIChannel(HTTPChannel):
         if self._ending is None:
             transport: Any = self.transport
             self._ending = self.callLater(LINGER, transport.abortConnection)
-        super().loseConnection()
+            self.setTimeout(None)
+            super().loseConnection()
 
     def connectionLost(self, reason: Failure) -> None:  # type: ignore[override]
         """It is closed."""
@@ -73,7 +74,7 @@ class APIRequest(Request):
     def gotLength(self, length: int | None) -> None:
         """The header is there, and says how long the body is (None: it will be seen)."""
         site = self._site()
-        if (length is None or length > MAX_BODY) and site.door.knows(ask_of(self)):
+        if (length is None or length > MAX_BODY) and site.door.knows(ask_of(self, complete=False)):
             self._most = site.largest
             self.channel.setTimeout(LARGE_REQUEST_TIME)
         super().gotLength(length if length is None or length <= self._most else 0)
@@ -100,7 +101,7 @@ class APIRequest(Request):
 
     def _refuse(self) -> None:
         self._refused = True
-        door, ask = self._site().door, ask_of(self)
+        door, ask = self._site().door, ask_of(self, complete=False)
         text = f"the body is larger than {self._most} octets"
         if not door.knows(ask):
             door.failed(ask.address, text)
@@ -193,13 +194,17 @@ class AdminPort:
             await maybeDeferred(self._port.stopListening)
 
 
-def ask_of(request: Request) -> Ask:
-    """What a request shows at the door; method and path are known once it is complete."""
+def ask_of(request: Request, complete: bool = True) -> Ask:
+    """What a request shows at the door.
+
+    :param complete: it has its method and path already, not its header fields alone.
+    """
     peer: Any = request.getClientAddress()
+    method, path = (request.method, request.path) if complete else (b"", b"")
     return Ask(
         client_address(peer.host),
-        getattr(request, "method", b"").decode("latin-1"),
-        getattr(request, "path", b"").decode("latin-1"),
+        method.decode("latin-1"),
+        path.decode("latin-1"),
         request.requestHeaders.getRawHeaders(b"authorization", []),
     )
 

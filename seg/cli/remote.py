@@ -57,7 +57,7 @@ class Server:
             case ssl.SSLCertVerificationError():
                 text = f"isn't trusted: {error.verify_message} (--ca-file FILE names the authority that issued its certificate)"
             case ssl.SSLError():
-                text = f"doesn't speak TLS as it should: {error.reason or error}"
+                text = f"doesn't speak TLS as it should: {error.strerror or error}"
             case TimeoutError():
                 text = f"doesn't answer within {timeout:g} seconds"
             case OSError():
