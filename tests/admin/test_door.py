@@ -139,6 +139,7 @@ class DoorTests(SynchronousTestCase):
         self.assertEqual(told[-1].reason, "unknown token; turned away for ten minutes now")
         error = self.refused(b"Bearer seg_act")
         self.assertEqual((error.status, error.headers), (429, {"retry-after": "600"}))
+        self.door.failed(HERE, "a large body")
         self.assertEqual(len(self.sink.of(AdminRefused)), MOST)
         self.assertEqual(self.successResultOf(self.ask(b"Bearer seg_act", address=THERE)), "token alice")
         self.clock.advance(WINDOW)
