@@ -716,3 +716,19 @@ class OperatorActed(Event):
 
     by: str
     action: str
+
+
+@attrs.frozen
+class AdminListening(Event):
+    """The admin API is served to other machines."""
+
+    address: str
+    port: int
+
+
+@attrs.frozen
+class AdminRefused(Event):
+    """Somebody asked the admin API over TCP, and may not; the token itself is never told."""
+
+    address: str
+    reason: str

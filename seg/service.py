@@ -35,6 +35,7 @@ from seg.admin.hosts import HostStatistics
 from seg.admin.metrics import Metrics
 from seg.admin.metrics_page import MetricsAPI, listen_for_metrics
 from seg.admin.socket import listen
+from seg.admin.tcp import AdminPort
 from seg.admin.traffic import Traffic
 from seg.auth.backoff import Backoff
 from seg.bounce.languages import FOLDER as REPORTS
@@ -69,6 +70,7 @@ from seg.wiring import (
     Ongoing,
     wire_checks,
     wire_desk,
+    wire_door,
     wire_filters,
     wire_lookups,
     wire_mail,
@@ -155,6 +157,7 @@ class GatewayService(Service):
         self._now = InForce(settings, configuration.destinations, lookups, ongoing, filters, desk)
         self._reception = Reception(reactor)
         self._plan = self._reception.plan(settings.listener)
+        self._admin_port = AdminPort(settings.control)
         self._renewal = CertificateRenewal(self._renewable, reactor, self._bus)
         self._exemptions = ExemptionWatch(reactor, self._bus)
         self._census = Census(settings.receive.max_connections, settings.receive.max_connections_per_address)
@@ -168,10 +171,11 @@ class GatewayService(Service):
     # --- starting --------------------------------------------------------------------------------
 
     def privilegedStartService(self) -> None:
-        """Bind the listeners' ports. Clients wait in the kernel until the queue is ready."""
+        """Bind the ports of the listeners and of the admin API. Clients wait in the kernel until the queue is ready."""
         super().privilegedStartService()
         try:
             self._reception.bind(self._plan)
+            self._admin_port.bind()
         except ConfigurationError as error:
             raise _exit(error) from None
 
@@ -279,7 +283,7 @@ class GatewayService(Service):
         )
 
     def _listen_for_operators(self, mail: Mail, window: Window, changes: ChangeControl) -> IListeningPort:
-        """The control socket. It also sees to it that only one gateway works in a folder.
+        """The control socket, and the admin API over TLS. The socket also sees to it that only one gateway works in a folder.
 
         :raises ConfigurationError: it can't be had.
         """
@@ -314,16 +318,21 @@ class GatewayService(Service):
         ).add_to(table)
         path = socket_path(self.settings)
         try:
-            return listen(reactor, path, int(self.settings.control.mode, 8), table)
+            control = listen(reactor, path, int(self.settings.control.mode, 8), table)
         except CannotListenError as error:
             question = f"is another gateway running in {var_path(self.settings)}?"
             problem = f"control socket {path}: {error.socketError}; {question}"
             raise ConfigurationError((problem,)) from error
+        self._admin_port.serve(
+            reactor, table, wire_door(self.settings, self._files.settings, self._bus, reactor), self._bus
+        )
+        return control
 
     def _renewable(self) -> dict[str, Renewable]:
         """The certificates in use, by names for the log."""
         return {
             **{f"certificates of listener {name}": each for name, each in self._reception.certificates.items()},
+            **{f"certificates of {name}": each for name, each in self._admin_port.certificates.items()},
             **self._now.ongoing.identities.renewable(),
         }
 
@@ -382,6 +391,7 @@ class GatewayService(Service):
         supervisor.tell(supervisor.STOPPING)
         self._plan.discard()
         await self._reception.close(SESSION_GRACE)
+        await self._admin_port.close()
         if self._metrics_port is not None:
             await maybeDeferred(self._metrics_port.stopListening)
         if self._pickup is not None:

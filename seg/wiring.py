@@ -19,19 +19,22 @@ import psutil
 from twisted.internet.defer import Deferred
 from twisted.internet.threads import deferToThreadPool
 
+from seg.admin.door import Door
+from seg.admin.tokens import parse_tokens
 from seg.auth.backoff import Backoff
 from seg.auth.checker import UsersChecker
 from seg.auth.desk import MOST_HASHING, Desk
 from seg.auth.plugins import checker_named
 from seg.auth.seams import CheckerContext
 from seg.auth.store import UserStore
+from seg.auth.watched_file import Kind, WatchedFile
 from seg.bounce.alerts import TLSAlerts
 from seg.bounce.composer import ReportComposer
 from seg.bounce.languages import Languages
 from seg.check.checks import Checks, Surroundings
 from seg.check.rehearsal import Uncounted
 from seg.config.destinations import Destinations, LimitPer
-from seg.config.paths import drop_path, policy_cache_path, spool_path, users_path
+from seg.config.paths import drop_path, policy_cache_path, spool_path, tokens_path, users_path
 from seg.config.schema import ListenerAuth, Queue, Settings
 from seg.dane.provider import DANEProvider
 from seg.deliver.attempt import Attempt, Means
@@ -175,6 +178,17 @@ def wire_desk(settings: Settings, file: Path, backoff: Backoff, sink: IEventSink
         path = users_path(settings, file)
         checker = UsersChecker(UserStore(path, in_thread, sink, reactor.seconds), in_thread, MOST_HASHING)
     return Desk(checker, backoff, reactor, settings.auth.mechanisms)
+
+
+def wire_door(settings: Settings, file: Path, sink: IEventSink, reactor: Any) -> Door:
+    """Where operators with tokens come in; `file` is the settings' own. It counts failures apart from those of mail users."""
+
+    def in_thread(work: Callable[[], Any]) -> Deferred[Any]:
+        return deferToThreadPool(reactor, reactor.getThreadPool(), work)
+
+    kind = Kind("tokens file", parse_tokens, "no token counts", "seg token add")
+    tokens = WatchedFile(tokens_path(settings, file), kind, in_thread, sink, reactor.seconds, 0.0)
+    return Door(tokens, Backoff(reactor.seconds), reactor, sink)
 
 
 def wire_filters(settings: Settings, hostname: str, sink: IEventSink, reactor: Any) -> tuple[Station, ...]:

@@ -21,13 +21,25 @@ Handler = Callable[["Call"], Awaitable[object]]
 
 
 class APIError(Exception):
-    """A request that can't be served: HTTP status, what is wrong, and what to do."""
+    """A request that can't be served: HTTP status, what is wrong, and what to do.
 
-    def __init__(self, status: int, text: str, details: Mapping[str, object] | None = None) -> None:
+    :param details: more of it, for programs.
+    :param headers: header fields of the answer.
+    """
+
+    def __init__(
+        self,
+        status: int,
+        text: str,
+        details: Mapping[str, object] | None = None,
+        *,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
         super().__init__(text)
         self.status = status
         self.text = text
-        self.details = details or {}  # more of it, for programs
+        self.details = details or {}
+        self.headers = headers or {}
 
 
 @attrs.frozen
@@ -45,7 +57,7 @@ class Call:
     path: Parameters
     query: Parameters
     body: Mapping[str, Any]
-    by: str  # the user at the other end of the socket
+    by: str  # the user at the other end of the socket, or the token
 
     def number(self, name: str, default: int, high: int) -> int:
         """An integer of the query between 0 and `high`.
@@ -84,6 +96,11 @@ class RouteTable:
         self.served.append((method, pattern))
         self._routes.append((method, re.compile(expression + r"\Z"), Route(handler, max_body)))
 
+    @property
+    def largest(self) -> int:
+        """Octets of the largest body that some request may have."""
+        return max((route.max_body for _, _, route in self._routes), default=MAX_BODY)
+
     def find(self, method: str, path: str) -> tuple[Route, Parameters]:
         """The handler for a request and its path parameters.
 
@@ -101,15 +118,18 @@ class RouteTable:
 
 
 class APIResource(Resource):
-    """Serves a `RouteTable`. Nothing that a client sends harms another, or the gateway."""
+    """Serves a `RouteTable`. Nothing that a client sends harms another, or the gateway.
+
+    :param admit: says who makes a request, or refuses it (APIError) before it is looked at.
+    """
 
     isLeaf = True
     log = Logger()
 
-    def __init__(self, routes: RouteTable, who: Callable[[Request], str]) -> None:
+    def __init__(self, routes: RouteTable, admit: Callable[[Request], Awaitable[str]]) -> None:
         super().__init__()
         self._routes = routes
-        self._who = who
+        self._admit = admit
 
     def render(self, request: Request) -> int:
         """Answer one request."""
@@ -120,13 +140,17 @@ class APIResource(Resource):
         return NOT_DONE_YET
 
     async def _answer(self, request: Request) -> None:
+        headers: Mapping[str, str] = {}
         try:
+            by = await self._admit(request)
             route, path = self._routes.find(request.method.decode("latin-1"), _path(request))
             body = _body(request, route.max_body)
-            result = await route.handler(Call(path, _query(request), body, self._who(request)))
+            result = await route.handler(Call(path, _query(request), body, by))
             status = 200
         except APIError as error:
-            result, status = {"error": error.text, **error.details}, error.status
+            result, status, headers = {"error": error.text, **error.details}, error.status, error.headers
+        for name, value in headers.items():
+            request.setHeader(name.encode("ascii"), value.encode("ascii"))
         _send(request, status, result)
 
     def _broken(self, failure: Failure, request: Request) -> None:

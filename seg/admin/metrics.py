@@ -87,6 +87,7 @@ class Metrics:
             events.DeliveryConnectFailed: lambda e: self._unreachable.inc(),
             events.AuthSucceeded: lambda e: self._auth.labels("succeeded").inc(),
             events.AuthFailed: lambda e: self._auth.labels("failed").inc(),
+            events.AdminRefused: lambda e: self._admin_refused.inc(),
             events.MessageReceived: self._message_received,
             events.RecipientRefused: lambda e: self._refused.inc(),
             events.FilterAnswered: lambda e: self._filters.labels(e.answer).observe(e.seconds),
@@ -122,6 +123,7 @@ class Metrics:
         self._tls_failed = counter("tls_failures", "TLS handshakes with other hosts that failed")
         self._unreachable = counter("connect_failures", "Connections to other hosts that didn't come about")
         self._auth = counter("auth", "AUTH of clients", "result")
+        self._admin_refused = counter("admin_refused", "Requests to the admin API over TLS refused for want of a token")
         self._messages = counter("messages_received", "Messages accepted")
         self._octets = counter("received_bytes", "Octets of messages accepted")
         self._refused = counter("recipients_refused", "Recipients of clients refused")

@@ -42,7 +42,7 @@ def listen(reactor: IReactorUNIX, path: Path, mode: int, routes: RouteTable) -> 
     return reactor.listenUNIX(str(path), site, mode=mode, wantPID=True)
 
 
-def peer_user(request: Request) -> str:
+async def peer_user(request: Request) -> str:
     """The user name of the process at the other end (SO_PEERCRED of unix(7)), for the log."""
     transport = request.channel.transport if request.channel else None
     sock = getattr(transport, "socket", None)

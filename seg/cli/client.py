@@ -1,4 +1,5 @@
-"""Talks to the running gateway over its control socket, with nothing but the standard library (it starts fast)."""
+"""Talks to the running gateway, over its control socket or as `seg.cli.remote` does, with nothing but the standard library (it
+starts fast)."""
 
 from __future__ import annotations
 
@@ -6,10 +7,12 @@ import http.client
 import json
 import socket
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import urlencode
 
 import click
+
+NOT_LET_IN = (401, 403, 429)  # statuses that say nothing of what was asked
 
 
 class SocketConnection(http.client.HTTPConnection):
@@ -42,11 +45,52 @@ class NotRunning(GatewayError):
     """Nobody listens at the socket. Exit status 2."""
 
 
+class Place(Protocol):
+    """Where a gateway is reached."""
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """Header fields of each request."""
+
+    def connection(self, timeout: float) -> http.client.HTTPConnection:
+        """A new connection, which connects with its first request."""
+
+    def trouble(self, error: Exception, timeout: float) -> GatewayError:
+        """What to say when there was no answer, or none that makes sense."""
+
+
+class ControlSocket:
+    """The socket of a gateway on this machine."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.headers: dict[str, str] = {}
+
+    def connection(self, timeout: float) -> http.client.HTTPConnection:
+        """A new connection."""
+        return SocketConnection(self.path, timeout)
+
+    def trouble(self, error: Exception, timeout: float) -> GatewayError:
+        """What to say, and what to do."""
+        match error:
+            case FileNotFoundError() | ConnectionRefusedError():
+                return NotRunning(
+                    f"the gateway isn't running (nobody listens at {self.path}).\n"
+                    "Start it with: twistd -n seg      If it uses another configuration: seg --config FILE ...",
+                    2,
+                )
+            case PermissionError():
+                return GatewayError(f"you may not use {self.path}: be the user that runs the gateway (sudo -u ...)", 2)
+            case TimeoutError():
+                return GatewayError(f"the gateway at {self.path} doesn't answer within {timeout:g} seconds", 2)
+        return GatewayError(f"no sense to be had from {self.path}: {error}", 2)
+
+
 class Gateway:
     """The running gateway, as the command sees it."""
 
-    def __init__(self, path: Path, timeout: float = 30.0) -> None:
-        self.path = path
+    def __init__(self, place: Place, timeout: float = 30.0) -> None:
+        self._place = place
         self._timeout = timeout
 
     def get(self, path: str, **query: object) -> Any:
@@ -63,29 +107,16 @@ class Gateway:
         return self._call("DELETE", path)
 
     def _call(self, method: str, path: str, body: dict[str, object] | None = None) -> Any:
-        connection = SocketConnection(self.path, self._timeout)
+        connection = self._place.connection(self._timeout)
         try:
-            connection.request(method, path, json.dumps(body) if body is not None else None)
+            connection.request(method, path, json.dumps(body) if body is not None else None, self._place.headers)
             response = connection.getresponse()
             answer = json.loads(response.read())
-        except (FileNotFoundError, ConnectionRefusedError):
-            raise NotRunning(
-                f"the gateway isn't running (nobody listens at {self.path}).\n"
-                "Start it with: twistd -n seg      If it uses another configuration: seg --config FILE ...",
-                2,
-            ) from None
-        except PermissionError:
-            raise GatewayError(
-                f"you may not use {self.path}: be the user that runs the gateway (sudo -u ...)", 2
-            ) from None
-        except TimeoutError:
-            raise GatewayError(
-                f"the gateway at {self.path} doesn't answer within {self._timeout:g} seconds", 2
-            ) from None
         except (OSError, http.client.HTTPException, ValueError) as error:
-            raise GatewayError(f"no sense to be had from {self.path}: {error}", 2) from None
+            raise self._place.trouble(error, self._timeout) from None
         finally:
             connection.close()
         if response.status != 200:
-            raise GatewayError(str(answer.get("error", answer)), answer=answer)
+            code = 2 if response.status in NOT_LET_IN else 1
+            raise GatewayError(str(answer.get("error", answer)), code, answer)
         return answer

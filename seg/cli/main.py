@@ -6,10 +6,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+from click.core import ParameterSource
 
-from seg.cli.client import Gateway
+from seg.cli.client import ControlSocket, Gateway
 
 if TYPE_CHECKING:
+    from seg.cli.remote import Wanted
     from seg.config.destinations import Destinations
     from seg.config.find import ConfigurationFiles
     from seg.config.schema import Settings
@@ -20,13 +22,16 @@ CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
 class Surroundings:
     """Where the gateway is, found when a verb first needs it: from the command line, else from the configuration."""
 
-    def __init__(self, configuration: str | None, socket: str | None) -> None:
+    def __init__(self, configuration: str | None, socket: str | None, server: Wanted | None = None) -> None:
         self._configuration = configuration
         self._socket = socket
+        self._server = server
 
     def gateway(self, timeout: float = 30.0) -> Gateway:
         """The running gateway; an answer may take so many seconds."""
-        return Gateway(Path(self._socket) if self._socket else self._settings_paths()[0], timeout)
+        if self._server is not None:
+            return Gateway(self._server.server(), timeout)
+        return Gateway(ControlSocket(Path(self._socket) if self._socket else self._settings_paths()[0]), timeout)
 
     def log_file(self) -> Path:
         """The mail log."""
@@ -37,6 +42,10 @@ class Surroundings:
         from seg.config.find import find_configuration
         from seg.errors import ConfigurationError
 
+        if self._server is not None:
+            raise click.UsageError(
+                "this works on files of the gateway's own machine: run it there, without --server (SEG_SERVER)"
+            )
         try:
             return find_configuration(self._configuration)
         except ConfigurationError as error:
@@ -141,8 +150,9 @@ class LazyGroup(click.Group):
             "reload": "seg.cli.changes:reload",
             "showconfig": "seg.cli.changes:showconfig",
         },
-        "Users": {
+        "Users and operators": {
             "user": "seg.cli.user:user",
+            "token": "seg.cli.token:token",
         },
         "Other": {
             "demo": "seg.cli.demo:demo",
@@ -181,8 +191,34 @@ class LazyGroup(click.Group):
     "--config", "configuration", metavar="FILE", help="seg.toml of the gateway; else found as twistd seg does."
 )
 @click.option("--socket", metavar="PATH", help="Control socket of the gateway; else as the configuration says.")
+@click.option(
+    "--server",
+    metavar="URL",
+    envvar="SEG_SERVER",
+    help="https://host:port of a gateway on another machine, with --token-file; or the variable SEG_SERVER.",
+)
+@click.option(
+    "--token-file",
+    metavar="FILE",
+    envvar="SEG_TOKEN_FILE",
+    help="File with the token for --server (seg token add); or the variable SEG_TOKEN_FILE.",
+)
+@click.option(
+    "--ca-file",
+    metavar="FILE",
+    envvar="SEG_CA_FILE",
+    help="PEM file of the authorities that may have issued that gateway's certificate; or the variable SEG_CA_FILE; "
+    "else the system's list.",
+)
 @click.pass_context
-def main(context: click.Context, configuration: str | None, socket: str | None) -> None:
+def main(
+    context: click.Context,
+    configuration: str | None,
+    socket: str | None,
+    server: str | None,
+    token_file: str | None,
+    ca_file: str | None,
+) -> None:
     """Talk to the running mail gateway.
 
     \b
@@ -194,4 +230,22 @@ def main(context: click.Context, configuration: str | None, socket: str | None) 
 
     Exit status: 0 done; 1 refused, or nothing to act on; 2 wrong usage, or the gateway isn't running.
     """
-    context.obj = Surroundings(configuration, socket)
+    context.obj = Surroundings(configuration, socket, _remote(context, server, token_file, ca_file))
+
+
+def _remote(context: click.Context, url: str | None, token_file: str | None, ca_file: str | None) -> Wanted | None:
+    """The gateway on another machine, if that is meant: the command line goes before the environment.
+
+    :raises click.UsageError: two gateways are named.
+    """
+    given = {name for name in context.params if context.get_parameter_source(name) is ParameterSource.COMMANDLINE}
+    here = given & {"configuration", "socket"}
+    if here and given & {"server", "token_file", "ca_file"}:
+        raise click.UsageError("--server is for a gateway on another machine: --config and --socket don't go with it")
+    if url is None and given & {"token_file", "ca_file"}:
+        raise click.UsageError("--token-file and --ca-file are for --server URL")
+    if url is None or here:
+        return None
+    from seg.cli.remote import Wanted
+
+    return Wanted(url, token_file, ca_file)

@@ -18,7 +18,7 @@ from typing import BinaryIO
 
 import attrs
 
-from seg.cli.client import Gateway, GatewayError
+from seg.cli.client import ControlSocket, Gateway, GatewayError
 from seg.cli.sendmail_header import HeaderFields
 from seg.cli.sendmail_options import UsageFault, Wanted, parse
 from seg.config.find import ConfigurationFiles, find_configuration
@@ -103,7 +103,7 @@ def _place(configuration: str | None) -> Place:
 
 
 def _operate(wanted: Wanted, place: Place) -> None:
-    gateway = Gateway(socket_path(place.settings))
+    gateway = Gateway(ControlSocket(socket_path(place.settings)))
     if wanted.flush:
         gateway.post("/v1/messages", action="retry", all=True)
     else:

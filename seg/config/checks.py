@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Set
 from itertools import combinations
 from typing import Any
 
-from seg.config.schema import DNS, Delivery, Listener, ListenerAuth, ListenerTLS, Queue, SenderGroup
+from seg.config.schema import DNS, Control, Delivery, Listener, ListenerAuth, ListenerTLS, Queue, SenderGroup
 from seg.config.syntax import (
     check_ipv4,
     check_ipv6,
@@ -33,6 +33,7 @@ FORMS: dict[tuple[str, str], Check] = {
     ("gateway", "hostname"): parse_hostname,
     ("gateway", "postmaster"): check_mailbox,
     ("listener", "address"): parse_address,
+    ("control", "address"): parse_address,
     ("metrics", "address"): parse_address,
     ("receive", "relay_networks"): parse_network,
     ("receive", "proxy_networks"): parse_network,
@@ -137,8 +138,20 @@ def delivery_faults(delivery: Delivery) -> Iterator[tuple[str, str]]:
         yield "providers", "static must be among them: it is what enforces the tls option of the profiles"
 
 
+def control_faults(control: Control) -> Iterator[tuple[str, str]]:
+    """Keys of the admin API that don't fit together."""
+    if control.address and not control.certificate:
+        yield (
+            "address",
+            "the admin API is served over TLS only; set certificate (and key), or leave the address empty",
+        )
+    if control.key and not control.certificate:
+        yield "key", "a key is set, but no certificate"
+
+
 SECTION_CHECKS: dict[str, Callable[[Any], Iterator[tuple[str, str]]]] = {
     "queue": queue_faults,
     "dns": dns_faults,
     "delivery": delivery_faults,
+    "control": control_faults,
 }

@@ -354,10 +354,20 @@ class Log:
 
 @attrs.frozen
 class Control:
-    """The control socket of the seg command."""
+    """The control socket of the seg command, and the same admin API over TLS for other machines."""
 
     socket: str = key("", "Path of the socket; empty: run/seg.sock below var")
     mode: str = key("0600", "Its permissions, octal")
+    address: str = key(
+        "", "IP address to serve the admin API at, over TLS, to whoever has a token (seg token); empty: not at all"
+    )
+    port: int = key(9726, "TCP port of the admin API; 0: any free one", low=0, high=65535)
+    tokens: str = key("", 'Tokens file, written by "seg token"; empty: tokens beside this file')
+    certificate: str = key(
+        "", "PEM file of the admin API: certificate, then the intermediates; read again when it changes"
+    )
+    # The last one: it hides the function.
+    key: str = key("", "PEM file with the private key; empty: in the certificate file")
 
 
 @attrs.frozen

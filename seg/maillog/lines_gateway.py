@@ -27,6 +27,19 @@ ENTRIES: tuple[Entry, ...] = (
         INFO,
         "Operator {by}: {action}",
         e.OperatorActed("root", "retry MID 5444"),
-        "A command through the control socket changed something.",
+        "A command through the control socket changed something; `token NAME` is whoever has that token of the admin API.",
+    ),
+    plain(
+        INFO,
+        "Admin API at {address} port {port}",
+        e.AdminListening("192.0.2.1", 9726),
+        "The admin API is served over TLS, as `[control] address` wants.",
+    ),
+    plain(
+        WARNING,
+        "Admin API: {address} refused: {reason}",
+        e.AdminRefused("198.51.100.7", "unknown token"),
+        "A request without a token that counts, or one that its token doesn't allow. From one address ten failures in "
+        "ten minutes are told; then it is turned away unheard.",
     ),
 )

@@ -120,6 +120,18 @@ FAULTS = {
         "[gateway]\npostmaster = 'me'",
         '2: [gateway] postmaster: "me" is not an address such as postmaster@example.com',
     ),
+    "admin API without certificate": (
+        "[control]\naddress = '192.0.2.1'",
+        "2: [control] address: the admin API is served over TLS only; set certificate (and key), or leave the address empty",
+    ),
+    "admin API's key without certificate": (
+        "[control]\nkey = 'k.pem'",
+        "2: [control] key: a key is set, but no certificate",
+    ),
+    "admin API's address": (
+        "[control]\naddress = 'localhost'",
+        '2: [control] address: "localhost" is not an IP address',
+    ),
     "mode": ("[control]\nmode = '0999'", '2: [control] mode: "0999" is not an octal mode such as "0600"'),
     "wrong family": (
         "[delivery]\nsource_address = '::1'",

@@ -263,6 +263,7 @@ class TableTests(SynchronousTestCase):
         self.assertEqual(
             warnings,
             {
+                e.AdminRefused,
                 e.Fault,
                 e.DANEWeakened,
                 e.ExemptionOver,

@@ -1,0 +1,114 @@
+"""Who may use the admin API over TCP: whoever has a token (RFC 6750), and has not failed too often."""
+
+from __future__ import annotations
+
+import datetime
+import re
+from collections.abc import Sequence
+
+import attrs
+from twisted.internet.interfaces import IReactorTime
+from twisted.internet.task import deferLater
+
+from seg.admin.http import APIError
+from seg.admin.tokens import LONGEST, Role, Token, Tokens
+from seg.auth.backoff import WINDOW, Backoff
+from seg.auth.watched_file import Unreadable, WatchedFile
+from seg.events import AdminRefused
+from seg.interfaces import IEventSink
+from seg.model import IPAddress
+
+_BEARER = re.compile(rb"bearer +([\x21-\x7e]{1,%d}) *" % LONGEST, re.IGNORECASE)  # RFC 6750 §2.1, a little wider
+_LONGEST_PATH = 200  # characters of it in the log
+REALM = 'Bearer realm="seg"'
+
+
+@attrs.frozen
+class Ask:
+    """What somebody who stands at the door shows."""
+
+    address: IPAddress
+    method: str
+    path: str
+    authorization: Sequence[bytes] = attrs.field(repr=False)  # the values of that header field
+
+    @property
+    def secret(self) -> bytes | None:
+        """The token, None without one (or with several)."""
+        found = _BEARER.fullmatch(self.authorization[0]) if len(self.authorization) == 1 else None
+        return found[1] if found else None
+
+
+class Door:
+    """Lets operators in.
+
+    A failure is told in the log and answered the later the more there were. Tokens can't be guessed, so this keeps the log
+    and the door from being worn out, and one that was let in takes the failures of its address away.
+
+    :param clock: its seconds are POSIX time.
+    """
+
+    def __init__(self, tokens: WatchedFile[Tokens], backoff: Backoff, clock: IReactorTime, sink: IEventSink) -> None:
+        self._tokens = tokens
+        self._backoff = backoff
+        self._clock = clock
+        self._sink = sink
+
+    async def admit(self, ask: Ask) -> str:
+        """The operator's name.
+
+        :raises APIError: 401, 403, 429, or 503 as long as the tokens can't be read.
+        """
+        if self._backoff.locked(ask.address):
+            raise APIError(
+                429,
+                "too many failures from this address; come again in ten minutes",
+                headers={"retry-after": f"{WINDOW:.0f}"},
+            )
+        try:
+            tokens = await self._tokens.contents()
+        except Unreadable:
+            raise APIError(503, "the tokens can't be read; the gateway's mail log says why") from None
+        token = tokens.find(ask.secret) if ask.secret is not None else None
+        fault = self._fault(ask, token)
+        if token is None or fault:
+            self.failed(ask.address, fault)
+            key = str(ask.address)
+            await deferLater(self._clock, self._backoff.delay(ask.address, key))
+            challenge = REALM if ask.secret is None else f'{REALM}, error="invalid_token"'  # RFC 6750 §3
+            raise APIError(
+                401, f"{fault}; seg token makes one, and lists them", headers={"www-authenticate": challenge}
+            )
+        self._backoff.succeeded(ask.address, str(ask.address))
+        if token.role is Role.LOOK and ask.method != "GET":
+            said = f"token {token.name} may look only"
+            self._sink.emit(AdminRefused(str(ask.address), f"{said}: {ask.method} {ask.path}"[:_LONGEST_PATH]))
+            raise APIError(
+                403,
+                f"{said} (GET); seg token add --role act makes one for {ask.method}",
+                headers={"www-authenticate": f'{REALM}, error="insufficient_scope"'},
+            )
+        return f"token {token.name}"
+
+    def failed(self, address: IPAddress, reason: str) -> None:
+        """Somebody had no token that counts."""
+        if self._backoff.locked(address):
+            return  # told already
+        self._backoff.failed(address, str(address))
+        if self._backoff.locked(address):
+            reason += "; turned away for ten minutes now"
+        self._sink.emit(AdminRefused(str(address), reason))
+
+    def knows(self, ask: Ask) -> bool:
+        """Whether this was a token for all, when the file was last looked at: to be asked before a large body is taken."""
+        last, secret = self._tokens.last, ask.secret
+        token = last.find(secret) if last is not None and secret is not None else None
+        return token is not None and token.role is Role.ACT and not token.over(self._today())
+
+    def _fault(self, ask: Ask, token: Token | None) -> str:
+        if token is None:
+            return "no token" if not ask.authorization else "unknown token"
+        return f"token {token.name} counted until {token.until}" if token.over(self._today()) else ""
+
+    def _today(self) -> datetime.date:
+        return datetime.datetime.fromtimestamp(self._clock.seconds(), datetime.UTC).date()

@@ -1,0 +1,138 @@
+"""A file with secrets of people, as the gateway knows it: read when it is first asked for, and again when it has changed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Generic, Protocol, TypeVar
+
+import attrs
+from twisted.internet.defer import Deferred, DeferredLock
+
+from seg.auth.users_file import read_text, too_open
+from seg.events import Fault
+from seg.interfaces import IEventSink
+
+InThread = Callable[[Callable[[], Any]], "Deferred[Any]"]
+Mark = tuple[int, int, int]  # modification time in ns, size, inode: any change of the file changes it
+NO_FILE: Mark = (0, 0, 0)
+
+
+class Contents(Protocol):
+    """What a file holds."""
+
+    @property
+    def faults(self) -> tuple[str, ...]:
+        """A line for people for each line that was passed over."""
+
+
+T = TypeVar("T", bound=Contents)
+
+
+class Unreadable(Exception):
+    """The file is there and can't be read; the text is one line for people."""
+
+
+@attrs.frozen
+class Kind(Generic[T]):
+    """How a file is read, and what is said of it."""
+
+    title: str  # "users file"
+    parse: Callable[[str], T]
+    harm: str  # as long as nothing can be read: "nobody can log in"
+    remedy: str  # when it isn't there: "seg user add"
+
+
+@attrs.frozen
+class Look(Generic[T]):
+    """What one look at the file found."""
+
+    mark: Mark
+    contents: T | None  # None: it hasn't changed
+    faults: tuple[str, ...] = ()
+
+
+class WatchedFile(Generic[T]):
+    """The contents of a file, which is touched in threads only.
+
+    :param in_thread: runs a function in a thread.
+    :param seconds: the present time.
+    :param rest: seconds between two looks at the file; 0: it is looked at whenever somebody asks.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        kind: Kind[T],
+        in_thread: InThread,
+        sink: IEventSink,
+        seconds: Callable[[], float],
+        rest: float,
+    ) -> None:
+        self._path = path
+        self._kind = kind
+        self._in_thread = in_thread
+        self._sink = sink
+        self._seconds = seconds
+        self._rest = rest
+        self._looking = DeferredLock()
+        self._looked: float | None = None  # when; None: never
+        self._mark: Mark | None = None
+        self._fault = ""  # why the file can't be read, as told
+        self.last: T | None = None  # what the last look found; None: nothing that can be read
+
+    async def contents(self) -> T:
+        """What the file holds now; nothing when it isn't there.
+
+        :raises Unreadable: it is there and can't be read; what it said before doesn't count any more.
+        """
+        if self._due():
+            await self._looking.run(self._look)
+        if self.last is None:
+            raise Unreadable(self._fault)
+        return self.last
+
+    def _due(self) -> bool:
+        return self._looked is None or not 0 <= self._seconds() - self._looked < self._rest
+
+    def _look(self) -> Deferred[None] | None:
+        if not self._due():  # somebody else looked, while we waited for our turn
+            return None
+        looked: Deferred[Look[T]] = self._in_thread(lambda: look(self._path, self._kind, self._mark))
+        return looked.addCallbacks(self._found, lambda failure: self._unreadable(failure.trap(OSError), failure.value))
+
+    def _found(self, found: Look[T]) -> None:
+        self._looked = self._seconds()
+        self._mark, self._fault = found.mark, ""
+        if found.contents is not None:
+            self.last = found.contents
+        for fault in found.faults:
+            self._sink.emit(Fault(f"{self._kind.title} {self._path}: {fault}"))
+
+    def _unreadable(self, _: object, error: OSError) -> None:
+        self._looked = self._seconds()
+        self._mark = self.last = None
+        fault = f"{self._kind.title} {self._path}: it can't be read ({error.strerror or error})"
+        if fault != self._fault:
+            self._sink.emit(Fault(f"{fault}; {self._kind.harm} until it can be"))
+        self._fault = fault
+
+
+def look(path: Path, kind: Kind[T], known: Mark | None) -> Look[T]:
+    """Read the file if it isn't as it was. Blocks.
+
+    :raises OSError: it is there and can't be read.
+    """
+    try:
+        status = path.stat()
+        mark = (status.st_mtime_ns, status.st_size, status.st_ino)
+        if mark == known:
+            return Look(mark, None)
+        contents = kind.parse(read_text(path))
+        faults = tuple(f"{fault}; the line is passed over" for fault in contents.faults)
+        if too_open(path):
+            faults = ("others than its owner may read it (chmod 600)", *faults)
+        return Look(mark, contents, faults)
+    except FileNotFoundError:
+        fault = f"it isn't there, so {kind.harm} ({kind.remedy})"
+        return Look(NO_FILE, kind.parse(""), (fault,)) if known != NO_FILE else Look(NO_FILE, None)

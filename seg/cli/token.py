@@ -1,0 +1,160 @@
+"""``seg token``: who may use the admin API over TCP. Works on the tokens file, be the gateway running or not."""
+
+from __future__ import annotations
+
+import datetime
+from pathlib import Path
+from typing import Any
+
+import click
+
+from seg.cli.options import JSON
+from seg.cli.tables import print_json, print_table
+
+ROLE = click.option(
+    "--role",
+    type=click.Choice(["look", "act"]),
+    default="look",
+    show_default=True,
+    help="look: what GET asks for, which includes waiting messages and the configuration without its passwords; act: everything.",
+)
+UNTIL = click.option(
+    "--until", metavar="DATE", help="The last day on which it counts (UTC), such as 2027-03-31; else it has no end."
+)
+
+
+@click.group()
+def token() -> None:
+    """Who may use the admin API from other machines ([control] address in seg.toml): a token for each person or program.
+
+    The gateway sees a change at once. What somebody does with a token is in the mail log as "token NAME".
+
+    \b
+    seg token add alice --role act
+    seg token add monitoring --until 2027-03-31
+    seg token list
+    seg token delete alice
+    """
+
+
+@token.command()
+@click.argument("name")
+@ROLE
+@UNTIL
+@JSON
+@click.pass_obj
+def add(surroundings: Any, name: str, role: str, until: str | None, as_json: bool) -> None:
+    """Make a token and print it, this once: the file keeps only its hash."""
+    from seg.admin.tokens import Role, Token, hash_of, new_secret, parse_name, with_token
+
+    path, tokens = _read(surroundings)
+    name = _good(parse_name, name)
+    last = _last_day(until)
+    if name in tokens.by_name:
+        raise click.ClickException(f"there is a token {name} already (seg token delete {name})")
+    secret = new_secret()
+    made = Token(name, Role(role), hash_of(secret.encode()), last)
+    _change(path, lambda text: with_token(text, made))
+    if as_json:
+        print_json({"name": name, "role": role, "until": until, "token": secret})
+        return
+    click.echo(secret)
+    click.echo(f"Token {name} added. Keep it now: it can't be shown again.", err=True)
+
+
+@token.command("list")
+@JSON
+@click.pass_obj
+def list_(surroundings: Any, as_json: bool) -> None:
+    """List the tokens, and lines of the file that can't be read."""
+    path, tokens = _read(surroundings)
+    today = _today()
+    found = [
+        {
+            "name": each.name,
+            "role": str(each.role),
+            "until": each.until.isoformat() if each.until else None,
+            "over": each.over(today),
+        }
+        for each in tokens.by_name.values()
+    ]
+    if as_json:
+        print_json({"file": str(path), "tokens": found, "faults": list(tokens.faults)})
+        return
+    if not found:
+        click.echo(f"There are no tokens in {path} (seg token add NAME).")
+    else:
+        rows = [
+            (str(each["name"]), str(each["role"]), (f"{each['until'] or '-'}" + (" (over)" if each["over"] else "")))
+            for each in found
+        ]
+        print_table((("Token", "left"), ("Role", "left"), ("Until", "left")), rows)
+    for fault in tokens.faults:
+        click.echo(f"{path}: {fault}; the line is passed over", err=True)
+
+
+@token.command()
+@click.argument("name")
+@JSON
+@click.pass_obj
+def delete(surroundings: Any, name: str, as_json: bool) -> None:
+    """Revoke a token: its next request is refused."""
+    from seg.admin.tokens import parse_name, without_token
+
+    path, tokens = _read(surroundings)
+    name = _good(parse_name, name)
+    if name not in tokens.by_name:
+        raise click.ClickException(f"there is no token {name} in {path} (seg token list)")
+    _change(path, lambda text: without_token(text, name))
+    if as_json:
+        print_json({"name": name, "done": "deleted"})
+    else:
+        click.echo(f"Token {name} deleted.")
+
+
+def _good(parse: Any, text: str) -> Any:
+    try:
+        return parse(text)
+    except ValueError as error:
+        raise click.ClickException(str(error)) from None
+
+
+def _last_day(text: str | None) -> datetime.date | None:
+    from seg.admin.tokens import parse_day
+
+    if text is None:
+        return None
+    day: datetime.date = _good(parse_day, text)
+    if day < _today():
+        raise click.ClickException(f"{day} has passed")
+    return day
+
+
+def _today() -> datetime.date:
+    return datetime.datetime.now(datetime.UTC).date()
+
+
+def _read(surroundings: Any) -> tuple[Path, Any]:
+    from seg.admin.tokens import Tokens, parse_tokens
+    from seg.auth.users_file import read_text
+    from seg.config.paths import tokens_path
+
+    files = surroundings.files()
+    path = tokens_path(surroundings.settings(), files.settings)
+    try:
+        return path, parse_tokens(read_text(path))
+    except FileNotFoundError:
+        return path, Tokens()
+    except OSError as error:
+        raise click.ClickException(f"{path} can't be read: {error.strerror or error}") from None
+
+
+def _change(path: Path, edit: Any) -> None:
+    from seg.auth.users_file import change
+
+    try:
+        change(path, edit)
+    except OSError as error:
+        raise click.ClickException(
+            f"{path} can't be written: {error.strerror or error}; be the user that the configuration belongs to"
+        ) from None
