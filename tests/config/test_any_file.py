@@ -42,13 +42,13 @@ class AnyFileTests(SynchronousTestCase):
                 self.assertEqual(len(line.splitlines()), 1)
                 self.assertLessEqual(int(re.findall(r"\d+", line)[0]), text.count("\n") + 1)
 
-    @settings(max_examples=100, deadline=None)
+    @settings(max_examples=100)
     @given(FILES)
     def test_settings(self, content: dict[str, Any]) -> None:
         """A settings file is read, or each fault is one line with its place."""
         self.load(parse_settings, content)
 
-    @settings(max_examples=100, deadline=None)
+    @settings(max_examples=100)
     @given(FILES)
     def test_destinations(self, content: dict[str, Any]) -> None:
         """A destinations file is read, or each fault is one line with its place."""

@@ -40,7 +40,7 @@ class UnitTests(SynchronousTestCase):
         for text in ("", "25", "25M", "25 XiB", "-1 kB", "1 kB 2 kB"):
             self.assertIsNone(parse_size(text), text)
 
-    @settings(max_examples=100, deadline=None)
+    @settings(max_examples=100)
     @given(st.integers(0, 10**9))
     def test_shown_is_read_back(self, number: int) -> None:
         """What is shown of a number reads back as the same number."""

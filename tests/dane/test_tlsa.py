@@ -101,7 +101,7 @@ class UsabilityTests(SynchronousTestCase):
     @given(st.integers(0, 255), st.integers(0, 255), st.integers(0, 255), st.binary(max_size=200))
     @example(2, 0, 0, b"")
     @example(2, 1, 0, b"\x30\x80")
-    @settings(max_examples=100, deadline=None)
+    @settings(max_examples=100)
     def test_never_raises(self, usage: int, selector: int, matching: int, data: bytes) -> None:
         """Whatever is published, a record is usable or has a fault."""
         record = TLSARecord(usage, selector, matching, data)
@@ -145,7 +145,7 @@ class AgilityTests(SynchronousTestCase):
         self.assertEqual(public_key_info(certificate), tlsa_data(certificate, 1, 0))
 
     @given(st.lists(st.tuples(st.integers(0, 4), st.integers(0, 2), st.integers(0, 3), st.booleans()), max_size=8))
-    @settings(max_examples=100, deadline=None)
+    @settings(max_examples=100)
     def test_unusable_records_change_nothing(self, published: list[tuple[int, int, int, bool]]) -> None:
         """Whatever unusable records stand beside them, the same usable ones count, and no weaker digest comes to count."""
         records = [

@@ -28,7 +28,7 @@ records = st.one_of(
 class ReadingTests(SynchronousTestCase):
     """`read_reply`."""
 
-    @settings(max_examples=100, deadline=None)
+    @settings(max_examples=100)
     @given(
         st.lists(records, max_size=6, unique=True),
         records,
@@ -50,7 +50,7 @@ class ReadingTests(SynchronousTestCase):
         if reading.records:
             self.assertIn(f"{reading.canonical} A 192.0.2.1", answer)
 
-    @settings(max_examples=100, deadline=None)
+    @settings(max_examples=100)
     @given(st.lists(st.tuples(st.integers(2, 90), st.integers(0, 255)), max_size=8))
     def test_any_octets(self, changes: list[tuple[int, int]]) -> None:
         """A reply with octets changed anywhere can't be parsed, can't be used, or is understood."""

@@ -416,7 +416,7 @@ class ForgeryTests(SynchronousTestCase):
             ],
         )
 
-    @settings(max_examples=100, deadline=None)
+    @settings(max_examples=100)
     @given(st.text(st.characters(codec=None)), st.sampled_from(sorted(LINES, key=lambda kind: kind.__name__)))
     def test_no_text_makes_a_line(self, text: str, kind: type[e.Event]) -> None:
         """Whatever stands in an event's fields, each of its lines is one printable line that UTF-8 can

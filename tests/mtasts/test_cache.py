@@ -115,7 +115,7 @@ class FileTests(SynchronousTestCase):
         write_entry(folder, entry_of())
         self.assertEqual([path.name for path in folder.iterdir()], ["one.test.json"])
 
-    @settings(max_examples=100, deadline=None)
+    @settings(max_examples=100)
     @given(st.one_of(st.binary(max_size=200), st.dictionaries(st.sampled_from(_FACTS), _JSON).map(json.dumps)))
     def test_any_content(self, content: bytes | str) -> None:
         """Whatever a file holds is an entry, or a `CacheFileError` of one line."""
@@ -125,7 +125,7 @@ class FileTests(SynchronousTestCase):
         except CacheFileError as error:
             self.assertTrue(str(error).isprintable() and len(str(error)) <= 100)
 
-    @settings(max_examples=100, deadline=None)
+    @settings(max_examples=100)
     @given(st.dictionaries(st.sampled_from(_FACTS), _JSON, max_size=2))
     def test_any_change(self, changes: dict[str, object]) -> None:
         """An entry of which any facts are changed is an entry, or a `CacheFileError`."""

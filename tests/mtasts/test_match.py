@@ -32,7 +32,7 @@ class MatchTests(SynchronousTestCase):
         """One final dot of an MX name is only a way of writing it."""
         self.assertTrue(in_policy("mx.one.test.", ("mx.one.test",)))
 
-    @settings(max_examples=100, deadline=None)
+    @settings(max_examples=100)
     @given(st.lists(_LABEL, min_size=1, max_size=3), st.lists(_LABEL, max_size=3))
     def test_wildcard_is_one_label(self, suffix: list[str], more: list[str]) -> None:
         """A wildcard matches a host with exactly one label more than its fixed part."""
@@ -40,7 +40,7 @@ class MatchTests(SynchronousTestCase):
         host = ".".join([*more, *suffix])
         self.assertEqual(in_policy(host, ("*." + ".".join(suffix),)), len(more) == 1)
 
-    @settings(max_examples=100, deadline=None)
+    @settings(max_examples=100)
     @given(st.text(max_size=40), st.lists(st.text(max_size=40), max_size=3))
     def test_any_text(self, host: str, patterns: list[str]) -> None:
         """Whatever the names are, the answer is yes or no."""

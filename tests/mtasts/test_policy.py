@@ -102,7 +102,7 @@ class PolicyTests(SynchronousTestCase):
         ):
             self.assertEqual(is_text_plain(media_type), fits, media_type)
 
-    @settings(max_examples=100, deadline=None)
+    @settings(max_examples=100)
     @given(_LINES, st.sampled_from([b"\n", b"\r\n", b"\r"]))
     def test_any_bytes(self, lines: list[bytes], end: bytes) -> None:
         """Whatever is served gives a policy with lower-case ASCII patterns, or a `PolicyError`."""

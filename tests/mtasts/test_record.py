@@ -60,7 +60,7 @@ class RecordTests(SynchronousTestCase):
         self.assertIn('id "---', str(error))
         self.assertLess(len(str(error)), 150)
 
-    @settings(max_examples=100, deadline=None)
+    @settings(max_examples=100)
     @given(st.one_of(_RECORDS, _NEARLY))
     def test_any_bytes(self, records: list[list[bytes]]) -> None:
         """Whatever the DNS answers gives an id, None or a `RecordError`."""

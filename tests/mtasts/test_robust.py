@@ -144,7 +144,7 @@ class AnyOctetsTests(SynchronousTestCase):
         found = self.outcome(read_answer(in_pieces(answer, cuts), reason, cut))
         self.assertTrue(isinstance(found, FetchError) or len(found) <= MAX_SIZE)
 
-    @settings(max_examples=100, deadline=None)
+    @settings(max_examples=100)
     @given(st.binary(max_size=300), _CUTS)
     def test_http_body(self, text: bytes, cuts: list[int]) -> None:
         """A body comes out as it was put in, however the answer is cut into pieces."""
@@ -160,7 +160,7 @@ class AnyOctetsTests(SynchronousTestCase):
             self.assertIn("proxy http://192.0.2.9:3128 ", found.cause)
             self.assertNotIn("geheim", repr(found))
 
-    @settings(max_examples=100, deadline=None)
+    @settings(max_examples=100)
     @given(st.binary(max_size=300), _CUTS)
     def test_proxy_in_pieces(self, answer: bytes, cuts: list[int]) -> None:
         """How a proxy's refusal is cut into pieces doesn't matter."""
@@ -168,7 +168,7 @@ class AnyOctetsTests(SynchronousTestCase):
         whole = self.outcome(open_tunnel([answer]))
         self.assertEqual(str(self.outcome(open_tunnel(in_pieces(answer, cuts)))), str(whole))
 
-    @settings(max_examples=100, deadline=None)
+    @settings(max_examples=100)
     @given(st.lists(st.binary(max_size=40), max_size=4))
     def test_shown(self, strings: list[bytes]) -> None:
         """A record is shown in printable ASCII, whatever it holds."""

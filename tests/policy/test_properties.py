@@ -101,7 +101,7 @@ class FloorTests(SynchronousTestCase):
     """No later provider lowers what an earlier one asked for."""
 
     @given(st.lists(answers, min_size=1, max_size=4), answers)
-    @settings(max_examples=100, deadline=None)
+    @settings(max_examples=100)
     def test_one_more_provider(self, first: list[Answer], more: Answer) -> None:
         """With one more provider at the end a decision gets stricter, or stays."""
         before, after = fold(D, M, told(*first)), fold(D, M, told(*first, more))
@@ -116,7 +116,7 @@ class FloorTests(SynchronousTestCase):
         self.assertLessEqual(high.clear_retry, low.clear_retry)
 
     @given(requirements, requirements)
-    @settings(max_examples=100, deadline=None)
+    @settings(max_examples=100)
     def test_combine(self, one: Requirement, other: Requirement) -> None:
         """A combination asks for all that either asks for, whichever comes first."""
         both = one.combine(other)
@@ -129,13 +129,13 @@ class NoWayAroundTests(SynchronousTestCase):
     """No session passes without the verification that its policy demands."""
 
     @given(sessions, st.lists(answers, max_size=3))
-    @settings(max_examples=100, deadline=None)
+    @settings(max_examples=100)
     def test_enforce(self, facts: SessionFacts, later: list[Answer]) -> None:
         """Under an enforce policy only a valid chain for the MX host passes, whatever other providers say."""
         self._holds(facts, [ENFORCE, *later])
 
     @given(sessions, st.lists(answers, max_size=3))
-    @settings(max_examples=100, deadline=None)
+    @settings(max_examples=100)
     def test_usable_tlsa(self, facts: SessionFacts, later: list[Answer]) -> None:
         """With usable TLSA records only the matching certificate passes."""
         self._holds(facts, [DANE, *later])
@@ -152,7 +152,7 @@ class NoWayAroundTests(SynchronousTestCase):
             self.assertTrue(verdict.mismatches)
 
     @given(chains, st.integers(-4000, 4000))
-    @settings(max_examples=100, deadline=None)
+    @settings(max_examples=100)
     def test_examinations_never_raise(self, chain: tuple[x509.Certificate, ...], days: int) -> None:
         """Any chain at any time is accepted, or refused with reasons; asking again gives the same."""
         trust = attrs.evolve(TRUST, now=NOW + days * DAY)
@@ -165,7 +165,7 @@ class NoWayAroundTests(SynchronousTestCase):
         st.sampled_from(ENCODED),
         st.lists(st.tuples(st.integers(0, 10**6), st.integers(1, 255)), min_size=1, max_size=3),
     )
-    @settings(max_examples=100, deadline=None)
+    @settings(max_examples=100)
     def test_damaged_certificates(self, encoded: bytes, damage: list[tuple[int, int]]) -> None:
         """A certificate with any octets changed is refused without an error, as leaf and as issuer."""
         octets = bytearray(encoded)

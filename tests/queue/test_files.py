@@ -57,7 +57,7 @@ def told(stored: Stored) -> object:
 class FilesTests(SynchronousTestCase):
     """Envelope lines and names."""
 
-    @settings(max_examples=100, deadline=None)
+    @settings(max_examples=100)
     @given(envelopes, st.dictionaries(number, failure, max_size=2))
     def test_round_trip(self, envelope: Envelope, failures: dict[int, Bounced]) -> None:
         """What is written is read again, whatever text the peers gave, and is one line."""
@@ -71,7 +71,7 @@ class FilesTests(SynchronousTestCase):
         """The packed form in memory gives the same envelope back."""
         self.assertEqual(Record(envelope, 0.0).envelope, envelope)
 
-    @settings(max_examples=100, deadline=None)
+    @settings(max_examples=100)
     @given(st.binary(max_size=200))
     def test_noise(self, noise: bytes) -> None:
         """Arbitrary octets are refused with a reason, never by another error."""

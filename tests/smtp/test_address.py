@@ -126,7 +126,7 @@ class PathTests(SynchronousTestCase):
             self.assertRaises(PathError, parse_reverse_path, text, 0)
 
     @given(st.text(alphabet='<>@.,:"\\[] a1-%', max_size=30))
-    @settings(max_examples=100, deadline=None)
+    @settings(max_examples=100)
     def test_what_is_accepted_is_safe(self, text: str) -> None:
         """An accepted path is printable ASCII with one domain, whatever was thrown at it."""
         try:

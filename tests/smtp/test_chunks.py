@@ -47,7 +47,7 @@ class ChunkTests(SynchronousTestCase):
             self.assertEqual(server.messages, [wanted])
 
     @given(st.lists(st.sampled_from([b"a\r\n", b"\r", b"\n", b".", b"\r\n.\r\n", b"b"]), max_size=6), st.data())
-    @settings(max_examples=100, deadline=None)
+    @settings(max_examples=100)
     def test_any_cut(self, parts: list[bytes], data: st.DataObject) -> None:
         """However a message is cut into chunks, and its octets into segments, the outcome is that of one chunk."""
         whole = b"".join(parts)

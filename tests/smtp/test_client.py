@@ -674,7 +674,7 @@ class TransactionTests(SynchronousTestCase):
         early.server(GREETING)
         self.assertRaises(RuntimeError, early.begin)
 
-    @settings(max_examples=100, deadline=None)
+    @settings(max_examples=100)
     @given(
         st.booleans(),
         st.lists(

@@ -80,7 +80,7 @@ class EncoderTests(SynchronousTestCase):
         self.assertEqual(encode([first, b".\r\nMAIL FROM:<>\r\n"]), first + b"..\r\nMAIL FROM:<>\r\n.\r\n")
 
     @given(TRICKY, st.lists(st.integers(0, 100), max_size=5))
-    @settings(max_examples=100, deadline=None)
+    @settings(max_examples=100)
     def test_chunks_do_not_matter(self, parts: list[bytes], places: list[int]) -> None:
         """The result is the same however the content is cut."""
         content = b"".join(parts)
@@ -149,7 +149,7 @@ class DecoderTests(SynchronousTestCase):
         self.assertRaises(ValueError, decoder.feed, b"x")
 
     @given(ANYTHING, st.lists(st.integers(0, 100), max_size=6), st.booleans())
-    @settings(max_examples=100, deadline=None)
+    @settings(max_examples=100)
     def test_chunks_do_not_matter(self, parts: list[bytes], places: list[int], normalise: bool) -> None:
         """Content, end, rest and findings are the same however the octets are cut."""
         data = b"".join(parts)
@@ -159,7 +159,7 @@ class DecoderTests(SynchronousTestCase):
             self.assertEqual(pieces, whole)
 
     @given(ANYTHING)
-    @settings(max_examples=100, deadline=None)
+    @settings(max_examples=100)
     def test_against_the_definition(self, parts: list[bytes]) -> None:
         """It finds what the plain definition of the RFC finds, line by line."""
         data = b"".join(parts)
@@ -172,7 +172,7 @@ class DecoderTests(SynchronousTestCase):
             self.assertEqual(bool(bare), b"\r" in raw or b"\n" in raw)
 
     @given(TRICKY, st.lists(st.integers(0, 100), max_size=4), st.lists(st.integers(0, 100), max_size=4))
-    @settings(max_examples=100, deadline=None)
+    @settings(max_examples=100)
     def test_round_trip(self, parts: list[bytes], sent: list[int], received: list[int]) -> None:
         """What the encoder makes of any content comes out of the decoder unchanged, all chunkings of both."""
         content = b"".join(parts)

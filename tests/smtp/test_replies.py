@@ -113,7 +113,7 @@ class ReplyParserTests(SynchronousTestCase):
             parser.next_reply()
             self.assertEqual(parser.pending, pending)
 
-    @settings(max_examples=100, deadline=None)
+    @settings(max_examples=100)
     @given(
         st.lists(
             st.sampled_from((b"250 ok\r\n", b"250-a\n", b"250 b\r\n", b"421\r\n", b"x", b"\r", b"\n", b"550-", b"\xff"))
@@ -203,7 +203,7 @@ class ReplyTests(SynchronousTestCase):
             self.assertIsInstance(error, Temporary)
             self.assertEqual((error.enhanced, error.code), ("4.5.0", 0))
 
-    @settings(max_examples=100, deadline=None)
+    @settings(max_examples=100)
     @given(
         st.sampled_from(Phase),
         st.integers(0, 999),

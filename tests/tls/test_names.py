@@ -59,7 +59,7 @@ class NameTests(SynchronousTestCase):
         self.assertEqual(wrong, [])
 
     @given(st.text(max_size=30), st.text(max_size=30))
-    @settings(max_examples=100, deadline=None)
+    @settings(max_examples=100)
     def test_never_raises(self, presented: str, wanted: str) -> None:
         """Any two texts can be compared, and few names fit any one: itself and one wildcard."""
         self.assertLessEqual(len(fitting(wanted)), 2)
