@@ -29,4 +29,22 @@ ENTRIES: tuple[Entry, ...] = (
         e.OperatorActed("root", "retry MID 5444"),
         "A command through the control socket changed something.",
     ),
+    plain(
+        WARNING,
+        "syslog {name}: {address} takes no lines: {reason}; they wait",
+        e.SyslogAway("siem", "tcp:siem.example.net:601", "Connection refused"),
+        "A log subscription's syslog can't be reached, or went away; said once, and mail goes on.",
+    ),
+    plain(
+        INFO,
+        "syslog {name}: {address} takes lines again",
+        e.SyslogBack("siem", "tcp:siem.example.net:601"),
+        "It is there again, and gets what waited.",
+    ),
+    plain(
+        WARNING,
+        "syslog {name}: {count} lines lost",
+        e.SyslogLinesLost("siem", 5444),
+        "More than memory is set aside for waited for it; said once it is back, or when it is given up.",
+    ),
 )

@@ -271,6 +271,8 @@ class TableTests(SynchronousTestCase):
                 e.STSRecordFailed,
                 e.STSPolicyWithdrawn,
                 e.SpoolFileCorrupt,
+                e.SyslogAway,
+                e.SyslogLinesLost,
             },
         )
 
