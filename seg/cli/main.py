@@ -25,11 +25,7 @@ class Surroundings:
 
     def gateway(self, timeout: float = 30.0) -> Gateway:
         """The running gateway; an answer may take so many seconds."""
-        return Gateway(Path(self._socket) if self._socket else self._settings_paths()[0], timeout)
-
-    def log_file(self) -> Path:
-        """The mail log."""
-        return self._settings_paths()[1]
+        return Gateway(Path(self._socket) if self._socket else self._socket_path(), timeout)
 
     def files(self) -> ConfigurationFiles:
         """The configuration."""
@@ -51,11 +47,10 @@ class Surroundings:
         except ConfigurationError as error:
             raise click.ClickException("\n".join(error.problems)) from None
 
-    def _settings_paths(self) -> tuple[Path, Path]:
-        from seg.config.paths import log_path, socket_path
+    def _socket_path(self) -> Path:
+        from seg.config.paths import socket_path
 
-        settings = self.settings()
-        return socket_path(settings), log_path(settings)
+        return socket_path(self.settings())
 
 
 class LazyGroup(click.Group):
@@ -116,7 +111,7 @@ class LazyGroup(click.Group):
             "queueconfig": "seg.cli.sections:queueconfig",
             "dnsconfig": "seg.cli.sections:dnsconfig",
             "sslconfig": "seg.cli.sections:sslconfig",
-            "logconfig": "seg.cli.sections:logconfig",
+            "logconfig": "seg.cli.logconfig:logconfig",
             "authconfig": "seg.cli.sections:authconfig",
             "submissionauth": "seg.cli.sections:submissionauth",
             "filterconfig": "seg.cli.sections:filterconfig",
