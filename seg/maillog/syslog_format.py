@@ -65,9 +65,9 @@ def network_format(hostname: str, process: int, longest: int) -> Format:
     def message(facility: Facility, line: Line) -> bytes:
         pri, at = priority(facility, line.level), stamps.iso(line.at)
         head = f"<{pri}>1 {at} {host} {APP_NAME} {process} {_word(line.msgid, 32)} - ".encode("ascii")
-        # A text that isn't ASCII is UTF-8, and says so by the BOM (§6.4).
-        mark = b"" if line.text.isascii() else BOM
-        return head + mark + _cut(line.text, longest - len(head) - len(mark))
+        text = _printable(line.text)
+        mark = b"" if text.isascii() else BOM  # a text that isn't ASCII is UTF-8, and says so (§6.4)
+        return head + mark + _cut(text, longest - len(head) - len(mark))
 
     return message
 
@@ -79,7 +79,7 @@ def local_format(process: int, longest: int) -> Format:
     def message(facility: Facility, line: Line) -> bytes:
         at = stamps.ctime(line.at)[4:19]
         head = f"<{priority(facility, line.level)}>{at} {APP_NAME}[{process}]: ".encode("ascii")
-        return head + _cut(line.text, longest - len(head))
+        return head + _cut(_printable(line.text), longest - len(head))
 
     return message
 
@@ -110,10 +110,13 @@ def _word(text: str, longest: int) -> str:
     return word or "-"
 
 
+def _printable(text: str) -> str:
+    """The text on one line; most texts are already."""
+    return text if text.isprintable() else clean(text)
+
+
 def _cut(text: str, room: int) -> bytes:
     """The text in so many octets; what was cut off is marked, and no character is cut in two."""
-    if not text.isprintable():
-        text = clean(text)
     octets = text.encode("utf-8")
     if len(octets) <= room:
         return octets
