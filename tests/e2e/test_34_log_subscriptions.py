@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import json
 import re
+import shutil
 import socket
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,6 +19,25 @@ from twisted.internet.task import deferLater
 from seg.lab.internet import free_port
 from tests.e2e.base import MESSAGE, GatewayCase
 
+RSYSLOG = """
+module(load="imuxsock" SysSock.Use="off")
+module(load="imudp")
+module(load="imtcp")
+input(type="imuxsock" Socket="{folder}/log" CreatePath="off")
+input(type="imudp" address="127.0.0.1" port="{port}")
+input(type="imtcp" address="127.0.0.1" port="{port}")
+template(name="fields" type="list" option.jsonf="on") {{
+  property(outname="by" name="inputname" format="jsonf")
+  property(outname="severity" name="syslogseverity-text" format="jsonf")
+  property(outname="facility" name="syslogfacility-text" format="jsonf")
+  property(outname="host" name="hostname" format="jsonf")
+  property(outname="app" name="app-name" format="jsonf")
+  property(outname="process" name="procid" format="jsonf")
+  property(outname="event" name="msgid" format="jsonf")
+  property(outname="text" name="msg" format="jsonf")
+}}
+action(type="omfile" file="{folder}/out" template="fields" asyncWriting="off")
+"""
 COUNTED = re.compile(rb"(\d+) ")
 
 
@@ -217,3 +238,40 @@ class LogSubscriptionTests(GatewayCase):
         _, err, status = await self.seg("tail", "nothing")
         self.assertEqual(status, 1)
         self.assertIn("there is no log nothing in", err)
+
+    async def test_rsyslog(self) -> None:
+        """A real rsyslog reads every field over each transport (skipped where there is none)."""
+        program = shutil.which("rsyslogd", path="/usr/sbin:/usr/bin")
+        if program is None:
+            self.skipTest("rsyslog isn't installed (Debian package rsyslog)")
+        await self.internet.add_domain("receiver.example")
+        folder, port = self.folder / "rsyslog", free_port()
+        folder.mkdir()
+        (folder / "conf").write_text(RSYSLOG.format(folder=folder, port=port))
+        command = [program, "-n", "-f", str(folder / "conf"), "-i", str(folder / "pid")]
+        daemon = subprocess.Popen(command, stderr=subprocess.PIPE)
+        self.addCleanup(daemon.communicate)
+        self.addCleanup(daemon.terminate)
+        await self.until((folder / "log").exists)
+        gateway = await self.start_gateway(settings={"gateway": {"hostname": "gw.example.net"}})
+        details = "message_details = true\nfacility = 'local5'\n"
+        text = gateway.configuration.read_text()
+        for name, address in [("imudp", f"udp:127.0.0.1:{port}"), ("imtcp", f"tcp:127.0.0.1:{port}"),
+                              ("imuxsock", f"unix:{folder}/log")]:  # fmt: skip
+            text += f"\n[[log_subscription]]\nname = '{name}'\nkind = 'syslog'\naddress = '{address}'\n{details}"
+        gateway.configuration.write_text(text)
+        await self.done("reload")
+        subject = "Subject: gr\u00fc\u00dfe".encode()
+        await gateway.inject("alice@sender.example", "bob@receiver.example", subject + b"\r\n\r\nx\r\n")
+
+        def read() -> dict[str, dict[str, str]]:
+            lines = (folder / "out").read_text("utf-8").splitlines() if (folder / "out").exists() else []
+            return {found["by"]: found for found in map(json.loads, lines) if "MID 1 Subject" in found["text"]}
+
+        await self.until(lambda: len(read()) == 3, read)
+        for by, found in read().items():
+            self.assertEqual((found["severity"], found["facility"], found["app"]), ("info", "local5", "seg"), by)
+            self.assertEqual(found["process"], str(gateway.pid), by)
+            self.assertEqual(found["text"].lstrip(" \ufeff"), "Info: MID 1 Subject 'gr\u00fc\u00dfe'", by)
+            if by != "imuxsock":  # the local form has neither
+                self.assertEqual((found["host"], found["event"]), ("gw.example.net", "MessageReceived"), by)
