@@ -11,7 +11,7 @@ from zope.interface import implementer
 
 from seg.events import Event
 from seg.interfaces import IEventSink
-from seg.maillog.telling import Telling, Told
+from seg.maillog.telling import Telling, Told, Wanted
 
 LONGEST_WAIT: Final = 0.2  # seconds until an event is written
 LARGEST_BATCH: Final = 256  # events written together at most
@@ -36,12 +36,12 @@ class Outlet(ABC):
 
     def emit(self, event: Event) -> None:
         """Take an event (`IEventSink.emit`): it is written soon, a warning at once."""
-        kind = type(event)
-        if not self._running or not self._telling.wants(kind):
+        wanted = self._telling.wanted(type(event))
+        if wanted is Wanted.NOT or not self._running:
             return
         waiting = self._waiting
         waiting.append((self._now(), event))
-        if len(waiting) >= LARGEST_BATCH or self._telling.urgent(kind):
+        if len(waiting) >= LARGEST_BATCH or wanted is Wanted.AT_ONCE:
             self.flush()
         elif self._call is None:
             self._call = self._clock.callLater(LONGEST_WAIT, self._due)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -13,6 +14,14 @@ from seg.maillog.jsonlines import JSONLines, event_name
 from seg.maillog.lines import KINDS, render_unknown, without_details
 from seg.maillog.stamps import Stamps
 from seg.maillog.vocabulary import Level, Line, Renderer, clean
+
+
+class Wanted(enum.Enum):
+    """Whether events of a class are told."""
+
+    NOT = enum.auto()
+    SOON = enum.auto()
+    AT_ONCE = enum.auto()
 
 
 class Told(NamedTuple):
@@ -45,23 +54,22 @@ class Telling:
         self._known: dict[type[Event], tuple[Level, Renderer]] = {
             entry.event: (entry.level, entry.render) for entry in chosen
         }
-        self._wanted: dict[type[Event], bool] = {}
+        self._wanted: dict[type[Event], Wanted] = {}
         self._records = JSONLines(Stamps())
         self._broken = False
 
-    def wants(self, kind: type[Event]) -> bool:
-        """Whether events of a class are told at all."""
-        wanted = self._wanted.get(kind)
-        if wanted is None:
-            known = self._known.get(kind)
-            level = known[0] if known else _level_of_unknown(kind)
-            wanted = self._wanted[kind] = (known is not None or self._others) and level.weight >= self._least
-        return wanted
+    def wanted(self, kind: type[Event]) -> Wanted:
+        """Whether events of a class are told."""
+        return self._wanted.get(kind) or self._decide(kind)
 
-    def urgent(self, kind: type[Event]) -> bool:
-        """Whether events of a class can't wait for others."""
+    def _decide(self, kind: type[Event]) -> Wanted:
         known = self._known.get(kind)
-        return known is not None and known[0] is Level.WARNING
+        level = known[0] if known else _level_of_unknown(kind)
+        wanted = Wanted.AT_ONCE if level is Level.WARNING else Wanted.SOON
+        if level.weight < self._least or not (known or self._others):
+            wanted = Wanted.NOT
+        self._wanted[kind] = wanted
+        return wanted
 
     def tell(self, event: Event, at: float) -> Told:
         """An event at POSIX seconds `at`; one that can't be told as it should be is told raw."""
@@ -70,15 +78,12 @@ class Telling:
             level, render = self._known.get(kind) or (_level_of_unknown(kind), render_unknown)
             if kind is MessageReceived and not self._details:
                 event = without_details(event)  # type: ignore[arg-type]
-            lines = self._through(render(event)) if self._text else []
+            least = self._least
+            lines = [(each, clean(text)) for each, text in render(event) if each.weight >= least] if self._text else []
             record = self._records.line(event, at, level.word) if self._json else ""
         except Exception:  # noqa: BLE001 - one event must not take the others with it; it is logged
             return self._raw(event, at)
         return Told(at, kind, level, lines, record)
-
-    def _through(self, lines: Sequence[Line]) -> list[Line]:
-        least = self._least
-        return [(level, clean(text)) for level, text in lines if level.weight >= least]
 
     def _raw(self, event: Event, at: float) -> Told:
         """An event that can't be told as it should be; the reason is reported once."""
