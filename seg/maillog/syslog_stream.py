@@ -58,20 +58,24 @@ class StreamLink(Link):
             rest = self._backlog.take(self._backlog.size)
             self._under_way += rest
             connection.write(rest)
-        done: Deferred[Any] = self._service.stopService()
-        cut = self._clock.callLater(LONGEST_END, self._cut)
+        ended: Deferred[None] = Deferred()
 
-        def end(result: Any) -> None:
-            if cut.active():
-                cut.cancel()
-            self._give_up()
+        def end(_: object = None) -> None:
+            if not ended.called:
+                if cut.active():
+                    cut.cancel()
+                self._give_up()
+                ended.callback(None)
 
-        return done.addBoth(end)
+        def give_up() -> None:
+            """The other side doesn't read: end all the same."""
+            if self._connection is not None:
+                self._connection.abort()
+            end()
 
-    def _cut(self) -> None:
-        """The other side doesn't read: end all the same."""
-        if self._connection is not None:
-            self._connection.abort()
+        cut = self._clock.callLater(LONGEST_END, give_up)
+        self._service.stopService().addBoth(end)
+        return ended
 
     # --- what the connection tells -----------------------------------------------------------------------
 

@@ -248,6 +248,15 @@ class UDPTests(DatagramCase):
         self.assertEqual((self.got, self.told.news[1:]), ("1", ["back"]))
         self.end()
 
+    def test_stop_in_doubt(self) -> None:
+        """What was never proven to arrive counts as lost."""
+        self.daemon.gone = True
+        self.send(1)
+        self.send(2)
+        self.clock.advance(1)
+        self.end()
+        self.assertEqual(self.told.news[1:], ["lost 2"])
+
     def test_full_while_in_doubt(self) -> None:
         """A full socket is waited for, in doubt as well."""
         self.daemon.gone = True

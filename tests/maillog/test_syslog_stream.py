@@ -217,6 +217,11 @@ class StreamTests(SynchronousTestCase):
         self.successResultOf(self.link.stop())
         self.assertEqual(self.told.news, ["lost 2"])
         self.setUp()
+        self.link._service.stopService = Deferred  # type: ignore[method-assign,assignment] # one that never ends
+        ended = self.link.stop()
+        self.clock.advance(LONGEST_END)
+        self.successResultOf(ended)
+        self.setUp()
         self.send(1)
         wire = self.host.accept()
         self.link.stop()
