@@ -58,6 +58,31 @@ class Fault(Event):
     text: str
 
 
+@attrs.frozen
+class SyslogAway(Event):
+    """A log subscription's syslog doesn't take lines; they wait, as far as memory is set aside for them."""
+
+    name: str
+    address: str
+    reason: str
+
+
+@attrs.frozen
+class SyslogBack(Event):
+    """A log subscription's syslog takes lines again."""
+
+    name: str
+    address: str
+
+
+@attrs.frozen
+class SyslogLinesLost(Event):
+    """Lines that a log subscription's syslog will never get."""
+
+    name: str
+    count: int
+
+
 # --- injection: a client hands in a message ---------------------------------------------------------------------------
 
 

@@ -15,6 +15,7 @@ from seg.config.schema import Settings
 from seg.deliver.exemptions import ExemptionWatch
 from seg.filter.chain import Station
 from seg.interfaces import IEventSink
+from seg.maillog.logs import MailLogs
 from seg.receive.census import Census
 from seg.receive.reception import MakeFactory, Plan, Reception
 from seg.tls.context import ClientIdentity
@@ -23,7 +24,7 @@ from seg.tls.roots import RootStore, load_roots
 from seg.wiring import InForce, Lookups, Mail, wire_filters, wire_lookups, wire_sending
 
 # Sections of seg.toml, or keys of one, that are read at the start only.
-AT_THE_START = ("gateway", "control", "metrics", "log", "queue.memory", "queue.max_report_size")
+AT_THE_START = ("gateway", "control", "metrics", "queue.memory", "queue.max_report_size")
 
 
 @attrs.frozen
@@ -35,6 +36,7 @@ class LiveParts:
     reception: Reception
     census: Census
     exemptions: ExemptionWatch
+    logs: MailLogs
     factory: Callable[[], MakeFactory]  # makes listeners by what is in force
     desk: Callable[[Settings], Desk | None]  # makes where clients authenticate
     hostname: str
@@ -111,6 +113,7 @@ class Ready:
         parts.census.limit(new.settings.receive.max_connections, new.settings.receive.max_connections_per_address)
         parts.reception.serve(self._plan, parts.factory())
         parts.exemptions.watch(new.destinations)
+        parts.logs.change(new.settings.log, new.settings.log_subscription)
         parts.mail.engine.resume()  # whoever waits for a limit may have another
         return waiting_for_a_start(old, new.settings)
 

@@ -11,6 +11,7 @@ import signal
 import socket
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -44,7 +45,7 @@ from seg.change.control import ChangeControl
 from seg.change.texts import Configuration, Texts, check, read_texts
 from seg.config.find import ConfigurationFiles, find_configuration
 from seg.config.paths import log_path, socket_path, var_path
-from seg.config.schema import Listener
+from seg.config.schema import Listener, LogSubscription
 from seg.deliver.exemptions import ExemptionWatch
 from seg.deliver.pace import Pace
 from seg.drop.pickup import Pickup
@@ -54,7 +55,9 @@ from seg.filter.plugins import for_listener
 from seg.live import LiveConfiguration, LiveParts
 from seg.maillog.bus import EventBus
 from seg.maillog.compress import compress_closed
-from seg.maillog.files import MailLogFile
+from seg.maillog.files import FilePlan, MailLogFile
+from seg.maillog.logs import MailLogs
+from seg.maillog.syslog import SyslogOutlet, make_link
 from seg.receive.census import Census
 from seg.receive.factory import ReceiveFactory
 from seg.receive.rates import RecipientRates
@@ -163,7 +166,7 @@ class GatewayService(Service):
         self._census = Census(settings.receive.max_connections, settings.receive.max_connections_per_address)
         self._rates = RecipientRates(reactor.seconds)
         self._languages = Languages(files.settings.parent / REPORTS, lambda text: self._bus.emit(events.Fault(text)))
-        self._mail_log: MailLogFile | None = None
+        self._logs = MailLogs(self._bus, self._log_file, self._syslog)
         self._mail: Mail | None = None
         self._pickup: Pickup | None = None
         self._control: IListeningPort | None = None
@@ -231,12 +234,7 @@ class GatewayService(Service):
             self._bus.emit(events.Fault(f"not reloaded: {problem}"))
 
     def _start_log(self) -> None:
-        folder = log_path(self.settings).parent
-        log = self._mail_log = MailLogFile(
-            folder, self.settings.log, self._reactor, __version__, self.hostname, self._log_file_closed
-        )
-        log.start()
-        self._bus.add(log.emit, debug=log.debug)
+        self._logs.begin(self.settings.log, self.settings.log_subscription)
         self._bus.add(self._traffic.emit)
         self._bus.add(self._statistics.emit)
         self._bus.add(self._metrics.emit)
@@ -245,13 +243,29 @@ class GatewayService(Service):
             self._bus.emit(events.Fault(problem))
         self._languages.load(self._report_languages())
 
-    def _log_file_closed(self, folder: Path, pattern: str) -> None:
-        """Compress it in a thread; one that is left by a crash is taken along by the next."""
-        if self.settings.log.compress:
-            pool = self._reactor.getThreadPool()
-            deferToThreadPool(self._reactor, pool, compress_closed, folder, pattern).addErrback(
-                lambda failure: self._bus.emit(events.Fault(f"log file not compressed: {failure.getErrorMessage()}"))
-            )
+    def _log_file(self, plan: FilePlan) -> MailLogFile:
+        folder = log_path(self.settings).parent
+        return MailLogFile(folder, plan, self._reactor, __version__, self.hostname, self._compress_log)
+
+    def _syslog(self, settings: LogSubscription) -> SyslogOutlet:
+        reactor, in_thread = self._reactor, self._in_thread
+        return SyslogOutlet(
+            settings,
+            lambda address, watcher: make_link(address, watcher, reactor, in_thread),
+            self._bus,
+            reactor,
+            self.hostname,
+            os.getpid(),
+        )
+
+    def _compress_log(self, folder: Path, pattern: str) -> None:
+        """In a thread; a closed file that is left by a crash is taken along by the next."""
+        self._in_thread(lambda: compress_closed(folder, pattern)).addErrback(
+            lambda failure: self._bus.emit(events.Fault(f"log file not compressed: {failure.getErrorMessage()}"))
+        )
+
+    def _in_thread(self, work: Callable[[], Any]) -> Deferred[Any]:
+        return deferToThreadPool(self._reactor, self._reactor.getThreadPool(), work)
 
     def _report_languages(self) -> tuple[str, ...]:
         """All that some destination's reports are written in."""
@@ -266,6 +280,7 @@ class GatewayService(Service):
             reception=self._reception,
             census=self._census,
             exemptions=self._exemptions,
+            logs=self._logs,
             factory=lambda: self._listener_maker(mail),
             desk=lambda settings: wire_desk(settings, self._files.settings, self._backoff, self._bus, self._reactor),
             hostname=self.hostname,
@@ -278,7 +293,7 @@ class GatewayService(Service):
             var_path(self.settings) / "changes",
             LiveConfiguration(parts),
             self._bus,
-            lambda work: deferToThreadPool(self._reactor, self._reactor.getThreadPool(), work),
+            self._in_thread,
             self._reactor.seconds,
         )
 
@@ -402,8 +417,7 @@ class GatewayService(Service):
         await self._now.lookups.refresh.stop()
         if self._mail is not None:
             await self._stop_mail(self._mail)
-        if self._mail_log is not None:
-            self._mail_log.stop()
+        await self._logs.end()
 
     async def _stop_mail(self, mail: Mail) -> None:
         if self._control is not None:

@@ -108,6 +108,8 @@ class Metrics:
             events.DNSFailed: lambda e: self._dns_failed.labels(self._word("dns", e.kind.lower())).inc(),
             events.Fault: lambda e: self._faults.inc(),
             events.SpoolFileCorrupt: lambda e: self._corrupt.inc(),
+            events.SyslogAway: lambda e: self._faults.inc(),
+            events.SyslogLinesLost: lambda e: self._syslog_lost.inc(e.count),
         }
 
     def _define(self) -> None:
@@ -147,6 +149,7 @@ class Metrics:
         self._filters_away = counter("filters_away", "Messages whose filter gave no answer")
         self._faults = counter("faults", "Warnings that an operator should look at")
         self._corrupt = counter("spool_files_corrupt", "Spool files that couldn't be read and were put aside")
+        self._syslog_lost = counter("syslog_lines_lost", "Lines that a log subscription's syslog will never get")
         self._latency = Histogram(
             "seg_delivery_seconds", "From the 250 to the delivery of a recipient", buckets=LATENCIES, registry=registry
         )

@@ -13,8 +13,10 @@ from typing import Any
 import click
 
 from seg.cli.dialogue import ask, can_ask, choose
+from seg.cli.logs import LOG, ChosenLog, chosen_log
 from seg.cli.options import JSON
 from seg.cli.tables import plain, print_json
+from seg.config.schema import LogForm
 from seg.maillog.follow import follow
 from seg.maillog.search import Progress, Wanted, files_of, find_messages, lines_of, matching, parse_moment, story_of
 
@@ -23,6 +25,7 @@ MANY = 10  # messages; their stories aren't all told at once
 
 @click.command()
 @click.argument("pattern", required=False)
+@LOG
 @click.option("-e", "--regexp", "expression", metavar="REGEX", help="The pattern, where it begins with a dash.")
 @click.option("-i", "ignore_case", is_flag=True, help="Whatever the case.")
 @click.option("-v", "invert", is_flag=True, help="The lines that it doesn't fit.")
@@ -33,6 +36,7 @@ MANY = 10  # messages; their stories aren't all told at once
 def grep(
     surroundings: Any,
     pattern: str | None,
+    log: str | None,
     expression: str | None,
     ignore_case: bool,
     invert: bool,
@@ -40,10 +44,15 @@ def grep(
     context: int,
     following: bool,
 ) -> None:
-    """Show the lines of the mail log that a regular expression fits, closed and compressed files included.
+    """Show the lines of the mail log that a regular expression fits, closed and compressed files included; or those of LOG:
+    a log subscription, or its file.
 
     Exit status: 0 when there is one, 1 when there is none.
     """
+    if expression is not None and pattern is not None:
+        if log is not None:
+            raise click.UsageError("with -e there is no other pattern")
+        pattern, log = None, pattern
     text = expression or pattern
     if text is None:
         if not can_ask():
@@ -53,10 +62,10 @@ def grep(
         wanted = re.compile(text.encode(), re.IGNORECASE if ignore_case else 0)
     except re.error as error:
         raise click.ClickException(f"{text!r} is no regular expression: {error}") from None
-    log: Path = surroundings.log_file()
+    chosen = chosen_log(surroundings, log)
     found = 0
-    with _readable(log), _progress(log, following) as progress:
-        lines = (line.encode() for line in follow(log, 0)) if following else lines_of(_files(log), progress)
+    with _readable(chosen), _progress(chosen, following) as progress:
+        lines = (line.encode() for line in follow(chosen.path, 0)) if following else lines_of(_files(chosen), progress)
         for line in matching(lines, wanted, invert=invert, context=context):
             found += 1
             if not count:
@@ -67,6 +76,7 @@ def grep(
 
 
 @click.command()
+@LOG
 @click.option("-m", "--mid", "mids", type=click.IntRange(1), multiple=True, help="The message with this id.")
 @click.option("-f", "--from", "sender", metavar="TEXT", default="", help="Envelope sender, or part of it.")
 @click.option("-t", "--to", "recipient", metavar="TEXT", default="", help="Envelope recipient, or part of it.")
@@ -79,6 +89,7 @@ def grep(
 @click.pass_obj
 def findevent(
     surroundings: Any,
+    log: str | None,
     mids: tuple[int, ...],
     sender: str,
     recipient: str,
@@ -90,13 +101,16 @@ def findevent(
     as_json: bool,
 ) -> None:
     """Find messages in the mail log, and tell the whole story of each: how it came in, what was decided, where it went.
+    LOG is a log subscription, or its file, to be searched instead.
 
     \b
     seg findevent --mid 5444
     seg findevent --from alice@example.com --since today
     seg findevent --to partner.example --since 2h
     """
-    log: Path = surroundings.log_file()
+    chosen = chosen_log(surroundings, log)
+    if chosen.form is not LogForm.TEXT:
+        raise click.UsageError(f"{chosen.path.name} is written as JSON: findevent reads text (seg grep reads both)")
     if not (mids or sender or recipient or subject or message_id or since or until_):
         mids, sender, recipient, subject = _asked()
     now = datetime.now()
@@ -105,10 +119,10 @@ def findevent(
     except ValueError as error:
         raise click.UsageError(str(error)) from None
     wanted = Wanted(sender, recipient, subject, message_id, moments[0], moments[1])
-    with _readable(log):
-        files = _files(log)
+    with _readable(chosen):
+        files = _files(chosen)
         if not mids:
-            with _progress(log, as_json) as progress:
+            with _progress(chosen, as_json) as progress:
                 mids = tuple(find_messages(lines_of(files, progress), wanted))
         if not mids:
             raise click.ClickException("no such message is in the mail log")
@@ -149,33 +163,35 @@ def _asked() -> tuple[tuple[int, ...], str, str, str]:
     return (), text if chosen == 1 else "", text if chosen == 4 else "", text if chosen == 3 else ""
 
 
-def _files(log: Path) -> list[Path]:
-    files = files_of(log)
+def _files(log: ChosenLog) -> list[Path]:
+    files = files_of(log.path, log.closed)
     if not files:
-        raise click.ClickException(f"there is no {log}: has the gateway run here yet?")
+        raise click.ClickException(f"there is no {log.path}: has the gateway run here yet?")
     return files
 
 
 @contextmanager
-def _readable(log: Path) -> Iterator[None]:
+def _readable(log: ChosenLog) -> Iterator[None]:
     """What can't be read is told with what to do."""
     try:
         yield
     except PermissionError as error:
-        place = error.filename or log
+        place = error.filename or log.path
         raise click.ClickException(
             f"you may not read {place}: be the user that runs the gateway (sudo -u ...)"
         ) from None
     except KeyboardInterrupt:
         sys.exit(130)
     except OSError as error:
-        raise click.ClickException(f"{error.filename or log} can't be read: {error.strerror or error}") from None
+        raise click.ClickException(f"{error.filename or log.path} can't be read: {error.strerror or error}") from None
 
 
 @contextmanager
-def _progress(log: Path, quiet: bool) -> Iterator[Progress]:
+def _progress(log: ChosenLog, quiet: bool) -> Iterator[Progress]:
     """How far the search is, on a terminal, when there is much to search."""
-    size = 0 if quiet or not sys.stderr.isatty() else sum(path.stat().st_size for path in files_of(log))
+    size = (
+        0 if quiet or not sys.stderr.isatty() else sum(path.stat().st_size for path in files_of(log.path, log.closed))
+    )
     if size < 50_000_000:
         yield lambda octets: None
         return

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import click
 from click.core import ParameterSource
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from seg.config.find import ConfigurationFiles
     from seg.config.schema import Settings
 
+T = TypeVar("T")
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
 
 
@@ -31,51 +33,44 @@ class Surroundings:
         """The running gateway; an answer may take so many seconds."""
         if self._server is not None:
             return Gateway(self._server.server(), timeout)
-        return Gateway(ControlSocket(Path(self._socket) if self._socket else self._settings_paths()[0]), timeout)
-
-    def log_file(self) -> Path:
-        """The mail log."""
-        return self._settings_paths()[1]
+        return Gateway(ControlSocket(Path(self._socket) if self._socket else self._socket_path()), timeout)
 
     def files(self) -> ConfigurationFiles:
         """The configuration."""
         from seg.config.find import find_configuration
-        from seg.errors import ConfigurationError
 
         if self._server is not None:
             raise click.UsageError(
                 "this works on files of the gateway's own machine: run it there, without --server (SEG_SERVER)"
             )
-        try:
-            return find_configuration(self._configuration)
-        except ConfigurationError as error:
-            raise click.ClickException("\n".join(error.problems)) from None
+        return _told(lambda: find_configuration(self._configuration))
 
     def settings(self) -> Settings:
         """What stands in seg.toml."""
         from seg.config.load import load_settings
-        from seg.errors import ConfigurationError
 
-        try:
-            return load_settings(self.files().settings)
-        except ConfigurationError as error:
-            raise click.ClickException("\n".join(error.problems)) from None
+        return _told(lambda: load_settings(self.files().settings))
 
     def destinations(self) -> Destinations:
         """What stands in destinations.toml."""
         from seg.config.load import load_destinations
-        from seg.errors import ConfigurationError
 
-        try:
-            return load_destinations(self.files().destinations)
-        except ConfigurationError as error:
-            raise click.ClickException("\n".join(error.problems)) from None
+        return _told(lambda: load_destinations(self.files().destinations))
 
-    def _settings_paths(self) -> tuple[Path, Path]:
-        from seg.config.paths import log_path, socket_path
+    def _socket_path(self) -> Path:
+        from seg.config.paths import socket_path
 
-        settings = self.settings()
-        return socket_path(settings), log_path(settings)
+        return socket_path(self.settings())
+
+
+def _told(read: Callable[[], T]) -> T:
+    """What was read; faults of the configuration end the command."""
+    from seg.errors import ConfigurationError
+
+    try:
+        return read()
+    except ConfigurationError as error:
+        raise click.ClickException("\n".join(error.problems)) from None
 
 
 class LazyGroup(click.Group):
@@ -136,7 +131,7 @@ class LazyGroup(click.Group):
             "queueconfig": "seg.cli.sections:queueconfig",
             "dnsconfig": "seg.cli.sections:dnsconfig",
             "sslconfig": "seg.cli.sections:sslconfig",
-            "logconfig": "seg.cli.sections:logconfig",
+            "logconfig": "seg.cli.logconfig:logconfig",
             "authconfig": "seg.cli.sections:authconfig",
             "submissionauth": "seg.cli.sections:submissionauth",
             "filterconfig": "seg.cli.sections:filterconfig",

@@ -29,7 +29,8 @@ def _rows(context: click.Context, name: str) -> list[str]:
     inner = click.Context(command, info_name=name, parent=context)
     if isinstance(command, click.Group):
         verbs = [command.get_command(inner, verb) for verb in command.list_commands(inner)]
-        return [_row(f"{name} {verb.name}", verb, inner) for verb in verbs if verb is not None]
+        rows = [_row(f"{name} {verb.name}", verb, inner) for verb in verbs if verb is not None]
+        return [_row(name, command, context), *rows] if command.params else rows  # it does something by itself
     return [_row(name, command, context)]
 
 

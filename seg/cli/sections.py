@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
+from types import MappingProxyType
 from typing import Any
 
 import attrs
@@ -14,7 +15,7 @@ from seg.cli.options import JSON
 from seg.cli.staged import Edit, Workbench, put, remove
 from seg.cli.tables import plain, print_json, print_table
 from seg.config.destinations import AuthProfile
-from seg.config.schema import DNS, TLS, Auth, Delivery, Filter, Listener, Log, Queue, Receive, Recipients, SenderGroup
+from seg.config.schema import DNS, TLS, Auth, Delivery, Filter, Listener, Queue, Receive, Recipients, SenderGroup
 from seg.config.values import KeySpec, specs
 from seg.errors import ConfigurationError
 
@@ -50,11 +51,17 @@ def section_command(name: str, section: str, kind: type, title: str) -> click.Co
         elif show or as_json or not can_ask():
             _show(specs(kind), stated, as_json)
         else:
-            _show(specs(kind), stated, False)
-            if confirm("Do you wish to change any of these settings?"):
-                bench.stage(_asked((section,), specs(kind), stated))
+            section_dialogue(bench, section, kind)
 
     return command
+
+
+def section_dialogue(bench: Workbench, section: str, kind: type) -> None:
+    """Show a table of seg.toml, and ask for each key."""
+    stated = bench.table("settings", section)
+    _show(specs(kind), stated, False)
+    if confirm("Do you wish to change any of these settings?"):
+        bench.stage(_asked((section,), specs(kind), stated))
 
 
 def _edits(
@@ -98,10 +105,20 @@ def _plain(spec: KeySpec) -> Any:
     return value if isinstance(value, bool | int | float | str) and not spec.choices else shown(spec, value)
 
 
-def _asked(where: tuple[str, ...], keys: Mapping[str, KeySpec], stated: Mapping[str, Any]) -> list[Edit]:
-    """Each key asked for; what is answered as it was isn't an edit."""
-    edits = []
+def _asked(
+    where: tuple[str, ...],
+    keys: Mapping[str, KeySpec],
+    stated: Mapping[str, Any],
+    needless: Callable[[Mapping[str, Any]], Collection[str]] = lambda answers: (),
+) -> list[Edit]:
+    """Each key asked for; what is answered as it was isn't an edit.
+
+    :param needless: the keys that mean nothing with the answers so far.
+    """
+    edits: list[Edit] = []
     for name, spec in keys.items():
+        if name in needless({**stated, **{edit["path"][-1]: edit["value"] for edit in edits}}):
+            continue
         old = shown(spec, stated[name]) if name in stated else shown(spec, spec.default)
         allowed = f" ({spec.range})" if spec.range else ""
         answer = ask(f"{name}: {spec.doc}{allowed}", old, lambda text, s=spec: fault_of(s, text))  # type: ignore[misc]
@@ -126,6 +143,9 @@ class Named:
     unnamed: str = ""  # what an entry without a name is called
     is_array: bool = True
     without: tuple[str, ...] = ()  # keys that aren't for it
+    needless: Callable[[Mapping[str, Any]], Collection[str]] = (
+        lambda answers: ()
+    )  # keys that mean nothing with these values
 
     @property
     def keys(self) -> dict[str, KeySpec]:
@@ -153,7 +173,7 @@ def named_group(named: Named) -> click.Group:
         if context.invoked_subcommand is not None:
             return
         if can_ask():
-            _menu(named, Workbench(context.obj.gateway()))
+            named_menu(named, Workbench(context.obj.gateway()))
         else:
             click.echo(context.get_help())
             context.exit(2)
@@ -162,7 +182,7 @@ def named_group(named: Named) -> click.Group:
     @JSON
     @click.pass_obj
     def list_(surroundings: Any, as_json: bool) -> None:
-        _list(named, Workbench(surroundings.gateway()), as_json)
+        list_named(named, Workbench(surroundings.gateway()), as_json)
 
     def verb(name: str, text: str, act: Callable[..., list[Edit]], with_reset: bool) -> None:
         def command(surroundings: Any, /, entry: str, as_json: bool, **given: Any) -> None:
@@ -212,10 +232,10 @@ def _known(named: Named, bench: Workbench, entry: str) -> dict[str, Any]:
 
 def _questions(named: Named, known: Mapping[str, Any]) -> dict[str, Any]:
     """Each key asked for; those answered otherwise than they are."""
-    return {edit["path"][-1]: edit["value"] for edit in _asked((named.table,), named.keys, known)}
+    return {edit["path"][-1]: edit["value"] for edit in _asked((named.table,), named.keys, known, named.needless)}
 
 
-def _list(named: Named, bench: Workbench, as_json: bool) -> None:
+def list_named(named: Named, bench: Workbench, as_json: bool) -> None:
     entries = named.entries(bench)
     if as_json:
         print_json({"entries": [{"name": name, **entry} for name, entry in entries.items()]})
@@ -238,20 +258,37 @@ def _list(named: Named, bench: Workbench, as_json: bool) -> None:
     print_table(((named.noun.capitalize(), "left"), ("Set there (all else has its default)", "left")), rows)
 
 
-def _menu(named: Named, bench: Workbench) -> None:
+Listing = Callable[[Named, Workbench, bool], None]
+
+
+def named_menu(
+    named: Named,
+    bench: Workbench,
+    listing: Listing = list_named,
+    more: Mapping[str, tuple[str, Callable[[Workbench], None]]] = MappingProxyType({}),
+) -> None:
+    """What can be done with such a table, one after the other until an empty line.
+
+    :param listing: lists the entries.
+    :param more: operations besides, by name: what each is for, and what does it.
+    """
     noun = named.noun
     operations = {
         "NEW": f"Create a new {noun}.",
         "EDIT": f"Modify a {noun}.",
         "DELETE": f"Remove a {noun}.",
         "LIST": f"List every {noun}.",
+        **{name: meaning for name, (meaning, _) in more.items()},
     }
     while True:
         chosen = menu(f"There are currently {len(named.entries(bench))} entries configured.", operations)
         if not chosen:
             return
         if chosen == "LIST":
-            _list(named, bench, False)
+            listing(named, bench, False)
+            continue
+        if chosen in more:
+            more[chosen][1](bench)
             continue
         entry = ask(f"Enter the name of the {noun}.", "", lambda text: "" if text else "A name is needed.")
         try:
@@ -270,7 +307,6 @@ WHOLE_SPOOL = ("memory", "max_report_size")
 dnsconfig = section_command("dnsconfig", "dns", DNS, "Resolvers")
 deliveryconfig = section_command("deliveryconfig", "delivery", Delivery, "Sending mail on")
 sslconfig = section_command("sslconfig", "tls", TLS, "TLS towards other hosts")
-logconfig = section_command("logconfig", "log", Log, "The mail log")
 receiveconfig = section_command("receiveconfig", "receive", Receive, "Limits and rules for mail handed in")
 queueconfig = section_command(
     "queueconfig", "queue", Queue, "The retry schedule of destinations without a bounce profile"

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 from typing import Any
 
 import click
 
+from seg.cli.logs import LOG, chosen_log
+
 
 @click.command()
+@LOG
 @click.option(
     "-f", "--follow", "following", is_flag=True, help="Go on as the log grows, over rotations too; Ctrl-C ends it."
 )
@@ -23,12 +25,16 @@ import click
 )
 @click.option("--json", "as_json", is_flag=True, help="The JSON twin of the log: one object a line.")
 @click.pass_obj
-def tail(surroundings: Any, following: bool, lines: int, as_json: bool) -> None:
-    """Show the end of the mail log. Works without the gateway running."""
+def tail(surroundings: Any, log: str | None, following: bool, lines: int, as_json: bool) -> None:
+    """Show the end of the mail log, or of LOG: a log subscription, or its file. Works without the gateway running."""
+    from seg.config.schema import LogForm
+    from seg.config.subscriptions import MAIL_JSON
     from seg.maillog.follow import follow, last_lines
 
-    log: Path = surroundings.log_file()
-    path = log.with_suffix(".jsonl") if as_json else log
+    chosen = chosen_log(surroundings, log or (MAIL_JSON.name if as_json else None))
+    path = chosen.path
+    if as_json and chosen.form is not LogForm.JSON:
+        raise click.UsageError(f'{path.name} is written as text; a subscription with form = "json" has JSON')
     if not path.exists() and not following:
         raise click.ClickException(f"there is no {path}: has the gateway run here yet?")
     try:

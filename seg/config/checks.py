@@ -8,6 +8,7 @@ from itertools import combinations
 from typing import Any
 
 from seg.config.schema import DNS, Control, Delivery, Listener, ListenerAuth, ListenerTLS, Queue, SenderGroup
+from seg.config.subscriptions import check_file_name, check_kind_of_events, parse_syslog_address
 from seg.config.syntax import (
     check_ipv4,
     check_ipv6,
@@ -54,9 +55,12 @@ FORMS: dict[tuple[str, str], Check] = {
     ("destination", "source_address"): check_ipv4,
     ("destination", "source_address6"): check_ipv6,
     ("destination", "ehlo_name"): parse_hostname,
+    ("log_subscription", "events"): check_kind_of_events,
+    ("log_subscription", "file"): check_file_name,
+    ("log_subscription", "address"): parse_syslog_address,
     ("control", "mode"): check_mode,
 }
-_REQUIRED = {("gateway", "var"), ("listener", "address"), ("control", "mode")}
+_REQUIRED = {("gateway", "var"), ("listener", "address"), ("log_subscription", "address"), ("control", "mode")}
 
 
 def form_fault(section: str, key: str, value: Any) -> str:

@@ -52,6 +52,8 @@ _SECTION_NOTES = {
     "recipients": "The recipient access table.",
     "filter": "One [[filter]] for each filter, in the order in which they judge a message: docs/filters.md.",
     "tls": "The system's list of roots is right for nearly everybody.",
+    "log": "mail.log and mail.jsonl in var/log.",
+    "log_subscription": "One [[log_subscription]] for each file or syslog besides: docs/logs.md.",
     "control": "The seg command talks to the gateway here; who may write to the socket may do everything.",
 }
 

@@ -10,8 +10,9 @@ import attrs
 from seg.config.checks import SECTION_CHECKS, binding_faults, form_fault, group_faults, listener_faults
 from seg.config.filters import filter_faults
 from seg.config.problems import Problems, meant
-from seg.config.schema import Filter, Listener, SenderGroup, Settings
+from seg.config.schema import Filter, Listener, LogSubscription, SenderGroup, Settings
 from seg.config.source import Document, KeyPath
+from seg.config.subscriptions import subscription_faults
 from seg.config.values import ValueFault, convert, specs
 
 
@@ -151,8 +152,25 @@ def _check_filters(values: dict[str, Any], problems: Problems) -> None:
         names.add(filter_.name)
 
 
+def _subscriptions(raw: Any, problems: Problems) -> tuple[LogSubscription, ...]:
+    """The ``[[log_subscription]]`` tables."""
+    if not isinstance(raw, list) or not all(isinstance(table, dict) for table in raw):
+        problems.add(("log_subscription",), "wants an array of tables; write [[log_subscription]] for each")
+        return ()
+    made: list[LogSubscription] = []
+    for number, table in enumerate(raw):
+        where = ("log_subscription", number)
+        one = LogSubscription(**table_values(where, LogSubscription, table, problems))
+        if not problems.below(where):
+            for key, fault in subscription_faults(one, made):
+                problems.add((*where, key), fault)
+        made.append(one)
+    return tuple(made)
+
+
 _ARRAYS: dict[str, Callable[[Any, Problems], tuple[Any, ...]]] = {
     "listener": _listeners,
     "sender_group": _groups,
     "filter": _filters,
+    "log_subscription": _subscriptions,
 }

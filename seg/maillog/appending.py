@@ -58,6 +58,11 @@ class AppendingFile:
         self._lost = 0
         self._hindered = False
 
+    def resize(self, limit: int, keep: int) -> None:
+        """Begin a new file after so many octets, and keep so many closed ones, from the next write on."""
+        self._limit = limit
+        self._keep = keep
+
     def write(self, data: bytes) -> None:
         """Append whole lines, now or, while the file can't be written, later (as many as memory is set aside
         for)."""

@@ -26,11 +26,15 @@ class EventBus:
         self._reported: tuple[Listener, ...] = ()
 
     def add(self, listener: Listener, debug: bool = False) -> None:
-        """Call `listener` with each event from now on; with `debug` also with each `DebugEvent`."""
-        self._all += (listener,)
-        if debug:
-            self._debug += (listener,)
-            self.debug = True
+        """Call `listener` with each event from now on; with `debug` also with each `DebugEvent`.
+
+        One that was added before stays at its place; only whether it hears `DebugEvent`s changes.
+        """
+        if listener not in self._all:
+            self._all += (listener,)
+        others = tuple(other for other in self._debug if other != listener)
+        self._debug = (*others, listener) if debug else others
+        self.debug = bool(self._debug)
 
     def remove(self, listener: Listener) -> None:
         """Don't call `listener` any more. Harmless when it wasn't added."""

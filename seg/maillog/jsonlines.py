@@ -22,8 +22,9 @@ from seg.events import Event
 from seg.maillog.stamps import Stamps
 from seg.maillog.vocabulary import LONGEST_LINE
 
-# Only ASCII leaves here, so no separator of lines that Unicode knows can break one.
+# Only printable ASCII leaves here, so no separator of lines that Unicode knows can break one. JSON leaves DEL as it is.
 _encode: Callable[[object], str] = json.JSONEncoder(separators=(",", ":"), default=str).encode
+_DEL, _DEL_ESCAPED = "\x7f", "\\u007f"
 _WORDS = re.compile(r"DANE|MX|STS|TLS|DNS|[A-Z][a-z]+|[A-Z]+(?![a-z])")
 _TIMES = frozenset({"until", "expires"})
 
@@ -59,11 +60,12 @@ class JSONLines:
             else:
                 parts.append(_other(field, value))
         parts.append("}")
-        return "".join(parts)
+        return "".join(parts).replace(_DEL, _DEL_ESCAPED)
 
     def note(self, at: float, level: str, name: str, facts: dict[str, Any]) -> str:
         """A line about something that is no event."""
-        return _encode({"time": self._stamps.iso(at), "level": level, "event": name, **facts})
+        record = _encode({"time": self._stamps.iso(at), "level": level, "event": name, **facts})
+        return record.replace(_DEL, _DEL_ESCAPED)
 
     def _learn(self, kind: type[Event]) -> tuple[str, Fields]:
         names = [field.name for field in attrs.fields(kind)] if attrs.has(kind) else []

@@ -11,13 +11,25 @@ from seg.events import DebugEvent, Event, MessageReceived
 from seg.maillog import lines_delivery, lines_dns, lines_gateway, lines_policy, lines_queue, lines_receive
 from seg.maillog.vocabulary import Entry, Level, Line
 
+# By the words of a subscription's `events` (`seg.config.subscriptions.KINDS_OF_EVENTS`).
+KINDS: Mapping[str, tuple[Entry, ...]] = MappingProxyType(
+    {
+        "gateway": lines_gateway.ENTRIES,
+        "receive": lines_receive.ENTRIES,
+        "queue": lines_queue.ENTRIES,
+        "delivery": lines_delivery.ENTRIES,
+        "policy": lines_policy.ENTRIES,
+        "dns": lines_dns.ENTRIES,
+    }
+)
+
 AREAS: tuple[tuple[str, tuple[Entry, ...]], ...] = (
-    ("The gateway", lines_gateway.ENTRIES),
-    ("Injection", lines_receive.ENTRIES),
-    ("The queue", lines_queue.ENTRIES),
-    ("Delivery", lines_delivery.ENTRIES),
-    ("TLS policy", lines_policy.ENTRIES),
-    ("DNS", lines_dns.ENTRIES),
+    ("The gateway", KINDS["gateway"]),
+    ("Injection", KINDS["receive"]),
+    ("The queue", KINDS["queue"]),
+    ("Delivery", KINDS["delivery"]),
+    ("TLS policy", KINDS["policy"]),
+    ("DNS", KINDS["dns"]),
 )
 
 LINES: Mapping[type[Event], Entry] = MappingProxyType({entry.event: entry for _, entries in AREAS for entry in entries})

@@ -42,4 +42,22 @@ ENTRIES: tuple[Entry, ...] = (
         "A request without a token that counts, or one that its token doesn't allow. From one address ten failures in "
         "ten minutes are told; then it is turned away unheard.",
     ),
+    plain(
+        WARNING,
+        "syslog {name}: {address} takes no lines: {reason}; they wait",
+        e.SyslogAway("siem", "tcp:siem.example.net:601", "Connection refused"),
+        "A log subscription's syslog can't be reached, or went away; said once, and mail goes on.",
+    ),
+    plain(
+        INFO,
+        "syslog {name}: {address} takes lines again",
+        e.SyslogBack("siem", "tcp:siem.example.net:601"),
+        "It is there again, and gets what waited.",
+    ),
+    plain(
+        WARNING,
+        "syslog {name}: {count} lines lost",
+        e.SyslogLinesLost("siem", 5444),
+        "More than memory is set aside for waited for it; said once it is back, or when it is given up.",
+    ),
 )

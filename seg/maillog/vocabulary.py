@@ -27,6 +27,7 @@ class Level(enum.StrEnum):
     def __init__(self, word: str) -> None:
         self.prefix = f" {word}: "  # as it stands behind the time
         self.word = word.lower()  # as JSON has it
+        self.weight = ("Debug", "Info", "Warning").index(word)
 
 
 Line = tuple[Level, str]  # the text may hold anything that a peer sent: `clean` it before it is written
@@ -55,8 +56,7 @@ class Entry:
     @property
     def level(self) -> Level:
         """The level of the event as a whole: that of its weightiest line."""
-        order = list(Level)
-        return max((form.level for form in self.forms), key=order.index)
+        return max((form.level for form in self.forms), key=lambda level: level.weight)
 
 
 def plain(level: Level, template: str, example: Event, when: str) -> Entry:

@@ -131,6 +131,13 @@ class MetricsTests(SynchronousTestCase):
         ):
             self.assertEqual(outcome_class(outcome), word)
 
+    def test_syslog(self) -> None:
+        """A syslog that is away is a fault, and the lines that it loses are counted."""
+        self.metrics.emit(events.SyslogAway("siem", "udp:192.0.2.1", "Connection refused"))
+        self.metrics.emit(events.SyslogLinesLost("siem", 7))
+        values = self.values()
+        self.assertEqual((values["seg_faults_total"], values["seg_syslog_lines_lost_total"]), (1, 7))
+
     def test_every_event(self) -> None:
         """Each event that the log knows can be counted."""
         for entry in LINES.values():

@@ -173,7 +173,7 @@ class ChangeTests(GatewayCase):
         for command in commands:
             self.assertEqual((await self.seg(*command))[1:], ("", 0), command)
         done = await self.seg_json("commit")
-        self.assertEqual(done["at_next_start"], ["log"])
+        self.assertEqual(done["at_next_start"], [])
         listeners = (await self.seg_json("status"))["listeners"]
         self.assertEqual([each["name"] for each in listeners][1:], ["second"])
         found = await self.seg_json("smtproutes", "print")

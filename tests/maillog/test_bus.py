@@ -44,6 +44,18 @@ class BusTests(SynchronousTestCase):
         self.bus.emit(ConnectionClosed(1))
         self.assertEqual((len(self.heard), len(other)), (1, 2))
 
+    def test_added_again(self) -> None:
+        """One that is added again stays at its place, hears everything once, and wants debug events or doesn't."""
+        order: list[str] = []
+        first, second = (lambda event: order.append("first")), (lambda event: order.append("second"))
+        self.bus.add(first)
+        self.bus.add(second)
+        self.bus.add(first, debug=True)
+        self.bus.emit(ConnectionClosed(1))
+        self.assertEqual((order, self.bus.debug), (["first", "second"], True))
+        self.bus.add(first)
+        self.assertFalse(self.bus.debug)
+
     def test_remove(self) -> None:
         """A listener that was removed hears nothing any more, and takes its wish for debug events along."""
         listener = self.heard.append

@@ -16,7 +16,8 @@ from seg.config.schema import Log, LogLevel
 from seg.events import ConnectionClosed, DNSAsked, Event, Fault, MessageReceived, Notice
 from seg.interfaces import IEventSink
 from seg.maillog import appending
-from seg.maillog.files import LARGEST_BATCH, MailLogFile
+from seg.maillog.files import MailLogFile, plan_of_log
+from seg.maillog.outlet import LARGEST_BATCH
 from seg.maillog.vocabulary import Level
 
 
@@ -31,7 +32,7 @@ class LogFileTests(SynchronousTestCase):
 
     def begin(self, **options: Any) -> MailLogFile:
         """A log with these settings, started."""
-        log = MailLogFile(self.folder, Log(**options), self.clock, "0.1.0", "gw.example.net")
+        log = MailLogFile(self.folder, plan_of_log(Log(**options)), self.clock, "0.1.0", "gw.example.net")
         log.start()
         return log
 
@@ -253,7 +254,7 @@ class LogFileTests(SynchronousTestCase):
     def test_event_that_cant_be_told(self) -> None:
         """An event whose line can't be made is told raw, reported once, and the others with it aren't
         lost."""
-        self.patch(self.log, "_tellings", {**self.log._tellings, Notice: (Level.INFO, lambda event: 1 / 0)})
+        self.log._telling._known[Notice] = (Level.INFO, lambda event: 1 / 0)  # type: ignore[assignment]
         self.emit(ConnectionClosed(1), Notice("a"), Notice("b"), ConnectionClosed(2))
         self.assertEqual(self.texts()[4:6], ["Info: Notice(text='a')", "Info: Notice(text='b')"])
         self.assertEqual(self.texts()[6], "Info: ICID 2 close")

@@ -273,6 +273,8 @@ class TableTests(SynchronousTestCase):
                 e.STSPolicyWithdrawn,
                 e.TLSAlert,
                 e.SpoolFileCorrupt,
+                e.SyslogAway,
+                e.SyslogLinesLost,
             },
         )
 

@@ -1,0 +1,61 @@
+"""Which log a verb reads: the mail log, or the file of a subscription to it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import attrs
+import click
+
+from seg.config.paths import log_path
+from seg.config.schema import LogForm, SubscriptionKind
+from seg.config.subscriptions import MAIL_JSON, MAIL_LOG, LogFileName, check_file_name, file_of
+
+if TYPE_CHECKING:
+    from seg.config.schema import Settings
+
+LOG = click.argument("log", metavar="[LOG]", required=False)
+
+
+@attrs.frozen
+class ChosenLog:
+    """A log's files."""
+
+    path: Path  # the one that is written
+    closed: str  # pattern of those that were closed, compressed or not
+    form: LogForm
+
+
+def chosen_log(surroundings: Any, name: str | None) -> ChosenLog:
+    """The log of a name: a subscription's, or a file's in var/log; without one the mail log.
+
+    A gateway needn't run, and a subscription may be gone: its files can still be read.
+    """
+    settings: Settings = surroundings.settings()
+    folder = log_path(settings).parent
+    file = _named(settings, folder, name) if name else MAIL_LOG
+    return ChosenLog(folder / file.name, file.closed.format("*") + "*", file.form)
+
+
+def _named(settings: Settings, folder: Path, name: str) -> LogFileName:
+    known = {"mail": MAIL_LOG, MAIL_LOG.name: MAIL_LOG, MAIL_JSON.name: MAIL_JSON}
+    for one in settings.log_subscription:
+        if file := file_of(one):
+            known.setdefault(file.name, file)
+    for one in settings.log_subscription:
+        if file := file_of(one):
+            known.setdefault(one.name, file)
+        if one.name == name and one.kind is not SubscriptionKind.FILE:
+            raise click.ClickException(f"{name} goes to {one.address}: there is no file to read here")
+    if name in known:
+        return known[name]
+    try:
+        check_file_name(name)
+    except ValueError:
+        pass
+    else:
+        if (folder / name).is_file():
+            return LogFileName(name, LogForm.JSON if name.endswith(".jsonl") else LogForm.TEXT)
+    there = ", ".join(sorted({file.name for file in known.values()}))
+    raise click.ClickException(f"there is no log {name} in {folder}; there are {there}")

@@ -1,0 +1,65 @@
+"""Where events leave the gateway as lines: what a file and a syslog have in common."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from zope.interface import implementer
+
+from seg.events import Event
+from seg.interfaces import IEventSink
+from seg.maillog.telling import Telling, Told, Wanted
+
+LONGEST_WAIT: Final = 0.2  # seconds until an event is written
+LARGEST_BATCH: Final = 256  # events written together at most
+
+
+@implementer(IEventSink)
+class Outlet(ABC):
+    """Writes events a batch at a time. An event costs the stage that emits it no more than a place in a list."""
+
+    def __init__(self, clock: IReactorTime, telling: Telling) -> None:
+        self._clock = clock
+        self._now: Callable[[], float] = clock.seconds
+        self._telling = telling
+        self._waiting: list[tuple[float, Event]] = []
+        self._call: IDelayedCall | None = None
+        self._running = False
+
+    @property
+    def debug(self) -> bool:
+        """Whether `DebugEvent`s are wanted (`IEventSink.debug`)."""
+        return self._telling.debug
+
+    def emit(self, event: Event) -> None:
+        """Take an event (`IEventSink.emit`): it is written soon, a warning at once."""
+        wanted = self._telling.wanted(type(event))
+        if wanted is Wanted.NOT or not self._running:
+            return
+        waiting = self._waiting
+        waiting.append((self._now(), event))
+        if len(waiting) >= LARGEST_BATCH or wanted is Wanted.AT_ONCE:
+            self.flush()
+        elif self._call is None:
+            self._call = self._clock.callLater(LONGEST_WAIT, self._due)
+
+    def _due(self) -> None:
+        self._call = None
+        self.flush()
+
+    def flush(self) -> None:
+        """Write what waits."""
+        if self._call is not None:
+            self._call.cancel()
+            self._call = None
+        batch, self._waiting = self._waiting, []
+        if batch:
+            tell = self._telling.tell
+            self._write([tell(event, at) for at, event in batch])
+
+    @abstractmethod
+    def _write(self, batch: Sequence[Told]) -> None:
+        """Write events, in this order. Raises nothing."""
