@@ -9,6 +9,7 @@ import attrs
 from twisted.internet.defer import Deferred
 from twisted.internet.threads import deferToThreadPool
 
+from seg.admin.tcp import AdminPort
 from seg.auth.desk import Desk
 from seg.change.texts import Configuration
 from seg.config.schema import Settings
@@ -57,6 +58,8 @@ class LiveConfiguration:
         """
         parts, settings = self._parts, configuration.settings
         plan = await self._in_thread(lambda: parts.reception.plan(settings.listener))
+        if parts.now.settings.control != settings.control:
+            await self._in_thread(lambda: AdminPort(settings.control))  # else the next start would fail
         lookups = parts.now.lookups
         if _looks_up_otherwise(parts.now.settings, settings):
             roots: RootStore = await self._in_thread(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 
 import attrs
 from twisted.internet.interfaces import IReactorTime
@@ -53,6 +54,11 @@ class Door:
         self._backoff = backoff
         self._clock = clock
         self._sink = sink
+
+    async def prepare(self) -> None:
+        """Look at the tokens a first time: what is wrong with their file is told before somebody needs one."""
+        with suppress(Unreadable):
+            await self._tokens.contents()
 
     async def admit(self, ask: Ask) -> str:
         """The operator's name.

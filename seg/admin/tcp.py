@@ -11,7 +11,7 @@ import socket
 from http import HTTPStatus
 from typing import Any
 
-from twisted.internet.defer import maybeDeferred
+from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.interfaces import IAddress, IDelayedCall, IListeningPort, IReactorTime
 from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.python.failure import Failure
@@ -185,6 +185,7 @@ class AdminPort:
             bound.close()  # the reactor has a duplicate
         address: Any = self._port.getHost()
         sink.emit(AdminListening(address.host, address.port))
+        Deferred.fromCoroutine(door.prepare())
 
     async def close(self) -> None:
         """Listen no more."""

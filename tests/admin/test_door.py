@@ -119,6 +119,16 @@ class DoorTests(SynchronousTestCase):
             self.assertEqual(self.refused(b"Bearer seg_act").status, 503)
         self.assertEqual(len(self.sink.of(Fault)), 1)
 
+    def test_prepared(self) -> None:
+        """A first look tells what is wrong with the file, and fails on nothing."""
+        self.path.unlink()
+        self.successResultOf(Deferred.fromCoroutine(self.door.prepare()))
+        self.path.mkdir()
+        self.successResultOf(Deferred.fromCoroutine(self.door.prepare()))
+        missing, unreadable = self.sink.of(Fault)
+        self.assertEqual(missing.text, f"tokens file {self.path}: it isn't there, so no token counts (seg token add)")
+        self.assertIn("it can't be read (Is a directory); no token counts until it can be", unreadable.text)
+
     def test_broken_line(self) -> None:
         """A line that can't be read harms nobody, and is told."""
         change(self.path, lambda text: "bob boss\n" + text)

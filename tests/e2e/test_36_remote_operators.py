@@ -132,6 +132,13 @@ class RemoteOperatorsTests(GatewayCase):
         out, err, status = await self.remote(self.act, "commit", "from afar")
         self.assertEqual((err, status), ("", 0))
         self.assertEqual((await self.seg_json("rollbackconfig"))["commits"][0]["by"], "token alice")
+        act = f"Authorization: Bearer {self.act}"
+        edit = {"file": "settings", "path": ["control", "certificate"], "value": "/nowhere.pem"}
+        staged = await self.http("POST", "/v1/changes", act, body=json.dumps({"edits": [edit]}).encode())
+        self.assertEqual(staged.status, 200)
+        refused = await self.http("POST", "/v1/commits", act, body=b"{}")  # the next start would fail
+        self.assertEqual(refused.status, 422)
+        self.assertIn("/nowhere.pem", refused.body["error"])
 
     async def test_environment(self) -> None:
         """Server, token and authority may come from the environment; the command line goes before it."""
