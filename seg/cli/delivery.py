@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from seg.cli.bulk import count, counted, in_pieces
-from seg.cli.dialogue import ask, can_ask, sure
+from seg.cli.dialogue import ask, can_ask, choose, sure
 from seg.cli.options import JSON
 from seg.cli.tables import ago, duration, plain, print_json, print_table, stamp, until
 
@@ -189,8 +189,10 @@ def resume(surroundings: Any, as_json: bool) -> None:
 @click.pass_obj
 def delivernow(surroundings: Any, domain: str | None, everything: bool, as_json: bool) -> None:
     """Try messages now, whatever their schedule says. Limits of the destinations still hold."""
-    if (domain is None) == (not everything):
+    if domain is not None and everything:
         raise click.UsageError("say --domain DOMAIN, or --all")
+    if domain is None and not everything:
+        domain = _asked_destination()
     gateway, wanted = surroundings.gateway(600.0), {"domain": domain} if domain else {}
     answer = in_pieces(gateway, "retry", wanted, count(gateway, wanted), quiet=as_json)
     if as_json:
@@ -198,6 +200,18 @@ def delivernow(surroundings: Any, domain: str | None, everything: bool, as_json:
     else:
         number = len(answer["done"])
         click.echo(f"{counted(number)} {'is' if number == 1 else 'are'} due now.")
+
+
+def _asked_destination() -> str | None:
+    """The destination whose mail is to be tried; None: all messages."""
+    if not can_ask():
+        raise click.UsageError("say --domain DOMAIN, or --all")
+    question = "Please choose an option for scheduling immediate delivery:"
+    if choose(question, ("By recipient domain", "All messages")) == 2:
+        return None
+    return ask(
+        "Please enter the domain to schedule for delivery.", "", lambda text: "" if text else "A domain is needed."
+    )
 
 
 # --- caches -------------------------------------------------------------------------------------------------------

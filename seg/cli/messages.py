@@ -50,6 +50,8 @@ def _tell_place(mid: int, place: dict[str, Any]) -> None:
         tries = recipient["attempts"]
         tried = "not tried yet" if not tries else f"tried {times(tries)}"
         click.echo(f"  <{plain(recipient['address'])}>: {tried}; next try {until(recipient['due'])}")
+        if recipient["via"]:
+            click.echo(f"    redirected to {plain(recipient['via'])} (seg redirectrecipients --normal undoes it)")
         if recipient["error"]:
             click.echo(f"    last failure: {plain(recipient['error'])}")
     for host in place["hosts"]:
