@@ -58,7 +58,7 @@ class LiveConfiguration:
             roots: RootStore = await self._in_thread(
                 lambda: load_roots(settings.tls.ca_file, settings.tls.extra_ca_file)
             )
-            lookups = wire_lookups(settings, roots, parts.sink, parts.reactor, lookups.policies.cache)
+            lookups = wire_lookups(settings, roots, parts.sink, parts.reactor, lookups)
         filters = parts.now.filters
         if parts.now.settings.filter != settings.filter:
             filters = wire_filters(settings, parts.hostname, parts.sink, parts.reactor)

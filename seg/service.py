@@ -31,6 +31,7 @@ from seg.admin.checks import ChecksAPI
 from seg.admin.delivery import DeliveryAPI
 from seg.admin.destinations import DestinationsAPI
 from seg.admin.dialogues import DialoguesAPI
+from seg.admin.dns import DNSAPI
 from seg.admin.hosts import HostStatistics
 from seg.admin.metrics import Metrics
 from seg.admin.metrics_page import MetricsAPI, listen_for_metrics
@@ -272,7 +273,7 @@ class GatewayService(Service):
         """
         now, reactor = self._now, self._reactor
         identity = Identity(self.hostname, self._files.settings, reactor.seconds())
-        self._traffic.start(var_path(self.settings) / "totals.json")
+        self._traffic.start(var_path(self.settings) / "totals.json", window.dns)
         api = AdminAPI(identity, mail.queue, window, self._traffic, reactor.seconds)
         table = api.routes()
         DestinationsAPI(lambda: now.destinations, reactor.seconds).add_to(table)
@@ -281,6 +282,7 @@ class GatewayService(Service):
         ).add_to(table)
         ChangesAPI(changes).add_to(table)
         MetricsAPI(self._metrics).add_to(table)
+        DNSAPI(self._traffic, window, reactor.seconds).add_to(table)
         DialoguesAPI(now.dialogues, self._bus).add_to(table)
         DeliveryAPI(
             mail.queue,

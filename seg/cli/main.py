@@ -74,6 +74,7 @@ class LazyGroup(click.Group):
             "showrecipients": "seg.cli.messages:showrecipients",
             "showmessage": "seg.cli.messages:showmessage",
             "oldmessage": "seg.cli.messages:oldmessage",
+            "dnsstatus": "seg.cli.dnsstatus:dnsstatus",
             "policyshow": "seg.cli.delivery:policyshow",
         },
         "Act": {

@@ -17,6 +17,7 @@ from seg.admin.checks import ChecksAPI
 from seg.admin.delivery import DeliveryAPI
 from seg.admin.destinations import DestinationsAPI
 from seg.admin.dialogues import DialoguesAPI
+from seg.admin.dns import DNSAPI
 from seg.admin.http import RouteTable
 from seg.admin.metrics_page import MetricsAPI
 from seg.admin.traffic import Traffic
@@ -40,6 +41,7 @@ def served() -> RouteTable:
         DeliveryAPI(NOTHING, NOTHING, NOTHING, NOTHING, NOTHING, NOTHING, NOTHING),
         DestinationsAPI(NOTHING, NOTHING),
         MetricsAPI(NOTHING),
+        DNSAPI(NOTHING, NOTHING, NOTHING),
         DialoguesAPI(NOTHING, NOTHING),
     ):
         part.add_to(table)

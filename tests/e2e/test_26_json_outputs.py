@@ -31,6 +31,8 @@ LOOKS = (
     ("Host", ("hoststatus", "later.example")),
     ("Host", ("hoststatus", "nowhere.example")),
     ("Clients", ("topin",)),
+    ("DNS", ("dnsstatus",)),
+    ("Messages", ("mailq",)),
     ("rate", ("rate", "--count", "1")),
     ("hostrate", ("hostrate", "later.example", "--count", "1")),
     ("Policies", ("policyshow",)),

@@ -37,6 +37,7 @@ CALLS: tuple[tuple[str, str, dict[str, Any]], ...] = (  # operation, path, query
     ("actOnMessages", "/v1/messages", {"action": "delete", "all": True}),
     ("listPolicies", "/v1/policies", {}),
     ("flushPolicies", "/v1/policies/flush", {"all": True}),
+    ("showDNS", "/v1/dns", {}),
     ("flushDNS", "/v1/dns/flush", {}),
     ("listDestinations", "/v1/destinations", {}),
     ("showDestination", "/v1/destination", {"domain": "later.example"}),
