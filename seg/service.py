@@ -37,6 +37,7 @@ from seg.admin.metrics import Metrics
 from seg.admin.metrics_page import MetricsAPI, listen_for_metrics
 from seg.admin.socket import listen
 from seg.admin.traffic import Traffic
+from seg.admin.workqueue import WorkQueueAPI
 from seg.auth.backoff import Backoff
 from seg.bounce.languages import FOLDER as REPORTS
 from seg.bounce.languages import Languages
@@ -282,6 +283,7 @@ class GatewayService(Service):
         ).add_to(table)
         ChangesAPI(changes).add_to(table)
         MetricsAPI(self._metrics).add_to(table)
+        WorkQueueAPI(window.suspension, window, self._bus, reactor.seconds).add_to(table)
         DNSAPI(self._traffic, window, reactor.seconds).add_to(table)
         DialoguesAPI(now.dialogues, self._bus).add_to(table)
         DeliveryAPI(
@@ -322,6 +324,7 @@ class GatewayService(Service):
                 recipients=settings.recipients,
                 resolver=lookups.resolver,
                 rates=self._rates,
+                work=self._reception.work,
                 desk=desk,
                 auth=settings.auth,
                 filters=FilterChain(for_listener(filters, listener.name), self._bus, self._reactor),

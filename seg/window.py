@@ -14,6 +14,7 @@ from seg.interfaces import IResolver
 from seg.mtasts.cache import PolicyCache
 from seg.queue.ledger import Counts
 from seg.receive.reception import Reception
+from seg.receive.workqueue import WorkQueue
 from seg.wiring import InForce, Mail
 
 
@@ -48,6 +49,11 @@ class Window:
     def destinations(self) -> int:
         """Destinations with waiting mail."""
         return len(self._mail.queue.destinations())
+
+    @property
+    def work(self) -> WorkQueue:
+        """Messages that aren't queued yet."""
+        return self._reception.work
 
     def policies_cached(self) -> int:
         """MTA-STS policies known."""

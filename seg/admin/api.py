@@ -12,7 +12,9 @@ import attrs
 from twisted.internet.defer import Deferred, gatherResults
 
 from seg.admin.http import APIError, Call, RouteTable, Text
+from seg.admin.suspension import Suspension
 from seg.admin.traffic import Traffic
+from seg.admin.workqueue import paused
 from seg.config.routes_file import next_hop
 from seg.model import to_ascii
 from seg.queue.operators import Listing, MessageState, Shown
@@ -49,6 +51,10 @@ class Gauges(Protocol):
 
     def exemptions(self) -> int:
         """Destinations that are exempt from their policies now."""
+
+    @property
+    def suspension(self) -> Suspension:
+        """What is suspended."""
 
 
 @attrs.frozen
@@ -107,6 +113,7 @@ class AdminAPI:
             "listeners": [{"name": n, "address": a, "port": p} for n, a, p in gauges.listeners()],
             "resolver_validates": gauges.resolver_validates(),
             "exemptions": gauges.exemptions(),
+            "paused": paused(gauges.suspension),
             "queue": attrs.asdict(self._queue.counts()),
             "gauges": {
                 "connections_in": gauges.connections_in(),

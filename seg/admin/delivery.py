@@ -11,6 +11,7 @@ import attrs
 from seg.admin.hosts import HostRecord, HostStatistics
 from seg.admin.http import APIError, Call, RouteTable
 from seg.admin.suspension import ALL, Suspension
+from seg.admin.workqueue import paused
 from seg.config.destinations import Destinations
 from seg.dns.answer import DNSFailure
 from seg.events import OperatorActed
@@ -186,6 +187,7 @@ class DeliveryAPI:
             "arrived": listing.arrived,
             "expires": listing.expires,
             "requiretls": envelope.requiretls,
+            "paused": paused(self._suspension),
             "destinations": places,
         }
 
@@ -213,7 +215,7 @@ class DeliveryAPI:
     async def suspended(self, call: Call) -> object:
         """What is suspended."""
         now = self._suspension.now
-        return {"domains": sorted(now.domains), "listeners": sorted(now.listeners)}
+        return {"domains": sorted(now.domains), "listeners": sorted(now.listeners), "paused": paused(self._suspension)}
 
     async def suspend(self, call: Call) -> object:
         """Suspend and resume; body: suspend, resume, suspend_listeners, resume_listeners (lists; ALL for all)."""

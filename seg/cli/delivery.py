@@ -9,7 +9,7 @@ import click
 from seg.cli.bulk import count, counted, in_pieces
 from seg.cli.dialogue import ask, can_ask, choose, sure
 from seg.cli.options import JSON
-from seg.cli.tables import ago, duration, plain, print_json, print_table, stamp, until
+from seg.cli.tables import ago, duration, paused_line, plain, print_json, print_table, stamp, until
 
 SORTS = ("active_rcpts", "conn_out", "deliv_recip", "hard_bounced", "soft_bounced")
 TITLES = {
@@ -127,6 +127,8 @@ def _suspension(surroundings: Any, as_json: bool, **body: list[str]) -> None:
     domains, listeners = found["domains"], found["listeners"]
     click.echo("Deliveries suspended: " + (", ".join(plain(d) for d in domains) if domains else "none"))
     click.echo("Listeners suspended:  " + (", ".join(plain(n) for n in listeners) if listeners else "none"))
+    if found["paused"]:
+        click.echo(f"Nothing leaves the queue (seg workqueue resume). {paused_line(found['paused'])}")
 
 
 @click.command()

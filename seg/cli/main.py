@@ -67,6 +67,7 @@ class LazyGroup(click.Group):
             "rate": "seg.cli.rates:rate",
             "queue": "seg.cli.queue:queue",
             "mailq": "seg.cli.mailq:mailq",
+            "workqueue": "seg.cli.workqueue:workqueue",
             "tophosts": "seg.cli.delivery:tophosts",
             "hoststatus": "seg.cli.delivery:hoststatus",
             "hostrate": "seg.cli.rates:hostrate",

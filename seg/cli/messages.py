@@ -15,7 +15,7 @@ from seg.cli.client import Gateway
 from seg.cli.dialogue import ask as ask_for
 from seg.cli.dialogue import can_ask, choose, sure
 from seg.cli.options import JSON
-from seg.cli.tables import ago, plain, print_json, print_table, size, stamp, times, until
+from seg.cli.tables import ago, paused_line, plain, print_json, print_table, size, stamp, times, until
 
 MID = click.argument("mid", type=click.IntRange(1))
 PIECE = 1024 * 1024  # octets asked for at a time
@@ -39,11 +39,13 @@ def why(surroundings: Any, mid: int, as_json: bool) -> None:
     click.echo(f"State: {found['state']}; returned to its sender {until(found['expires'])} ({stamp(found['expires'])})")
     if found["state"] == "held":
         click.echo(f"It is held: seg queue release {mid} lets it go on.")
+    if found["paused"]:
+        click.echo(f"Nothing leaves the queue until: seg workqueue resume. {paused_line(found['paused'])}")
     for place in found["destinations"]:
-        _tell_place(mid, place)
+        _tell_place(mid, place, found["paused"] is not None)
 
 
-def _tell_place(mid: int, place: dict[str, Any]) -> None:
+def _tell_place(mid: int, place: dict[str, Any], paused: bool) -> None:
     suspended = ", deliveries suspended" if place["suspended"] else ""
     click.echo(f"\n{plain(place['domain'])} ({place['state']}{suspended}; profile {plain(place['entry'])})")
     for recipient in place["recipients"]:
@@ -60,7 +62,7 @@ def _tell_place(mid: int, place: dict[str, Any]) -> None:
             click.echo(f"    {provider}: {plain(word)}")
     if not place["hosts"] and any(recipient["attempts"] for recipient in place["recipients"]):
         click.echo("  (what each policy said is in the mail log, and here again after the next try)")
-    click.echo(f"  What to do: {_advice(mid, place)}")
+    click.echo(f"  What to do: {'seg workqueue resume' if paused else _advice(mid, place)}")
 
 
 def _advice(mid: int, place: dict[str, Any]) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from seg.cli.options import JSON
-from seg.cli.tables import ago, duration, print_json, print_table, size, stamp
+from seg.cli.tables import ago, duration, paused_line, print_json, print_table, size, stamp
 from seg.version import __version__
 
 COLUMNS = ("reset", "uptime", "lifetime")
@@ -51,6 +51,7 @@ def status_lines(facts: dict[str, Any]) -> list[str]:
             if facts["exemptions"]
             else []
         ),
+        *([f"Work queue:          {paused_line(facts['paused'])}"] if facts["paused"] else []),
         "",
         f"Queue:               {queue['messages']} messages, {queue['recipients']} recipients waiting{held}{oldest}",
         f"Connections now:     {gauges['connections_in']} in, {gauges['attempts']} attempts, {gauges['connections_idle']} idle",

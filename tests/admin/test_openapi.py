@@ -21,6 +21,7 @@ from seg.admin.dns import DNSAPI
 from seg.admin.http import RouteTable
 from seg.admin.metrics_page import MetricsAPI
 from seg.admin.traffic import Traffic
+from seg.admin.workqueue import WorkQueueAPI
 
 NOTHING: Any = None  # the paths are known without a gateway
 
@@ -42,6 +43,7 @@ def served() -> RouteTable:
         DestinationsAPI(NOTHING, NOTHING),
         MetricsAPI(NOTHING),
         DNSAPI(NOTHING, NOTHING, NOTHING),
+        WorkQueueAPI(NOTHING, NOTHING, NOTHING, NOTHING),
         DialoguesAPI(NOTHING, NOTHING),
     ):
         part.add_to(table)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from typing import Any
 from unittest import mock
@@ -124,3 +125,55 @@ class RedirectTests(DialogueCase):
         with mock.patch.object(gateway, "post", lambda *_, **__: {"done": [], "refused": {"1": "isn't in the queue"}}):
             result = self.ask(gateway, ["redirectrecipients", "--normal", "--yes"])
         self.assertIn("MID 1: isn't in the queue", result.output)
+
+
+class PausableGateway:
+    """Its work queue can be paused."""
+
+    def __init__(self) -> None:
+        self.facts: dict[str, Any] = {"at": 0.0, "paused": None, "pending": 2, "entered": 5, "left": 3, "queued": 7}
+
+    def get(self, path: str) -> Any:
+        """How it is."""
+        return self.facts
+
+    def post(self, path: str, pause: str = "", resume: bool = False) -> Any:
+        """As it is now."""
+        self.facts["paused"] = {"reason": pause, "by": "root", "since": time.time()} if pause else None
+        return self.facts
+
+
+class WorkQueueTests(DialogueCase):
+    """``seg workqueue``."""
+
+    module = "workqueue"
+
+    def test_menu(self) -> None:
+        """It says how it is, and what can be done; a pause wants a reason."""
+        gateway = PausableGateway()
+        result = self.ask(gateway, ["workqueue"], "pause", "", "too much")
+        self.assertEqual(result.exit_code, 0, result.output)
+        for text in (
+            "Status:        Operational\nMessages:      2 with the filters or being written, 7 queued\n",
+            "- PAUSE - Pause the work queue\n",
+            "A reason is needed.",
+            "Paused by root 0 s ago: too much\n",
+        ):
+            self.assertIn(text, result.output)
+        result = self.ask(gateway, ["workqueue"], "resume")
+        self.assertTrue(result.output.endswith("7 queued\n"))
+        self.assertIsNone(gateway.facts["paused"])
+        self.assertEqual(self.ask(gateway, ["workqueue"], "status").output.count("Operational"), 2)
+        self.assertEqual(self.ask(gateway, ["workqueue"], "").exit_code, 0)
+
+    def test_rate(self) -> None:
+        """A line now, and one in ten seconds, until Ctrl-C."""
+        with mock.patch("time.sleep", side_effect=KeyboardInterrupt) as sleep:
+            result = self.ask(PausableGateway(), ["workqueue"], "rate")
+        sleep.assert_called_once_with(10)
+        self.assertRegex(result.output, r"Time +Pending +In +Out +Queue\n.* 2 +0 +0 +7\n")
+
+    def test_reason(self) -> None:
+        """The verb asks for it, too."""
+        result = self.ask(PausableGateway(), ["workqueue", "pause"], "too much")
+        self.assertIn("Paused by root", result.output)
