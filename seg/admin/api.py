@@ -14,7 +14,6 @@ from twisted.internet.defer import Deferred, gatherResults
 from seg.admin.http import APIError, Call, RouteTable, Text
 from seg.admin.suspension import Suspension
 from seg.admin.traffic import Traffic
-from seg.admin.workqueue import paused
 from seg.config.routes_file import next_hop
 from seg.model import to_ascii
 from seg.queue.operators import Listing, MessageState, Shown
@@ -113,7 +112,7 @@ class AdminAPI:
             "listeners": [{"name": n, "address": a, "port": p} for n, a, p in gauges.listeners()],
             "resolver_validates": gauges.resolver_validates(),
             "exemptions": gauges.exemptions(),
-            "paused": paused(gauges.suspension),
+            "suspension": gauges.suspension.facts(),
             "queue": attrs.asdict(self._queue.counts()),
             "gauges": {
                 "connections_in": gauges.connections_in(),

@@ -11,7 +11,6 @@ import attrs
 from seg.admin.hosts import HostRecord, HostStatistics
 from seg.admin.http import APIError, Call, RouteTable
 from seg.admin.suspension import ALL, Suspension
-from seg.admin.workqueue import paused
 from seg.config.destinations import Destinations
 from seg.dns.answer import DNSFailure
 from seg.events import OperatorActed
@@ -187,7 +186,7 @@ class DeliveryAPI:
             "arrived": listing.arrived,
             "expires": listing.expires,
             "requiretls": envelope.requiretls,
-            "paused": paused(self._suspension),
+            "paused": self._suspension.facts()["paused"],
             "destinations": places,
         }
 
@@ -214,8 +213,7 @@ class DeliveryAPI:
 
     async def suspended(self, call: Call) -> object:
         """What is suspended."""
-        now = self._suspension.now
-        return {"domains": sorted(now.domains), "listeners": sorted(now.listeners), "paused": paused(self._suspension)}
+        return self._suspension.facts()
 
     async def suspend(self, call: Call) -> object:
         """Suspend and resume; body: suspend, resume, suspend_listeners, resume_listeners (lists; ALL for all)."""

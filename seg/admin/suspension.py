@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import attrs
 
@@ -60,6 +61,12 @@ class Suspension:
         return self._keep(
             Suspended(domains | frozenset(suspend), listeners | frozenset(suspend_listeners), self.now.pause)
         )
+
+    def facts(self) -> dict[str, Any]:
+        """For the API."""
+        now = self.now
+        paused = None if now.pause is None else attrs.asdict(now.pause)
+        return {"domains": sorted(now.domains), "listeners": sorted(now.listeners), "paused": paused}
 
     def pause(self, pause: Pause | None) -> Suspended:
         """Let nothing leave the queue; None is the end of that.

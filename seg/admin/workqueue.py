@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Protocol
-
-import attrs
+from typing import Protocol
 
 from seg.admin.http import APIError, Call, RouteTable
 from seg.admin.suspension import Pause, Suspension
@@ -50,7 +48,7 @@ class WorkQueueAPI:
         work = self._working.work
         return {
             "at": self._now(),
-            "paused": paused(self._suspension),
+            "paused": self._suspension.facts()["paused"],
             "pending": work.pending,
             "entered": work.entered,
             "left": work.left,
@@ -84,9 +82,3 @@ class WorkQueueAPI:
         if self._suspension.now.pause is not None:
             raise APIError(409, f"it is paused already: {self._suspension.now.pause.reason}")
         return Pause(reason, by, self._now())
-
-
-def paused(suspension: Suspension) -> dict[str, Any] | None:
-    """The pause as the API tells it; None: there is none."""
-    pause = suspension.now.pause
-    return None if pause is None else attrs.asdict(pause)

@@ -70,6 +70,9 @@ class OperationTests(GatewayCase):
         await gateway.start()
         self.assertEqual(self.internet.messages("receiver.example"), [])
         await self.seg("suspendlistener")
+        out, _, _ = await self.seg("status")
+        self.assertIn("Deliveries:          suspended to receiver.example (seg resumedel)\n", out)
+        self.assertIn("Receiving:           suspended at relay (seg resumelistener)\n", out)
         with self.assertRaisesRegex(Exception, "421"):
             await gateway.inject("alice@sender.example", "bob@receiver.example", MESSAGE)
         out, _, _ = await self.seg("resume")
@@ -90,7 +93,7 @@ class OperationTests(GatewayCase):
         self.assertRegex(out, r"Status: +Operational\nMessages: +0 with the filters or being written, 0 queued\n")
         self.assertIn("say why: --reason TEXT", (await self.seg("workqueue", "pause"))[1])
         out, _, _ = await self.seg("workqueue", "pause", "--reason", "the  scanner misses things")
-        self.assertRegex(out, r"Status: +Paused by \w+ \d+ s ago: the scanner misses things\n")
+        self.assertRegex(out, r"Status: +Paused by \w+ \d+ s ago: the scanner misses things \(seg workqueue resume\)\n")
         await gateway.wait_for_log(r"Operator \w+: workqueue pause: the scanner misses things")
         self.assertRegex(
             (await self.seg("status"))[0], r"Work queue: +Paused by \w+ .* ago: the scanner misses things\n"
