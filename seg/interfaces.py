@@ -227,9 +227,10 @@ class IConnector(Interface):
 class IRouter(Interface):
     """Finds the next hops of a domain (RFC 5321 §5.1, RFC 7505, the operator's routes)."""
 
-    def route(domain: str) -> Awaitable[Route]:
+    def route(domain: str, via: str = "") -> Awaitable[Route]:
         """The hosts to be tried, in order.
 
+        :param via: where an operator redirected the mail to, instead of the domain's own route.
         :raises Temporary: lookup failed, or no usable host is left: defer.
         :raises Permanent: null MX (5.1.10), NXDOMAIN (5.1.2), loop (5.4.6).
         """

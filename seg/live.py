@@ -65,7 +65,7 @@ class LiveConfiguration:
             roots: RootStore = await self._in_thread(
                 lambda: load_roots(settings.tls.ca_file, settings.tls.extra_ca_file)
             )
-            lookups = wire_lookups(settings, roots, parts.sink, parts.reactor, lookups.policies.cache)
+            lookups = wire_lookups(settings, roots, parts.sink, parts.reactor, lookups)
         known = parts.now.ongoing.identities
         identities = await self._in_thread(lambda: known.prepared(configuration.destinations.certificates()))
         filters = parts.now.filters

@@ -104,6 +104,7 @@ class Recipient:
     notify: frozenset[Notify] | None = None  # None: nothing was asked for (failures are told); empty: NEVER
     orcpt: str = ""  # the original recipient as given (RFC 3461 §4.2): "rfc822;bob@example.com", in xtext
     warned: bool = False  # the sender has been told that it is delayed
+    via: str = ""  # host, host:port or unix:/path that an operator redirected it to; "" = by its domain's own route
 
     @property
     def domain(self) -> str:

@@ -32,12 +32,14 @@ from seg.admin.checks import ChecksAPI
 from seg.admin.delivery import DeliveryAPI
 from seg.admin.destinations import DestinationsAPI
 from seg.admin.dialogues import DialoguesAPI
+from seg.admin.dns import DNSAPI
 from seg.admin.hosts import HostStatistics
 from seg.admin.metrics import Metrics
 from seg.admin.metrics_page import MetricsAPI, listen_for_metrics
 from seg.admin.socket import listen
 from seg.admin.tcp import AdminPort
 from seg.admin.traffic import Traffic
+from seg.admin.workqueue import WorkQueueAPI
 from seg.auth.backoff import Backoff
 from seg.bounce.languages import FOLDER as REPORTS
 from seg.bounce.languages import Languages
@@ -304,7 +306,7 @@ class GatewayService(Service):
         """
         now, reactor = self._now, self._reactor
         identity = Identity(self.hostname, self._files.settings, reactor.seconds())
-        self._traffic.start(var_path(self.settings) / "totals.json")
+        self._traffic.start(var_path(self.settings) / "totals.json", window.dns)
         api = AdminAPI(identity, mail.queue, window, self._traffic, reactor.seconds)
         table = api.routes()
         DestinationsAPI(lambda: now.destinations, reactor.seconds).add_to(table)
@@ -321,6 +323,8 @@ class GatewayService(Service):
         ).add_to(table)
         ChangesAPI(changes).add_to(table)
         MetricsAPI(self._metrics).add_to(table)
+        WorkQueueAPI(window.suspension, window, self._bus, reactor.seconds).add_to(table)
+        DNSAPI(self._traffic, window, reactor.seconds).add_to(table)
         DialoguesAPI(now.ongoing.dialogues, self._bus).add_to(table)
         DeliveryAPI(
             mail.queue,
@@ -372,6 +376,7 @@ class GatewayService(Service):
                 recipients=settings.recipients,
                 resolver=lookups.resolver,
                 rates=self._rates,
+                work=self._reception.work,
                 desk=desk,
                 auth=settings.auth,
                 filters=FilterChain(for_listener(filters, listener.name), self._bus, self._reactor),

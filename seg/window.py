@@ -9,10 +9,12 @@ from twisted.internet.interfaces import IReactorTime
 from seg.admin.suspension import Suspension
 from seg.config.paths import var_path
 from seg.dns.cache import DNSCounters
+from seg.dns.servers import Server
 from seg.interfaces import IResolver
 from seg.mtasts.cache import PolicyCache
 from seg.queue.ledger import Counts
 from seg.receive.reception import Reception
+from seg.receive.workqueue import WorkQueue
 from seg.wiring import InForce, Mail
 
 
@@ -52,6 +54,11 @@ class Window:
         """Destinations with waiting mail."""
         return len(self._mail.queue.destinations())
 
+    @property
+    def work(self) -> WorkQueue:
+        """Messages that aren't queued yet."""
+        return self._reception.work
+
     def policies_cached(self) -> int:
         """MTA-STS policies known."""
         return len(self._now.lookups.policies.cache)
@@ -59,6 +66,14 @@ class Window:
     def dns(self) -> DNSCounters:
         """What the DNS cache counted."""
         return self._now.lookups.resolver.counters
+
+    def dns_cached(self) -> int:
+        """Answers in the DNS cache."""
+        return len(self._now.lookups.resolver)
+
+    def resolvers(self) -> tuple[Server, ...]:
+        """The resolvers asked."""
+        return self._now.lookups.servers
 
     def listeners(self) -> list[tuple[str, str, int]]:
         """(name, address, port) of each listener."""

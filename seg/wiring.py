@@ -50,6 +50,7 @@ from seg.deliver.session import Sessions
 from seg.dns.cache import CachingResolver
 from seg.dns.probe import ValidationProbe
 from seg.dns.resolver import StubResolver
+from seg.dns.servers import Server
 from seg.drop.claim import DropFolder
 from seg.drop.pickup import Pickup
 from seg.filter.chain import Station
@@ -89,6 +90,7 @@ class Lookups:
     policies: PolicyStore
     refresh: PolicyRefresh
     providers: tuple[ITLSPolicyProvider, ...]
+    servers: tuple[Server, ...]  # the resolvers asked
 
 
 @attrs.define
@@ -133,15 +135,15 @@ class Mail:
 
 
 def wire_lookups(
-    settings: Settings, roots: RootStore, sink: IEventSink, reactor: Any, cache: PolicyCache | None = None
+    settings: Settings, roots: RootStore, sink: IEventSink, reactor: Any, former: Lookups | None = None
 ) -> Lookups:
     """DNS, TLS and the policy providers in the operator's order.
 
-    :param cache: the MTA-STS policies known, if there is a cache already.
+    :param former: those that these follow; the policies known and what was counted go on.
     :raises ConfigurationError: a resolver or a provider that doesn't exist.
     """
     stub = StubResolver(reactor, settings.dns, sink)
-    resolver = CachingResolver(stub, reactor, settings.dns, sink)
+    resolver = CachingResolver(stub, reactor, settings.dns, sink, former.resolver.counters if former else None)
     probe = ValidationProbe(stub, reactor, sink, changed=resolver.flush)
     tls = ClientTLS()
 
@@ -152,12 +154,12 @@ def wire_lookups(
         return deferToThreadPool(reactor, reactor.getThreadPool(), work)
 
     fetcher = PolicyFetcher(reactor, resolver, settings.mta_sts, tls, trust)
-    cache = cache or PolicyCache(policy_cache_path(settings), in_thread, sink)
+    cache = former.policies.cache if former else PolicyCache(policy_cache_path(settings), in_thread, sink)
     policies = PolicyStore(resolver, fetcher, cache, settings.mta_sts, sink, reactor.seconds)
     refresh = PolicyRefresh(policies, settings.mta_sts, reactor, random.random)
     own = (DANEProvider(resolver, sink, lambda: probe.validates), MTASTSProvider(policies, sink), StaticProvider())
     providers = in_order(settings.delivery.providers, own, ProviderContext(resolver, sink, reactor))
-    return Lookups(resolver, probe, tls, roots, policies, refresh, providers)
+    return Lookups(resolver, probe, tls, roots, policies, refresh, providers, stub.servers)
 
 
 def wire_desk(settings: Settings, file: Path, backoff: Backoff, sink: IEventSink, reactor: Any) -> Desk | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, Protocol
@@ -12,7 +12,9 @@ import attrs
 from twisted.internet.defer import Deferred, gatherResults
 
 from seg.admin.http import APIError, Call, RouteTable, Text
+from seg.admin.suspension import Suspension
 from seg.admin.traffic import Traffic
+from seg.config.routes_file import next_hop
 from seg.model import to_ascii
 from seg.queue.operators import Listing, MessageState, Shown
 from seg.queue.spool import Spool
@@ -20,9 +22,12 @@ from seg.version import __version__
 
 MAX_LISTED = 100_000  # messages in one answer
 NOT_QUEUED = "isn't in the queue"
+NOTHING_WAITS = f"{NOT_QUEUED}, or nothing of it waits"
 SHOWN = 3  # recipients of a message in a list
 AT_ONCE = 500  # messages looked at before the reactor gets its turn
 BATCH = 256  # messages acted on side by side; their files are made durable together
+
+Action = Callable[[int, str], Coroutine[Any, Any, str]]  # MID and who wants it; "", or why it can't be done
 
 
 class Gauges(Protocol):
@@ -46,6 +51,10 @@ class Gauges(Protocol):
     def exemptions(self) -> int:
         """Destinations that are exempt from their policies now."""
 
+    @property
+    def suspension(self) -> Suspension:
+        """What is suspended."""
+
 
 @attrs.frozen
 class Identity:
@@ -67,7 +76,7 @@ class AdminAPI:
         self._gauges = gauges
         self._traffic = traffic
         self._now = now
-        self._actions = {
+        self._actions: dict[str, Action] = {
             "hold": self._hold,
             "release": self._release,
             "delete": self._delete,
@@ -103,6 +112,7 @@ class AdminAPI:
             "listeners": [{"name": n, "address": a, "port": p} for n, a, p in gauges.listeners()],
             "resolver_validates": gauges.resolver_validates(),
             "exemptions": gauges.exemptions(),
+            "suspension": gauges.suspension.facts(),
             "queue": attrs.asdict(self._queue.counts()),
             "gauges": {
                 "connections_in": gauges.connections_in(),
@@ -155,10 +165,9 @@ class AdminAPI:
         return _in_full(found)
 
     async def act(self, call: Call) -> object:
-        """Do one thing to some messages; body: action, and one of mids (a list), domain, all (true)."""
-        act = self._actions.get(str(call.body.get("action")))
-        if act is None:
-            raise APIError(400, f"action must be one of {', '.join(self._actions)}, not {call.body.get('action')!r}")
+        """Do one thing to some messages; body: action, and one of mids (a list), domain, all (true); for redirect also host, and
+        recipients_at (a domain)."""
+        act = self._action(call.body)
         mids = await self._chosen(call.body)
         done: list[int] = []
         refused: dict[str, str] = {}
@@ -172,6 +181,34 @@ class AdminAPI:
                     done.append(mid)
             await self._queue.pause()
         return {"done": done, "refused": refused}
+
+    def _action(self, body: Mapping[str, Any]) -> Action:
+        """What a body wants done to one message.
+
+        :raises APIError: 400, there is no such thing.
+        """
+        name = str(body.get("action"))
+        if name == "redirect":
+            return self._redirection(body)
+        if name not in self._actions:
+            known = ", ".join((*self._actions, "redirect"))
+            raise APIError(400, f"action must be one of {known}, not {body.get('action')!r}")
+        return self._actions[name]
+
+    def _redirection(self, body: Mapping[str, Any]) -> Action:
+        host, domain = body.get("host"), body.get("recipients_at", body.get("domain", ""))
+        if not isinstance(host, str) or not isinstance(domain, str):
+            raise APIError(400, "a redirection wants a host (a text; empty: back to the own route)")
+        if host:
+            try:
+                next_hop(host)
+            except ValueError as error:
+                raise APIError(400, f"host: {error}") from None
+
+        async def redirect(mid: int, by: str) -> str:
+            return "" if await self._queue.redirect(mid, host, by, to_ascii(domain)) else NOTHING_WAITS
+
+        return redirect
 
     # Each does it to one message and returns "" or why it can't.
 

@@ -190,6 +190,7 @@ class DeliveryAPI:
             "arrived": listing.arrived,
             "expires": listing.expires,
             "requiretls": envelope.requiretls,
+            "paused": self._suspension.facts()["paused"],
             "destinations": places,
         }
 
@@ -216,8 +217,7 @@ class DeliveryAPI:
 
     async def suspended(self, call: Call) -> object:
         """What is suspended."""
-        now = self._suspension.now
-        return {"domains": sorted(now.domains), "listeners": sorted(now.listeners)}
+        return self._suspension.facts()
 
     async def suspend(self, call: Call) -> object:
         """Suspend and resume; body: suspend, resume, suspend_listeners, resume_listeners (lists; ALL for all)."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
+import attrs
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import LoopingCall
 
@@ -11,9 +13,11 @@ from seg.admin.counters import EventCounters
 from seg.admin.http import Call, RouteTable
 from seg.admin.rates import Rates
 from seg.admin.totals import Totals
+from seg.dns.cache import DNSCounters
 from seg.events import Event, Fault, OperatorActed
 from seg.interfaces import IEventSink
 
+DNS = "dns_"  # how the names of its counters begin among the others
 SAVED_EVERY = 60  # seconds; what was counted since is lost by a kill
 
 
@@ -26,6 +30,7 @@ class Traffic:
         self._sink = sink
         self._clock = clock
         self._totals: Totals | None = None
+        self._dns: Callable[[], DNSCounters] = DNSCounters
         self._saving = LoopingCall(self._save)
         self._saving.clock = clock
 
@@ -34,8 +39,12 @@ class Traffic:
         self.counters.emit(event)
         self.rates.emit(event)
 
-    def start(self, path: Path) -> None:
-        """Go on from what the runs before counted."""
+    def start(self, path: Path, dns: Callable[[], DNSCounters] = DNSCounters) -> None:
+        """Go on from what the runs before counted.
+
+        :param dns: what the DNS cache has counted in this run.
+        """
+        self._dns = dns
         self._totals = Totals(path, self.running, self._clock.seconds)
         self._saving.start(SAVED_EVERY, now=False)
 
@@ -46,17 +55,30 @@ class Traffic:
             self._save()
 
     def running(self) -> dict[str, int]:
-        """The plain counters of this run."""
-        return {name: number for name, number in self.counters.as_dict().items() if isinstance(number, int)}
+        """The plain counters of this run, those of the DNS included."""
+        counted = {name: number for name, number in self.counters.as_dict().items() if isinstance(number, int)}
+        return counted | {f"{DNS}{name}": number for name, number in attrs.asdict(self._dns()).items()}
 
     def facts(self) -> dict[str, object]:
         """For the API."""
         facts: dict[str, object] = {"counters": self.counters.as_dict(), "rates": self.rates.per_hour()}
         if self._totals is not None:
-            facts["totals"] = self._totals.columns()
+            facts["totals"] = {
+                column: {name: number for name, number in numbers.items() if not name.startswith(DNS)}
+                for column, numbers in self._totals.columns().items()
+            }
             facts["last_reset"] = self._totals.last_reset
             facts["counted_since"] = self._totals.since
         return facts
+
+    def dns(self) -> dict[str, object]:
+        """What the DNS cache has counted, in the three columns."""
+        assert self._totals is not None  # the API is there only after `start`
+        columns = {
+            column: {name.removeprefix(DNS): number for name, number in numbers.items() if name.startswith(DNS)}
+            for column, numbers in self._totals.columns().items()
+        }
+        return {"totals": columns, "last_reset": self._totals.last_reset, "counted_since": self._totals.since}
 
     def add_to(self, table: RouteTable) -> None:
         """Serve them."""

@@ -185,9 +185,9 @@ class OneHost:
     name: str
     port: int
 
-    async def route(self, domain: str) -> Route:
+    async def route(self, domain: str, via: str = "") -> Route:
         """See `IRouter.route`."""
-        route = await self.inner.route(domain)
+        route = await self.inner.route(domain, via)
         name = to_ascii(self.name)
         known = next((host for host in route.hosts if host.name == name), None)
         host = known or await self._find(name, route.hosts[0].port if route.hosts else 25)

@@ -17,6 +17,7 @@ DOING = {
     "delete": "Deleting",
     "retry": "Hurrying",
     "bounce": "Bouncing",
+    "redirect": "Redirecting",
 }
 
 
@@ -31,11 +32,14 @@ def counted(number: int) -> str:
     return f"{number} message{'' if number == 1 else 's'}"
 
 
-def in_pieces(gateway: Gateway, action: str, wanted: Mapping[str, object], total: int, quiet: bool) -> dict[str, Any]:
+def in_pieces(
+    gateway: Gateway, action: str, wanted: Mapping[str, object], total: int, quiet: bool, **more: object
+) -> dict[str, Any]:
     """Do it to all messages that `wanted` (domain, sender) finds; others are served in between.
 
     :param action: one of `DOING`.
     :param quiet: show no progress even on a terminal.
+    :param more: what else the action wants to know.
     """
     from rich.progress import Progress
 
@@ -45,7 +49,7 @@ def in_pieces(gateway: Gateway, action: str, wanted: Mapping[str, object], total
         task = progress.add_task(f"{DOING[action]} messages, please wait.", total=total)
         while page := gateway.get("/v1/messages", limit=PAGE, after=last, **wanted)["messages"]:
             last = page[-1]["mid"]
-            answer = gateway.post("/v1/messages", action=action, mids=[each["mid"] for each in page])
+            answer = gateway.post("/v1/messages", action=action, mids=[each["mid"] for each in page], **more)
             result["done"] += answer["done"]
             result["refused"] |= answer["refused"]
             progress.advance(task, len(page))

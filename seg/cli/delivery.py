@@ -7,9 +7,9 @@ from typing import Any
 import click
 
 from seg.cli.bulk import count, counted, in_pieces
-from seg.cli.dialogue import ask, can_ask, sure
+from seg.cli.dialogue import ask, can_ask, choose, sure
 from seg.cli.options import JSON
-from seg.cli.tables import ago, duration, plain, print_json, print_table, stamp, until
+from seg.cli.tables import ago, duration, paused_line, plain, print_json, print_table, stamp, until
 
 SORTS = ("active_rcpts", "conn_out", "deliv_recip", "hard_bounced", "soft_bounced")
 TITLES = {
@@ -127,6 +127,8 @@ def _suspension(surroundings: Any, as_json: bool, **body: list[str]) -> None:
     domains, listeners = found["domains"], found["listeners"]
     click.echo("Deliveries suspended: " + (", ".join(plain(d) for d in domains) if domains else "none"))
     click.echo("Listeners suspended:  " + (", ".join(plain(n) for n in listeners) if listeners else "none"))
+    if found["paused"]:
+        click.echo(f"Nothing leaves the queue (seg workqueue resume). {paused_line(found['paused'])}")
 
 
 @click.command()
@@ -189,8 +191,10 @@ def resume(surroundings: Any, as_json: bool) -> None:
 @click.pass_obj
 def delivernow(surroundings: Any, domain: str | None, everything: bool, as_json: bool) -> None:
     """Try messages now, whatever their schedule says. Limits of the destinations still hold."""
-    if (domain is None) == (not everything):
+    if domain is not None and everything:
         raise click.UsageError("say --domain DOMAIN, or --all")
+    if domain is None and not everything:
+        domain = _asked_destination()
     gateway, wanted = surroundings.gateway(600.0), {"domain": domain} if domain else {}
     answer = in_pieces(gateway, "retry", wanted, count(gateway, wanted), quiet=as_json)
     if as_json:
@@ -198,6 +202,18 @@ def delivernow(surroundings: Any, domain: str | None, everything: bool, as_json:
     else:
         number = len(answer["done"])
         click.echo(f"{counted(number)} {'is' if number == 1 else 'are'} due now.")
+
+
+def _asked_destination() -> str | None:
+    """The destination whose mail is to be tried; None: all messages."""
+    if not can_ask():
+        raise click.UsageError("say --domain DOMAIN, or --all")
+    question = "Please choose an option for scheduling immediate delivery:"
+    if choose(question, ("By recipient domain", "All messages")) == 2:
+        return None
+    return ask(
+        "Please enter the domain to schedule for delivery.", "", lambda text: "" if text else "A domain is needed."
+    )
 
 
 # --- caches -------------------------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""``seg-mailq``: the queue as Postfix's mailq shows it."""
+"""``seg mailq`` and ``seg-mailq``: the queue as Postfix's mailq shows it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,11 @@ import sys
 import time
 from typing import Any
 
+import click
+
 from seg.cli.client import Gateway
+from seg.cli.options import JSON
+from seg.cli.tables import print_json
 
 TITLE = "-Queue ID-  --Size-- ----Arrival Time---- -Sender/Recipient-------"
 MARKS = {"held": "!", "active": "*"}
@@ -41,6 +45,15 @@ def _block(message: dict[str, Any]) -> str:
 def show(gateway: Gateway) -> None:
     """Print it."""
     sys.stdout.write(listing(gateway.get("/v1/messages", limit=MOST)))
+
+
+@click.command()
+@JSON
+@click.pass_obj
+def mailq(surroundings: Any, as_json: bool) -> None:
+    """List the queue as mailq of Postfix does; * is being tried, ! is held."""
+    gateway = surroundings.gateway()
+    print_json(gateway.get("/v1/messages", limit=MOST)) if as_json else show(gateway)
 
 
 def main() -> None:

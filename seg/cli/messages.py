@@ -15,7 +15,7 @@ from seg.cli.client import Gateway
 from seg.cli.dialogue import ask as ask_for
 from seg.cli.dialogue import can_ask, choose, sure
 from seg.cli.options import JSON
-from seg.cli.tables import ago, plain, print_json, print_table, size, stamp, times, until
+from seg.cli.tables import ago, paused_line, plain, print_json, print_table, size, stamp, times, until
 
 MID = click.argument("mid", type=click.IntRange(1))
 PIECE = 1024 * 1024  # octets asked for at a time
@@ -39,11 +39,13 @@ def why(surroundings: Any, mid: int, as_json: bool) -> None:
     click.echo(f"State: {found['state']}; returned to its sender {until(found['expires'])} ({stamp(found['expires'])})")
     if found["state"] == "held":
         click.echo(f"It is held: seg queue release {mid} lets it go on.")
+    if found["paused"]:
+        click.echo(f"Nothing leaves the queue until: seg workqueue resume. {paused_line(found['paused'])}")
     for place in found["destinations"]:
-        _tell_place(mid, place)
+        _tell_place(mid, place, found["paused"] is not None)
 
 
-def _tell_place(mid: int, place: dict[str, Any]) -> None:
+def _tell_place(mid: int, place: dict[str, Any], paused: bool) -> None:
     suspended = ", deliveries suspended" if place["suspended"] else ""
     click.echo(f"\n{plain(place['domain'])} ({place['state']}{suspended}; profile {plain(place['entry'])})")
     if place["limited"]:
@@ -52,6 +54,8 @@ def _tell_place(mid: int, place: dict[str, Any]) -> None:
         tries = recipient["attempts"]
         tried = "not tried yet" if not tries else f"tried {times(tries)}"
         click.echo(f"  <{plain(recipient['address'])}>: {tried}; next try {until(recipient['due'])}")
+        if recipient["via"]:
+            click.echo(f"    redirected to {plain(recipient['via'])} (seg redirectrecipients --normal undoes it)")
         if recipient["error"]:
             click.echo(f"    last failure: {plain(recipient['error'])}")
     for host in place["hosts"]:
@@ -60,7 +64,7 @@ def _tell_place(mid: int, place: dict[str, Any]) -> None:
             click.echo(f"    {provider}: {plain(word)}")
     if not place["hosts"] and any(recipient["attempts"] for recipient in place["recipients"]):
         click.echo("  (what each policy said is in the mail log, and here again after the next try)")
-    click.echo(f"  What to do: {_advice(mid, place)}")
+    click.echo(f"  What to do: {'seg workqueue resume' if paused else _advice(mid, place)}")
 
 
 def _advice(mid: int, place: dict[str, Any]) -> str:

@@ -110,6 +110,8 @@ def show(surroundings: Any, mid: int, as_json: bool) -> None:
         )
         if recipient["state"] == "pending" and not message["held"]:
             click.echo(f"  Next try {until(recipient['due'])}")
+        if recipient["via"]:
+            click.echo(f"  Redirected to {plain(recipient['via'])}")
         if recipient["error"]:
             click.echo(f"  Last failure: {plain(recipient['error'])}")
     click.echo("\n" + "\n".join(plain(line.expandtabs()) for line in message["header"].splitlines()))

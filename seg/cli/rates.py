@@ -66,7 +66,7 @@ def rate(surroundings: Any, interval: int, count: int | None, as_json: bool) -> 
         return row
 
     counted = ("messages_received", "recipients_delivered", "recipients_delayed", "recipients_bounced")
-    _watch(look, counted, OVERALL, interval, count, as_json)
+    watch(look, counted, OVERALL, interval, count, as_json)
 
 
 @click.command()
@@ -87,10 +87,10 @@ def hostrate(surroundings: Any, domain: str, interval: int, count: int | None, a
         facts = gateway.get("/v1/host", domain=domain)
         return {name: facts[name] for name in kept}
 
-    _watch(look, ("active", "delivered", "hard_bounced", "soft_bounced"), OF_HOST, interval, count, as_json)
+    watch(look, ("active", "delivered", "hard_bounced", "soft_bounced"), OF_HOST, interval, count, as_json)
 
 
-def _watch(
+def watch(
     look: Callable[[], Row],
     counted: tuple[str, ...],
     columns: tuple[Column, ...],

@@ -166,6 +166,14 @@ def print_(surroundings: Any, as_json: bool) -> None:
     _print(Workbench(surroundings.gateway()), as_json)
 
 
+@smtproutes.command("list")
+@JSON
+@click.pass_obj
+def list_(surroundings: Any, as_json: bool) -> None:
+    """The same as print."""
+    _print(Workbench(surroundings.gateway()), as_json)
+
+
 def _shown_manner(route: dict[str, Any]) -> str:
     """How the hosts of a route are spoken to."""
     words = [str(route.get("protocol", "smtp")).upper()]

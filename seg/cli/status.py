@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from seg.cli.options import JSON
-from seg.cli.tables import ago, duration, print_json, print_table, size, stamp
+from seg.cli.tables import ago, duration, paused_line, plain, print_json, print_table, size, stamp
 from seg.version import __version__
 
 COLUMNS = ("reset", "uptime", "lifetime")
@@ -51,6 +51,7 @@ def status_lines(facts: dict[str, Any]) -> list[str]:
             if facts["exemptions"]
             else []
         ),
+        *_suspended(facts["suspension"]),
         "",
         f"Queue:               {queue['messages']} messages, {queue['recipients']} recipients waiting{held}{oldest}",
         f"Connections now:     {gauges['connections_in']} in, {gauges['attempts']} attempts, {gauges['connections_idle']} idle",
@@ -65,6 +66,23 @@ def status_lines(facts: dict[str, Any]) -> list[str]:
         *_observed(counters["policy_observed"]),
         *_filters(counters.get("filters", {})),
     ]
+
+
+def _suspended(suspension: dict[str, Any]) -> list[str]:
+    """What an operator has stopped, and how it goes on."""
+    lines = []
+    if suspension["paused"]:
+        lines.append(f"Work queue:          {paused_line(suspension['paused'])} (seg workqueue resume)")
+    if suspension["domains"]:
+        lines.append(f"Deliveries:          suspended to {_some(suspension['domains'])} (seg resumedel)")
+    if suspension["listeners"]:
+        lines.append(f"Receiving:           suspended at {_some(suspension['listeners'])} (seg resumelistener)")
+    return lines
+
+
+def _some(names: list[str]) -> str:
+    more = f" and {len(names) - 5} more" if len(names) > 5 else ""
+    return ", ".join(plain(name) for name in names[:5]) + more
 
 
 def _in_detail(facts: dict[str, Any]) -> None:

@@ -74,6 +74,11 @@ def ago(moment: float) -> str:
     return duration(time.time() - moment)
 
 
+def paused_line(pause: dict[str, Any]) -> str:
+    """Who paused the work queue, when and why."""
+    return f"Paused by {plain(pause['by'])} {ago(pause['since'])} ago: {plain(pause['reason'])}"
+
+
 def until(moment: float) -> str:
     """When a POSIX time comes: ``in 12 s``, or ``now``."""
     wait = moment - time.time()

@@ -85,17 +85,25 @@ def auth_profile_from(where: KeyPath, name: str, raw: Any, problems: Problems) -
 def _hop(where: KeyPath, raw: Any, problems: Problems) -> NextHop | None:
     """One next hop, or None after a fault."""
     try:
-        if isinstance(raw, str) and raw.startswith(_SOCKET):
-            return NextHop(_socket(raw), 0)
         if isinstance(raw, str):
-            host, port = split_port(raw)
-            return NextHop(parse_host(host), parse_port(port) if port is not None else 25)
+            return next_hop(raw)
         if isinstance(raw, dict):
             return _hop_table(raw)
         raise ValueError('wants "host", "host:port" or { host = "...", port = 25, preference = 0, use_mx = false }')
     except ValueError as error:
         problems.add(where, str(error))
         return None
+
+
+def next_hop(text: str) -> NextHop:
+    """A next hop in its short form: host, host:port, [address]:port, unix:/path.
+
+    :raises ValueError: it is none of these.
+    """
+    if text.startswith(_SOCKET):
+        return NextHop(_socket(text), 0)
+    host, port = split_port(text)
+    return NextHop(parse_host(host), parse_port(port) if port is not None else 25)
 
 
 def _socket(text: str) -> str:

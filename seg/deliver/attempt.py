@@ -200,7 +200,7 @@ class Attempt:
     # --- what a rehearsal (`seg.check`) writes down ------------------------------------------------
 
     async def _find_route(self) -> Route:
-        return await self._means.router.route(self._lease.domain)
+        return await self._means.router.route(self._lease.domain, self._lease.via)
 
     def _decided(self, host: MXHost, decision: Decision) -> None:
         """Each decision, as it is made."""

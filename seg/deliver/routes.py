@@ -10,6 +10,7 @@ import attrs
 from zope.interface import implementer
 
 from seg.config.destinations import Destinations, IPPreference, NextHop, SMTPRoute
+from seg.config.routes_file import next_hop
 from seg.config.schema import Delivery
 from seg.dns.addresses import NoAddress, OwnNames, find_host
 from seg.dns.answer import DNSFailure
@@ -51,13 +52,13 @@ class Router:
         self._random = random
         self._sink = sink
 
-    async def route(self, domain: str) -> Route:
+    async def route(self, domain: str, via: str = "") -> Route:
         """The next hops (`IRouter.route`)."""
         destinations = self._destinations()
         preference = destinations.profile(domain).ip_preference
-        smtp_route = destinations.route(domain)
+        smtp_route = _redirection(domain, via) if via else destinations.route(domain)
         if smtp_route is not None:
-            return await self._by_table(domain, smtp_route, preference)
+            return await self._by_table(domain, smtp_route, preference, via)
         try:
             return await self._by_mx(domain, preference, self._settings.port)
         except DNSFailure as failure:
@@ -69,7 +70,7 @@ class Router:
             self._resolver, domain, preference, self._own, port, self._settings.max_hosts, self._random
         )
 
-    async def _by_table(self, domain: str, smtp_route: SMTPRoute, preference: IPPreference) -> Route:
+    async def _by_table(self, domain: str, smtp_route: SMTPRoute, preference: IPPreference, via: str) -> Route:
         """The operator's hops, and never the domain's MX instead: with none to be reached the mail waits.
 
         They may lead back to this machine (a filter on another port), so that no loop is looked for here.
@@ -84,8 +85,8 @@ class Router:
             # A slip in the table or in the operator's own DNS isn't the sender's fault: even NXDOMAIN is
             # temporary.
             reasons = "; ".join(outcome for outcome in outcomes if isinstance(outcome, str))
-            text = f"SMTP route for {domain} can't be used: {reasons or 'it names no host'}"
-            raise Temporary("4.4.4", text)
+            what = f"Redirection of {domain} to {via}" if via else f"SMTP route for {domain}"
+            raise Temporary("4.4.4", f"{what} can't be used: {reasons or 'it names no host'}")
         kept = tuple(attrs.evolve(host, manner=smtp_route.manner) for host in hosts[: self._settings.max_hosts])
         return Route(domain, RouteKind.SMTP_ROUTE, kept, canonical=domain)
 
@@ -112,6 +113,18 @@ class Router:
         except DeliveryError as error:
             return error.text
         return [attrs.evolve(host, preference=hop.preference) for host in route.hosts]
+
+
+def _redirection(domain: str, via: str) -> SMTPRoute:
+    """The operator's word for some messages, as if it stood in the table.
+
+    :raises Temporary: it came out of a file that was edited by hand, and names no host.
+    """
+    try:
+        return SMTPRoute(domain, (next_hop(via),))
+    except ValueError as error:
+        text = f"redirected to what is no host: {error} (seg redirectrecipients --normal undoes it)"
+        raise Temporary("4.4.4", text) from None
 
 
 def _address_of(host: str) -> IPAddress | None:

@@ -12,7 +12,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from seg.config.schema import DNS
-from seg.dns.answer import DNSAnswer, DNSFailure
+from seg.dns.answer import DNSAnswer, DNSFailure, FailureKind
 from seg.events import DNSAsked, DNSCached
 from seg.interfaces import IEventSink, IResolver
 
@@ -33,7 +33,20 @@ class DNSCounters:
     misses: int = 0  # not in it, or no longer
     network: int = 0  # passed on; the other misses shared a question in flight
     failures: int = 0  # of those passed on, ended in a failure
+    timeouts: int = 0  # of the failures
+    servfails: int = 0  # of the failures
+    bogus: int = 0  # of the failures
     expired: int = 0  # of the misses, had been in the cache
+
+    def failed(self, kind: FailureKind) -> None:
+        """Count a question that was passed on, and not answered."""
+        self.failures += 1
+        if kind is FailureKind.TIMEOUT:
+            self.timeouts += 1
+        elif kind is FailureKind.SERVFAIL:
+            self.servfails += 1
+        elif kind is FailureKind.BOGUS:
+            self.bogus += 1
 
 
 @attrs.frozen(eq=False)
@@ -53,10 +66,20 @@ class _Flight:
 @implementer(IResolver)
 class CachingResolver:
     """Keeps what another resolver answers, within the bounds of the settings; the least recently used answer
-    goes first."""
+    goes first.
 
-    def __init__(self, inner: IResolver, clock: IReactorTime, settings: DNS, sink: IEventSink) -> None:
-        self.counters = DNSCounters()
+    :param counters: those of the cache that this one follows.
+    """
+
+    def __init__(
+        self,
+        inner: IResolver,
+        clock: IReactorTime,
+        settings: DNS,
+        sink: IEventSink,
+        counters: DNSCounters | None = None,
+    ) -> None:
+        self.counters = counters or DNSCounters()
         self._inner = inner
         self._clock = clock
         self._settings = settings
@@ -150,7 +173,7 @@ class CachingResolver:
             del self._flights[key]
         value = result.value if isinstance(result, Failure) else result
         if isinstance(value, DNSFailure):
-            self.counters.failures += 1
+            self.counters.failed(value.kind)
         if current and isinstance(value, DNSAnswer | DNSFailure):
             self._keep(key, value)
         waiters, flight.waiters = flight.waiters, []

@@ -125,6 +125,21 @@ class StubResolver:
         raise question.summary(failures)
 
     async def _ask_server(self, question: _Question, wanted: dns.name.Name, server: Server) -> Reading:
+        """Its usable reply; what comes of it is noted down.
+
+        :raises ExchangeError: there was no reply.
+        :raises UnusableReply: it says that it knows nothing.
+        """
+        try:
+            reading = await self._exchange(question, wanted, server)
+        except (ExchangeError, UnusableReply) as e:
+            what = f"{e.kind} ({e.detail})" if e.detail else str(e.kind)
+            server.failed(f"{question.name} {question.rdtype}: {what}", self._clock.seconds())
+            raise
+        server.answered(self._clock.seconds())
+        return reading
+
+    async def _exchange(self, question: _Question, wanted: dns.name.Name, server: Server) -> Reading:
         now = self._clock.seconds()
         timeout = min(self._settings.timeout, question.deadline - now)
         if self._sink.debug:

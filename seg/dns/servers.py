@@ -25,6 +25,21 @@ class Server:
     trusted: bool = False  # in the operator's list of networks whose AD bit is believed
     validating: bool = True  # what the last probe found; until then the operator's word counts
     demoted_until: float = 0.0  # on the reactor's clock
+    answers: int = 0  # replies that could be used
+    failures: int = 0  # questions without one
+    last_answer: float = 0.0  # on the reactor's clock; 0: none yet
+    last_failure: str = ""
+    last_failure_at: float = 0.0
+
+    def answered(self, now: float) -> None:
+        """It gave a reply that could be used."""
+        self.answers += 1
+        self.last_answer = now
+
+    def failed(self, what: str, now: float) -> None:
+        """It gave none."""
+        self.failures += 1
+        self.last_failure, self.last_failure_at = what, now
 
     def __str__(self) -> str:
         if self.port == PORT:

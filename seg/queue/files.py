@@ -157,6 +157,8 @@ def _recipient_entry(recipient: Recipient) -> dict[str, Any]:
         entry["orcpt"] = recipient.orcpt
     if recipient.warned:
         entry["warned"] = True
+    if recipient.via:
+        entry["via"] = recipient.via
     return entry
 
 
@@ -235,6 +237,7 @@ def _recipient(entry: dict[str, Any]) -> Recipient:
         "notify": _notify(entry),
         "orcpt": _text(entry, "orcpt") if "orcpt" in entry else "",
         "warned": _flag(entry, "warned") if "warned" in entry else False,
+        "via": _text(entry, "via") if "via" in entry else "",
     }
     if "attempts" not in entry:
         return Recipient(rid, address, state, **wishes)

@@ -23,6 +23,11 @@ class Lease:
         return self.envelope.mid
 
     @property
+    def via(self) -> str:
+        """Where an operator redirected all of them to; "" = nowhere (see `Recipient.via`)."""
+        return self.recipients[0].via
+
+    @property
     def rids(self) -> tuple[int, ...]:
         """The recipients' ids."""
         return tuple(r.rid for r in self.recipients)

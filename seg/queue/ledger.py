@@ -120,7 +120,8 @@ class Ledger:
         self._set_wake(record, envelope)
 
     def lease(self, domain: str, most: int = 0) -> tuple[Record, Envelope, tuple[Recipient, ...]] | None:
-        """Give out the due recipients at a destination of the message that has waited longest; at most so many (0: all)."""
+        """Give out the due recipients at a destination of the message that has waited longest, as far as they go
+        the same way; at most so many (0: all)."""
         now = self._clock.seconds()
         while (mid := self._due.take(domain)) is not None:
             record = self._records.get(mid)
@@ -130,8 +131,9 @@ class Ledger:
             recipients = tuple(
                 r for r in envelope.recipients if r.due <= now and self._free(record, r) and r.domain == domain
             )
-            if most and len(recipients) > most:
-                recipients = recipients[:most]
+            together = tuple(r for r in recipients if r.via == recipients[0].via)[: most or None]
+            if len(together) < len(recipients):
+                recipients = together
                 self._due.add(domain, mid)  # the others are due still
             if recipients:
                 record.leased |= {r.rid for r in recipients}

@@ -165,6 +165,26 @@ class OperatorCommands:
                 await deferLater(self._clock, 0)
         return hurried
 
+    async def redirect(self, mid: int, via: str, by: str, domain: str = "") -> bool:
+        """Send what is pending, or of it what is for a destination, to this host instead of its own route, restarts included, and now;
+        "" is back to its own route. What is being tried just now is completed first. False: nothing of it waits."""
+        record = self._ledger.get(mid)
+        if record is None:
+            return False
+        envelope = record.envelope
+        waiting = [
+            r for r in envelope.recipients if r.state is RecipientState.PENDING and (not domain or r.domain == domain)
+        ]
+        changed = {r.rid: attrs.evolve(r, via=via) for r in waiting if r.via != via}
+        if changed:
+            recipients = tuple(changed.get(r.rid, r) for r in envelope.recipients)
+            self._ledger.change(record, attrs.evolve(envelope, recipients=recipients))
+            self._ledger.make_due(record, domain)
+            where = f"to {via}" if via else "back to its own route"
+            self._sink.emit(OperatorActed(by, f"redirect MID {mid} {where}" + (f", only {domain}" if domain else "")))
+            await self._custody.save(record)
+        return bool(waiting)
+
     async def _set_held(self, record: Record, held: bool) -> None:
         envelope = attrs.evolve(record.envelope, held=held)
         self._ledger.change(record, envelope)

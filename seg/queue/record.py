@@ -84,7 +84,19 @@ def _pack(envelope: Envelope) -> bytes:
             envelope.mid,
             envelope.reverse_path,
             tuple(
-                (r.rid, r.address, str(r.state), r.attempts, r.due, r.error, r.report, _asked(r), r.orcpt, r.warned)
+                (
+                    r.rid,
+                    r.address,
+                    str(r.state),
+                    r.attempts,
+                    r.due,
+                    r.error,
+                    r.report,
+                    _asked(r),
+                    r.orcpt,
+                    r.warned,
+                    r.via,
+                )
                 for r in envelope.recipients
             ),
             envelope.arrived,
@@ -110,9 +122,9 @@ def _asked(recipient: Recipient) -> tuple[str, ...] | None:
 
 
 def _recipient(packed: tuple[Any, ...]) -> Recipient:
-    rid, address, state, attempts, due, error, report, asked, orcpt, warned = packed
+    rid, address, state, attempts, due, error, report, asked, *rest = packed
     notify = None if asked is None else frozenset(map(Notify, asked))
-    return Recipient(rid, address, _STATES[state], attempts, due, error, report, notify, orcpt, warned)
+    return Recipient(rid, address, _STATES[state], attempts, due, error, report, notify, *rest)
 
 
 def _unpack(packed: bytes) -> Envelope:

@@ -202,6 +202,10 @@ class Spool:
         """See `OperatorCommands.delete`."""
         return Deferred.fromCoroutine(self._operators.delete(mid, by))
 
+    def redirect(self, mid: int, via: str, by: str, domain: str = "") -> Deferred[bool]:
+        """See `OperatorCommands.redirect`."""
+        return Deferred.fromCoroutine(self._operators.redirect(mid, via, by, domain))
+
     def retry(self, target: int | str = "") -> Deferred[int]:
         """See `OperatorCommands.retry`."""
         return Deferred.fromCoroutine(self._operators.retry(target))

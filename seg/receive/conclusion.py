@@ -32,6 +32,7 @@ class Conclusion:
         self._core = core
         self._icid = icid
         self._on_answer = on_answer
+        self._working = False  # the transaction is in the work queue
         self._filtering: Deferred[Refused | Dropped | tuple[str, ...]] | None = None
 
     @property
@@ -48,6 +49,8 @@ class Conclusion:
             self._core.refuse(transaction.failure or LOCAL_ERROR)
             self.fail(transaction.cause)
             return
+        self._working = True
+        self._house.work.entered += 1
         if self._house.filters is None:
             self._commit(transaction, client, ())
         else:
@@ -114,7 +117,13 @@ class Conclusion:
         for by in holds:
             self._house.sink.emit(events.MessageHeld(transaction.mid, by))
         self.transaction = None
+        self._leave_work()
         self._accept(transaction)
+
+    def _leave_work(self) -> None:
+        if self._working:
+            self._working = False
+            self._house.work.left += 1
 
     def _accept(self, transaction: Transaction) -> None:
         """Say that the message is ours, be it queued or discarded."""
@@ -141,6 +150,7 @@ class Conclusion:
         """Forget the transaction, if there is one."""
         transaction, self.transaction = self.transaction, None
         filtering, self._filtering = self._filtering, None
+        self._leave_work()
         if filtering is not None:
             filtering.cancel()
         if transaction is not None:

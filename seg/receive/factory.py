@@ -28,6 +28,7 @@ from seg.receive.house import House
 from seg.receive.rates import RecipientRates
 from seg.receive.recipients import RecipientAccess
 from seg.receive.session import Session
+from seg.receive.workqueue import WorkQueue
 from seg.smtp.server import ServerOptions
 from seg.smtp.server_replies import Reply
 
@@ -58,7 +59,7 @@ class ReceiveFactory(ServerFactory):
     :param tls: makes server-side TLS connections; without it, or when the listener says ``off``, STARTTLS
     isn't offered.
     :param postmaster: whom mail to ``<Postmaster>`` goes to; "" is postmaster at `hostname`.
-    :param census: counts connections; give the same one to all listeners, and so `rates`.
+    :param census: counts connections; give the same one to all listeners, and so `rates` and `work`.
     :param groups: the host access table; without any group it is `Receive.relay_networks`.
     :param desk: where clients authenticate, if the listener says so.
     :param resolver: looks the names of clients up, if a group is for names or there are filters, who want to know them.
@@ -85,6 +86,7 @@ class ReceiveFactory(ServerFactory):
         recipients: Recipients | None = None,
         resolver: IResolver | None = None,
         rates: RecipientRates | None = None,
+        work: WorkQueue | None = None,
         filters: FilterChain | None = None,
         desk: Desk | None = None,
         auth: Auth = DEFAULT_AUTH,
@@ -112,6 +114,7 @@ class ReceiveFactory(ServerFactory):
             recipients=RecipientAccess(recipients or Recipients()),
             rates=rates or RecipientRates(clock.seconds),
             census=self._census,
+            work=work or WorkQueue(),
             resolver=resolver if access.needs_names or filters else None,
             tls=tls,
             implicit_tls=listener.tls is ListenerTLS.IMPLICIT,

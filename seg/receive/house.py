@@ -13,6 +13,7 @@ from seg.receive.access import HostAccess
 from seg.receive.census import Census
 from seg.receive.rates import RecipientRates
 from seg.receive.recipients import RecipientAccess
+from seg.receive.workqueue import WorkQueue
 from seg.smtp.server import ServerOptions
 
 
@@ -34,6 +35,7 @@ class House:
     recipients: RecipientAccess
     rates: RecipientRates
     census: Census
+    work: WorkQueue
     resolver: IResolver | None  # for the names of clients; None: not looked up
     tls: IOpenSSLServerConnectionCreator | None
     implicit_tls: bool = False  # TLS from the first octet

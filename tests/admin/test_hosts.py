@@ -8,7 +8,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from seg import events
 from seg.admin.hosts import MOST_EXPLANATIONS, MOST_HOSTS, HostStatistics
-from seg.admin.suspension import ALL, Suspended, Suspension
+from seg.admin.suspension import ALL, Pause, Suspended, Suspension
 from seg.errors import Permanent, Temporary
 
 BUSY = Temporary("4.2.1", "mailbox busy", 450, ("4.2.1 busy",))
@@ -106,10 +106,24 @@ class SuspensionTests(SynchronousTestCase):
         suspension.change(resume=[ALL], resume_listeners=["relay"])
         self.assertEqual(Suspension(path).now, Suspended())
 
+    def test_pause(self) -> None:
+        """A pause stops every delivery, over a restart, and is apart from what is suspended."""
+        path = Path(self.mktemp())
+        suspension, pause = Suspension(path), Pause("look into the filters", "root", 5.0)
+        suspension.change(suspend=["a.test"])
+        suspension.pause(pause)
+        self.assertEqual(Suspension(path).now, Suspended(frozenset({"a.test"}), pause=pause))
+        suspension.change(resume=[ALL])
+        self.assertTrue(suspension.now.delivery("b.test"))
+        suspension.change(suspend=["a.test"])
+        suspension.pause(None)
+        self.assertEqual([suspension.now.delivery(name) for name in ("a.test", "b.test")], [True, False])
+        self.assertEqual(Suspension(path).now, suspension.now)
+
     def test_broken(self) -> None:
         """A file that can't be read suspends nothing; one that can't be written changes nothing."""
         path = Path(self.mktemp())
-        for text in ("{", "[]", '{"domains": 1}'):
+        for text in ("{", "[]", '{"domains": 1}', '{"domains": [], "listeners": [], "pause": 1}'):
             path.write_text(text)
             self.assertEqual(Suspension(path).now, Suspended())
         suspension = Suspension(path)

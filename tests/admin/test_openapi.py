@@ -17,9 +17,11 @@ from seg.admin.checks import ChecksAPI
 from seg.admin.delivery import DeliveryAPI
 from seg.admin.destinations import DestinationsAPI
 from seg.admin.dialogues import DialoguesAPI
+from seg.admin.dns import DNSAPI
 from seg.admin.http import RouteTable
 from seg.admin.metrics_page import MetricsAPI
 from seg.admin.traffic import Traffic
+from seg.admin.workqueue import WorkQueueAPI
 
 NOTHING: Any = None  # the paths are known without a gateway
 
@@ -40,6 +42,8 @@ def served() -> RouteTable:
         DeliveryAPI(NOTHING, NOTHING, NOTHING, NOTHING, NOTHING, NOTHING, NOTHING),
         DestinationsAPI(NOTHING, NOTHING),
         MetricsAPI(NOTHING),
+        DNSAPI(NOTHING, NOTHING, NOTHING),
+        WorkQueueAPI(NOTHING, NOTHING, NOTHING, NOTHING),
         DialoguesAPI(NOTHING, NOTHING),
     ):
         part.add_to(table)

@@ -12,6 +12,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from seg.cli import manual
 from seg.cli.main import LazyGroup, main
 from seg.cli.reference import page, updated
+from seg.cli.roff import escape
 
 
 class VerbTests(SynchronousTestCase):
@@ -63,19 +64,19 @@ class VerbTests(SynchronousTestCase):
         self.assertEqual(page().read_text("utf-8"), updated())
 
     def test_manual(self) -> None:
-        """The manual page has the verbs as they are, and groff has nothing to object."""
-        if not manual.PAGE.exists():
-            self.skipTest("the manual page isn't here")
-        text = manual.manual()
-        self.assertEqual(manual.PAGE.read_text("utf-8"), text)
+        """The manual pages have the verbs and options as they are, and groff has nothing to object."""
+        for name, made in manual.PAGES.items():
+            file = manual.FOLDER / name
+            if not file.exists():
+                self.skipTest("the manual pages aren't here")
+            self.assertEqual(file.read_text("utf-8"), made(), f"{name}: python -m seg.cli.manual")
+            if shutil.which("groff"):
+                command = ["groff", "-man", "-Tutf8", "-ww", "-z", file]
+                groff = subprocess.run(command, capture_output=True, timeout=60, check=False)
+                self.assertEqual((groff.stderr, groff.returncode), (b"", 0), name)
         for name in LazyGroup.verbs:
-            self.assertRegex(text, rf"\n\.SS seg {name} ")
-        if shutil.which("groff"):
-            groff = subprocess.run(
-                ["groff", "-man", "-Tutf8", "-ww", "-z", manual.PAGE], capture_output=True, timeout=60, check=False
-            )
-            self.assertEqual((groff.stderr, groff.returncode), (b"", 0))
+            self.assertRegex(manual.manual(), rf"\n\.SS seg {name} ")
 
     def test_roff(self) -> None:
         """What roff would take for its own stays text."""
-        self.assertEqual([manual._escape(text) for text in (".x", "'x", "a\\b-c")], ["\\&.x", "\\&'x", "a\\eb\\-c"])
+        self.assertEqual([escape(words) for words in (".x", "'x", "a\\b-c")], ["\\&.x", "\\&'x", "a\\eb\\-c"])

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import os
+import re
+import string
 import tempfile
 from pathlib import Path
 
@@ -12,6 +14,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from seg.cli.mailq import listing
 from seg.cli.sendmail import _lines, run
 from seg.cli.sendmail_header import HeaderFields
+from seg.cli.sendmail_manual import OPTIONS as OPTIONS_TOLD
+from seg.cli.sendmail_manual import sendmail_page
 from seg.cli.sendmail_options import UsageFault, Wanted, parse
 from seg.model import BodyType, Notify, Ret
 
@@ -45,6 +49,22 @@ class OptionTests(SynchronousTestCase):
         for line in ("-z", "-f", "-bd", "-B 9BIT", "-N now", "-R all", "-V \u00fc"):
             self.assertRaises(UsageFault, parse, line.split())
         self.assertEqual(run(["-z"]), os.EX_USAGE)
+
+    def test_manual(self) -> None:
+        """The manual page has each option that is taken, and no other; and each exit status."""
+        taken = set()
+        for letter in string.ascii_letters:
+            try:
+                parse([f"-{letter}", "x"])
+            except UsageFault as fault:
+                if "there is no option" in str(fault):
+                    continue
+            taken.add(letter)
+        told = {letter for term, _ in OPTIONS_TOLD for letter in re.findall(r"(?:^|, )-([A-Za-z])", term)}
+        self.assertEqual(told, taken)
+        self.assertEqual({term for term, _ in OPTIONS_TOLD if term.startswith("-b")}, {"-bm", "-bs", "-bp"})
+        for status in (os.EX_USAGE, os.EX_DATAERR, os.EX_UNAVAILABLE, os.EX_CANTCREAT, os.EX_TEMPFAIL, os.EX_CONFIG):
+            self.assertIn(f".B {status}\n", sendmail_page())
 
     def test_no_configuration(self) -> None:
         """A configuration that isn't there is EX_CONFIG; no recipient is EX_USAGE."""

@@ -70,7 +70,7 @@ class FakeRouter:
     def __init__(self, found: Route | Exception) -> None:
         self.found = found
 
-    async def route(self, domain: str) -> Route:
+    async def route(self, domain: str, via: str = "") -> Route:
         """It."""
         if isinstance(self.found, Exception):
             raise self.found

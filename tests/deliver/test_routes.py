@@ -193,3 +193,28 @@ class RouterTests(SynchronousTestCase):
     def test_no_such_domain(self) -> None:
         """Without a route a domain that doesn't exist is permanent."""
         self.assertIsInstance(self.refused("gone.test"), Permanent)
+
+    def redirected(self, via: str) -> Deferred[Route]:
+        """The route of redirected mail."""
+        return Deferred.fromCoroutine(self.router.route("d.test", via))
+
+    def test_redirected(self) -> None:
+        """Mail that an operator redirected goes to that host alone, whatever the table and the MX say, by the rules of a route."""
+        self.destinations = Destinations(routes={"d.test": SMTPRoute("d.test", discard=True)})
+        route = self.successResultOf(self.redirected("relay2.test:2525"))
+        self.assertEqual((route.kind, route.domain), (RouteKind.SMTP_ROUTE, "d.test"))
+        self.assertEqual([(host.name, host.port) for host in route.hosts], [("relay2.test", 2525)])
+        for via, port in (("192.0.2.7", 25), ("[192.0.2.7]:26", 26)):
+            (host,) = self.successResultOf(self.redirected(via)).hosts
+            self.assertEqual((host.addresses, host.port), ((ip_address("192.0.2.7"),), port))
+        self.assertEqual(self.resolver.count("d.test", "MX"), 0)
+
+    def test_redirected_nowhere(self) -> None:
+        """A host that can't be looked up, or is none, makes the mail wait, and says what it was redirected to."""
+        for via, text in (
+            ("nothing.test", "Redirection of d.test to nothing.test can't be used: nothing.test"),
+            ("a..b", "redirected to what is no host"),
+        ):
+            error = self.failureResultOf(self.redirected(via), Temporary).value
+            self.assertIn(text, error.text)
+            self.assertEqual(error.enhanced, "4.4.4")

@@ -212,9 +212,25 @@ class CacheTests(SynchronousTestCase):
         self.clock.advance(60)
         self.ask("one.test")
         self.assertEqual(
-            self.cache.counters, DNSCounters(requests=5, hits=1, misses=4, network=3, failures=1, expired=1)
+            self.cache.counters,
+            DNSCounters(requests=5, hits=1, misses=4, network=3, failures=1, servfails=1, expired=1),
         )
         self.assertEqual(attrs.asdict(self.cache.counters)["requests"], 5)
+
+    def test_kinds_of_failures(self) -> None:
+        """Time-outs, SERVFAIL and bogus answers are told apart; the others are failures all the same."""
+        for kind in FailureKind:
+            self.inner.fail(f"{kind}.test", "A", kind)
+            self.fail(f"{kind}.test")
+        counted = self.cache.counters
+        self.assertEqual((counted.failures, counted.timeouts, counted.servfails, counted.bogus), (7, 1, 1, 1))
+
+    def test_goes_on(self) -> None:
+        """A cache that follows another counts on."""
+        self.ask("one.test")
+        follower = CachingResolver(self.inner, self.clock, DNS(), self.sink, self.cache.counters)
+        self.successResultOf(Deferred.fromCoroutine(follower.query("one.test", "A")))
+        self.assertEqual(follower.counters, DNSCounters(requests=2, misses=2, network=2))
 
     def test_events(self) -> None:
         """Questions and what is kept are told when somebody listens, and no event is made otherwise."""

@@ -326,6 +326,19 @@ class FailoverTests(ResolverCase):
             answer: DNSAnswer = await self.resolver(self.serve(respond), good).query("a.test", "A")
             self.assertTrue(answer.found)
 
+    async def test_noted(self) -> None:
+        """How each server fares is noted: answers, failures, when, and what the last failure was."""
+        bad, good = self.serve(errs(dns.rcode.SERVFAIL)), self.serve(sends("a.test. A 192.0.2.1"))
+        resolver = self.resolver(bad, good)
+        for _ in range(2):
+            await resolver.query("a.test", "A")
+        first, second = resolver.servers
+        self.assertEqual((first.answers, first.failures, first.last_answer), (0, 2, 0.0))
+        self.assertEqual(first.last_failure, "a.test A: ServFail")
+        self.assertGreater(first.last_failure_at, 0)
+        self.assertEqual((second.answers, second.failures, second.last_failure), (2, 0, ""))
+        self.assertGreaterEqual(second.last_answer, first.last_failure_at)
+
     async def test_closed_port(self) -> None:
         """A port where nobody listens is noticed at once."""
         dead = WireServer(reactor, silent)

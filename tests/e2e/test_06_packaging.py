@@ -61,6 +61,8 @@ class PackagingTests(TestCase):
             ROOT, source, ignore=shutil.ignore_patterns(".git", ".venv", "_trial_temp*", ".*_cache", "build")
         )
         await self.check(str(source))
+        manuals = self.folder / "venv" / "share" / "man" / "man1"
+        self.assertEqual({page.name for page in manuals.iterdir()}, {"seg.1", "seg-sendmail.1", "seg-mailq.1"})
 
     async def test_editable(self) -> None:
         """``pip install -e .``"""

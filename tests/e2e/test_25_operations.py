@@ -70,6 +70,9 @@ class OperationTests(GatewayCase):
         await gateway.start()
         self.assertEqual(self.internet.messages("receiver.example"), [])
         await self.seg("suspendlistener")
+        out, _, _ = await self.seg("status")
+        self.assertIn("Deliveries:          suspended to receiver.example (seg resumedel)\n", out)
+        self.assertIn("Receiving:           suspended at relay (seg resumelistener)\n", out)
         with self.assertRaisesRegex(Exception, "421"):
             await gateway.inject("alice@sender.example", "bob@receiver.example", MESSAGE)
         out, _, _ = await self.seg("resume")
@@ -80,6 +83,41 @@ class OperationTests(GatewayCase):
         _, err, status = await self.seg("suspendlistener", "nope")
         self.assertEqual(status, 1)
         self.assertIn("there is no listener nope; there are relay", err)
+
+    async def test_work_queue(self) -> None:
+        """While the work queue is paused mail is taken and nothing leaves, over a restart; everybody can see why."""
+        await self.internet.add_domain("receiver.example")
+        gateway = await self.start_gateway()
+        out, err, status = await self.seg("workqueue")
+        self.assertEqual((err, status), ("", 0))
+        self.assertRegex(out, r"Status: +Operational\nMessages: +0 with the filters or being written, 0 queued\n")
+        self.assertIn("say why: --reason TEXT", (await self.seg("workqueue", "pause"))[1])
+        out, _, _ = await self.seg("workqueue", "pause", "--reason", "the  scanner misses things")
+        self.assertRegex(out, r"Status: +Paused by \w+ \d+ s ago: the scanner misses things\n")
+        await gateway.wait_for_log(r"Operator \w+: workqueue pause: the scanner misses things")
+        self.assertRegex(
+            (await self.seg("status"))[0],
+            r"Work queue: +Paused by \w+ .* ago: the scanner misses things \(seg workqueue resume\)\n",
+        )
+        self.assertIn("it is paused already", (await self.seg("workqueue", "pause", "--reason", "x"))[1])
+        await gateway.inject("alice@sender.example", "bob@receiver.example", MESSAGE)
+        await gateway.stop()
+        await gateway.start()
+        out, _, _ = await self.seg("queue", "why", "1")
+        self.assertRegex(out, r"Nothing leaves the queue until: seg workqueue resume\. Paused by \w+ .*the scanner")
+        self.assertIn("What to do: seg workqueue resume\n", out)
+        self.assertIn("(seg workqueue resume)", (await self.seg("resumedel"))[0])
+        self.assertEqual(self.internet.messages("receiver.example"), [])
+        self.assertRegex((await self.seg("workqueue", "resume"))[0], r"Status: +Operational\n")
+        await self.internet.wait_for_messages("receiver.example")
+        self.assertIn("it isn't paused", (await self.seg("workqueue", "resume"))[1])
+        await gateway.inject("alice@sender.example", "bob@receiver.example", MESSAGE)
+        await gateway.wait_for_log("Message finished MID 2 done")
+        out, _, _ = await self.seg("workqueue", "rate", "-i", "1", "-n", "1")
+        self.assertEqual(out.splitlines()[0].split(), ["Time", "Pending", "In", "Out", "Queue"])
+        self.assertEqual(out.split()[-4:], ["0"] * 4)
+        found = await self.seg_json("workqueue", "status")
+        self.assertEqual([found[name] for name in ("pending", "entered", "left", "queued")], [0, 1, 1, 0])
 
     async def test_messages(self) -> None:
         """Messages are shown and archived as they are, returned to their senders, and deleted; how many is said before."""

@@ -31,6 +31,9 @@ LOOKS = (
     ("Host", ("hoststatus", "later.example")),
     ("Host", ("hoststatus", "nowhere.example")),
     ("Clients", ("topin",)),
+    ("DNS", ("dnsstatus",)),
+    ("WorkQueue", ("workqueue", "status")),
+    ("Messages", ("mailq",)),
     ("rate", ("rate", "--count", "1")),
     ("hostrate", ("hostrate", "later.example", "--count", "1")),
     ("Policies", ("policyshow",)),
@@ -39,6 +42,8 @@ DEEDS = (
     ("Suspension", ("suspenddel", "later.example")),
     ("Suspension", ("suspendlistener",)),
     ("Suspension", ("resume",)),
+    ("WorkQueue", ("workqueue", "pause", "--reason", "a look")),
+    ("WorkQueue", ("workqueue", "resume")),
     ("Done", ("queue", "hold", "1")),
     ("Done", ("queue", "release", "1")),
     ("archivemessage", ("archivemessage", "1", "--output", "one.mbox")),
@@ -91,7 +96,9 @@ class JSONOutputTests(GatewayCase):
         done = {words: await self.checked(schema, words) for schema, words in DEEDS}
         self.assertEqual(done["suspenddel", "later.example"]["domains"], ["later.example"])
         self.assertEqual(len(done["suspendlistener",]["listeners"]), 1)
-        self.assertEqual(done["resume",], {"domains": [], "listeners": []})
+        self.assertEqual(done["resume",], {"domains": [], "listeners": [], "paused": None})
+        self.assertEqual(done["workqueue", "pause", "--reason", "a look"]["paused"]["reason"], "a look")
+        self.assertIsNone(done["workqueue", "resume"]["paused"])
         self.assertEqual(done["policyflush", "--all", "--yes"], {"flushed": 1})
         self.assertEqual(done["removemessage", "1", "--yes"], {"done": [1], "refused": {}})
         self.assertEqual(done["deleterecipients", "--domain", "later.example", "--yes"]["done"], [2])

@@ -17,7 +17,7 @@ number = st.integers(0, 10**15)
 states = st.sampled_from([state for state in RecipientState if state is not RecipientState.BOUNCING])
 asked = st.none() | st.frozensets(st.sampled_from(Notify))
 recipient = st.builds(
-    Recipient, number, text, states, st.integers(0, 1000), moment, text, number, asked, text, st.booleans()
+    Recipient, number, text, states, st.integers(0, 1000), moment, text, number, asked, text, st.booleans(), text
 ) | st.builds(Recipient, number, text, st.just(RecipientState.BOUNCING), number, moment, text, st.integers(1, 9**9))
 envelopes = st.builds(
     Envelope,

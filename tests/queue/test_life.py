@@ -83,12 +83,12 @@ class QueueLife(RuleBasedStateMachine):
     def wait(self, seconds: int) -> None:
         self.house.clock.advance(seconds)
 
-    @rule(which=st.integers(0, 5), what=st.sampled_from(["hold", "release_hold", "delete", "retry"]))
+    @rule(which=st.integers(0, 5), what=st.sampled_from(["hold", "release_hold", "delete", "retry", "redirect"]))
     def operate(self, which: int, what: str) -> None:
         lines = list(self.house.spool.messages())
         if which < len(lines):
-            arguments = (lines[which].mid,) if what == "retry" else (lines[which].mid, "admin")
-            getattr(self.house.spool, what)(*arguments)
+            arguments = {"retry": (), "redirect": ("host.test", "admin", DOMAINS[0])}.get(what, ("admin",))
+            getattr(self.house.spool, what)(lines[which].mid, *arguments)
 
     @rule(steps=st.integers(0, 12), outcome=st.sampled_from([DELIVERED, SOFT, HARD]))
     def kill_while_settling(self, steps: int, outcome: Outcome) -> None:

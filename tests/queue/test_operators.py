@@ -1,6 +1,15 @@
 """What operators see and do."""
 
-from seg.events import MessageFinished, MessageHeld, MessageReleased, RecipientBounced, RecipientsDeleted
+import attrs
+
+from seg.events import (
+    MessageFinished,
+    MessageHeld,
+    MessageReleased,
+    OperatorActed,
+    RecipientBounced,
+    RecipientsDeleted,
+)
 from seg.queue.ledger import Counts
 from seg.queue.operators import MessageState
 from tests.queue.house import DELIVERED, HARD, NOW, SOFT, HouseCase
@@ -165,3 +174,64 @@ class OperatorTests(HouseCase):
         self.assertEqual(self.house.spool.counts(), Counts(1, 1, 0, 0, NOW + 5))
         self.house.attempt("three.test", DELIVERED)
         self.assertEqual(self.house.spool.counts(), Counts(0, 0, 0, 0, 0.0))
+
+    def test_redirect(self) -> None:
+        """What waits goes to another host, at once and over restarts, until that is undone; the envelope stays as it is."""
+        mid = self.house.put("a@one.test", "b@two.test")
+        for domain in ("one.test", "two.test"):
+            self.house.attempt(domain, SOFT)
+        spool = self.house.spool
+        self.assertTrue(self.successResultOf(spool.redirect(mid, "standby.test:2525", "admin", "one.test")))
+        self.assertEqual(
+            self.house.sink.of(OperatorActed),
+            [OperatorActed("admin", f"redirect MID {mid} to standby.test:2525, only one.test")],
+        )
+        house = self.restart()
+        self.assertIsNone(house.spool.lease("two.test"))
+        lease = house.spool.lease("one.test")
+        assert lease is not None
+        self.assertEqual((lease.via, lease.recipients[0].address), ("standby.test:2525", "a@one.test"))
+        house.spool.settle(lease, {0: SOFT})
+        house.clock.advance(10**5)
+        self.assertEqual([self.way(domain) for domain in ("one.test", "two.test")], ["standby.test:2525", ""])
+        self.assertTrue(self.successResultOf(house.spool.redirect(mid, "", "admin")))
+        self.assertEqual([self.way(domain) for domain in ("one.test", "two.test")], ["", ""])
+        told = [event.action for event in house.sink.of(OperatorActed)]
+        self.assertEqual(told, [f"redirect MID {mid} back to its own route"])
+        self.assertTrue(self.successResultOf(house.spool.redirect(mid, "", "admin")))
+        self.assertEqual(len(house.sink.of(OperatorActed)), 1)
+        self.assertFalse(self.successResultOf(house.spool.redirect(mid, "x.test", "admin", "three.test")))
+        self.assertFalse(self.successResultOf(house.spool.redirect(mid + 1, "x.test", "admin")))
+
+    def way(self, domain: str) -> str:
+        """Where the next message for a destination goes."""
+        lease = self.house.spool.lease(domain)
+        assert lease is not None
+        self.house.spool.release(lease)
+        return lease.via
+
+    def test_redirect_held(self) -> None:
+        """A held message stays held, and goes there when it is released; what is being tried is completed first."""
+        mid = self.house.put("a@one.test")
+        self.successResultOf(self.house.spool.hold(mid, "admin"))
+        self.assertTrue(self.successResultOf(self.house.spool.redirect(mid, "standby.test", "admin")))
+        self.assertIsNone(self.house.spool.lease("one.test"))
+        self.successResultOf(self.house.spool.release_hold(mid, "admin"))
+        lease = self.house.spool.lease("one.test")
+        assert lease is not None
+        self.assertTrue(self.successResultOf(self.house.spool.redirect(mid, "other.test", "admin")))
+        self.assertIsNone(self.house.spool.lease("one.test"))
+        self.house.spool.settle(lease, {0: SOFT})
+        self.house.clock.advance(10**5)
+        self.assertEqual(self.way("one.test"), "other.test")
+
+    def test_two_ways(self) -> None:
+        """Recipients of one destination that go different ways, as a file edited by hand may say, aren't handed out together."""
+        mid = self.house.put("a@one.test", "b@one.test", "c@one.test")
+        record = self.house.spool._ledger.get(mid)
+        assert record is not None
+        first, *others = record.envelope.recipients
+        recipients = (attrs.evolve(first, via="standby.test"), *others)
+        record.envelope = attrs.evolve(record.envelope, recipients=recipients)
+        leases = [self.house.spool.lease("one.test") for _ in range(2)]
+        self.assertEqual([(each.via, each.rids) for each in leases if each], [("standby.test", (0,)), ("", (1, 2))])

@@ -18,6 +18,7 @@ from seg.filter.chain import FilterChain
 from seg.interfaces import IResolver
 from seg.receive.census import Census
 from seg.receive.factory import ReceiveFactory
+from seg.receive.workqueue import WorkQueue
 from tests.doubles import CountingCounters, MemoryQueue, RecordingSink
 
 EHLO = b"EHLO client.test\r\n"
@@ -81,6 +82,7 @@ class FrontDoorCase(SynchronousTestCase):
         self.sink = RecordingSink()
         self.queue = MemoryQueue()
         self.counters = CountingCounters()
+        self.work = WorkQueue()
         self.build()
 
     def build(
@@ -108,6 +110,7 @@ class FrontDoorCase(SynchronousTestCase):
             recipients=recipients,
             resolver=resolver,
             filters=filters,
+            work=self.work,
         )
 
     def connect(self, host: str = "127.0.0.1") -> Client:

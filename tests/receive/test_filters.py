@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -250,6 +250,26 @@ class WaitTests(FilterCase):
                 1, 1, "Receiving aborted by sender: connection lost while filters judged the message"
             )
         ])  # fmt: skip
+
+    def test_work_queue(self) -> None:
+        """A message is in the work queue from the end of its content until it is queued, refused, dropped, or its client is gone."""
+        ends: tuple[Callable[[Peer], None], ...] = (
+            lambda _: self.never.callback(Accept()),
+            lambda _: self.never.callback(Reject("no")),
+            lambda _: self.never.callback(Discard()),
+            lambda _: self.never.errback(ValueError("broken")),
+            lambda client: client.vanish(),
+        )
+        for number, end in enumerate(ends):
+            self.never = Deferred()
+            client = self.filtered(self.never)
+            client.say(TRANSACTION)
+            self.assertEqual((self.work.entered, self.work.pending), (number, 0))
+            client.say(MESSAGE[len(TRANSACTION) :])
+            self.assertEqual((self.work.entered, self.work.pending), (number + 1, 1))
+            end(client)
+            self.assertEqual((self.work.left, self.work.pending), (number + 1, 0))
+            self.flushLoggedErrors(ValueError)
 
     def test_client_gone_and_filter_deaf(self) -> None:
         """The answer of a filter that doesn't stop comes too late, and does nothing."""

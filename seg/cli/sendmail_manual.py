@@ -1,0 +1,116 @@
+"""The manual pages ``seg-sendmail(1)`` and ``seg-mailq(1)``; `seg.cli.manual` writes them."""
+
+from __future__ import annotations
+
+from seg.cli.roff import heading, terms, text
+from seg.version import __version__
+
+SENDMAIL = """
+seg-sendmail takes a message at standard input and leaves it in the gateway's drop folder. It is durable there when the command
+ends, whether the gateway runs or not; the gateway takes it within a second, or at its next start. Install it as sendmail for
+the programs of a machine that send mail that way.
+
+The message is a header, an empty line and a body, with lines that end in LF or CRLF. From, Date and Message-ID are added where they
+are missing, and Bcc is taken out with -t. Without -i a line with a dot alone ends the message.
+
+Sender and recipients without a domain are of this machine. Who dropped a message is in the mail log, in its Received field and
+in seg queue show.
+"""
+OPTIONS = (
+    (
+        "-t",
+        "Take the recipients from To, Cc and Bcc (of a message that is sent again, from Resent-To and its kin) as well.",
+    ),
+    (
+        "-f ADDRESS, -r ADDRESS",
+        "The envelope sender; '<>' is the null reverse-path. Else it is the user who runs the command.",
+    ),
+    ("-F NAME", "The full name of the sender, for a message without From."),
+    ("-i, -oi", "A line with a dot alone doesn't end the message."),
+    ("-B TYPE", "7BIT or 8BITMIME; else 8BITMIME."),
+    ("-N WISHES", "When to send a delivery status notification: never, or some of success,failure,delay."),
+    ("-R WHAT", "How much of the message such a report is to return: full or hdrs."),
+    ("-V ID", "The sender's own name for the message in such reports."),
+    ("-bm", "Read a message; so it is without this option, too."),
+    ("-bs", "Speak SMTP at standard input and output."),
+    ("-bp", "List the queue, as seg-mailq(1) does."),
+    ("-q", "Try all that waits now; an interval behind it changes nothing."),
+    ("-v", "Say on standard error what was handed in."),
+    ("-C FILE", "The gateway's seg.toml; else /etc/seg/seg.toml, else etc/seg.toml of the working directory."),
+    ("-A, -h, -L, -O, -o, -p, -X", "Taken, with their values, and without effect (but for -oi)."),
+    ("-G, -m, -n, -U, -x, -d", "Taken, and without effect."),
+    ("--", "What follows are recipients."),
+)
+STATUS = (
+    ("0", "the message is in the drop folder"),
+    ("64", "wrong usage"),
+    ("65", "the message or an address was refused"),
+    ("69", "too many recipients; for -bp and -q: the gateway doesn't run"),
+    ("73", "there is no drop folder: the gateway makes it at its first start"),
+    ("75", "try again (the disk is full)"),
+    ("77", "not allowed: members of the drop folder's group may send, the gateway's user may use -bp and -q"),
+    ("78", "the configuration can't be used"),
+)
+FILES = (
+    ("/etc/seg/seg.toml", "the gateway's configuration, which must be readable for everybody who may send"),
+    ("var/maildrop", "the drop folder"),
+    ("var/maildrop/bad", "what the gateway didn't understand, or what broke a limit"),
+)
+MAILQ = """
+seg-mailq lists the messages in the gateway's queue as mailq of Postfix does: id (MID), size in octets, time of arrival, sender, the last
+failure in parentheses, and the recipients that wait. An asterisk behind the id says that the message is being tried, an exclamation mark
+that it is held. It is the same as seg mailq and as seg-sendmail -bp, whose options it takes.
+
+seg queue list shows the same as a table, with the time of the next try; seg queue why tells more of one message. The gateway has to run, and
+only its user may ask it.
+"""
+
+
+def sendmail_page() -> str:
+    """``seg-sendmail.1``."""
+    return _page(
+        "seg-sendmail",
+        "send mail as programs do with sendmail",
+        "[\\fIoptions\\fR] [\\fIrecipient\\fR ...]",
+        SENDMAIL,
+        ".SH OPTIONS",
+        *terms(OPTIONS),
+        ".SH EXIT STATUS",
+        *terms(STATUS),
+        ".SH FILES",
+        *terms(FILES),
+        ".SH SEE ALSO",
+        ".BR seg (1),",
+        ".BR seg\\-mailq (1)",
+    )
+
+
+def mailq_page() -> str:
+    """``seg-mailq.1``."""
+    return _page(
+        "seg-mailq",
+        "list the gateway's queue",
+        "[\\fB\\-C\\fR \\fIfile\\fR]",
+        MAILQ,
+        ".SH EXIT STATUS",
+        *terms([pair for pair in STATUS if pair[0] in ("64", "69", "77", "78")]),
+        ".SH SEE ALSO",
+        ".BR seg (1),",
+        ".BR seg\\-sendmail (1)",
+    )
+
+
+def _page(name: str, does: str, arguments: str, description: str, *rest: str) -> str:
+    escaped = name.replace("-", "\\-")
+    lines = (
+        heading(name, 1, f"seg {__version__}"),
+        ".SH NAME",
+        f"{escaped} \\- {does}",
+        ".SH SYNOPSIS",
+        f".B {escaped}",
+        arguments,
+        ".SH DESCRIPTION",
+        *text(description),
+        *rest,
+    )
+    return "\n".join(lines) + "\n"
