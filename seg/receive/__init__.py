@@ -4,6 +4,6 @@ It adapts the sans-I/O core `seg.smtp.server` to Twisted and to `seg.interfaces.
 `factory` (one for each listener: makes sessions, shuts down), `census` (how many connections there are, from
 where), `access` (who may relay), `house` (what sessions share), `session` (one connection: octets and time
 limits, with `deadlines`), `intake` (answers what the core asks), `transaction` (one message on its way in),
-`conclusion` (how it ends: filters by way of `filtering`, the queue, the reply), `header` (what is worth knowing of
-its header), `trace` (the Received field).
+`conclusion` (how it ends: filters by way of `filtering`, the queue, the reply), `workqueue` (how many are at that
+point), `header` (what is worth knowing of its header), `trace` (the Received field).
 """

@@ -49,6 +49,7 @@ class OperationTests(GatewayCase):
         self.assertEqual(host["mx"]["records"], [{"preference": 10, "host": "mx.broken.example"}])
         out, _, _ = await self.seg("policyshow", "broken.example")
         self.assertIn("mode: enforce\nmx: mx.broken.example\n", out)
+        await self.seg("suspenddel")  # no try fetches it again meanwhile
         _, err, status = await self.seg("policyflush", "broken.example")
         self.assertIn("without a terminal say --yes", err)
         self.assertEqual((await self.seg("policyflush", "broken.example", "--yes"))[0], "1 policies forgotten.\n")
