@@ -6,6 +6,8 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
+import attrs
+
 from seg.cli.client import Gateway
 
 PAGE = 500  # messages done at a time
@@ -21,10 +23,22 @@ DOING = {
 }
 
 
-def count(gateway: Gateway, wanted: Mapping[str, object]) -> int:
-    """How many messages `wanted` (domain, sender) finds."""
-    total: int = gateway.get("/v1/messages", limit=0, **wanted)["total"]
-    return total
+@attrs.frozen
+class Found:
+    """How many messages were found, and the first of them, so that one search may be enough."""
+
+    total: int
+    first: tuple[int, ...] | None = None  # MIDs; None when too long ago
+
+    def after_asking(self, asked: bool) -> Found:
+        """What is left of it once somebody may have thought it over for a while."""
+        return Found(self.total) if asked else self
+
+
+def find(gateway: Gateway, wanted: Mapping[str, object]) -> Found:
+    """The messages that `wanted` (domain, sender) finds."""
+    found = gateway.get("/v1/messages", limit=PAGE, **wanted)
+    return Found(found["total"], tuple(each["mid"] for each in found["messages"]))
 
 
 def counted(number: int) -> str:
@@ -33,24 +47,30 @@ def counted(number: int) -> str:
 
 
 def in_pieces(
-    gateway: Gateway, action: str, wanted: Mapping[str, object], total: int, quiet: bool, **more: object
+    gateway: Gateway, action: str, wanted: Mapping[str, object], found: Found, quiet: bool, **more: object
 ) -> dict[str, Any]:
     """Do it to all messages that `wanted` (domain, sender) finds; others are served in between.
 
     :param action: one of `DOING`.
+    :param found: what `find` found by it.
     :param quiet: show no progress even on a terminal.
     :param more: what else the action wants to know.
     """
     from rich.progress import Progress
 
     result: dict[str, Any] = {"done": [], "refused": {}}
-    last = 0
+    page = found.first if found.first is not None else _page(gateway, wanted, 0)
     with Progress(disable=quiet or not sys.stderr.isatty(), transient=True) as progress:
-        task = progress.add_task(f"{DOING[action]} messages, please wait.", total=total)
-        while page := gateway.get("/v1/messages", limit=PAGE, after=last, **wanted)["messages"]:
-            last = page[-1]["mid"]
-            answer = gateway.post("/v1/messages", action=action, mids=[each["mid"] for each in page], **more)
+        task = progress.add_task(f"{DOING[action]} messages, please wait.", total=found.total)
+        while page:
+            answer = gateway.post("/v1/messages", action=action, mids=list(page), **more)
             result["done"] += answer["done"]
             result["refused"] |= answer["refused"]
             progress.advance(task, len(page))
+            page = _page(gateway, wanted, page[-1]) if len(page) == PAGE else ()
     return result
+
+
+def _page(gateway: Gateway, wanted: Mapping[str, object], after: int) -> tuple[int, ...]:
+    found = gateway.get("/v1/messages", limit=PAGE, after=after, **wanted)
+    return tuple(each["mid"] for each in found["messages"])

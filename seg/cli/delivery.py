@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from seg.cli.bulk import count, counted, in_pieces
+from seg.cli.bulk import counted, find, in_pieces
 from seg.cli.dialogue import ask, can_ask, choose, sure
 from seg.cli.options import JSON
 from seg.cli.tables import ago, duration, paused_line, plain, print_json, print_table, stamp, until
@@ -196,7 +196,7 @@ def delivernow(surroundings: Any, domain: str | None, everything: bool, as_json:
     if domain is None and not everything:
         domain = _asked_destination()
     gateway, wanted = surroundings.gateway(600.0), {"domain": domain} if domain else {}
-    answer = in_pieces(gateway, "retry", wanted, count(gateway, wanted), quiet=as_json)
+    answer = in_pieces(gateway, "retry", wanted, find(gateway, wanted), quiet=as_json)
     if as_json:
         print_json(answer)
     else:

@@ -10,7 +10,7 @@ from typing import Any, BinaryIO
 
 import click
 
-from seg.cli.bulk import count, counted, in_pieces
+from seg.cli.bulk import counted, find, in_pieces
 from seg.cli.client import Gateway
 from seg.cli.dialogue import ask as ask_for
 from seg.cli.dialogue import can_ask, choose, sure
@@ -223,11 +223,12 @@ def _bulk(surroundings: Any, action: str, done: str, chosen: dict[str, Any], yes
     """Say how many it will hit, ask once, and do it in pieces with progress."""
     gateway = surroundings.gateway(600.0)
     wanted = {name: value for name, value in chosen.items() if name != "all"}
-    total = count(gateway, wanted)
-    if not total:
+    found = find(gateway, wanted)
+    if not found.total:
         raise click.ClickException("no such message waits")
-    sure(f"Are you sure you want to {action} {counted(total)}?", f"this concerns {counted(total)}", yes)
-    result = in_pieces(gateway, action, wanted, total, quiet=as_json)
+    concerned = counted(found.total)
+    sure(f"Are you sure you want to {action} {concerned}?", f"this concerns {concerned}", yes)
+    result = in_pieces(gateway, action, wanted, found.after_asking(not yes), quiet=as_json)
     if as_json:
         print_json(result)
         return

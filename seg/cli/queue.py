@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from seg.cli.bulk import count, counted, in_pieces
+from seg.cli.bulk import Found, counted, find, in_pieces
 from seg.cli.client import Gateway
 from seg.cli.dialogue import sure
 from seg.cli.messages import why
@@ -142,12 +142,17 @@ def _selection(command: Any) -> Any:
     return command
 
 
-def _act(gateway: Gateway, chosen: dict[str, Any], action: str, done: str, as_json: bool) -> None:
-    """Do it to each message, tell what came of it; exit status 1 if any was refused or there was none."""
+def _act(
+    gateway: Gateway, chosen: dict[str, Any], action: str, done: str, as_json: bool, found: Found | None = None
+) -> None:
+    """Do it to each message, tell what came of it; exit status 1 if any was refused or there was none.
+
+    :param found: what `chosen` finds, if that is known.
+    """
     if "mids" in chosen:
         answer = gateway.post("/v1/messages", action=action, **chosen)
     else:
-        answer = in_pieces(gateway, action, chosen, count(gateway, chosen), quiet=as_json)
+        answer = in_pieces(gateway, action, chosen, found or find(gateway, chosen), quiet=as_json)
     number, refused = len(answer["done"]), answer["refused"]
     if as_json:
         print_json(answer)
@@ -189,10 +194,10 @@ def delete(
     """Remove messages for good. Nobody is told: neither sender nor recipient."""
     gateway = surroundings.gateway(LONG)
     chosen = _chosen(mids, domain, everything)
-    total = len(mids) or count(gateway, chosen)
-    if total:
-        sure(f"Delete {counted(total)} for good?", f"this deletes {counted(total)}", yes)
-    _act(gateway, chosen, "delete", "deleted", as_json)
+    found = Found(len(mids)) if mids else find(gateway, chosen)
+    if found.total:
+        sure(f"Delete {counted(found.total)} for good?", f"this deletes {counted(found.total)}", yes)
+    _act(gateway, chosen, "delete", "deleted", as_json, found.after_asking(not yes))
 
 
 queue.add_command(why)

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from seg.cli.bulk import count, counted, in_pieces
+from seg.cli.bulk import counted, find, in_pieces
 from seg.cli.dialogue import ask, can_ask, confirm, sure
 from seg.cli.options import JSON
 from seg.cli.tables import plain, print_json
@@ -58,17 +58,18 @@ def redirectrecipients(
 
 def _redirect(surroundings: Any, host: str, wanted: dict[str, str], yes: bool, as_json: bool) -> None:
     gateway = surroundings.gateway(600.0)
-    total = count(gateway, wanted)
-    if not total:
+    found = find(gateway, wanted)
+    concerned = counted(found.total)
+    if not found.total:
         raise click.ClickException("no such message waits")
     if host and not wanted and not yes and can_ask():
         click.echo(WARNING)
         if not confirm(f'Are you sure you want to redirect all mail in the queue to "{plain(host)}"?'):
             raise click.Abort
-    deed = f"redirect {counted(total)} to {plain(host)}" if host else f"send {counted(total)} by the own route"
-    sure(f"Are you sure you want to {deed}?", f"this concerns {counted(total)}", yes)
+    deed = f"redirect {concerned} to {plain(host)}" if host else f"send {concerned} by the own route"
+    sure(f"Are you sure you want to {deed}?", f"this concerns {concerned}", yes)
     only = {"recipients_at": wanted["domain"]} if "domain" in wanted else {}
-    result = in_pieces(gateway, "redirect", wanted, total, as_json, host=host, **only)
+    result = in_pieces(gateway, "redirect", wanted, found.after_asking(not yes), as_json, host=host, **only)
     if as_json:
         print_json(result)
         return

@@ -63,7 +63,7 @@ def shown(transcript: Mapping[str, Any], now: float) -> str:
     finally:
         os.environ.pop("TZ") if zone is None else os.environ.update(TZ=zone)
         time.tzset()
-    if result.exit_code:
+    if result.exit_code != transcript.get("status", 0):
         raise AssertionError(f"{transcript['command']}: {result.output} {result.exception!r}")
     return "\n".join(line.rstrip() for line in result.output.strip("\n").splitlines()).strip("\n")
 
