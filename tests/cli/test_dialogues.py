@@ -60,7 +60,7 @@ class DeliverNowTests(DialogueCase):
         self.assertEqual(result.exit_code, 0, result.output)
         self.assertIn("1. By recipient domain\n2. All messages\n[1]> ", result.output)
         self.assertIn("A domain is needed.", result.output)
-        self.assertEqual([query.get("domain") for query in gateway.asked], ["one.example"] * 3)
+        self.assertEqual([query.get("domain") for query in gateway.asked], ["one.example"])  # one search is enough
         self.assertEqual(gateway.done, [("/v1/messages", {"action": "retry", "mids": [1]})])
 
     def test_all(self) -> None:
@@ -68,7 +68,7 @@ class DeliverNowTests(DialogueCase):
         gateway = Gateway()
         result = self.ask(gateway, ["delivernow"], "2")
         self.assertTrue(result.output.endswith("1 message is due now.\n"), result.output)
-        self.assertEqual([query.get("domain") for query in gateway.asked], [None] * 3)
+        self.assertEqual([query.get("domain") for query in gateway.asked], [None])
 
     def test_without_terminal(self) -> None:
         """A script has to say which."""
