@@ -21,6 +21,7 @@ from seg.receive.census import Census
 from seg.receive.reception import MakeFactory, Plan, Reception
 from seg.tls.context import ClientIdentity
 from seg.tls.identities import Files
+from seg.tls.parameters import inbound, outbound
 from seg.tls.roots import RootStore, load_roots
 from seg.wiring import InForce, Lookups, Mail, wire_filters, wire_lookups, wire_sending
 
@@ -57,9 +58,11 @@ class LiveConfiguration:
         :raises ConfigurationError: it can't work; nothing is changed.
         """
         parts, settings = self._parts, configuration.settings
-        plan = await self._in_thread(lambda: parts.reception.plan(settings.listener))
+        plan = await self._in_thread(lambda: parts.reception.plan(settings.listener, inbound(settings.tls)))
         if parts.now.settings.control != settings.control:
-            await self._in_thread(lambda: AdminPort(settings.control))  # else the next start would fail
+            await self._in_thread(
+                lambda: AdminPort(settings.control, inbound(settings.tls))
+            )  # else the next start would fail
         lookups = parts.now.lookups
         if _looks_up_otherwise(parts.now.settings, settings):
             roots: RootStore = await self._in_thread(
@@ -67,7 +70,8 @@ class LiveConfiguration:
             )
             lookups = wire_lookups(settings, roots, parts.sink, parts.reactor, lookups)
         known = parts.now.ongoing.identities
-        identities = await self._in_thread(lambda: known.prepared(configuration.destinations.certificates()))
+        shown = configuration.destinations.certificates()
+        identities = await self._in_thread(lambda: known.prepared(shown, outbound(settings.tls)))
         filters = parts.now.filters
         if parts.now.settings.filter != settings.filter:
             filters = wire_filters(settings, parts.hostname, parts.sink, parts.reactor)

@@ -66,6 +66,7 @@ from seg.receive.rates import RecipientRates
 from seg.receive.reception import MakeFactory, Reception
 from seg.receive.renewal import CertificateRenewal, Renewable
 from seg.tls.listening import ListenerCertificates
+from seg.tls.parameters import inbound, outbound
 from seg.tls.roots import load_roots
 from seg.version import __version__
 from seg.window import Window
@@ -158,11 +159,12 @@ class GatewayService(Service):
         self._backoff = Backoff(reactor.seconds)
         desk = wire_desk(settings, files.settings, self._backoff, self._bus, reactor)
         ongoing = Ongoing(Pace(reactor.seconds))
-        ongoing.identities.replace(ongoing.identities.prepared(configuration.destinations.certificates()))
+        shown = configuration.destinations.certificates()
+        ongoing.identities.replace(ongoing.identities.prepared(shown, outbound(settings.tls)))
         self._now = InForce(settings, configuration.destinations, lookups, ongoing, filters, desk)
         self._reception = Reception(reactor)
-        self._plan = self._reception.plan(settings.listener)
-        self._admin_port = AdminPort(settings.control)
+        self._plan = self._reception.plan(settings.listener, inbound(settings.tls))
+        self._admin_port = AdminPort(settings.control, inbound(settings.tls))
         self._renewal = CertificateRenewal(self._renewable, reactor, self._bus)
         self._exemptions = ExemptionWatch(reactor, self._bus)
         self._census = Census(settings.receive.max_connections, settings.receive.max_connections_per_address)
@@ -335,9 +337,9 @@ class GatewayService(Service):
             self._bus,
             reactor.seconds,
         ).add_to(table)
-        path = socket_path(self.settings)
+        path, control = socket_path(self.settings), self.settings.control
         try:
-            control = listen(reactor, path, int(self.settings.control.mode, 8), table)
+            port = listen(reactor, path, int(control.mode, 8), table, control.group)
         except CannotListenError as error:
             question = f"is another gateway running in {var_path(self.settings)}?"
             problem = f"control socket {path}: {error.socketError}; {question}"
@@ -345,7 +347,7 @@ class GatewayService(Service):
         self._admin_port.serve(
             reactor, table, wire_door(self.settings, self._files.settings, self._bus, reactor), self._bus
         )
-        return control
+        return port
 
     def _renewable(self) -> dict[str, Renewable]:
         """The certificates in use, by names for the log."""

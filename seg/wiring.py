@@ -72,6 +72,7 @@ from seg.queue.lease import Lease
 from seg.queue.spool import Spool
 from seg.tls.context import ClientTLS
 from seg.tls.identities import Identities
+from seg.tls.parameters import outbound
 from seg.tls.peer import Trust
 from seg.tls.roots import RootStore
 
@@ -145,7 +146,7 @@ def wire_lookups(
     stub = StubResolver(reactor, settings.dns, sink)
     resolver = CachingResolver(stub, reactor, settings.dns, sink, former.resolver.counters if former else None)
     probe = ValidationProbe(stub, reactor, sink, changed=resolver.flush)
-    tls = ClientTLS()
+    tls = ClientTLS(parameters=outbound(settings.tls))
 
     def trust() -> Trust:
         return Trust(roots, datetime.now(UTC))
@@ -346,7 +347,7 @@ def wire_checks(
             Connector(reactor),
             senders,
             pool,
-            ClientTLS(),
+            ClientTLS(parameters=outbound(settings.tls)),
             lookups.roots,
             delivery,
             notebook,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import grp
+import os
 import pwd
 import socket
 import struct
@@ -13,6 +15,7 @@ from twisted.web.http import Request as HTTPRequest
 from twisted.web.server import Request, Site
 
 from seg.admin.http import APIResource, RouteTable
+from seg.config.problems import meant
 from seg.errors import ConfigurationError
 
 MAX_PATH = 107  # sun_path of unix(7), without its final NUL
@@ -27,11 +30,12 @@ class QuietSite(Site):
         """Nothing."""
 
 
-def listen(reactor: IReactorUNIX, path: Path, mode: int, routes: RouteTable) -> IListeningPort:
+def listen(reactor: IReactorUNIX, path: Path, mode: int, routes: RouteTable, group: str = "") -> IListeningPort:
     """Serve the API at `path`. A socket left behind by a gateway that was killed is replaced.
 
     :param mode: permissions of the socket.
-    :raises ConfigurationError: when the path is too long for a socket.
+    :param group: whom it belongs to besides; "" = the gateway's own group.
+    :raises ConfigurationError: when the path is too long for a socket, or the group isn't there or may not be given.
     :raises twisted.internet.error.CannotListenError: when another gateway is alive there, or the folder can't be used.
     """
     if len(bytes(path)) > MAX_PATH:
@@ -39,7 +43,28 @@ def listen(reactor: IReactorUNIX, path: Path, mode: int, routes: RouteTable) -> 
         raise ConfigurationError((problem,))
     site: Any = QuietSite(APIResource(routes, peer_user), timeout=60)
     site.displayTracebacks = False
-    return reactor.listenUNIX(str(path), site, mode=mode, wantPID=True)
+    if not group:
+        return reactor.listenUNIX(str(path), site, mode=mode, wantPID=True)
+    number = _group_number(group)
+    port = reactor.listenUNIX(
+        str(path), site, mode=mode & 0o700, wantPID=True
+    )  # for nobody else until it is the group's
+    try:
+        os.chown(path, -1, number)
+        path.chmod(mode)
+    except OSError as error:
+        port.stopListening()
+        problem = f"[control] group: the socket can't be given to group \"{group}\" ({error.strerror}): the gateway's user must belong to it"
+        raise ConfigurationError((problem,)) from error
+    return port
+
+
+def _group_number(name: str) -> int:
+    try:
+        return grp.getgrnam(name).gr_gid
+    except KeyError:
+        hint = meant(name, [group.gr_name for group in grp.getgrall()])
+        raise ConfigurationError((f'[control] group: there is no group "{name}"{hint}',)) from None
 
 
 async def peer_user(request: Request) -> str:

@@ -30,6 +30,7 @@ from seg.interfaces import IEventSink
 from seg.receive.access import client_address
 from seg.receive.binding import bind
 from seg.tls.listening import ListenerCertificates
+from seg.tls.parameters import USUAL, Parameters
 
 MAX_CONNECTIONS = 100
 MAX_CONNECTIONS_PER_ADDRESS = 20
@@ -157,13 +158,13 @@ class AdminPort:
     :raises ConfigurationError: they can't be used.
     """
 
-    def __init__(self, control: Control) -> None:
+    def __init__(self, control: Control, parameters: Parameters = USUAL) -> None:
         self.certificates: dict[str, ListenerCertificates] = {}
         self._control = control
         self._bound: socket.socket | None = None
         self._port: IListeningPort | None = None
         if control.address:
-            self.certificates[NAME] = ListenerCertificates([(control.certificate, control.key)])
+            self.certificates[NAME] = ListenerCertificates([(control.certificate, control.key)], parameters=parameters)
 
     def bind(self) -> None:
         """Have the port; clients wait in the kernel.

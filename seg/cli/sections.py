@@ -306,7 +306,9 @@ WHOLE_SPOOL = ("memory", "max_report_size")
 
 dnsconfig = section_command("dnsconfig", "dns", DNS, "Resolvers")
 deliveryconfig = section_command("deliveryconfig", "delivery", Delivery, "Sending mail on")
-sslconfig = section_command("sslconfig", "tls", TLS, "TLS towards other hosts")
+sslconfig = section_command(
+    "sslconfig", "tls", TLS, "Authorities trusted for other hosts, protocols and ciphers of each direction"
+)
 receiveconfig = section_command("receiveconfig", "receive", Receive, "Limits and rules for mail handed in")
 queueconfig = section_command(
     "queueconfig", "queue", Queue, "The retry schedule of destinations without a bounce profile"

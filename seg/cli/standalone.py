@@ -20,6 +20,7 @@ from seg.events import Event, Fault
 from seg.interfaces import IEventSink
 from seg.service import machine_name
 from seg.tls.identities import Identities
+from seg.tls.parameters import outbound
 from seg.tls.roots import load_roots
 from seg.wiring import wire_checks, wire_lookups
 
@@ -72,7 +73,7 @@ async def _ask(files: ConfigurationFiles, body: dict[str, Any], reactor: Any) ->
         hostname = settings.gateway.hostname or machine_name()
         try:
             identities = Identities()
-            identities.replace(identities.prepared(destinations.certificates()))
+            identities.replace(identities.prepared(destinations.certificates(), outbound(settings.tls)))
             checks = wire_checks(apart, lambda: destinations, hostname, lookups, identities, sink, reactor)
             return await checks.ask(question)
         finally:

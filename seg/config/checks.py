@@ -10,6 +10,7 @@ from typing import Any
 from seg.config.schema import DNS, Control, Delivery, Listener, ListenerAuth, ListenerTLS, Queue, SenderGroup
 from seg.config.subscriptions import check_file_name, check_kind_of_events, parse_syslog_address
 from seg.config.syntax import (
+    check_ciphers,
     check_ipv4,
     check_ipv6,
     check_mailbox,
@@ -59,6 +60,8 @@ FORMS: dict[tuple[str, str], Check] = {
     ("log_subscription", "file"): check_file_name,
     ("log_subscription", "address"): parse_syslog_address,
     ("control", "mode"): check_mode,
+    ("tls", "inbound_ciphers"): check_ciphers,
+    ("tls", "outbound_ciphers"): check_ciphers,
 }
 _REQUIRED = {("gateway", "var"), ("listener", "address"), ("log_subscription", "address"), ("control", "mode")}
 

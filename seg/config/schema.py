@@ -339,12 +339,29 @@ class DNS:
     max_negative_ttl: float = key(3600.0, "Longest time a denial is kept", unit="seconds", low=1)
 
 
+class TLSMinimum(enum.StrEnum):
+    """The lowest version of TLS; RFC 8996 rules out all before 1.2."""
+
+    TLS1_2 = "TLSv1.2"
+    TLS1_3 = "TLSv1.3"
+
+
 @attrs.frozen
 class TLS:
-    """TLS towards other hosts."""
+    """Roots trusted for other hosts, protocols and ciphers of each direction."""
 
     ca_file: str = key("", "PEM file of trusted roots; empty: the system's list")
     extra_ca_file: str = key("", "PEM file of roots trusted besides")
+    inbound_min_version: TLSMinimum = key(TLSMinimum.TLS1_2, "Lowest version at the listeners: TLSv1.2, TLSv1.3")
+    inbound_ciphers: str = key(
+        "",
+        "Ciphers of TLS 1.2 at the listeners, as an OpenSSL cipher list; empty: OpenSSL's choice (TLS 1.3 has its own)",
+    )
+    outbound_min_version: TLSMinimum = key(
+        TLSMinimum.TLS1_2,
+        "Lowest version towards other hosts, policy hosts too: TLSv1.2, TLSv1.3; a host that can't is one whose TLS fails",
+    )
+    outbound_ciphers: str = key("", "Ciphers of TLS 1.2 towards other hosts, as an OpenSSL cipher list")
 
 
 @attrs.frozen
@@ -433,6 +450,7 @@ class Control:
 
     socket: str = key("", "Path of the socket; empty: run/seg.sock below var")
     mode: str = key("0600", "Its permissions, octal")
+    group: str = key("", 'Group that the socket belongs to (then with mode = "0660"); empty: the gateway\'s own')
     address: str = key(
         "", "IP address to serve the admin API at, over TLS, to whoever has a token (seg token); empty: not at all"
     )

@@ -4,6 +4,7 @@ a line for people."""
 from __future__ import annotations
 
 import re
+import ssl
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_interface, ip_network
 from urllib.parse import urlsplit
 
@@ -110,6 +111,16 @@ def check_mode(text: str) -> None:
     """Permissions in octal."""
     if not re.fullmatch(r"0?[0-7]{3}", text):
         raise ValueError(f'"{text}" is not an octal mode such as "0600"')
+
+
+def check_ciphers(text: str) -> None:
+    """An OpenSSL cipher list (openssl-ciphers(1)) of which at least one cipher of TLS 1.2 is known."""
+    try:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.set_ciphers(text)
+    except (ssl.SSLError, ValueError):
+        hint = "write an OpenSSL cipher list such as ECDHE+AESGCM:ECDHE+CHACHA20"
+        raise ValueError(f'"{text}" has no cipher of TLS 1.2 that OpenSSL knows; {hint}') from None
 
 
 def check_proxy(text: str) -> None:

@@ -126,8 +126,9 @@ def _choice(spec: KeySpec, raw: Any) -> enum.Enum:
     numbered = issubclass(kind, enum.IntEnum)
     choices = {word(member): member for member in kind}
     if isinstance(raw, str):
-        if raw.lower() in choices:
-            return choices[raw.lower()]
+        meant = next((name for name in choices if name.lower() == raw.lower()), None)
+        if meant is not None:
+            return choices[meant]
     elif numbered and isinstance(raw, int) and not isinstance(raw, bool):
         if any(member.value == raw for member in kind):
             return kind(raw)

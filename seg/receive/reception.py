@@ -17,6 +17,7 @@ from seg.receive.binding import bind
 from seg.receive.factory import ReceiveFactory
 from seg.receive.workqueue import WorkQueue
 from seg.tls.listening import ListenerCertificates
+from seg.tls.parameters import Parameters
 
 Place = tuple[str, int]  # address and port, as configured
 MakeFactory = Callable[[Listener, ListenerCertificates | None], ReceiveFactory]
@@ -83,12 +84,12 @@ class Reception:
             found.update((factory.listener.name, str(address)) for address in factory.clients())
         return [(name, address, count) for (name, address), count in found.most_common()]
 
-    def plan(self, listeners: Sequence[Listener]) -> Plan:
+    def plan(self, listeners: Sequence[Listener], parameters: Parameters) -> Plan:
         """Read the certificates that aren't in use already. Blocks.
 
         :raises ConfigurationError: one can't be used.
         """
-        return Plan(tuple(listeners), tuple(self._certificates(listener) for listener in listeners))
+        return Plan(tuple(listeners), tuple(self._certificates(each, parameters) for each in listeners))
 
     def bind(self, plan: Plan) -> Plan:
         """Bind the addresses that nobody of ours listens at yet.
@@ -149,15 +150,15 @@ class Reception:
     def _factories(self) -> list[ReceiveFactory]:
         return [*(served.factory for served in self.listeners), *self._former]
 
-    def _certificates(self, listener: Listener) -> ListenerCertificates | None:
+    def _certificates(self, listener: Listener, parameters: Parameters) -> ListenerCertificates | None:
         if listener.tls is ListenerTLS.OFF:
             return None
         for served in self.listeners:
             known = served.factory.listener
             same = _files(known) == _files(listener) and known.client_certificates == listener.client_certificates
-            if served.certificates and same:
+            if served.certificates and same and served.certificates.parameters == parameters:
                 return served.certificates
-        return ListenerCertificates(_files(listener), clients=listener.client_certificates)
+        return ListenerCertificates(_files(listener), clients=listener.client_certificates, parameters=parameters)
 
 
 def _files(listener: Listener) -> list[tuple[str, str]]:

@@ -20,9 +20,9 @@ from seg.model import to_ascii
 from seg.tls.chain import MAX_CHAIN
 from seg.tls.credential import Stamp, file_stamp, read_credential
 from seg.tls.names import UNREADABLE, is_host_name, printable
+from seg.tls.parameters import USUAL, Parameters
 from seg.tls.peer import PeerCertificates, SessionFacts, TLSVersion
 
-_VERSIONS = {TLSVersion.TLS1_2: SSL.TLS1_2_VERSION, TLSVersion.TLS1_3: SSL.TLS1_3_VERSION}
 _SESSIONS_PER_PEER = 4  # as many connections at a time can be resumed; a session is used once (RFC 8446 §C.4)
 
 SessionKey = tuple[str, str, TLSVersion, str]  # peer, server name, lowest version, our certificate
@@ -89,7 +89,8 @@ class ClientIdentity:
     :raises ConfigurationError: a file is missing or unreadable, the key doesn't fit, the dates are wrong.
     """
 
-    def __init__(self, certificate_file: str, key_file: str = "") -> None:
+    def __init__(self, certificate_file: str, key_file: str = "", parameters: Parameters = USUAL) -> None:
+        self.parameters = parameters
         self._files = (certificate_file, key_file)
         self._stamps: tuple[Stamp, ...] = ()
         self.contexts: dict[TLSVersion, SSL.Context] = {}
@@ -100,7 +101,7 @@ class ClientIdentity:
         """Read the files; what was read before stays if they can't be used."""
         stamps = self._look()
         credential = read_credential(*self._files)
-        contexts = {version: _client_context(number) for version, number in _VERSIONS.items()}
+        contexts = _client_contexts(self.parameters)
         for context in contexts.values():
             credential.install(context)
         self._stamps, self.contexts = stamps, contexts
@@ -120,8 +121,8 @@ class ClientTLS:
     :param sessions: how many peers' sessions are kept.
     """
 
-    def __init__(self, sessions: int = 500) -> None:
-        self._contexts = {version: _client_context(number) for version, number in _VERSIONS.items()}
+    def __init__(self, sessions: int = 500, parameters: Parameters = USUAL) -> None:
+        self._contexts = _client_contexts(parameters)
         self._sessions = SessionCache(sessions)
 
     def creator(
@@ -159,9 +160,14 @@ class ClientTLS:
             self._sessions.put((peer, to_ascii(sni), min_version, identity.mark if identity else ""), session)
 
 
-def _client_context(min_version: int) -> SSL.Context:
+def _client_contexts(parameters: Parameters) -> dict[TLSVersion, SSL.Context]:
+    """One for each minimum version that a policy may want."""
+    return {version: _client_context(parameters, version) for version in TLSVersion}
+
+
+def _client_context(parameters: Parameters, min_version: TLSVersion) -> SSL.Context:
     context = SSL.Context(SSL.TLS_CLIENT_METHOD)
-    context.set_min_proto_version(min_version)
+    parameters.apply(context, min_version)
     context.set_options(SSL.OP_NO_RENEGOTIATION)
     context.set_verify(SSL.VERIFY_NONE)
     context.set_session_cache_mode(SSL.SESS_CACHE_OFF)  # the cache is ours; get_session works all the same
@@ -196,7 +202,9 @@ def _presented(connection: SSL.Connection, resumed: bool) -> PeerCertificates:
     return PeerCertificates(chain)
 
 
-def server_context(certificate_file: str, key_file: str = "", now: datetime.datetime | None = None) -> SSL.Context:
+def server_context(
+    certificate_file: str, key_file: str = "", now: datetime.datetime | None = None, parameters: Parameters = USUAL
+) -> SSL.Context:
     """TLS of a server from PEM files: one certificate, TLS 1.2 or newer. Reads them: for the start of the gateway, or a thread.
 
     :param key_file: empty: the key is in the certificate file.
@@ -205,7 +213,7 @@ def server_context(certificate_file: str, key_file: str = "", now: datetime.date
     """
     credential = read_credential(certificate_file, key_file, now)
     context = SSL.Context(SSL.TLS_SERVER_METHOD)
-    context.set_min_proto_version(SSL.TLS1_2_VERSION)
+    parameters.apply(context)
     context.set_options(SSL.OP_NO_RENEGOTIATION | SSL.OP_CIPHER_SERVER_PREFERENCE)
     context.set_session_id(b"seg")
     credential.install(context)

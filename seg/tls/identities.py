@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from seg.tls.context import ClientIdentity
+from seg.tls.parameters import USUAL, Parameters
 
 Files = tuple[str, str]  # certificate, key ("" = in the certificate file)
 
@@ -19,12 +20,18 @@ class Identities:
         """The one of these files; None for files that nothing in force names, such as ("", "")."""
         return self.known.get(files)
 
-    def prepared(self, wanted: Iterable[Files]) -> dict[Files, ClientIdentity]:
-        """All that are wanted; files that aren't known are read, which blocks.
+    def prepared(self, wanted: Iterable[Files], parameters: Parameters = USUAL) -> dict[Files, ClientIdentity]:
+        """All that are wanted; files that aren't known, or not with these parameters, are read, which blocks.
 
         :raises ConfigurationError: one can't be used.
         """
-        return {files: self.known.get(files) or ClientIdentity(*files) for files in wanted}
+
+        def one(files: Files) -> ClientIdentity:
+            known = self.known.get(files)
+            same = known is not None and known.parameters == parameters
+            return known if known is not None and same else ClientIdentity(*files, parameters)
+
+        return {files: one(files) for files in wanted}
 
     def replace(self, prepared: Mapping[Files, ClientIdentity]) -> None:
         """Have these in force, and no others."""

@@ -14,6 +14,7 @@ from seg.tls.clients import ClientCertificates
 from seg.tls.context import server_context
 from seg.tls.credential import Stamp, file_stamp, server_chain
 from seg.tls.names import dns_names, fitting
+from seg.tls.parameters import USUAL, Parameters
 
 Files = tuple[str, str]  # certificate, key ("" = in the certificate file)
 
@@ -28,7 +29,14 @@ class ListenerCertificates:
     :raises ConfigurationError: a file is missing or unreadable, a key doesn't fit, the dates are wrong.
     """
 
-    def __init__(self, files: Sequence[Files], now: datetime.datetime | None = None, clients: str = "") -> None:
+    def __init__(
+        self,
+        files: Sequence[Files],
+        now: datetime.datetime | None = None,
+        clients: str = "",
+        parameters: Parameters = USUAL,
+    ) -> None:
+        self.parameters = parameters
         self._files = tuple(files)
         self._clients_file = clients
         self.clients: ClientCertificates | None = None
@@ -42,7 +50,7 @@ class ListenerCertificates:
         """Read the files; what was read before stays in force if they can't be used. Blocks: for the start, or a thread."""
         stamps = self._look()
         contexts = [
-            (server_chain(certificate)[0], server_context(certificate, key, self._now))
+            (server_chain(certificate)[0], server_context(certificate, key, self._now, self.parameters))
             for certificate, key in self._files
         ]
         clients = ClientCertificates(self._clients_file) if self._clients_file else None

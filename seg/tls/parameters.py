@@ -1,0 +1,46 @@
+"""Protocols and ciphers of one direction, as the operator chose them."""
+
+from __future__ import annotations
+
+import attrs
+from OpenSSL import SSL
+
+from seg.config.schema import TLS, TLSMinimum
+from seg.errors import ConfigurationError
+from seg.tls.peer import TLSVersion
+
+NUMBERS = {TLSVersion.TLS1_2: SSL.TLS1_2_VERSION, TLSVersion.TLS1_3: SSL.TLS1_3_VERSION}
+_LOWEST = {TLSMinimum.TLS1_2: TLSVersion.TLS1_2, TLSMinimum.TLS1_3: TLSVersion.TLS1_3}
+
+
+@attrs.frozen
+class Parameters:
+    """What a context allows."""
+
+    min_version: TLSVersion = TLSVersion.TLS1_2
+    ciphers: str = ""  # of TLS 1.2, as OpenSSL writes them; "" = OpenSSL's own choice
+
+    def apply(self, context: SSL.Context, wanted: TLSVersion = TLSVersion.TLS1_2) -> None:
+        """Set up a context for at least the version `wanted`.
+
+        :raises ConfigurationError: OpenSSL knows none of the ciphers.
+        """
+        context.set_min_proto_version(NUMBERS[max(wanted, self.min_version)])
+        if self.ciphers:
+            try:
+                context.set_cipher_list(self.ciphers.encode("ascii", "replace"))
+            except SSL.Error as error:
+                raise ConfigurationError((f"[tls] OpenSSL knows none of the ciphers {self.ciphers!r}",)) from error
+
+
+def inbound(tls: TLS) -> Parameters:
+    """For listeners."""
+    return Parameters(_LOWEST[tls.inbound_min_version], tls.inbound_ciphers)
+
+
+def outbound(tls: TLS) -> Parameters:
+    """Towards other hosts."""
+    return Parameters(_LOWEST[tls.outbound_min_version], tls.outbound_ciphers)
+
+
+USUAL = Parameters()
