@@ -12,7 +12,6 @@ import socket
 import sys
 import threading
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, ClassVar
 
 from twisted.application.service import Service
@@ -26,20 +25,14 @@ from twisted.python.failure import Failure
 
 from seg import events
 from seg.admin import supervisor
-from seg.admin.api import AdminAPI, Identity
-from seg.admin.changes import ChangesAPI
-from seg.admin.checks import ChecksAPI
-from seg.admin.delivery import DeliveryAPI
-from seg.admin.destinations import DestinationsAPI
-from seg.admin.dialogues import DialoguesAPI
-from seg.admin.dns import DNSAPI
+from seg.admin.api import Identity
 from seg.admin.hosts import HostStatistics
 from seg.admin.metrics import Metrics
-from seg.admin.metrics_page import MetricsAPI, listen_for_metrics
+from seg.admin.metrics_page import listen_for_metrics
 from seg.admin.socket import listen
 from seg.admin.tcp import AdminPort
 from seg.admin.traffic import Traffic
-from seg.admin.workqueue import WorkQueueAPI
+from seg.api import Observers, admin_paths
 from seg.auth.backoff import Backoff
 from seg.bounce.languages import FOLDER as REPORTS
 from seg.bounce.languages import Languages
@@ -47,7 +40,7 @@ from seg.change.control import ChangeControl
 from seg.change.texts import Configuration, Texts, check, read_texts
 from seg.config.find import ConfigurationFiles, find_configuration
 from seg.config.paths import log_path, socket_path, var_path
-from seg.config.schema import Listener, LogSubscription
+from seg.config.schema import Listener
 from seg.deliver.exemptions import ExemptionWatch
 from seg.deliver.pace import Pace
 from seg.drop.pickup import Pickup
@@ -55,11 +48,8 @@ from seg.errors import ConfigurationError
 from seg.filter.chain import FilterChain
 from seg.filter.plugins import for_listener
 from seg.live import LiveConfiguration, LiveParts
+from seg.logs import wire_logs
 from seg.maillog.bus import EventBus
-from seg.maillog.compress import compress_closed
-from seg.maillog.files import FilePlan, MailLogFile
-from seg.maillog.logs import MailLogs
-from seg.maillog.syslog import SyslogOutlet, make_link
 from seg.receive.census import Census
 from seg.receive.factory import ReceiveFactory
 from seg.receive.rates import RecipientRates
@@ -74,7 +64,6 @@ from seg.wiring import (
     InForce,
     Mail,
     Ongoing,
-    wire_checks,
     wire_desk,
     wire_door,
     wire_filters,
@@ -149,9 +138,9 @@ class GatewayService(Service):
         self._texts = texts
         self._reactor = reactor
         self._bus = EventBus()
-        self._traffic = Traffic(self._bus, reactor)
-        self._statistics = HostStatistics(reactor.seconds)
-        self._metrics = Metrics(reactor.seconds)
+        self._observers = Observers(
+            Traffic(self._bus, reactor), HostStatistics(reactor.seconds), Metrics(reactor.seconds)
+        )
         self._metrics_port: IListeningPort | None = None
         roots = load_roots(settings.tls.ca_file, settings.tls.extra_ca_file)
         lookups = wire_lookups(settings, roots, self._bus, reactor)
@@ -170,7 +159,7 @@ class GatewayService(Service):
         self._census = Census(settings.receive.max_connections, settings.receive.max_connections_per_address)
         self._rates = RecipientRates(reactor.seconds)
         self._languages = Languages(files.settings.parent / REPORTS, lambda text: self._bus.emit(events.Fault(text)))
-        self._logs = MailLogs(self._bus, self._log_file, self._syslog)
+        self._logs = wire_logs(log_path(settings).parent, self.hostname, self._bus, reactor)
         self._mail: Mail | None = None
         self._pickup: Pickup | None = None
         self._control: IListeningPort | None = None
@@ -201,8 +190,8 @@ class GatewayService(Service):
         changes = self._change_control(mail)
         window = Window(self._now, mail, self._reception, self._reactor)
         self._control = self._listen_for_operators(mail, window, changes)
-        self._metrics.watch(window)
-        self._metrics_port = listen_for_metrics(self._reactor, self.settings.metrics, self._metrics)
+        self._observers.metrics.watch(window)
+        self._metrics_port = listen_for_metrics(self._reactor, self.settings.metrics, self._observers.metrics)
         await changes.begin()
         await mail.queue.start()
         lookups = self._now.lookups
@@ -239,34 +228,12 @@ class GatewayService(Service):
 
     def _start_log(self) -> None:
         self._logs.begin(self.settings.log, self.settings.log_subscription)
-        self._bus.add(self._traffic.emit)
-        self._bus.add(self._statistics.emit)
-        self._bus.add(self._metrics.emit)
+        for observer in self._observers.all:
+            self._bus.add(observer.emit)
         self._bus.emit(events.GatewayStarted(__version__))
         for problem in self._now.lookups.roots.problems:
             self._bus.emit(events.Fault(problem))
         self._languages.load(self._report_languages())
-
-    def _log_file(self, plan: FilePlan) -> MailLogFile:
-        folder = log_path(self.settings).parent
-        return MailLogFile(folder, plan, self._reactor, __version__, self.hostname, self._compress_log)
-
-    def _syslog(self, settings: LogSubscription) -> SyslogOutlet:
-        reactor, in_thread = self._reactor, self._in_thread
-        return SyslogOutlet(
-            settings,
-            lambda address, watcher: make_link(address, watcher, reactor, in_thread),
-            self._bus,
-            reactor,
-            self.hostname,
-            os.getpid(),
-        )
-
-    def _compress_log(self, folder: Path, pattern: str) -> None:
-        """In a thread; a closed file that is left by a crash is taken along by the next."""
-        self._in_thread(lambda: compress_closed(folder, pattern)).addErrback(
-            lambda failure: self._bus.emit(events.Fault(f"log file not compressed: {failure.getErrorMessage()}"))
-        )
 
     def _in_thread(self, work: Callable[[], Any]) -> Deferred[Any]:
         return deferToThreadPool(self._reactor, self._reactor.getThreadPool(), work)
@@ -306,37 +273,10 @@ class GatewayService(Service):
 
         :raises ConfigurationError: it can't be had.
         """
-        now, reactor = self._now, self._reactor
+        reactor = self._reactor
+        self._observers.traffic.start(var_path(self.settings) / "totals.json", window.dns)
         identity = Identity(self.hostname, self._files.settings, reactor.seconds())
-        self._traffic.start(var_path(self.settings) / "totals.json", window.dns)
-        api = AdminAPI(identity, mail.queue, window, self._traffic, reactor.seconds)
-        table = api.routes()
-        DestinationsAPI(lambda: now.destinations, reactor.seconds).add_to(table)
-        ChecksAPI(
-            lambda: wire_checks(
-                now.settings,
-                lambda: now.destinations,
-                self.hostname,
-                now.lookups,
-                now.ongoing.identities,
-                self._bus,
-                reactor,
-            )
-        ).add_to(table)
-        ChangesAPI(changes).add_to(table)
-        MetricsAPI(self._metrics).add_to(table)
-        WorkQueueAPI(window.suspension, window, self._bus, reactor.seconds).add_to(table)
-        DNSAPI(self._traffic, window, reactor.seconds).add_to(table)
-        DialoguesAPI(now.ongoing.dialogues, self._bus).add_to(table)
-        DeliveryAPI(
-            mail.queue,
-            self._statistics,
-            window.suspension,
-            window,
-            lambda: now.destinations,
-            self._bus,
-            reactor.seconds,
-        ).add_to(table)
+        table = admin_paths(identity, self._now, mail, window, changes, self._observers, self._bus, reactor)
         path, control = socket_path(self.settings), self.settings.control
         try:
             port = listen(reactor, path, int(control.mode, 8), table, control.group)
@@ -434,7 +374,7 @@ class GatewayService(Service):
             await maybeDeferred(self._control.stopListening)
             await mail.queue.stop()
         mail.counters.close()
-        self._traffic.stop()
+        self._observers.traffic.stop()
 
 
 def machine_name() -> str:

@@ -42,7 +42,9 @@ ROOMS = (
     "cli",
     "wiring",
     "live",
+    "logs",
     "window",
+    "api",
     "service",
     "lab",
 )

@@ -10,46 +10,15 @@ from typing import Any
 import click
 
 from seg.cli import destconfig_dialogue as dialogue
+from seg.cli.destconfig_show import detail, list_
 from seg.cli.dialogue import can_ask
 from seg.cli.exchange import FROM_FILE, TO_FILE, YES, clear, merge_or_replace, read, replaces, write
 from seg.cli.keys import options
 from seg.cli.options import JSON
 from seg.cli.staged import Edit, Workbench, put, remove
-from seg.cli.tables import plain, print_json, print_table
 from seg.config.destinations import Profile
 from seg.config.syntax import parse_pattern
 from seg.model import to_ascii
-
-LABELS = {
-    "tls": "TLS Support",
-    "dane": "DANE Support",
-    "mta_sts": "MTA-STS Support",
-    "dane_opportunistic_failure": "When opportunistic DANE fails",
-    "ip_preference": "IP Address Preference",
-    "concurrent_connections": "Concurrent Connections",
-    "messages_per_connection": "Messages Per Connection",
-    "recipient_limit": "Recipients (0: no limit)",
-    "recipient_minutes": "... in so many minutes",
-    "limit_per": "Limits are applied to each",
-    "source_address": "Source address, IPv4",
-    "source_address6": "Source address, IPv6",
-    "ehlo_name": "Name in EHLO",
-    "bounce_profile": "Bounce Profile",
-    "tls_alert": "Alert when required TLS fails",
-    "certificate": "Certificate shown to servers",
-    "key": "... and its key",
-}
-LIMITS = ("concurrent_connections", "messages_per_connection", "recipient_limit", "recipient_minutes", "limit_per")
-COLUMNS = (
-    ("Domain", "left"),
-    ("IP Address Preference", "left"),
-    ("Destination Limits", "left"),
-    ("TLS Support", "left"),
-    ("DANE Support", "left"),
-    ("MTA-STS Support", "left"),
-    ("Exemption", "left"),
-)
-
 
 FILE = "destinations"
 ENTRIES = "destination"
@@ -297,82 +266,5 @@ def _kept(known: dict[str, Any] | None) -> dict[str, Any]:
     return {name: value for name, value in (known or {}).items() if name not in OUR_KEYS}
 
 
-@destconfig.command("list")
-@JSON
-@click.pass_obj
-def list_(surroundings: Any, as_json: bool) -> None:
-    """List every entry; what one inherits from the Default profile is in brackets."""
-    found = surroundings.gateway().get("/v1/destinations")
-    if as_json:
-        print_json(found)
-        return
-    print_table(COLUMNS, [_row(entry) for entry in found["destinations"]])
-    for route in found["routes"]:
-        click.echo(f"SMTP route for {plain(route['domain'])}: {_hosts(route)}")
-    click.echo("(...) is inherited from Default.")
-
-
-def _row(entry: dict[str, Any]) -> tuple[str, ...]:
-    limits = (
-        f"{entry['concurrent_connections']} connections, {entry['messages_per_connection']} messages per connection"
-    )
-    if entry["recipient_limit"]:
-        limits += f", {entry['recipient_limit']} recipients in {entry['recipient_minutes']} minutes"
-    if entry["limit_per"] == "address":
-        limits += ", for each MX address"
-    own_limits = set(LIMITS) & set(entry["stated"])
-    return (
-        entry["domain"],
-        _value(entry, "ip_preference"),
-        limits if own_limits or entry["domain"] == "Default" else f"({limits})",
-        _value(entry, "tls"),
-        _value(entry, "dane"),
-        _value(entry, "mta_sts"),
-        _exemption(entry["exemption"]),
-    )
-
-
-def _value(entry: dict[str, Any], name: str) -> str:
-    """A value, in brackets when it is inherited."""
-    return str(entry[name]) if name in entry["stated"] or entry["domain"] == "Default" else f"({entry[name]})"
-
-
-def _exemption(exemption: dict[str, Any] | None) -> str:
-    if exemption is None:
-        return "-"
-    return f"{'until' if exemption['in_force'] else 'ended'} {exemption['end']}: {exemption['reason']}"
-
-
-def _hosts(route: dict[str, Any]) -> str:
-    if route["use_dns"]:
-        return "none, by its MX (use_dns)"
-    return ", ".join(
-        f"{plain(hop['host'])}:{hop['port']}" + (f" (preference {hop['preference']})" if hop["preference"] else "")
-        for hop in route["hosts"]
-    )
-
-
-@destconfig.command()
-@click.argument("domain")
-@JSON
-@click.pass_obj
-def detail(surroundings: Any, domain: str, as_json: bool) -> None:
-    """Show what holds for one DOMAIN, and where each value comes from."""
-    found = surroundings.gateway().get("/v1/destination", domain=domain)
-    if as_json:
-        print_json(found)
-        return
-    profile, entry = found["profile"], found["entry"]
-    name = entry if found["domain"] == entry.lower() else found["domain"]
-    click.echo(f"{plain(name)}: by the entry {plain(entry)}")
-    for name, label in LABELS.items():
-        stated = name in profile["stated"]
-        origin = entry if stated else "Default" if entry != "Default" else "built in"
-        value = "-" if profile[name] == "" else plain(profile[name])
-        click.echo(f"  {label + ':':<31}{value}  ({plain(origin)})")
-    click.echo(f"  {'Exemption:':<31}{plain(_exemption(profile['exemption']))}")
-    route = found["route"]
-    where = (
-        f"{_hosts(route)} (route for {plain(route['domain'])}; DANE and MTA-STS are not applied)" if route else "by MX"
-    )
-    click.echo(f"  {'Next hop:':<31}{where}")
+destconfig.add_command(list_)
+destconfig.add_command(detail)

@@ -1,0 +1,76 @@
+"""All that the admin API of the running gateway serves, in one table."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import attrs
+
+from seg.admin.api import AdminAPI, Identity
+from seg.admin.changes import ChangesAPI
+from seg.admin.checks import ChecksAPI
+from seg.admin.delivery import DeliveryAPI
+from seg.admin.destinations import DestinationsAPI
+from seg.admin.dialogues import DialoguesAPI
+from seg.admin.dns import DNSAPI
+from seg.admin.hosts import HostStatistics
+from seg.admin.http import RouteTable
+from seg.admin.metrics import Metrics
+from seg.admin.metrics_page import MetricsAPI
+from seg.admin.traffic import Traffic
+from seg.admin.workqueue import WorkQueueAPI
+from seg.change.control import ChangeControl
+from seg.check.checks import Checks
+from seg.config.destinations import Destinations
+from seg.interfaces import IEventSink
+from seg.window import Window
+from seg.wiring import InForce, Mail, wire_checks
+
+
+@attrs.frozen
+class Observers:
+    """Those who hear all events, and can be asked what came of them."""
+
+    traffic: Traffic
+    statistics: HostStatistics
+    metrics: Metrics
+
+    @property
+    def all(self) -> tuple[Traffic | HostStatistics | Metrics, ...]:
+        """Each of them."""
+        return self.traffic, self.statistics, self.metrics
+
+
+def admin_paths(
+    identity: Identity,
+    now: InForce,
+    mail: Mail,
+    window: Window,
+    changes: ChangeControl,
+    observers: Observers,
+    sink: IEventSink,
+    reactor: Any,
+) -> RouteTable:
+    """Each path with who answers it."""
+
+    def destinations() -> Destinations:
+        return now.destinations
+
+    def checks() -> Checks:
+        identities = now.ongoing.identities
+        return wire_checks(now.settings, destinations, identity.hostname, now.lookups, identities, sink, reactor)
+
+    seconds, traffic, suspension = reactor.seconds, observers.traffic, window.suspension
+    table = AdminAPI(identity, mail.queue, window, traffic, seconds).routes()
+    for part in (
+        DestinationsAPI(destinations, seconds),
+        ChecksAPI(checks),
+        ChangesAPI(changes),
+        MetricsAPI(observers.metrics),
+        WorkQueueAPI(suspension, window, sink, seconds),
+        DNSAPI(traffic, window, seconds),
+        DialoguesAPI(now.ongoing.dialogues, sink),
+        DeliveryAPI(mail.queue, observers.statistics, suspension, window, destinations, sink, seconds),
+    ):
+        part.add_to(table)
+    return table
