@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from seg.cli.client import NotRunning
+from seg.cli.options import DOMAIN
 from seg.cli.tables import print_json
 
 LONGEST = 200.0  # seconds that the gateway may take for a check; it gives up before
@@ -45,7 +46,7 @@ def tlsverify(surroundings: Any, domain: str | None, host: str | None, here: boo
 
 
 @click.command(epilog=EXIT)
-@click.argument("domain")
+@DOMAIN
 @here_option
 @json_option
 @click.pass_obj
@@ -60,7 +61,7 @@ def stsverify(surroundings: Any, domain: str, here: bool, as_json: bool) -> None
 
 
 @click.command(epilog=EXIT)
-@click.argument("domain")
+@DOMAIN
 @here_option
 @json_option
 @click.pass_obj
@@ -78,7 +79,7 @@ def daneverify(surroundings: Any, domain: str, here: bool, as_json: bool) -> Non
     epilog="Exit status: 0 a message would be delivered now; 1 a policy or the domain itself is in the way; "
     "2 it couldn't be found out (DNS, network), or wrong usage."
 )
-@click.argument("domain")
+@DOMAIN
 @click.option("--mx", metavar="HOST[:PORT]", default="", help="Only this host, be it an MX of the domain or not.")
 @click.option(
     "--profile",

@@ -8,7 +8,7 @@ import click
 
 from seg.cli.bulk import counted, find, in_pieces
 from seg.cli.dialogue import ask, can_ask, choose, sure
-from seg.cli.options import JSON
+from seg.cli.options import JSON, RECIPIENT_HOST
 from seg.cli.tables import ago, duration, paused_line, plain, print_json, print_table, stamp, until
 
 SORTS = ("active_rcpts", "conn_out", "deliv_recip", "hard_bounced", "soft_bounced")
@@ -57,15 +57,11 @@ def _name(host: dict[str, Any]) -> str:
 
 
 @click.command()
-@click.argument("domain", required=False)
+@RECIPIENT_HOST
 @JSON
 @click.pass_obj
-def hoststatus(surroundings: Any, domain: str | None, as_json: bool) -> None:
+def hoststatus(surroundings: Any, domain: str, as_json: bool) -> None:
     """How one destination fares: up or down, counters, its MX, the last failure."""
-    if domain is None:
-        if not can_ask():
-            raise click.UsageError("name a domain: seg hoststatus example.com")
-        domain = ask("Recipient host:", "", lambda text: "" if text else "A domain is needed.")
     h = surroundings.gateway().get("/v1/host", domain=domain)
     if as_json:
         print_json(h)

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from seg.cli.options import JSON
+from seg.cli.options import DOMAIN, JSON
 from seg.cli.tables import plain, print_json, print_table
 
 LABELS = {
@@ -96,7 +96,7 @@ def _hosts(route: dict[str, Any]) -> str:
 
 
 @click.command()
-@click.argument("domain")
+@DOMAIN
 @JSON
 @click.pass_obj
 def detail(surroundings: Any, domain: str, as_json: bool) -> None:

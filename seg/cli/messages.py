@@ -14,10 +14,9 @@ from seg.cli.bulk import counted, find, in_pieces
 from seg.cli.client import Gateway
 from seg.cli.dialogue import ask as ask_for
 from seg.cli.dialogue import can_ask, choose, sure
-from seg.cli.options import JSON
+from seg.cli.options import JSON, MID
 from seg.cli.tables import ago, paused_line, plain, print_json, print_table, size, stamp, times, until
 
-MID = click.argument("mid", type=click.IntRange(1))
 PIECE = 1024 * 1024  # octets asked for at a time
 
 

@@ -1,7 +1,42 @@
-"""Options that many verbs have."""
+"""Options and arguments that many verbs have."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from typing import Any
+
 import click
+from click.core import ParameterSource
+
+from seg.cli.dialogue import ask, can_ask
 
 JSON = click.option("--json", "as_json", is_flag=True, help="One JSON document instead of text.")
+
+
+class Asked(click.Argument):
+    """An argument that is asked for when it is missing and somebody sits at a terminal.
+
+    :param question: what is asked.
+    """
+
+    def __init__(self, *declarations: Any, question: str = "", **attributes: Any) -> None:
+        super().__init__(*declarations, **attributes)
+        self.question = question
+
+    def consume_value(self, ctx: click.Context, opts: Mapping[str, Any]) -> tuple[Any, ParameterSource]:
+        """What was typed behind the verb, else the answer."""
+        value, source = super().consume_value(ctx, opts)
+        if not self.value_is_missing(value) or ctx.resilient_parsing or not can_ask():
+            return value, source
+        answer = ask(self.question, "", lambda text: "" if text else "An answer is needed (Ctrl-C leaves).")
+        return answer, ParameterSource.PROMPT
+
+
+def asked(name: str, question: str, **attributes: Any) -> Callable[[Any], Any]:
+    """`click.argument` for an `Asked` one."""
+    return click.argument(name, cls=Asked, question=question, **attributes)
+
+
+MID = asked("mid", "Enter the MID of the message:", type=click.IntRange(1))
+DOMAIN = asked("domain", "Enter the domain:")
+RECIPIENT_HOST = asked("domain", "Recipient host:")

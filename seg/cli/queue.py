@@ -12,7 +12,7 @@ from seg.cli.bulk import Found, counted, find, in_pieces
 from seg.cli.client import Gateway
 from seg.cli.dialogue import sure
 from seg.cli.messages import why
-from seg.cli.options import JSON
+from seg.cli.options import JSON, MID
 from seg.cli.tables import ago, plain, print_json, print_long, print_table, size, stamp, times, until
 
 COLUMNS = (
@@ -90,7 +90,7 @@ def _row(message: dict[str, Any]) -> tuple[object, ...]:
 
 
 @queue.command()
-@click.argument("mid", type=click.IntRange(1))
+@MID
 @JSON
 @click.pass_obj
 def show(surroundings: Any, mid: int, as_json: bool) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from seg.cli.options import JSON
+from seg.cli.options import JSON, RECIPIENT_HOST
 from seg.cli.tables import plain, print_json, stamp
 
 Row = dict[str, Any]
@@ -70,7 +70,7 @@ def rate(surroundings: Any, interval: int, count: int | None, as_json: bool) -> 
 
 
 @click.command()
-@click.argument("domain")
+@RECIPIENT_HOST
 @interval
 @count
 @as_lines

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import time
 from collections.abc import Sequence
 from typing import Any
@@ -177,3 +178,41 @@ class WorkQueueTests(DialogueCase):
         """The verb asks for it, too."""
         result = self.ask(PausableGateway(), ["workqueue", "pause"], "too much")
         self.assertIn("Paused by root", result.output)
+
+
+class AskedTests(DialogueCase):
+    """What a verb can't do without."""
+
+    module = "options"
+
+    def setUp(self) -> None:
+        """The verbs' modules are imported now, so that they keep the real functions."""
+        for name in ("check", "delivery", "destconfig", "messages", "queue"):
+            importlib.import_module(f"seg.cli.{name}")
+
+    def test_asked(self) -> None:
+        """It is asked for, in the words that administrators know, until there is an answer."""
+        for words, question, answer, path in (
+            (["hoststatus"], "Recipient host:\n[]> ", "one.example", "/v1/host"),
+            (["queue", "why"], "Enter the MID of the message:\n[]> ", "17", "/v1/messages/17/why"),
+            (["showmessage"], "Enter the MID of the message:\n[]> ", "17", "/v1/messages/17/content"),
+            (["destconfig", "detail"], "Enter the domain:\n[]> ", "one.example", "/v1/destination"),
+        ):
+            paths: list[str] = []
+            gateway = mock.Mock()
+            gateway.get = mock.Mock(side_effect=lambda path, seen=paths, **query: seen.append(path) or 1 / 0)
+            result = self.ask(gateway, words, "", answer)
+            self.assertEqual(result.output, f"{question}An answer is needed (Ctrl-C leaves).\n{question}")
+            self.assertEqual(paths, [path])
+
+    def test_not_what_is_wanted(self) -> None:
+        """An answer that can't be is told as if it had been typed behind the verb."""
+        result = self.ask(mock.Mock(), ["queue", "show"], "seventeen")
+        self.assertEqual(result.exit_code, 2)
+        self.assertIn("'seventeen' is not a valid integer", result.output)
+
+    def test_script(self) -> None:
+        """A script hears what is missing, and is asked nothing."""
+        result = CliRunner().invoke(main, ["explain"])
+        self.assertEqual(result.exit_code, 2)
+        self.assertIn("Missing argument 'DOMAIN'", result.output)
