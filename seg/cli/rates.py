@@ -35,6 +35,7 @@ OF_HOST: tuple[Column, ...] = (
     ("Hard Bounced", "hard_bounced_delta"),
     ("Soft Bounced", "soft_bounced_delta"),
 )
+STAMP = 25  # of a time: 2026-11-25 18:35:38 +0000
 WIDTH = 12
 
 interval = click.option(
@@ -100,7 +101,7 @@ def watch(
 ) -> None:
     """Print a line now and every `interval` seconds, with what was added to each of `counted`."""
     if not as_json:
-        click.echo(f"{'Time':<20}" + "".join(f"{title:>{WIDTH}}" for title, _ in columns))
+        click.echo(f"{'Time':<{STAMP}}" + "".join(f"{title:>{WIDTH}}" for title, _ in columns))
     before: Row | None = None
     shown = 0
     while True:
@@ -111,7 +112,7 @@ def watch(
             click.echo(json.dumps(row))
         else:
             cells = "".join(f"{plain(row[key]):>{WIDTH}}" for _, key in columns)
-            click.echo(f"{stamp(row['at']):<20}{cells}")
+            click.echo(f"{stamp(row['at']):<{STAMP}}{cells}")
         before, shown = row, shown + 1
         if shown == count:
             return
