@@ -10,6 +10,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from seg.cli.main import LazyGroup
 from tests.e2e.test_26_json_outputs import DEEDS, LOOKS, SCHEMAS, validator
+from tests.e2e.test_40_every_command import COMMANDS
 
 
 def schemas() -> dict[str, dict[str, object]]:
@@ -28,7 +29,7 @@ class SchemaTests(SynchronousTestCase):
 
     def test_all_used(self) -> None:
         """Each is checked against the output of a verb that exists."""
-        self.assertEqual({schema for schema, _ in LOOKS + DEEDS if schema.islower()}, set(schemas()))
+        self.assertEqual({schema for schema, _ in (*LOOKS, *DEEDS, *COMMANDS) if schema.islower()}, set(schemas()))
         self.assertEqual({words[0] for _, words in LOOKS + DEEDS} - set(LazyGroup.verbs), set())
 
     def test_they_bite(self) -> None:
