@@ -42,6 +42,10 @@ class Window:
         """Which limit a destination has reached, in words; "" when none holds it back."""
         return self._mail.engine.limited(domain)
 
+    def limited_destinations(self) -> int:
+        """Destinations whose limits hold mail back now."""
+        return self._mail.engine.held_back
+
     def connections_idle(self) -> int:
         """Connections that wait for another message."""
         return len(self._mail.sending.pool)

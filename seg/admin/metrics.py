@@ -58,6 +58,9 @@ class Gauges(Protocol):
     def exemptions(self) -> int:
         """Destinations that are exempt now."""
 
+    def limited_destinations(self) -> int:
+        """Destinations whose limits hold mail back now."""
+
     def dns(self) -> DNSCounters:
         """What the DNS cache counted."""
 
@@ -95,6 +98,7 @@ class Metrics:
             events.PolicyExplained: self._explained,
             events.PolicyObserved: self._was_observed,
             events.ExemptionUsed: lambda e: self._exempt.inc(),
+            events.TLSAlert: lambda e: self._tls_alerts.inc(),
             events.DeliveryStarted: lambda e: self._remember(self._begun_at, e.dcid),
             events.RecipientsDelivered: self._delivered,
             events.RecipientsDiscarded: lambda e: self._recipients.labels("discarded").inc(len(e.rids)),
@@ -144,6 +148,9 @@ class Metrics:
             "policy_observed", "Sessions held against a policy that isn't enforced", "provider", "result"
         )
         self._exempt = counter("exemptions_used", "Deliveries that only an exemption allowed")
+        self._tls_alerts = counter(
+            "tls_alerts", "Alerts on required TLS that fails, one an hour for a destination at most"
+        )
         self._fetches = counter("sts_fetches", "MTA-STS policies fetched", "result")
         self._dns_failed = counter("dns_failures", "Lookups that put a delivery off", "kind")
         self._filters_away = counter("filters_away", "Messages whose filter gave no answer")
@@ -260,6 +267,9 @@ class _Now(Collector):
             "resolver_validates", "1: the resolver validates DNSSEC, DANE is applied", gauges.resolver_validates()
         )
         yield _gauge("exemptions", "Destinations that are exempt from their policies now", gauges.exemptions())
+        yield _gauge(
+            "destinations_limited", "Destinations whose limits hold mail back now", gauges.limited_destinations()
+        )
         for name, text in (
             ("requests", "Questions put to the DNS cache"),
             ("hits", "Questions answered from it"),

@@ -24,6 +24,9 @@ class Crowd:
         self._lines: dict[Group, dict[str, Crowded]] = {}  # who waits for a group, in turn
         self._timer: IDelayedCall | None = None
 
+    def __len__(self) -> int:
+        return len(self._reasons)
+
     def __contains__(self, domain: str) -> bool:
         return domain in self._reasons
 

@@ -113,6 +113,11 @@ class DeliveryEngine:
         """Begin to work off the queue."""
         self._queue.subscribe(self._ready)
 
+    @property
+    def held_back(self) -> int:
+        """Destinations with due mail that wait for a connection or for their recipient limit."""
+        return len(self._paced) + len(self.crowd)
+
     def limited(self, domain: str) -> str:
         """Which limit a destination has reached, in words; "" when none holds it back."""
         if domain in self._paced:

@@ -43,6 +43,9 @@ class GaugesDouble:
     def resolver_validates(self) -> bool:
         return True
 
+    def limited_destinations(self) -> int:
+        return 2
+
     def exemptions(self) -> int:
         return 0
 
@@ -85,8 +88,11 @@ class MetricsTests(SynchronousTestCase):
         self.time = 102.2
         emit(events.RecipientsDelivered(4, 1, (0, 1), "ok", "d.test"))
         emit(events.MessageFinished(1))
+        emit(events.TLSAlert("d.test", "mx.d.test", "expired", 0))
         values = self.values()
         for name, value in (
+            ("seg_tls_alerts_total", 1),
+            ("seg_destinations_limited", 2),
             ("seg_messages_received_total", 1),
             ("seg_received_bytes_total", 1000),
             ("seg_recipients_total result=delivered", 2),
