@@ -7,6 +7,7 @@ from collections.abc import Callable, Hashable
 
 import attrs
 
+SWEEP = 1000  # groups after which those that nobody asks for any more are looked for
 BUCKETS = 60  # of a window: what was sent is let go in steps of so fine a part of it
 
 
@@ -32,6 +33,12 @@ class Pace:
         self._begun: dict[
             Hashable, deque[tuple[float, int]]
         ] = {}  # (when its bucket is over, recipients), oldest first
+        self._over: dict[Hashable, float] = {}  # when all of a group will count no more
+        self._sweep_at = SWEEP
+
+    def __len__(self) -> int:
+        """Groups remembered."""
+        return len(self._begun)
 
     def allowance(self, group: Hashable, rate: Rate) -> int:
         """How many recipients may be begun now."""
@@ -45,6 +52,17 @@ class Pace:
         if begun and begun[-1][0] >= ends:
             ends, recipients = begun[-1][0], begun.pop()[1] + recipients
         begun.append((ends, recipients))
+        self._over[group] = ends + rate.minutes * 60.0
+        if len(self._begun) >= self._sweep_at:
+            self._sweep()
+
+    def _sweep(self) -> None:
+        """Forget the groups that nobody has asked for since they count no more."""
+        now = self._seconds()
+        for group in [group for group, over in self._over.items() if over <= now]:
+            self._begun.pop(group, None)
+            del self._over[group]
+        self._sweep_at = max(SWEEP, 2 * len(self._begun))
 
     def free_in(self, group: Hashable, rate: Rate) -> float:
         """Seconds until more may be begun; 0.0 when some may now."""
@@ -63,4 +81,5 @@ class Pace:
             begun.popleft()
         if not begun:
             del self._begun[group]
+            self._over.pop(group, None)
         return begun

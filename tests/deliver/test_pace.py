@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from seg.deliver.pace import Pace, Rate
+from seg.deliver.pace import SWEEP, Pace, Rate
 
 
 class PaceTests(SynchronousTestCase):
@@ -28,6 +28,16 @@ class PaceTests(SynchronousTestCase):
         now[0] += 100
         self.assertEqual(pace.allowance("a", rate), 10)
         self.assertEqual(pace._begun, {})
+
+    def test_forgets(self) -> None:
+        """Groups that nobody asks for any more are forgotten, so that there never are many more than count."""
+        now = [0.0]
+        pace, rate = Pace(lambda: now[0]), Rate(10, 1)
+        for number in range(5 * SWEEP):
+            now[0] += 1.0
+            pace.count(number, rate, 1)
+        self.assertLess(len(pace), SWEEP + 1)
+        self.assertEqual(pace.allowance(5 * SWEEP - 1, rate), 9)
 
     @given(
         st.integers(1, 20),
