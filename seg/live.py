@@ -9,11 +9,13 @@ import attrs
 from twisted.internet.defer import Deferred
 from twisted.internet.threads import deferToThreadPool
 
+from seg.admin.metrics_page import MetricsPort, Prepared
 from seg.admin.tcp import AdminPort
 from seg.auth.desk import Desk
 from seg.change.texts import Configuration
 from seg.config.schema import Settings
 from seg.deliver.exemptions import ExemptionWatch
+from seg.errors import ConfigurationError
 from seg.filter.chain import Station
 from seg.interfaces import IEventSink
 from seg.maillog.logs import MailLogs
@@ -26,7 +28,7 @@ from seg.tls.roots import RootStore, load_roots
 from seg.wiring import InForce, Lookups, Mail, wire_filters, wire_lookups, wire_sending
 
 # Sections of seg.toml, or keys of one, that are read at the start only.
-AT_THE_START = ("gateway", "control", "metrics", "queue.memory", "queue.max_report_size")
+AT_THE_START = ("gateway", "control")
 
 
 @attrs.frozen
@@ -39,6 +41,7 @@ class LiveParts:
     census: Census
     exemptions: ExemptionWatch
     logs: MailLogs
+    metrics: MetricsPort
     factory: Callable[[], MakeFactory]  # makes listeners by what is in force
     desk: Callable[[Settings], Desk | None]  # makes where clients authenticate
     hostname: str
@@ -78,8 +81,13 @@ class LiveConfiguration:
         desk = parts.now.desk
         if desk is None or parts.now.settings.auth != settings.auth:
             desk = parts.desk(settings)
-        parts.reception.bind(plan)  # the last thing that can fail
-        return Ready(parts, configuration, plan, lookups, identities, filters, desk)
+        metrics = parts.metrics.prepare(settings.metrics)
+        try:
+            parts.reception.bind(plan)  # the last thing that can fail
+        except ConfigurationError:
+            metrics.discard()
+            raise
+        return Ready(parts, configuration, plan, lookups, identities, filters, desk, metrics)
 
     def _in_thread(self, work: Callable[[], Any]) -> Deferred[Any]:
         reactor = self._parts.reactor
@@ -97,10 +105,12 @@ class Ready:
     _identities: Mapping[Files, ClientIdentity]
     _filters: tuple[Station, ...]
     _desk: Desk | None
+    _metrics: Prepared
 
     def discard(self) -> None:
         """Leave all as it is."""
         self._plan.discard()
+        self._metrics.discard()
 
     def activate(self) -> Sequence[str]:
         """Work by it. Returns the settings that wait for the next start."""
@@ -116,6 +126,8 @@ class Ready:
             former = parts.mail.sending
             parts.mail.sending = wire_sending(now, parts.hostname, parts.mail.counters, parts.sink, parts.reactor)
             former.pool.close()
+        parts.mail.queue.use(new.settings.queue)
+        parts.metrics.use(self._metrics)
         parts.mail.engine.max_active = new.settings.delivery.max_connections
         parts.census.limit(new.settings.receive.max_connections, new.settings.receive.max_connections_per_address)
         parts.reception.serve(self._plan, parts.factory())

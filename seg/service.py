@@ -28,7 +28,7 @@ from seg.admin import supervisor
 from seg.admin.api import Identity
 from seg.admin.hosts import HostStatistics
 from seg.admin.metrics import Metrics
-from seg.admin.metrics_page import listen_for_metrics
+from seg.admin.metrics_page import MetricsPort
 from seg.admin.socket import listen
 from seg.admin.tcp import AdminPort
 from seg.admin.traffic import Traffic
@@ -141,7 +141,7 @@ class GatewayService(Service):
         self._observers = Observers(
             Traffic(self._bus, reactor), HostStatistics(reactor.seconds), Metrics(reactor.seconds)
         )
-        self._metrics_port: IListeningPort | None = None
+        self._metrics_port = MetricsPort(reactor, self._observers.metrics)
         roots = load_roots(settings.tls.ca_file, settings.tls.extra_ca_file)
         lookups = wire_lookups(settings, roots, self._bus, reactor)
         filters = wire_filters(settings, self.hostname, self._bus, reactor)
@@ -191,7 +191,7 @@ class GatewayService(Service):
         window = Window(self._now, mail, self._reception, self._reactor)
         self._control = self._listen_for_operators(mail, window, changes)
         self._observers.metrics.watch(window)
-        self._metrics_port = listen_for_metrics(self._reactor, self.settings.metrics, self._observers.metrics)
+        self._metrics_port.use(self._metrics_port.prepare(self.settings.metrics))
         await changes.begin()
         await mail.queue.start()
         lookups = self._now.lookups
@@ -252,6 +252,7 @@ class GatewayService(Service):
             census=self._census,
             exemptions=self._exemptions,
             logs=self._logs,
+            metrics=self._metrics_port,
             factory=lambda: self._listener_maker(mail),
             desk=lambda settings: wire_desk(settings, self._files.settings, self._backoff, self._bus, self._reactor),
             hostname=self.hostname,
@@ -354,8 +355,7 @@ class GatewayService(Service):
         self._plan.discard()
         await self._reception.close(SESSION_GRACE)
         await self._admin_port.close()
-        if self._metrics_port is not None:
-            await maybeDeferred(self._metrics_port.stopListening)
+        await self._metrics_port.close()
         if self._pickup is not None:
             await self._pickup.stop()
         self._exemptions.stop()

@@ -216,9 +216,7 @@ def wire_mail(
     def settings_of(domain: str, profile: str) -> Queue:
         return now.destinations.bounce(domain, now.settings.queue, profile)
 
-    composer = ReportComposer(
-        hostname, postmaster, settings.queue.max_report_size, reactor.seconds, languages, settings_of
-    )
+    composer = ReportComposer(hostname, postmaster, reactor.seconds, languages, settings_of)
     queue = Spool(
         spool,
         settings.queue,

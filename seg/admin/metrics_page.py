@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import attrs
+from twisted.internet.defer import maybeDeferred
 from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IListeningPort
 from twisted.web.resource import Resource
@@ -49,18 +51,52 @@ class _Page(Resource):
         return self._metrics.text()
 
 
-def listen_for_metrics(reactor: Any, settings: MetricsPage, metrics: Metrics) -> IListeningPort | None:
-    """Serve them at the operator's address; None when there is none.
+class MetricsPort:
+    """Serves the metrics at the operator's address, which may change."""
 
-    :raises ConfigurationError: it can't be had.
-    """
-    if not settings.address:
-        return None
-    site: Any = QuietSite(_Page(metrics), timeout=60)
-    site.displayTracebacks = False
-    try:
-        port: IListeningPort = reactor.listenTCP(settings.port, site, interface=settings.address)
-    except CannotListenError as error:
-        where = f"{settings.address}:{settings.port}"
-        raise ConfigurationError((f"[metrics] can't listen at {where}: {error.socketError}",)) from error
-    return port
+    def __init__(self, reactor: Any, metrics: Metrics) -> None:
+        self._reactor = reactor
+        self._metrics = metrics
+        self._settings = MetricsPage()  # nowhere
+        self._port: IListeningPort | None = None
+
+    def prepare(self, settings: MetricsPage) -> Prepared:
+        """Listen at another address; None when it is nowhere, or where it is already.
+
+        :raises ConfigurationError: it can't be had.
+        """
+        if settings == self._settings or not settings.address:
+            return Prepared(settings, None)
+        site: Any = QuietSite(_Page(self._metrics), timeout=60)
+        site.displayTracebacks = False
+        try:
+            port: IListeningPort = self._reactor.listenTCP(settings.port, site, interface=settings.address)
+        except CannotListenError as error:
+            where = f"{settings.address}:{settings.port}"
+            raise ConfigurationError((f"[metrics] can't listen at {where}: {error.socketError}",)) from error
+        return Prepared(settings, port)
+
+    def use(self, prepared: Prepared) -> None:
+        """Serve there, and nowhere else."""
+        if prepared.settings != self._settings:
+            former, self._port, self._settings = self._port, prepared.port, prepared.settings
+            if former is not None:
+                former.stopListening()
+
+    async def close(self) -> None:
+        """Listen no more."""
+        if self._port is not None:
+            await maybeDeferred(self._port.stopListening)
+
+
+@attrs.frozen
+class Prepared:
+    """An address that waits to be the one."""
+
+    settings: MetricsPage
+    port: IListeningPort | None
+
+    def discard(self) -> None:
+        """It won't be."""
+        if self.port is not None:
+            self.port.stopListening()

@@ -39,15 +39,13 @@ class ReportComposer:
 
     :param hostname: the gateway's name, for Reporting-MTA and Message-ID.
     :param postmaster: the address that reports come from (in the header; their reverse-path is null).
-    :param max_report_size: octets of a failed message up to which all of it is quoted; of a larger one its
-        header, cut there.
     :param clock: POSIX seconds.
-    :param settings_of: what holds for a destination; the first recipient's decides on languages and note.
+    :param settings_of: what holds for a destination; the first recipient's decides on languages and note, and how much of
+        the failed message is quoted: all of one up to max_report_size, else its header, cut there.
     """
 
     hostname: str
     postmaster: str
-    max_report_size: int
     clock: Callable[[], float]
     languages: Languages = attrs.field(factory=lambda: Languages(None, lambda problem: None))
     settings_of: Callable[[str, str], Queue] = lambda domain, profile: DEFAULTS
@@ -73,7 +71,7 @@ class ReportComposer:
         languages = [self.languages.get(name) for name in settings.report_languages or (ENGLISH,)]
         note = settings.report_note if action is Action.FAILED else ""
         parts = [self._text(languages, action, told, until, note), self._status(action, envelope, told, now, until)]
-        quotation = self._quotation(action, envelope, head)
+        quotation = self._quotation(action, envelope, head, settings.max_report_size)
         if quotation:
             parts.append(quotation)
         content = self._assemble(languages[0].text("subject", action), to, parts, now, mid)
@@ -143,15 +141,15 @@ class ReportComposer:
                 text += fold("Will-Retry-Until", _date(until))
         return text.encode("ascii")
 
-    def _quotation(self, action: Action, envelope: Envelope, head: bytes) -> bytes:
+    def _quotation(self, action: Action, envelope: Envelope, head: bytes, most: int) -> bytes:
         """The message (RFC 6522 §3, third part): all of it when it failed, is small and 7-bit, and the sender doesn't want only its header
         (RFC 3461 §4.3); else its header. A message that must stay within TLS isn't returned in full (RFC 8689 §5)."""
         shy = envelope.ret is Ret.HEADERS or envelope.requiretls or action is not Action.FAILED
-        whole = len(head) == envelope.size <= self.max_report_size and not shy
+        whole = len(head) == envelope.size <= most and not shy
         if whole and head and not _NOT_SEVEN_BIT.search(head):
             return b"Content-Type: message/rfc822\r\nContent-Description: Undelivered message\r\n\r\n" + head
         # RFC 6522 §4: a header that isn't legal 7-bit text may be encoded.
-        header = _header(head[: self.max_report_size])
+        header = _header(head[:most])
         if not header:
             return b""
         start = b"Content-Type: text/rfc822-headers\r\nContent-Description: Header of the message\r\n"

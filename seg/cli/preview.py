@@ -42,7 +42,6 @@ def sample(files: ConfigurationFiles, profile: str | None, languages: tuple[str,
     composer = ReportComposer(
         hostname,
         settings.gateway.postmaster or f"postmaster@{hostname}",
-        queue.max_report_size,
         time.time,
         Languages(files.settings.parent / FOLDER, lambda text: click.echo(f"Warning: {text}", err=True)),
         lambda domain, listener: queue,

@@ -11,7 +11,7 @@ As the report isn't due before 3, it can't have been delivered and removed by th
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from seg.events import (
     BounceGenerated,
@@ -32,7 +32,7 @@ from seg.queue.files import Folders, encode
 class Reports:
     """Writes the report of step 2 and tells its story in step 4.
 
-    :param head_limit: octets of a failed message that a report may quote.
+    :param head_limit: octets of a failed message that a report may quote now.
     """
 
     def __init__(
@@ -41,7 +41,7 @@ class Reports:
         folders: Folders,
         durable: DurableChanges,
         sink: IEventSink,
-        head_limit: int,
+        head_limit: Callable[[], int],
     ) -> None:
         self._composer = composer
         self._folders = folders
@@ -87,7 +87,7 @@ class Reports:
 
     async def _head(self, mid: int, content: IContent) -> bytes:
         try:
-            return await content.head(self._head_limit)
+            return await content.head(self._head_limit())
         except OSError as error:  # a report without a quotation is better than none
             self._sink.emit(Fault(f"MID {mid} can't be read for its failure report: {error}"))
             return b""

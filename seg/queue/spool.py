@@ -61,11 +61,15 @@ class Spool:
         self._clock = reactor
         self._commits = committer
         durable = DurableChanges(committer, sink, reactor)
-        reports = Reports(composer, self._folders, durable, sink, settings.max_report_size)
+        reports = Reports(composer, self._folders, durable, sink, lambda: self._settings.max_report_size)
         schedules = Schedules(Schedule(settings, random), settings_of)
         self._custody = Custody(self._folders, schedules, reports, durable, committer, counters, sink, reactor)
         self._ledger = self._custody.ledger
         self._operators = OperatorCommands(self._custody, sink, reactor)
+
+    def use(self, settings: Queue) -> None:
+        """Keep as much in memory, and quote as much in reports, as these settings say."""
+        self._settings = settings
 
     # --- start and stop ---------------------------------------------------------------------------
 

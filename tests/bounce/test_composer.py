@@ -26,7 +26,7 @@ class ComposerTests(SynchronousTestCase):
     """`ReportComposer.compose`."""
 
     def setUp(self) -> None:
-        self.composer = ReportComposer("gw.example", "postmaster@gw.example", 10240, lambda: 1_700_000_000.0)
+        self.composer = ReportComposer("gw.example", "postmaster@gw.example", lambda: 1_700_000_000.0)
 
     def report(self, error: Permanent, content: bytes = WHOLE, sender: str = "alice@sender.example") -> bytes:
         """The content of a report on one failed recipient."""

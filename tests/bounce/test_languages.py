@@ -47,7 +47,6 @@ class LanguageTests(SynchronousTestCase):
         self.composer = ReportComposer(
             "gw.example",
             "postmaster@gw.example",
-            10240,
             lambda: 1_700_000_000.0,
             Languages(self.folder, self.complaints.append),
             lambda domain, listener: self.settings,

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import socket
 from pathlib import Path
+from urllib.error import URLError
+from urllib.request import urlopen
 
 import pexpect
 from twisted.internet.threads import deferToThread
 
 from seg.lab.behaviour import Behaviour, Certificate
+from seg.lab.internet import free_port
 from seg.lab.world import MX
 from tests.e2e.base import MESSAGE, GatewayCase
 
@@ -208,3 +211,41 @@ class ChangeTests(GatewayCase):
         _, err, status = await self.seg("destconfig", "import", str(file), "--merge")
         self.assertEqual(status, 1)
         self.assertIn("controls.ini:2: [two.example] table_tsl: unknown key; did you mean table_tls?", err)
+
+    async def test_metrics_and_spool(self) -> None:
+        """The metrics' address and what concerns the whole spool change live, too; an address that can't be had changes nothing."""
+        await self.internet.add_domain("sender.example")
+        await self.internet.add_domain(
+            "receiver.example", mx=[MX("mx.receiver.example", behaviour=Behaviour(mail="550 5.1.0 no"))]
+        )
+        gateway = await self.start_gateway(settings={"queue": {"max_report_size": 0}})
+        text = gateway.configuration.read_text()
+        first, second = free_port(), free_port()
+        for port in (first, second):
+            gateway.configuration.write_text(f'{text}\n[metrics]\naddress = "127.0.0.1"\nport = {port}\n')
+            self.assertEqual((await self.seg_json("reload"))["changed"], True)
+            page = await deferToThread(self._metrics, port)
+            self.assertIn("seg_queue_messages", page)
+        self.assertEqual(await deferToThread(self._metrics, first), "")
+        gateway.configuration.write_text(f'{text}\n[metrics]\naddress = "127.0.0.1"\nport = {gateway.port}\n')
+        _, err, status = await self.seg("reload")
+        self.assertEqual(status, 1)
+        self.assertIn(f"[metrics] can't listen at 127.0.0.1:{gateway.port}", err)
+        self.assertIn("seg_queue_messages", await deferToThread(self._metrics, second))
+        gateway.configuration.write_text(text)
+        await self.seg("reload")
+        self.assertEqual(await deferToThread(self._metrics, second), "")
+        await self.seg("queueconfig", "--max-report-size", "10000", "--memory", "0")
+        done = await self.seg_json("commit", "-m", "quote it")
+        self.assertEqual(done["at_next_start"], [])
+        await gateway.inject("alice@sender.example", "bob@receiver.example", MESSAGE)
+        (report,) = await self.internet.wait_for_messages("sender.example")
+        self.assertIn(b"trailing blanks", report.content)
+
+    def _metrics(self, port: int) -> str:
+        """The page; "" when nobody listens there."""
+        try:
+            with urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
+                return str(answer.read().decode())
+        except URLError:
+            return ""
