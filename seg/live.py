@@ -9,8 +9,8 @@ import attrs
 from twisted.internet.defer import Deferred
 from twisted.internet.threads import deferToThreadPool
 
+from seg.admin.entrances import Entrances, PreparedEntrance
 from seg.admin.metrics_page import MetricsPort, Prepared
-from seg.admin.tcp import AdminPort
 from seg.auth.desk import Desk
 from seg.change.texts import Configuration
 from seg.config.schema import Settings
@@ -28,7 +28,7 @@ from seg.tls.roots import RootStore, load_roots
 from seg.wiring import InForce, Lookups, Mail, wire_filters, wire_lookups, wire_sending
 
 # Sections of seg.toml, or keys of one, that are read at the start only.
-AT_THE_START = ("gateway", "control")
+AT_THE_START = ("gateway", "control.socket")
 
 
 @attrs.frozen
@@ -42,6 +42,7 @@ class LiveParts:
     exemptions: ExemptionWatch
     logs: MailLogs
     metrics: MetricsPort
+    entrances: Entrances
     factory: Callable[[], MakeFactory]  # makes listeners by what is in force
     desk: Callable[[Settings], Desk | None]  # makes where clients authenticate
     hostname: str
@@ -62,10 +63,7 @@ class LiveConfiguration:
         """
         parts, settings = self._parts, configuration.settings
         plan = await self._in_thread(lambda: parts.reception.plan(settings.listener, inbound(settings.tls)))
-        if parts.now.settings.control != settings.control:
-            await self._in_thread(
-                lambda: AdminPort(settings.control, inbound(settings.tls))
-            )  # else the next start would fail
+        entrance = await self._in_thread(lambda: parts.entrances.prepare(settings))
         lookups = parts.now.lookups
         if _looks_up_otherwise(parts.now.settings, settings):
             roots: RootStore = await self._in_thread(
@@ -82,12 +80,15 @@ class LiveConfiguration:
         if desk is None or parts.now.settings.auth != settings.auth:
             desk = parts.desk(settings)
         metrics = parts.metrics.prepare(settings.metrics)
-        try:
-            parts.reception.bind(plan)  # the last thing that can fail
+        ready = Ready(parts, configuration, plan, lookups, identities, filters, desk, metrics, entrance)
+        try:  # the last things that can fail
+            if entrance is not None:
+                parts.entrances.bind_prepared(entrance)
+            parts.reception.bind(plan)
         except ConfigurationError:
-            metrics.discard()
+            ready.discard()
             raise
-        return Ready(parts, configuration, plan, lookups, identities, filters, desk, metrics)
+        return ready
 
     def _in_thread(self, work: Callable[[], Any]) -> Deferred[Any]:
         reactor = self._parts.reactor
@@ -106,11 +107,14 @@ class Ready:
     _filters: tuple[Station, ...]
     _desk: Desk | None
     _metrics: Prepared
+    _entrance: PreparedEntrance | None
 
     def discard(self) -> None:
         """Leave all as it is."""
         self._plan.discard()
         self._metrics.discard()
+        if self._entrance is not None:
+            self._entrance.discard()
 
     def activate(self) -> Sequence[str]:
         """Work by it. Returns the settings that wait for the next start."""
@@ -128,6 +132,8 @@ class Ready:
             former.pool.close()
         parts.mail.queue.use(new.settings.queue)
         parts.metrics.use(self._metrics)
+        if self._entrance is not None:
+            parts.entrances.use(self._entrance)
         parts.mail.engine.max_active = new.settings.delivery.max_connections
         parts.census.limit(new.settings.receive.max_connections, new.settings.receive.max_connections_per_address)
         parts.reception.serve(self._plan, parts.factory())

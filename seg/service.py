@@ -15,9 +15,7 @@ from collections.abc import Callable
 from typing import Any, ClassVar
 
 from twisted.application.service import Service
-from twisted.internet.defer import Deferred, maybeDeferred
-from twisted.internet.error import CannotListenError
-from twisted.internet.interfaces import IListeningPort
+from twisted.internet.defer import Deferred
 from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
 from twisted.python import usage
@@ -26,11 +24,11 @@ from twisted.python.failure import Failure
 from seg import events
 from seg.admin import supervisor
 from seg.admin.api import Identity
+from seg.admin.entrances import Entrances
 from seg.admin.hosts import HostStatistics
+from seg.admin.http import RouteTable
 from seg.admin.metrics import Metrics
 from seg.admin.metrics_page import MetricsPort
-from seg.admin.socket import listen
-from seg.admin.tcp import AdminPort
 from seg.admin.traffic import Traffic
 from seg.api import Observers, admin_paths
 from seg.auth.backoff import Backoff
@@ -39,7 +37,7 @@ from seg.bounce.languages import Languages
 from seg.change.control import ChangeControl
 from seg.change.texts import Configuration, Texts, check, read_texts
 from seg.config.find import ConfigurationFiles, find_configuration
-from seg.config.paths import log_path, socket_path, var_path
+from seg.config.paths import log_path, var_path
 from seg.config.schema import Listener
 from seg.deliver.exemptions import ExemptionWatch
 from seg.deliver.pace import Pace
@@ -153,7 +151,9 @@ class GatewayService(Service):
         self._now = InForce(settings, configuration.destinations, lookups, ongoing, filters, desk)
         self._reception = Reception(reactor)
         self._plan = self._reception.plan(settings.listener, inbound(settings.tls))
-        self._admin_port = AdminPort(settings.control, inbound(settings.tls))
+        self._entrances = Entrances(
+            settings, lambda now: wire_door(now, files.settings, self._bus, reactor), reactor, self._bus
+        )
         self._renewal = CertificateRenewal(self._renewable, reactor, self._bus)
         self._exemptions = ExemptionWatch(reactor, self._bus)
         self._census = Census(settings.receive.max_connections, settings.receive.max_connections_per_address)
@@ -162,7 +162,6 @@ class GatewayService(Service):
         self._logs = wire_logs(log_path(settings).parent, self.hostname, self._bus, reactor)
         self._mail: Mail | None = None
         self._pickup: Pickup | None = None
-        self._control: IListeningPort | None = None
 
     # --- starting --------------------------------------------------------------------------------
 
@@ -171,7 +170,7 @@ class GatewayService(Service):
         super().privilegedStartService()
         try:
             self._reception.bind(self._plan)
-            self._admin_port.bind()
+            self._entrances.bind()
         except ConfigurationError as error:
             raise _exit(error) from None
 
@@ -189,7 +188,7 @@ class GatewayService(Service):
         )
         changes = self._change_control(mail)
         window = Window(self._now, mail, self._reception, self._reactor)
-        self._control = self._listen_for_operators(mail, window, changes)
+        self._entrances.open(self.settings, self._admin_paths(mail, window, changes))
         self._observers.metrics.watch(window)
         self._metrics_port.use(self._metrics_port.prepare(self.settings.metrics))
         await changes.begin()
@@ -253,6 +252,7 @@ class GatewayService(Service):
             exemptions=self._exemptions,
             logs=self._logs,
             metrics=self._metrics_port,
+            entrances=self._entrances,
             factory=lambda: self._listener_maker(mail),
             desk=lambda settings: wire_desk(settings, self._files.settings, self._backoff, self._bus, self._reactor),
             hostname=self.hostname,
@@ -269,32 +269,17 @@ class GatewayService(Service):
             self._reactor.seconds,
         )
 
-    def _listen_for_operators(self, mail: Mail, window: Window, changes: ChangeControl) -> IListeningPort:
-        """The control socket, and the admin API over TLS. The socket also sees to it that only one gateway works in a folder.
-
-        :raises ConfigurationError: it can't be had.
-        """
-        reactor = self._reactor
+    def _admin_paths(self, mail: Mail, window: Window, changes: ChangeControl) -> RouteTable:
+        """All that operators may ask for."""
         self._observers.traffic.start(var_path(self.settings) / "totals.json", window.dns)
-        identity = Identity(self.hostname, self._files.settings, reactor.seconds())
-        table = admin_paths(identity, self._now, mail, window, changes, self._observers, self._bus, reactor)
-        path, control = socket_path(self.settings), self.settings.control
-        try:
-            port = listen(reactor, path, int(control.mode, 8), table, control.group)
-        except CannotListenError as error:
-            question = f"is another gateway running in {var_path(self.settings)}?"
-            problem = f"control socket {path}: {error.socketError}; {question}"
-            raise ConfigurationError((problem,)) from error
-        self._admin_port.serve(
-            reactor, table, wire_door(self.settings, self._files.settings, self._bus, reactor), self._bus
-        )
-        return port
+        identity = Identity(self.hostname, self._files.settings, self._reactor.seconds())
+        return admin_paths(identity, self._now, mail, window, changes, self._observers, self._bus, self._reactor)
 
     def _renewable(self) -> dict[str, Renewable]:
         """The certificates in use, by names for the log."""
         return {
             **{f"certificates of listener {name}": each for name, each in self._reception.certificates.items()},
-            **{f"certificates of {name}": each for name, each in self._admin_port.certificates.items()},
+            **{f"certificates of {name}": each for name, each in self._entrances.certificates.items()},
             **self._now.ongoing.identities.renewable(),
         }
 
@@ -354,7 +339,7 @@ class GatewayService(Service):
         supervisor.tell(supervisor.STOPPING)
         self._plan.discard()
         await self._reception.close(SESSION_GRACE)
-        await self._admin_port.close()
+        await self._entrances.close_port()
         await self._metrics_port.close()
         if self._pickup is not None:
             await self._pickup.stop()
@@ -367,11 +352,11 @@ class GatewayService(Service):
         await self._logs.end()
 
     async def _stop_mail(self, mail: Mail) -> None:
-        if self._control is not None:
+        if self._entrances.opened:
             await mail.engine.stop(ATTEMPT_GRACE)
             await mail.sending.pool.close()
             await self._now.lookups.policies.cache.flushed()
-            await maybeDeferred(self._control.stopListening)
+            await self._entrances.close_socket()
             await mail.queue.stop()
         mail.counters.close()
         self._observers.traffic.stop()

@@ -45,13 +45,11 @@ def listen(reactor: IReactorUNIX, path: Path, mode: int, routes: RouteTable, gro
     site.displayTracebacks = False
     if not group:
         return reactor.listenUNIX(str(path), site, mode=mode, wantPID=True)
-    number = _group_number(group)
-    port = reactor.listenUNIX(
-        str(path), site, mode=mode & 0o700, wantPID=True
-    )  # for nobody else until it is the group's
+    number = group_number(group)
+    # For nobody else until it is the group's.
+    port = reactor.listenUNIX(str(path), site, mode=mode & 0o700, wantPID=True)
     try:
-        os.chown(path, -1, number)
-        path.chmod(mode)
+        belongs_to(path, number, mode)
     except OSError as error:
         port.stopListening()
         problem = f"[control] group: the socket can't be given to group \"{group}\" ({error.strerror}): the gateway's user must belong to it"
@@ -59,7 +57,21 @@ def listen(reactor: IReactorUNIX, path: Path, mode: int, routes: RouteTable, gro
     return port
 
 
-def _group_number(name: str) -> int:
+def belongs_to(path: Path, group: int, mode: int) -> None:
+    """Give a socket to a group (its number), with these permissions.
+
+    :raises OSError: it may not be given.
+    """
+    path.chmod(mode & 0o700)
+    os.chown(path, -1, group)
+    path.chmod(mode)
+
+
+def group_number(name: str) -> int:
+    """The number of a group.
+
+    :raises ConfigurationError: there is none.
+    """
     try:
         return grp.getgrnam(name).gr_gid
     except KeyError:

@@ -166,20 +166,28 @@ class AdminPort:
         if control.address:
             self.certificates[NAME] = ListenerCertificates([(control.certificate, control.key)], parameters=parameters)
 
-    def bind(self) -> None:
+    def bind(self, former: AdminPort | None = None) -> None:
         """Have the port; clients wait in the kernel.
 
+        :param former: the one that serves now: where it listens already nothing has to be had.
         :raises ConfigurationError: it can't be had.
         """
-        if self._control.address:
+        if self._control.address and not (former is not None and former._serves_at(self._control)):
             self._bound = bind(Listener(name=NAME, address=self._control.address, port=self._control.port))
 
-    def serve(self, reactor: Any, routes: RouteTable, door: Door, sink: IEventSink) -> None:
-        """Serve the API there."""
-        if self._bound is None:
+    def serve(
+        self, reactor: Any, routes: RouteTable, door: Door, sink: IEventSink, former: AdminPort | None = None
+    ) -> None:
+        """Serve the API there, once `bind` was done."""
+        if not self._control.address:
             return
-        bound, self._bound = self._bound, None
         factory = Entrance(self.certificates[NAME], False, APISite(routes, door, reactor), reactor)
+        if former is not None and former._serves_at(self._control):
+            self._port, former._port = former._port, None
+            self._port.factory = factory  # type: ignore[union-attr] # of connections from now on
+            return
+        assert self._bound is not None
+        bound, self._bound = self._bound, None
         try:
             self._port = reactor.adoptStreamPort(bound.fileno(), bound.family, factory)
         finally:
@@ -188,8 +196,13 @@ class AdminPort:
         sink.emit(AdminListening(address.host, address.port))
         Deferred.fromCoroutine(door.prepare())
 
+    def _serves_at(self, wanted: Control) -> bool:
+        """Whether it serves at that address and port (0: any)."""
+        there = (self._control.address, self._control.port) == (wanted.address, wanted.port)
+        return there and self._port is not None
+
     async def close(self) -> None:
-        """Listen no more."""
+        """Listen no more; connections that are there go on."""
         if self._bound is not None:
             self._bound.close()
         if self._port is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import json
 import os
+import re
 import socket
 import ssl
 import subprocess
@@ -18,6 +19,7 @@ from twisted.internet.threads import deferToThread
 
 from seg.admin.tokens import Role, Token, hash_of, new_secret, with_token
 from seg.auth.users_file import change
+from seg.lab.internet import free_port
 from seg.lab.pki import Authority
 from tests.e2e.base import MESSAGE, ROOT, SEG, GatewayCase
 
@@ -139,6 +141,38 @@ class RemoteOperatorsTests(GatewayCase):
         refused = await self.http("POST", "/v1/commits", act, body=b"{}")  # the next start would fail
         self.assertEqual(refused.status, 422)
         self.assertIn("/nowhere.pem", refused.body["error"])
+
+    async def test_changed_while_it_runs(self) -> None:
+        """Port, certificate, tokens file and the socket's mode change with a reload; what can't be used changes nothing; at last it is off."""
+        gateway = self.gateway
+        assert gateway is not None
+        text, former, port = gateway.configuration.read_text(), self.port, free_port()
+
+        async def reload(**control: str | int) -> tuple[str, int]:
+            keys = "".join(f"{key} = {json.dumps(value)}\n" for key, value in control.items())
+            gateway.configuration.write_text(re.sub(r"\[control\]\n(\w+ = .*\n)*", f"[control]\n{keys}", text))
+            _, err, status = await self.seg("reload")
+            return err, status
+
+        here = {"address": "127.0.0.1", "port": port, "certificate": str(self.pem)}
+        self.assertEqual(await reload(**here), ("", 0))
+        self.assertRaises(ConnectionRefusedError, socket.create_connection, ("127.0.0.1", former), 10)
+        self.port = port
+        self.assertEqual((await self.remote(self.look, "status"))[1:], ("", 0))
+        err, status = await reload(**{**here, "certificate": "/nowhere.pem"})
+        self.assertEqual(status, 1)
+        self.assertIn("/nowhere.pem: can't be read", err)
+        self.assertEqual((await self.remote(self.look, "status"))[1:], ("", 0))
+        other = Authority(name="Elsewhere")
+        here["certificate"] = str(other.issue([NAME]).write(self.folder / "other.pem"))
+        self.assertEqual(await reload(**here, mode="0660", tokens=str(self.folder / "none")), ("", 0))
+        self.assertIn("isn't trusted", (await self.remote(self.look, "status"))[1])
+        self.ca.write_bytes(other.root.public_bytes(Encoding.PEM))
+        self.assertIn("unknown token", (await self.remote(self.look, "status"))[1])
+        self.assertEqual((gateway.folder / "var" / "run" / "seg.sock").stat().st_mode & 0o777, 0o660)
+        self.assertEqual(await reload(), ("", 0))
+        self.assertRaises(ConnectionRefusedError, socket.create_connection, ("127.0.0.1", port), 10)
+        self.assertEqual((await self.seg("status"))[2], 0)
 
     async def test_environment(self) -> None:
         """Server, token and authority may come from the environment; the command line goes before it."""

@@ -1,0 +1,135 @@
+"""Where operators come in: the control socket, and the admin API over TLS where it is switched on. Both may change."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import attrs
+from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.error import CannotListenError
+from twisted.internet.interfaces import IListeningPort
+
+from seg.admin.door import Door
+from seg.admin.http import RouteTable
+from seg.admin.socket import belongs_to, group_number, listen
+from seg.admin.tcp import AdminPort
+from seg.config.paths import socket_path, var_path
+from seg.config.schema import Control, Settings
+from seg.errors import ConfigurationError
+from seg.events import Fault
+from seg.interfaces import IEventSink
+from seg.tls.listening import ListenerCertificates
+from seg.tls.parameters import Parameters, inbound
+
+
+@attrs.frozen
+class PreparedEntrance:
+    """The admin API over TLS by other settings, which only wait to be in force."""
+
+    settings: Settings
+    port: AdminPort
+
+    def discard(self) -> Deferred[None]:
+        """They won't be."""
+        return Deferred.fromCoroutine(self.port.close())
+
+
+class Entrances:
+    """Both, from the start of the gateway to its end.
+
+    :param door: makes who lets operators with tokens in.
+    :raises ConfigurationError: the certificate of the admin API can't be used.
+    """
+
+    def __init__(self, settings: Settings, door: Callable[[Settings], Door], reactor: Any, sink: IEventSink) -> None:
+        self._reactor = reactor
+        self._sink = sink
+        self._door = door
+        self._routes: RouteTable | None = None
+        self._path = socket_path(settings)
+        self._folder = var_path(settings)
+        self._socket: IListeningPort | None = None
+        self._in_force = _what_counts(settings)
+        self._port = AdminPort(settings.control, inbound(settings.tls))
+
+    @property
+    def certificates(self) -> dict[str, ListenerCertificates]:
+        """Those of the admin API, by the name that the log has for it."""
+        return self._port.certificates
+
+    @property
+    def opened(self) -> bool:
+        """Whether `open` was done."""
+        return self._socket is not None
+
+    def bind(self) -> None:
+        """Have the port of the admin API; clients wait in the kernel.
+
+        :raises ConfigurationError: it can't be had.
+        """
+        self._port.bind()
+
+    def open(self, settings: Settings, routes: RouteTable) -> None:
+        """Serve. The socket also sees to it that only one gateway works in a folder.
+
+        :raises ConfigurationError: it can't be had.
+        """
+        self._routes = routes
+        control = settings.control
+        try:
+            self._socket = listen(self._reactor, self._path, int(control.mode, 8), routes, control.group)
+        except CannotListenError as error:
+            question = f"is another gateway running in {self._folder}?"
+            raise ConfigurationError((f"control socket {self._path}: {error.socketError}; {question}",)) from error
+        self._port.serve(self._reactor, routes, self._door(settings), self._sink)
+
+    def prepare(self, settings: Settings) -> PreparedEntrance | None:
+        """Read what other settings need; None when nothing changes. Blocks.
+
+        :raises ConfigurationError: a certificate can't be used, or there is no such group.
+        """
+        if _what_counts(settings) == self._in_force:
+            return None
+        if settings.control.group:
+            group_number(settings.control.group)
+        return PreparedEntrance(settings, AdminPort(settings.control, inbound(settings.tls)))
+
+    def bind_prepared(self, prepared: PreparedEntrance) -> None:
+        """Have its port.
+
+        :raises ConfigurationError: it can't be had.
+        """
+        prepared.port.bind(self._port)
+
+    def use(self, prepared: PreparedEntrance) -> None:
+        """Serve by it from the next connection on."""
+        assert self._routes is not None  # nothing changes before the start is over
+        former, self._port, settings = self._port, prepared.port, prepared.settings
+        self._in_force = _what_counts(settings)
+        self._port.serve(self._reactor, self._routes, self._door(settings), self._sink, former)
+        Deferred.fromCoroutine(former.close())
+        self._give_socket(settings.control)
+
+    async def close_port(self) -> None:
+        """Let nobody in from other machines any more."""
+        await self._port.close()
+
+    async def close_socket(self) -> None:
+        """Nor from here: the last thing, so that two gateways never work in a folder."""
+        if self._socket is not None:
+            await maybeDeferred(self._socket.stopListening)
+
+    def _give_socket(self, control: Control) -> None:
+        try:
+            group = group_number(control.group) if control.group else os.getegid()
+            belongs_to(Path(self._path), group, int(control.mode, 8))
+        except (OSError, ConfigurationError) as error:
+            self._sink.emit(Fault(f"[control] group and mode of {self._path} stay as they are: {error}"))
+
+
+def _what_counts(settings: Settings) -> tuple[Control, Parameters]:
+    """What can be changed while the gateway runs."""
+    return attrs.evolve(settings.control, socket=""), inbound(settings.tls)
