@@ -122,12 +122,12 @@ class DeliveryEngine:
         """Which limit a destination has reached, in words; "" when none holds it back."""
         if domain in self._paced:
             seconds = self._paced[domain].getTime() - self._clock.seconds()
-            return f"has had all the recipients that it may have; more may go in {max(0.0, seconds):.0f} seconds"
+            return f"it has had all the recipients that it may have; more may go in {max(0.0, seconds):.0f} seconds"
         if domain in self.crowd:
             return self.crowd.why(domain)
         destination = self._destinations.get(domain)
         if destination is not None and destination.active >= self._limit(domain):
-            return "has all the connections that it may have"
+            return "it has all the connections that it may have"
         return ""
 
     def _wait_for_pace(self, domain: str, rate: Rate) -> None:
