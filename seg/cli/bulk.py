@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import attrs
+import click
 
 from seg.cli.client import Gateway
 
@@ -56,12 +57,17 @@ def in_pieces(
     :param quiet: show no progress even on a terminal.
     :param more: what else the action wants to know.
     """
+    from rich.console import Console
     from rich.progress import Progress
 
+    console = Console(stderr=True)
+    told, text = not quiet and sys.stderr.isatty(), f"{DOING[action]} messages, please wait."
+    if told and console.is_dumb_terminal:  # it can't show what moves
+        click.echo(text, err=True)
     result: dict[str, Any] = {"done": [], "refused": {}}
     page = found.first if found.first is not None else _page(gateway, wanted, 0)
-    with Progress(disable=quiet or not sys.stderr.isatty(), transient=True) as progress:
-        task = progress.add_task(f"{DOING[action]} messages, please wait.", total=found.total)
+    with Progress(console=console, disable=not told, transient=True) as progress:
+        task = progress.add_task(text, total=found.total)
         while page:
             answer = gateway.post("/v1/messages", action=action, mids=list(page), **more)
             result["done"] += answer["done"]

@@ -80,7 +80,9 @@ class LimitTests(GatewayCase):
         self.assertEqual((len(provider.received), len(self.internet.messages("three.example"))), (20, 20))
         waiting = (await self.seg_json("queue", "list", "--domain", "three.example"))["messages"]
         out, _, _ = await self.seg("queue", "why", str(waiting[0]["mid"]))
-        self.assertRegex(out, r"Limit reached: it has had all the recipients that it may have; more may go in \d+ seconds")
+        self.assertRegex(
+            out, r"Limit reached: it has had all the recipients that it may have; more may go in \d+ seconds"
+        )
         waiting = (await self.seg_json("queue", "list", "--domain", "two.example"))["messages"]
         out, _, _ = await self.seg("queue", "why", str(waiting[0]["mid"]))
         self.assertRegex(out, r"Limit reached: 127[.0-9]+ has all the recipients that it may have")
