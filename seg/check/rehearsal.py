@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 
+import attrs
 from zope.interface import implementer
 
 from seg import events
@@ -75,6 +76,7 @@ class Rehearsal(Attempt):
     def __init__(self, domain: str, means: Means, notebook: Notebook) -> None:
         recipient = Recipient(0, f"postmaster@{domain}")
         super().__init__(Lease(Envelope(0, "", (recipient,), 0.0), domain, (recipient,), NoContent()), means)
+        self._outgoing = attrs.evolve(self._outgoing, connections=0)  # its few connections aren't what the limit is for
         self._notebook = notebook
         self._route: Route | None = None
         self._error: DeliveryError | None = None

@@ -65,11 +65,13 @@ class FakeSessions:
         self._notebook = notebook
         self._shows = shows
         self.decisions: list[Decision] = []
+        self.outgoing: list[Any] = []
         self.senders: list[FakeSender] = []
 
     async def open(self, decision: Decision, host: MXHost, address: IPAddress, outgoing: object = None) -> Session:
         """As `seg.deliver.session.Sessions.open`."""
         self.decisions.append(decision)
+        self.outgoing.append(outgoing)
         shown = self._shows[host.name]
         if isinstance(shown, Deferred):
             await shown
@@ -167,6 +169,12 @@ class RehearsalTests(ChecksCase):
         (seen,) = document["hosts"][0]["tried"]
         self.assertEqual((seen["interface"], seen["protocol"], seen["good"]), ("192.0.2.99", "TLSv1.3", True))
         self.assertEqual(seen["certificate"]["names"], (HOST.name,))
+
+    def test_limits(self) -> None:
+        """The limits of a destination hold for its mail, and not for a look at its hosts."""
+        self.destinations = Destinations(default=Profile(concurrent_connections=1, recipient_limit=1))
+        self.assertEqual(self.ask()["result"], "pass")
+        self.assertEqual([outgoing.connections for outgoing in self.sessions.outgoing], [0, 0])
 
     def test_next_host(self) -> None:
         """A host that can't be reached, and one that may not be used: the message goes where it would."""
