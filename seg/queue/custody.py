@@ -46,7 +46,7 @@ class Custody:
         clock: IReactorTime,
     ) -> None:
         self.folders = folders
-        self.ledger = Ledger(clock, self._expired)
+        self.ledger = Ledger(clock, self._expired, self._overdue)
         self._schedules = schedules
         self._reports = reports
         self._durable = durable
@@ -62,7 +62,7 @@ class Custody:
 
     def accept(self, envelope: Envelope, content: bytes | None) -> None:
         """A message is durable in new/: due from now on."""
-        self.ledger.add(envelope, self._schedules.expiry(envelope), content)
+        self.ledger.add(envelope, self._schedules.expiry(envelope), self._schedules.warning(envelope), content)
 
     def take_up(self, stored: Stored) -> None:
         """A message found at the start. One whose lifetime ended meanwhile gets a last try before it is
@@ -72,14 +72,18 @@ class Custody:
             # Its last state became durable, its removal didn't.
             self._spawn(self._durable.carry_out(lambda: RemoveMessage(self.folders, envelope.mid)))
             return
-        record = self.ledger.add(envelope, self.extended_expiry(envelope))
+        warn = max(self._schedules.warning(envelope), self._clock.seconds() + self._grace())  # its turn comes first
+        record = self.ledger.add(envelope, self.extended_expiry(envelope), warn)
         record.failures = dict(stored.failures)
 
     def extended_expiry(self, envelope: Envelope) -> float:
         """When a message expires that couldn't be tried so far, by a hold or because the gateway was down."""
+        return max(self._schedules.expiry(envelope), self._clock.seconds() + self._grace())
+
+    def _grace(self) -> float:
+        """Seconds that a message gets which couldn't be tried so far."""
         general = self._schedules.general.settings
-        grace = min(general.max_retry, general.lifetime)
-        return max(self._schedules.expiry(envelope), self._clock.seconds() + grace)
+        return min(general.max_retry, general.lifetime)
 
     def resume_reports(self, present: Mapping[int, Envelope]) -> None:
         """After the scan: go on with failure reports that were under way. `present`: the reports that are in
@@ -212,6 +216,20 @@ class Custody:
         outcomes = rules.expire(record.envelope, record.leased, self._clock.seconds())
         if outcomes:
             self._spawn(self.settle(record, (), outcomes))
+
+    def _overdue(self, record: Record) -> None:
+        """The sender may have to be told that some of a message still waits for its turn, as its destination is suspended or at its limits.
+        Of what fails when it is tried he hears by `settle`."""
+        now = self._clock.seconds()
+        envelope, waits, record.warn = rules.overdue(record.envelope, record.leased, self._schedules, now)
+        if waits:
+            self.ledger.change(record, envelope)
+            self._spawn(self._warn(record, waits))
+
+    async def _warn(self, record: Record, waits: Mapping[int, Outcome]) -> None:
+        await self.save(record)
+        if record.waiting:
+            await self._notify(record, Action.DELAYED, waits)
 
     # --- background -------------------------------------------------------------------------------
 

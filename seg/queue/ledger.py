@@ -33,11 +33,15 @@ class Ledger:
     """The records of all messages, and the due-list they feed.
 
     :param expired: called with a record when its lifetime is over.
+    :param overdue: called with a record when its time to `warn` has come; sets another one, or `NEVER`.
     """
 
-    def __init__(self, clock: IReactorTime, expired: Callable[[Record], None]) -> None:
+    def __init__(
+        self, clock: IReactorTime, expired: Callable[[Record], None], overdue: Callable[[Record], None]
+    ) -> None:
         self._clock = clock
         self._expired = expired
+        self._overdue = overdue
         self._records: dict[int, Record] = {}
         self._due = DueList(clock, self._woken)
         self.by_domain: Counter[str] = Counter()  # recipients that wait, by destination
@@ -65,11 +69,12 @@ class Ledger:
         oldest = first.envelope.arrived if first else 0.0
         return Counts(len(self._records), self._recipients, self._active, self._held, oldest)
 
-    def add(self, envelope: Envelope, expires: float, content: bytes | None = None) -> Record:
+    def add(self, envelope: Envelope, expires: float, warn: float, content: bytes | None = None) -> Record:
         """A message is in the spool: due from now on."""
         if content is not None and self._content + len(content) > CONTENT_IN_MEMORY:
             content = None
         record = Record(envelope, expires, content)
+        record.warn = warn
         self._content += len(content or b"")
         self._records[record.mid] = record
         self._recipients += record.waiting
@@ -188,7 +193,7 @@ class Ledger:
             (r.due for r in envelope.recipients if r.due > record.planned and self._free(record, r)),
             default=NEVER,
         )
-        wake = min(wake, record.expires)
+        wake = min(wake, record.expires, record.warn)
         if wake != record.wake:
             record.wake = wake
             if wake != NEVER:
@@ -202,6 +207,8 @@ class Ledger:
             record.wake = NEVER
             self._expired(record)
             return
+        if when >= record.warn:
+            self._overdue(record)
         before, record.planned = record.planned, when
         envelope = record.envelope
         self._enqueue(record, [r for r in envelope.recipients if before < r.due <= when])

@@ -10,9 +10,11 @@ from seg.config.schema import DoubleBounces, Queue
 from seg.errors import DeliveryError, Permanent, Temporary
 from seg.events import DoubleBounce, Event, RecipientBounced, RecipientDelayed, RecipientsPending
 from seg.model import DOUBLE_BOUNCE, Bounced, Delayed, Delivered, Envelope, Notify, Outcome, Recipient, RecipientState
+from seg.queue.record import NEVER
 from seg.queue.schedule import Schedule, Schedules
 
 FAILED = (Delayed, Bounced)
+GRACE = 60.0  # seconds that a recipient who is due may wait for its turn before that is a delay of its own
 ERROR_LENGTH = 600  # characters of the last failure that are kept
 
 
@@ -91,6 +93,34 @@ def expire(envelope: Envelope, spare: Iterable[int], now: float) -> dict[int, Ou
         for r in envelope.recipients
         if r.state is RecipientState.PENDING and r.rid not in spare
     }
+
+
+def overdue(
+    envelope: Envelope, leased: Iterable[int], schedules: Schedules, now: float
+) -> tuple[Envelope, dict[int, Outcome], float]:
+    """Recipients that should have been tried by now, and of whose delay the sender is to be told: the envelope that says so, what to
+    tell, and when to look again (infinity: never). What is being tried, or has just become due, isn't meant.
+    """
+    waits: dict[int, Outcome] = {}
+    again = [schedules.warning(envelope)]
+    for r in envelope.pending:
+        if r.state is not RecipientState.PENDING or not _to_be_warned(
+            envelope, r, schedules.of(r.domain, envelope.bounce_profile), now
+        ):
+            continue
+        turn = max(r.due, now) if r.rid in leased else r.due
+        if turn + GRACE <= now:
+            waits[r.rid] = Delayed(waiting(r, now - envelope.arrived))
+        again.append(turn + GRACE)
+    recipients = tuple(attrs.evolve(r, warned=True) if r.rid in waits else r for r in envelope.recipients)
+    return attrs.evolve(envelope, recipients=recipients), waits, min((at for at in again if at > now), default=NEVER)
+
+
+def waiting(recipient: Recipient, age: float) -> Temporary:
+    """Why the next try of a recipient hasn't come (4.4.5, RFC 3463 §3.5: congestion), with what the last try said."""
+    tries = {0: "not tried", 1: "tried once"}.get(recipient.attempts, f"tried {recipient.attempts} times")
+    text = f"Waiting for its turn: {tries} in {_span(age)}, as this gateway sends nothing more there for now"
+    return Temporary("4.4.5", f"{text}; last: {recipient.error}" if recipient.error else text)
 
 
 def expired(last: Temporary | None, attempts: int, age: float, last_text: str = "") -> Permanent:

@@ -23,6 +23,7 @@ class Record:
     :ivar plain: all its addresses are ASCII.
     :ivar planned: recipients due up to this time have been put into the due-list.
     :ivar wake: the next time at which something is to happen; `NEVER` while held.
+    :ivar warn: when to see whether the sender is to be told that some of it hasn't had its turn; `NEVER`: nobody is.
     :ivar leased: RIDs given out.
     :ivar failures: why recipients in state BOUNCING failed, by RID.
     :ivar content: the content while it is kept in memory.
@@ -42,6 +43,7 @@ class Record:
         "planned",
         "waiting",
         "wake",
+        "warn",
     )
 
     def __init__(self, envelope: Envelope, expires: float, content: bytes | None = None) -> None:
@@ -49,6 +51,7 @@ class Record:
         self.expires = expires
         self.planned = 0.0
         self.wake = NEVER
+        self.warn = NEVER
         self.leased = _NO_RIDS
         self.failures = _NO_FAILURES
         self.content = content

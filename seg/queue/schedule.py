@@ -7,7 +7,7 @@ from collections.abc import Callable
 import attrs
 
 from seg.config.schema import Queue
-from seg.model import Envelope
+from seg.model import Envelope, Notify
 
 
 @attrs.frozen
@@ -61,6 +61,16 @@ class Schedules:
             return self.general
         settings = self.settings_of(domain, profile)
         return self.general if settings is self.general.settings else attrs.evolve(self.general, settings=settings)
+
+    def warning(self, envelope: Envelope) -> float:
+        """POSIX seconds from which the sender is to be told of recipients that wait and of whom he wasn't; never: infinity."""
+        times = [
+            envelope.arrived + after
+            for r in envelope.pending
+            if envelope.reverse_path and not r.warned and r.wants(Notify.DELAY)
+            if (after := self.of(r.domain, envelope.bounce_profile).settings.delay_warning) > 0
+        ]
+        return min(times, default=float("inf"))
 
     def expiry(self, envelope: Envelope) -> float:
         """POSIX seconds at which the last of a message's recipients that wait is returned, tried or not."""

@@ -53,6 +53,7 @@ class PlainComposer:
     def __init__(self, clock: Clock) -> None:
         self.clock = clock
         self.heads: list[bytes] = []
+        self.told: list[Outcome] = []  # of delays
 
     def compose(
         self,
@@ -64,6 +65,8 @@ class PlainComposer:
         until: float = 0.0,
     ) -> tuple[Envelope, bytes] | None:
         self.heads.append(head)
+        if action is Action.DELAYED:
+            self.told += [outcome for _, outcome in fared]
         if not envelope.reverse_path:
             return None
         what = "" if action is Action.FAILED else f" {action}"

@@ -6,7 +6,8 @@ import attrs
 
 from seg.config.schema import DoubleBounces, Queue
 from seg.events import BounceGenerated, DoubleBounce
-from seg.model import DOUBLE_BOUNCE, Envelope, Notify, Recipient
+from seg.model import DOUBLE_BOUNCE, Delayed, Envelope, Notify, Outcome, Recipient
+from seg.queue.outcomes import GRACE
 from tests.queue.house import DELIVERED, HARD, NOW, SOFT, HouseCase
 from tests.queue.test_reports import drain
 
@@ -43,6 +44,51 @@ class NoticeTests(HouseCase):
         self.assertEqual([bool(lines) for lines in said].index(True), 4)
         self.assertEqual([lines for lines in said if lines], [wanted])
         self.assertEqual(self.house.attempt("one.test", DELIVERED), 1)
+
+    def test_never_tried(self) -> None:
+        """A message that isn't tried at all, as deliveries there are suspended or at a limit, is told of once too, also over a restart;
+        a try that is under way is waited for."""
+        self.put(None, frozenset({Notify.FAILURE}))
+        self.house.clock.advance(4 * HOUR - 1)
+        self.assertEqual(self.house.composer.told, [])
+        self.house.clock.advance(1)
+        self.assertEqual([self.text_of(told) for told in self.house.composer.told], ["not tried in 4 hours"])
+        self.restart(Queue(jitter=0.0))
+        self.house.clock.advance(10 * HOUR)
+        self.assertEqual(self.house.composer.told, [])
+        self.assertEqual(self.reports(), ["sender.test: MID 1 RIDs [0] delayed"])
+        self.put(None)
+        later = self.house.clock.seconds() + 5 * HOUR
+        self.restart(Queue(jitter=0.0), later)  # the gateway was down meanwhile: the message gets its try first
+        self.house.clock.advance(600.0)
+        self.assertEqual(self.house.composer.told, [])
+        self.house.clock.advance(HOUR)
+        self.assertEqual(len(self.house.composer.told), 1)
+        self.reports()
+        self.house.composer.told.clear()
+        self.put(None)
+        lease = self.house.spool.lease("one.test")
+        assert lease is not None
+        self.house.clock.advance(5 * HOUR)
+        self.assertEqual(self.house.composer.told, [])
+        self.house.spool.settle(lease, {})  # there was no connection for it
+        self.house.clock.advance(2 * GRACE)
+        self.assertEqual(len(self.house.composer.told), 1)
+
+    def test_suspended_after_a_try(self) -> None:
+        """One whose next try doesn't come is told of with what the last one said."""
+        self.put(None)
+        self.house.attempt("one.test", SOFT)
+        self.house.clock.advance(5 * HOUR)
+        (waits,) = self.house.composer.told
+        self.assertEqual(self.text_of(waits), "tried once in 5 hours")
+        assert isinstance(waits, Delayed)
+        self.assertIn("; last: 4.2.1 mailbox busy", waits.error.text)
+
+    def text_of(self, outcome: Outcome) -> str:
+        """How often it was tried, in how long."""
+        assert isinstance(outcome, Delayed)
+        return outcome.error.text.removeprefix("Waiting for its turn: ").partition(",")[0]
 
     def test_delay_unwanted(self) -> None:
         """No word of a delay where it is switched off, where the sender doesn't want it, or to nobody."""
