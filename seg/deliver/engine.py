@@ -200,7 +200,8 @@ class DeliveryEngine:
         running = self._running.pop(lease)
         if isinstance(result, Failure) and not result.check(CancelledError):
             self._broken(result, lease, attempt)
-        self.crowd.add(lease.domain, attempt.crowded)
+        if not all(rid in attempt.outcomes for rid in lease.rids):
+            self.crowd.add(lease.domain, attempt.crowded)
         settled = self._queue.settle(lease, attempt.outcomes)
         self._settling.add(settled)
         settled.addBoth(self._settled, settled)

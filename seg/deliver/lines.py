@@ -47,6 +47,10 @@ class Lines:
         """How many more connections a group may have, of so many in all."""
         return max(0, limit - len(self._groups.get(group, ())))
 
+    def over(self, group: Group, limit: int) -> bool:
+        """Whether a group has more connections than so many."""
+        return len(self._groups.get(group, ())) > limit
+
     def begin(self, domain: str, address: Peer) -> Line:
         """A connection is about to be made. It counts until `end`, or until its sender (`made`) has closed."""
         line = Line(domain, address)

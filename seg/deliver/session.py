@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 import attrs
 from OpenSSL import SSL
+from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectError, TimeoutError
 from twisted.internet.interfaces import IOpenSSLClientConnectionCreator
 
@@ -115,6 +116,7 @@ class Sessions:
         )
         session = None if self._dialogues.wanted(decision.domain) else self._reuse(decision, key)
         if session is not None:
+            self._keep_within(decision.domain, outgoing)
             return session
         requirement = decision.requirement
         try:
@@ -130,6 +132,11 @@ class Sessions:
             if not requirement.clear_retry or host.manner.implicit_tls:
                 raise
         return await self._fresh(decision, host, key, outgoing, TLSLevel.NEVER, why)
+
+    def _keep_within(self, domain: str, outgoing: Outgoing) -> None:
+        """A domain that has taken over another one's connection gives up one of its own that waits, if it has too many now."""
+        if outgoing.connections and not outgoing.per_address and self._lines.over(domain, outgoing.connections):
+            Deferred.fromCoroutine(self._pool.end_one(lambda idle: self._lines.within(idle, domain)))
 
     def _source(self, address: Peer, outgoing: Outgoing) -> str:
         """The local address to send from, "" when the system chooses."""

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import attrs
+from twisted.internet import reactor
+from twisted.internet.task import deferLater
+
 from seg import events
+from seg.config.destinations import NextHop, SMTPRoute
 from seg.lab.behaviour import Behaviour, Certificate, StartTLS
 from seg.lab.world import MX, TLSA, Policy
+from seg.model import Delivered
 from tests.cases.house import CaseTest
 
 PLAIN = {"dane": "none", "mta_sts": "off"}
@@ -125,3 +131,20 @@ class OneConnectionCases(CaseTest):
             self.assert_delivered(await self.attempt(name), name, tls=name in names[::2])
         receiver = self.internet.receivers["mx.hoster.example"]
         self.assertEqual((receiver.most_open, len(receiver.sessions)), (1, 4))
+
+    async def test_taken_over(self) -> None:
+        """A domain that takes over another one's connection, and has one of its own waiting elsewhere, gives that one up."""
+        await self.internet.add_domain("a.example", mx=["mx.a.example"])
+        await self.internet.add_domain("b.example", mx=["mx.hoster.example"])
+        self.open(default={**PLAIN, "concurrent_connections": 1}, settings=KEPT)
+        self.assert_delivered(await self.attempt("a.example"), "a.example")
+        self.assert_delivered(await self.attempt("b.example"), "b.example")
+        route = SMTPRoute("a.example", (NextHop("mx.hoster.example", self.internet.port),))
+        self.destinations = attrs.evolve(self.destinations, routes={"a.example": route})
+        self.assertIsInstance(await self.attempt("a.example"), Delivered)
+        self.assertEqual(len(self.internet.receivers["mx.hoster.example"].sessions), 1)
+        for _ in range(50):
+            if len(self.pool) == 1:
+                break
+            await deferLater(reactor, 0.02)  # type: ignore[arg-type]
+        self.assertEqual(len(self.pool), 1)

@@ -155,6 +155,7 @@ class EngineTests(SynchronousTestCase):
         self.assertEqual(len(self.attempts), INITIAL_WINDOW + 5)
         self.attempts[-1].crowded.append(Crowded("192.0.2.1", lambda: room))
         self.attempts[-1].done.callback(None)
+        self.assertIn("a.example", engine.crowd)
         engine.resume()  # as after a commit: limits may be others
         self.assertNotIn("a.example", engine.crowd)
         for attempt in self.attempts:
@@ -166,6 +167,19 @@ class EngineTests(SynchronousTestCase):
                 attempt.succeed()
         self.successResultOf(stopping)
         self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_crowded_at_one_host(self) -> None:
+        """A domain whose message went by another host doesn't wait for the one that was full."""
+        engine = self.engine()
+        self.queue.add(1, "a.example")
+        self.queue.add(2, "a.example")
+        self.queue.ready("a.example")
+        self.attempts[0].crowded.append(Crowded("192.0.2.1", lambda: 0))
+        self.attempts[0].succeed()
+        self.assertNotIn("a.example", engine.crowd)
+        self.queue.add(3, "a.example")
+        self.queue.ready("a.example")
+        self.assertEqual(self.mids(), [1, 2, 3])
 
     def test_suspended(self) -> None:
         """A suspended destination gets nothing, and all that waited when it is resumed."""

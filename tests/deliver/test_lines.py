@@ -70,6 +70,7 @@ class LinesTests(SynchronousTestCase):
         for _ in range(3):
             self.lines.begin("a.example", ONE)
         self.assertEqual(self.lines.room(ONE, 2), 0)
+        self.assertEqual([self.lines.over("a.example", limit) for limit in (2, 3)], [True, False])
 
 
 class CrowdTests(SynchronousTestCase):
