@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import textwrap
+from collections import deque
 from collections.abc import Callable
 from datetime import UTC, datetime
 from email.message import EmailMessage
@@ -20,6 +21,7 @@ from seg.interfaces import ICounters, IEventSink, IMessageWriter
 from seg.model import BodyType, Envelope, Recipient, domain_of
 
 INTERVAL = 3600.0  # seconds in which a destination is told of once
+LETTERS = 20  # in an hour, whatever the number of destinations; the log tells of all
 MOST = 10_000  # destinations remembered; then those told of longest ago are forgotten
 
 
@@ -58,6 +60,7 @@ class TLSAlerts:
         self._postmaster = postmaster
         self._seconds = seconds
         self._told: dict[str, _Told] = {}  # in the order of telling
+        self._letters: deque[float] = deque()  # when the last hour's were sent
 
     def failed(self, domain: str, host: str, text: str) -> None:
         """TLS that is required for a destination failed at a host."""
@@ -72,9 +75,17 @@ class TLSAlerts:
         if len(self._told) > MOST:
             del self._told[next(iter(self._told))]
         self._sink.emit(TLSAlert(domain, host, text, since))
-        if domain != domain_of(self._postmaster):  # that message would fail too
+        if domain != domain_of(self._postmaster) and self._may_write(now):  # else that message would fail too
             sending = Deferred.fromCoroutine(self._send(domain, host, text, since, now))
             sending.addErrback(self._not_sent, domain)
+
+    def _may_write(self, now: float) -> bool:
+        while self._letters and self._letters[0] <= now - INTERVAL:
+            self._letters.popleft()
+        if len(self._letters) >= LETTERS:
+            return False
+        self._letters.append(now)
+        return True
 
     async def _send(self, domain: str, host: str, text: str, since: int, now: float) -> None:
         mid = self._counters.next_mid()
@@ -106,6 +117,11 @@ class TLSAlerts:
         ]
         if since:
             paragraphs.insert(2, f"Since the last alert, about an hour ago or more, it failed {since} more times.")
+        if len(self._letters) == LETTERS:
+            paragraphs.append(
+                f"This is the last of {LETTERS} such messages in an hour: other destinations that fail are told of in the mail log "
+                'only (seg grep "TLS alert").'
+            )
         paragraphs.append(
             "The next alert on this destination comes in an hour at the earliest. (tls_alert in destinations.toml)"
         )

@@ -9,7 +9,7 @@ from twisted.internet.defer import Deferred, fail
 from twisted.trial.unittest import SynchronousTestCase
 
 from seg.bounce import alerts
-from seg.bounce.alerts import INTERVAL, TLSAlerts
+from seg.bounce.alerts import INTERVAL, LETTERS, TLSAlerts
 from seg.events import Fault, MessageQueued, TLSAlert
 from tests.doubles import CountingCounters, MemoryQueue, MemoryWriter, RecordingSink
 
@@ -66,6 +66,17 @@ class AlertTests(SynchronousTestCase):
         told = [(alert.domain, alert.since) for alert in self.sink.of(TLSAlert)]
         self.assertEqual(told, [("a.example", 0), ("b.example", 0), ("a.example", 3)])
         self.assertIn("it failed 3 more times", self.letters()[-1].get_content().replace("\n", " "))
+
+    def test_many_destinations(self) -> None:
+        """A fault of ours that makes all of them fail is no flood: twenty letters an hour, of which the last says so; the log tells of all."""
+        for number in range(2 * LETTERS):
+            self.alerts.failed(f"d{number}.example", "mx.example", "expired")
+        self.assertEqual((len(self.letters()), len(self.sink.of(TLSAlert))), (LETTERS, 2 * LETTERS))
+        texts = [letter.get_content().replace("\n", " ") for letter in self.letters()]
+        self.assertEqual(["This is the last of 20" in text for text in texts], [False] * (LETTERS - 1) + [True])
+        self.now += INTERVAL
+        self.alerts.failed("later.example", "mx.example", "expired")
+        self.assertEqual(len(self.letters()), LETTERS + 1)
 
     def test_own_domain(self) -> None:
         """When the postmaster's own domain is the one that fails there is only the line in the log."""
