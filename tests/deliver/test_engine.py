@@ -168,6 +168,19 @@ class EngineTests(SynchronousTestCase):
         self.successResultOf(stopping)
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
+    def test_limited(self) -> None:
+        """It says which limit holds a destination's mail back, and how many destinations wait for one."""
+        engine = self.engine(limit=1, rate=lambda domain: Rate(1, 1) if domain == "slow.example" else UNLIMITED)
+        for mid, domain in ((1, "slow.example"), (2, "slow.example"), (3, "full.example")):
+            self.queue.add(mid, domain)
+        self.queue.ready("slow.example")
+        self.queue.ready("full.example")
+        self.assertEqual(engine.limited("full.example"), "it has all the connections that it may have")
+        self.attempts[0].succeed()
+        said = engine.limited("slow.example")
+        self.assertEqual(said, "it has had all the recipients that it may have; more may go in 61 seconds")
+        self.assertEqual((engine.held_back, engine.limited("free.example")), (1, ""))
+
     def test_crowded_at_one_host(self) -> None:
         """A domain whose message went by another host doesn't wait for the one that was full."""
         engine = self.engine()
