@@ -12,19 +12,30 @@ from typing import TYPE_CHECKING, Any
 import attrs
 import click
 
-from seg.cli.options import JSON
+from seg.cli.dialogue import can_ask, menu
+from seg.cli.options import JSON, asked
 from seg.cli.tables import plain, print_json, print_table
 
 if TYPE_CHECKING:
     from seg.tls.inventory import Listed, ServerFile, TrustList
 
 
+KEY_QUESTION = "Enter the PEM file of its private key (in the certificate's file: nothing):"
+OPERATIONS = {
+    "LIST": "Show the certificates in use, and what is wrong with them.",
+    "IMPORT": "Check a certificate, and put it into place.",
+    "CHECK": "Say whether a certificate would do.",
+    "AUTHORITIES": "Show the authorities that are trusted.",
+}
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}")
 
 
-@click.group()
-def certconfig() -> None:
+@click.group(invoke_without_command=True)
+@click.pass_context
+def certconfig(context: click.Context) -> None:
     """Our own certificates, and the authorities trusted for other hosts. Works without the gateway running.
+
+    Without a verb, on a terminal, it asks.
 
     \b
     seg certconfig list                          each certificate in use: until when, and what is wrong
@@ -37,6 +48,15 @@ def certconfig() -> None:
     --extra-ca-file FILE adds authorities, --ca-file FILE replaces the system's list.
     Exit status: 0; 1 when a certificate can't be used or ends within three weeks.
     """
+    if context.invoked_subcommand is not None:
+        return
+    if not can_ask():
+        click.echo(context.get_help())
+        sys.exit(2)
+    chosen = menu("Certificates and authorities:", OPERATIONS)
+    if chosen:
+        command = certconfig.commands[chosen.lower()]
+        command.main([], "", parent=context, standalone_mode=False)
 
 
 @certconfig.command("list")
@@ -79,9 +99,9 @@ def _used(surroundings: Any) -> list[tuple[str, tuple[str, str]]]:
 
 
 @certconfig.command("import")
-@click.argument("name")
-@click.argument("certificate", type=click.Path(path_type=Path))
-@click.argument("key", type=click.Path(path_type=Path), required=False)
+@asked("name", "Enter a name for the certificate:")
+@asked("certificate", "Enter the PEM file of the certificate:", type=click.Path(path_type=Path))
+@asked("key", KEY_QUESTION, type=click.Path(path_type=Path), required=False)
 @click.option("--force", is_flag=True, help="Put it into place although something is wrong with it.")
 @JSON
 @click.pass_obj
@@ -136,14 +156,14 @@ def _without_place(file: ServerFile) -> dict[str, Any]:
 
 
 @certconfig.command()
-@click.argument("certificate")
-@click.argument("key", default="")
+@asked("certificate", "Enter the PEM file of the certificate:")
+@asked("key", KEY_QUESTION, required=False)
 @JSON
-def check(certificate: str, key: str, as_json: bool) -> None:
+def check(certificate: str, key: str | None, as_json: bool) -> None:
     """Would a certificate do? CERTIFICATE is a PEM file with the intermediates behind it, KEY the file of its key."""
     from seg.tls.inventory import server_file
 
-    file = server_file(certificate, key, datetime.datetime.now(datetime.UTC))
+    file = server_file(certificate, key or "", datetime.datetime.now(datetime.UTC))
     if as_json:
         print_json(attrs.asdict(file))
     else:

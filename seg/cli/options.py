@@ -10,11 +10,13 @@ from click.core import ParameterSource
 
 from seg.cli.dialogue import ask, can_ask
 
+_ASKED = "seg.cli.options.asked"
 JSON = click.option("--json", "as_json", is_flag=True, help="One JSON document instead of text.")
 
 
 class Asked(click.Argument):
-    """An argument that is asked for when it is missing and somebody sits at a terminal.
+    """An argument that is asked for when it is missing and somebody sits at a terminal. One that may be left out is asked for only when
+    another one of the same command was, and an empty answer leaves it out.
 
     :param question: what is asked.
     """
@@ -28,6 +30,10 @@ class Asked(click.Argument):
         value, source = super().consume_value(ctx, opts)
         if not self.value_is_missing(value) or ctx.resilient_parsing or not can_ask():
             return value, source
+        if not self.required:
+            answer = ask(self.question) if ctx.meta.get(_ASKED) else ""
+            return (answer, ParameterSource.PROMPT) if answer else (value, source)
+        ctx.meta[_ASKED] = True
         answer = ask(self.question, "", lambda text: "" if text else "An answer is needed (Ctrl-C leaves).")
         return answer, ParameterSource.PROMPT
 

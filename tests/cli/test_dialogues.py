@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import sys
 import time
 from collections.abc import Sequence
 from typing import Any
@@ -187,7 +188,7 @@ class AskedTests(DialogueCase):
 
     def setUp(self) -> None:
         """The verbs' modules are imported now, so that they keep the real functions."""
-        for name in ("check", "delivery", "destconfig", "messages", "queue"):
+        for name in ("certconfig", "check", "delivery", "destconfig", "messages", "queue"):
             importlib.import_module(f"seg.cli.{name}")
 
     def test_asked(self) -> None:
@@ -216,3 +217,16 @@ class AskedTests(DialogueCase):
         result = CliRunner().invoke(main, ["explain"])
         self.assertEqual(result.exit_code, 2)
         self.assertIn("Missing argument 'DOMAIN'", result.output)
+
+    def test_left_out(self) -> None:
+        """What may be left out is asked for only together with the rest, and needs no answer."""
+        self.patch(sys.modules["seg.cli.certconfig"], "can_ask", lambda: True)
+        words = ["--config", "/nowhere", "certconfig"]
+        result = self.ask(mock.Mock(), words, "check", "/nowhere.pem", "")
+        self.assertIn(
+            "Enter the PEM file of its private key (in the certificate's file: nothing):\n[]> ", result.output
+        )
+        self.assertIn("! /nowhere.pem: can't be read", result.output)
+        result = self.ask(mock.Mock(), [*words, "check", "/nowhere.pem"])
+        self.assertNotIn("[]>", result.output)
+        self.assertEqual(result.exit_code, 1)
