@@ -75,8 +75,9 @@ class LimitTests(GatewayCase):
         gateway = await self.start_gateway(profiles=profiles)
         await self.inject_many("one.example", "two.example", "three.example", count=30)
         await self.internet.wait_for_messages("three.example", 20)
-        await deferLater(reactor, 1.5)  # type: ignore[arg-type]
         provider = self.internet.receivers["mx.provider.example"]
+        await provider.wait_for(20, timeout=30)
+        await deferLater(reactor, 1.0)  # type: ignore[arg-type]
         self.assertEqual((len(provider.received), len(self.internet.messages("three.example"))), (20, 20))
         waiting = (await self.seg_json("queue", "list", "--domain", "three.example"))["messages"]
         out, _, _ = await self.seg("queue", "why", str(waiting[0]["mid"]))
