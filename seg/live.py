@@ -6,8 +6,6 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import attrs
-from twisted.internet.defer import Deferred
-from twisted.internet.threads import deferToThreadPool
 
 from seg.admin.entrances import Entrances, PreparedEntrance
 from seg.admin.metrics_page import MetricsPort, Prepared
@@ -21,6 +19,7 @@ from seg.interfaces import IEventSink
 from seg.maillog.logs import MailLogs
 from seg.receive.census import Census
 from seg.receive.reception import MakeFactory, Plan, Reception
+from seg.threads import in_thread_of
 from seg.tls.context import ClientIdentity
 from seg.tls.identities import Files
 from seg.tls.parameters import inbound, outbound
@@ -55,6 +54,7 @@ class LiveConfiguration:
 
     def __init__(self, parts: LiveParts) -> None:
         self._parts = parts
+        self._in_thread = in_thread_of(parts.reactor)
 
     async def prepare(self, configuration: Configuration) -> Ready:
         """Read certificates and roots, bind ports, make what looks things up.
@@ -89,10 +89,6 @@ class LiveConfiguration:
             ready.discard()
             raise
         return ready
-
-    def _in_thread(self, work: Callable[[], Any]) -> Deferred[Any]:
-        reactor = self._parts.reactor
-        return deferToThreadPool(reactor, reactor.getThreadPool(), work)
 
 
 @attrs.frozen

@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
-
-from twisted.internet.defer import Deferred
-from twisted.internet.threads import deferToThreadPool
 
 from seg.config.schema import LogSubscription
 from seg.events import Fault
@@ -17,6 +13,7 @@ from seg.maillog.compress import compress_closed
 from seg.maillog.files import FilePlan, MailLogFile
 from seg.maillog.logs import MailLogs
 from seg.maillog.syslog import SyslogOutlet, make_link
+from seg.threads import in_thread_of
 from seg.version import __version__
 
 
@@ -26,8 +23,7 @@ def wire_logs(folder: Path, hostname: str, bus: EventBus, reactor: Any) -> MailL
     :param folder: where the files are, ``var/log``.
     """
 
-    def in_thread(work: Callable[[], Any]) -> Deferred[Any]:
-        return deferToThreadPool(reactor, reactor.getThreadPool(), work)
+    in_thread = in_thread_of(reactor)
 
     def compress(place: Path, pattern: str) -> None:
         """A closed file that is left by a crash is taken along by the next."""

@@ -11,12 +11,10 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import Callable
 from typing import Any, ClassVar
 
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred
-from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
 from twisted.python import usage
 from twisted.python.failure import Failure
@@ -53,6 +51,7 @@ from seg.receive.factory import ReceiveFactory
 from seg.receive.rates import RecipientRates
 from seg.receive.reception import MakeFactory, Reception
 from seg.receive.renewal import CertificateRenewal, Renewable
+from seg.threads import in_thread_of
 from seg.tls.listening import ListenerCertificates
 from seg.tls.parameters import inbound, outbound
 from seg.tls.roots import load_roots
@@ -234,9 +233,6 @@ class GatewayService(Service):
             self._bus.emit(events.Fault(problem))
         self._languages.load(self._report_languages())
 
-    def _in_thread(self, work: Callable[[], Any]) -> Deferred[Any]:
-        return deferToThreadPool(self._reactor, self._reactor.getThreadPool(), work)
-
     def _report_languages(self) -> tuple[str, ...]:
         """All that some destination's reports are written in."""
         profiles = self._now.destinations.bounce_profiles.values()
@@ -265,7 +261,7 @@ class GatewayService(Service):
             var_path(self.settings) / "changes",
             LiveConfiguration(parts),
             self._bus,
-            self._in_thread,
+            in_thread_of(self._reactor),
             self._reactor.seconds,
         )
 

@@ -16,8 +16,6 @@ from typing import Any
 
 import attrs
 import psutil
-from twisted.internet.defer import Deferred
-from twisted.internet.threads import deferToThreadPool
 
 from seg.admin.door import Door
 from seg.admin.tokens import parse_tokens
@@ -70,6 +68,7 @@ from seg.queue.commit import Committer
 from seg.queue.counters import Counters
 from seg.queue.lease import Lease
 from seg.queue.spool import Spool
+from seg.threads import in_thread_of
 from seg.tls.context import ClientTLS
 from seg.tls.identities import Identities
 from seg.tls.parameters import outbound
@@ -151,11 +150,8 @@ def wire_lookups(
     def trust() -> Trust:
         return Trust(roots, datetime.now(UTC))
 
-    def in_thread(work: Callable[[], Any]) -> Deferred[Any]:
-        return deferToThreadPool(reactor, reactor.getThreadPool(), work)
-
     fetcher = PolicyFetcher(reactor, resolver, settings.mta_sts, tls, trust)
-    cache = former.policies.cache if former else PolicyCache(policy_cache_path(settings), in_thread, sink)
+    cache = former.policies.cache if former else PolicyCache(policy_cache_path(settings), in_thread_of(reactor), sink)
     policies = PolicyStore(resolver, fetcher, cache, settings.mta_sts, sink, reactor.seconds)
     refresh = PolicyRefresh(policies, settings.mta_sts, reactor, random.random)
     own = (DANEProvider(resolver, sink, lambda: probe.validates), MTASTSProvider(policies, sink), StaticProvider())
@@ -172,9 +168,7 @@ def wire_desk(settings: Settings, file: Path, backoff: Backoff, sink: IEventSink
     if all(listener.auth is ListenerAuth.OFF for listener in settings.listener):
         return None
 
-    def in_thread(work: Callable[[], Any]) -> Deferred[Any]:
-        return deferToThreadPool(reactor, reactor.getThreadPool(), work)
-
+    in_thread = in_thread_of(reactor)
     if settings.auth.checker:
         checker = checker_named(settings.auth.checker, CheckerContext(sink, reactor, in_thread))
     else:
@@ -186,11 +180,8 @@ def wire_desk(settings: Settings, file: Path, backoff: Backoff, sink: IEventSink
 def wire_door(settings: Settings, file: Path, sink: IEventSink, reactor: Any) -> Door:
     """Where operators with tokens come in; `file` is the settings' own. It counts failures apart from those of mail users."""
 
-    def in_thread(work: Callable[[], Any]) -> Deferred[Any]:
-        return deferToThreadPool(reactor, reactor.getThreadPool(), work)
-
     kind = Kind("tokens file", parse_tokens, "no token counts", "seg token add")
-    tokens = WatchedFile(tokens_path(settings, file), kind, in_thread, sink, reactor.seconds, 0.0)
+    tokens = WatchedFile(tokens_path(settings, file), kind, in_thread_of(reactor), sink, reactor.seconds, 0.0)
     return Door(tokens, Backoff(reactor.seconds), reactor, sink)
 
 
@@ -258,14 +249,11 @@ def wire_mail(
 def wire_pickup(now: InForce, mail: Mail, hostname: str, sink: IEventSink, reactor: Any) -> Pickup:
     """What takes the mail that programs of this machine dropped."""
 
-    def in_thread(work: Callable[[], Any]) -> Deferred[Any]:
-        return deferToThreadPool(reactor, reactor.getThreadPool(), work)
-
     def limits() -> tuple[int, int]:
         return now.settings.receive.max_message_size, now.settings.receive.max_recipients
 
     folder = DropFolder(drop_path(now.settings))
-    return Pickup(folder, mail.queue, mail.counters, sink, hostname, limits, reactor, in_thread)
+    return Pickup(folder, mail.queue, mail.counters, sink, hostname, limits, reactor, in_thread_of(reactor))
 
 
 def wire_sending(now: InForce, hostname: str, counters: ICounters, sink: IEventSink, reactor: Any) -> Sending:

@@ -21,6 +21,7 @@ ROOMS = (
     "events",
     "interfaces",
     "files",
+    "threads",
     "config",
     "change",
     "smtp",

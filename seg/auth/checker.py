@@ -18,7 +18,7 @@ from seg.auth.passwords import DECOY, check_password
 from seg.auth.scram_keys import Proof, Salt, ScramKeys, decoy_salt, derive
 from seg.auth.seams import CheckUnavailable, ISaltSource, IScramCredentials, ISubmitter
 from seg.auth.store import UserStore
-from seg.auth.watched_file import InThread
+from seg.threads import InThread
 
 MOST_WAITING = 200  # passwords that wait to be hashed; more are told to come again
 

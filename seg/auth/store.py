@@ -10,8 +10,9 @@ import attrs
 
 from seg.auth.seams import CheckUnavailable
 from seg.auth.users import Users, parse_users
-from seg.auth.watched_file import InThread, Kind, Unreadable, WatchedFile
+from seg.auth.watched_file import Kind, Unreadable, WatchedFile
 from seg.interfaces import IEventSink
+from seg.threads import InThread
 
 LOOK_AGAIN = 1.0  # seconds between two looks at the file
 

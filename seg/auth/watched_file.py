@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 import attrs
 from twisted.internet.defer import Deferred, DeferredLock
@@ -12,8 +12,8 @@ from twisted.internet.defer import Deferred, DeferredLock
 from seg.auth.users_file import read_text, too_open
 from seg.events import Fault
 from seg.interfaces import IEventSink
+from seg.threads import InThread
 
-InThread = Callable[[Callable[[], Any]], "Deferred[Any]"]
 Mark = tuple[int, int, int]  # modification time in ns, size, inode: any change of the file changes it
 NO_FILE: Mark = (0, 0, 0)
 

@@ -18,8 +18,8 @@ from seg.config.source import parse_document
 from seg.errors import ConfigurationError
 from seg.events import Fault, OperatorActed
 from seg.interfaces import IEventSink
+from seg.threads import InThread
 
-InThread = Callable[[Callable[[], Any]], "Deferred[Any]"]
 FOUND = "found in the files at the start"
 LONGEST_COMMENT = 500
 

@@ -15,11 +15,10 @@ from seg.drop.note import NoteError
 from seg.interfaces import IContent, ICounters, IEventSink, IMessageWriter
 from seg.model import Envelope, Recipient
 from seg.receive.trace import date_time
+from seg.threads import InThread
 
 EVERY = 1.0  # seconds between two looks
 MOST = 100  # files of one look: a flood must not keep the others waiting
-
-InThread = Callable[[Callable[[], Any]], Deferred[Any]]
 
 
 class Store(Protocol):

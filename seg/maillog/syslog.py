@@ -28,11 +28,11 @@ from seg.maillog.syslog_link import Link, Watcher
 from seg.maillog.syslog_stream import StreamLink
 from seg.maillog.telling import Telling, Told, level_of
 from seg.maillog.vocabulary import Level
+from seg.threads import InThread
 
 CONNECT_TIMEOUT = 10.0  # seconds
 
 MakeLink = Callable[[SyslogAddress, Watcher], Link]
-InThread = Callable[[Callable[[], Any]], "Deferred[Any]"]
 
 
 def make_link(address: SyslogAddress, watcher: Watcher, reactor: Any, in_thread: InThread) -> Link:

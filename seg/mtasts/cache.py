@@ -24,14 +24,13 @@ from seg.model import to_ascii
 from seg.mtasts.errors import PolicyError
 from seg.mtasts.policy import MAX_SIZE, STSPolicy, parse_policy
 from seg.mtasts.record import is_policy_id
+from seg.threads import InThread
 from seg.tls.names import is_host_name, printable
 
 MAX_ENTRIES = 50_000
 MAX_TEXT = 64 * 1024 * 1024  # octets of policies in memory, in all
 NOTED = 60.0  # seconds: a use is noted when the last one noted is so long ago
 LONGEST_NAME = 200  # characters of a domain in a file name; longer ones are hashed
-
-InThread = Callable[[Callable[[], Any]], "Deferred[Any]"]
 
 
 @attrs.frozen

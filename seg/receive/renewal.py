@@ -7,11 +7,11 @@ from typing import Any, Protocol
 
 from twisted.internet.defer import Deferred
 from twisted.internet.task import LoopingCall
-from twisted.internet.threads import deferToThreadPool
 
 from seg.errors import ConfigurationError
 from seg.events import Fault, Notice
 from seg.interfaces import IEventSink
+from seg.threads import in_thread_of
 
 INTERVAL = 30.0  # seconds between two looks at the files
 
@@ -37,7 +37,7 @@ class CertificateRenewal:
 
     def __init__(self, certificates: Callable[[], Mapping[str, Renewable]], reactor: Any, sink: IEventSink) -> None:
         self._certificates = certificates
-        self._reactor = reactor
+        self._in_thread = in_thread_of(reactor)
         self._sink = sink
         self._refused: dict[str, str] = {}  # what was last told of each
         self._loop = LoopingCall(self.look)
@@ -72,6 +72,3 @@ class CertificateRenewal:
         if self._refused.get(name) != problem:
             self._refused[name] = problem
             self._sink.emit(Fault(f"{name}: changed on disk, but can't be used, the former stay in use: {problem}"))
-
-    def _in_thread(self, work: Any) -> Deferred[Any]:
-        return deferToThreadPool(self._reactor, self._reactor.getThreadPool(), work)
