@@ -23,6 +23,8 @@ from collections.abc import Mapping
 
 import attrs
 
+from seg.auth.named_lines import named_lines
+
 PREFIX = "seg_"  # by which programs that look for leaked secrets know a token
 LONGEST = 200  # octets of what is taken for a token at all
 _NAME = re.compile(r"[a-z0-9][a-z0-9._@-]{0,63}", re.ASCII)
@@ -115,20 +117,7 @@ def parse_day(text: str) -> datetime.date:
 
 def parse_tokens(text: str) -> Tokens:
     """All tokens, and a fault for each line that isn't one. Of two lines with one name the first counts."""
-    tokens: dict[str, Token] = {}
-    where: dict[str, int] = {}
-    faults: list[str] = []
-    for number, line in enumerate(text.splitlines(), 1):
-        try:
-            token = parse_line(line)
-            if token is not None and token.name in tokens:
-                raise ValueError(f"{token.name} stands in line {where[token.name]} already")
-        except ValueError as error:
-            faults.append(f"line {number}: {error}")
-            continue
-        if token is not None:
-            tokens[token.name], where[token.name] = token, number
-    return Tokens(tokens, tuple(faults))
+    return Tokens(*named_lines(text, parse_line))
 
 
 def parse_line(line: str) -> Token | None:

@@ -19,6 +19,7 @@ from collections.abc import Iterator, Mapping
 
 import attrs
 
+from seg.auth.named_lines import named_lines
 from seg.auth.names import Unfit, prepare_name
 from seg.auth.passwords import hash_fault, hash_password
 from seg.auth.scram_keys import ScramKeys, derive, format_keys, parse_keys
@@ -65,25 +66,9 @@ def new_user(name: str, password: str, *, scram: bool = True) -> User:
 
 def parse_users(text: str) -> Users:
     """All users, and a fault for each line that isn't one. Of two lines with one name the first counts."""
-    users: dict[str, User] = {}
-    where: dict[str, int] = {}
-    faults: list[str] = []
-    key = b""
-    for number, line in _numbered(text):
-        found = _DECOY.fullmatch(line)
-        if found:
-            key = key or _decoded(found[1])
-            continue
-        try:
-            user = parse_line(line)
-            if user is not None and user.name in users:
-                raise ValueError(f"{user.name} stands in line {where[user.name]} already")
-        except ValueError as error:
-            faults.append(f"line {number}: {error}")
-            continue
-        if user is not None:
-            users[user.name], where[user.name] = user, number
-    return Users(users, tuple(faults), key)
+    users, faults = named_lines(text, parse_line)
+    keys = (_decoded(found[1]) for line in text.splitlines() if (found := _DECOY.fullmatch(line)))
+    return Users(users, faults, next(filter(None, keys), b""))
 
 
 def parse_line(line: str) -> User | None:

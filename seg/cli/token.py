@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from seg.cli.options import JSON
+from seg.cli.secret_file import change, read
 from seg.cli.tables import print_json, print_table
+
+if TYPE_CHECKING:
+    from seg.admin.tokens import Tokens
 
 ROLE = click.option(
     "--role",
@@ -54,7 +58,7 @@ def add(surroundings: Any, name: str, role: str, until: str | None, as_json: boo
         raise click.ClickException(f"there is a token {name} already (seg token delete {name})")
     secret = new_secret()
     made = Token(name, Role(role), hash_of(secret.encode()), last)
-    _change(path, lambda text: with_token(text, made))
+    change(path, lambda text: with_token(text, made))
     if as_json:
         print_json({"name": name, "role": role, "until": until, "token": secret})
         return
@@ -105,7 +109,7 @@ def delete(surroundings: Any, name: str, as_json: bool) -> None:
     name = _good(parse_name, name)
     if name not in tokens.by_name:
         raise click.ClickException(f"there is no token {name} in {path} (seg token list)")
-    _change(path, lambda text: without_token(text, name))
+    change(path, lambda text: without_token(text, name))
     if as_json:
         print_json({"name": name, "done": "deleted"})
     else:
@@ -134,27 +138,9 @@ def _today() -> datetime.date:
     return datetime.datetime.now(datetime.UTC).date()
 
 
-def _read(surroundings: Any) -> tuple[Path, Any]:
-    from seg.admin.tokens import Tokens, parse_tokens
-    from seg.auth.users_file import read_text
+def _read(surroundings: Any) -> tuple[Path, Tokens]:
+    from seg.admin.tokens import parse_tokens
     from seg.config.paths import tokens_path
 
-    files = surroundings.files()
-    path = tokens_path(surroundings.settings(), files.settings)
-    try:
-        return path, parse_tokens(read_text(path))
-    except FileNotFoundError:
-        return path, Tokens()
-    except OSError as error:
-        raise click.ClickException(f"{path} can't be read: {error.strerror or error}") from None
-
-
-def _change(path: Path, edit: Any) -> None:
-    from seg.auth.users_file import change
-
-    try:
-        change(path, edit)
-    except OSError as error:
-        raise click.ClickException(
-            f"{path} can't be written: {error.strerror or error}; be the user that the configuration belongs to"
-        ) from None
+    path = tokens_path(surroundings.settings(), surroundings.files().settings)
+    return path, read(path, parse_tokens)

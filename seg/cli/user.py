@@ -5,12 +5,16 @@ from __future__ import annotations
 import getpass
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from seg.cli.options import JSON
+from seg.cli.secret_file import change, read
 from seg.cli.tables import print_json, print_table
+
+if TYPE_CHECKING:
+    from seg.auth.users import Users
 
 FROM_INPUT = click.option(
     "--password-stdin",
@@ -98,7 +102,7 @@ def delete(surroundings: Any, name: str, as_json: bool) -> None:
     prepared = _prepared(name)
     if prepared not in users.by_name:
         raise click.ClickException(f"there is no user {prepared} in {path} (seg user list)")
-    _change(path, lambda text: without_user(text, prepared))
+    change(path, lambda text: without_user(text, prepared))
     _done(as_json, prepared, "deleted")
 
 
@@ -112,7 +116,7 @@ def _set(surroundings: Any, name: str, from_input: bool, no_scram: bool, as_json
     if not new and prepared not in users.by_name:
         raise click.ClickException(f"there is no user {prepared} in {path} (seg user add {prepared})")
     made = new_user(prepared, _password(from_input), scram=not no_scram)
-    _change(path, lambda text: with_user(text, made))
+    change(path, lambda text: with_user(text, made))
     _done(as_json, prepared, "added" if new else "has another password")
 
 
@@ -148,36 +152,12 @@ def _prepared(name: str) -> str:
         raise click.ClickException(str(error)) from None
 
 
-def _read(surroundings: Any) -> tuple[Path, Any]:
-    from seg.auth.users import Users, parse_users
-    from seg.auth.users_file import read_text
-    from seg.config.load import load_settings
+def _read(surroundings: Any) -> tuple[Path, Users]:
+    from seg.auth.users import parse_users
     from seg.config.paths import users_path
-    from seg.errors import ConfigurationError
 
-    files = surroundings.files()
-    try:
-        settings = load_settings(files.settings)
-    except ConfigurationError as error:
-        raise click.ClickException("\n".join(error.problems)) from None
-    path = users_path(settings, files.settings)
-    try:
-        return path, parse_users(read_text(path))
-    except FileNotFoundError:
-        return path, Users()
-    except OSError as error:
-        raise click.ClickException(f"{path} can't be read: {error.strerror or error}") from None
-
-
-def _change(path: Path, edit: Any) -> None:
-    from seg.auth.users_file import change
-
-    try:
-        change(path, edit)
-    except OSError as error:
-        raise click.ClickException(
-            f"{path} can't be written: {error.strerror or error}; be the user that the configuration belongs to"
-        ) from None
+    path = users_path(surroundings.settings(), surroundings.files().settings)
+    return path, read(path, parse_users)
 
 
 def _done(as_json: bool, name: str, what: str) -> None:

@@ -1,0 +1,41 @@
+"""The files of users and of tokens, as the commands that work on them read and change them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+import click
+
+T = TypeVar("T")
+
+
+def read(path: Path, parse: Callable[[str], T]) -> T:
+    """What stands in a file; one that isn't there is empty.
+
+    :raises click.ClickException: it can't be read.
+    """
+    from seg.auth.users_file import read_text
+
+    try:
+        return parse(read_text(path))
+    except FileNotFoundError:
+        return parse("")
+    except OSError as error:
+        raise click.ClickException(f"{path} can't be read: {error.strerror or error}") from None
+
+
+def change(path: Path, edit: Callable[[str], str]) -> None:
+    """Replace a file's text.
+
+    :raises click.ClickException: it can't be written; nothing is changed then.
+    """
+    from seg.auth.users_file import change as replace
+
+    try:
+        replace(path, edit)
+    except OSError as error:
+        raise click.ClickException(
+            f"{path} can't be written: {error.strerror or error}; be the user that the configuration belongs to"
+        ) from None
