@@ -1,4 +1,4 @@
-"""Files that are replaced as a whole: at any instant there is the old one or the new one. All of it blocks."""
+"""Files that are replaced as a whole: at any instant there is the old one or the new one; and whether one has changed. All of it blocks."""
 
 from __future__ import annotations
 
@@ -6,6 +6,17 @@ import os
 from pathlib import Path
 
 OWN = 0o600  # for the gateway's user only
+Mark = tuple[int, int, int]  # modification time in ns, size, inode: any change of a file changes it
+NO_FILE: Mark = (0, 0, 0)
+
+
+def mark_of(path: Path) -> Mark:
+    """What tells a file from the one that was read before.
+
+    :raises OSError: it isn't there, or can't be looked at.
+    """
+    status = path.stat()
+    return status.st_mtime_ns, status.st_size, status.st_ino
 
 
 def replace_file(path: Path, data: bytes, mode: int = OWN) -> None:

@@ -11,11 +11,9 @@ from twisted.internet.defer import Deferred, DeferredLock
 
 from seg.auth.users_file import read_text, too_open
 from seg.events import Fault
+from seg.files import NO_FILE, Mark, mark_of
 from seg.interfaces import IEventSink
 from seg.threads import InThread
-
-Mark = tuple[int, int, int]  # modification time in ns, size, inode: any change of the file changes it
-NO_FILE: Mark = (0, 0, 0)
 
 
 class Contents(Protocol):
@@ -124,8 +122,7 @@ def look(path: Path, kind: Kind[T], known: Mark | None) -> Look[T]:
     :raises OSError: it is there and can't be read.
     """
     try:
-        status = path.stat()
-        mark = (status.st_mtime_ns, status.st_size, status.st_ino)
+        mark = mark_of(path)
         if mark == known:
             return Look(mark, None)
         contents = kind.parse(read_text(path))

@@ -16,9 +16,10 @@ from twisted.internet.interfaces import IOpenSSLClientConnectionCreator
 from twisted.protocols.tls import TLSMemoryBIOProtocol
 from zope.interface import implementer
 
+from seg.files import Mark
 from seg.model import to_ascii
 from seg.tls.chain import MAX_CHAIN
-from seg.tls.credential import Stamp, file_stamp, read_credential
+from seg.tls.credential import marks_of, read_credential
 from seg.tls.names import UNREADABLE, is_host_name, printable
 from seg.tls.parameters import USUAL, Parameters
 from seg.tls.peer import PeerCertificates, SessionFacts, TLSVersion
@@ -92,27 +93,24 @@ class ClientIdentity:
     def __init__(self, certificate_file: str, key_file: str = "", parameters: Parameters = USUAL) -> None:
         self.parameters = parameters
         self._files = (certificate_file, key_file)
-        self._stamps: tuple[Stamp, ...] = ()
+        self._marks: tuple[Mark, ...] = ()
         self.contexts: dict[TLSVersion, SSL.Context] = {}
         self.mark = ""  # tells one certificate from another: the fingerprint
         self.load()
 
     def load(self) -> None:
         """Read the files; what was read before stays if they can't be used."""
-        stamps = self._look()
+        marks = marks_of(self._files)
         credential = read_credential(*self._files)
         contexts = _client_contexts(self.parameters)
         for context in contexts.values():
             credential.install(context)
-        self._stamps, self.contexts = stamps, contexts
+        self._marks, self.contexts = marks, contexts
         self.mark = credential.chain[0].fingerprint(hashes.SHA256()).hex()
 
     def changed(self) -> bool:
         """Whether a file isn't what it was when it was read. Blocks a little: for a thread."""
-        return self._look() != self._stamps
-
-    def _look(self) -> tuple[Stamp, ...]:
-        return tuple(file_stamp(path) for path in self._files if path)
+        return marks_of(self._files) != self._marks
 
 
 class ClientTLS:

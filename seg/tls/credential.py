@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime
-import os
+from collections.abc import Iterable
 from pathlib import Path
 
 import attrs
@@ -13,10 +13,9 @@ from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 from OpenSSL import SSL
 
 from seg.errors import ConfigurationError
+from seg.files import NO_FILE, Mark, mark_of
 from seg.tls.chain import date_line
 from seg.tls.names import UNREADABLE, subject_of
-
-Stamp = tuple[int, int, int]  # of a file: when it changed, its size, its inode
 
 
 @attrs.frozen
@@ -60,13 +59,16 @@ def read_credential(certificate_file: str, key_file: str = "", now: datetime.dat
     return Credential(chain, key, certificate_file, key_file or certificate_file)
 
 
-def file_stamp(path: str) -> Stamp:
-    """What tells a changed file from the one that was read. Blocks a little."""
+def marks_of(paths: Iterable[str]) -> tuple[Mark, ...]:
+    """What tells changed files from those that were read; "" is none, one that isn't there has the mark of nothing. Blocks a little."""
+    return tuple(_mark(Path(path)) for path in paths if path)
+
+
+def _mark(path: Path) -> Mark:
     try:
-        status = os.stat(path)
+        return mark_of(path)
     except OSError:
-        return (0, 0, 0)
-    return (status.st_mtime_ns, status.st_size, status.st_ino)
+        return NO_FILE
 
 
 def _problem(path: str, fault: str) -> ConfigurationError:

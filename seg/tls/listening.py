@@ -10,9 +10,10 @@ from twisted.internet.interfaces import IOpenSSLServerConnectionCreator
 from twisted.protocols.tls import TLSMemoryBIOProtocol
 from zope.interface import implementer
 
+from seg.files import Mark
 from seg.tls.clients import ClientCertificates
 from seg.tls.context import server_context
-from seg.tls.credential import Stamp, file_stamp, server_chain
+from seg.tls.credential import marks_of, server_chain
 from seg.tls.names import dns_names, fitting
 from seg.tls.parameters import USUAL, Parameters
 
@@ -41,14 +42,14 @@ class ListenerCertificates:
         self._clients_file = clients
         self.clients: ClientCertificates | None = None
         self._now = now
-        self._stamps: tuple[Stamp, ...] = ()
+        self._marks: tuple[Mark, ...] = ()
         self._default: SSL.Context
         self._by_name: dict[str, SSL.Context] = {}
         self.load()
 
     def load(self) -> None:
         """Read the files; what was read before stays in force if they can't be used. Blocks: for the start, or a thread."""
-        stamps = self._look()
+        marks = self._look()
         contexts = [
             (server_chain(certificate)[0], server_context(certificate, key, self._now, self.parameters))
             for certificate, key in self._files
@@ -63,11 +64,11 @@ class ListenerCertificates:
             by_name.update((name.lower(), context) for name in dns_names(leaf))
         default = contexts[0][1]
         default.set_tlsext_servername_callback(self._choose)
-        self._stamps, self._default, self._by_name, self.clients = stamps, default, by_name, clients
+        self._marks, self._default, self._by_name, self.clients = marks, default, by_name, clients
 
     def changed(self) -> bool:
         """Whether a file isn't what it was when it was read. Blocks a little: for a thread."""
-        return self._look() != self._stamps
+        return self._look() != self._marks
 
     def serverConnectionForTLS(self, tlsProtocol: TLSMemoryBIOProtocol) -> SSL.Connection:
         """A new server connection; the name that the client asks for may change its certificate."""
@@ -81,6 +82,5 @@ class ListenerCertificates:
         if found is not None:
             connection.set_context(found)
 
-    def _look(self) -> tuple[Stamp, ...]:
-        paths = [path for pair in (*self._files, (self._clients_file, "")) for path in pair if path]
-        return tuple(file_stamp(path) for path in paths)
+    def _look(self) -> tuple[Mark, ...]:
+        return marks_of([*(path for pair in self._files for path in pair), self._clients_file])
