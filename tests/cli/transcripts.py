@@ -6,9 +6,7 @@ The answers are held against the API's description by the test, so that they sta
 from __future__ import annotations
 
 import json
-import os
 import shlex
-import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -19,6 +17,7 @@ from click.testing import CliRunner
 from seg.cli import main as cli
 from seg.cli.reference import page
 from seg.config.marked import replace_block
+from tests.zones import utc
 
 COMMAND = "python -m tests.cli.transcripts"
 DATA = Path(__file__).with_name("data") / "transcripts.json"
@@ -51,18 +50,12 @@ def shown(transcript: Mapping[str, Any], now: float) -> str:
     """What the command prints."""
     gateway = KeptGateway(transcript["answers"])
     words = shlex.split(transcript["command"])[1:]
-    zone = os.environ.get("TZ")
-    try:
-        os.environ["TZ"] = "UTC"
-        time.tzset()
-        with (
-            mock.patch.object(cli.Surroundings, "gateway", lambda *_: gateway),
-            mock.patch("time.time", lambda: now),
-        ):
-            result = CliRunner().invoke(cli.main, words, prog_name="seg")
-    finally:
-        os.environ.pop("TZ") if zone is None else os.environ.update(TZ=zone)
-        time.tzset()
+    with (
+        utc(),
+        mock.patch.object(cli.Surroundings, "gateway", lambda *_: gateway),
+        mock.patch("time.time", lambda: now),
+    ):
+        result = CliRunner().invoke(cli.main, words, prog_name="seg")
     if result.exit_code != transcript.get("status", 0):
         raise AssertionError(f"{transcript['command']}: {result.output} {result.exception!r}")
     return "\n".join(line.rstrip() for line in result.output.strip("\n").splitlines()).strip("\n")

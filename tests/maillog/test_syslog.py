@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import time
 from collections.abc import Iterable
 from typing import Any
 
@@ -36,6 +34,7 @@ from seg.maillog.syslog_format import LONGEST_DATAGRAM
 from seg.maillog.syslog_link import Watcher
 from seg.maillog.syslog_stream import StreamLink
 from tests.doubles import RecordingSink
+from tests.zones import utc
 
 NETWORK = "<22>1 2024-09-26T15:23:39.250+00:00 gw.example.net seg 4711 "
 
@@ -65,15 +64,7 @@ class OutletTests(SynchronousTestCase):
     """Levels, kinds of events, forms."""
 
     def setUp(self) -> None:
-        zone = os.environ.get("TZ")
-        os.environ["TZ"] = "UTC"
-        time.tzset()
-
-        def restore() -> None:
-            os.environ.pop("TZ") if zone is None else os.environ.update(TZ=zone)
-            time.tzset()
-
-        self.addCleanup(restore)
+        self.enterContext(utc())
         self.clock = Clock()
         self.clock.advance(1727364219.25)
         self.sink = RecordingSink()

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import time
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -24,6 +22,7 @@ from seg.maillog.syslog_format import (
     shortened,
 )
 from seg.maillog.vocabulary import Level
+from tests.zones import utc
 
 AT = 1727364219.25
 HEAD = b"<22>1 2024-09-26T15:23:39.250+00:00 gw.example.net seg 4711 MessageReceived - "
@@ -45,15 +44,7 @@ class FormatCase(SynchronousTestCase):
     """All times are UTC."""
 
     def setUp(self) -> None:
-        zone = os.environ.get("TZ")
-        os.environ["TZ"] = "UTC"
-        time.tzset()
-
-        def restore() -> None:
-            os.environ.pop("TZ") if zone is None else os.environ.update(TZ=zone)
-            time.tzset()
-
-        self.addCleanup(restore)
+        self.enterContext(utc())
 
 
 class NetworkTests(FormatCase):
