@@ -8,7 +8,7 @@ from typing import Any
 import attrs
 
 from seg.admin.entrances import Entrances, PreparedEntrance
-from seg.admin.metrics_page import MetricsPort, Prepared
+from seg.admin.metrics_page import MetricsPort, PreparedPage
 from seg.auth.desk import Desk
 from seg.change.texts import Configuration
 from seg.config.schema import Settings
@@ -102,7 +102,7 @@ class Ready:
     _identities: Mapping[Files, ClientIdentity]
     _filters: tuple[Station, ...]
     _desk: Desk | None
-    _metrics: Prepared
+    _metrics: PreparedPage
     _entrance: PreparedEntrance | None
 
     def discard(self) -> None:

@@ -60,13 +60,13 @@ class MetricsPort:
         self._settings = MetricsPage()  # nowhere
         self._port: IListeningPort | None = None
 
-    def prepare(self, settings: MetricsPage) -> Prepared:
-        """Listen at another address; None when it is nowhere, or where it is already.
+    def prepare(self, settings: MetricsPage) -> PreparedPage:
+        """Listen at another address, unless it is none, or where the page is already.
 
         :raises ConfigurationError: it can't be had.
         """
         if settings == self._settings or not settings.address:
-            return Prepared(settings, None)
+            return PreparedPage(settings, None)
         site: Any = QuietSite(_Page(self._metrics), timeout=60)
         site.displayTracebacks = False
         try:
@@ -74,9 +74,9 @@ class MetricsPort:
         except CannotListenError as error:
             where = f"{settings.address}:{settings.port}"
             raise ConfigurationError((f"[metrics] can't listen at {where}: {error.socketError}",)) from error
-        return Prepared(settings, port)
+        return PreparedPage(settings, port)
 
-    def use(self, prepared: Prepared) -> None:
+    def use(self, prepared: PreparedPage) -> None:
         """Serve there, and nowhere else."""
         if prepared.settings != self._settings:
             former, self._port, self._settings = self._port, prepared.port, prepared.settings
@@ -90,8 +90,8 @@ class MetricsPort:
 
 
 @attrs.frozen
-class Prepared:
-    """An address that waits to be the one."""
+class PreparedPage:
+    """The page at another address, which only waits to be the one."""
 
     settings: MetricsPage
     port: IListeningPort | None

@@ -46,24 +46,24 @@ class Destination:
 
     active: int = 0
     window: int = INITIAL_WINDOW
-    _steps: int = 0  # successes until the window grows
-    _pause: bool = False  # it has been too large: grow slowly
+    _successes_wanted: int = 0  # until the window grows
+    _careful: bool = False  # it has been too large once: grow slowly
 
     def finished(self, connected: bool, limit: int) -> None:
         """Adapt the window to how an attempt went: one more after a success, half after a failure to connect."""
         self.active -= 1
-        self._steps -= 1
+        self._successes_wanted -= 1
         if not connected:
             self.window = max(1, self.window // 2)
-        elif self._steps <= 0:
+        elif self._successes_wanted <= 0:
             self.window = min(limit, self.window + 1)
-            self._steps = self.window if self._pause else 0
+            self._successes_wanted = self.window if self._careful else 0
 
     def crowded(self) -> None:
         """There was no connection for an attempt: as many as are under way now are enough, and one more will do for a while."""
         self.active -= 1
         self.window = max(1, self.active)
-        self._pause, self._steps = True, self.window
+        self._careful, self._successes_wanted = True, self.window
 
 
 class DeliveryEngine:
