@@ -19,7 +19,6 @@ from seg.cli.tables import plain, print_json, print_table
 if TYPE_CHECKING:
     from seg.tls.inventory import Listed, ServerFile, TrustList
 
-
 KEY_QUESTION = "Enter the PEM file of its private key (in the certificate's file: nothing):"
 OPERATIONS = {
     "LIST": "Show the certificates in use, and what is wrong with them.",
@@ -55,8 +54,8 @@ def certconfig(context: click.Context) -> None:
         sys.exit(2)
     chosen = menu("Certificates and authorities:", OPERATIONS)
     if chosen:
-        command = certconfig.commands[chosen.lower()]
-        command.main([], "", parent=context, standalone_mode=False)
+        # As if it had been typed, so that what is missing is asked for.
+        certconfig.commands[chosen.lower()].main([], "", parent=context, standalone_mode=False)
 
 
 @certconfig.command("list")
