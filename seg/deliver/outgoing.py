@@ -27,9 +27,6 @@ class Outgoing:
     certificate: tuple[str, str] = ("", "")  # files of certificate and key that we show; "" = none
 
 
-NOTHING_SPECIAL = Outgoing()
-
-
 def outgoing_of(profile: Profile, destinations: Destinations) -> Outgoing:
     """What holds for a destination with this profile."""
     return Outgoing(

@@ -20,7 +20,7 @@ from seg.config.destinations import AuthProfile
 from seg.config.schema import Delivery
 from seg.deliver.dialogue import Dialogues
 from seg.deliver.lines import Crowded, Group, Line, Lines
-from seg.deliver.outgoing import NOTHING_SPECIAL, Outgoing, mechanism_for
+from seg.deliver.outgoing import Outgoing, mechanism_for
 from seg.deliver.pool import ConnectionPool, PoolKey
 from seg.deliver.sender import ESMTPSender, ESMTPSenderFactory, HandshakeFailed, StartTLSRefused
 from seg.errors import Temporary
@@ -98,7 +98,7 @@ class Sessions:
         self._verdicts: dict[ESMTPSender, dict[object, tuple[float, Verdict]]] = {}
 
     async def open(
-        self, decision: Decision, host: MXHost, address: Peer, outgoing: Outgoing = NOTHING_SPECIAL
+        self, decision: Decision, host: MXHost, address: Peer, outgoing: Outgoing
     ) -> Session:
         """A session with this host at this address that satisfies the decision.
 
