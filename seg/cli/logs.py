@@ -35,7 +35,7 @@ def chosen_log(surroundings: Any, name: str | None) -> ChosenLog:
     settings: Settings = surroundings.settings()
     folder = log_path(settings).parent
     file = _named(settings, folder, name) if name else MAIL_LOG
-    return ChosenLog(folder / file.name, file.closed.format("*") + "*", file.form)
+    return ChosenLog(folder / file.name, file.closed_pattern, file.form)
 
 
 def _named(settings: Settings, folder: Path, name: str) -> LogFileName:

@@ -41,6 +41,11 @@ class LogFileName:
         """Name of a file that was closed, with ``{}`` for the time."""
         return Path(self.name).stem + (".@{}.s" if self.form is LogForm.TEXT else ".@{}.jsonl")
 
+    @property
+    def closed_pattern(self) -> str:
+        """What the names of all closed files fit, compressed or not."""
+        return self.closed.format("*") + "*"
+
 
 MAIL_LOG = LogFileName("mail.log", LogForm.TEXT)
 MAIL_JSON = LogFileName("mail.jsonl", LogForm.JSON)

@@ -97,9 +97,7 @@ class Sessions:
         self._identities = identities or Identities()
         self._verdicts: dict[ESMTPSender, dict[object, tuple[float, Verdict]]] = {}
 
-    async def open(
-        self, decision: Decision, host: MXHost, address: Peer, outgoing: Outgoing
-    ) -> Session:
+    async def open(self, decision: Decision, host: MXHost, address: Peer, outgoing: Outgoing) -> Session:
         """A session with this host at this address that satisfies the decision.
 
         :raises Unsatisfied: the peer was judged, and refused.

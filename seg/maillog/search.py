@@ -13,7 +13,6 @@ from pathlib import Path
 
 import attrs
 
-CLOSED = "mail.@*.s*"  # of mail.log, compressed or not
 _STAMP = "%a %b %d %H:%M:%S %Y"
 _STAMP_LENGTH = 24
 _AGE = re.compile(r"(\d+)([smhdw])")
@@ -27,8 +26,8 @@ _BOUNCE = re.compile(rb"MID (\d+) was generated for bounce of MID (\d+)")
 Progress = Callable[[int], object]  # octets read since the last call
 
 
-def files_of(log: Path, closed_pattern: str = CLOSED) -> list[Path]:
-    """The files of a log, the oldest first: those that were closed, compressed or not, then the one that is written."""
+def files_of(log: Path, closed_pattern: str) -> list[Path]:
+    """The files of a log, the oldest first: those that were closed (they fit the pattern), then the one that is written."""
     closed = sorted(log.parent.glob(closed_pattern), key=lambda path: (path.stat().st_mtime_ns, path.name))
     return [*closed, log] if log.exists() else closed
 

@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
+from seg.config.subscriptions import MAIL_LOG
 from seg.maillog.compress import compress_closed
 from seg.maillog.lines import LINES
 from seg.maillog.search import (
@@ -135,7 +136,7 @@ class FileTests(SynchronousTestCase):
 
     def test_in_order(self) -> None:
         """Closed files come first, the oldest before the others, compressed or not; a rotated one that is gone is passed over."""
-        self.assertEqual(files_of(self.log), [])
+        self.assertEqual(files_of(self.log, MAIL_LOG.closed_pattern), [])
         for number, name in enumerate(("mail.@20261124T000000.s", "mail.@20261125T000000.s", "mail.log")):
             (self.folder / name).write_text(f"line {number}\n")
             os.utime(self.folder / name, (1000 + number, 1000 + number))
@@ -143,7 +144,7 @@ class FileTests(SynchronousTestCase):
         made = compress_closed(self.folder, "mail.@*.s")
         self.assertEqual([path.name for path in made], ["mail.@20261124T000000.s.gz", "mail.@20261125T000000.s.gz"])
         self.assertEqual(compress_closed(self.folder, "mail.@*.s"), [])
-        files = files_of(self.log)
+        files = files_of(self.log, MAIL_LOG.closed_pattern)
         self.assertEqual(list(lines_of([*files, self.folder / "gone"])), [b"line 0", b"line 1", b"line 2"])
         seen: list[int] = []
         list(lines_of(files, seen.append))
