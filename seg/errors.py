@@ -7,7 +7,26 @@ keep the recipient in the queue, or return the message to its sender.
 
 from __future__ import annotations
 
+import errno
+import os
 from typing import ClassVar
+
+# The operating system refuses something to this process: no word of any other host.
+LOCAL_ERRNOS = frozenset(
+    {
+        errno.EMFILE,
+        errno.ENFILE,
+        errno.ENOMEM,
+        errno.ENOBUFS,
+        errno.EADDRNOTAVAIL,
+        errno.EACCES,
+        errno.EPERM,
+        errno.EDQUOT,
+        errno.ENOSPC,
+        errno.EROFS,
+        errno.EIO,
+    }
+)
 
 
 class DeliveryError(Exception):
@@ -48,6 +67,41 @@ class Permanent(DeliveryError):
     """Don't try again: the sender has to be told (unless the reverse-path is null)."""
 
     status_class = "5"
+
+
+class LocalFault(Exception):
+    """The gateway lacks something of its own: descriptors, memory, a free slot, its disk, its proxy, a resolver that it trusts.
+
+    It is no answer of another host or domain: never remember it as theirs, and never go on with less protection for it. Defer
+    (`temporary`), and try again.
+
+    :param text: one line for people: what is lacking.
+    """
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self.text = text
+
+    def temporary(self) -> Temporary:
+        """The delivery error that defers for this reason (RFC 3463: 4.3.0, other mail system problem)."""
+        return Temporary("4.3.0", self.text)
+
+
+def local_fault(error: BaseException | None) -> LocalFault | None:
+    """The `LocalFault` that stands behind an error, or None if there is none.
+
+    The error's causes are looked at, and the errno of an `OSError` or of Twisted's ``ConnectError`` (``osError``).
+    """
+    for _ in range(10):  # as deep as any chain of causes goes
+        if error is None or isinstance(error, LocalFault):
+            return error
+        if isinstance(error, MemoryError):
+            return LocalFault("out of memory")
+        number = getattr(error, "errno", None) or getattr(error, "osError", None)
+        if number in LOCAL_ERRNOS:
+            return LocalFault(os.strerror(number))
+        error = error.__cause__ or error.__context__
+    return None
 
 
 class ConfigurationError(Exception):

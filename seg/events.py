@@ -7,6 +7,8 @@ escaped by whoever writes it down, not here.
 
 from __future__ import annotations
 
+import enum
+
 import attrs
 
 from seg.errors import Permanent, Temporary
@@ -55,6 +57,42 @@ class Notice(Event):
 class Fault(Event):
     """Something that an operator should mend, at Warning; the gateway goes on."""
 
+    text: str
+
+
+class ConditionKind(enum.StrEnum):
+    """What can be wrong with the gateway itself for a while; `seg.conditions` tells when it begins and ends."""
+
+    CLOCK = "clock"  # the system's clock was set back, or is wrong
+    DISK = "disk"  # the spool can't be written (full, out of inodes, read-only, broken, wrong owner)
+    DISK_READ = "disk-read"  # spool files can't be read for an error of the system
+    LOG = "log"  # the mail log can't be written
+    STATE_FILE = "state-file"  # a file of settings or state can't be used; what it held before stays in force
+    UNREADABLE = "unreadable"  # messages that are kept aside, as nothing can be made of their files
+    DAMAGED = "damaged"  # messages that are held, as a part of their files is lost
+    DESCRIPTORS = "descriptors"  # file descriptors are short
+    FETCHES = "fetches"  # all turns for fetching MTA-STS policies are taken
+    PROXY = "proxy"  # the HTTP proxy for policy fetches is away
+    RESOLVER = "resolver"  # no trusted resolver answers
+    POLICIES = "policies"  # MTA-STS policies in force can't be kept, or can't be read
+    LOCAL = "local"  # the gateway lacks something else of its own
+
+
+@attrs.frozen
+class ConditionBegan(Event):
+    """From now on something is wrong with the gateway itself, which an operator should mend."""
+
+    kind: ConditionKind
+    subject: str  # which file, host, ...; "" where there is only one
+    text: str  # what is wrong and what it means, in one line
+
+
+@attrs.frozen
+class ConditionEnded(Event):
+    """It is over."""
+
+    kind: ConditionKind
+    subject: str
     text: str
 
 

@@ -20,6 +20,7 @@ ROOMS = (
     "model",
     "events",
     "interfaces",
+    "conditions",
     "files",
     "threads",
     "config",

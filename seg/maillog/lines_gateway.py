@@ -24,6 +24,20 @@ ENTRIES: tuple[Entry, ...] = (
         "Something that an operator should mend; the gateway goes on.",
     ),
     plain(
+        WARNING,
+        "Condition {kind}: {text}",
+        e.ConditionBegan(
+            e.ConditionKind.DISK, "", "the spool can't be written: No space left on device; new mail gets 452"
+        ),
+        "Something is wrong with the gateway itself from now on. `seg status` shows it as long as it lasts.",
+    ),
+    plain(
+        INFO,
+        "Condition {kind} is over: {text}",
+        e.ConditionEnded(e.ConditionKind.DISK, "", "the spool can be written again"),
+        "The same, when it is over.",
+    ),
+    plain(
         INFO,
         "Operator {by}: {action}",
         e.OperatorActed("root", "retry MID 5444"),

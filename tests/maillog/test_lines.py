@@ -264,6 +264,7 @@ class TableTests(SynchronousTestCase):
             warnings,
             {
                 e.AdminRefused,
+                e.ConditionBegan,
                 e.Fault,
                 e.DANEWeakened,
                 e.ExemptionOver,
