@@ -9,6 +9,7 @@ import attrs
 from seg.admin.api import AdminAPI, Identity
 from seg.admin.changes import ChangesAPI
 from seg.admin.checks import ChecksAPI
+from seg.admin.conditions import Conditions
 from seg.admin.delivery import DeliveryAPI
 from seg.admin.destinations import DestinationsAPI
 from seg.admin.dialogues import DialoguesAPI
@@ -34,11 +35,12 @@ class Observers:
     traffic: Traffic
     statistics: HostStatistics
     metrics: Metrics
+    conditions: Conditions
 
     @property
-    def all(self) -> tuple[Traffic | HostStatistics | Metrics, ...]:
+    def all(self) -> tuple[Traffic | HostStatistics | Metrics | Conditions, ...]:
         """Each of them."""
-        return self.traffic, self.statistics, self.metrics
+        return self.traffic, self.statistics, self.metrics, self.conditions
 
 
 def admin_paths(
@@ -61,7 +63,7 @@ def admin_paths(
         return wire_checks(now.settings, destinations, identity.hostname, now.lookups, identities, sink, reactor)
 
     seconds, traffic, suspension = reactor.seconds, observers.traffic, window.suspension
-    table = AdminAPI(identity, mail.queue, window, traffic, seconds).routes()
+    table = AdminAPI(identity, mail.queue, window, traffic, observers.conditions, seconds).routes()
     for part in (
         DestinationsAPI(destinations, seconds),
         ChecksAPI(checks),

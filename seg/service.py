@@ -22,6 +22,7 @@ from twisted.python.failure import Failure
 from seg import events
 from seg.admin import supervisor
 from seg.admin.api import Identity
+from seg.admin.conditions import Conditions
 from seg.admin.entrances import Entrances
 from seg.admin.hosts import HostStatistics
 from seg.admin.http import RouteTable
@@ -135,8 +136,12 @@ class GatewayService(Service):
         self._texts = texts
         self._reactor = reactor
         self._bus = EventBus()
+        self._bus.hold()
         self._observers = Observers(
-            Traffic(self._bus, reactor), HostStatistics(reactor.seconds), Metrics(reactor.seconds)
+            Traffic(self._bus, reactor),
+            HostStatistics(reactor.seconds),
+            Metrics(reactor.seconds),
+            Conditions(reactor.seconds),
         )
         self._metrics_port = MetricsPort(reactor, self._observers.metrics)
         roots = load_roots(settings.tls.ca_file, settings.tls.extra_ca_file)
@@ -188,7 +193,7 @@ class GatewayService(Service):
         changes = self._change_control(mail)
         window = Window(self._now, mail, self._reception, self._reactor)
         self._entrances.open(self.settings, self._admin_paths(mail, window, changes))
-        self._observers.metrics.watch(window)
+        self._observers.metrics.watch(window, self._observers.conditions.counts)
         self._metrics_port.use(self._metrics_port.prepare(self.settings.metrics))
         await changes.begin()
         await mail.queue.start()
@@ -229,6 +234,7 @@ class GatewayService(Service):
         for observer in self._observers.all:
             self._bus.add(observer.emit)
         self._bus.emit(events.GatewayStarted(__version__))
+        self._bus.hand_out()
         for problem in self._now.lookups.roots.problems:
             self._bus.emit(events.Fault(problem))
         self._languages.load(self._report_languages())

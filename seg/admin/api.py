@@ -11,6 +11,7 @@ from typing import Any, Protocol
 import attrs
 from twisted.internet.defer import Deferred, gatherResults
 
+from seg.admin.conditions import Conditions
 from seg.admin.http import APIError, Call, RouteTable, Text
 from seg.admin.suspension import Suspension
 from seg.admin.traffic import Traffic
@@ -69,12 +70,19 @@ class AdminAPI:
     """Answers questions and carries out commands."""
 
     def __init__(
-        self, identity: Identity, queue: Spool, gauges: Gauges, traffic: Traffic, now: Callable[[], float]
+        self,
+        identity: Identity,
+        queue: Spool,
+        gauges: Gauges,
+        traffic: Traffic,
+        conditions: Conditions,
+        now: Callable[[], float],
     ) -> None:
         self._identity = identity
         self._queue = queue
         self._gauges = gauges
         self._traffic = traffic
+        self._conditions = conditions
         self._now = now
         self._actions: dict[str, Action] = {
             "hold": self._hold,
@@ -113,6 +121,7 @@ class AdminAPI:
             "resolver_validates": gauges.resolver_validates(),
             "exemptions": gauges.exemptions(),
             "suspension": gauges.suspension.facts(),
+            "conditions": self._conditions.facts(),
             "queue": attrs.asdict(self._queue.counts()),
             "gauges": {
                 "connections_in": gauges.connections_in(),

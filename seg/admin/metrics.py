@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Protocol
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector, generate_latest
@@ -177,9 +177,12 @@ class Metrics:
         if take is not None:
             take(event)
 
-    def watch(self, gauges: Gauges) -> None:
-        """Show what is going on besides."""
-        self.registry.register(_Now(gauges, self._now))
+    def watch(self, gauges: Gauges, conditions: Callable[[], Mapping[str, int]]) -> None:
+        """Show what is going on besides.
+
+        :param conditions: how many conditions of each kind last.
+        """
+        self.registry.register(_Now(gauges, conditions, self._now))
 
     def text(self) -> bytes:
         """All of it, in Prometheus' text format."""
@@ -238,8 +241,9 @@ class Metrics:
 class _Now(Collector):
     """Gauges, asked for when somebody looks."""
 
-    def __init__(self, gauges: Gauges, now: Callable[[], float]) -> None:
+    def __init__(self, gauges: Gauges, conditions: Callable[[], Mapping[str, int]], now: Callable[[], float]) -> None:
         self._gauges = gauges
+        self._conditions = conditions
         self._now = now
 
     def describe(self) -> Iterator[Metric]:
@@ -270,6 +274,12 @@ class _Now(Collector):
         yield _gauge(
             "destinations_limited", "Destinations whose limits hold mail back now", gauges.limited_destinations()
         )
+        condition = GaugeMetricFamily(
+            "seg_condition", "Things that are wrong with the gateway itself, by kind", labels=["kind"]
+        )
+        for kind, count in self._conditions().items():
+            condition.add_metric([kind], count)
+        yield condition
         for name, text in (
             ("requests", "Questions put to the DNS cache"),
             ("hits", "Questions answered from it"),

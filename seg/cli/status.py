@@ -16,21 +16,32 @@ COLUMNS = ("reset", "uptime", "lifetime")
 @click.command()
 @click.argument("detail", required=False, type=click.Choice(["detail"]))
 @click.option("--json", "as_json", is_flag=True, help="One JSON document, always with all of it, instead of text.")
+@click.option(
+    "--check", is_flag=True, help="Print only what needs attention; the exit status is 1 while something does."
+)
 @click.pass_obj
-def status(surroundings: Any, detail: str | None, as_json: bool) -> None:
+def status(surroundings: Any, detail: str | None, as_json: bool, check: bool) -> None:
     """Show whether the gateway is running, and how it is doing; with `detail`, all counters and rates.
 
     The counters are those since `seg resetcounters` (Reset), since the start (Uptime), and ever (Lifetime). A rate is
-    what an hour would bring if it went on as in the last 1, 5 or 15 minutes.
+    what an hour would bring if it went on as in the last 1, 5 or 15 minutes. With --check the status ends with 1 while
+    something of the gateway itself is wrong (a full disk, a damaged file, ...): a line for cron.
     """
     facts = surroundings.gateway().get("/v1/status")
     if as_json:
         print_json(facts)
-        return
-    for line in status_lines(facts):
-        click.echo(line)
-    if detail:
-        _in_detail(facts)
+    else:
+        for line in _attention(facts) if check else status_lines(facts):
+            click.echo(line)
+        if detail and not check:
+            _in_detail(facts)
+    if check and facts["conditions"]:
+        raise SystemExit(1)
+
+
+def _attention(facts: dict[str, Any]) -> list[str]:
+    """A line for each condition that lasts."""
+    return [f"Needs attention:     {plain(each['text'])} (for {ago(each['since'])})" for each in facts["conditions"]]
 
 
 def status_lines(facts: dict[str, Any]) -> list[str]:
@@ -52,6 +63,7 @@ def status_lines(facts: dict[str, Any]) -> list[str]:
             else []
         ),
         *_suspended(facts["suspension"]),
+        *_attention(facts),
         "",
         f"Queue:               {queue['messages']} messages, {queue['recipients']} recipients waiting{held}{oldest}",
         f"Connections now:     {gauges['connections_in']} in, {gauges['attempts']} attempts, {gauges['connections_idle']} idle",

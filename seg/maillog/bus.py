@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 
 from twisted.logger import Logger
@@ -11,6 +12,7 @@ from seg.events import DebugEvent, Event
 from seg.interfaces import IEventSink
 
 Listener = Callable[[Event], object]
+MOST_HELD = 1000  # events from before the listeners are there; the oldest go first
 
 
 @implementer(IEventSink)
@@ -24,6 +26,17 @@ class EventBus:
         self._all: tuple[Listener, ...] = ()
         self._debug: tuple[Listener, ...] = ()
         self._reported: tuple[Listener, ...] = ()
+        self._held: deque[Event] = deque(maxlen=MOST_HELD)
+
+    def hold(self) -> None:
+        """Keep all events until `hand_out`: those who want to know of them aren't there yet."""
+        self.add(self._held.append)
+
+    def hand_out(self) -> None:
+        """Tell the listeners there are now what was kept, and keep nothing any more."""
+        self.remove(self._held.append)
+        while self._held:
+            self.emit(self._held.popleft())
 
     def add(self, listener: Listener, debug: bool = False) -> None:
         """Call `listener` with each event from now on; with `debug` also with each `DebugEvent`.

@@ -10,6 +10,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from twisted.trial.unittest import SynchronousTestCase
 
 from seg import events
+from seg.admin.conditions import Conditions
 from seg.admin.metrics import MOST_WORDS, Metrics, outcome_class
 from seg.dns.cache import DNSCounters
 from seg.errors import Permanent, Temporary
@@ -59,7 +60,7 @@ class MetricsTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.time = 100.0
         self.metrics = Metrics(lambda: self.time)
-        self.metrics.watch(GaugesDouble())
+        self.metrics.watch(GaugesDouble(), Conditions(lambda: self.time).counts)
 
     def values(self) -> dict[str, float]:
         """Every sample by its name and labels."""

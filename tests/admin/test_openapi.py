@@ -35,7 +35,7 @@ def document() -> dict[str, Any]:
 def served() -> RouteTable:
     """Every path of the API."""
     traffic = Traffic(NOTHING, Clock())
-    table = AdminAPI(NOTHING, NOTHING, NOTHING, traffic, NOTHING).routes()
+    table = AdminAPI(NOTHING, NOTHING, NOTHING, traffic, NOTHING, NOTHING).routes()
     for part in (
         ChangesAPI(NOTHING),
         ChecksAPI(NOTHING),

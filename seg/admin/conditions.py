@@ -1,0 +1,58 @@
+"""What is wrong with the gateway itself now, for ``seg status``, the metrics and the admin API; `seg.conditions` tells of it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+
+import attrs
+
+from seg.events import ConditionBegan, ConditionEnded, ConditionKind, Event
+
+MOST_KEPT = 1000  # conditions at once; the newest are left out beyond that
+
+
+@attrs.frozen
+class ActiveCondition:
+    """One thing that is wrong."""
+
+    kind: ConditionKind
+    subject: str  # which file, host, ...; "" where there is only one
+    text: str
+    since: float  # POSIX seconds
+
+
+class Conditions:
+    """Listens on the event bus by `emit`.
+
+    :param now: POSIX seconds.
+    """
+
+    def __init__(self, now: Callable[[], float]) -> None:
+        self._now = now
+        self._active: dict[tuple[ConditionKind, str], ActiveCondition] = {}
+
+    def emit(self, event: Event) -> None:
+        """Note what begins and what ends."""
+        if isinstance(event, ConditionBegan):
+            self._began(event)
+        elif isinstance(event, ConditionEnded):
+            self._active.pop((event.kind, event.subject), None)
+
+    def _began(self, event: ConditionBegan) -> None:
+        """A second beginning only tells more of what has begun before."""
+        key = event.kind, event.subject
+        known = self._active.get(key)
+        if known is None and len(self._active) >= MOST_KEPT:
+            return
+        since = self._now() if known is None else known.since
+        self._active[key] = ActiveCondition(event.kind, event.subject, event.text, since)
+
+    def facts(self) -> list[dict[str, object]]:
+        """For the API: each that lasts, the oldest first."""
+        return [attrs.asdict(each) | {"kind": each.kind.value} for each in self._active.values()]
+
+    def counts(self) -> dict[str, int]:
+        """How many last, for every kind there is."""
+        found = Counter(kind for kind, _ in self._active)
+        return {kind.value: found[kind] for kind in ConditionKind}
