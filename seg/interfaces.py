@@ -138,6 +138,9 @@ class IResolver(Interface):
         """Ask. NODATA and NXDOMAIN are answers, not errors.
 
         :raises seg.dns.answer.DNSFailure: SERVFAIL, time-out, REFUSED, NOTIMP, bogus, malformed: nothing is known.
+        :raises seg.errors.LocalFault: the question could not be put, for a reason of our own (descriptors, memory, no free turn, a trusted
+            resolver that is away, an error in the program). It is no answer and no failure of the domain: it is never kept, nothing
+            may be concluded from it, and mail is deferred rather than sent with less protection.
         """
 
 

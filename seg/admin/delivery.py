@@ -13,6 +13,7 @@ from seg.admin.http import APIError, Call, RouteTable
 from seg.admin.suspension import ALL, Suspension
 from seg.config.destinations import Destinations
 from seg.dns.answer import DNSFailure
+from seg.errors import LocalFault
 from seg.events import OperatorActed
 from seg.interfaces import IEventSink, IResolver
 from seg.model import RecipientState, to_ascii
@@ -144,7 +145,7 @@ class DeliveryAPI:
         """Its MX records as the cache or the resolver has them."""
         try:
             answer = await self._gateway.resolver.query(domain, "MX")
-        except DNSFailure as failure:
+        except (DNSFailure, LocalFault) as failure:
             return {"records": [], "secure": False, "ttl": None, "failure": str(failure)}
         records: Any = answer.records
         found = [{"preference": each.preference, "host": str(each.exchange).rstrip(".")} for each in records]

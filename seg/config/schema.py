@@ -399,7 +399,13 @@ class Delivery:
     max_hosts: int = key(5, "Most hosts tried in one attempt", low=1)
     max_addresses: int = key(10, "Most addresses tried in one attempt", low=1)
     allow_loopback: bool = key(
-        False, "Deliver to loopback and own addresses (for tests; else such hosts are taken for a loop)"
+        False,
+        "Deliver wherever the DNS says (for tests; else hosts at loopback and own addresses are taken for a loop, and "
+        "link-local, multicast and other addresses of no mail host aren't tried)",
+    )
+    allow_private: bool = key(
+        True,
+        "Deliver to hosts of domains by MX at private addresses (10.0.0.0/8, fc00::/7, ...); SMTP routes always may",
     )
 
 

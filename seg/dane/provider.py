@@ -11,6 +11,7 @@ from seg.config.destinations import DANEFailure, DANEMode
 from seg.dane.authenticator import DANEAuthenticator
 from seg.dane.tlsa import TLSASet, sort_out, strongest
 from seg.dns.answer import DNSAnswer, DNSFailure, FailureKind
+from seg.errors import LocalFault
 from seg.events import DANEMX, DANEAddress, DANERecord, DANETried, DANEWeakened
 from seg.interfaces import IEventSink, IHostPolicy, IResolver, ITLSPolicyProvider
 from seg.model import MXHost, RouteKind
@@ -104,6 +105,8 @@ class DANEPolicy:
                 found = await self._resolver.query(name, "TLSA")
             except DNSFailure as failure:
                 return self._failed(host, name, failure)
+            except LocalFault as fault:  # ours: no setting for failures of theirs weakens anything for it
+                return TempFail(f"TLSA lookup failed: {fault.text}")
             self._tell_records(host, name, found)
             if found.found and found.secure:
                 return self._conclude(host, base, sort_out(found.records))

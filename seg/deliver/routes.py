@@ -48,7 +48,7 @@ class Router:
         self._resolver = resolver
         self._destinations = destinations
         self._settings = settings
-        self._own = OwnNames(to_ascii(hostname), own_addresses, settings.allow_loopback)
+        self._own = OwnNames(to_ascii(hostname), own_addresses, settings.allow_loopback, settings.allow_private)
         self._random = random
         self._sink = sink
 

@@ -12,8 +12,10 @@ import attrs
 import dns.name
 
 from seg.config.destinations import IPPreference
+from seg.dns.address_rules import AddressRules
 from seg.dns.answer import DNSAnswer, DNSFailure, Status
 from seg.dns.gather import side_by_side
+from seg.errors import LocalFault
 from seg.interfaces import IResolver
 from seg.model import IPAddress, MXHost, Peer, SocketPath
 
@@ -23,6 +25,7 @@ _FAMILIES: dict[IPPreference, tuple[str, ...]] = {  # the types of records, in t
     IPPreference.IPV4_PREFERRED: ("A", "AAAA"),
     IPPreference.IPV4_REQUIRED: ("A",),
 }
+_Unknown = DNSFailure | LocalFault  # theirs or ours: nothing is known, and `text` says why
 _LABEL = re.compile(rb"(?!-)[A-Za-z0-9_-]+(?<!-)")
 
 
@@ -50,21 +53,20 @@ class OwnNames:
     hostname: str  # A-labels, lower case
     addresses: frozenset[IPAddress] = frozenset()  # of this machine
     allow_loopback: bool = False  # addresses don't matter, only the name does (for tests)
+    allow_private: bool = True  # networks that aren't routed on the Internet may be delivered to
+    rules: AddressRules = attrs.field(init=False)
+
+    @rules.default
+    def _rules(self) -> AddressRules:
+        return AddressRules(self.addresses, self.allow_loopback, self.allow_private)
 
     def is_name(self, host: str) -> bool:
         """Whether a host bears our name."""
         return host == self.hostname
 
     def is_address(self, addresses: Sequence[Peer]) -> bool:
-        """Whether one of a host's addresses leads back to this machine."""
-        return not self.allow_loopback and any(map(self._is_own, addresses))
-
-    def _is_own(self, address: Peer) -> bool:
-        if isinstance(address, SocketPath):  # the operator's own choice
-            return False
-        if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
-            address = address.ipv4_mapped
-        return address.is_loopback or address.is_unspecified or address in self.addresses
+        """Whether one of a host's addresses leads back to this machine. The path of a socket is the operator's own choice."""
+        return any(not isinstance(address, SocketPath) and self.rules.leads_here(address) for address in addresses)
 
 
 @attrs.frozen
@@ -72,14 +74,30 @@ class NoAddress:
     """A host that can't be reached in this attempt, and why."""
 
     host: str
-    reason: str  # "has no address", "does not exist", "DNS ServFail looking up mx.example.com (A)"
+    reason: (
+        str  # "has no address", "has only the loopback address 127.0.0.1", "DNS ServFail looking up mx.example.com (A)"
+    )
     certain: bool = False  # the DNS denied every address, v4 and v6
+
+
+def admitted(host: MXHost, rules: AddressRules) -> MXHost | NoAddress:
+    """The host with those of its addresses that a stranger's DNS may lead to."""
+    kept: list[Peer] = []
+    refusal = ""
+    for address in host.addresses:
+        why = "" if isinstance(address, SocketPath) else rules.refusal(address)
+        refusal = refusal or why
+        if not why:
+            kept.append(address)
+    if not refusal:
+        return host
+    return attrs.evolve(host, addresses=tuple(kept)) if kept else NoAddress(host.name, f"has only the {refusal}")
 
 
 async def find_host(
     resolver: IResolver, name: str, *, preference: IPPreference, rank: int, port: int, mx_secure: bool
 ) -> MXHost | NoAddress:
-    """Look a host's addresses up, both families side by side. Never raises `DNSFailure`: that drops the host.
+    """Look a host's addresses up, both families side by side. Never raises `DNSFailure` or `LocalFault`: they drop the host.
 
     A family that can't be looked up is left out when the other one gave addresses: broken AAAA answers are
     common.
@@ -94,7 +112,7 @@ async def find_host(
     alias_secure = False
     if expanded != name:
         alias = secure or await _alias_secure(resolver, name)
-        if isinstance(alias, DNSFailure):
+        if isinstance(alias, _Unknown):
             return NoAddress(name, alias.text)
         alias_secure = alias
     return MXHost(
@@ -120,23 +138,23 @@ def _parsed(text: str) -> IPAddress:
     return ipaddress.ip_address(text)
 
 
-async def _attempt(resolver: IResolver, name: str, rdtype: str) -> DNSAnswer | DNSFailure:
+async def _attempt(resolver: IResolver, name: str, rdtype: str) -> DNSAnswer | _Unknown:
     try:
         return await resolver.query(name, rdtype)
-    except DNSFailure as failure:
+    except (DNSFailure, LocalFault) as failure:
         return failure
 
 
-async def _alias_secure(resolver: IResolver, name: str) -> bool | DNSFailure:
+async def _alias_secure(resolver: IResolver, name: str) -> bool | _Unknown:
     """Whether the CNAME at a name is signed though the addresses behind it aren't (RFC 7672 §2.2.2): the name
     is still a base for TLSA then. If that can't be told the host mustn't be used as if it weren't."""
     answer = await _attempt(resolver, name, "CNAME")
-    return answer if isinstance(answer, DNSFailure) else answer.found and answer.secure
+    return answer if isinstance(answer, _Unknown) else answer.found and answer.secure
 
 
-def _none(name: str, answers: Sequence[DNSAnswer | DNSFailure]) -> NoAddress:
+def _none(name: str, answers: Sequence[DNSAnswer | _Unknown]) -> NoAddress:
     for answer in answers:
-        if isinstance(answer, DNSFailure):
+        if isinstance(answer, _Unknown):
             return NoAddress(name, answer.text)
     denied = [answer for answer in answers if isinstance(answer, DNSAnswer)]
     missing = all(answer.status is Status.NO_NAME for answer in denied)

@@ -130,10 +130,10 @@ class DatagramSocket(dns.asyncbackend.DatagramSocket):  # type: ignore[name-defi
             if source is not None:
                 self._socket.bind(dns.inet.low_level_address_tuple(source, family))
             self._socket.connect(self._peer)  # of UDP: sends nothing, never blocks
-        except OSError:
+            self._datagrams = _Datagrams(IReactorFDSet(reactor), self._socket)
+        except BaseException:
             self._socket.close()
             raise
-        self._datagrams = _Datagrams(IReactorFDSet(reactor), self._socket)
 
     async def sendto(self, what: bytes, destination: Any, timeout: float | None) -> int:
         """Send to the peer. With the system's buffers full the datagram is lost, as it may be under way."""

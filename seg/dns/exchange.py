@@ -15,13 +15,16 @@ import dns.rdatatype
 from twisted.internet.defer import CancelledError, Deferred, TimeoutError
 from twisted.internet.error import BindError, CannotListenError, ConnectError, ConnectionLost
 from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
 
 from seg.dns.answer import FailureKind
 from seg.dns.backend import StreamSocket, TwistedBackend
 from seg.dns.servers import Server
 from seg.dns.wire import MalformedReply, read_message
+from seg.errors import LocalFault, local_fault
 
 T = TypeVar("T")
+log = Logger()
 
 PAYLOAD = 1232  # octets: fits every path without fragments (DNS flag day 2020)
 
@@ -50,6 +53,7 @@ async def ask(
     """The server's reply, whatever its response code. UDP and TCP have `timeout` seconds each.
 
     :raises ExchangeError: there was none, or it couldn't be read.
+    :raises LocalFault: the system, or the code here, failed: that says nothing of the server.
     """
     reply = await _bounded(_over_udp(backend, query, server), clock, timeout)
     if reply is None:
@@ -62,7 +66,7 @@ async def ask(
 
 
 async def _bounded(asking: Coroutine[Deferred[Any], Any, T], clock: IReactorTime, timeout: float) -> T:
-    """The result within `timeout` seconds; what a server or a network does wrong is an `ExchangeError`.
+    """The result within `timeout` seconds; what a server or a network does wrong is an `ExchangeError`, what goes wrong here a `LocalFault`.
 
     The bound is set from outside, so that no code in between can take the end of its time for something else.
     """
@@ -70,15 +74,19 @@ async def _bounded(asking: Coroutine[Deferred[Any], Any, T], clock: IReactorTime
         return await Deferred.fromCoroutine(asking).addTimeout(timeout, clock)
     except TimeoutError:
         raise ExchangeError(FailureKind.TIMEOUT) from None
-    except (OSError, EOFError, ConnectError, ConnectionLost, BindError, CannotListenError) as e:
-        raise ExchangeError(FailureKind.NETWORK, str(e)) from e
-    except (CancelledError, ExchangeError):
+    except (CancelledError, ExchangeError, LocalFault):
         raise
     except MalformedReply as e:
         raise ExchangeError(FailureKind.MALFORMED, str(e)) from e
-    # dnspython speaks with strangers: whatever it raises, the exchange is no good.
+    except (OSError, EOFError, ConnectError, ConnectionLost, BindError, CannotListenError) as e:
+        fault = local_fault(e)
+        if fault is not None:
+            raise LocalFault(f"a question to a resolver can't be sent: {fault.text}") from e
+        raise ExchangeError(FailureKind.NETWORK, str(e)) from e
+    # What the peer sent is read in `read_message`, which says so. All else is an error in this program, and no word of the peer's.
     except Exception as e:
-        raise ExchangeError(FailureKind.MALFORMED, f"{type(e).__name__}: {e}") from e
+        log.failure("asking a resolver broke")
+        raise LocalFault(f"asking a resolver broke: {type(e).__name__}: {e}") from e
 
 
 async def _over_udp(backend: TwistedBackend, query: dns.message.Message, server: Server) -> dns.message.Message | None:

@@ -11,6 +11,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from seg.dns.answer import DNSFailure
+from seg.errors import LocalFault
 from seg.events import Fault, Notice
 from seg.interfaces import IEventSink
 
@@ -32,6 +33,7 @@ class Probed(Protocol):
         """Whether it validates.
 
         :raises DNSFailure: nobody answered.
+        :raises LocalFault: nobody could be asked.
         """
 
 
@@ -85,7 +87,7 @@ class ValidationProbe:
         wait = self._interval
         try:
             self._judge(await self._resolver.probe())
-        except DNSFailure as failure:
+        except (DNSFailure, LocalFault) as failure:
             self.log.info("the resolver's validation can't be probed: {failure}", failure=failure)
             wait = min(RETRY, self._interval)
         self._timer = self._clock.callLater(wait, self._run)

@@ -6,7 +6,9 @@ import attrs
 import dns.exception
 import dns.name
 import dns.rdatatype
+from twisted.internet.defer import CancelledError
 from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
 from zope.interface import implementer
 
 from seg.config.schema import DNS
@@ -15,6 +17,7 @@ from seg.dns.backend import TwistedBackend
 from seg.dns.exchange import ExchangeError, ask, make_question
 from seg.dns.reading import Reading, UnusableReply, read_reply
 from seg.dns.servers import DEMOTION, Server, in_turn, make_servers, system_resolvers
+from seg.errors import LocalFault
 from seg.events import DNSSent
 from seg.interfaces import IEventSink, IResolver
 
@@ -43,6 +46,8 @@ class StubResolver:
     :raises ConfigurationError: an address or a network of the settings can't be read.
     """
 
+    log = Logger()
+
     def __init__(self, reactor: object, settings: DNS, sink: IEventSink, resolv_conf: str = "/etc/resolv.conf") -> None:
         self._clock = IReactorTime(reactor)
         self._backend = TwistedBackend(reactor)
@@ -52,6 +57,15 @@ class StubResolver:
 
     async def query(self, name: str, rdtype: str) -> DNSAnswer:
         """Ask (`IResolver.query`). A name that the DNS can't hold doesn't exist: nobody is asked for it."""
+        try:
+            return await self._query(name, rdtype)
+        except (CancelledError, DNSFailure, LocalFault):
+            raise
+        except Exception as error:
+            self.log.failure("looking up {name} ({rdtype}) broke", name=name, rdtype=rdtype)
+            raise LocalFault(f"looking up {name} ({rdtype}) broke: {type(error).__name__}: {error}") from error
+
+    async def _query(self, name: str, rdtype: str) -> DNSAnswer:
         name = name.rstrip(".").lower()
         try:
             wanted = dns.name.from_text(name.encode("ascii").decode() + ".")
@@ -78,20 +92,26 @@ class StubResolver:
         on.
 
         :raises DNSFailure: no trusted resolver answered, so that nothing new is known.
+        :raises LocalFault: nor could each be asked.
         """
         question = _Question(self._settings.probe, "DNSKEY", dns.rdatatype.DNSKEY, self._deadline())
         wanted = dns.name.from_text(question.name.rstrip(".") + ".")
         trusted = [server for server in self.servers if server.trusted]
         failures: list[tuple[Server, FailureKind, str]] = []
+        ours: LocalFault | None = None
+        answered = not trusted
         for server in trusted:
             try:
                 reading = await self._ask_server(question, wanted, server)
             except (ExchangeError, UnusableReply) as e:
                 failures.append((server, e.kind, e.detail))
+            except LocalFault as fault:
+                ours = fault
             else:
+                answered = True
                 server.validating = reading.authentic
-        if trusted and len(failures) == len(trusted):
-            raise question.summary(failures)
+        if not answered:
+            raise ours or question.summary(failures)
         return any(server.believed for server in trusted)
 
     def _deadline(self) -> float:
@@ -102,10 +122,15 @@ class StubResolver:
 
         After a believed server that tried and couldn't vouch for an answer (SERVFAIL, bogus, time-out) only
         believed ones are asked: who can make validation fail must not get an answer without validation for it
-        (RFC 7672 §2.1.1).
+        (RFC 7672 §2.1.1). The same holds where the system kept a question from a believed server; and if it kept one from any server,
+        the failures of the others don't tell what that one would have said.
+
+        :raises DNSFailure: each failed.
+        :raises LocalFault: so did we.
         """
         servers = in_turn(self.servers, self._clock.seconds())
         failures: list[tuple[Server, FailureKind, str]] = []
+        ours: LocalFault | None = None
         while servers:
             again: list[Server] = []
             vouched_only = False
@@ -113,16 +138,19 @@ class StubResolver:
                 if vouched_only and not server.believed:
                     continue
                 if self._clock.seconds() >= question.deadline:
-                    raise question.summary(failures) if failures else question.failure(FailureKind.TIMEOUT)
+                    raise ours or question.summary(failures)
                 try:
                     return await self._ask_server(question, wanted, server), server
+                except LocalFault as fault:
+                    ours = fault
+                    vouched_only = vouched_only or server.believed
                 except (ExchangeError, UnusableReply) as e:
                     failures.append((server, e.kind, e.detail))
                     vouched_only = vouched_only or (server.believed and e.kind not in _ABSENT)
                     if e.kind is FailureKind.TIMEOUT:
                         again.append(server)
             servers = [server for server in again if server.believed] if vouched_only else again
-        raise question.summary(failures)
+        raise ours or question.summary(failures)
 
     async def _ask_server(self, question: _Question, wanted: dns.name.Name, server: Server) -> Reading:
         """Its usable reply; what comes of it is noted down.
@@ -169,6 +197,8 @@ class _Question:
 
     def summary(self, failures: list[tuple[Server, FailureKind, str]]) -> DNSFailure:
         """The failure that says most: a bogus answer says more than an error, an error more than silence."""
+        if not failures:  # the time was over before anybody was asked
+            return self.failure(FailureKind.TIMEOUT)
         kind = min((kind for _, kind, _ in failures), key=_GRAVITY.index)
         parts = dict.fromkeys(
             f"{server} {kind}" + (f" ({detail})" if detail else "") for server, kind, detail in failures

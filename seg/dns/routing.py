@@ -12,10 +12,10 @@ import attrs
 import dns.name
 
 from seg.config.destinations import IPPreference
-from seg.dns.addresses import NoAddress, OwnNames, families, find_host, host_name
+from seg.dns.addresses import NoAddress, OwnNames, admitted, families, find_host, host_name
 from seg.dns.answer import DNSAnswer, Status
 from seg.dns.gather import side_by_side
-from seg.errors import Permanent, Temporary
+from seg.errors import LocalFault, Permanent, Temporary
 from seg.interfaces import IResolver
 from seg.model import IPAddress, MXHost, Route, RouteKind
 
@@ -44,7 +44,7 @@ async def mx_route(
 
     :param domain: A-labels in lower case, or an address literal in brackets.
     :raises DNSFailure: (4.4.3) nothing is known about the MX records; never a fall-back to addresses.
-    :raises Temporary: 4.4.4, no host that could be tried now.
+    :raises Temporary: 4.4.4, no host that could be tried now; 4.3.0, the gateway couldn't ask (its cause is the `LocalFault`).
     :raises Permanent: 5.1.2 no such domain, 5.1.10 null MX, 5.4.4 neither MX nor address, 5.4.6 the mail
         would come back.
     """
@@ -52,7 +52,10 @@ async def mx_route(
         return _literal_route(domain, preference, own, port)
     if not domain:
         raise Permanent("5.1.2", "the address has no domain")
-    answer = await resolver.query(domain, "MX")
+    try:
+        answer = await resolver.query(domain, "MX")
+    except LocalFault as fault:
+        raise fault.temporary() from fault
     if answer.status is Status.NO_NAME:
         raise Permanent("5.1.2", f"DNS Hard Error looking up {domain} (MX):  NXDomain")
     search = _Search(resolver, domain, preference, own, port, max_hosts)
@@ -132,12 +135,14 @@ class _Search:
             budget -= len(batch)
             rest = rest[len(batch) :]
             for outcome in await side_by_side([self._find(candidate, mx_secure) for candidate in batch]):
-                if isinstance(outcome, NoAddress):
-                    self.dropped.append(outcome)
-                elif self._own.is_address(outcome.addresses):
+                if isinstance(outcome, MXHost) and self._own.is_address(outcome.addresses):
                     limit = outcome.preference if limit is None else min(limit, outcome.preference)
+                    continue
+                host = admitted(outcome, self._own.rules) if isinstance(outcome, MXHost) else outcome
+                if isinstance(host, NoAddress):
+                    self.dropped.append(host)
                 else:
-                    found.append(outcome)
+                    found.append(host)
             rest = _below(rest, limit)
         self._looped = limit is not None and all(c.preference >= limit for c in candidates)
         return tuple(host for host in found if limit is None or host.preference < limit)[: self._max_hosts]
@@ -181,6 +186,9 @@ def _literal_route(domain: str, preference: IPPreference, own: OwnNames, port: i
         raise Permanent("5.1.2", f"{domain} isn't an address literal")
     if own.is_address((address,)):
         raise Permanent("5.4.6", f"mail for {domain} loops back to this host")
+    refusal = own.rules.refusal(address)
+    if refusal:
+        raise Permanent("5.1.2", f"no mail is sent to the {refusal}")
     if ("A" if address.version == 4 else "AAAA") not in families(preference):
         raise Temporary("4.4.4", f"no usable host for {domain}: its profile requires the other family of addresses")
     host = MXHost(domain, 0, (address,), port, expanded=domain)

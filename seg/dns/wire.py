@@ -36,6 +36,8 @@ def read_message(wire: bytes) -> dns.message.Message:
                 kept += 1
             if kept < len(message.errors):  # each of those records is one error
                 raise message.errors[-1].exception
+    except MemoryError:
+        raise  # ours
     # The parser is fed by strangers: whatever it raises, the reply is no good.
     except Exception as error:
         raise MalformedReply(f"{type(error).__name__}: {error}") from error

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 import attrs
 from twisted.internet.defer import CancelledError
 
+from seg.errors import LocalFault
 from seg.events import Fault
 from seg.interfaces import IEventSink, IHostPolicy, ITLSPolicyProvider
 from seg.model import MXHost
@@ -137,6 +138,8 @@ class OpenChain:
                 raise TypeError(f"{answer!r} is no answer")
         except CancelledError:
             raise
+        except LocalFault as lack:
+            return TempFail(lack.text)
         except Exception as error:  # noqa: BLE001 - a provider of anybody's may raise anything: never weaker TLS
             text = f"{type(error).__name__}: {error}"
             fault = f"TLS policy provider {provider.name} failed for {self._domain} via {host.name}: {text}"

@@ -330,6 +330,55 @@ class LoopTests(RoutingCase):
         self.assertEqual(self.names(self.zone("gw.example"), own=own), ["mx1.test"])
 
 
+class AddressTests(RoutingCase):
+    """Which addresses of a stranger's hosts are connected to."""
+
+    def test_refused_addresses(self) -> None:
+        """A host at an address of no mail host is dropped, with what the address is; one that has others keeps those."""
+        for rdtype, bad in (
+            ("A", "169.254.169.254"),
+            ("A", "224.0.0.1"),
+            ("AAAA", "fe80::1"),
+            ("AAAA", "64:ff9b::a9fe:a9fe"),
+        ):
+            error = self.refused(f"d.test MX 1 mx.test\nmx.test {rdtype} {bad}")
+            self.assertEqual(error.enhanced, "4.4.4")
+            self.assertRegex(error.text, f"mx.test has only the (link-local|multicast) address {bad}")
+            route = self.route(f"d.test MX 1 mx.test\nmx.test {rdtype} {bad}\nmx.test A 192.0.2.1")
+            self.assertEqual(route.hosts[0].addresses, (ip_address("192.0.2.1"),))
+
+    def test_loop_in_disguise(self) -> None:
+        """An address behind which this machine stands is a loop, as the plain one is."""
+        for bad in (
+            "::ffff:127.0.0.1",
+            "::ffff:203.0.113.1",
+            "64:ff9b::7f00:1",
+            "2002:cb00:7101::1",
+            "::127.0.0.1",
+            "::",
+        ):
+            error = self.refused(f"d.test MX 1 mx.test\nmx.test AAAA {bad}")
+            self.assertEqual(error.enhanced, "5.4.6", bad)
+
+    def test_private_addresses(self) -> None:
+        """Private addresses are delivered to unless the operator says no."""
+        zone = "d.test MX 1 mx.test\nmx.test A 10.0.0.1"
+        self.assertEqual(self.names(zone), ["mx.test"])
+        own = OwnNames("gw.example", allow_private=False)
+        self.assertEqual(
+            self.refused(zone, own=own).text, "no usable host for d.test: mx.test has only the private address 10.0.0.1"
+        )
+
+    def test_literals(self) -> None:
+        """A sender can't write such an address into the recipient's domain either."""
+        for domain, code in (
+            ("[169.254.169.254]", "5.1.2"),
+            ("[IPv6:ff02::1]", "5.1.2"),
+            ("[IPv6:::ffff:7f00:1]", "5.4.6"),
+        ):
+            self.assertEqual(self.refused("", domain).enhanced, code, domain)
+
+
 class SecurityTests(RoutingCase):
     """The facts that DANE needs (RFC 7672 §2.2)."""
 

@@ -1,0 +1,184 @@
+"""What the system refuses to the gateway is no word of any resolver or domain: at each place here that uses a descriptor."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Callable
+from typing import Any
+
+from twisted.internet import reactor
+
+from seg.config.destinations import IPPreference
+from seg.config.schema import DNS
+from seg.dns import exchange
+from seg.dns import resolver as resolving
+from seg.dns.addresses import NoAddress, OwnNames, find_host
+from seg.dns.answer import DNSFailure, FailureKind
+from seg.dns.cache import CachingResolver
+from seg.dns.probe import ValidationProbe
+from seg.dns.routing import mx_route
+from seg.errors import LOCAL_ERRNOS, LocalFault, Temporary, local_fault
+from tests.dns.test_resolver import ResolverCase, sends, silent, truncates
+from tests.dns.wire_server import WireServer
+from tests.doubles import RecordingSink
+
+Break = Callable[["LocalFaultTests", int], None]
+
+
+def _socket_that(fails: str, kind: int, number: int) -> type[socket.socket]:
+    """Sockets of one kind whose one step fails."""
+
+    class Refused(socket.socket):
+        def __init__(self, family: int = -1, type: int = -1, *args: Any, **options: Any) -> None:
+            if fails == "socket" and type & kind:
+                raise OSError(number, os.strerror(number))
+            super().__init__(family, type, *args, **options)
+
+        def _step(self, name: str) -> None:
+            if fails == name and self.type & kind:
+                raise OSError(number, os.strerror(number))
+
+        def connect(self, address: Any) -> None:
+            self._step("connect")
+            super().connect(address)
+
+        def connect_ex(self, address: Any) -> int:
+            return number if fails == "connect" and self.type & kind else super().connect_ex(address)
+
+        def send(self, *args: Any) -> int:
+            self._step("send")
+            return super().send(*args)
+
+        def recv(self, *args: Any) -> bytes:
+            self._step("recv")
+            return super().recv(*args)
+
+    return Refused
+
+
+def _at(step: str, kind: int) -> Break:
+    return lambda test, number: test.break_sockets(step, kind, number)
+
+
+def _watching(test: LocalFaultTests, number: int) -> None:
+    def refuse(reader: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    test.patch(reactor, "addReader", refuse)
+
+
+# Every place in seg/dns that opens, watches or uses a descriptor, by what is done there.
+PLACES: dict[str, Break] = {
+    "udp socket": _at("socket", socket.SOCK_DGRAM),
+    "udp connect": _at("connect", socket.SOCK_DGRAM),
+    "udp send": _at("send", socket.SOCK_DGRAM),
+    "udp receive": _at("recv", socket.SOCK_DGRAM),
+    "udp watched": _watching,
+    "tcp socket": _at("socket", socket.SOCK_STREAM),
+    "tcp connect": _at("connect", socket.SOCK_STREAM),
+}
+
+
+class LocalFaultTests(ResolverCase):
+    """A `LocalFault` for each place and each error number of ours."""
+
+    def break_sockets(self, step: str, kind: int, number: int) -> None:
+        """One step of new sockets of one kind fails from now on."""
+        self.patch(socket, "socket", _socket_that(step, kind, number))
+
+    def server_for(self, place: str) -> WireServer:
+        """A server that the question reaches by the place's transport."""
+        return self.serve(truncates, silent) if place.startswith("tcp") else self.serve(sends("a.test. A 192.0.2.1"))
+
+    async def test_each_place(self) -> None:
+        """Wherever the system refuses something, the question ends in a `LocalFault`, told as what it is."""
+        for place, broken in PLACES.items():
+            for number in sorted(LOCAL_ERRNOS):
+                with self.subTest(place=place, number=number):
+                    resolver = self.resolver(self.server_for(place))
+                    real, watch = socket.socket, reactor.addReader  # type: ignore[attr-defined]
+                    broken(self, number)
+                    try:
+                        await resolver.query("a.test", "A")
+                    except LocalFault as fault:
+                        self.assertIn(os.strerror(number), fault.text)
+                    else:
+                        self.fail("an answer")
+                    finally:
+                        self.patch(socket, "socket", real)
+                        self.patch(reactor, "addReader", watch)
+
+    async def test_not_theirs(self) -> None:
+        """A server that isn't there is its own fault, and no local one."""
+        failure = await self.failure(self.resolver("127.0.0.1:1"))
+        self.assertEqual(failure.kind, FailureKind.NETWORK)
+
+    async def test_beside_others(self) -> None:
+        """A question kept from one server isn't answered by what another one says of its failure; one that answers will do."""
+        broken = "[fe80::1]:53"  # no scope: refused by the system whatever the network is
+
+        async def outcome(*servers: WireServer | str, trusted: tuple[str, ...] = ()) -> object:
+            resolver = self.resolver(*servers, trusted=trusted)
+            try:
+                return (await resolver.query("a.test", "A")).status.value
+            except (DNSFailure, LocalFault) as error:
+                return type(error)
+
+        self.patch(
+            exchange, "local_fault", lambda error: LocalFault("no more") if error.errno == 22 else local_fault(error)
+        )
+        self.assertEqual(await outcome(broken, self.serve(sends("a.test. A 192.0.2.1"))), "found")
+        self.assertIs(await outcome(broken, "127.0.0.1:1"), LocalFault)
+        # A believed one that couldn't be asked isn't replaced by one that isn't believed.
+        untrusted = self.serve(sends("a.test. A 192.0.2.1"))
+        self.assertIs(await outcome(broken, untrusted, trusted=("fe80::/10",)), LocalFault)
+
+    async def test_error_in_the_program(self) -> None:
+        """An exception of our own is a local fault, too: while asking, and while reading what was understood."""
+
+        def broken(*_: object) -> object:
+            raise ZeroDivisionError("oops")
+
+        for module, name in ((exchange, "_over_udp"), (resolving, "read_reply")):
+            resolver = self.resolver(self.serve(sends("a.test. A 192.0.2.1")))
+            real = getattr(module, name)
+            self.patch(module, name, broken)
+            with self.assertRaises(LocalFault) as caught:
+                await resolver.query("a.test", "A")
+            self.assertIn("ZeroDivisionError: oops", caught.exception.text)
+            self.patch(module, name, real)
+            self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+
+    async def test_never_kept(self) -> None:
+        """The cache keeps no local fault: the next question is put, and answered."""
+        resolver = self.resolver(self.serve(sends("a.test. A 192.0.2.1")))
+        cache = CachingResolver(resolver, reactor, DNS(), RecordingSink())  # type: ignore[arg-type]
+        real = socket.socket
+        self.break_sockets("socket", socket.SOCK_DGRAM, 24)
+        with self.assertRaises(LocalFault):
+            await cache.query("a.test", "A")
+        self.patch(socket, "socket", real)
+        self.assertTrue((await cache.query("a.test", "A")).found)
+
+    async def test_users(self) -> None:
+        """Routing defers, a host is dropped for now, and the probe changes nothing."""
+        resolver = self.resolver(self.serve(silent))
+        self.break_sockets("socket", socket.SOCK_DGRAM, 24)
+        probe = ValidationProbe(resolver, reactor, self.sink)  # type: ignore[arg-type]
+        await probe.start()
+        probe.stop()
+        self.assertTrue(probe.validates)
+        try:
+            await mx_route(resolver, "a.test", IPPreference.IPV4_REQUIRED, OwnNames("gw.test"), 25, 5, Any)  # type: ignore[arg-type]
+        except Temporary as error:
+            self.assertEqual(error.enhanced, "4.3.0")
+            self.assertIsInstance(local_fault(error), LocalFault)
+        else:
+            self.fail("a route")
+        found = await find_host(
+            resolver, "a.test", preference=IPPreference.IPV4_REQUIRED, rank=1, port=25, mx_secure=True
+        )
+        assert isinstance(found, NoAddress)
+        self.assertFalse(found.certain)
+        self.assertIn("Too many open files", found.reason)
