@@ -1,13 +1,28 @@
-"""Files that are replaced as a whole: at any instant there is the old one or the new one; and whether one has changed. All of it blocks."""
+"""Files that are replaced and read as a whole: at any instant there is the old one or the new one. All of it blocks."""
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
+from collections.abc import Callable
 from pathlib import Path
+from typing import Generic, TypeVar
+
+import attrs
 
 OWN = 0o600  # for the gateway's user only
+LARGEST_STATE = 16 * 1024 * 1024  # octets of a state file; a larger one is damage
+DAMAGED_SUFFIX = ".damaged"
+MOST_ASIDE = 10  # damaged files of one name that are kept aside; after that the last of them is replaced
 Mark = tuple[int, int, int]  # modification time in ns, size, inode: any change of a file changes it
 NO_FILE: Mark = (0, 0, 0)
+# Neither a pipe nor a device may stop the reader, and opening must not take control of a terminal.
+_READ = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
+# These say that something else stands where the file should be; all other errors may pass by themselves.
+_WRONG_KIND = frozenset({errno.ELOOP, errno.ENOTDIR, errno.EISDIR, errno.ENXIO, errno.ENODEV})
+
+T = TypeVar("T")
 
 
 def mark_of(path: Path) -> Mark:
@@ -20,17 +35,25 @@ def mark_of(path: Path) -> Mark:
 
 
 def replace_file(path: Path, data: bytes, mode: int = OWN) -> None:
-    """Write a file beside its place, make it durable, and put it there.
+    """Write a file beside its place, make it durable, put it there, and make its name durable. One writer at a time for each path.
 
     :param mode: permissions of a new file, less the umask.
-    :raises OSError: it can't be written; the old one stays.
+    :raises OSError: it can't be written: the old one stays. When only the folder can't be made durable, the new one is there but
+        may be the old one again after a loss of power.
     """
     part = path.with_suffix(".new")
-    with open(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, mode), "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    part.replace(path)
+    part.unlink(missing_ok=True)  # a crash left it; whatever it is, it isn't followed or written into
+    descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
+    try:
+        with open(descriptor, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+    except OSError:
+        part.unlink(missing_ok=True)  # on a full disk it would keep what others need
+        raise
+    sync_folder(path.parent)
 
 
 def sync_folder(folder: Path) -> None:
@@ -41,5 +64,98 @@ def sync_folder(folder: Path) -> None:
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@attrs.frozen
+class StateContent(Generic[T]):
+    """The file is whole: what it says."""
+
+    value: T
+
+
+@attrs.frozen
+class StateAbsent:
+    """There is no such file, and nothing in its place."""
+
+
+@attrs.frozen
+class StateDamaged:
+    """Something is there, but not what should be: wrong content, too large, a folder, a pipe, a link to nowhere. It won't mend itself:
+    keep it aside (`keep_aside`), and keep to what was in force."""
+
+    reason: str
+
+
+@attrs.frozen
+class StateUnreadable:
+    """The system fails (EIO, EACCES, EMFILE, ESTALE, ...): nothing is known of the content. Leave the file alone, keep to what was in
+    force, and try again."""
+
+    reason: str
+
+
+StateFile = StateContent[T] | StateAbsent | StateDamaged | StateUnreadable
+
+
+def read_state_file(path: Path, parse: Callable[[bytes], T], limit: int = LARGEST_STATE) -> StateFile[T]:
+    """Read a file of state as far as it may be trusted. Never raises for what stands there, never waits for a pipe or a device, and never
+    reads more than `limit` octets.
+
+    :param parse: makes sense of the content; what it raises (`ValueError`, `KeyError`, `TypeError`, `AttributeError`, `RecursionError`)
+        means that the file is damaged.
+    """
+    try:
+        data = _read_regular(path, limit)
+    except FileNotFoundError:
+        return StateDamaged("a link to a file that isn't there") if os.path.islink(path) else StateAbsent()
+    except OSError as error:
+        reason = error.strerror or str(error)
+        return StateDamaged(reason) if error.errno in _WRONG_KIND else StateUnreadable(reason)
+    except ValueError as error:
+        return StateDamaged(str(error))
+    try:
+        return StateContent(parse(data))
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        return StateDamaged(f"{'its content' if data else 'it is empty, and'} can't be understood: {error!r:.200}")
+
+
+def keep_aside(path: Path) -> Path:
+    """Rename a damaged file (or whatever stands in its place) to ``<name>.damaged``, so that a good one can be written and nothing is lost.
+
+    :return: its new path.
+    :raises OSError: it can't be renamed.
+    """
+    names = [path.name + DAMAGED_SUFFIX + (f".{number}" if number else "") for number in range(MOST_ASIDE)]
+    targets = [path.with_name(name) for name in names]
+    free = [target for target in targets if not os.path.lexists(target)]
+    if not free:
+        free = [target for target in targets if target.is_symlink() or not target.is_dir()][-1:] or targets[-1:]
+        free[0].unlink()
+    target = free[0]
+    path.rename(target)
+    return target
+
+
+def _read_regular(path: Path, limit: int) -> bytes:
+    """The content of a regular file.
+
+    :raises OSError: the system can't read it.
+    :raises ValueError: it is something else, or larger than `limit`.
+    """
+    descriptor = os.open(path, _READ)
+    try:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            raise ValueError("not a regular file")
+        if status.st_size > limit:
+            raise ValueError(f"{status.st_size} octets, more than the {limit} that it may have")
+        data = b""
+        while len(data) <= limit and (piece := os.read(descriptor, limit + 1 - len(data))):
+            data += piece
+        if len(data) > limit:  # it grew meanwhile
+            raise ValueError(f"more than the {limit} octets that it may have")
+        return data
     finally:
         os.close(descriptor)
