@@ -12,7 +12,7 @@ from twisted.internet.defer import Deferred, DeferredLock
 from seg.change.edits import Edit, EditError, value_at
 from seg.change.history import Commit, History
 from seg.change.staging import Staged, StagingArea
-from seg.change.texts import Configuration, Texts, check, difference, read_texts, write_texts
+from seg.change.texts import Configuration, Texts, check, difference, read_texts, without_secrets, write_texts
 from seg.config.find import ConfigurationFiles
 from seg.config.source import parse_document
 from seg.errors import ConfigurationError
@@ -128,6 +128,12 @@ class ChangeControl:
             return self.running
         made: Texts = await self._in_thread(staged.texts)
         return made
+
+    async def shown(self, by: str) -> Texts:
+        """The same without passwords."""
+        texts = await self.texts(by)
+        found: Texts = await self._in_thread(lambda: without_secrets(texts))
+        return found
 
     async def stage(self, by: str, edits: Sequence[Edit]) -> str:
         """Add to an operator's changes; returns all of them as a diff.

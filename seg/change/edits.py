@@ -51,7 +51,7 @@ class Edit:
 
     file: File
     path: KeyPath
-    value: Any = None
+    value: Any = attrs.field(default=None, repr=False)  # it may be a password
 
     @property
     def key(self) -> str:

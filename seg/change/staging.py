@@ -152,5 +152,5 @@ def _moment(text: object) -> Any:
     except (tomllib.TOMLDecodeError, KeyError):
         found = None
     if not isinstance(found, date):
-        raise ValueError(f"{text!r} is no date of TOML such as 2026-12-31")
+        raise ValueError("a $toml value is a date of TOML such as 2026-12-31")
     return found

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 import os
-import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -16,12 +15,12 @@ from seg.config.find import ConfigurationFiles
 from seg.config.load import parse_destinations, parse_settings
 from seg.config.problems import meant
 from seg.config.schema import Settings
+from seg.config.secrets import masked, masked_pair
 from seg.config.source import read_document
 from seg.errors import ConfigurationError
 from seg.files import sync_folder
 
 NAMES = {File.SETTINGS: "seg.toml", File.DESTINATIONS: "destinations.toml"}
-_SECRET = re.compile(r"^([ +-]?\s*(?:[\w.]+\.)?(?:proxy|password)\s*=\s*).+$", re.MULTILINE)
 
 
 @attrs.frozen
@@ -91,17 +90,17 @@ def _between(settings: Settings, destinations: Destinations, files: Configuratio
 
 
 def difference(old: Texts, new: Texts) -> str:
-    """A unified diff of both files, "" when nothing differs. Passwords are left out."""
+    """A unified diff of both files, "" when nothing differs. Passwords are left out; one that changed is marked."""
     parts: list[str] = []
     for file in old.changed(new):
-        before, after = old.of(file).splitlines(), new.of(file).splitlines()
+        before, after = (text.splitlines() for text in masked_pair(old.of(file), new.of(file)))
         parts += difflib.unified_diff(before, after, f"{NAMES[file]} (in use)", NAMES[file], lineterm="")
-    return _SECRET.sub(r'\1"***"', "\n".join(parts))
+    return "\n".join(parts)
 
 
-def masked(text: str) -> str:
-    """A file's text without its passwords, to be shown."""
-    return _SECRET.sub(r'\1"***"', text)
+def without_secrets(texts: Texts) -> Texts:
+    """Both files as they may be shown."""
+    return Texts(masked(texts.settings), masked(texts.destinations))
 
 
 def write_texts(files: ConfigurationFiles, old: Texts, new: Texts) -> None:

@@ -25,7 +25,7 @@ from seg.config.syntax import parse_pattern
 
 _TABLES = ("default", "destination", "route", "bounce_profile", "auth_profile")
 _NOT_OF_A_PROFILE = ("memory", "max_report_size")  # keys of [queue] that concern the whole spool
-_EXEMPTION_KEYS = ("until", "reason")
+EXEMPTION_KEYS = ("until", "reason")
 _FIRST_YEAR, _LAST_YEAR = 2000, 2199  # any other is a slip, and some have no moment in UTC
 _LONGEST_REASON = 200  # characters: it stands in a line of the log
 
@@ -164,8 +164,8 @@ def _exemption(where: KeyPath, raw: Any, problems: Problems) -> Exemption | None
         problems.add(where, 'wants { until = 2026-12-31, reason = "why, for whoever comes upon it later" }')
         return None
     for key in raw:
-        if key not in _EXEMPTION_KEYS:
-            problems.add((*where, key), f"unknown key{meant(key, _EXEMPTION_KEYS)}")
+        if key not in EXEMPTION_KEYS:
+            problems.add((*where, key), f"unknown key{meant(key, EXEMPTION_KEYS)}")
     until, reason = _moment(raw.get("until")), raw.get("reason")
     if until is None:
         problems.add(

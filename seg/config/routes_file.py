@@ -11,13 +11,13 @@ from seg.config.source import KeyPath
 from seg.config.syntax import parse_host, parse_port, split_port
 from seg.model import Manner
 
-_ROUTE_KEYS = ("hosts", "use_dns", "protocol", "tls", "auth")
+ROUTE_KEYS = ("hosts", "use_dns", "protocol", "tls", "auth")
 _PROTOCOLS, _ROUTE_TLS = ("smtp", "lmtp"), ("starttls", "implicit")
 _MECHANISMS = ("SCRAM-SHA-256", "PLAIN", "LOGIN")
 DISCARD = "/dev/null"
 _SOCKET = "unix:"
 _LONGEST_SOCKET = 107  # octets (sun_path of unix(7))
-_HOP_KEYS = ("host", "port", "preference", "use_mx")
+HOP_KEYS = ("host", "port", "preference", "use_mx")
 
 
 def quoted(name: str) -> str:
@@ -28,12 +28,12 @@ def quoted(name: str) -> str:
 def route_from(where: KeyPath, pattern: str, raw: dict[str, Any], problems: Problems) -> SMTPRoute:
     """One SMTP route: ``hosts = [...]``, or ``use_dns = true``."""
     for key in raw:
-        if key not in _ROUTE_KEYS:
-            problems.add((*where, key), f"unknown key{meant(key, _ROUTE_KEYS)}")
+        if key not in ROUTE_KEYS:
+            problems.add((*where, key), f"unknown key{meant(key, ROUTE_KEYS)}")
     use_dns, hosts = raw.get("use_dns", False), raw.get("hosts", [])
     if not isinstance(use_dns, bool):
         problems.add((*where, "use_dns"), "wants true or false")
-    elif use_dns and any(key in raw for key in _ROUTE_KEYS if key != "use_dns"):
+    elif use_dns and any(key in raw for key in ROUTE_KEYS if key != "use_dns"):
         problems.add((*where, "use_dns"), "with use_dns = true a route has no other key: the domain goes by its MX")
     elif not use_dns and not hosts:
         problems.add(where, 'names no next hop; write hosts = ["relay.example.com:25"], or use_dns = true')
@@ -119,8 +119,8 @@ def _socket(text: str) -> str:
 def _hop_table(raw: dict[str, Any]) -> NextHop:
     """A next hop in its long form. Raises ValueError."""
     for key in raw:
-        if key not in _HOP_KEYS:
-            raise ValueError(f"unknown key {key}{meant(key, _HOP_KEYS)}")
+        if key not in HOP_KEYS:
+            raise ValueError(f"unknown key {key}{meant(key, HOP_KEYS)}")
     host, use_mx = raw.get("host"), raw.get("use_mx", False)
     if not isinstance(host, str) or not host:
         raise ValueError("lacks host, a host name or an IP address")

@@ -2,7 +2,7 @@
 
 `tomllib` reads the values but tells no positions, and no library at hand does. So a file that turns out to
 have faults is read a second time, statement by statement and by `tomllib` again, only to learn on which line
-each key stands.
+each key stands. What a statement is shows in its brackets and line ends, outside strings and comments.
 """
 
 from __future__ import annotations
@@ -21,7 +21,15 @@ from seg.errors import ConfigurationError
 KeyPath = tuple[str | int, ...]  # ("receive", "max_recipients"), ("listener", 0, "port")
 
 _AT = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)$")
-_MAY_END_VALUE = re.compile(r"[]}]|\"\"\"|'''")
+# What may hold a line end, a bracket or a #, and these themselves (TOML 1.0.0: comments, strings).
+TOKEN = re.compile(
+    r"""
+      (?P<comment> \#[^\n]*)
+    | (?P<string> \"{3} (?:\\.|[^\\])*? \"{3,5} | '{3}.*?'{3,5} | \"(?:\\.|[^"\\\n])*\" | '[^'\n]*')
+    | (?P<open> [\[{]) | (?P<close> [\]}]) | (?P<end> \n)
+    """,
+    re.VERBOSE | re.DOTALL,
+)
 
 
 @attrs.frozen
@@ -29,8 +37,8 @@ class Document:
     """One parsed file."""
 
     name: str  # as shown in messages
-    text: str
-    data: Mapping[str, Any]
+    text: str = attrs.field(repr=False)  # it may hold passwords
+    data: Mapping[str, Any] = attrs.field(repr=False)
 
 
 def read_document(path: Path) -> Document:
@@ -76,53 +84,59 @@ def _lowered(text: str) -> str:
     return text[:1].lower() + text[1:]
 
 
+@attrs.frozen
+class Statement:
+    """A table header, or a ``key = value``, with the comment behind it."""
+
+    line: int  # from 1
+    start: int  # offset in the text
+    text: str
+
+
+def statements(text: str) -> Iterator[Statement]:
+    """The statements of a valid TOML text, a value over several lines as one. Linear in the text's length."""
+    depth, begin, line = 0, 0, 1
+    for token in TOKEN.finditer(f"{text}\n"):
+        kind = token.lastgroup
+        if kind == "open":
+            depth += 1
+        elif kind == "close":
+            depth -= 1
+        elif kind == "end" and not depth:
+            found = text[begin : token.start()]
+            bare = found.strip()
+            if bare and not bare.startswith("#"):
+                yield Statement(line, begin, found.rstrip("\r"))
+            begin = token.end()
+            line += found.count("\n") + 1
+
+
 def line_index(text: str) -> dict[KeyPath, int]:
     """The line (from 1) on which each table and key of a valid TOML text first stands."""
     index: dict[KeyPath, int] = {}
     seen: Counter[KeyPath] = Counter()
     table: KeyPath = ()
-    for number, statement in _statements(text):
-        parsed = tomllib.loads(statement)
-        if statement.lstrip().startswith("["):
-            table = _table_path(parsed, seen)
+    for statement in statements(text):
+        parsed = tomllib.loads(statement.text)
+        if statement.text.lstrip().startswith("["):
+            table = table_path(parsed, seen)
             for end in range(1, len(table) + 1):
-                index.setdefault(table[:end], number)
+                index.setdefault(table[:end], statement.line)
         else:
-            _note(index, table, parsed, number)
+            _note(index, table, parsed, statement.line)
     return index
 
 
-def _statements(text: str) -> Iterator[tuple[int, str]]:
-    """Table headers and ``key = value`` statements with the line each starts on.
+def table_path(parsed: Mapping[str, Any], seen: Counter[KeyPath]) -> KeyPath:
+    """The path that a header opens; an element of an array of tables is named by its number.
 
-    A value may go over several lines; it ends on the first line up to which the statement parses.
+    :param seen: how many elements each array has had so far; a new one is counted.
     """
-    pending: list[str] = []
-    start = 0
-    for number, line in enumerate(text.replace("\r\n", "\n").split("\n"), 1):
-        if not pending:
-            bare = line.strip()
-            if not bare or bare.startswith("#"):
-                continue
-            start = number
-        elif not _MAY_END_VALUE.search(line):
-            pending.append(line)
-            continue
-        pending.append(line)
-        statement = "\n".join(pending)
-        try:
-            tomllib.loads(statement)
-        except tomllib.TOMLDecodeError:
-            continue
-        yield start, statement
-        pending = []
-
-
-def _table_path(parsed: Mapping[str, Any], seen: Counter[KeyPath]) -> KeyPath:
-    """The path that a header opens; an element of an array of tables ends in its number."""
     path: KeyPath = ()
     inner: Any = parsed
     while isinstance(inner, dict) and inner:
+        if path in seen:  # a table within the array's newest element
+            path += (seen[path] - 1,)
         name, inner = next(iter(inner.items()))
         path += (name,)
     if isinstance(inner, list):
