@@ -22,6 +22,7 @@ from seg.admin.traffic import Traffic
 from seg.admin.workqueue import WorkQueueAPI
 from seg.change.control import ChangeControl
 from seg.check.checks import Checks
+from seg.clock import posix_of
 from seg.config.destinations import Destinations
 from seg.interfaces import IEventSink
 from seg.window import Window
@@ -62,15 +63,19 @@ def admin_paths(
         identities = now.ongoing.identities
         return wire_checks(now.settings, destinations, identity.hostname, now.lookups, identities, sink, reactor)
 
-    seconds, traffic, suspension = reactor.seconds, observers.traffic, window.suspension
-    table = AdminAPI(identity, mail.queue, window, traffic, observers.conditions, seconds).routes()
+    seconds, traffic, suspension, began = posix_of(reactor), observers.traffic, window.suspension, reactor.seconds()
+
+    def uptime() -> float:
+        return float(reactor.seconds() - began)
+
+    table = AdminAPI(identity, mail.queue, window, traffic, observers.conditions, uptime).routes()
     for part in (
         DestinationsAPI(destinations, seconds),
         ChecksAPI(checks),
         ChangesAPI(changes),
         MetricsAPI(observers.metrics),
         WorkQueueAPI(suspension, window, sink, seconds),
-        DNSAPI(traffic, window, seconds),
+        DNSAPI(traffic, window, reactor),
         DialoguesAPI(now.ongoing.dialogues, sink),
         DeliveryAPI(mail.queue, observers.statistics, suspension, window, destinations, sink, seconds),
     ):

@@ -35,8 +35,10 @@ from seg.bounce.languages import FOLDER as REPORTS
 from seg.bounce.languages import Languages
 from seg.change.control import ChangeControl
 from seg.change.texts import Configuration, Texts, check, read_texts
+from seg.clock import SteadyClock, posix, posix_of
+from seg.clockwatch import ClockWatch, last_written
 from seg.config.find import ConfigurationFiles, find_configuration
-from seg.config.paths import log_path, var_path
+from seg.config.paths import log_path, spool_path, var_path
 from seg.config.schema import Listener
 from seg.deliver.exemptions import ExemptionWatch
 from seg.deliver.pace import Pace
@@ -105,6 +107,7 @@ def makeService(options: Options) -> GatewayService:
     """The gateway as a service; called by twistd."""
     from twisted.internet import reactor
 
+    reactor.seconds = SteadyClock()  # type: ignore[method-assign]
     try:
         return GatewayService(options.configuration, options.texts, options.files, reactor)
     except ConfigurationError as error:
@@ -139,9 +142,9 @@ class GatewayService(Service):
         self._bus.hold()
         self._observers = Observers(
             Traffic(self._bus, reactor),
-            HostStatistics(reactor.seconds),
-            Metrics(reactor.seconds),
-            Conditions(reactor.seconds),
+            HostStatistics(posix_of(reactor)),
+            Metrics(reactor.seconds, posix_of(reactor)),
+            Conditions(posix_of(reactor)),
         )
         self._metrics_port = MetricsPort(reactor, self._observers.metrics)
         roots = load_roots(settings.tls.ca_file, settings.tls.extra_ca_file)
@@ -160,6 +163,7 @@ class GatewayService(Service):
         )
         self._renewal = CertificateRenewal(self._renewable, reactor, self._bus)
         self._exemptions = ExemptionWatch(reactor, self._bus)
+        self._clock_watch = ClockWatch(reactor, self._bus, self._clock_stepped)
         self._census = Census(settings.receive.max_connections, settings.receive.max_connections_per_address)
         self._rates = RecipientRates(reactor.seconds)
         self._languages = Languages(files.settings.parent / REPORTS, lambda text: self._bus.emit(events.Fault(text)))
@@ -184,6 +188,7 @@ class GatewayService(Service):
         Deferred.fromCoroutine(self._start()).addErrback(self._start_failed)
 
     async def _start(self) -> None:
+        before = last_written((spool_path(self.settings) / "counters.json", log_path(self.settings)))
         for name, mode in FOLDERS:
             (var_path(self.settings) / name).mkdir(mode=mode, parents=True, exist_ok=True)
         self._start_log()
@@ -202,6 +207,7 @@ class GatewayService(Service):
         lookups.probe.start()
         lookups.refresh.start()
         self._exemptions.watch(self._now.destinations)
+        self._clock_watch.start(before)
         window.suspension_changed()
         pickup = wire_pickup(self._now, mail, self.hostname, self._bus, self._reactor)
         await pickup.begin()
@@ -212,6 +218,10 @@ class GatewayService(Service):
         self._renewal.start()
         self._reload_on_sighup(changes)
         supervisor.tell(supervisor.READY)
+
+    def _clock_stepped(self, seconds: float) -> None:
+        """Answers of the DNS may be older than they seem, if the machine slept."""
+        self._now.lookups.resolver.flush()
 
     def _reload_on_sighup(self, changes: ChangeControl) -> None:
         """SIGHUP: read the files again; faults are in the mail log, and what was in use stays in use."""
@@ -268,13 +278,13 @@ class GatewayService(Service):
             LiveConfiguration(parts),
             self._bus,
             in_thread_of(self._reactor),
-            self._reactor.seconds,
+            posix_of(self._reactor),
         )
 
     def _admin_paths(self, mail: Mail, window: Window, changes: ChangeControl) -> RouteTable:
         """All that operators may ask for."""
         self._observers.traffic.start(var_path(self.settings) / "totals.json", window.dns)
-        identity = Identity(self.hostname, self._files.settings, self._reactor.seconds())
+        identity = Identity(self.hostname, self._files.settings, posix(self._reactor))
         return admin_paths(identity, self._now, mail, window, changes, self._observers, self._bus, self._reactor)
 
     def _renewable(self) -> dict[str, Renewable]:
@@ -346,6 +356,7 @@ class GatewayService(Service):
         if self._pickup is not None:
             await self._pickup.stop()
         self._exemptions.stop()
+        self._clock_watch.stop()
         self._renewal.stop()
         self._now.lookups.probe.stop()
         await self._now.lookups.refresh.stop()

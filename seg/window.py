@@ -7,6 +7,7 @@ from typing import Any
 from twisted.internet.interfaces import IReactorTime
 
 from seg.admin.suspension import Suspension
+from seg.clock import posix
 from seg.config.paths import var_path
 from seg.dns.cache import DNSCounters
 from seg.dns.servers import Server
@@ -123,4 +124,4 @@ class Window:
 
     def exemptions(self) -> int:
         """Destinations that are exempt from their policies now."""
-        return self._now.destinations.exemptions_in_force(self._clock.seconds())
+        return self._now.destinations.exemptions_in_force(posix(self._clock))

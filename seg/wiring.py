@@ -31,6 +31,7 @@ from seg.bounce.composer import ReportComposer
 from seg.bounce.languages import Languages
 from seg.check.checks import Checks, Surroundings
 from seg.check.rehearsal import Uncounted
+from seg.clock import cautious_of, posix_of
 from seg.config.destinations import Destinations, LimitPer
 from seg.config.paths import drop_path, policy_cache_path, spool_path, tokens_path, users_path
 from seg.config.schema import ListenerAuth, Queue, Settings
@@ -152,7 +153,7 @@ def wire_lookups(
 
     fetcher = PolicyFetcher(reactor, resolver, settings.mta_sts, tls, trust)
     cache = former.policies.cache if former else PolicyCache(policy_cache_path(settings), in_thread_of(reactor), sink)
-    policies = PolicyStore(resolver, fetcher, cache, settings.mta_sts, sink, reactor.seconds)
+    policies = PolicyStore(resolver, fetcher, cache, settings.mta_sts, sink, cautious_of(reactor))
     refresh = PolicyRefresh(policies, settings.mta_sts, reactor, random.random)
     own = (DANEProvider(resolver, sink, lambda: probe.validates), MTASTSProvider(policies, sink), StaticProvider())
     providers = in_order(settings.delivery.providers, own, ProviderContext(resolver, sink, reactor))
@@ -207,7 +208,7 @@ def wire_mail(
     def settings_of(domain: str, profile: str) -> Queue:
         return now.destinations.bounce(domain, now.settings.queue, profile)
 
-    composer = ReportComposer(hostname, postmaster, reactor.seconds, languages, settings_of)
+    composer = ReportComposer(hostname, postmaster, posix_of(reactor), languages, settings_of)
     queue = Spool(
         spool,
         settings.queue,
@@ -240,7 +241,9 @@ def wire_mail(
         return Rate(profile.recipient_limit, profile.recipient_minutes)
 
     engine.rate = rate
-    now.ongoing.alert = TLSAlerts(queue, counters, sink, hostname, postmaster, reactor.seconds).failed
+    now.ongoing.alert = TLSAlerts(
+        queue, counters, sink, hostname, postmaster, reactor.seconds, posix_of(reactor)
+    ).failed
     now.ongoing.lines.on_room = engine.crowd.freed
     mail = Mail(counters, queue, engine, wire_sending(now, hostname, counters, sink, reactor))
     return mail
@@ -288,7 +291,7 @@ def wire_delivery(
         lookups.roots,
         delivery,
         sink,
-        reactor.seconds,
+        posix_of(reactor),
         ongoing.dialogues,
         ongoing.lines,
         ongoing.identities,
@@ -301,7 +304,7 @@ def wire_delivery(
         sink=sink,
         pace=ongoing.pace,
         alert=ongoing.alert,
-        now=reactor.seconds,
+        now=posix_of(reactor),
         max_hosts=delivery.max_hosts,
         max_addresses=delivery.max_addresses,
     )
@@ -337,7 +340,7 @@ def wire_checks(
             lookups.roots,
             delivery,
             notebook,
-            reactor.seconds,
+            posix_of(reactor),
             identities=identities,
         )
 

@@ -8,14 +8,29 @@ from typing import TypeVar
 
 import attrs
 from twisted.internet.defer import Deferred, succeed
+from twisted.internet.task import Clock
 from zope.interface import implementer
 
+from seg.clock import SteadyClock
 from seg.events import Event
 from seg.interfaces import IContent, ICounters, IEventSink, IMessageWriter, IQueue
 from seg.model import Bounced, Delivered, Envelope, Outcome, RecipientState
 from seg.queue.lease import Lease
 
 E = TypeVar("E", bound=Event)
+
+
+class SettableClock(Clock):
+    """A clock of tests with a system's clock beside it that can be set: ``advance`` moves both, `set_by` only that one."""
+
+    def __init__(self, now: float = 1_800_000_000.0) -> None:
+        super().__init__()
+        self.off = now
+        self.seconds = SteadyClock(super().seconds, lambda: self.rightNow + self.off)  # type: ignore[method-assign]
+
+    def set_by(self, seconds: float) -> None:
+        """Somebody sets the system's clock."""
+        self.off += seconds
 
 
 @implementer(IEventSink)

@@ -21,6 +21,8 @@ ROOMS = (
     "events",
     "interfaces",
     "conditions",
+    "clock",
+    "clockwatch",
     "files",
     "threads",
     "config",

@@ -76,14 +76,14 @@ class AdminAPI:
         gauges: Gauges,
         traffic: Traffic,
         conditions: Conditions,
-        now: Callable[[], float],
+        uptime: Callable[[], float],
     ) -> None:
         self._identity = identity
         self._queue = queue
         self._gauges = gauges
         self._traffic = traffic
         self._conditions = conditions
-        self._now = now
+        self._uptime = uptime
         self._actions: dict[str, Action] = {
             "hold": self._hold,
             "release": self._release,
@@ -116,7 +116,7 @@ class AdminAPI:
             "pid": os.getpid(),
             "configuration": str(identity.configuration),
             "started": identity.started,
-            "uptime": self._now() - identity.started,
+            "uptime": self._uptime(),
             "listeners": [{"name": n, "address": a, "port": p} for n, a, p in gauges.listeners()],
             "resolver_validates": gauges.resolver_validates(),
             "exemptions": gauges.exemptions(),

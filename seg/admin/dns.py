@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, Protocol
+
+from twisted.internet.interfaces import IReactorTime
 
 from seg.admin.http import Call, RouteTable
 from seg.admin.traffic import Traffic
+from seg.clock import as_posix, posix
 from seg.dns.servers import Server
 
 
@@ -26,10 +29,10 @@ class Resolving(Protocol):
 class DNSAPI:
     """Serves the path below."""
 
-    def __init__(self, traffic: Traffic, resolving: Resolving, now: Callable[[], float]) -> None:
+    def __init__(self, traffic: Traffic, resolving: Resolving, clock: IReactorTime) -> None:
         self._traffic = traffic
         self._resolving = resolving
-        self._now = now
+        self._clock = clock
 
     def add_to(self, table: RouteTable) -> None:
         """Take the path."""
@@ -37,26 +40,26 @@ class DNSAPI:
 
     async def status(self, call: Call) -> object:
         """Counters, the cache, the resolvers."""
-        resolving, now = self._resolving, self._now()
+        resolving, clock = self._resolving, self._clock
         return {
-            "at": now,
+            "at": posix(clock),
             **self._traffic.dns(),
             "cached": resolving.dns_cached(),
             "resolver_validates": resolving.resolver_validates(),
-            "resolvers": [_resolver(server, now) for server in resolving.resolvers()],
+            "resolvers": [_resolver(server, clock) for server in resolving.resolvers()],
         }
 
 
-def _resolver(server: Server, now: float) -> dict[str, Any]:
+def _resolver(server: Server, clock: IReactorTime) -> dict[str, Any]:
     return {
         "server": str(server),
         "trusted": server.trusted,
         "validates": server.validating,
         "believed": server.believed,
-        "asked_last": server.demoted_until > now,
+        "asked_last": server.demoted_until > clock.seconds(),
         "answers": server.answers,
         "failures": server.failures,
         "last_answer": server.last_answer,
         "last_failure": server.last_failure,
-        "last_failure_at": server.last_failure_at,
+        "last_failure_at": as_posix(clock, server.last_failure_at) if server.last_failure_at else 0.0,
     }

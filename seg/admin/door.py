@@ -15,6 +15,7 @@ from seg.admin.http import APIError
 from seg.admin.tokens import LONGEST, Role, Token, Tokens
 from seg.auth.backoff import WINDOW, Backoff
 from seg.auth.watched_file import Unreadable, WatchedFile
+from seg.clock import posix
 from seg.events import AdminRefused
 from seg.interfaces import IEventSink
 from seg.model import IPAddress
@@ -117,4 +118,4 @@ class Door:
         return f"token {token.name} counted until {token.until}" if token.over(self._today()) else ""
 
     def _today(self) -> datetime.date:
-        return datetime.datetime.fromtimestamp(self._clock.seconds(), datetime.UTC).date()
+        return datetime.datetime.fromtimestamp(posix(self._clock), datetime.UTC).date()

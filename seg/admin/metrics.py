@@ -69,14 +69,16 @@ class Gauges(Protocol):
 class Metrics:
     """Listens on the event bus.
 
-    :param now: POSIX seconds.
+    :param seconds: the present time, to measure by.
+    :param now: POSIX seconds; None: `seconds` is that too.
     """
 
     debug = False
 
-    def __init__(self, now: Callable[[], float]) -> None:
+    def __init__(self, seconds: Callable[[], float], now: Callable[[], float] | None = None) -> None:
         self.registry = CollectorRegistry(auto_describe=True)
-        self._now = now
+        self._seconds = seconds
+        self._now = now or seconds
         self._received_at: OrderedDict[int, float] = OrderedDict()
         self._begun_at: OrderedDict[int, float] = OrderedDict()
         self._words: dict[str, set[str]] = {}
@@ -198,7 +200,7 @@ class Metrics:
 
     def _delivered(self, event: events.RecipientsDelivered) -> None:
         self._recipients.labels("delivered").inc(len(event.rids))
-        now = self._now()
+        now = self._seconds()
         begun, received = self._begun_at.pop(event.dcid, None), self._received_at.get(event.mid)
         if begun is not None:
             self._transaction.observe(now - begun)
@@ -224,7 +226,7 @@ class Metrics:
         self._observed.labels(self._word("provider", event.provider), "passed" if event.ok else "failed").inc()
 
     def _remember(self, table: OrderedDict[int, float], key: int) -> None:
-        table[key] = self._now()
+        table[key] = self._seconds()
         if len(table) > MOST_TIMED:
             table.popitem(last=False)
 

@@ -13,6 +13,7 @@ from seg.admin.counters import EventCounters
 from seg.admin.http import Call, RouteTable
 from seg.admin.rates import Rates
 from seg.admin.totals import Totals
+from seg.clock import posix_of
 from seg.dns.cache import DNSCounters
 from seg.events import Event, Fault, OperatorActed
 from seg.interfaces import IEventSink
@@ -45,7 +46,7 @@ class Traffic:
         :param dns: what the DNS cache has counted in this run.
         """
         self._dns = dns
-        self._totals = Totals(path, self.running, self._clock.seconds)
+        self._totals = Totals(path, self.running, posix_of(self._clock))
         self._saving.start(SAVED_EVERY, now=False)
 
     def stop(self) -> None:

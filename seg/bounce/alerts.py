@@ -41,7 +41,8 @@ class _Told:
 class TLSAlerts:
     """A Warning in the mail log and a message to the postmaster, at most once an hour for a destination.
 
-    :param seconds: POSIX seconds.
+    :param seconds: the present time, to measure by.
+    :param posix: the same in POSIX seconds, for what is sent.
     """
 
     def __init__(
@@ -52,6 +53,7 @@ class TLSAlerts:
         hostname: str,
         postmaster: str,
         seconds: Callable[[], float],
+        posix: Callable[[], float],
     ) -> None:
         self._store = store
         self._counters = counters
@@ -59,6 +61,7 @@ class TLSAlerts:
         self._hostname = hostname
         self._postmaster = postmaster
         self._seconds = seconds
+        self._posix = posix
         self._told: dict[str, _Told] = {}  # in the order of telling
         self._letters: deque[float] = deque()  # when the last hour's were sent
 
@@ -76,7 +79,7 @@ class TLSAlerts:
             del self._told[next(iter(self._told))]
         self._sink.emit(TLSAlert(domain, host, text, since))
         if domain != domain_of(self._postmaster) and self._may_write(now):  # else that message would fail too
-            sending = Deferred.fromCoroutine(self._send(domain, host, text, since, now))
+            sending = Deferred.fromCoroutine(self._send(domain, host, text, since, self._posix()))
             sending.addErrback(self._not_sent, domain)
 
     def _may_write(self, now: float) -> bool:

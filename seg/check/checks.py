@@ -16,6 +16,7 @@ from seg.check.document import document
 from seg.check.facts import Report
 from seg.check.outcome import CERTIFICATE, Result, of_dane, of_delivery, of_sts, of_tls
 from seg.check.rehearsal import Notebook, Rehearsal
+from seg.clock import posix_of
 from seg.config.destinations import DANEMode, Destinations, IPPreference, STSMode, TLSOption
 from seg.deliver.attempt import Means
 from seg.deliver.pace import Pace
@@ -137,7 +138,7 @@ class Checks:
             sink=notebook,
             pace=Pace(use.clock.seconds),
             alert=lambda domain, host, text: None,
-            now=use.clock.seconds,
+            now=posix_of(use.clock),
             max_hosts=use.max_hosts,
             max_addresses=use.max_addresses,
         )

@@ -5,10 +5,11 @@ from __future__ import annotations
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 from seg import events
+from seg.clock import posix
 from seg.config.destinations import Destinations, Exemption
 from seg.interfaces import IEventSink
 
-LONGEST_WAIT = 86400.0  # seconds: an end may be years away, further than a timer should be set
+LONGEST_WAIT = 300.0  # seconds: an end may be years away, and the system's clock may be set meanwhile
 
 
 class ExemptionWatch:
@@ -23,7 +24,7 @@ class ExemptionWatch:
     def watch(self, destinations: Destinations) -> None:
         """Take these destinations in the place of those watched so far."""
         self.stop()
-        now = self._clock.seconds()
+        now = posix(self._clock)
         for pattern, exemption in destinations.exemptions():
             if now < exemption.until:
                 self._running[pattern] = exemption
@@ -42,12 +43,12 @@ class ExemptionWatch:
     def _wait(self) -> None:
         if self._running:
             first = min(exemption.until for exemption in self._running.values())
-            wait = min(max(first - self._clock.seconds(), 0.0), LONGEST_WAIT)
+            wait = min(max(first - posix(self._clock), 0.0), LONGEST_WAIT)
             self._call = self._clock.callLater(wait, self._look)
 
     def _look(self) -> None:
         self._call = None
-        now = self._clock.seconds()
+        now = posix(self._clock)
         for pattern, exemption in [*self._running.items()]:
             if now >= exemption.until:
                 del self._running[pattern]

@@ -177,7 +177,7 @@ class Sessions:
         wanted = (decision.requirement, decision.observed)
         now = self._now()
         known = verdicts.get(wanted)
-        if known is not None and now - known[0] < self.VERDICT_AGE:
+        if known is not None and 0 <= now - known[0] < self.VERDICT_AGE:
             return known[1]
         verdict = judge(decision, sender.facts, self._trust())
         if len(verdicts) >= self.VERDICTS:

@@ -10,6 +10,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import LoopingCall
 
 from seg import events
+from seg.clock import posix
 from seg.drop.claim import DropFolder, Taken
 from seg.drop.note import NoteError
 from seg.interfaces import IContent, ICounters, IEventSink, IMessageWriter
@@ -113,7 +114,7 @@ class Pickup:
             self._sink.emit(events.Fault(f"dropped message can't be sent: {error}; it is kept as {aside}"))
 
     async def _store(self, mid: int, taken: Taken) -> None:
-        note, now = taken.note, self._clock.seconds()
+        note, now = taken.note, posix(self._clock)
         most_octets, most_recipients = self._limits()
         if len(note.recipients) > most_recipients:
             raise NoteError(f"{taken.user} gave it {len(note.recipients)} recipients, more than {most_recipients}")

@@ -9,6 +9,7 @@ from typing import Final
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from zope.interface import implementer
 
+from seg.clock import posix_of
 from seg.events import Event
 from seg.interfaces import IEventSink
 from seg.maillog.telling import Telling, Told, Wanted
@@ -23,7 +24,7 @@ class Outlet(ABC):
 
     def __init__(self, clock: IReactorTime, telling: Telling) -> None:
         self._clock = clock
-        self._now: Callable[[], float] = clock.seconds
+        self._now: Callable[[], float] = posix_of(clock)
         self._telling = telling
         self._waiting: list[tuple[float, Event]] = []
         self._call: IDelayedCall | None = None

@@ -22,6 +22,9 @@ from seg.mtasts.store import PolicyStore
 LOOK = 60.0  # seconds between two looks for policies that are due
 AT_ONCE = 5  # policies renewed at a time
 EARLIEST, LATEST = 0.4, 0.9  # shares of the interval between which a policy is renewed
+KEPT_OVER = (
+    86400.0  # seconds of this run that an expired policy is kept: the system's clock may be wrong, and be set right
+)
 AGAIN = 1 / 24  # of the interval: about when a renewal that changed nothing is tried again
 
 
@@ -46,8 +49,10 @@ class PolicyRefresh:
         self._store = store
         self._interval = settings.refresh_interval
         self._clock = clock
+        self._now = store.now
         self._random = random
         self._due: dict[str, _Due] = {}
+        self._over: dict[str, float] = {}  # expired policies, and when that was seen first
         self._waiting: deque[str] = deque()  # domains that are due, and not begun
         self._running: dict[str, Deferred[None]] = {}
         self._filling = False
@@ -78,7 +83,7 @@ class PolicyRefresh:
             return known.at
         share = EARLIEST + (LATEST - EARLIEST) * self._random()
         at = entry.checked + share * min(self._interval, max(0.0, entry.expires - entry.checked))
-        if entry.checked > self._clock.seconds():
+        if entry.checked > self._now():
             at = 0.0
         self._note(entry, at)
         return at
@@ -88,17 +93,29 @@ class PolicyRefresh:
 
     def _look(self) -> None:
         self._call = self._clock.callLater(LOOK, self._look)
-        now = self._clock.seconds()
+        now = self._now()
         self._waiting.clear()
         for entry in self._store.cache:
             if entry.expires <= now:
-                self._store.cache.remove(entry.domain)
+                self._let_go(entry.domain)
             elif entry.domain in self._running:
                 continue
             elif now >= self.due_at(entry) and now - entry.used <= entry.policy.max_age:
                 self._waiting.append(entry.domain)
         self._due = {domain: due for domain, due in self._due.items() if self._store.cache.get(domain) is not None}
+        self._over = {domain: at for domain, at in self._over.items() if self._is_over(domain, now)}
         self._fill()
+
+    def _is_over(self, domain: str, now: float) -> bool:
+        entry = self._store.cache.get(domain)
+        return entry is not None and entry.expires <= now
+
+    def _let_go(self, domain: str) -> None:
+        """Forget a policy that is over, and has been for a while: until then it is only not in force."""
+        seen = self._clock.seconds()
+        if seen - self._over.setdefault(domain, seen) >= KEPT_OVER:
+            del self._over[domain]
+            self._store.cache.remove(domain)
 
     def _fill(self) -> None:
         """Begin renewals, so many at a time; the end of each begins the next."""
@@ -113,7 +130,7 @@ class PolicyRefresh:
 
     def _renew(self, entry: CachedPolicy) -> None:
         # What changes nothing (no answer, no record any more) is tried again later, until the policy expires.
-        self._note(entry, self._clock.seconds() + self._interval * AGAIN * (0.5 + self._random()))
+        self._note(entry, self._now() + self._interval * AGAIN * (0.5 + self._random()))
         renewal = self._running[entry.domain] = Deferred.fromCoroutine(self._store.renew(entry))
         renewal.addErrback(self._failed, entry.domain)
         renewal.addBoth(self._ended, entry.domain)

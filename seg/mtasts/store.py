@@ -83,7 +83,7 @@ class PolicyStore:
         self._fetcher = fetcher
         self._settings = settings
         self._sink = sink
-        self._now = now
+        self.now = self._now = now
         self._proxy = str(parse_proxy(settings.proxy) or "")
         self._failures = Moments()  # the last fetch that failed
         self._rereads = Moments()  # the last time that every MX was refused

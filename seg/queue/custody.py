@@ -7,13 +7,15 @@ from collections.abc import Coroutine, Iterable, Mapping
 from itertools import count
 from typing import Any
 
+import attrs
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from seg.clock import ahead, as_posix
 from seg.errors import Permanent
-from seg.events import Fault, MessageFinished, RecipientsDeleted
+from seg.events import Event, Fault, MessageFinished, RecipientsDeleted, RecipientsPending
 from seg.interfaces import IContent, ICounters, IEventSink
 from seg.model import Action, Bounced, Envelope, Outcome, RecipientState
 from seg.queue import outcomes as rules
@@ -25,12 +27,16 @@ from seg.queue.files import Folders, Stored, encode
 from seg.queue.ledger import Ledger
 from seg.queue.record import Record
 from seg.queue.reports import Reports
-from seg.queue.schedule import Schedules
+from seg.queue.schedule import Schedules, clamped, shifted
 
 
 class Custody:
     """Keeps memory and files in step. Memory changes first and counts; the files follow, however long that
-    takes."""
+    takes.
+
+    Times in the ledger are those of the queue's clock, which is never set (`seg.clock`); those in files and events are POSIX
+    seconds.
+    """
 
     log = Logger()
 
@@ -62,12 +68,13 @@ class Custody:
 
     def accept(self, envelope: Envelope, content: bytes | None) -> None:
         """A message is durable in new/: due from now on."""
+        envelope = self._steady(envelope)
         self.ledger.add(envelope, self._schedules.expiry(envelope), self._schedules.warning(envelope), content)
 
     def take_up(self, stored: Stored) -> None:
         """A message found at the start. One whose lifetime ended meanwhile gets a last try before it is
         returned."""
-        envelope = stored.envelope
+        envelope = clamped(self._steady(stored.envelope), self._schedules, self._clock.seconds())
         if not envelope.pending:
             # Its last state became durable, its removal didn't.
             self._spawn(self._durable.carry_out(lambda: RemoveMessage(self.folders, envelope.mid)))
@@ -103,6 +110,21 @@ class Custody:
             return MemoryContent(record.content)
         return FileContent(self.folders, record.mid, envelope.size, self._commits)
 
+    # --- times ------------------------------------------------------------------------------------
+
+    def _steady(self, envelope: Envelope) -> Envelope:
+        """An envelope with the times of a file as the queue's clock counts them."""
+        return shifted(envelope, -ahead(self._clock))
+
+    def in_posix(self, envelope: Envelope) -> Envelope:
+        """An envelope of the ledger with times in POSIX seconds, as files and people want them."""
+        return shifted(envelope, ahead(self._clock))
+
+    def _shown(self, event: Event) -> Event:
+        if isinstance(event, RecipientsPending):
+            return attrs.evolve(event, until=as_posix(self._clock, event.until))
+        return event
+
     # --- settling ---------------------------------------------------------------------------------
 
     async def settle(self, record: Record, rids: Iterable[int], outcomes: Mapping[int, Outcome]) -> None:
@@ -117,7 +139,7 @@ class Custody:
             self.ledger.change(record, envelope)
             record.failures = {**record.failures, **settlement.failures}
         for event in settlement.events:
-            self._sink.emit(event)
+            self._sink.emit(self._shown(event))
         if deleted_by:
             record.deleted_by = deleted_by
         self.ledger.give_back(record, rids)
@@ -161,7 +183,7 @@ class Custody:
     def _rewrite(self, record: Record) -> Change | None:
         if not record.waiting:
             return None
-        line = encode(record.envelope, record.failures)
+        line = encode(self.in_posix(record.envelope), record.failures)
         return RewriteEnvelope(self.folders, record.mid, next(self._serials), line)
 
     async def _finish(self, record: Record) -> None:
@@ -177,8 +199,9 @@ class Custody:
             return
         envelope = record.envelope
         mid = self._counters.next_mid()
-        until = self._schedules.expiry(envelope)
-        report = await self._reports.compose(action, envelope, fared, self.content(record, envelope), mid, until)
+        until = as_posix(self._clock, self._schedules.expiry(envelope))
+        content = self.content(record, envelope)
+        report = await self._reports.compose(action, self.in_posix(envelope), fared, content, mid, until)
         if report is not None:
             self._reports.announce(record.mid, report[0])
             self.accept(*report)
@@ -192,7 +215,8 @@ class Custody:
         failures = self._failures(record, envelope, report)
         text: bytes | None = None
         if written is None:
-            made = await self._reports.write(envelope, failures, self.content(record, envelope), report)
+            content = self.content(record, envelope)
+            made = await self._reports.write(self.in_posix(envelope), failures, content, report)
             if made is not None:
                 written, text = made
         self.ledger.change(record, rules.told(record.envelope, report))

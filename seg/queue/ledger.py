@@ -1,6 +1,7 @@
 """All queued messages as the running process knows them: what is due, what is given out, what waits for when.
 
-Memory only; `seg.queue.spool` sees to it that the files say the same.
+Memory only; `seg.queue.spool` sees to it that the files say the same. All times are those of the queue's clock, which is never set
+(`seg.clock`).
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from collections.abc import Callable, Iterable
 import attrs
 from twisted.internet.interfaces import IReactorTime
 
+from seg.clock import as_posix
 from seg.model import Envelope, Recipient, RecipientState
 from seg.queue.duelist import DueList
 from seg.queue.record import NEVER, Record
@@ -66,7 +68,7 @@ class Ledger:
     def counts(self) -> Counts:
         """The queue in numbers; cheap."""
         first = next(iter(self._records.values()), None)
-        oldest = first.envelope.arrived if first else 0.0
+        oldest = as_posix(self._clock, first.envelope.arrived) if first else 0.0
         return Counts(len(self._records), self._recipients, self._active, self._held, oldest)
 
     def add(self, envelope: Envelope, expires: float, warn: float, content: bytes | None = None) -> Record:

@@ -10,6 +10,7 @@ import attrs
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
 
+from seg.clock import as_posix
 from seg.errors import Permanent
 from seg.events import MessageHeld, MessageReleased, OperatorActed
 from seg.interfaces import IEventSink
@@ -98,7 +99,7 @@ class OperatorCommands:
         envelope = record.envelope
         listing = self._listing(record, envelope)
         head = await self._custody.content(record, envelope).head(HEAD)
-        return Shown(listing, envelope, head)
+        return Shown(listing, self._custody.in_posix(envelope), head)
 
     async def hold(self, mid: int, by: str) -> bool:
         """Try it no more until released, restarts included. What is being tried just now is completed. False:
@@ -199,15 +200,15 @@ class OperatorCommands:
         return Listing(
             mid=record.mid,
             size=envelope.size,
-            arrived=envelope.arrived,
+            arrived=as_posix(self._clock, envelope.arrived),
             sender=envelope.reverse_path,
             recipients=tuple(r.address for r in pending),
             domains=tuple(dict.fromkeys(r.domain for r in pending)),
             state=self._state(record, waiting, due),
             attempts=last.attempts,
-            due=due,
+            due=as_posix(self._clock, due) if due else 0.0,
             error=last.error,
-            expires=record.expires,
+            expires=as_posix(self._clock, record.expires),
         )
 
     def _state(self, record: Record, waiting: list[Recipient], due: float) -> MessageState:

@@ -19,7 +19,7 @@ class Record:
     The envelope is packed: as objects it would take three times the room, and the garbage collector would
     walk through 100,000 of them again and again.
 
-    :ivar expires: POSIX seconds at which what is left is returned.
+    :ivar expires: when what is left is returned.
     :ivar plain: all its addresses are ASCII.
     :ivar planned: recipients due up to this time have been put into the due-list.
     :ivar wake: the next time at which something is to happen; `NEVER` while held.

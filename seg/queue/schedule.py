@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable
 
 import attrs
 
 from seg.config.schema import Queue
-from seg.model import Envelope, Notify
+from seg.model import Envelope, Notify, Recipient
 
 
 @attrs.frozen
@@ -25,9 +26,12 @@ class Schedule:
 
         The random share only ever shortens a wait: `max_retry` is the longest there is.
         """
+        return self.longest(attempts) * (1.0 - self.settings.jitter * self.random())
+
+    def longest(self, attempts: int) -> float:
+        """The same without the random share: no wait after so many tries is longer."""
         doublings = min(attempts - 1, 64)  # 2**64 seconds is past any `max_retry`
-        longest = min(self.settings.first_retry * 2.0**doublings, self.settings.max_retry)
-        return longest * (1.0 - self.settings.jitter * self.random())
+        return min(self.settings.first_retry * 2.0**doublings, self.settings.max_retry)
 
     def expiry(self, arrived: float) -> float:
         """POSIX seconds at which a message is returned, tried or not."""
@@ -81,3 +85,27 @@ class Schedules:
             (self.of(domain, envelope.bounce_profile).expiry(envelope.arrived) for domain in domains),
             default=envelope.arrived,
         )
+
+
+def shifted(envelope: Envelope, seconds: float) -> Envelope:
+    """An envelope with all its times so many seconds later; 0.0 for a time is "at once" and stays."""
+    if not seconds:
+        return envelope
+    recipients = tuple(attrs.evolve(r, due=r.due + seconds) if r.due else r for r in envelope.recipients)
+    return attrs.evolve(envelope, arrived=envelope.arrived + seconds, recipients=recipients)
+
+
+def clamped(envelope: Envelope, schedules: Schedules, now: float) -> Envelope:
+    """An envelope from a file with times that can be: one written while the system's clock was ahead has arrived now, and waits no
+    longer than the schedule lets any message wait after so many tries."""
+
+    def sane(recipient: Recipient) -> Recipient:
+        schedule = schedules.of(recipient.domain, envelope.bounce_profile)
+        if recipient.due <= now + schedule.longest(recipient.attempts):
+            return recipient
+        return attrs.evolve(recipient, due=now + schedule.wait(recipient.attempts))
+
+    recipients = tuple(sane(recipient) for recipient in envelope.recipients)
+    if envelope.arrived <= now and all(map(operator.is_, recipients, envelope.recipients)):
+        return envelope
+    return attrs.evolve(envelope, arrived=min(envelope.arrived, now), recipients=recipients)

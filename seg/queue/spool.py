@@ -140,7 +140,7 @@ class Spool:
         if found is None:
             return None
         record, envelope, recipients = found
-        return Lease(envelope, domain, recipients, self._custody.content(record, envelope))
+        return Lease(self._custody.in_posix(envelope), domain, recipients, self._custody.content(record, envelope))
 
     def settle(self, lease: Lease, outcomes: dict[int, Outcome]) -> Deferred[None]:
         """See `IQueue.settle`. A lease that has been handed back already changes nothing."""

@@ -8,6 +8,7 @@ from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
 from seg import events
+from seg.clock import posix
 from seg.filter.chain import Dropped, FilterChain, Refused
 from seg.filter.message import Client
 from seg.receive.filtering import filtered
@@ -87,7 +88,7 @@ class Conclusion:
         """Make it durable. `holds` is who wants it held, and why."""
         assert transaction.writer is not None
         envelope = transaction.envelope(
-            arrived=self._house.clock.seconds(),
+            arrived=posix(self._house.clock),
             icid=self._icid,
             client=str(client.address),
             helo=client.helo,

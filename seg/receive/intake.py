@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from seg import events
+from seg.clock import posix
 from seg.config.schema import Access, SenderGroup
 from seg.filter.message import Client, SessionTLS
 from seg.model import IPAddress
@@ -190,7 +191,7 @@ class Intake:
             f"{kind}{secured}" if core.esmtp else "SMTP",
             transaction.mid,
             transaction.recipients,
-            self._house.clock.seconds(),
+            posix(self._house.clock),
         )
         transaction.begin_content(self._house.queue.begin(transaction.mid), received)
 

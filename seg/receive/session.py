@@ -15,6 +15,7 @@ from zope.interface import implementer
 
 from seg import events
 from seg.auth.binding import channel_bindings
+from seg.clock import posix
 from seg.config.schema import Access, SenderGroup
 from seg.filter.message import SessionTLS
 from seg.model import IPAddress
@@ -248,7 +249,7 @@ class Session(Protocol):
         leaf = connection.get_peer_certificate(as_cryptography=True)
         if leaf is None:
             return
-        known = listed.knows(leaf, datetime.fromtimestamp(self._house.clock.seconds(), UTC))
+        known = listed.knows(leaf, datetime.fromtimestamp(posix(self._house.clock), UTC))
         holder = holder_of(leaf)
         self._house.sink.emit(events.ClientCertificateShown(self.icid, holder, known))
         self._intake.certified = holder if known else ""

@@ -120,7 +120,7 @@ class DNSTests(SynchronousTestCase):
         first.answered(990.0)
         second.failed("a.test MX: Timeout", 995.0)
         second.demoted_until = 995.0 + DEMOTION
-        api = DNSAPI(traffic, resolving, clock.seconds)
+        api = DNSAPI(traffic, resolving, clock)
         found: Any = self.successResultOf(Deferred.fromCoroutine(api.status(Call({}, {}, {}, "root"))))
         for column in ("reset", "uptime", "lifetime"):
             self.assertEqual(found["totals"][column]["requests"], 4)

@@ -28,7 +28,13 @@ class AlertTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.queue, self.sink, self.now = MemoryQueue(), RecordingSink(), 1000.0
         self.alerts = TLSAlerts(
-            self.queue, CountingCounters(), self.sink, "gw.example", "postmaster@own.example", lambda: self.now
+            self.queue,
+            CountingCounters(),
+            self.sink,
+            "gw.example",
+            "postmaster@own.example",
+            lambda: self.now,
+            lambda: self.now,
         )
 
     def letters(self) -> list[email.message.EmailMessage]:

@@ -36,7 +36,7 @@ class ExemptionWatchTests(SynchronousTestCase):
 
     def test_end(self) -> None:
         """Each end is told once, at its time, be it days away."""
-        self.watch.watch(destinations(a=2000.0, b=1000 + 3 * LONGEST_WAIT))
+        self.watch.watch(destinations(a=2000.0, b=2000 + 3 * LONGEST_WAIT))
         self.clock.advance(999)
         self.assertEqual(self.sink.of(events.ExemptionEnded), [])
         self.clock.advance(1)

@@ -107,6 +107,15 @@ class RefreshTests(StoreCase):
         self.wait(2 * DAY)
         self.assertEqual(self.resolver.questions, [])
 
+    def test_expired_stays_for_a_day(self) -> None:
+        """A policy that is over isn't forgotten at once: a clock that was set ahead may be set right. After a day it goes."""
+        self.keep(D)
+        self.set_clock(self.clock.seconds() + 10 * WEEK)
+        self.clock.pump([60.0] * 60)
+        self.assertIsNotNone(self.store.cache.get(D))
+        self.clock.pump([3600.0] * 24)
+        self.assertIsNone(self.store.cache.get(D))
+
     def test_many(self) -> None:
         """All that are due are renewed in one look, some at a time: those that wait for an answer hold up only the rest."""
         domains = [f"d{number}.test" for number in range(4 * AT_ONCE)]

@@ -88,10 +88,13 @@ class House:
         settings: Queue | None = None,
         now: float = NOW,
         settings_of: Callable[[str, str], Queue] | None = None,
+        clock: Clock | None = None,
     ) -> None:
         self.root = Path(root)
-        self.clock = Clock()
-        self.clock.advance(now)
+        if clock is None:
+            clock = Clock()
+            clock.advance(now)
+        self.clock = clock
         self.sink = Recorder()
         self.disk = RecordingDisk(root)
         self.commits = InlineCommitter(self.disk)
