@@ -87,10 +87,12 @@ class LocalFault(Exception):
         return Temporary("4.3.0", self.text)
 
 
-def local_fault(error: BaseException | None) -> LocalFault | None:
+def local_fault(error: BaseException | None, but: frozenset[int] = frozenset()) -> LocalFault | None:
     """The `LocalFault` that stands behind an error, or None if there is none.
 
     The error's causes are looked at, and the errno of an `OSError` or of Twisted's ``ConnectError`` (``osError``).
+
+    :param but: error numbers that say something of the other side where the caller meets them.
     """
     for _ in range(10):  # as deep as any chain of causes goes
         if error is None or isinstance(error, LocalFault):
@@ -98,7 +100,7 @@ def local_fault(error: BaseException | None) -> LocalFault | None:
         if isinstance(error, MemoryError):
             return LocalFault("out of memory")
         number = getattr(error, "errno", None) or getattr(error, "osError", None)
-        if number in LOCAL_ERRNOS:
+        if number in LOCAL_ERRNOS - but:
             return LocalFault(os.strerror(number))
         error = error.__cause__ or error.__context__
     return None

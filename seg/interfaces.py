@@ -66,9 +66,12 @@ class IMessageWriter(Interface):
     """One message on its way into the queue."""
 
     pressure = Attribute("None, or a Deferred that fires when the disk has caught up: better write no more until then")
+    size = Attribute("Octets written so far, as they will be stored")
 
     def write(data: bytes) -> None:
-        """Append content. Large messages go to `spool/tmp` as they come."""
+        """Append content, in whatever pieces: a CR or LF that stands alone becomes CRLF. Large messages go to `spool/tmp` as they come.
+
+        Raises `seg.smtp.dots.NULInContent` (a ValueError) for a NUL: `abort` it."""
 
     def content() -> Awaitable[IContent]:
         """What has been written so far, to be read before `commit` or `abort`; write no more while it is read.
@@ -78,7 +81,7 @@ class IMessageWriter(Interface):
         """Another writer for the same message. At most one of them is committed: abort the others."""
 
     def commit(envelope: Envelope) -> Deferred[None]:
-        """Fires when file and folder are durable and the message is due: now the 250 may be sent.
+        """Fires when file and folder are durable: now the 250 may be sent. The message is due right behind the callbacks of this.
         Fails with `OSError` (disk full: answer 452) and then nothing is kept."""
 
     def abort() -> None:

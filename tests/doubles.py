@@ -16,6 +16,7 @@ from seg.events import Event
 from seg.interfaces import IContent, ICounters, IEventSink, IMessageWriter, IQueue
 from seg.model import Bounced, Delivered, Envelope, Outcome, RecipientState
 from seg.queue.lease import Lease
+from seg.smtp.dots import CleanLines, NULInContent
 
 E = TypeVar("E", bound=Event)
 
@@ -110,6 +111,8 @@ class MemoryWriter:
     def __init__(self, queue: MemoryQueue, mid: int) -> None:
         self.mid = mid
         self.data = b""
+        self.size = 0
+        self._lines = CleanLines()
         self.committed = False
         self.aborted = False
         self._queue = queue
@@ -118,12 +121,20 @@ class MemoryWriter:
         """Append."""
         if self._queue.write_error is not None:
             raise self._queue.write_error
+        clean = self._lines.feed(data)
+        if self._lines.nul:
+            raise NULInContent
+        self._take(clean)
+
+    def _take(self, data: bytes) -> None:
         self.data += data
+        self.size += len(data)
 
     def commit(self, envelope: Envelope) -> Deferred[None]:
         """Make it a message of the queue, when the queue's mode says so."""
         if envelope.mid != self.mid:
             raise ValueError(f"envelope of MID {envelope.mid} for the content of MID {self.mid}")
+        self._take(self._lines.finish())
         self.committed = True
         durable: Deferred[None] = Deferred()
         durable.addCallback(lambda _: self._queue.add(envelope, self.data))
@@ -137,6 +148,7 @@ class MemoryWriter:
 
     async def content(self) -> MemoryContent:
         """What was written."""
+        self._take(self._lines.finish())
         return MemoryContent(self.data)
 
     def beside(self) -> MemoryWriter:

@@ -29,7 +29,7 @@ from seg.drop.folder import drop
 from seg.drop.note import LONGEST, Note
 from seg.errors import ConfigurationError
 from seg.model import BodyType
-from seg.smtp.address import PathError, parse_forward_path, parse_reverse_path
+from seg.smtp.address import PathError, check_forward_path, check_reverse_path
 
 PIECE = 65536
 SYSTEM = Path("/etc/seg")
@@ -183,7 +183,11 @@ class _Content:
     def __iter__(self) -> Iterator[bytes]:
         size = sum(map(len, self._parts))
         yield from self._parts
+        if b"\0" in self._parts[0] + self._parts[1]:
+            raise Failure(os.EX_DATAERR, "the message holds a NUL")
         for line in self._lines:
+            if b"\0" in line:
+                raise Failure(os.EX_DATAERR, "the message holds a NUL")
             size += len(line) + 1
             if size > self._most:
                 raise Failure(os.EX_DATAERR, f"the message is larger than {self._most} octets (max_message_size)")
@@ -198,7 +202,7 @@ def _address(text: str, hostname: str, may_be_null: bool = False) -> str:
     if "@" not in address:
         address = f"{address}@{hostname}"
     try:
-        (parse_reverse_path if may_be_null else parse_forward_path)(f"<{address}>", 0)
+        (check_reverse_path if may_be_null else check_forward_path)(address)
     except PathError as error:
         raise Failure(os.EX_DATAERR, f"{text!r} is no address: {error}") from None
     return address

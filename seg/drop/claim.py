@@ -20,7 +20,6 @@ from seg.drop.note import LONGEST, Note, NoteError, decode
 PIECE = 65536
 ABANDONED = 86400.0  # seconds after which a file that nobody finished is removed
 _NAME = re.compile(r"[0-9a-f]{32}")
-_LINE_END = re.compile(rb"\r\n|\r|\n")
 
 
 @attrs.define
@@ -32,15 +31,12 @@ class Taken:
     file: BinaryIO = attrs.field(repr=False)
 
     def pieces(self) -> Iterator[bytes]:
-        """The content with CRLF at the end of every line, the last one included."""
-        held, last = b"", b""
+        """The content, with an end of the last line."""
+        last = b""
         while data := self.file.read(PIECE):
-            data = held + data
-            held = b"\r" if data.endswith(b"\r") else b""  # the LF may follow
-            piece = _LINE_END.sub(b"\r\n", data.removesuffix(held) if held else data)
-            last = piece[-2:] or last
-            yield piece
-        if held or last != b"\r\n":
+            last = data[-1:]
+            yield data
+        if last not in (b"\r", b"\n"):
             yield b"\r\n"
 
 

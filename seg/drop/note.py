@@ -7,7 +7,8 @@ import json
 import attrs
 
 from seg.model import BodyType, Notify, Ret
-from seg.smtp.address import PathError, parse_forward_path, parse_reverse_path
+from seg.smtp.address import PathError, check_forward_path, check_reverse_path
+from seg.smtp.commands import is_envid
 
 LONGEST = 1024 * 1024  # octets of the line
 
@@ -52,9 +53,11 @@ def decode(line: bytes) -> Note:
             _text(facts["envid"]),
             facts["smtputf8"] is True,
         )
-        parse_reverse_path(f"<{note.sender}>", 0)
+        check_reverse_path(note.sender)
         for address in note.recipients:
-            parse_forward_path(f"<{address}>", 0)
+            check_forward_path(address)
+        if not is_envid(note.envid):
+            raise ValueError(f"{note.envid:.80} is no ENVID")
     except (ValueError, KeyError, TypeError, RecursionError, PathError) as error:
         raise NoteError(f"its first line is no envelope: {error!r:.200}") from None
     if not note.recipients:

@@ -16,6 +16,7 @@ from seg.drop.note import NoteError
 from seg.interfaces import IContent, ICounters, IEventSink, IMessageWriter
 from seg.model import Envelope, Recipient
 from seg.receive.trace import date_time
+from seg.smtp.dots import NULInContent
 from seg.threads import InThread
 
 EVERY = 1.0  # seconds between two looks
@@ -120,23 +121,23 @@ class Pickup:
             raise NoteError(f"{taken.user} gave it {len(note.recipients)} recipients, more than {most_recipients}")
 
         def remove() -> Deferred[None]:
-            self._tell(mid, taken, size)
+            self._tell(mid, taken, writer.size)
             return self._in_thread(lambda: self._folder.remove(mid))
 
         writer = self._queue.begin_held_back(mid, remove)
         try:
-            trace = self._received(mid, taken, now)
-            size = len(trace)
-            writer.write(trace)
+            writer.write(self._received(mid, taken, now))
             pieces = taken.pieces()
             while piece := await self._in_thread(lambda: next_of(pieces)):
-                size += len(piece)
-                if size > most_octets:
-                    raise NoteError(f"{taken.user} made it larger than {most_octets} octets")
                 writer.write(piece)
+                if writer.size > most_octets:
+                    raise NoteError(f"{taken.user} made it larger than {most_octets} octets")
                 if writer.pressure is not None:
                     await writer.pressure
             await writer.commit(self._envelope(mid, taken, now))
+        except NULInContent as error:
+            writer.abort()
+            raise NoteError(f"{taken.user} put a NUL into it") from error
         except BaseException:
             writer.abort()
             raise

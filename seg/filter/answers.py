@@ -9,7 +9,8 @@ from typing import Any
 import attrs
 
 from seg.interfaces import IContent
-from seg.smtp.commands import MailArguments, RcptArguments, parse_mail, parse_rcpt
+from seg.smtp.address import check_forward_path, check_reverse_path
+from seg.smtp.commands import MailArguments, RcptArguments, is_envid, is_orcpt, parse_mail, parse_rcpt
 from seg.smtp.server_replies import Reply
 
 LONGEST_TEXT = 400  # characters: a reply line has 512 octets (RFC 5321 §4.5.3.1.5)
@@ -78,6 +79,7 @@ def sender_of(path: str, parameters: str = "") -> MailArguments:
 
     :raises ValueError: the grammar doesn't allow it.
     """
+    check_reverse_path(path)
     words = f"{parameters} SMTPUTF8" if not path.isascii() and "SMTPUTF8" not in parameters.upper() else parameters
     return parse_mail(f"FROM:<{path}> {words}".rstrip())
 
@@ -87,15 +89,29 @@ def recipient_of(path: str, parameters: str = "") -> RcptArguments:
 
     :raises ValueError: the grammar doesn't allow it.
     """
+    check_forward_path(path)
     return parse_rcpt(f"TO:<{path}> {parameters}".rstrip(), utf8=True)
 
 
 def _sender(value: MailArguments | str | None) -> MailArguments | None:
+    if isinstance(value, MailArguments):
+        check_reverse_path(value.reverse_path)
+        if not is_envid(value.envid):
+            raise ValueError(f"{value.envid[:100]!r} is no ENVID")
     return sender_of(value) if isinstance(value, str) else value
 
 
 def _recipients(values: Iterable[RcptArguments | str]) -> tuple[RcptArguments, ...]:
-    return tuple(recipient_of(value) if isinstance(value, str) else value for value in values)
+    return tuple(_recipient(value) for value in values)
+
+
+def _recipient(value: RcptArguments | str) -> RcptArguments:
+    if isinstance(value, str):
+        return recipient_of(value)
+    check_forward_path(value.address)
+    if value.orcpt and not is_orcpt(value.orcpt):
+        raise ValueError(f"{value.orcpt[:100]!r} is no ORCPT")
+    return value
 
 
 def _edits(values: Iterable[FieldEdit]) -> tuple[FieldEdit, ...]:

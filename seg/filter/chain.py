@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Sequence
 
 import attrs
@@ -12,6 +13,7 @@ from twisted.python.failure import Failure
 
 from seg import events
 from seg.config.schema import Filter, WhenAway
+from seg.errors import LocalFault, local_fault
 from seg.filter.answers import (
     Accept,
     Answer,
@@ -22,6 +24,7 @@ from seg.filter.answers import (
     Reject,
     TempFail,
 )
+from seg.filter.body import BodyError, with_fit_body
 from seg.filter.changes import Applied, applied, word
 from seg.filter.message import FilteredMessage
 from seg.interfaces import IEventSink, IMessageFilter
@@ -31,6 +34,8 @@ NO_ANSWER: dict[WhenAway, Answer] = {
     WhenAway.TEMPFAIL: TempFail(),
     WhenAway.REJECT: Reject("Message can't be checked"),
 }
+# A filter's socket that the gateway's user may not use: for an operator to mend, and nobody else can bring it about.
+_SOCKET_CLOSED_TO_US = frozenset({errno.EACCES, errno.EPERM})
 
 
 class FilterFault(Exception):
@@ -90,7 +95,10 @@ class FilterChain:
         return bool(self._stations)
 
     async def judge(self, message: FilteredMessage) -> Verdict:
-        """What is to become of the message. Only a cancellation is raised."""
+        """What is to become of the message.
+
+        :raises LocalFault: the gateway itself lacked something: no filter is taken for away because of it, and none is passed by.
+        """
         first, rid = message, len(message.recipients)
         holds: list[str] = []
         for station in self._stations:
@@ -121,7 +129,9 @@ class FilterChain:
             after = applied(message, answer, rid)
         except CancelledError:
             raise
-        except Exception as error:  # noqa: BLE001  third parties' code
+        except Exception as error:  # third parties' code
+            if (ours := local_fault(error, _SOCKET_CLOSED_TO_US)) is not None:
+                raise LocalFault(f"filter {name} could not be asked: {ours.text}") from error
             decision = station.settings.when_away
             seconds = self._clock.seconds() - began
             self._sink.emit(events.FilterAway(mid, name, self._cause(error, station), decision.value, seconds))
@@ -141,7 +151,10 @@ class FilterChain:
                 raise FilterFault("its own work was cancelled") from error
             if not isinstance(answer, Accept | Change | Redirect | Hold | Discard | Reject | TempFail):
                 raise FilterFault(f"it answered {answer!r:.100}, which is none of the answers in seg.filter.answers")
-            return answer
+            try:
+                return await with_fit_body(answer, message)
+            except BodyError as error:
+                raise FilterFault(str(error)) from error
 
         def cancel(heard: Deferred[Answer]) -> None:
             nonlocal gone

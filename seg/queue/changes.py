@@ -10,10 +10,13 @@ from seg.queue.files import Folders, spool_id
 
 
 class StoreMessage(Change):
-    """A message that is whole in memory: into tmp/, then under its name in new/."""
+    """A message that is whole in memory: into tmp/, then under its name in new/.
 
-    def __init__(self, folders: Folders, mid: int, line: bytes, content: bytes) -> None:
-        self._tmp = f"{folders.tmp}/{spool_id(mid)}"
+    :param suffix: keeps apart what is written of one message in several ways: the file in tmp/ is this change's alone.
+    """
+
+    def __init__(self, folders: Folders, mid: int, line: bytes, content: bytes, suffix: str = "") -> None:
+        self._tmp = f"{folders.tmp}/{spool_id(mid)}{suffix}"
         self._target = folders.new_file(mid)
         self._folder = folders.new_folder(mid)
         self._data = line + content

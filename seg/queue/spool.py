@@ -124,11 +124,9 @@ class Spool:
     def begin_held_back(self, mid: int, first: Callable[[], Deferred[None]]) -> IMessageWriter:
         """As `begin`; but what has become durable isn't due until ``first()`` has fired: what the message was made of is gone
         then, so that a restart can't find both. If it fails, so does the commit, and the message is due after a restart."""
-
-        def stored(envelope: Envelope, content: bytes | None) -> Deferred[None]:
-            return first().addCallback(lambda _: self._custody.accept(envelope, content))
-
-        return MessageWriter(mid, self._folders, self._settings.memory, self._commits, stored)
+        return MessageWriter(
+            mid, self._folders, self._settings.memory, self._commits, self._custody.accept, first=first
+        )
 
     def subscribe(self, on_ready: Callable[[str], None]) -> None:
         """See `IQueue.subscribe`."""

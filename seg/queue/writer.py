@@ -1,4 +1,4 @@
-"""One message on its way into the queue."""
+"""One message on its way into the queue: all content passes here, and is CRLF lines without NUL from here on."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from seg.queue.changes import AllAppended, AppendPiece, DiscardFile, GrowingFile
 from seg.queue.commit import Change, ICommits
 from seg.queue.content import GrownContent, MemoryContent
 from seg.queue.files import Folders, encode
+from seg.smtp.dots import CleanLines, NULInContent
 
 PIECE = 65536  # octets handed to the commit thread at a time
 UNWRITTEN = 1024 * 1024  # octets on their way to the disk above which the sender should pause
@@ -25,10 +26,15 @@ class MessageWriter:
     """Keeps a small message in memory until `commit`; a larger one goes to tmp/ through the commit thread as
     it comes.
 
+    Whoever writes, SMTP, a filter, the drop folder or the gateway itself: a CR or LF that stands alone becomes CRLF, and a NUL is refused.
+    So nobody can put into the queue what one server takes for one message and another one for two.
+
     :param memory: octets up to which a message counts as small.
-    :param stored: called with the envelope and the content (None when it isn't in memory) once they are
-        durable; the commit fires when its Deferred does, if it returns one.
+    :param stored: called with the envelope and the content (None when it isn't in memory) once they are durable and whoever committed
+        has been told: the message is due.
+    :param first: to be done before that; if its Deferred fails, so does the commit, and the message is due after a restart.
     :param serials: numbers for the writers of the same message, which have files of their own.
+    :ivar size: octets written so far.
     :ivar pressure: None, or a Deferred that fires when the disk has caught up: pause the sender until then.
     """
 
@@ -38,8 +44,9 @@ class MessageWriter:
         folders: Folders,
         memory: int,
         commits: ICommits,
-        stored: Callable[[Envelope, bytes | None], Deferred[None] | None],
+        stored: Callable[[Envelope, bytes | None], None],
         serials: Iterator[int] | None = None,
+        first: Callable[[], Deferred[None]] | None = None,
     ) -> None:
         self._serials = serials or itertools.count()
         number = next(self._serials)
@@ -49,9 +56,11 @@ class MessageWriter:
         self._memory = memory
         self._commits = commits
         self._stored = stored
+        self._first = first
+        self._lines = CleanLines()
         self._pieces: list[bytes] = []
         self._held = 0  # octets in `_pieces`
-        self._size = 0
+        self.size = 0
         self._file: GrowingFile | None = None
         self._unwritten = 0
         self._closed = False
@@ -59,42 +68,65 @@ class MessageWriter:
 
     def write(self, data: bytes) -> None:
         """See `IMessageWriter.write`."""
+        clean = self._lines.feed(data)
+        if self._lines.nul:
+            raise NULInContent
+        self._take(clean)
+
+    def _take(self, data: bytes) -> None:
         self._pieces.append(data)
         self._held += len(data)
-        self._size += len(data)
+        self.size += len(data)
         if self._held >= PIECE if self._file else self._held > self._memory:
             self._spill()
 
     async def content(self) -> IContent:
         """See `IMessageWriter.content`."""
+        self._finish_lines()
         if self._file is None:
             return MemoryContent(b"".join(self._pieces))
         if self._pieces:
             self._spill()
         await self._commits.submit(AllAppended(self._file))
-        return GrownContent(self._file.path, self._size, self._commits)
+        return GrownContent(self._file.path, self.size, self._commits)
 
     def beside(self) -> IMessageWriter:
         """See `IMessageWriter.beside`."""
-        return MessageWriter(self._mid, self._folders, self._memory, self._commits, self._stored, self._serials)
+        return MessageWriter(
+            self._mid, self._folders, self._memory, self._commits, self._stored, self._serials, self._first
+        )
 
     def commit(self, envelope: Envelope) -> Deferred[None]:
-        """See `IMessageWriter.commit`. The envelope's size is set to what was written."""
+        """See `IMessageWriter.commit`. The envelope's size is set to what was written.
+
+        The order is: durable; what this returns fires, so that its owner tells the log and the client; due. A delivery that began earlier
+        would stand in the log before the message does.
+        """
         if envelope.mid != self._mid:
             raise ValueError(f"MID {envelope.mid} isn't the one that was begun: {self._mid}")
+        self._finish_lines()
         self._closed = True
-        envelope = attrs.evolve(envelope, size=self._size)
+        envelope = attrs.evolve(envelope, size=self.size)
         content: bytes | None = None
         change: Change
         if self._file is None:
             content = b"".join(self._pieces)
-            change = StoreMessage(self._folders, self._mid, encode(envelope), content)
+            change = StoreMessage(self._folders, self._mid, encode(envelope), content, self._suffix)
         else:
             if self._pieces:
                 self._spill()
             change = StoreGrownFile(self._folders, self._mid, self._file, encode(envelope))
         self._pieces = []
-        return self._commits.submit(change).addCallback(lambda _: self._stored(envelope, content))
+        written = self._commits.submit(change)
+        if (first := self._first) is not None:
+            written.addCallback(lambda _: first())
+        told: Deferred[None] = Deferred()
+        written.addCallbacks(self._durable, told.errback, callbackArgs=(told, envelope, content))
+        return told
+
+    def _durable(self, _: None, told: Deferred[None], envelope: Envelope, content: bytes | None) -> None:
+        told.callback(None)
+        self._stored(envelope, content)
 
     def abort(self) -> None:
         """See `IMessageWriter.abort`. Without effect once `commit` has been called."""
@@ -103,6 +135,10 @@ class MessageWriter:
             discarded = self._commits.submit(DiscardFile(self._file))
             discarded.addErrback(lambda _: None)  # the next start empties tmp/
         self._closed = True
+
+    def _finish_lines(self) -> None:
+        if rest := self._lines.finish():
+            self._take(rest)
 
     def _spill(self) -> None:
         """Hand what is in memory to the commit thread."""

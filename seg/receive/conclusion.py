@@ -13,11 +13,9 @@ from seg.filter.chain import Dropped, FilterChain, Refused
 from seg.filter.message import Client
 from seg.receive.filtering import filtered
 from seg.receive.house import House
-from seg.receive.transaction import STORAGE, Transaction
+from seg.receive.transaction import LOCAL_ERROR, Transaction, not_stored
 from seg.smtp.server import ServerConnection
 from seg.smtp.server_replies import Reply
-
-LOCAL_ERROR = Reply(451, "4.3.0", "Local error in processing")
 
 
 class Conclusion:
@@ -133,10 +131,9 @@ class Conclusion:
         self._on_answer()
 
     def _not_durable(self, failure: Failure, transaction: Transaction) -> None:
-        if failure.check(OSError):
-            reply, cause = STORAGE, f"Cannot write to the queue: {failure.value}"
-        else:
-            reply, cause = LOCAL_ERROR, f"Cannot queue: {failure.getErrorMessage()}"
+        reply = not_stored(failure.value) if failure.value is not None else LOCAL_ERROR
+        what = "Cannot write to the queue" if failure.check(OSError) else "Cannot queue"
+        cause = f"{what}: {failure.getErrorMessage()}"
         self._house.sink.emit(events.Fault(f"MID {transaction.mid}: {cause}"))
         self._core.refuse(reply)
         self.fail(cause)

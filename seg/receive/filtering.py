@@ -74,12 +74,11 @@ async def _rewritten(message: FilteredMessage, writer: IMessageWriter) -> Rewrit
     writer.write(trace + b"\r\n")
     header = HeaderReader()
     header.feed(b"".join(field.raw for field in message.fields) + b"\r\n")
-    size, plain = len(trace) + 2, trace.isascii()
+    plain = trace.isascii()
     async with pieces_of(message.body) as pieces:
         async for piece in pieces:
             if writer.pressure is not None:
                 await writer.pressure
             writer.write(piece)
-            size += len(piece)
             plain = plain and piece.isascii()
-    return Rewritten(writer, header, size, plain)
+    return Rewritten(writer, header, writer.size, plain)

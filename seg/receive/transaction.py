@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+
 import attrs
 
 from seg.interfaces import IMessageWriter
@@ -12,6 +14,14 @@ from seg.smtp.server_replies import Reply
 
 LOOP = Reply(554, "5.4.6", "Message loop")
 STORAGE = Reply(452, "4.3.1", "Insufficient system storage")
+LOCAL_ERROR = Reply(451, "4.3.0", "Local error in processing")
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+
+
+def not_stored(error: BaseException) -> Reply:
+    """The reply for a message that can't be taken for a fault of ours: only a full disk is called one."""
+    numbers = {getattr(each, "errno", None) for each in (error, error.__cause__)}
+    return STORAGE if numbers & _FULL else LOCAL_ERROR
 
 
 class Transaction:
@@ -164,7 +174,7 @@ class Transaction:
         try:
             self.writer.write(data)
         except OSError as error:
-            self._fail(STORAGE, f"Cannot write to the queue: {error}")
+            self._fail(not_stored(error), f"Cannot write to the queue: {error}")
         else:
             self.size += len(data)
 

@@ -73,6 +73,28 @@ def parse_forward_path(text: str, start: int) -> Path:
     return _parse_mailbox_path(text, start)
 
 
+def check_reverse_path(address: str) -> None:
+    """See that an address (without angle brackets, "" for none) is a reverse-path and nothing more: whoever gives it out between angle
+    brackets gives out no parameter besides.
+
+    :raises PathError: it isn't.
+    """
+    _check_whole(address, parse_reverse_path(f"<{address}>", 0))
+
+
+def check_forward_path(address: str) -> None:
+    """As `check_reverse_path`, for a recipient's address.
+
+    :raises PathError: it isn't one.
+    """
+    _check_whole(address, parse_forward_path(f"<{address}>", 0))
+
+
+def _check_whole(address: str, path: Path) -> None:
+    if path.address != address or path.end != len(address) + 2:
+        raise PathError("Syntax error in address")
+
+
 def is_domain(text: str) -> bool:
     """Whether the text is a domain name by the grammar."""
     return len(text) <= MAX_DOMAIN and _WHOLE_DOMAIN.fullmatch(text) is not None

@@ -130,7 +130,7 @@ def parse_mail(argument: str, auth: bool = False) -> MailArguments:
         raise CommandError(Reply(501, "5.5.4", "SMTPUTF8 takes no value"))
     if requiretls:
         raise CommandError(Reply(501, "5.5.4", "REQUIRETLS takes no value"))
-    if envid is not None and (len(envid) > MAX_ENVID or not _is_xtext(envid)):
+    if envid is not None and not is_envid(envid):
         raise CommandError(Reply(501, "5.5.4", "Malformed ENVID"))
     _check_ascii(path.address, utf8 is not None)
     try:
@@ -161,7 +161,7 @@ def parse_rcpt(argument: str, utf8: bool) -> RcptArguments:
     if parameters:
         raise _unknown(next(iter(parameters)))
     _check_ascii(path.address, utf8)
-    if orcpt and (len(orcpt) > MAX_ORCPT or not _ORCPT.fullmatch(orcpt) or not _is_xtext(orcpt.partition(";")[2])):
+    if orcpt and not is_orcpt(orcpt):
         raise CommandError(Reply(501, "5.5.4", "Malformed ORCPT"))
     return RcptArguments(path.address, None if notify is None else _parse_notify(notify), orcpt)
 
@@ -178,6 +178,16 @@ def _parse_notify(text: str) -> frozenset[Notify]:
     if len(asked) != len(words):
         raise CommandError(Reply(501, "5.5.4", "NOTIFY must be NEVER, or some of SUCCESS, FAILURE, DELAY"))
     return asked
+
+
+def is_envid(text: str) -> bool:
+    """Whether a text may stand as ENVID (RFC 3461 §4.4)."""
+    return len(text) <= MAX_ENVID and _is_xtext(text)
+
+
+def is_orcpt(text: str) -> bool:
+    """Whether a text may stand as ORCPT (RFC 3461 §4.2): address type and xtext."""
+    return len(text) <= MAX_ORCPT and _ORCPT.fullmatch(text) is not None and _is_xtext(text.partition(";")[2])
 
 
 def _is_xtext(text: str) -> bool:

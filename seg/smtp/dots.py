@@ -15,28 +15,96 @@ END = b"\r\n.\r\n"
 _BARE = re.compile(rb"\r(?!\n)|(?<!\r)\n")
 
 
-class DotEncoder:
-    """Makes content ready for DATA. Content is CRLF lines; nothing but leading dots is altered."""
+class NULInContent(ValueError):
+    """Content holds a NUL, which no mail may have (RFC 5321 §4.5.2 with RFC 5322 §2.3)."""
 
     def __init__(self) -> None:
+        super().__init__("it holds a NUL")
+
+
+class LineEnds:
+    """Looks for what no line of content may hold: a CR or LF that stands alone, a NUL. Give it pieces that don't end between CR and LF."""
+
+    __slots__ = ("bare", "nul")
+
+    def __init__(self) -> None:
+        self.bare = ""  # "CR" or "LF": the first kind that was seen standing alone
+        self.nul = False  # a NUL was seen (neither 7bit nor 8bit data has one, RFC 2045 §2.7, §2.8)
+
+    def inspect(self, piece: bytes) -> None:
+        """Take the next piece into account."""
+        if not self.nul and b"\0" in piece:
+            self.nul = True
+        if not self.bare and has_bare(piece):
+            first = _BARE.search(piece)
+            self.bare = "LF" if first is not None and first.group() == b"\n" else "CR"
+
+
+class CleanLines:
+    """Makes CRLF lines of any octets, however they are cut: a CR or LF that stands alone becomes CRLF, a NUL is left out.
+
+    What is clean already is given out as it is. `nul`: there was one.
+    """
+
+    __slots__ = ("_held", "nul")
+
+    def __init__(self) -> None:
+        self.nul = False
+        self._held = False  # a CR whose LF may come yet
+
+    def feed(self, piece: bytes) -> bytes:
+        """The next octets, clean; a CR at the end is kept until it is known what it is."""
+        if b"\0" in piece:
+            self.nul = True
+            piece = piece.replace(b"\0", b"")
+        if self._held and piece:
+            piece, self._held = b"\r" + piece, False
+        if piece.endswith(b"\r"):
+            piece, self._held = piece[:-1], True
+        return normalised(piece) if has_bare(piece) else piece
+
+    def finish(self) -> bytes:
+        """What is left of the last line's end."""
+        held, self._held = self._held, False
+        return CRLF if held else b""
+
+
+def has_bare(piece: bytes) -> bool:
+    """Whether a piece that doesn't end between CR and LF has one that stands alone."""
+    return len(piece) - len(piece.translate(None, CRLF)) != 2 * piece.count(CRLF)
+
+
+def normalised(piece: bytes) -> bytes:
+    """A piece with each CR or LF that stands alone made CRLF."""
+    return piece.replace(CRLF, b"\n").replace(b"\r", b"\n").replace(b"\n", CRLF)
+
+
+class DotEncoder:
+    """Makes content ready for DATA: leading dots are doubled, and nothing else of CRLF lines is altered.
+
+    The queue holds nothing but CRLF lines (`seg.queue.writer`). Of a spool file that was written otherwise, by an older version or by
+    hand, CRLF lines are made here: what a lenient server takes for the end of a line is one then, and a dot behind it is doubled.
+    """
+
+    def __init__(self) -> None:
+        self._lines = CleanLines()
         self._tail = CRLF  # the last two octets: at first we are at the start of a line
 
     def feed(self, chunk: bytes) -> bytes:
         """The next octets of content, dot-stuffed."""
+        chunk = self._lines.feed(chunk)
         if not chunk:
             return chunk
-        tail, self._tail = self._tail, (self._tail + chunk[-2:])[-2:]
-        if tail == CRLF and chunk.startswith(b"."):
+        at_start, self._tail = self._tail == CRLF, chunk[-2:]
+        if at_start and chunk.startswith(b"."):
             chunk = b"." + chunk
-        elif tail.endswith(b"\r") and chunk.startswith(b"\n."):
-            chunk = b"\n." + chunk[1:]
         return chunk.replace(LINE_DOT, b"\r\n..")
 
     def finish(self) -> bytes:
         """The end of the data: CRLF if the last line lacks it, then ``. CRLF``."""
-        if self._tail == CRLF:
-            return b".\r\n"
-        return b"\n.\r\n" if self._tail.endswith(b"\r") else END
+        if self._lines.finish():
+            return END
+        return b".\r\n" if self._tail == CRLF else END
 
 
 class Chunk:
@@ -67,32 +135,6 @@ class Chunk:
 
 
 ContentEncoder = DotEncoder | Chunk
-
-
-class LineEnds:
-    """Looks for what no line of content may hold: a CR or LF that stands alone, a NUL. Give it pieces that don't end between CR and LF."""
-
-    __slots__ = ("bare", "nul")
-
-    def __init__(self) -> None:
-        self.bare = ""  # "CR" or "LF": the first kind that was seen standing alone
-        self.nul = False  # a NUL was seen (neither 7bit nor 8bit data has one, RFC 2045 §2.7, §2.8)
-
-    def inspect(self, piece: bytes) -> None:
-        """Take the next piece into account."""
-        if not self.nul and b"\0" in piece:
-            self.nul = True
-        if self.bare:
-            return
-        pairs = piece.count(CRLF)
-        if len(piece) - len(piece.translate(None, CRLF)) != 2 * pairs:
-            first = _BARE.search(piece)
-            self.bare = "LF" if first is not None and first.group() == b"\n" else "CR"
-
-
-def normalised(piece: bytes) -> bytes:
-    """A piece with each CR or LF that stands alone made CRLF."""
-    return piece.replace(CRLF, b"\n").replace(b"\r", b"\n").replace(b"\n", CRLF)
 
 
 class DotDecoder(LineEnds):

@@ -135,3 +135,51 @@ class PickupTests(DropCase):
             b"[" * 9999,
         ):
             self.assertRaises(NoteError, decode, wrong)
+
+    def test_parameters(self) -> None:
+        """No field of a note brings parameters of MAIL or RCPT with it, or the end of their lines."""
+        injected = (
+            "> SIZE=1 <",
+            "> RET=HDRS",
+            "> NOTIFY=NEVER <b@two.test",
+            "><b@two.test",
+            " x",
+            "\r\nRSET",
+            ",b@two.test",
+        )
+        for each in injected:
+            for note in (
+                Note(f"a@sender.test{each}", ("b@one.test",)),
+                Note("a@sender.test", (f"b@one.test{each}",)),
+                Note(f"@x.test:a@sender.test{each}", ("b@one.test",)),
+                Note(f"<a@sender.test{each}", ("b@one.test",)),
+            ):
+                self.assertRaises(NoteError, decode, note.encode())
+        for envid in ("x SMTPUTF8", "x BODY=8BITMIME", "+", "+zz", "x" * 101, "ü"):
+            self.assertRaises(NoteError, decode, Note("", ("b@one.test",), envid=envid).encode())
+        good = Note("a@sender.test", ("b@one.test", "Postmaster", '"a b"@one.test'), envid="a+2Bb")
+        self.assertEqual(decode(good.encode()), good)
+
+    def test_nul(self) -> None:
+        """A NUL in a dropped message is refused as it is in one that comes by SMTP; bare line ends become CRLF."""
+        drop(self.path, NOTE, [b"Subject: x\n\na\r", b"\nb\rc\0d\n"])
+        drop(self.path, NOTE, [b"Subject: x\n\n.\r", b"\n\n.\n\r.\r"])
+        self.live(self.house, self.pickup(self.house))
+        self.assertIn("put a NUL into it", self.house.sink.of(events.Fault)[0].text)
+        lease = self.house.spool.lease("one.test")
+        assert lease is not None
+        content = self.successResultOf(Deferred.fromCoroutine(lease.content.head(9999)))
+        self.assertTrue(content.endswith(b"Subject: x\r\n\r\n.\r\n\r\n.\r\n\r\n.\r\n"), content)
+        self.assertIsNone(self.house.spool.lease("one.test"))
+
+    def test_told_before_due(self) -> None:
+        """The log has the whole story of a message before its delivery can begin."""
+        seen: list[int] = []
+        self.house.spool.subscribe(lambda domain: seen.append(len(self.house.sink.of(events.MessageQueued))))
+        drop(self.path, NOTE, [b"Subject: x\n\nhi\n"])
+        self.house.commits.paused = True
+        pickup = self.pickup(self.house)
+        pickup.start()
+        self.house.commits.resume()
+        self.assertEqual(seen, [1])
+        self.successResultOf(Deferred.fromCoroutine(pickup.stop()))

@@ -12,6 +12,7 @@ from seg.model import Envelope, Recipient
 from seg.queue.files import Folders, decode
 from seg.queue.inline import InlineCommitter, RecordingDisk
 from seg.queue.writer import PIECE, UNWRITTEN, MessageWriter
+from seg.smtp.dots import NULInContent
 
 MEMORY = 1000
 
@@ -128,6 +129,71 @@ class WriterTests(SynchronousTestCase):
         self.commits.resume()
         self.successResultOf(pressure)
         self.assertIsNone(self.writer.pressure)
+
+    def test_told_before_due(self) -> None:
+        """Durable, then whoever committed hears of it (and tells the log and the client), then due; small or large."""
+        for size in (10, 2 * PIECE):
+            self.setUp()
+            self.commits.paused = True
+            self.writer.write(b"q" * size)
+            order: list[str] = []
+            self.commit().addCallback(lambda _, order=order: order.append(f"told, {len(self.stored)} due"))
+            self.assertEqual(order, [])
+            self.commits.resume()
+            self.assertEqual((order, len(self.stored)), (["told, 0 due"], 1))
+
+    def test_due_whoever_hears(self) -> None:
+        """A message is due though its client has gone, or whoever was told fails."""
+        for spoil in (lambda told: told.cancel(), lambda told: told.addCallback(lambda _: 1 // 0)):
+            self.setUp()
+            self.commits.paused = True
+            self.writer.write(b"q")
+            told = self.commit()
+            spoil(told)
+            self.commits.resume()
+            told.addErrback(lambda _: None)
+            self.assertEqual(len(self.stored), 1)
+
+    def test_first(self) -> None:
+        """What has to be done before comes before; if it fails so does the commit, and nothing is due."""
+        for error in (None, OSError(errno.EIO, "x")):
+            self.setUp()
+            done: Deferred[None] = Deferred()
+            writer = MessageWriter(
+                9,
+                self.folders,
+                MEMORY,
+                self.commits,
+                lambda *stored: self.stored.append(stored),
+                first=lambda done=done: done,
+            )
+            writer.write(b"q")
+            told = writer.commit(Envelope(9, "a@b.test", (Recipient(0, "c@d.test"),), 5.0))
+            self.assertNoResult(told)
+            self.assertEqual(self.stored, [])
+            if error is None:
+                done.callback(None)
+                self.successResultOf(told)
+            else:
+                done.errback(error)
+                self.failureResultOf(told, OSError)
+            self.assertEqual(len(self.stored), int(error is None))
+
+    def test_lines(self) -> None:
+        """A CR or LF that stands alone becomes CRLF wherever the pieces are cut; the size is that of what is stored."""
+        for size in (0, 2 * PIECE):
+            self.setUp()
+            for piece in (b"q" * size, b"a\r", b"\nb\n", b"", b"c\r", b"d\n", b"\re\r"):
+                self.writer.write(piece)
+            self.successResultOf(self.commit())
+            envelope, content = self.spooled()
+            self.assertEqual(content, b"q" * size + b"a\r\nb\r\nc\r\nd\r\n\r\ne\r\n")
+            self.assertEqual(envelope.size, len(content))
+
+    def test_nul(self) -> None:
+        """A NUL is refused, wherever it stands."""
+        self.writer.write(b"a\r\n")
+        self.assertRaises(NULInContent, self.writer.write, b"b\0")
 
     def test_wrong_mid(self) -> None:
         """An envelope of another message is a fault of the caller."""

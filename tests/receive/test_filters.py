@@ -281,7 +281,7 @@ class WaitTests(FilterCase):
         self.assertTrue(all(aborted for _, aborted in self.written()))
 
     def test_client_gone_and_body_deaf(self) -> None:
-        """When the client goes while a new body is stored, and that doesn't stop, what comes of it is thrown away."""
+        """When the client goes while a new body is read, and that doesn't stop, what comes of it is thrown away."""
         deaf: Deferred[None] = Deferred(lambda d: d.callback(None))
 
         @implementer(IContent)
@@ -299,7 +299,7 @@ class WaitTests(FilterCase):
         client.say(MESSAGE)
         client.vanish()
         self.assertEqual(self.queue.messages, {})
-        self.assertEqual(self.written(), [(False, True), (False, True)])
+        self.assertEqual(self.written(), [(False, True)])
 
     def test_gateway_stops(self) -> None:
         """A stop waits for the filter, but no longer than it waits for anybody; then the client hears 421."""
@@ -332,10 +332,10 @@ class WaitTests(FilterCase):
         self.assertEqual(self.sink.of(events.ReceiveTimedOut), [])
 
     def test_local_error(self) -> None:
-        """When what the client sent can't be read any more it hears 452, and isn't left without a reply."""
+        """When what the client sent can't be read any more it hears so, and isn't left without a reply; a broken disk is no full one."""
         client = self.filtered(self.never)
         self.patch(MemoryWriter, "content", _unreadable)
-        self.assertTrue(client.say(MESSAGE).endswith(b"452 4.3.1 Insufficient system storage\r\n"))
+        self.assertTrue(client.say(MESSAGE).endswith(b"451 4.3.0 Local error in processing\r\n"))
         self.assertEqual(self.queue.messages, {})
 
 

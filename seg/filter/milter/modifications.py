@@ -21,6 +21,7 @@ from seg.filter.milter.options import Actions, Options, Steps
 from seg.filter.milter.wire import MilterError
 from seg.interfaces import IMessageWriter
 from seg.smtp.commands import MailArguments, RcptArguments
+from seg.smtp.dots import NULInContent
 
 MOST_CHANGES = 5000
 MOST_OCTETS = 1024 * 1024  # of all of them, but for the body
@@ -50,7 +51,6 @@ class Modifications:
         self._deleted: list[str] = []
         self._quarantine: str | None = None
         self._body: IMessageWriter | None = None
-        self._body_size = 0
         self._count = 0
         self._octets = 0
 
@@ -109,10 +109,12 @@ class Modifications:
     async def _take_body(self, data: bytes) -> None:
         if self._body is None:
             self._body = self._message.scratch()
-        self._body_size += len(data)
-        if self._body_size > self._message.max_size:
+        try:
+            self._body.write(data)
+        except NULInContent as error:
+            raise MilterError("its new body holds a NUL") from error
+        if self._body.size > self._message.max_size:
             raise MilterError(f"its new body is larger than {self._message.max_size} octets")
-        self._body.write(data)
         if self._body.pressure is not None:
             await self._body.pressure
 
