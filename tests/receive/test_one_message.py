@@ -221,7 +221,13 @@ class EveryWayInTests(SynchronousTestCase):
     def by_alert(self, octets: bytes, places: list[int]) -> None:
         """An alert on a failure that the octets describe."""
         alerts = TLSAlerts(
-            self.house.spool, self.house.counters, self.house.sink, "gw.test", "postmaster@two.test", lambda: NOW
+            self.house.spool,
+            self.house.counters,
+            self.house.sink,
+            "gw.test",
+            "postmaster@two.test",
+            lambda: NOW,
+            lambda: NOW,
         )
         alerts.failed("x.test", octets.decode("latin-1"), octets.decode("latin-1"))
 
