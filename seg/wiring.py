@@ -281,7 +281,7 @@ def wire_delivery(
     """What every attempt uses, and the connections that wait for the next message."""
     delivery, ongoing = settings.delivery, ongoing or Ongoing(Pace(reactor.seconds))
     pool = ConnectionPool(reactor, delivery.idle_timeout)
-    senders = ESMTPSenderFactory(hostname, delivery, reactor, counters)
+    senders = ESMTPSenderFactory(hostname, delivery, reactor, counters, in_thread=in_thread_of(reactor))
     ties = random.Random()  # noqa: S311 - spreads load among equal hosts, keeps no secret
     sessions = Sessions(
         Connector(reactor),
@@ -325,7 +325,7 @@ def wire_checks(
         settings.delivery, **{name: min(getattr(settings.delivery, name), most) for name, most in CHECK_WAITS.items()}
     )
     own, ties = own_addresses(), random.Random(0)  # noqa: S311 - the same order of equal hosts each time
-    senders = ESMTPSenderFactory(hostname, delivery, reactor, Uncounted())
+    senders = ESMTPSenderFactory(hostname, delivery, reactor, Uncounted(), in_thread=in_thread_of(reactor))
 
     def router(chosen: Callable[[], Destinations], notebook: IEventSink) -> Router:
         return Router(lookups.resolver, chosen, delivery, hostname, own, ties, notebook)

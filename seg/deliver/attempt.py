@@ -15,13 +15,14 @@ from seg.config.destinations import Destinations, LimitPer
 from seg.deliver.lines import Crowded
 from seg.deliver.outgoing import outgoing_of
 from seg.deliver.pace import Pace, Rate
+from seg.deliver.sender import Tampered
 from seg.deliver.session import DANE, MTA_STS, Session, Sessions, Unsatisfied, mismatches_of
-from seg.errors import Permanent, Temporary
+from seg.errors import LocalFault, Permanent, Temporary, local_fault
 from seg.interfaces import IEventSink, IRouter
 from seg.model import Bounced, Delayed, Delivered, MXHost, Outcome, Peer, Recipient, Route, RouteKind
 from seg.policy.chain import OpenChain, PolicyChain, every_refused_by
 from seg.policy.judge import NOBODY, ObservedResult, Verdict
-from seg.policy.requirement import Decision, DomainQuestion
+from seg.policy.requirement import Decision, DomainQuestion, TLSLevel
 from seg.queue.lease import Lease
 
 
@@ -47,6 +48,7 @@ class Attempt:
     def __init__(self, lease: Lease, means: Means) -> None:
         self.outcomes: dict[int, Outcome] = {}
         self.connected = False  # some host was reached
+        self.ours = False  # a failure of our own stood in the way: it says nothing about the destination
         self.crowded: list[Crowded] = []  # why recipients were left without an outcome
         self._lease = lease
         self._means = means
@@ -54,6 +56,7 @@ class Attempt:
         self._profile = means.destinations().profile(lease.domain).at(means.now())
         self._outgoing = outgoing_of(self._profile, means.destinations())
         self._addresses_left = means.max_addresses
+        self._over: Temporary | None = None  # why no other host is tried in this attempt
         self._obstacle = Temporary("4.4.4", f"Unable to route: no usable host for {lease.domain}")
 
     async def run(self) -> None:
@@ -63,8 +66,10 @@ class Attempt:
         except Permanent as error:
             self._conclude(Bounced(error))
             return
-        except Temporary as error:
-            self._conclude(Delayed(error))
+        except (Temporary, LocalFault) as error:
+            fault = local_fault(error)
+            self.ours = fault is not None
+            self._conclude(Delayed(error if isinstance(error, Temporary) else error.temporary()))
             return
         if route.kind is RouteKind.DISCARD:
             self._discard()
@@ -107,7 +112,7 @@ class Attempt:
     async def _try_addresses(self, policies: OpenChain, decision: Decision, host: MXHost) -> None:
         """Address by address, until a session comes about; what the server then says is the host's word."""
         for address in host.addresses:
-            if not self._addresses_left:
+            if not self._addresses_left or self._over is not None:
                 return
             if not self._may_have_recipients(address):
                 continue
@@ -119,9 +124,7 @@ class Attempt:
                 self.crowded.append(crowded)
                 continue
             except Temporary as error:
-                if isinstance(error, Unsatisfied):
-                    self._alert(decision, mismatches_of(error.verdict))
-                self._address_failed(decision, address, error)
+                self._session_failed(decision, address, error)
                 continue
             self.connected = True
             if self._lease.envelope.requiretls and session.verdict.by == NOBODY:
@@ -212,12 +215,25 @@ class Attempt:
 
         A recipient whose fate is in doubt (the connection broke behind the final dot) isn't tried twice in an attempt.
         """
+        if self._over is not None:
+            return []
         return [r for r in self._lease.recipients if _another_host_may_help(self.outcomes.get(r.rid))]
 
     def _conclude(self, outcome: Outcome) -> None:
         """Every recipient without an outcome gets this one."""
         for rid in self._lease.rids:
             self.outcomes.setdefault(rid, outcome)
+
+    def _session_failed(self, decision: Decision, address: Peer, error: Temporary) -> None:
+        """No session came about at an address."""
+        if local_fault(error) is not None:
+            self.ours = True
+        elif isinstance(error, Unsatisfied):
+            self._alert(decision, mismatches_of(error.verdict))
+        elif isinstance(error, Tampered) and decision.requirement.tls is not TLSLevel.NEVER:
+            self._over = error  # whoever is in between may be so on the way to the next host, too
+            self._alert(decision, error.text)
+        self._address_failed(decision, address, error)
 
     def _address_failed(self, decision: Decision, address: Peer, error: Temporary) -> None:
         self._obstacle = error

@@ -19,6 +19,11 @@ class HandshakeFailed(Temporary):
     """TLS failed behind the 220. The connection is gone; nothing may be sent in clear text on it."""
 
 
+class Tampered(HandshakeFailed):
+    """Text came where a server that is about to speak TLS sends none: behind the 220, or before STARTTLS was sent. Somebody in between
+    may have put it there, so the message waits: whatever the TLS option, nothing of it goes in clear text in this attempt."""
+
+
 def reason_of(error: BaseException) -> str:
     """The cause in a few words: OpenSSL's reason or the peer's alert, else the error's own text."""
     if isinstance(error, SSL.SysCallError):

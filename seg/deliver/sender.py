@@ -8,7 +8,7 @@ from typing import Any
 
 import attrs
 from OpenSSL import SSL
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import (
     IAddress,
@@ -26,20 +26,23 @@ from seg.deliver.deadline import Deadline
 from seg.deliver.dialogue import Tap
 from seg.deliver.faults import HandshakeFailed as HandshakeFailed
 from seg.deliver.faults import StartTLSRefused as StartTLSRefused
+from seg.deliver.faults import Tampered as Tampered
 from seg.deliver.faults import lost, reason_of, timed_out, unreadable
 from seg.deliver.flow import ContentFlow
 from seg.errors import Permanent, Temporary
 from seg.interfaces import IContent, ICounters
 from seg.model import Bounced, Delayed, Delivered, Envelope, Outcome, Recipient
 from seg.smtp.client import ClientConnection
-from seg.smtp.client_auth import ClientMechanism
+from seg.smtp.client_auth import ChallengeError, ClientMechanism
 from seg.smtp.client_capabilities import Capabilities
 from seg.smtp.client_events import (
+    AlertBehindReply,
     AuthRefused,
     ClientEvent,
     ContentWanted,
     Ended,
     InjectedPlaintext,
+    ResponseWanted,
     Result,
     TLSAgreed,
     TLSRefused,
@@ -48,6 +51,7 @@ from seg.smtp.client_events import (
 from seg.smtp.dots import ContentEncoder
 from seg.smtp.replies import Phase, Reply
 from seg.status import status_text
+from seg.threads import InThread
 from seg.tls.peer import SessionFacts
 
 SMALL = 65536  # octets of content up to which it goes out in one write
@@ -68,12 +72,22 @@ class ESMTPSender(Protocol):
 
     transport: Any  # of TCP, with startTLS; its getHandle() gives the OpenSSL connection once TLS is up
 
-    def __init__(self, dcid: int, hostname: str, settings: Delivery, clock: IReactorTime, lmtp: bool = False) -> None:
+    def __init__(
+        self,
+        dcid: int,
+        hostname: str,
+        settings: Delivery,
+        clock: IReactorTime,
+        lmtp: bool = False,
+        in_thread: InThread = maybeDeferred,
+    ) -> None:
+        """:param in_thread: where what a server makes us compute is computed."""
         self.dcid = dcid
         self.facts = SessionFacts()  # what was achieved on this connection
         self.transactions = 0  # begun on this connection
         self._core = ClientConnection(hostname, lmtp, settings.chunking)
         self._settings = settings
+        self._in_thread = in_thread
         self._waiter: Deferred[ClientEvent | _HandshakeDone] | None = None  # of the operation under way
         self._creator: IOpenSSLClientConnectionCreator | None = None
         self._handshaking = False
@@ -85,6 +99,7 @@ class ESMTPSender(Protocol):
         self.tap: Tap | None = None  # hears the dialogue
         self._closing = False
         self._closed = False
+        self._gone = False  # closed, and everybody was told
         self._on_closed: list[Callable[[ESMTPSender], None]] = []
 
     # --- what others see -------------------------------------------------------------------------
@@ -107,7 +122,7 @@ class ESMTPSender(Protocol):
     @property
     def leaving(self) -> bool:
         """Whether the connection is on its way out, and gone within seconds."""
-        return self._closing and not self._closed
+        return (self._closing or self._closed) and not self._gone
 
     async def gone(self) -> None:
         """Wait until the connection is gone."""
@@ -117,7 +132,7 @@ class ESMTPSender(Protocol):
 
     def on_closed(self, callback: Callable[[ESMTPSender], None]) -> None:
         """Have `callback` called once when the connection is gone (at once when it is already)."""
-        if self._closed:
+        if self._gone:
             callback(self)
         else:
             self._on_closed.append(callback)
@@ -142,14 +157,12 @@ class ESMTPSender(Protocol):
 
         :param facts_of: reads what was achieved from the connection, right after the handshake.
         :raises StartTLSRefused: any reply but 220; the session goes on in clear text.
-        :raises HandshakeFailed: everything behind the 220, plaintext included; the connection is closed.
+        :raises Tampered: text behind the 220, or before the command; the connection is closed, and the message is to wait.
+        :raises HandshakeFailed: everything else behind the 220; the connection is closed.
         :raises Temporary: 421, no reply, or lost before the 220; the connection is closed.
         """
         self._creator = creator
-        try:
-            event = await self._operation(self._core.starttls)
-        except InjectedPlaintext as injected:
-            raise HandshakeFailed(injected.enhanced, injected.text) from injected
+        event = await self._operation(self._core.starttls)
         if isinstance(event, TLSRefused):
             refused = event.error
             self.facts = attrs.evolve(self.facts, failure=f"STARTTLS refused: {' '.join(refused.remote)}")
@@ -266,6 +279,8 @@ class ESMTPSender(Protocol):
         self._closed = True
         self._handle(self._core.fail(lost(reason.value or ConnectionDone(), self._core.awaiting, self._handshaking)))
         self._deadline.stop()
+        # Whoever has just heard of it may wait for its place already (`gone`).
+        self._gone = True
         callbacks, self._on_closed = self._on_closed, []
         for callback in callbacks:
             callback(self)
@@ -284,6 +299,10 @@ class ESMTPSender(Protocol):
             self.abort()
             raise
         if isinstance(event, Ended):
+            if isinstance(event.error, InjectedPlaintext):
+                raise Tampered(event.error.enhanced, event.error.text, remote=event.error.remote) from event.error
+            if isinstance(event.error, AlertBehindReply):
+                raise HandshakeFailed(event.error.enhanced, event.error.text) from event.error
             raise event.error
         return event
 
@@ -344,6 +363,8 @@ class ESMTPSender(Protocol):
                 self._content_written()
             elif kind is TLSAgreed:
                 self._begin_handshake()
+            elif isinstance(event, ResponseWanted):
+                self._in_thread(event.compute).addCallbacks(self._respond, self._not_computed)
             elif kind is Ended:
                 self._hang_up(abort)
                 self._fire(event)
@@ -351,6 +372,18 @@ class ESMTPSender(Protocol):
                 self._fire(event)
         if self._replies != self._core.replies and not self._closing:
             self._await_reply()
+
+    def _respond(self, response: bytes | ChallengeError) -> None:
+        """What answers a challenge of AUTH is computed."""
+        self._core.respond(response)
+        self._flush()
+        if not self._closing:
+            self._await_reply()
+
+    def _not_computed(self, failure: Failure) -> None:
+        self._fail(
+            Temporary("4.3.0", f"The answer to the server's challenge can't be computed: {failure.getErrorMessage()}")
+        )
 
     def _fire(self, event: ClientEvent | _HandshakeDone) -> None:
         waiter, self._waiter = self._waiter, None
@@ -435,23 +468,32 @@ class ESMTPSenderFactory(ClientFactory):
     noisy = False
 
     def __init__(
-        self, hostname: str, settings: Delivery, clock: IReactorTime, counters: ICounters, lmtp: bool = False
+        self,
+        hostname: str,
+        settings: Delivery,
+        clock: IReactorTime,
+        counters: ICounters,
+        lmtp: bool = False,
+        in_thread: InThread = maybeDeferred,
     ) -> None:
         self._hostname = hostname
         self._lmtp = lmtp
         self._settings = settings
         self._clock = clock
         self._counters = counters
+        self._in_thread = in_thread
 
     def called(self, hostname: str, lmtp: bool) -> ESMTPSenderFactory:
         """One like this for another name of ours ("" = the same), or for LMTP."""
         if not lmtp and hostname in ("", self._hostname):
             return self
-        return ESMTPSenderFactory(hostname or self._hostname, self._settings, self._clock, self._counters, lmtp)
+        name = hostname or self._hostname
+        return ESMTPSenderFactory(name, self._settings, self._clock, self._counters, lmtp, self._in_thread)
 
     def buildProtocol(self, addr: IAddress | None) -> ESMTPSender:
         """A sender for a connection to `addr`."""
-        return ESMTPSender(self._counters.next_dcid(), self._hostname, self._settings, self._clock, self._lmtp)
+        dcid = self._counters.next_dcid()
+        return ESMTPSender(dcid, self._hostname, self._settings, self._clock, self._lmtp, self._in_thread)
 
 
 async def _encoded(content: IContent, encoder: ContentEncoder) -> bytes:

@@ -11,19 +11,21 @@ from collections.abc import Callable
 
 import attrs
 from OpenSSL import SSL
-from twisted.internet.defer import Deferred
-from twisted.internet.error import ConnectError, TimeoutError
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.error import ConnectError, ConnectingCancelledError, TimeoutError
 from twisted.internet.interfaces import IOpenSSLClientConnectionCreator
 
 from seg import events
+from seg.conditions import Condition
 from seg.config.destinations import AuthProfile
 from seg.config.schema import Delivery
 from seg.deliver.dialogue import Dialogues
 from seg.deliver.lines import Crowded, Group, Line, Lines
 from seg.deliver.outgoing import Outgoing, mechanism_for
 from seg.deliver.pool import ConnectionPool, PoolKey
-from seg.deliver.sender import ESMTPSender, ESMTPSenderFactory, HandshakeFailed, StartTLSRefused
-from seg.errors import Temporary
+from seg.deliver.sender import ESMTPSender, ESMTPSenderFactory, HandshakeFailed, StartTLSRefused, Tampered
+from seg.errors import Temporary, local_fault
+from seg.events import ConditionKind
 from seg.interfaces import IConnector, IEventSink
 from seg.model import MXHost, Peer, SocketPath
 from seg.policy.judge import NOBODY, Verdict, judge
@@ -95,14 +97,18 @@ class Sessions:
         self._dialogues = dialogues or Dialogues()
         self._lines = lines or Lines()
         self._identities = identities or Identities()
+        self._lacking = Condition(sink, ConditionKind.LOCAL, "delivery")
         self._verdicts: dict[ESMTPSender, dict[object, tuple[float, Verdict]]] = {}
 
     async def open(self, decision: Decision, host: MXHost, address: Peer, outgoing: Outgoing) -> Session:
         """A session with this host at this address that satisfies the decision.
 
         :raises Unsatisfied: the peer was judged, and refused.
+        :raises Tampered: somebody in between may have had a hand in it: no other way in this attempt.
         :raises Temporary: it can't be reached, or doesn't speak SMTP.
         :raises Crowded: the domain or the address has all the connections that it may have.
+
+        A `Temporary` whose cause is a `LocalFault` is a failure of our own, and no word on the host.
         """
         key = PoolKey(
             address,
@@ -119,6 +125,8 @@ class Sessions:
         requirement = decision.requirement
         try:
             return await self._fresh(decision, host, key, outgoing, requirement.tls)
+        except Tampered:
+            raise
         except HandshakeFailed as failure:
             why = failure.text
             facts = SessionFacts(starttls_offered=True, failure=why)
@@ -275,6 +283,12 @@ class Sessions:
             )
         except BaseException as error:
             self._lines.end(line)
+            if isinstance(error, ConnectingCancelledError):
+                raise CancelledError from error
+            fault = local_fault(error)
+            if fault is not None:
+                self._lacking.begin(f"connections to other hosts can't be opened: {fault.text}")
+                raise fault.temporary() from fault
             if not isinstance(error, ConnectError | TimeoutError | OSError):
                 raise
             details = _connect_failure(error)
@@ -284,6 +298,7 @@ class Sessions:
             )
             text = f"No answer from host {host.name} [{address}]:{host.port}: {details}"
             raise Temporary("4.4.1", text) from error
+        self._lacking.end("connections to other hosts can be opened again")
         self._lines.made(line, sender)
         local = sender.transport.getHost()
         interface = getattr(local, "host", "local")  # a unix socket has none

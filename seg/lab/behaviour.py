@@ -26,7 +26,7 @@ class StartTLS(enum.Enum):
     REFUSED_454 = "refused with 454"  # advertised, but "454 TLS not available" (RFC 3207 §4)
     REFUSED_502 = "refused with 502"  # advertised, but a middlebox answers
     CLOSES = "closes"  # 220, then the connection is closed in the middle of the handshake
-    GARBAGE = "garbage"  # 220, then octets that aren't TLS
+    GARBAGE = "garbage"  # 220, then octets that aren't TLS in answer to the ClientHello
     HANGS = "hangs"  # 220, then silence
     INJECTS = "injects"  # plaintext replies behind the 220, as an attacker would put them there
 

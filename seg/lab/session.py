@@ -125,6 +125,9 @@ class SMTPSession(Protocol):
             return False
         if self._says.starttls is StartTLS.CLOSES:
             self.abort()
+        elif self._says.starttls is StartTLS.GARBAGE:
+            self._write(b"this is no ServerHello\r\n" * 4)
+            self._close()
         return True
 
     # --- replies ---
@@ -222,10 +225,7 @@ class SMTPSession(Protocol):
         self._awaits_handshake = True
         self._write(b"220 2.0.0 go ahead\r\n" + (INJECTED if how is StartTLS.INJECTS else b""))
         self._forget_envelope()
-        if how is StartTLS.GARBAGE:
-            self._write(b"this is no ServerHello\r\n" * 4)
-            self._close()
-        elif how in (StartTLS.OFFERED, StartTLS.INJECTS):
+        if how in (StartTLS.OFFERED, StartTLS.INJECTS):
             self._inside_tls = True
             self.session.helo = ""
             self.transport.startTLS(self._receiver.contexts())  # type: ignore[union-attr]

@@ -13,15 +13,16 @@ recipient.
 from __future__ import annotations
 
 import base64
-import binascii
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 from seg.errors import Permanent, Temporary
 from seg.model import Envelope, Recipient
-from seg.smtp.client_auth import ChallengeError, ClientMechanism
+from seg.smtp.client_auth import MOST_CHALLENGES, ChallengeError, ClientMechanism, response
 from seg.smtp.client_capabilities import Capabilities, parse_capabilities
 from seg.smtp.client_events import (
+    AlertBehindReply,
     Authenticated,
     AuthRefused,
     ClientEvent,
@@ -30,6 +31,7 @@ from seg.smtp.client_events import (
     Greeted,
     InjectedPlaintext,
     ResetDone,
+    ResponseWanted,
     TLSAgreed,
     TLSRefused,
     TransactionDone,
@@ -40,6 +42,7 @@ from seg.smtp.replies import Phase, Reply, ReplyError, ReplyParser
 
 _QUIT = b"QUIT\r\n"
 _SERVICE_CLOSING = 421  # RFC 5321 §3.8: in answer to any command
+_IN_FULL = frozenset({Phase.EHLO, Phase.AUTH})  # what these say is for us; of all others only people are told
 
 
 class ClientConnection:
@@ -60,6 +63,10 @@ class ClientConnection:
         self._lmtp = lmtp
         self._wants_chunking = chunking
         self._mechanism: ClientMechanism | None = None  # of the AUTH under way
+        self._challenges = 0  # of the AUTH under way
+        self._given_up: ChallengeError | None = None  # why the AUTH under way was given up
+        self._computing = False  # an answer is computed elsewhere; the server owes nothing meanwhile
+        self._may_secure = True  # STARTTLS may come: it wasn't agreed on yet, nor a transaction begun
         self._parser = ReplyParser()
         self._awaited: deque[Phase] = deque((Phase.GREETING,))
         self._outgoing: list[bytes] = []
@@ -91,7 +98,16 @@ class ClientConnection:
     @property
     def ready(self) -> bool:
         """Whether a transaction may begin: greeted, idle, and in step."""
-        return self.capabilities is not None and not self._awaited and not self.closed
+        return self.capabilities is not None and self._idle
+
+    @property
+    def greeted(self) -> bool:
+        """Whether the server's greeting has come, and welcomed us."""
+        return self._greeted
+
+    @property
+    def _idle(self) -> bool:
+        return not self._awaited and not self._computing and not self.closed
 
     def data_to_send(self) -> bytes:
         """Octets to be written now; each is given once."""
@@ -125,10 +141,19 @@ class ClientConnection:
     def auth(self, mechanism: ClientMechanism) -> None:
         """Authenticate (RFC 4954 §4). Ends with `Authenticated` or `AuthRefused`."""
         self._require_idle()
-        self._mechanism = mechanism
+        self._mechanism, self._challenges, self._given_up = mechanism, 0, None
         first = mechanism.first()
         initial = b"" if first is None else b" " + (base64.b64encode(first) or b"=")
         self._send(Phase.AUTH, b"AUTH %s%s\r\n" % (mechanism.name.encode("ascii"), initial))
+
+    def respond(self, response: bytes | ChallengeError) -> None:
+        """Send the response that `ResponseWanted` asked for; an error gives AUTH up with ``*`` (RFC 4954 §4)."""
+        self._computing = False
+        if self.ended is not None:
+            return
+        if isinstance(response, ChallengeError):
+            self._given_up, response = response, b"*"
+        self._send(Phase.AUTH, response + b"\r\n")
 
     def starttls(self) -> None:
         """Ask for TLS (RFC 3207). Ends with `TLSAgreed` or `TLSRefused`."""
@@ -145,6 +170,7 @@ class ClientConnection:
         self._require_idle()
         if self.capabilities is None:
             raise RuntimeError("no transaction before EHLO")
+        self._may_secure = False
         transaction = Transaction(envelope, recipients, size, self.capabilities)
         if not transaction.recipients:
             return TransactionDone(transaction.results)
@@ -183,9 +209,9 @@ class ClientConnection:
             while self.ended is None and (reply := self._parser.next_reply()) is not None:
                 self._take(reply)
         except ReplyError as error:
-            self._fail(error)
+            self._fail(error if self._awaited else self._out_of_turn(error.remote))
         if not self._awaited and self.ended is None and self._parser.pending:
-            self._fail(_out_of_turn(()))
+            self._fail(self._out_of_turn(()))
         return self._take_events()
 
     def fail(self, error: Temporary) -> list[ClientEvent]:
@@ -202,10 +228,13 @@ class ClientConnection:
         """Match a reply to the command that it answers, and act on it."""
         self.replies += 1
         if not self._awaited:
+            reply = reply.kept()
             closing = reply.code == _SERVICE_CLOSING
-            self._fail(_temporary(reply, Phase.GREETING) if closing else _out_of_turn(reply.lines))
+            self._fail(_temporary(reply, Phase.GREETING) if closing else self._out_of_turn(reply.lines))
             return
         phase = self._awaited.popleft()
+        if reply.negative or phase not in _IN_FULL:
+            reply = reply.kept()
         hoped_for = reply.intermediate if phase is Phase.DATA else reply.positive
         fitting = hoped_for or reply.negative or phase is Phase.STARTTLS or (phase is Phase.AUTH and reply.intermediate)
         if reply.code == _SERVICE_CLOSING or not fitting:
@@ -215,7 +244,7 @@ class ClientConnection:
             self._takes[phase](reply)
             if last and self._awaited and self._parser.pending and not self._content_under_way:
                 # The server spoke before it could know the command that was just made.
-                self._fail(_out_of_turn(()))
+                self._fail(self._out_of_turn(()))
 
     def _fail(self, error: Temporary, parting: bytes = b"") -> None:
         """The end: whoever waits for a result gets `error`, and nothing but `parting` is sent any more."""
@@ -262,27 +291,43 @@ class ClientConnection:
     def _starttls(self, reply: Reply) -> None:
         if reply.code != 220:
             self._events.append(TLSRefused(_temporary(reply, Phase.STARTTLS)))
+        elif _is_alert(self._parser.rest):
+            self._fail(AlertBehindReply("4.7.5", "TLS alert behind the reply to STARTTLS"))
         elif self._parser.pending:
             # Put there by somebody in between, it would be taken for the first reply inside TLS
             # (CVE-2011-0411 and its kin).
             self._fail(InjectedPlaintext("4.7.0", "Plaintext behind the reply to STARTTLS, before any handshake"))
         else:
             self.capabilities = None  # RFC 3207 §4.2: forget what was learnt in clear
+            self._may_secure = False
             self._events.append(TLSAgreed())
 
     def _auth(self, reply: Reply) -> None:
         mechanism = self._mechanism
         assert mechanism is not None  # AUTH was sent
         if reply.intermediate:
-            self._send(Phase.AUTH, _response(mechanism, reply))
+            self._challenged(mechanism, reply)
             return
         self._mechanism = None
-        if reply.negative:
+        if self._given_up is not None:
+            self._events.append(AuthRefused(Temporary("4.7.0", f"AUTH was given up: {self._given_up}")))
+        elif reply.negative:
             self._events.append(AuthRefused(_temporary(reply, Phase.AUTH)))
         elif mechanism.trusted:
             self._events.append(Authenticated())
         else:  # it didn't prove that it knows the password: somebody else may sit there
             self._fail(Temporary("4.7.0", "The server took AUTH without its own proof"), parting=_QUIT)
+
+    def _challenged(self, mechanism: ClientMechanism, reply: Reply) -> None:
+        """Answer a challenge, elsewhere if that takes time; there are so many, and none behind one that was given up."""
+        self._challenges += 1
+        if self._given_up is not None or self._challenges > MOST_CHALLENGES:
+            self._fail(Temporary("4.7.0", "The server goes on with AUTH without end"), parting=_QUIT)
+        elif mechanism.costly:
+            self._computing = True
+            self._events.append(ResponseWanted(partial(response, mechanism, reply.text)))
+        else:
+            self.respond(response(mechanism, reply.text))
 
     def _mail(self, reply: Reply) -> None:
         transaction = self._current()
@@ -349,7 +394,7 @@ class ClientConnection:
             transaction.content_answered(Phase.CONTENT, reply)
             self._fail(Temporary("4.4.2", "The server refused the content before its end", remote=reply.lines))
         else:
-            self._fail(_out_of_turn(reply.lines))
+            self._fail(self._out_of_turn(reply.lines))
 
     def _rset(self, reply: Reply) -> None:
         if reply.negative:
@@ -364,6 +409,17 @@ class ClientConnection:
     def _quit(self, reply: Reply) -> None:
         # Whatever the answer, it's over.
         self._fail(Temporary("4.4.2", "The connection was closed by QUIT", remote=reply.lines))
+
+    def _out_of_turn(self, lines: tuple[str, ...]) -> Temporary:
+        """What it means that the server said something that no command of ours had asked for.
+
+        In clear text, where TLS is on offer, whoever sits in between may have said it: the reply to STARTTLS that the client is
+        about to wait for, for instance (CVE-2011-0411 and its kin).
+        """
+        text = "Protocol error: the server spoke out of turn"
+        if self._may_secure and self.capabilities is not None and self.capabilities.starttls:
+            return InjectedPlaintext("4.7.0", f"{text}, before STARTTLS", remote=lines)
+        return Temporary("4.5.0", text, remote=lines)
 
     # --- output -----------------------------------------------------------------------------------
 
@@ -391,16 +447,13 @@ class ClientConnection:
         return self._transaction
 
     def _require_idle(self) -> None:
-        if self._awaited or self.closed:
+        if not self._idle:
             raise RuntimeError("the connection is closed, or an operation is under way")
 
 
-def _response(mechanism: ClientMechanism, reply: Reply) -> bytes:
-    """The line that answers a challenge; ``*`` gives up."""
-    try:
-        return base64.b64encode(mechanism.answer(base64.b64decode(reply.text, validate=True))) + b"\r\n"
-    except (ChallengeError, binascii.Error):
-        return b"*\r\n"
+def _is_alert(octets: bytes) -> bool:
+    """Whether these are one TLS record of type alert and nothing else (RFC 8446 §5.1, §6)."""
+    return len(octets) == 7 and octets[:2] == b"\x15\x03" and octets[3:5] == b"\x00\x02"
 
 
 def _temporary(reply: Reply, phase: Phase) -> Temporary:
@@ -409,7 +462,3 @@ def _temporary(reply: Reply, phase: Phase) -> Temporary:
     if isinstance(error, Permanent):
         raise TypeError(f"a {reply.code} to {phase.value} isn't the session's business")
     return error
-
-
-def _out_of_turn(lines: tuple[str, ...]) -> Temporary:
-    return Temporary("4.5.0", "Protocol error: the server spoke out of turn", remote=lines)

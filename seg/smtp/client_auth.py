@@ -14,17 +14,28 @@ import secrets
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-MOST_ITERATIONS = 10_000_000  # of SCRAM: a server can't make us compute for minutes
+MOST_ITERATIONS = (
+    200_000  # of SCRAM: some 0.1 s in a thread; RFC 7677 §4 has 4,096, today's servers up to 100,000 or so
+)
+MOST_CHALLENGES = 5  # of one AUTH; LOGIN and SCRAM have two
+LONGEST_CHALLENGE = 4096  # characters in base64
+LONGEST_COUNT = 10  # digits
+LONGEST_NONCE = LONGEST_SALT = 512  # characters, octets
 
 
 class ChallengeError(ValueError):
     """The server's challenge is none of the mechanism's: give up with ``*``."""
 
 
+class TooManyIterations(ChallengeError):
+    """The server of SCRAM wants more computed than we do for anybody."""
+
+
 class ClientMechanism(Protocol):
     """One exchange."""
 
     name: str
+    costly: bool  # `answer` takes time: not to be called in the reactor
 
     def first(self) -> bytes | None:
         """What goes with the command, None for nothing."""
@@ -45,6 +56,7 @@ class Plain:
 
     name = "PLAIN"
     trusted = True
+    costly = False
 
     def __init__(self, user: str, password: str) -> None:
         self._message = f"\0{user}\0{password}".encode()
@@ -65,6 +77,7 @@ class Login:
 
     name = "LOGIN"
     trusted = True
+    costly = False
 
     def __init__(self, user: str, password: str) -> None:
         self._left = [user.encode(), password.encode()]
@@ -87,6 +100,7 @@ class Scram:
     """
 
     name = "SCRAM-SHA-256"
+    costly = True
 
     def __init__(
         self, user: str, password: str, new_nonce: Callable[[], str] = lambda: secrets.token_urlsafe(24)
@@ -112,14 +126,11 @@ class Scram:
         return self._proof(challenge)
 
     def _proof(self, challenge: bytes) -> bytes:
-        try:
-            text = challenge.decode("ascii")
-            fields = dict(part.split("=", 1) for part in text.split(","))
-            nonce, salt, iterations = fields["r"], base64.b64decode(fields["s"], validate=True), int(fields["i"])
-        except (ValueError, KeyError, binascii.Error):
-            raise ChallengeError("malformed challenge") from None
-        if not nonce.startswith(self._nonce) or nonce == self._nonce or not 1 <= iterations <= MOST_ITERATIONS:
-            raise ChallengeError("another nonce, or a number of iterations that can't be")
+        text, nonce, salt, iterations = _first_of_server(challenge)
+        if not nonce.startswith(self._nonce) or nonce == self._nonce:
+            raise ChallengeError("another nonce")
+        if iterations > MOST_ITERATIONS:
+            raise TooManyIterations(f"{iterations} iterations of SCRAM are wanted, at most {MOST_ITERATIONS} are done")
         salted = hashlib.pbkdf2_hmac("sha256", self._password, salt, iterations)
         final = f"c=biws,r={nonce}"
         message = f"{self._bare},{text},{final}".encode()
@@ -128,6 +139,39 @@ class Scram:
         proof = bytes(a ^ b for a, b in zip(key, hmac.digest(stored, message, "sha256"), strict=True))
         self._signature = hmac.digest(hmac.digest(salted, b"Server Key", "sha256"), message, "sha256")
         return f"{final},p={base64.b64encode(proof).decode('ascii')}".encode()
+
+
+def _first_of_server(challenge: bytes) -> tuple[str, str, bytes, int]:
+    """The server's first message (RFC 5802 §7): all of it, nonce, salt, and number of iterations.
+
+    :raises ChallengeError: it is none, or longer than makes sense.
+    """
+    try:
+        text = challenge.decode("ascii")
+        fields = dict(part.split("=", 1) for part in text.split(","))
+        nonce, salt, count = fields["r"], base64.b64decode(fields["s"], validate=True), fields["i"]
+    except (ValueError, KeyError, binascii.Error):
+        raise ChallengeError("malformed challenge") from None
+    if "m" in fields:  # RFC 5802 §5.1: an extension that we must know
+        raise ChallengeError("an extension that isn't known")
+    if len(nonce) > LONGEST_NONCE or len(salt) > LONGEST_SALT or not count.isdigit() or len(count) > LONGEST_COUNT:
+        raise ChallengeError("a nonce, a salt or a number of iterations that can't be")
+    iterations = int(count)
+    if not iterations:
+        raise ChallengeError("no iterations")
+    return text, nonce, salt, iterations
+
+
+def response(mechanism: ClientMechanism, text: str) -> bytes | ChallengeError:
+    """What answers a challenge (the text of a 334) on the wire, without the end of its line; the error if it makes no sense."""
+    if len(text) > LONGEST_CHALLENGE:
+        return ChallengeError(f"a challenge of {len(text)} characters")
+    try:
+        return base64.b64encode(mechanism.answer(base64.b64decode(text, validate=True)))
+    except binascii.Error:
+        return ChallengeError("a challenge that isn't base64")
+    except ChallengeError as error:
+        return error
 
 
 _BEST_FIRST: tuple[type[Scram] | type[Plain] | type[Login], ...] = (Scram, Plain, Login)

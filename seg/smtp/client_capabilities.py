@@ -9,6 +9,15 @@ import attrs
 
 from seg.smtp.replies import Reply
 
+MOST_KEYWORDS = 64  # kept in `raw`; servers offer some 10 to 20
+LONGEST_KEYWORD = 64  # characters; longer ones are passed over
+LONGEST_PARAMETERS = 500  # characters kept of one keyword's
+
+
+_UNDERSTOOD = frozenset(
+    ["STARTTLS", "PIPELINING", "SIZE", "8BITMIME", "SMTPUTF8", "CHUNKING", "ENHANCEDSTATUSCODES", "DSN", "REQUIRETLS", "LIMITS", "AUTH"]
+)
+
 
 @attrs.frozen
 class Capabilities:
@@ -30,12 +39,13 @@ class Capabilities:
 
 def parse_capabilities(reply: Reply) -> Capabilities:
     """Read the reply to EHLO. Keywords count in any case (RFC 5321 §2.4); what isn't understood is kept in
-    `raw` only."""
+    `raw` only, and of that a bounded number: it lives as long as the connection."""
     raw: dict[str, str] = {}
     for line in reply.lines[1:]:  # the first is the server's name
         keyword, _, parameters = line.strip().partition(" ")
-        if keyword:
-            raw.setdefault(keyword.upper(), parameters.strip())
+        keyword = keyword[: LONGEST_KEYWORD + 1].upper()
+        if keyword in _UNDERSTOOD or (0 < len(keyword) <= LONGEST_KEYWORD and len(raw) < MOST_KEYWORDS):
+            raw.setdefault(keyword, parameters.strip()[:LONGEST_PARAMETERS])
     return Capabilities(
         starttls="STARTTLS" in raw,
         pipelining="PIPELINING" in raw,
@@ -63,6 +73,6 @@ def _limit(parameters: str, name: str) -> int | None:
 
 def _size(parameter: str) -> int | None:
     """RFC 1870 §3: up to 20 digits; 0 stands for no fixed limit."""
-    if parameter.isdecimal() and len(parameter) <= 20:
+    if parameter.isascii() and parameter.isdecimal() and len(parameter) <= 20:
         return int(parameter) or None
     return None

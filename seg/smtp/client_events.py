@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import attrs
 
 from seg.errors import Permanent, Temporary
+from seg.smtp.client_auth import ChallengeError
 from seg.smtp.client_capabilities import Capabilities
 from seg.smtp.replies import Reply
 
@@ -14,7 +15,13 @@ Result = Reply | Temporary | Permanent  # of one recipient; a `Reply` is the ser
 
 
 class InjectedPlaintext(Temporary):
-    """Octets came behind the 220 of STARTTLS before any handshake: injected, or the server is broken."""
+    """Octets came in clear text where a server that is about to speak TLS sends none: behind the 220 of STARTTLS before any
+    handshake, or before a command was sent. Somebody in between put them there, or the server is broken: defer, and don't go on
+    in clear text."""
+
+
+class AlertBehindReply(Temporary):
+    """A TLS alert came in one segment with the 220 of STARTTLS: the server's TLS had failed before it saw anything of ours."""
 
 
 @attrs.frozen
@@ -35,6 +42,14 @@ class TLSRefused:
     """STARTTLS got another reply than 220; the session goes on in clear text."""
 
     error: Temporary
+
+
+@attrs.frozen
+class ResponseWanted:
+    """AUTH came to a challenge whose answer takes time to compute: call `compute` beside the reactor, and hand what it returns to
+    `ClientConnection.respond`."""
+
+    compute: Callable[[], bytes | ChallengeError]
 
 
 @attrs.frozen
@@ -76,5 +91,14 @@ class Ended:
 
 
 ClientEvent = (
-    Greeted | TLSAgreed | TLSRefused | Authenticated | AuthRefused | ContentWanted | TransactionDone | ResetDone | Ended
+    Greeted
+    | TLSAgreed
+    | TLSRefused
+    | ResponseWanted
+    | Authenticated
+    | AuthRefused
+    | ContentWanted
+    | TransactionDone
+    | ResetDone
+    | Ended
 )

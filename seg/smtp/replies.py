@@ -14,6 +14,8 @@ from seg.status import status_text
 MAX_LINE = 2048  # octets before the LF; RFC 5321 §4.5.3.1.5 has 512, and real servers exceed it
 MAX_LINES = 128  # of one reply
 MAX_REPLY = 65536  # octets of one reply
+KEPT = 1000  # characters kept of a reply that somebody is told of: in memory, in the envelope, in the log, in reports
+CUT = " ..."  # stands for the rest
 
 
 class Phase(enum.Enum):
@@ -73,10 +75,36 @@ class ReplyError(Temporary):
 
 @attrs.frozen
 class Reply:
-    """One complete reply; `lines` are its texts without code and separator, anything but ASCII escaped."""
+    """One complete reply; `lines` are its texts without code and separator, anything but ASCII escaped.
+
+    `enhanced` is its enhanced status code (RFC 2034 §4) if it has one whose class fits the code, else ``""``; it is
+    that of the whole reply, also when the lines were cut (`kept`).
+    """
 
     code: int
     lines: tuple[str, ...]
+    enhanced: str = attrs.field(eq=False, repr=False)
+
+    @enhanced.default
+    def _find_enhanced(self) -> str:
+        for line in self.lines:
+            found = _ENHANCED.match(line)
+            if found and int(found[1]) == self.code // 100:
+                return f"{found[1]}.{found[2]}"
+        return ""
+
+    def kept(self, most: int = KEPT) -> Reply:
+        """This reply, its lines cut to so many characters in all: the server chooses how long they are."""
+        if sum(map(len, self.lines)) <= most:
+            return self
+        lines: list[str] = []
+        for line in self.lines:
+            if len(line) > most:
+                lines.append(line[:most] + CUT)
+                break
+            lines.append(line)
+            most -= len(line)
+        return attrs.evolve(self, lines=tuple(lines))
 
     @property
     def text(self) -> str:
@@ -97,16 +125,6 @@ class Reply:
     def negative(self) -> bool:
         """Whether the command was refused (4xx or 5xx)."""
         return 400 <= self.code < 600
-
-    @property
-    def enhanced(self) -> str:
-        """The enhanced status code (RFC 2034 §4) if the reply has one whose class fits the code, else
-        ``""``."""
-        for line in self.lines:
-            found = _ENHANCED.match(line)
-            if found and int(found[1]) == self.code // 100:
-                return f"{found[1]}.{found[2]}"
-        return ""
 
     def to_error(self, phase: Phase) -> Temporary | Permanent:
         """What this reply, given instead of the one hoped for, means for the recipients that it concerns.
@@ -138,10 +156,11 @@ class ReplyParser:
     Call `feed`, then `next_reply` until it gives None.
     """
 
-    __slots__ = ("_buffer", "_code", "_error", "_lines", "_size")
+    __slots__ = ("_buffer", "_code", "_error", "_lines", "_position", "_size")
 
     def __init__(self) -> None:
         self._buffer = b""
+        self._position = 0  # of the first octet in the buffer that isn't part of a line taken
         self._code = b""  # of the reply under way
         self._lines: list[str] = []  # of the reply under way
         self._size = 0  # octets of the reply under way
@@ -150,11 +169,18 @@ class ReplyParser:
     @property
     def pending(self) -> bool:
         """Whether octets were fed that no reply given out accounts for."""
-        return bool(self._buffer or self._lines)
+        return bool(self._lines) or self._position < len(self._buffer)
+
+    @property
+    def rest(self) -> bytes:
+        """Octets that belong to no line taken."""
+        return self._buffer[self._position :]
 
     def feed(self, data: bytes) -> None:
         """Take octets. Bounded as long as `next_reply` is called after each."""
-        self._buffer = self._buffer + data if self._buffer else data
+        rest = self._buffer[self._position :]
+        self._buffer = rest + data if rest else data
+        self._position = 0
 
     def next_reply(self) -> Reply | None:
         """The next complete reply, or None when more octets are needed.
@@ -163,14 +189,14 @@ class ReplyParser:
         """
         if self._error is not None:
             raise self._error
-        while self._buffer:
-            end = self._buffer.find(b"\n")
-            if end > MAX_LINE or (end < 0 and len(self._buffer) > MAX_LINE):
-                raise self._broken(f"reply line of more than {MAX_LINE} octets", self._buffer[:80])
+        while (start := self._position) < len(self._buffer):
+            end = self._buffer.find(b"\n", start, start + MAX_LINE + 1)
             if end < 0:
+                if len(self._buffer) - start > MAX_LINE:
+                    raise self._broken(f"reply line of more than {MAX_LINE} octets", self._buffer[start : start + 80])
                 return None
-            line = self._buffer[:end]
-            self._buffer = self._buffer[end + 1 :]
+            line = self._buffer[start:end]
+            self._position = end + 1
             if self._take(line[:-1] if line.endswith(b"\r") else line):
                 reply = Reply(int(self._code), tuple(self._lines))
                 self._lines = []
@@ -196,5 +222,5 @@ class ReplyParser:
     def _broken(self, fault: str, line: bytes) -> ReplyError:
         shown = line[:80].decode("ascii", "backslashreplace")
         self._error = ReplyError("4.5.0", f"Protocol error: {fault}", remote=(shown,))
-        self._buffer = b""
+        self._buffer, self._position = b"", 0
         return self._error

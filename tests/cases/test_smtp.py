@@ -45,6 +45,27 @@ class SMTPCases(CaseTest):
             else:
                 self.assert_delayed(outcome, name, "4.7.4")
 
+    async def test_injected_reply(self) -> None:
+        """A reply behind the 220 of STARTTLS is tampering: at every option that allows TLS the message waits for its next try, with one
+        connection made; nothing goes in clear text, not to the next host either. Without TLS it isn't met."""
+        levels = ("no", "preferred", "required", "preferred-verify", "required-verify", "required-verify-hosted")
+        for level in levels:
+            hosts = [
+                MX(f"mx1.{level}.example", 10, behaviour=Behaviour(starttls=StartTLS.INJECTS)),
+                MX(f"mx2.{level}.example", 20, behaviour=Behaviour(starttls=StartTLS.ABSENT)),
+            ]
+            await self.internet.add_domain(f"{level}.example", mx=hosts)
+        self.open(default=PLAIN, profiles={f"{level}.example": {"tls": level} for level in levels})
+        for level in levels:
+            name = f"{level}.example"
+            outcome = await self.attempt(name)
+            if level == "no":
+                self.assert_delivered(outcome, name, host=f"mx1.{name}", tls=False)
+                continue
+            self.assert_delayed(outcome, name, "4.7.0", "Plaintext behind the reply to STARTTLS")
+            sessions = [len(receiver.sessions) for receiver in self.internet.domains[name].receivers]
+            self.assertEqual(sessions, [1, 0], level)
+
     async def test_a16_421_within_data(self) -> None:
         """421 in the middle of the content, then the end of the connection: passing, and the next host is tried."""
         closes = Behaviour(closes_in_data=3000)

@@ -31,6 +31,7 @@ from seg.deliver.sender import (
     ESMTPSenderFactory,
     HandshakeFailed,
     StartTLSRefused,
+    Tampered,
 )
 from seg.interfaces import IConnector
 from seg.model import Delivered, Envelope, Recipient
@@ -248,7 +249,7 @@ class SocketTests(TestCase):
             server = ServerFactory(ServerTLS(), b"220 go\r\n250-evil.test\r\n250 PIPELINING\r\n")
             sender = await self.sender_to(server)
             await sender.hello()
-            with self.assertRaises(HandshakeFailed) as caught:
+            with self.assertRaises(Tampered) as caught:
                 await sender.start_tls(ClientTLS(), facts_of)
             self.assertEqual(caught.exception.enhanced, "4.7.0")
             self.assertFalse(sender.healthy)

@@ -14,10 +14,12 @@ from seg.model import BodyType, Envelope, Notify, Recipient, Ret
 from seg.smtp.client import ClientConnection
 from seg.smtp.client_capabilities import Capabilities
 from seg.smtp.client_events import (
+    AlertBehindReply,
     ClientEvent,
     ContentWanted,
     Ended,
     Greeted,
+    InjectedPlaintext,
     ResetDone,
     TLSAgreed,
     TLSRefused,
@@ -271,6 +273,74 @@ class StartTLSTests(SynchronousTestCase):
                 self.assertEqual(event.error.enhanced, "4.7.0")
                 self.assertIn("Plaintext", event.error.text)
                 self.assertEqual(dialogue.said(), b"")
+
+    def test_reply_before_the_command(self) -> None:
+        """A reply that is there before STARTTLS or MAIL was sent isn't taken for theirs: in clear text, where TLS is on offer, it is told
+        as tampering; where it isn't, or inside TLS, as a broken protocol. Either way the connection ends."""
+        for ehlo, error in ((FULL, InjectedPlaintext), (PLAIN, Temporary)):
+            for octets in (b"220 go\r\n", b"250 ok\r\n", b"220", b"354 x\r\n", b"\n"):
+                for together in (True, False):
+                    with self.subTest(error=error, octets=octets, together=together):
+                        dialogue = Dialogue()
+                        dialogue.server(GREETING)
+                        dialogue.core.hello()
+                        dialogue.server(*([ehlo + octets] if together else [ehlo, octets]))
+                        ended = dialogue.events[-1]
+                        assert isinstance(ended, Ended)
+                        self.assertIsInstance(ended.error, error)
+                        self.assertFalse(dialogue.core.ready)
+        dialogue = Dialogue(FULL)
+        dialogue.core.starttls()
+        dialogue.server(b"220 go\r\n")
+        dialogue.core.hello()
+        dialogue.server(FULL + b"250 ahead\r\n")
+        ended = dialogue.events[-1]
+        assert isinstance(ended, Ended)
+        self.assertNotIsInstance(ended.error, InjectedPlaintext)
+
+    def test_alert_behind_the_220(self) -> None:
+        """An alert behind the 220 is a failure of the server's TLS, and no text; with anything else behind it it is."""
+        alert = b"\x15\x03\x03\x00\x02\x02\x28"
+        for octets, error in (
+            (alert, AlertBehindReply),
+            (alert + b"2", InjectedPlaintext),
+            (alert[:5], InjectedPlaintext),
+        ):
+            dialogue = Dialogue(FULL)
+            dialogue.core.starttls()
+            dialogue.server(b"220 go\r\n" + octets)
+            (ended,) = dialogue.events
+            assert isinstance(ended, Ended)
+            self.assertIsInstance(ended.error, error)
+
+    def test_long_replies_are_kept_cut(self) -> None:
+        """Whatever a server says to a thousand recipients, a bounded part of each reply is kept; the codes are the whole one's."""
+        to = tuple(Recipient(rid, f"r{rid}@to.test") for rid in range(1000))
+        dialogue = Dialogue(PIPELINING)
+        dialogue.begin(to)
+        dialogue.server(b"250 ok\r\n")
+        long = b"".join(b"550-5.1.1 " + b"x" * 2000 + b"\r\n" for _ in range(31)) + b"550 5.1.1 y\r\n"
+        for _ in to:
+            dialogue.server(long)
+        dialogue.server(b"554 no valid recipients\r\n")
+        (done,) = dialogue.events
+        assert isinstance(done, TransactionDone)
+        kept = 0
+        for result in done.results.values():
+            assert isinstance(result, Permanent)
+            self.assertEqual((result.code, result.enhanced), (550, "5.1.1"))
+            kept += sum(map(len, result.remote))
+        self.assertLess(kept, 1000 * 1010)
+
+    def test_long_reply_to_ehlo(self) -> None:
+        """Capabilities are read from the whole of a long reply to EHLO; of what isn't understood a bounded part is kept."""
+        filler = b"".join(b"250-X%d %s\r\n" % (number, b"y" * 700) for number in range(80))
+        dialogue = Dialogue(b"250-mx\r\n250-SIZE 5000\r\n" + filler + b"250 PIPELINING\r\n")
+        capabilities = dialogue.core.capabilities
+        assert capabilities is not None
+        self.assertEqual((capabilities.size, capabilities.pipelining), (5000, True))
+        self.assertLessEqual(len(capabilities.raw), 64 + 11)
+        self.assertLess(sum(map(len, capabilities.raw.values())), 75 * 501)
 
     def test_plaintext_before_the_command(self) -> None:
         """The beginning of a reply that came before STARTTLS was sent doesn't wait for it: the connection

@@ -11,8 +11,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from seg.errors import Permanent, Temporary
 from seg.model import Envelope, Recipient
 from seg.smtp.client import ClientConnection
-from seg.smtp.client_auth import ChallengeError, Login, Plain, Scram, choose_mechanism
-from seg.smtp.client_events import Authenticated, AuthRefused, ContentWanted, Ended, TransactionDone
+from seg.smtp.client_auth import ChallengeError, Login, Plain, Scram, TooManyIterations, choose_mechanism, response
+from seg.smtp.client_events import Authenticated, AuthRefused, ContentWanted, Ended, ResponseWanted, TransactionDone
 from seg.smtp.replies import Reply
 
 # RFC 7677 §3
@@ -99,9 +99,9 @@ class SessionTests(SynchronousTestCase):
         core.auth(scram())
         first = base64.b64encode(b"n,,n=user,r=rOprNGfwEbeRWgbNEkqO")
         self.assertEqual(core.data_to_send(), b"AUTH SCRAM-SHA-256 " + first + b"\r\n")
-        core.receive(b"334 " + base64.b64encode(SCRAM_CHALLENGE) + b"\r\n")
+        self.challenge(core, base64.b64encode(SCRAM_CHALLENGE))
         self.assertEqual(core.data_to_send(), base64.b64encode(SCRAM_FINAL) + b"\r\n")
-        core.receive(b"334 " + base64.b64encode(SCRAM_SERVER) + b"\r\n")
+        self.challenge(core, base64.b64encode(SCRAM_SERVER))
         self.assertEqual(core.data_to_send(), b"\r\n")
         self.assertEqual(core.receive(b"235 2.7.0 ok\r\n"), [Authenticated()])
         self.assertTrue(core.ready)
@@ -117,9 +117,75 @@ class SessionTests(SynchronousTestCase):
         core = self.greeted()
         core.auth(scram())
         core.data_to_send()
-        core.receive(b"334 not base64!\r\n")
+        self.challenge(core, b"not base64!")
         self.assertEqual(core.data_to_send(), b"*\r\n")
-        self.assertIsInstance(core.receive(b"501 5.0.0 cancelled\r\n")[0], AuthRefused)
+        (refused,) = core.receive(b"501 5.0.0 cancelled\r\n")
+        assert isinstance(refused, AuthRefused)
+        self.assertIn("isn't base64", refused.error.text)
+
+    def test_computed_elsewhere(self) -> None:
+        """While an answer is computed nothing else may begin, and a server that goes on talking is left."""
+        core = self.greeted()
+        core.auth(scram())
+        core.data_to_send()
+        (wanted,) = core.receive(b"334 " + base64.b64encode(SCRAM_CHALLENGE) + b"\r\n")
+        assert isinstance(wanted, ResponseWanted)
+        self.assertEqual((core.data_to_send(), core.ready, core.awaiting), (b"", False, None))
+        self.assertRaises(RuntimeError, core.reset)
+        (ended,) = core.receive(b"334 more\r\n")
+        self.assertIsInstance(ended, Ended)
+        core.respond(wanted.compute())
+        self.assertEqual(core.data_to_send(), b"")
+
+    def test_iterations(self) -> None:
+        """A server chooses the number of iterations up to a bound; above it AUTH is given up with a reason, and nothing is computed."""
+        challenge = SCRAM_CHALLENGE.replace(b"4096", b"200001")
+        self.assertRaises(TooManyIterations, scram().answer, challenge)
+        core = self.greeted()
+        core.auth(scram())
+        core.data_to_send()
+        self.challenge(core, base64.b64encode(challenge))
+        self.assertEqual(core.data_to_send(), b"*\r\n")
+        (refused,) = core.receive(b"501 cancelled\r\n")
+        assert isinstance(refused, AuthRefused)
+        self.assertIn("200001 iterations of SCRAM are wanted, at most 200000 are done", refused.error.text)
+
+    def test_sizes_that_a_server_chooses(self) -> None:
+        """Whatever else a server of SCRAM may make large is refused before it is computed with, in a moment."""
+        nonce = b"r=rOprNGfwEbeRWgbNEkqO"
+        for challenge in (
+            nonce + b"x" * 600 + b",s=YQ==,i=4096",
+            nonce + b"x,s=" + base64.b64encode(b"s" * 600) + b",i=4096",
+            nonce + b"x,s=YQ==,i=" + b"9" * 1900,
+            nonce + b"x,s=YQ==,i=0",
+            nonce + b"x,s=YQ==,i=-1",
+            nonce + b"x,s=YQ==,i=1_000",
+            nonce + b"x,s=YQ==,i=4096,m=must-know",
+            nonce + b",s=YQ==,i=4096",
+            b"," * 4000,
+        ):
+            with self.subTest(challenge[:60]):
+                self.assertRaises(ChallengeError, scram().answer, challenge)
+        self.assertIsInstance(response(scram(), "A" * 5000), ChallengeError)
+
+    def test_challenges_without_end(self) -> None:
+        """A server that goes on asking is left, whatever the mechanism, and whether or not AUTH was given up."""
+        for machine in (Plain("u", "p"), Login("u", "p"), scram()):
+            for challenge in (b"", b"x", base64.b64encode(SCRAM_CHALLENGE)):
+                core = self.greeted()
+                core.auth(machine)
+                asked = 0
+                while core.ended is None:
+                    self.challenge(core, challenge)
+                    asked += 1
+                    self.assertLess(asked, 10)
+                self.assertIn("without end", core.ended.text)
+
+    def challenge(self, core: ClientConnection, challenge: bytes) -> None:
+        """A challenge comes; what is to be computed is computed."""
+        for event in core.receive(b"334 " + challenge + b"\r\n"):
+            if isinstance(event, ResponseWanted):
+                core.respond(event.compute())
 
     def test_server_without_proof(self) -> None:
         """A 235 from a server that didn't show that it knows the password ends the session."""

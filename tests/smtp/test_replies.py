@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from itertools import pairwise
 
 from hypothesis import given, settings
@@ -10,6 +11,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from seg.errors import DeliveryError, Permanent, Temporary
 from seg.smtp.replies import (
+    CUT,
+    KEPT,
     MAX_LINE,
     MAX_LINES,
     MAX_REPLY,
@@ -152,6 +155,35 @@ class ReplyTests(SynchronousTestCase):
             with self.subTest(text):
                 self.assertEqual(Reply(code, (text,)).enhanced, expected)
         self.assertEqual(Reply(550, ("sorry", "5.7.1 policy")).enhanced, "5.7.1")
+
+    def test_kept(self) -> None:
+        """A long reply is kept cut, over all its lines; its code and its enhanced code, wherever that stood, are the whole one's."""
+        small = Reply(550, ("5.1.1 no", "such user"))
+        self.assertIs(small.kept(), small)
+        for lines in (
+            ("5.1.1 " + "x" * 60_000,),
+            ("x" * 990, "5.1.1 y", "z" * 60_000),
+            ("x" * 2000, "5.1.1 behind the cut"),
+            ("5.1.1 a" + "b" * 500,) * 128,
+        ):
+            with self.subTest(lines[0][:20]):
+                kept = Reply(550, lines).kept()
+                self.assertEqual((kept.code, kept.enhanced), (550, "5.1.1"))
+                self.assertLessEqual(sum(map(len, kept.lines)), KEPT + len(CUT))
+                self.assertTrue(kept.text.endswith(CUT))
+                error = kept.to_error(Phase.RCPT)
+                self.assertEqual((type(error), error.enhanced, error.remote), (Permanent, "5.1.1", kept.lines))
+
+    def test_cost(self) -> None:
+        """A segment full of the shortest replies costs a moment, and nothing is copied for each."""
+        parser = ReplyParser()
+        begun = time.process_time()
+        parser.feed(b"250\n" * 16384)
+        count = 0
+        while parser.next_reply() is not None:
+            count += 1
+        self.assertEqual(count, 16384)
+        self.assertLess(time.process_time() - begun, 0.5)
 
     def test_verdicts(self) -> None:
         """A refusal of sender, recipient or message is permanent or temporary by its class, with a status by

@@ -1,0 +1,129 @@
+"""Sessions towards hosts in memory: what a failure to connect means, and whose it is."""
+
+from __future__ import annotations
+
+import errno
+from ipaddress import ip_address
+
+from twisted.internet.defer import CancelledError, Deferred, fail
+from twisted.internet.error import (
+    ConnectBindError,
+    ConnectError,
+    ConnectingCancelledError,
+    ConnectionRefusedError,
+    TimeoutError,
+)
+from twisted.internet.task import Clock
+from twisted.internet.testing import StringTransport
+from twisted.trial.unittest import SynchronousTestCase
+from zope.interface import implementer
+
+from seg import events
+from seg.config.schema import Delivery
+from seg.deliver.outgoing import Outgoing
+from seg.deliver.pool import ConnectionPool
+from seg.deliver.sender import ESMTPSender, ESMTPSenderFactory
+from seg.deliver.session import Session, Sessions
+from seg.errors import LOCAL_ERRNOS, Temporary, local_fault
+from seg.interfaces import IConnector
+from seg.model import MXHost, Peer
+from seg.policy.requirement import Decision, Requirement, TLSLevel
+from seg.tls.context import ClientTLS
+from seg.tls.roots import RootStore
+from tests.doubles import CountingCounters, RecordingSink
+
+ADDRESS = ip_address("192.0.2.1")
+HOST = MXHost("mx.to.example", 10, (ADDRESS,))
+DECISION = Decision("to.example", HOST.name, Requirement(TLSLevel.MAY, clear_retry=True))
+
+
+@implementer(IConnector)
+class MemoryConnector:
+    """Connects when the test says so, or fails."""
+
+    def __init__(self) -> None:
+        self.failure: Exception | None = None
+        self.pending: list[Deferred[object]] = []
+        self.factories: list[ESMTPSenderFactory] = []
+
+    def connect(self, factory: object, address: Peer, port: int, source: str, timeout: float) -> Deferred[object]:
+        """`IConnector.connect`."""
+        assert isinstance(factory, ESMTPSenderFactory)
+        if self.failure is not None:
+            return fail(self.failure)
+        self.factories.append(factory)
+        self.pending.append(
+            Deferred(lambda asked: asked.errback(ConnectingCancelledError(ADDRESS)))
+        )  # as an endpoint does
+        return self.pending[-1]
+
+    def made(self, number: int) -> ESMTPSender:
+        """The connection asked for comes about."""
+        sender = self.factories[number].buildProtocol(None)
+        sender.makeConnection(StringTransport())
+        self.pending[number].callback(sender)
+        return sender
+
+
+class SessionCase(SynchronousTestCase):
+    """Sessions, their connector and their clock."""
+
+    settings = Delivery(source_address="")
+
+    def setUp(self) -> None:
+        self.clock = Clock()
+        self.sink = RecordingSink()
+        self.connector = MemoryConnector()
+        factory = ESMTPSenderFactory("seg.test", self.settings, self.clock, CountingCounters())
+        self.sessions = Sessions(
+            self.connector,
+            factory,
+            ConnectionPool(self.clock, 5.0),
+            ClientTLS(),
+            RootStore(()),
+            self.settings,
+            self.sink,
+            self.clock.seconds,
+        )
+
+    def open(self, host: MXHost = HOST) -> Deferred[Session]:
+        """Open a session."""
+        address = host.addresses[0]
+        return Deferred.fromCoroutine(self.sessions.open(DECISION, host, address, Outgoing()))
+
+
+class ConnectTests(SessionCase):
+    """What comes of a connect."""
+
+    def test_faults_of_ours(self) -> None:
+        """What the system refuses to this process defers with its reason; it is told once, and never held against the host."""
+        for number in sorted(LOCAL_ERRNOS):
+            for error in (OSError(number, "x"), ConnectBindError(number, "x"), ConnectError(number, "x")):
+                self.connector.failure = error
+                failed = self.failureResultOf(self.open(), Temporary).value
+                self.assertEqual(failed.enhanced, "4.3.0")
+                self.assertIsNotNone(local_fault(failed))
+        self.assertEqual(self.sink.of(events.DeliveryConnectFailed), [])
+        told = [event.text for event in self.sink.of(events.ConditionBegan)]
+        self.assertEqual(len(told), len(LOCAL_ERRNOS))  # each reason once
+        self.connector.failure = None
+        opened = self.open()
+        self.connector.made(0)
+        self.assertEqual(len(self.sink.of(events.ConditionEnded)), 1)
+        opened.addErrback(lambda _: None).cancel()
+
+    def test_faults_of_theirs(self) -> None:
+        """What a host or the way to it refuses is told as that host's."""
+        for error in (ConnectionRefusedError(errno.ECONNREFUSED, "x"), TimeoutError(), OSError(errno.ENETUNREACH, "x")):
+            self.connector.failure = error
+            failed = self.failureResultOf(self.open(), Temporary).value
+            self.assertEqual(failed.enhanced, "4.4.1")
+            self.assertIsNone(local_fault(failed))
+        self.assertEqual(len(self.sink.of(events.DeliveryConnectFailed)), 3)
+        self.assertEqual(self.sink.of(events.ConditionBegan), [])
+
+    def test_cancelled(self) -> None:
+        """A connect that is given up leaves nothing behind."""
+        opened = self.open()
+        opened.cancel()
+        self.failureResultOf(opened, CancelledError)
