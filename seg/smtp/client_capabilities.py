@@ -15,7 +15,19 @@ LONGEST_PARAMETERS = 500  # characters kept of one keyword's
 
 
 _UNDERSTOOD = frozenset(
-    ["STARTTLS", "PIPELINING", "SIZE", "8BITMIME", "SMTPUTF8", "CHUNKING", "ENHANCEDSTATUSCODES", "DSN", "REQUIRETLS", "LIMITS", "AUTH"]
+    [
+        "STARTTLS",
+        "PIPELINING",
+        "SIZE",
+        "8BITMIME",
+        "SMTPUTF8",
+        "CHUNKING",
+        "ENHANCEDSTATUSCODES",
+        "DSN",
+        "REQUIRETLS",
+        "LIMITS",
+        "AUTH",
+    ]
 )
 
 
