@@ -196,7 +196,7 @@ class GatewayService(Service):
             self._now, self.hostname, self._postmaster, self._languages, self._bus, self._reactor
         )
         changes = self._change_control(mail)
-        window = Window(self._now, mail, self._reception, self._reactor)
+        window = Window(self._now, mail, self._reception, self._bus, self._reactor)
         self._entrances.open(self.settings, self._admin_paths(mail, window, changes))
         self._observers.metrics.watch(window, self._observers.conditions.counts)
         self._metrics_port.use(self._metrics_port.prepare(self.settings.metrics))

@@ -11,7 +11,7 @@ from seg.clock import posix
 from seg.config.paths import var_path
 from seg.dns.cache import DNSCounters
 from seg.dns.servers import Server
-from seg.interfaces import IResolver
+from seg.interfaces import IEventSink, IResolver
 from seg.mtasts.cache import PolicyCache
 from seg.queue.ledger import Counts
 from seg.receive.reception import Reception
@@ -22,8 +22,14 @@ from seg.wiring import InForce, Mail
 class Window:
     """Looks at the parts that run; there is one as soon as there is mail."""
 
-    def __init__(self, now: InForce, mail: Mail, reception: Reception, clock: IReactorTime) -> None:
-        self.suspension = Suspension(var_path(now.settings) / "suspended.json")
+    def __init__(self, now: InForce, mail: Mail, reception: Reception, sink: IEventSink, clock: IReactorTime) -> None:
+        self.suspension = Suspension(
+            var_path(now.settings) / "suspended.json",
+            [listener.name for listener in now.settings.listener],
+            sink,
+            clock,
+            self.suspension_changed,
+        )
         self._now = now
         self._mail = mail
         self._reception = reception

@@ -238,10 +238,7 @@ class DeliveryAPI:
             raise APIError(
                 409, "all deliveries are suspended: resume them all (seg resumedel), then suspend those that shall wait"
             )
-        try:
-            self._suspension.change(**given)
-        except OSError as error:
-            raise APIError(500, f"can't be written down: {error.strerror or error}") from None
+        self._suspension.change(**given)
         self._gateway.suspension_changed()
         said = "; ".join(f"{key.replace('_', ' ')} {', '.join(values)}" for key, values in given.items())
         self._sink.emit(OperatorActed(call.by, said))

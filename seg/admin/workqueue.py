@@ -49,6 +49,7 @@ class WorkQueueAPI:
         return {
             "at": self._now(),
             "paused": self._suspension.facts()["paused"],
+            "not_written": self._suspension.not_written,
             "pending": work.pending,
             "entered": work.entered,
             "left": work.left,
@@ -66,10 +67,7 @@ class WorkQueueAPI:
                 raise APIError(409, "it isn't paused (seg suspenddel and seg resumedel are another thing)")
         else:
             raise APIError(400, "say pause (the reason, a text), or resume (true), and nothing else")
-        try:
-            self._suspension.pause(pause)
-        except OSError as error:
-            raise APIError(500, f"can't be written down: {error.strerror or error}") from None
+        self._suspension.pause(pause)
         self._working.suspension_changed()
         said = f"workqueue pause: {pause.reason}" if pause else "workqueue resume"
         self._sink.emit(OperatorActed(call.by, said))

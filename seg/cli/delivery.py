@@ -9,7 +9,7 @@ import click
 from seg.cli.bulk import counted, find, in_pieces
 from seg.cli.dialogue import ask, can_ask, choose, sure
 from seg.cli.options import JSON, RECIPIENT_HOST
-from seg.cli.tables import ago, duration, paused_line, plain, print_json, print_table, stamp, until
+from seg.cli.tables import ago, duration, paused_line, plain, print_json, print_not_written, print_table, stamp, until
 
 SORTS = ("active_rcpts", "conn_out", "deliv_recip", "hard_bounced", "soft_bounced")
 TITLES = {
@@ -125,6 +125,7 @@ def _suspension(surroundings: Any, as_json: bool, **body: list[str]) -> None:
     click.echo("Listeners suspended:  " + (", ".join(plain(n) for n in listeners) if listeners else "none"))
     if found["paused"]:
         click.echo(f"Nothing leaves the queue (seg workqueue resume). {paused_line(found['paused'])}")
+    print_not_written(found)
 
 
 @click.command()

@@ -79,6 +79,12 @@ def paused_line(pause: dict[str, Any]) -> str:
     return f"Paused by {plain(pause['by'])} {ago(pause['since'])} ago: {plain(pause['reason'])}"
 
 
+def print_not_written(facts: dict[str, Any]) -> None:
+    """What is in force and would be forgotten by a restart."""
+    if facts["not_written"]:
+        click.echo(f"In force, not written down yet: {plain(facts['not_written'])}. It is tried again every minute.")
+
+
 def until(moment: float) -> str:
     """When a POSIX time comes: ``in 12 s``, or ``now``."""
     wait = moment - time.time()

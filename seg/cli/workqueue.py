@@ -9,7 +9,7 @@ import click
 from seg.cli.dialogue import ask, can_ask, menu
 from seg.cli.options import JSON
 from seg.cli.rates import as_lines, count, interval, watch
-from seg.cli.tables import paused_line, print_json, stamp
+from seg.cli.tables import paused_line, print_json, print_not_written, stamp
 
 PATH = "/v1/workqueue"
 OPERATIONS = {
@@ -100,6 +100,7 @@ def _print(facts: dict[str, Any]) -> None:
     pause = facts["paused"]
     click.echo(f"Status as of:  {stamp(facts['at'])}")
     click.echo(f"Status:        {paused_line(pause) if pause else 'Operational'}")
+    print_not_written(facts)
     click.echo(f"Messages:      {facts['pending']} with the filters or being written, {facts['queued']} queued")
 
 

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from twisted.trial.unittest import SynchronousTestCase
 
 from seg import events
 from seg.admin.hosts import MOST_EXPLANATIONS, MOST_HOSTS, HostStatistics
-from seg.admin.suspension import ALL, Pause, Suspended, Suspension
 from seg.errors import Permanent, Temporary
 
 BUSY = Temporary("4.2.1", "mailbox busy", 450, ("4.2.1 busy",))
@@ -87,46 +84,3 @@ class StatisticsTests(SynchronousTestCase):
         for number in range(50):
             self.explained(1, "z.test", "x", f"mx{number}.z.test")
         self.assertEqual(len(self.statistics.explanations(1, "z.test")), 10)
-
-
-class SuspensionTests(SynchronousTestCase):
-    """`Suspension`."""
-
-    def test_changes(self) -> None:
-        """Destinations, or all; listeners; and back again. It is there after a restart."""
-        path = Path(self.mktemp())
-        suspension = Suspension(path)
-        self.assertEqual(suspension.now, Suspended())
-        suspension.change(suspend=["a.test"], suspend_listeners=["relay"])
-        self.assertEqual(Suspension(path).now, Suspended(frozenset({"a.test"}), frozenset({"relay"})))
-        self.assertTrue(suspension.now.delivery("a.test"))
-        self.assertFalse(suspension.now.delivery("b.test"))
-        suspension.change(suspend=[ALL])
-        self.assertTrue(suspension.now.delivery("b.test"))
-        suspension.change(resume=[ALL], resume_listeners=["relay"])
-        self.assertEqual(Suspension(path).now, Suspended())
-
-    def test_pause(self) -> None:
-        """A pause stops every delivery, over a restart, and is apart from what is suspended."""
-        path = Path(self.mktemp())
-        suspension, pause = Suspension(path), Pause("look into the filters", "root", 5.0)
-        suspension.change(suspend=["a.test"])
-        suspension.pause(pause)
-        self.assertEqual(Suspension(path).now, Suspended(frozenset({"a.test"}), pause=pause))
-        suspension.change(resume=[ALL])
-        self.assertTrue(suspension.now.delivery("b.test"))
-        suspension.change(suspend=["a.test"])
-        suspension.pause(None)
-        self.assertEqual([suspension.now.delivery(name) for name in ("a.test", "b.test")], [True, False])
-        self.assertEqual(Suspension(path).now, suspension.now)
-
-    def test_broken(self) -> None:
-        """A file that can't be read suspends nothing; one that can't be written changes nothing."""
-        path = Path(self.mktemp())
-        for text in ("{", "[]", '{"domains": 1}', '{"domains": [], "listeners": [], "pause": 1}'):
-            path.write_text(text)
-            self.assertEqual(Suspension(path).now, Suspended())
-        suspension = Suspension(path)
-        path.with_suffix(".new").mkdir()
-        self.assertRaises(OSError, suspension.change, suspend=["a.test"])
-        self.assertEqual(suspension.now, Suspended())
