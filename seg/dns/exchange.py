@@ -20,7 +20,7 @@ from twisted.logger import Logger
 from seg.dns.answer import FailureKind
 from seg.dns.backend import StreamSocket, TwistedBackend
 from seg.dns.servers import Server
-from seg.dns.wire import MalformedReply, read_message
+from seg.dns.wire import MAX_REPLY, MalformedReply, Reply, answers, garbled, read_message, truncated
 from seg.errors import LocalFault, local_fault
 
 T = TypeVar("T")
@@ -49,7 +49,7 @@ def make_question(name: dns.name.Name, rdtype: dns.rdatatype.RdataType, *, edns:
 
 async def ask(
     backend: TwistedBackend, clock: IReactorTime, query: dns.message.Message, server: Server, timeout: float
-) -> dns.message.Message:
+) -> Reply:
     """The server's reply, whatever its response code. UDP and TCP have `timeout` seconds each.
 
     :raises ExchangeError: there was none, or it couldn't be read.
@@ -58,7 +58,7 @@ async def ask(
     reply = await _bounded(_over_udp(backend, query, server), clock, timeout)
     if reply is None:
         reply = await _bounded(_over_tcp(backend, query, server), clock, timeout)
-    if reply.rcode() == dns.rcode.FORMERR and query.edns >= 0:
+    if reply.rcode == dns.rcode.FORMERR and query.edns >= 0:
         # RFC 6891 §7: the server doesn't know EDNS; then it doesn't validate either, but it can answer.
         question = query.question[0]
         return await ask(backend, clock, make_question(question.name, question.rdtype, edns=False), server, timeout)
@@ -89,10 +89,10 @@ async def _bounded(asking: Coroutine[Deferred[Any], Any, T], clock: IReactorTime
         raise LocalFault(f"asking a resolver broke: {type(e).__name__}: {e}") from e
 
 
-async def _over_udp(backend: TwistedBackend, query: dns.message.Message, server: Server) -> dns.message.Message | None:
+async def _over_udp(backend: TwistedBackend, query: dns.message.Message, server: Server) -> Reply | None:
     """The reply, or None when TCP has to be tried.
 
-    Datagrams that don't answer this question are ignored: anybody may send them (RFC 5452 §9.1). One that
+    Datagrams that don't answer this question are ignored unread: anybody may send them (RFC 5452 §9.1). One that
     bears our id but can't be read is asked for again over TCP, where it can't be a forgery from the side.
     """
     wire = query.to_wire()
@@ -102,29 +102,34 @@ async def _over_udp(backend: TwistedBackend, query: dns.message.Message, server:
         await dns.asyncquery.send_udp(datagrams, wire, peer)
         while True:
             datagram, _ = await datagrams.recvfrom(65535, None)
-            if datagram[:2] != wire[:2]:
+            if not answers(datagram, wire):
+                if garbled(datagram, wire):
+                    return None
                 continue
+            if truncated(datagram):
+                return None
             try:
-                reply = read_message(datagram)
+                return read_message(datagram)
             except MalformedReply:
                 return None
-            if query.is_response(reply):
-                return None if reply.flags & dns.flags.TC else reply
 
 
-async def _over_tcp(backend: TwistedBackend, query: dns.message.Message, server: Server) -> dns.message.Message:
+async def _over_tcp(backend: TwistedBackend, query: dns.message.Message, server: Server) -> Reply:
     family = socket.AF_INET6 if server.address.version == 6 else socket.AF_INET
+    wire = query.to_wire()
     async with await backend.make_socket(
         family, socket.SOCK_STREAM, 0, None, (str(server.address), server.port)
     ) as stream:
-        await dns.asyncquery.send_tcp(stream, query.to_wire())
+        await dns.asyncquery.send_tcp(stream, wire)
         length = int.from_bytes(await _exactly(stream, 2))
-        reply = read_message(await _exactly(stream, length))
-    if not query.is_response(reply):
-        raise ExchangeError(FailureKind.MALFORMED, "a reply to another question")
-    if reply.flags & dns.flags.TC:
-        raise ExchangeError(FailureKind.MALFORMED, "truncated over TCP")
-    return reply
+        if length > MAX_REPLY:
+            raise MalformedReply(f"reply of {length} octets, more than {MAX_REPLY}")
+        reply = await _exactly(stream, length)
+    if not answers(reply, wire):
+        raise MalformedReply("a reply to another question")
+    if truncated(reply):
+        raise MalformedReply("truncated over TCP")
+    return read_message(reply)
 
 
 async def _exactly(stream: StreamSocket, size: int) -> bytes:

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import attrs
 import dns.edns
-import dns.exception
 import dns.flags
-import dns.message
 import dns.name
 import dns.rcode
 import dns.rdatatype
 from dns.rdata import Rdata
 
 from seg.dns.answer import FailureKind, Status
+from seg.dns.wire import Labels, MalformedReply, Record, Reply, labels_of, negative_ttl, read_data
 
 # RFC 8914 §4: with SERVFAIL these say that validation failed, not that the server did.
 BOGUS_ERRORS = frozenset(
@@ -34,6 +33,8 @@ _KINDS = {
     dns.rcode.NOTIMP: FailureKind.NOTIMP,
     dns.rcode.FORMERR: FailureKind.MALFORMED,
 }
+MAX_CHAIN = 16  # aliases within one reply
+MAX_TTL = 0x7FFFFFFF  # RFC 2181 §8
 _IGNORED = frozenset({dns.rdatatype.RRSIG, dns.rdatatype.DNAME})
 
 
@@ -57,57 +58,90 @@ class Reading:
     authentic: bool  # the AD bit, as received
 
 
-def read_reply(reply: dns.message.Message) -> Reading:
-    """Understand a reply that fits its question.
+def read_reply(reply: Reply, name: dns.name.Name, rdtype: dns.rdatatype.RdataType) -> Reading:
+    """Understand a reply to the question for `name` and `rdtype`.
 
     :raises UnusableReply: an error of the server, or a reply that contradicts itself.
     """
-    rcode = reply.rcode()
-    if rcode not in (dns.rcode.NOERROR, dns.rcode.NXDOMAIN):
-        raise _refusal(reply, rcode)
-    if not isinstance(reply, dns.message.QueryMessage):
-        raise UnusableReply(FailureKind.MALFORMED, "not a reply to a query")
+    if reply.rcode not in (dns.rcode.NOERROR, dns.rcode.NXDOMAIN):
+        raise _refusal(reply)
     try:
-        chain = reply.resolve_chaining()
-    except dns.message.ChainTooLong:
-        raise UnusableReply(FailureKind.MALFORMED, "CNAME loop, or a chain that is too long") from None
-    except dns.exception.DNSException as e:
-        raise UnusableReply(FailureKind.MALFORMED, type(e).__name__) from e
-    canonical, authentic = chain.canonical_name, bool(reply.flags & dns.flags.AD)
-    if chain.answer is not None:
-        return Reading(Status.FOUND, canonical, tuple(chain.answer), float(chain.minimum_ttl), authentic)
-    if not chain.cnames and any(rrset.rdtype not in _IGNORED for rrset in reply.answer):
-        raise UnusableReply(FailureKind.MALFORMED, "records of another name or type")
-    denied, referred = _start_of_authority(reply, canonical), _refers(reply)
-    if rcode == dns.rcode.NXDOMAIN:
-        status: Status | None = Status.NO_NAME
-    elif chain.cnames and not denied:
-        status = None
-    elif referred and not denied:
-        raise UnusableReply(FailureKind.REFUSED, "a referral: this server doesn't resolve for us")
-    else:
-        status = Status.NO_DATA
-    # RFC 2308 §5: a denial without SOA isn't to be kept.
-    ttl = float(chain.minimum_ttl) if denied or status is None else 0.0
-    return Reading(status, canonical, (), ttl, authentic)
+        return _Chain(reply, name, rdtype).reading()
+    except MalformedReply as error:
+        raise UnusableReply(FailureKind.MALFORMED, str(error)) from None
 
 
-def _refusal(reply: dns.message.Message, rcode: dns.rcode.Rcode) -> UnusableReply:
-    errors = reply.extended_errors()
-    detail = "; ".join(error.to_text() for error in errors)
-    if rcode == dns.rcode.SERVFAIL:
-        bogus = any(error.code in BOGUS_ERRORS for error in errors)
+class _Chain:
+    """The records of a reply, followed from the name asked for to where its aliases end."""
+
+    def __init__(self, reply: Reply, name: dns.name.Name, rdtype: dns.rdatatype.RdataType) -> None:
+        self._reply = reply
+        self._rdtype = rdtype
+        self._sets: dict[tuple[Labels, int], list[Record]] = {}
+        for record in reply.answer:
+            self._sets.setdefault((record.owner, record.type), []).append(record)
+        self._canonical = name
+        self._owner = labels_of(name)
+        self._ttl = MAX_TTL
+        self._aliases = 0
+
+    def reading(self) -> Reading:
+        """What it comes to."""
+        reply = self._reply
+        found = self._follow()
+        authentic = bool(reply.flags & dns.flags.AD)
+        if found:
+            if reply.rcode == dns.rcode.NXDOMAIN:
+                raise MalformedReply("records of a name that doesn't exist")
+            return Reading(Status.FOUND, self._canonical, found, float(self._ttl), authentic)
+        if not self._aliases and any(record.type not in _IGNORED for record in reply.answer):
+            raise MalformedReply("records of another name or type")
+        status, ttl = self._denial()
+        return Reading(status, self._canonical, (), float(ttl), authentic)
+
+    def _follow(self) -> tuple[Rdata, ...]:
+        """The records of the type asked for, if there are any at the end of the aliases."""
+        while True:
+            records = self._sets.get((self._owner, self._rdtype))
+            if records:
+                self._ttl = min(self._ttl, *(record.ttl for record in records))
+                return read_data(self._reply, records, self._rdtype)
+            aliases = self._sets.get((self._owner, dns.rdatatype.CNAME))
+            if not aliases:
+                return ()
+            if self._aliases == MAX_CHAIN:
+                raise MalformedReply("CNAME loop, or a chain that is too long")
+            self._aliases += 1
+            self._ttl = min(self._ttl, *(record.ttl for record in aliases))
+            (alias,) = read_data(self._reply, aliases[:1], dns.rdatatype.CNAME)
+            self._canonical = alias.target  # type: ignore[attr-defined]
+            self._owner = labels_of(self._canonical)
+
+    def _denial(self) -> tuple[Status | None, int]:
+        """What it means that there are none, and how long that may be kept."""
+        authority = self._reply.authority
+        zones = {record.owner: record for record in authority if record.type == dns.rdatatype.SOA}
+        # A SOA of a zone that holds the name proves the denial to be one (RFC 2308 §2).
+        above = (self._owner[cut:] for cut in range(len(self._owner) + 1)) if zones else ()
+        proof = next((zones[owner] for owner in above if owner in zones), None)
+        if self._reply.rcode == dns.rcode.NXDOMAIN:
+            status: Status | None = Status.NO_NAME
+        elif self._aliases and proof is None:
+            return None, self._ttl
+        elif proof is None and any(record.type == dns.rdatatype.NS for record in authority):
+            # RFC 2308 §2.2: it only names other servers.
+            raise UnusableReply(FailureKind.REFUSED, "a referral: this server doesn't resolve for us")
+        else:
+            status = Status.NO_DATA
+        # RFC 2308 §5: a denial without SOA isn't to be kept.
+        return status, min(self._ttl, negative_ttl(self._reply, proof)) if proof is not None else 0
+
+
+def _refusal(reply: Reply) -> UnusableReply:
+    detail = "; ".join(error.to_text() for error in reply.errors)
+    if reply.rcode == dns.rcode.SERVFAIL:
+        bogus = any(error.code in BOGUS_ERRORS for error in reply.errors)
         return UnusableReply(FailureKind.BOGUS if bogus else FailureKind.SERVFAIL, detail)
-    if rcode in _KINDS:
-        return UnusableReply(_KINDS[rcode], detail)
-    return UnusableReply(FailureKind.SERVFAIL, detail or dns.rcode.to_text(rcode))
-
-
-def _start_of_authority(reply: dns.message.Message, name: dns.name.Name) -> bool:
-    """Whether a SOA of a zone that holds `name` proves the denial to be one (RFC 2308 §2)."""
-    return any(rrset.rdtype == dns.rdatatype.SOA and name.is_subdomain(rrset.name) for rrset in reply.authority)
-
-
-def _refers(reply: dns.message.Message) -> bool:
-    """Whether the reply only names other servers (RFC 2308 §2.2, referral response)."""
-    return any(rrset.rdtype == dns.rdatatype.NS for rrset in reply.authority)
+    if reply.rcode in _KINDS:
+        return UnusableReply(_KINDS[reply.rcode], detail)
+    return UnusableReply(FailureKind.SERVFAIL, detail or dns.rcode.to_text(reply.rcode))

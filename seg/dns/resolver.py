@@ -179,7 +179,7 @@ class StubResolver:
                 server.demoted_until = self._clock.seconds() + DEMOTION
             raise
         server.demoted_until = 0.0
-        return read_reply(reply)
+        return read_reply(reply, wanted, question.type)
 
 
 @attrs.frozen

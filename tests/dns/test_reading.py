@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import contextlib
 
-import dns.exception
-import dns.flags
 import dns.message
+import dns.name
+import dns.rdatatype
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from seg.dns.answer import Status
 from seg.dns.reading import Reading, UnusableReply, read_reply
+from seg.dns.wire import MalformedReply, read_message
 from tests.dns.wire_server import reply
+
+A_TEST = dns.name.from_text("a.test.")
 
 names = st.sampled_from(["a.test.", "b.test.", "c.test.", "other."])
 records = st.one_of(
@@ -41,7 +44,7 @@ class ReadingTests(SynchronousTestCase):
         message = reply(query, *answer, ad=ad, authority=authority)
         message.flags |= rcode
         try:
-            reading = read_reply(dns.message.from_wire(message.to_wire()))
+            reading = read_reply(read_message(message.to_wire()), A_TEST, dns.rdatatype.A)
         except UnusableReply:
             return
         self.assertIn(rcode, (0, 3))
@@ -59,8 +62,8 @@ class ReadingTests(SynchronousTestCase):
         for position, octet in changes:
             wire[position % len(wire)] = octet
         try:
-            message = dns.message.from_wire(bytes(wire))
-        except (dns.exception.DNSException, ValueError):
+            message = read_message(bytes(wire))
+        except MalformedReply:
             return
         with contextlib.suppress(UnusableReply):
-            self.assertIsInstance(read_reply(message), Reading)
+            self.assertIsInstance(read_reply(message, A_TEST, dns.rdatatype.A), Reading)

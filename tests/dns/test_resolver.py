@@ -9,6 +9,7 @@ import dns.edns
 import dns.flags
 import dns.message
 import dns.rcode
+import dns.rdatatype
 from twisted.internet import reactor
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.trial.unittest import TestCase
@@ -205,7 +206,9 @@ class AnswerTests(ResolverCase):
 
     async def test_tcp(self) -> None:
         """After truncation the question is put over TCP; the big answer is read however slowly it comes."""
-        records = [f"a.test. A 192.0.{n}.{m}" for n in range(4) for m in range(250)]
+        records = [
+            f"a.test. A 192.0.{n}.{m}" for n in range(3) for m in range(85)
+        ]  # with the EDNS record as many as there may be
         rest = reply(dns.message.make_query("a.test", "A", use_edns=0), *records).to_wire(max_size=65535)[2:]
 
         def slowly(query: Query, send: Send) -> None:
@@ -215,7 +218,7 @@ class AnswerTests(ResolverCase):
                 reactor.callLater(n * 0.001, send, wire[start : start + step])
 
         resolver = self.resolver(self.serve(truncates, slowly), patience=5.0)
-        self.assertEqual(len((await resolver.query("a.test", "A")).records), 1000)
+        self.assertEqual(len((await resolver.query("a.test", "A")).records), 255)
 
     async def test_tcp_faults(self) -> None:
         """What may go wrong over TCP is a failure by kind, and never hangs."""
@@ -278,6 +281,26 @@ class AnswerTests(ResolverCase):
             self.assertTrue((await good.query("a.test", "A")).found)
             failure = await self.failure(self.resolver(self.serve(udp, tcp)))
             self.assertIs(failure.kind, FailureKind.MALFORMED, failure)
+
+    async def test_too_large(self) -> None:
+        """A reply of too many octets, records or labels isn't read, whatever was asked; the failure says which."""
+
+        def tcp(wire: bytes) -> Respond:
+            return lambda query, send: send(framed(query.id.to_bytes(2, "big") + wire[2:]))
+
+        for rdtype in ("MX", "A", "AAAA", "PTR", "TXT", "TLSA", "CNAME", "DNSKEY"):
+            empty = dns.message.make_response(dns.message.make_query("a.test", rdtype)).to_wire()
+            records = empty[:6] + b"\1\1" + empty[8:] + b"\xc0\x0c" + dns.rdatatype.from_text(rdtype).to_bytes(2)
+            for wire, text in (
+                (empty + b"\0" * 65000, "octets, more than 16384"),
+                (records, "reply of 257 records, more than 256"),
+            ):
+                failure = await self.failure(self.resolver(self.serve(truncates, tcp(wire))), rdtype=rdtype)
+                self.assertIs(failure.kind, FailureKind.MALFORMED)
+                self.assertIn(text, failure.text)
+                self.assertTrue(
+                    failure.text.startswith(f"DNS Malformed looking up a.test ({rdtype}): 127.0.0.1:"), failure.text
+                )
 
     async def test_unrelated_records(self) -> None:
         """An answer with records of other names only, or that contradicts itself, is malformed."""
