@@ -334,7 +334,7 @@ class DNS:
     )
     timeout: float = key(5.0, "Wait for one answer of one resolver", unit="seconds", low=0.1)
     lifetime: float = key(15.0, "Longest time for one question, all tries included", unit="seconds", low=0.1)
-    cache_entries: int = key(100000, "Most answers kept", low=100)
+    cache_entries: int = key(100000, "Most answers kept; one of more than 2 KiB counts as several", low=100)
     max_ttl: float = key(86400.0, "Longest time an answer is kept", unit="seconds", low=1)
     max_negative_ttl: float = key(3600.0, "Longest time a denial is kept", unit="seconds", low=1)
 

@@ -4,11 +4,13 @@ Pure.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 from collections.abc import Iterable
 
 import attrs
 from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, load_der_public_key
 from dns.rdata import GenericRdata, Rdata
 from dns.rdatatype import RdataType
@@ -23,6 +25,10 @@ PUBLIC_KEY = 1
 FULL = 0  # matching types
 SHA256 = 1
 SHA512 = 2
+
+MAX_FULL = 8  # records with full data that are read in one set: keys of some curves take a millisecond each
+MAX_RSA_BITS = 8192  # of a modulus
+MAX_RSA_EXPONENT = 33  # bits: a check of a signature takes time for each
 
 _VERSION = 0xA0  # tag of the version field: [0] EXPLICIT
 
@@ -64,9 +70,14 @@ def sort_out(records: Iterable[Rdata]) -> TLSASet:
     """Tell the usable records of an answer from the others. Never raises."""
     usable: list[TLSARecord] = []
     faults: list[str] = []
+    full = 0
     for rdata in records:
         try:
-            usable.append(read(rdata))
+            record = data_of(rdata)
+            full += record.matching == FULL
+            if record.matching == FULL and full > MAX_FULL:
+                raise TLSAError(f"TLSA {record}: more than {MAX_FULL} records with full data")
+            usable.append(checked(record))
         except TLSAError as error:
             faults.append(str(error))
     return TLSASet(tuple(dict.fromkeys(usable)), tuple(faults))
@@ -78,14 +89,28 @@ def read(rdata: Rdata) -> TLSARecord:
     :raises TLSAError: an SMTP sender can't use it: RFC 7672 §3.1.3 (usages 0 and 1), RFC 7671 §10 and
         RFC 6698 §4.1.
     """
+    return checked(data_of(rdata))
+
+
+def data_of(rdata: Rdata) -> TLSARecord:
+    """The record in an answer, usable or not.
+
+    :raises TLSAError: it isn't one.
+    """
     if isinstance(rdata, TLSA):
-        record = TLSARecord(rdata.usage, rdata.selector, rdata.mtype, bytes(rdata.cert))
-    elif isinstance(rdata, GenericRdata) and rdata.rdtype == RdataType.TLSA and len(rdata.data) >= 3:
+        return TLSARecord(rdata.usage, rdata.selector, rdata.mtype, bytes(rdata.cert))
+    if isinstance(rdata, GenericRdata) and rdata.rdtype == RdataType.TLSA and len(rdata.data) >= 3:
         # What dnspython's own class refuses to hold, such as a digest of the wrong length.
         usage, selector, matching = rdata.data[:3]
-        record = TLSARecord(usage, selector, matching, bytes(rdata.data[3:]))
-    else:
-        raise TLSAError(f"not a TLSA record, or too short for one: type {rdata.rdtype}")
+        return TLSARecord(usage, selector, matching, bytes(rdata.data[3:]))
+    raise TLSAError(f"not a TLSA record, or too short for one: type {rdata.rdtype}")
+
+
+def checked(record: TLSARecord) -> TLSARecord:
+    """The record, if it can be used.
+
+    :raises TLSAError: as in `read`.
+    """
     fault = fault_of(record)
     if fault:
         raise TLSAError(f"TLSA {record}: {fault}")
@@ -99,7 +124,7 @@ def fault_of(record: TLSARecord) -> str:
     if record.selector not in (CERTIFICATE, PUBLIC_KEY):
         return f"unknown selector {record.selector}"
     if record.matching == FULL:
-        return _full_data_fault(record)
+        return _full_data_fault(record.selector, record.data)
     if record.matching not in _DIGEST_LENGTH:
         return f"unknown matching type {record.matching}"
     if len(record.data) != _DIGEST_LENGTH[record.matching]:
@@ -107,15 +132,22 @@ def fault_of(record: TLSARecord) -> str:
     return ""
 
 
-def _full_data_fault(record: TLSARecord) -> str:
-    what = "certificate" if record.selector == CERTIFICATE else "public key"
+@functools.lru_cache(maxsize=256)
+def _full_data_fault(selector: int, data: bytes) -> str:
+    """Remembered, because the same records are met with every message."""
+    what = "certificate" if selector == CERTIFICATE else "public key"
     try:
-        if record.selector == CERTIFICATE:
-            x509.load_der_x509_certificate(record.data).public_key()
+        if selector == CERTIFICATE:
+            key: object = x509.load_der_x509_certificate(data).public_key()
         else:
-            load_der_public_key(record.data)
+            key = load_der_public_key(data)
     except UNREADABLE as error:
         return f"{what} can't be parsed ({error})"
+    if isinstance(key, rsa.RSAPublicKey):
+        if key.key_size > MAX_RSA_BITS:
+            return f"RSA key of {key.key_size} bits"
+        if key.public_numbers().e.bit_length() > MAX_RSA_EXPONENT:
+            return f"RSA key with an exponent of {key.public_numbers().e.bit_length()} bits"
     return ""
 
 

@@ -29,6 +29,7 @@ class DNSAnswer:
     secure: bool = False  # AD from a resolver that the operator trusts (RFC 4035 §3.2.3)
     canonical: str = ""  # owner name of the records after CNAME expansion
     ttl: float = 0.0  # seconds this may be kept, as received
+    size: int = 0  # octets of memory that it takes, about
 
     @property
     def found(self) -> bool:

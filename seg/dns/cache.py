@@ -20,6 +20,10 @@ from seg.interfaces import IEventSink, IResolver
 # for the whole lifetime of a question; and yet the next retry of a message asks anew. RFC 9520 §3.2 wants at
 # least one second.
 FAILURE_TTL = 5.0
+ENTRY = 700  # octets of an entry besides its records
+SHARE = 2048  # octets for which each of the entries of the settings stands: larger ones take the place of several
+MOST_SHOWN = 20  # records in a line of the debug log
+LONGEST_SHOWN = 500  # characters of one
 
 Key = tuple[str, str]
 
@@ -53,6 +57,7 @@ class DNSCounters:
 class _Entry:
     value: DNSAnswer | DNSFailure
     expires: float  # on the reactor's clock
+    size: int  # octets, about
 
 
 @attrs.define(eq=False)
@@ -65,7 +70,7 @@ class _Flight:
 
 @implementer(IResolver)
 class CachingResolver:
-    """Keeps what another resolver answers, within the bounds of the settings; the least recently used answer
+    """Keeps what another resolver answers, within the bounds of the settings in number and in memory; the least recently used answer
     goes first.
 
     :param counters: those of the cache that this one follows.
@@ -86,6 +91,8 @@ class CachingResolver:
         self._sink = sink
         self._entries: OrderedDict[Key, _Entry] = OrderedDict()
         self._flights: dict[Key, _Flight] = {}
+        self._room = settings.cache_entries * SHARE  # octets
+        self._used = 0
 
     def __len__(self) -> int:
         """How many answers and failures are kept."""
@@ -108,7 +115,7 @@ class CachingResolver:
                 self._entries.move_to_end(key)
                 return _opened(entry.value)
             counters.expired += 1
-            del self._entries[key]
+            self._drop(key)
         counters.misses += 1
         return await self._join(key)
 
@@ -120,13 +127,14 @@ class CachingResolver:
         if name is None:
             count = len(self._entries)
             self._entries.clear()
+            self._used = 0
             self._flights.clear()
             return count
         wanted = name.rstrip(".").lower()
         below = "." + wanted
         gone = [key for key in self._entries if key[0] == wanted or key[0].endswith(below)]
         for key in gone:
-            del self._entries[key]
+            self._drop(key)
         for key in [key for key in self._flights if key[0] == wanted or key[0].endswith(below)]:
             del self._flights[key]
         return len(gone)
@@ -195,13 +203,22 @@ class CachingResolver:
         if seconds <= 0:
             return
         expires = self._clock.seconds() + seconds
-        self._entries[key] = _Entry(value, expires)
-        self._entries.move_to_end(key)
-        while len(self._entries) > self._settings.cache_entries:
-            self._entries.popitem(last=False)
+        self._drop(key)
+        entry = self._entries[key] = _Entry(value, expires, ENTRY + (value.size if isinstance(value, DNSAnswer) else 0))
+        self._used += entry.size
+        while len(self._entries) > self._settings.cache_entries or self._used > self._room:
+            self._drop(next(iter(self._entries)))
         if self._sink.debug and isinstance(value, DNSAnswer):
-            records = tuple(record.to_text() for record in value.records)
-            self._sink.emit(DNSCached(*key, expires, value.secure, records))
+            records = [record.to_text()[:LONGEST_SHOWN] for record in value.records[:MOST_SHOWN]]
+            if len(value.records) > MOST_SHOWN:
+                records.append(f"{len(value.records) - MOST_SHOWN} more")
+            self._sink.emit(DNSCached(*key, expires, value.secure, tuple(records)))
+
+    def _drop(self, key: Key) -> None:
+        """Forget one answer, if it is there."""
+        entry = self._entries.pop(key, None)
+        if entry is not None:
+            self._used -= entry.size
 
 
 def _opened(value: DNSAnswer | DNSFailure) -> DNSAnswer:

@@ -56,6 +56,7 @@ class Reading:
     records: tuple[Rdata, ...]
     ttl: float  # seconds: the least of the chain; for a denial also by its SOA, 0 without one
     authentic: bool  # the AD bit, as received
+    size: int = 0  # octets of memory that the records take, about
 
 
 def read_reply(reply: Reply, name: dns.name.Name, rdtype: dns.rdatatype.RdataType) -> Reading:
@@ -88,19 +89,19 @@ class _Chain:
     def reading(self) -> Reading:
         """What it comes to."""
         reply = self._reply
-        found = self._follow()
+        found, size = self._follow()
         authentic = bool(reply.flags & dns.flags.AD)
         if found:
             if reply.rcode == dns.rcode.NXDOMAIN:
                 raise MalformedReply("records of a name that doesn't exist")
-            return Reading(Status.FOUND, self._canonical, found, float(self._ttl), authentic)
+            return Reading(Status.FOUND, self._canonical, found, float(self._ttl), authentic, size)
         if not self._aliases and any(record.type not in _IGNORED for record in reply.answer):
             raise MalformedReply("records of another name or type")
         status, ttl = self._denial()
         return Reading(status, self._canonical, (), float(ttl), authentic)
 
-    def _follow(self) -> tuple[Rdata, ...]:
-        """The records of the type asked for, if there are any at the end of the aliases."""
+    def _follow(self) -> tuple[tuple[Rdata, ...], int]:
+        """The records of the type asked for, if there are any at the end of the aliases, and their octets in memory."""
         while True:
             records = self._sets.get((self._owner, self._rdtype))
             if records:
@@ -108,12 +109,12 @@ class _Chain:
                 return read_data(self._reply, records, self._rdtype)
             aliases = self._sets.get((self._owner, dns.rdatatype.CNAME))
             if not aliases:
-                return ()
+                return (), 0
             if self._aliases == MAX_CHAIN:
                 raise MalformedReply("CNAME loop, or a chain that is too long")
             self._aliases += 1
             self._ttl = min(self._ttl, *(record.ttl for record in aliases))
-            (alias,) = read_data(self._reply, aliases[:1], dns.rdatatype.CNAME)
+            (alias,), _ = read_data(self._reply, aliases[:1], dns.rdatatype.CNAME)
             self._canonical = alias.target  # type: ignore[attr-defined]
             self._owner = labels_of(self._canonical)
 

@@ -79,7 +79,7 @@ class StubResolver:
             ttl = min(ttl, reading.ttl)
             if reading.status is not None:
                 canonical = reading.canonical.to_text(omit_final_dot=True).lower().removesuffix(".")
-                return DNSAnswer(name, rdtype, reading.status, reading.records, secure, canonical, ttl)
+                return DNSAnswer(name, rdtype, reading.status, reading.records, secure, canonical, ttl, reading.size)
             wanted = reading.canonical
             if wanted in seen or len(seen) > MAX_ALIASES:
                 raise question.failure(FailureKind.MALFORMED, "CNAME loop, or a chain that is too long")

@@ -27,6 +27,8 @@ MAX_PARTS = 8000  # labels, hops of pointers, strings of TXT records, EDNS optio
 MAX_FOREIGN = (
     4096  # octets of all records of a type that the gateway itself doesn't ask for (a third party's provider may)
 )
+RECORD = 250  # octets of memory for a record
+LABEL = 48  # for a label or a string
 MAX_ERRORS = 4  # extended errors that are told
 LONGEST_ERROR = 200  # characters of one
 
@@ -117,8 +119,8 @@ def read_message(wire: bytes) -> Reply:
         raise MalformedReply("cut off") from None
 
 
-def read_data(reply: Reply, records: list[Record], rdtype: RdataType) -> tuple[Rdata, ...]:
-    """What records of one type hold, each once.
+def read_data(reply: Reply, records: list[Record], rdtype: RdataType) -> tuple[tuple[Rdata, ...], int]:
+    """What records of one type hold, each once; and the octets of memory that this takes, about.
 
     A TLSA record that dnspython refuses to hold, such as a digest of the wrong length, stays in its set as generic data: it proves that there
     are TLSA records, and is unusable (RFC 7671 §4), while the others are used. Any other one spoils the reply: an address is never guessed.
@@ -127,7 +129,9 @@ def read_data(reply: Reply, records: list[Record], rdtype: RdataType) -> tuple[R
     """
     reader = _Reader(reply.wire, reply.parts)
     found: dict[object, Rdata] = {}
-    if rdtype not in _PLAIN and rdtype not in _NAMED and sum(record.length for record in records) > MAX_FOREIGN:
+    octets = sum(record.length for record in records)
+    foreign = rdtype not in _PLAIN and rdtype not in _NAMED
+    if foreign and octets > MAX_FOREIGN:
         raise MalformedReply(f"{rdtype.name} records of more than {MAX_FOREIGN} octets")
     for record in records:
         try:
@@ -135,7 +139,8 @@ def read_data(reply: Reply, records: list[Record], rdtype: RdataType) -> tuple[R
         except (IndexError, struct.error):
             raise MalformedReply("cut off") from None
         found.setdefault(key, rdata)
-    return tuple(found.values())
+    # Each label is an object of its own, as is each record; of foreign ones it isn't known how many labels there are.
+    return tuple(found.values()), RECORD * len(found) + LABEL * (reader.spent + octets * foreign // 2) + octets
 
 
 def negative_ttl(reply: Reply, record: Record) -> int:
@@ -151,7 +156,12 @@ class _Reader:
 
     def __init__(self, wire: bytes, parts: int = MAX_PARTS) -> None:
         self._wire = wire
-        self._left = parts
+        self._left = self._parts = parts
+
+    @property
+    def spent(self) -> int:
+        """What was used of the budget."""
+        return self._parts - self._left
 
     def reply(self) -> Reply:
         """The whole message."""

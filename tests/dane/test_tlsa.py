@@ -10,6 +10,7 @@ import dns.rdataclass
 import dns.rdatatype
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from dns.rdata import GenericRdata
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -17,6 +18,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from seg.dane.tlsa import (
     FULL,
+    MAX_FULL,
     TLSAError,
     TLSARecord,
     TLSASet,
@@ -107,6 +109,33 @@ class UsabilityTests(SynchronousTestCase):
         record = TLSARecord(usage, selector, matching, data)
         self.assertIsInstance(fault_of(record), str)
         self.assertIn(record.label, str(record))
+
+
+class BoundTests(SynchronousTestCase):
+    """What the owner of a zone can make us work."""
+
+    def test_full_data(self) -> None:
+        """Of the records with full data the first eight are read; digests beside them count all."""
+        full = [f"2 1 0 {tlsa_data(ROOT.leaf('mx.example.com').certificate, 1, 0).hex()}" for _ in range(MAX_FULL + 2)]
+        digests = [f"3 1 1 {number:064x}" for number in range(20)]
+        records = [dns.rdata.from_text(dns.rdataclass.IN, dns.rdatatype.TLSA, text) for text in (*full, *digests)]
+        found = sort_out(records)
+        self.assertEqual([record.matching for record in found.usable].count(FULL), MAX_FULL)
+        self.assertEqual(len(found.usable), MAX_FULL + 20)
+        self.assertEqual(len(found.faults), 2)
+        self.assertIn("more than 8 records with full data", found.faults[0])
+
+    def test_rsa_keys(self) -> None:
+        """A key whose signatures take long to check can't be used."""
+        for bits, exponent, fault in (
+            (4096, 65537, ""),
+            (8192, (1 << 32) + 15, ""),
+            (8200, 65537, "RSA key of 8200 bits"),
+            (3072, (1 << 63) + 1, "RSA key with an exponent of 64 bits"),
+        ):
+            numbers = rsa.RSAPublicNumbers(exponent, (1 << (bits - 1)) + 1)
+            key = numbers.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+            self.assertEqual(fault_of(TLSARecord(2, 1, FULL, key)), fault)
 
 
 class AgilityTests(SynchronousTestCase):
