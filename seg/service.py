@@ -38,7 +38,7 @@ from seg.change.texts import Configuration, Texts, check, read_texts
 from seg.clock import SteadyClock, posix, posix_of
 from seg.clockwatch import ClockWatch, last_written
 from seg.config.find import ConfigurationFiles, find_configuration
-from seg.config.paths import log_path, spool_path, var_path
+from seg.config.paths import drop_path, log_path, spool_path, var_path
 from seg.config.schema import Listener
 from seg.deliver.exemptions import ExemptionWatch
 from seg.deliver.pace import Pace
@@ -47,6 +47,7 @@ from seg.errors import ConfigurationError
 from seg.filter.chain import FilterChain
 from seg.filter.plugins import for_listener
 from seg.live import LiveConfiguration, LiveParts
+from seg.lock import FolderLocks
 from seg.logs import wire_logs
 from seg.maillog.bus import EventBus
 from seg.receive.census import Census
@@ -168,6 +169,7 @@ class GatewayService(Service):
         self._rates = RecipientRates(reactor.seconds)
         self._languages = Languages(files.settings.parent / REPORTS, lambda text: self._bus.emit(events.Fault(text)))
         self._logs = wire_logs(log_path(settings).parent, self.hostname, self._bus, reactor)
+        self._locks = FolderLocks()
         self._mail: Mail | None = None
         self._pickup: Pickup | None = None
 
@@ -188,9 +190,8 @@ class GatewayService(Service):
         Deferred.fromCoroutine(self._start()).addErrback(self._start_failed)
 
     async def _start(self) -> None:
+        self._have_folders()
         before = last_written((spool_path(self.settings) / "counters.json", log_path(self.settings)))
-        for name, mode in FOLDERS:
-            (var_path(self.settings) / name).mkdir(mode=mode, parents=True, exist_ok=True)
         self._start_log()
         mail = self._mail = wire_mail(
             self._now, self.hostname, self._postmaster, self._languages, self._bus, self._reactor
@@ -218,6 +219,13 @@ class GatewayService(Service):
         self._renewal.start()
         self._reload_on_sighup(changes)
         supervisor.tell(supervisor.READY)
+
+    def _have_folders(self) -> None:
+        """Make the folders, and see to it that no other gateway works in them: nothing in them is read or written before."""
+        var, dropped = var_path(self.settings), drop_path(self.settings) / "taken"
+        for name, mode in FOLDERS:
+            (var / name).mkdir(mode=mode, parents=True, exist_ok=True)
+        self._locks.take((var, *(var / name for name, _ in FOLDERS), *((dropped,) if dropped.is_dir() else ())))
 
     def _clock_stepped(self, seconds: float) -> None:
         """Answers of the DNS may be older than they seem, if the machine slept."""
@@ -363,6 +371,7 @@ class GatewayService(Service):
         if self._mail is not None:
             await self._stop_mail(self._mail)
         await self._logs.end()
+        self._locks.release()
 
     async def _stop_mail(self, mail: Mail) -> None:
         if self._entrances.opened:

@@ -24,6 +24,7 @@ ROOMS = (
     "clock",
     "clockwatch",
     "files",
+    "lock",
     "threads",
     "config",
     "change",

@@ -73,7 +73,7 @@ class Entrances:
         self._port.bind()
 
     def open(self, settings: Settings, routes: RouteTable) -> None:
-        """Serve. The socket also sees to it that only one gateway works in a folder.
+        """Serve. The folders are locked by now.
 
         :raises ConfigurationError: it can't be had.
         """
@@ -118,7 +118,7 @@ class Entrances:
         await self._port.close()
 
     async def close_socket(self) -> None:
-        """Nor from here: the last thing, so that two gateways never work in a folder."""
+        """Nor from here."""
         if self._socket is not None:
             await maybeDeferred(self._socket.stopListening)
 

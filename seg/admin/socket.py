@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import errno
 import grp
 import os
 import pwd
 import socket
+import stat
 import struct
 from pathlib import Path
 from typing import Any
 
+from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IListeningPort, IReactorUNIX
 from twisted.web.http import Request as HTTPRequest
 from twisted.web.server import Request, Site
@@ -31,23 +34,25 @@ class QuietSite(Site):
 
 
 def listen(reactor: IReactorUNIX, path: Path, mode: int, routes: RouteTable, group: str = "") -> IListeningPort:
-    """Serve the API at `path`. A socket left behind by a gateway that was killed is replaced.
+    """Serve the API at `path`. A socket left behind by a gateway that was killed is replaced: the caller holds the lock of the
+    gateway's folders, and nobody answers there.
 
     :param mode: permissions of the socket.
     :param group: whom it belongs to besides; "" = the gateway's own group.
     :raises ConfigurationError: when the path is too long for a socket, or the group isn't there or may not be given.
-    :raises twisted.internet.error.CannotListenError: when another gateway is alive there, or the folder can't be used.
+    :raises twisted.internet.error.CannotListenError: when another process is alive there, or the folder can't be used.
     """
     if len(bytes(path)) > MAX_PATH:
         problem = f"[control] socket: {path} is longer than the {MAX_PATH} octets that a unix socket may have; set a shorter path"
         raise ConfigurationError((problem,))
+    _make_room(path)
     site: Any = QuietSite(APIResource(routes, peer_user), timeout=60)
     site.displayTracebacks = False
     if not group:
-        return reactor.listenUNIX(str(path), site, mode=mode, wantPID=True)
+        return reactor.listenUNIX(str(path), site, mode=mode)
     number = group_number(group)
     # For nobody else until it is the group's.
-    port = reactor.listenUNIX(str(path), site, mode=mode & 0o700, wantPID=True)
+    port = reactor.listenUNIX(str(path), site, mode=mode & 0o700)
     try:
         belongs_to(path, number, mode)
     except OSError as error:
@@ -55,6 +60,31 @@ def listen(reactor: IReactorUNIX, path: Path, mode: int, routes: RouteTable, gro
         problem = f"[control] group: the socket can't be given to group \"{group}\" ({error.strerror}): the gateway's user must belong to it"
         raise ConfigurationError((problem,)) from error
     return port
+
+
+def _make_room(path: Path) -> None:
+    """Remove what a gateway that was killed left at a socket's place, and the link that earlier versions made beside it.
+
+    :raises twisted.internet.error.CannotListenError: somebody answers there.
+    """
+    link = path.with_name(path.name + ".lock")
+    if link.is_symlink():
+        link.unlink(missing_ok=True)
+    try:
+        if not stat.S_ISSOCK(path.lstat().st_mode):
+            return  # nothing of ours: binding fails, and says so
+    except FileNotFoundError:
+        return
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
+        client.setblocking(False)
+        try:
+            client.connect(str(path))
+        except ConnectionRefusedError:
+            path.unlink(missing_ok=True)
+            return
+        except OSError as error:  # EAGAIN: its backlog is full
+            raise CannotListenError(None, str(path), error) from error
+    raise CannotListenError(None, str(path), OSError(errno.EADDRINUSE, "another process answers there"))
 
 
 def belongs_to(path: Path, group: int, mode: int) -> None:

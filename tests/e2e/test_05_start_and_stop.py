@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import socket
+import sys
+from pathlib import Path
 
 from twisted.internet import reactor
+from twisted.internet.task import deferLater
 from twisted.internet.threads import deferToThread
+from twisted.internet.utils import getProcessOutputAndValue
 
-from seg.lab.gateway import GatewayError, GatewayProcess
-from tests.e2e.base import GatewayCase
+from seg.lab.gateway import TWISTD, GatewayError, GatewayProcess
+from tests.e2e.base import ROOT, GatewayCase
 
 
 class StartAndStopTests(GatewayCase):
@@ -48,7 +53,74 @@ class StartAndStopTests(GatewayCase):
         second = GatewayProcess(reactor, first.folder, files)  # type: ignore[arg-type]
         await self.assertFailure(self._start(second), GatewayError)
         self.assertIn("is another gateway running", second.output())
+        self.assertIn(f"locked by process {first.pid} on ", second.output())
         self.assertEqual((await self.seg_json("status"))["pid"], first.pid)
+
+    async def test_refused_second_has_written_nothing(self) -> None:
+        """A second gateway that shares the queue, the logs or all of var under another name is refused in one line that names the first,
+        before it has written anything, whatever its control socket."""
+        first = await self.start_gateway()
+        before = self._state(first.var)
+        for shared in ("", "spool", "log"):
+            other = self.folder / f"other{shared}"
+            (other / "var").mkdir(parents=True) if shared else other.mkdir()
+            (other / "var" / shared).symlink_to(first.var / shared)
+            files = self.internet.gateway_configuration(settings={"control": {"socket": str(other / "own.sock")}})
+            second = GatewayProcess(reactor, other, files)  # type: ignore[arg-type]
+            await self.assertFailure(self._start(second), GatewayError)
+            refusals = [line for line in second.output().splitlines() if "not started" in line]
+            self.assertEqual(len(refusals), 1, second.output())
+            self.assertIn(f"locked by process {first.pid} on ", refusals[0])
+            self.assertEqual(second.exit_status, 1)
+            self.assertEqual(self._state(first.var), before, f"written while only {shared or 'var'} was shared")
+            self.assertFalse((other / "own.sock").exists())
+
+    @staticmethod
+    def _state(var: Path) -> dict[str, bytes]:
+        """What no other gateway may touch."""
+        names = ("log/mail.log", "spool/counters.json", "totals.json", "spool/gateway.lock", "suspended.json")
+        found = {name: (var / name).read_bytes() for name in names if (var / name).exists()}
+        return found | {str(path): b"" for path in (var / "spool").rglob("*") if path.is_file()}
+
+    async def test_starts_after_any_end(self) -> None:
+        """What a killed gateway left (its socket, and the link of earlier versions that names a process which lives) doesn't hinder the next."""
+        gateway = await self.start_gateway()
+        await gateway.kill()
+        self.assertTrue(gateway.socket.exists())
+        link = gateway.socket.with_name("seg.sock.lock")
+        link.symlink_to("1")  # a process that always lives
+        await gateway.start()
+        self.assertEqual((await self.seg_json("status"))["pid"], gateway.pid)
+        self.assertFalse(link.is_symlink())
+
+    async def test_daemon_holds_the_lock(self) -> None:
+        """`twistd seg` that goes into the background holds its lock: a second one is refused."""
+        files = self.internet.gateway_configuration()
+        folder = self.folder / "gateway"
+        second = GatewayProcess(reactor, folder, files)  # type: ignore[arg-type]
+        pid = folder / "twistd.pid"
+        command = ("-c", TWISTD, "--pidfile", str(pid), "--logfile", str(folder / "twistd.log"), "seg", "-c")
+        await getProcessOutputAndValue(
+            sys.executable,
+            (*command, str(second.configuration)),
+            env={**os.environ, "PYTHONPATH": ROOT},
+            path=str(folder),
+        )
+        for _ in range(200):
+            if second.events("listener_started"):
+                break
+            await deferLater(reactor, 0.1)
+        daemon = int(pid.read_text())
+        try:
+            other = GatewayProcess(reactor, folder, self.internet.gateway_configuration())  # type: ignore[arg-type]
+            await self.assertFailure(self._start(other), GatewayError)
+            self.assertIn(f"locked by process {daemon} on ", other.output())
+        finally:
+            os.kill(daemon, signal.SIGTERM)
+            for _ in range(100):
+                if not pid.exists():
+                    break
+                await deferLater(reactor, 0.1)
 
     async def test_clean_stop(self) -> None:
         """SIGTERM: idle clients get 421, the log is ended, the socket is gone; twistd then ends by the same signal."""
