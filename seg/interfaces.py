@@ -191,6 +191,11 @@ class ITLSPolicyProvider(Interface):
         a provider behind one that decides costs nothing."""
 
 
+class IPublishedPolicyProvider(ITLSPolicyProvider):
+    """A provider that speaks for the recipient's domain, by what that has published: DANE, MTA-STS. A sender may wish to set its policy
+    aside for a message (``TLS-Required: No``, RFC 8689 §5). Any other provider is the operator's word, which no header touches."""
+
+
 class ITLSPolicyProviderFactory(Interface):
     """Makes a provider of a third party. Registered as a Twisted plugin (with `twisted.plugin.IPlugin`), it is found when
     ``[delivery] providers`` in seg.toml has its name."""

@@ -13,7 +13,7 @@ from seg.dane.tlsa import TLSASet, sort_out, strongest
 from seg.dns.answer import DNSAnswer, DNSFailure, FailureKind
 from seg.errors import LocalFault
 from seg.events import DANEMX, DANEAddress, DANERecord, DANETried, DANEWeakened
-from seg.interfaces import IEventSink, IHostPolicy, IResolver, ITLSPolicyProvider
+from seg.interfaces import IEventSink, IHostPolicy, IPublishedPolicyProvider, IResolver
 from seg.model import MXHost, RouteKind
 from seg.policy.requirement import (
     Answer,
@@ -72,7 +72,7 @@ class DANEPolicy:
         self._falls_through = (
             self._mode is DANEMode.OPPORTUNISTIC
             and question.profile.dane_opportunistic_failure is DANEFailure.FALL_THROUGH
-            and not question.relaxation(NAME)  # nothing is enforced that could fall through
+            and not question.relaxation(NAME, published=True)  # nothing is enforced that could fall through
         )
         self._resolver = resolver
         self._sink = sink
@@ -173,7 +173,7 @@ def _status(secure: bool) -> str:
     return "SECURE" if secure else "INSECURE"
 
 
-@implementer(ITLSPolicyProvider)
+@implementer(IPublishedPolicyProvider)
 class DANEProvider:
     """Asked first: DANE takes precedence over MTA-STS (RFC 8461 §2).
 

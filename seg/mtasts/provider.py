@@ -6,7 +6,7 @@ from zope.interface import implementer
 
 from seg.config.destinations import STSMode, TLSOption
 from seg.events import STSApplied
-from seg.interfaces import IEventSink, IHostPolicy, ITLSPolicyProvider
+from seg.interfaces import IEventSink, IHostPolicy, IPublishedPolicyProvider
 from seg.model import MXHost, RouteKind
 from seg.mtasts.match import in_policy
 from seg.mtasts.policy import Mode
@@ -85,7 +85,7 @@ class MTASTSPolicy:
         return finding
 
 
-@implementer(ITLSPolicyProvider)
+@implementer(IPublishedPolicyProvider)
 class MTASTSProvider:
     """Asked after DANE, which takes precedence (RFC 8461 §2)."""
 

@@ -13,7 +13,7 @@ from twisted.internet.defer import CancelledError
 
 from seg.errors import LocalFault
 from seg.events import Fault
-from seg.interfaces import IEventSink, IHostPolicy, ITLSPolicyProvider
+from seg.interfaces import IEventSink, IHostPolicy, IPublishedPolicyProvider, ITLSPolicyProvider
 from seg.model import MXHost
 from seg.policy.requirement import (
     Answer,
@@ -120,7 +120,8 @@ class OpenChain:
                 answer = NoOpinion("failed, fall-through")
             else:
                 answer = await self._ask(provider, host)
-                why = self._question.relaxation(provider.name)
+                published = IPublishedPolicyProvider.providedBy(provider)
+                why = self._question.relaxation(provider.name, published)
                 if why:
                     answer = relaxed(answer, why)
             opinions.append(Opinion(provider.name, answer, render(answer)))

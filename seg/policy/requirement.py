@@ -11,7 +11,7 @@ import enum
 
 import attrs
 
-from seg.config.destinations import Profile
+from seg.config.destinations import DANEMode, Profile
 from seg.interfaces import IAuthenticator
 from seg.model import Route
 from seg.tls.peer import TLSVersion
@@ -149,13 +149,17 @@ class DomainQuestion:
     profile: Profile
     route: Route
     reread: bool = False  # every MX was refused: don't rely on a cached policy (rate-limited there)
-    tls_optional: bool = (
-        False  # the sender's "TLS-Required: No": only the operator's own option is enforced (RFC 8689 §5)
-    )
+    tls_optional: bool = False  # the sender's "TLS-Required: No" (RFC 8689 §5)
 
-    def relaxation(self, provider: str) -> str:
-        """Why a provider is only heard: "optional" by the sender's wish, or as the profile says; "" when it is obeyed."""
-        if self.tls_optional and provider != "static":
+    def relaxation(self, provider: str, published: bool) -> str:
+        """Why a provider is only heard: "optional" by the sender's wish, or as the profile says; "" when it is obeyed.
+
+        The sender's wish sets aside what the recipient's domain asks for, never the operator's word: mandatory DANE is one.
+
+        :param published: the provider speaks for the recipient's domain (`IPublishedPolicyProvider`).
+        """
+        operators = provider == "dane" and self.profile.dane is DANEMode.MANDATORY
+        if self.tls_optional and published and not operators:
             return "optional"
         return self.profile.relaxation(provider)
 

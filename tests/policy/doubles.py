@@ -7,7 +7,7 @@ from collections.abc import Callable
 from zope.interface import implementer
 
 from seg.config.destinations import Profile, TLSOption
-from seg.interfaces import IHostPolicy, ITLSPolicyProvider
+from seg.interfaces import IHostPolicy, IPublishedPolicyProvider, ITLSPolicyProvider
 from seg.model import MXHost, Route, RouteKind
 from seg.policy.requirement import Answer, DomainQuestion
 
@@ -31,6 +31,11 @@ class FixedProvider:
         """The answer."""
         self.asked.append(host.name)
         return self._answer(host) if callable(self._answer) else self._answer
+
+
+@implementer(IPublishedPolicyProvider)
+class PublishedProvider(FixedProvider):
+    """Speaks for the recipient's domain."""
 
 
 def question(tls: TLSOption = TLSOption.PREFERRED, domain: str = "domain.com") -> DomainQuestion:

@@ -7,16 +7,20 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
-from seg.config.destinations import TLSOption
+from seg.config.destinations import DANEMode, Profile, STSMode, TLSOption
 from seg.dane.authenticator import DANEAuthenticator
 from seg.dane.tlsa import TLSARecord
-from seg.policy.chain import fold, render
+from seg.model import MXHost, Route, RouteKind
+from seg.policy.chain import PolicyChain, fold, render
 from seg.policy.judge import judge
 from seg.policy.requirement import (
     Answer,
     Decide,
+    Decision,
+    DomainQuestion,
     NoOpinion,
     Observe,
     Opinion,
@@ -26,12 +30,14 @@ from seg.policy.requirement import (
     TempFail,
     TLSLevel,
 )
-from seg.policy.static import static_answer
+from seg.policy.static import StaticProvider, static_answer
 from seg.tls.names import UNREADABLE
 from seg.tls.peer import PeerCertificates, SessionFacts, TLSVersion, Trust
 from seg.tls.roots import RootStore
 from seg.tls.webpki import WebPKI
 from tests.certificates import DAY, NOW, Authority, self_signed, tlsa_data
+from tests.doubles import RecordingSink
+from tests.policy.doubles import FixedProvider, PublishedProvider
 
 D, M = "domain.com", "mx1.hoster.example"
 ROOT = Authority.root()
@@ -123,6 +129,46 @@ class FloorTests(SynchronousTestCase):
         self.assertEqual(both.tls, max(one.tls, other.tls))
         self.assertEqual(set(both.authenticators), {*one.authenticators, *other.authenticators})
         self.assertEqual(both.authenticators, one.combine(other).combine(one).authenticators)
+
+
+class SendersWishTests(SynchronousTestCase):
+    """``TLS-Required: No`` against what the operator set."""
+
+    def decide(self, profile: Profile, providers: list[FixedProvider | StaticProvider], wish: bool) -> Decision:
+        """The decision for one host."""
+        asked = DomainQuestion(D, profile, Route(D, RouteKind.MX, ()), tls_optional=wish)
+        chain = PolicyChain(providers, RecordingSink()).open(asked)
+        decided: list[Decision] = []
+        Deferred.fromCoroutine(chain.decide(MXHost(M, 10, ()))).addCallback(decided.append)
+        return decided[0]
+
+    @given(
+        sessions,
+        st.builds(
+            Profile, tls=st.sampled_from(TLSOption), dane=st.sampled_from(DANEMode), mta_sts=st.sampled_from(STSMode)
+        ),
+        answers,
+        answers,
+        answers,
+        st.permutations(["dane", "acme", "mta-sts"]),
+    )
+    @settings(max_examples=300)
+    def test_operators_word(
+        self, facts: SessionFacts, profile: Profile, dane: Answer, sts: Answer, acme: Answer, order: list[str]
+    ) -> None:
+        """With the header no session passes that the operator's settings alone would refuse, whatever the domain published."""
+        found = {
+            "dane": PublishedProvider("dane", dane),
+            "mta-sts": PublishedProvider("mta-sts", sts),
+            "acme": FixedProvider("acme", acme),
+        }
+        with_header = self.decide(profile, [*(found[name] for name in order), StaticProvider()], wish=True)
+        operators = {"acme"} | ({"dane"} if profile.dane is DANEMode.MANDATORY else set())
+        alone = self.decide(
+            profile, [*(found[name] for name in order if name in operators), StaticProvider()], wish=False
+        )
+        if judge(with_header, facts, TRUST).ok:
+            self.assertTrue(judge(alone, facts, TRUST).ok)
 
 
 class NoWayAroundTests(SynchronousTestCase):

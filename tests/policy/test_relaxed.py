@@ -27,7 +27,7 @@ from seg.tls.peer import SessionFacts, Trust
 from seg.tls.roots import load_roots
 from tests.certificates import NOW
 from tests.doubles import RecordingSink
-from tests.policy.doubles import FixedProvider, host, question
+from tests.policy.doubles import FixedProvider, PublishedProvider, host, question
 
 MUST = Requirement(TLSLevel.MUST, source="dane")
 EXEMPT = Exemption(1798675200.0, "ticket 4711")
@@ -120,16 +120,45 @@ class ChainTests(SynchronousTestCase):
         self.assertEqual((decision.requirement.tls, decision.requirement.source), (TLSLevel.MUST, "mta-sts"))
 
     def test_senders_wish(self) -> None:
-        """``TLS-Required: No`` relaxes everything but the operator's own option, for this message (RFC 8689 §5)."""
+        """``TLS-Required: No`` relaxes what the recipient's domain published, for this message (RFC 8689 §5)."""
         asked = attrs.evolve(question(TLSOption.REQUIRED), tls_optional=True)
-        found = tuple(asked.relaxation(name) for name in ("dane", "mta-sts", "static", "somebody's"))
-        self.assertEqual(found, ("optional", "optional", "", "optional"))
-        chain = PolicyChain(
-            (FixedProvider("mta-sts", Refuse("MX not in policy")), StaticProvider()), RecordingSink()
-        ).open(asked)
+        sts = PublishedProvider("mta-sts", Refuse("MX not in policy"))
+        chain = PolicyChain((sts, StaticProvider()), RecordingSink()).open(asked)
         decision = self.successResultOf(Deferred.fromCoroutine(chain.decide(host())))
         self.assertEqual((decision.usable, decision.requirement.tls), (True, TLSLevel.MUST))
         self.assertEqual(decision.opinions[0].text, "optional(refuse(MX not in policy))")
+
+    def test_senders_wish_and_the_operators_word(self) -> None:
+        """Whatever the operator set holds with the header as without: mandatory DANE, the TLS option, a provider of his own."""
+        wished = attrs.evolve(question(TLSOption.PREFERRED), tls_optional=True)
+        mandatory = attrs.evolve(wished, profile=Profile(dane=DANEMode.MANDATORY))
+        for answer in (
+            Decide(MUST, "secure(3 1 1)"),
+            Refuse("DANE is mandatory: no TLSA"),
+            TempFail("TLSA lookup failed"),
+        ):
+            for asked, provider in (
+                (mandatory, PublishedProvider("dane", answer)),
+                (wished, FixedProvider("acme", answer)),
+                (mandatory, FixedProvider("acme", answer)),
+            ):
+                without, with_header = (
+                    self.successResultOf(
+                        Deferred.fromCoroutine(
+                            PolicyChain((provider, StaticProvider()), RecordingSink())
+                            .open(attrs.evolve(asked, tls_optional=wish))
+                            .decide(host())
+                        )
+                    )
+                    for wish in (False, True)
+                )
+                self.assertEqual(with_header, without)
+        self.assertEqual(mandatory.relaxation("dane", published=True), "")
+        self.assertEqual(mandatory.relaxation("mta-sts", published=True), "optional")
+        self.assertEqual(wished.relaxation("dane", published=True), "optional")
+        self.assertEqual(wished.relaxation("acme", published=True), "optional")
+        self.assertEqual(wished.relaxation("acme", published=False), "")
+        self.assertEqual(wished.relaxation("static", published=False), "")
 
     def test_tls_option_stays(self) -> None:
         """The operator's own option holds under an exemption as without."""
