@@ -62,7 +62,7 @@ from seg.mtasts.fetch import PolicyFetcher
 from seg.mtasts.provider import MTASTSProvider
 from seg.mtasts.refresh import PolicyRefresh
 from seg.mtasts.store import PolicyStore
-from seg.policy.chain import PolicyChain
+from seg.policy.chain import ANSWER_TIMEOUT, PolicyChain
 from seg.policy.plugins import ProviderContext, in_order
 from seg.policy.static import StaticProvider
 from seg.queue.commit import Committer
@@ -298,7 +298,7 @@ def wire_delivery(
     )
     means = Means(
         router=Router(lookups.resolver, destinations, delivery, hostname, own_addresses(), ties, sink),
-        policies=PolicyChain(lookups.providers, sink),
+        policies=PolicyChain(lookups.providers, sink, reactor, max(ANSWER_TIMEOUT, 2 * settings.mta_sts.fetch_timeout)),
         sessions=sessions,
         destinations=destinations,
         sink=sink,

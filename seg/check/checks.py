@@ -132,7 +132,7 @@ class Checks:
             router = OneHost(router, use.resolver, question.host, question.port)
         means = Means(
             router=router,
-            policies=PolicyChain(self._providers(question.kind), use.sink),
+            policies=PolicyChain(self._providers(question.kind), use.sink, use.clock),
             sessions=use.sessions(notebook),
             destinations=lambda: destinations,
             sink=notebook,

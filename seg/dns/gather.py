@@ -43,15 +43,18 @@ def _begin(coroutine: _Coroutine[T]) -> Any:
         return end.value
     except Exception:  # noqa: BLE001
         return Failure()  # raised once the others have ended
-    return Deferred.fromCoroutine(_go_on(coroutine, pending))
+    return Deferred.fromCoroutine(go_on(coroutine, pending))
 
 
 @types.coroutine
-def _go_on(coroutine: _Coroutine[T], pending: Deferred[Any]) -> Generator[Deferred[Any], Any, T]:
+def go_on(coroutine: _Coroutine[T], pending: Deferred[Any]) -> Generator[Deferred[Any], Any, T]:
     """The rest of a coroutine that waits for `pending`: what ``yield from`` does, from its second step on."""
     while True:
         try:
             result = yield pending
+        except GeneratorExit:  # nobody will ever resume it
+            coroutine.close()
+            raise
         except BaseException as error:  # noqa: BLE001
             resume = functools.partial(coroutine.throw, error)
         else:

@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import attrs
-from twisted.internet.defer import CancelledError
+from twisted.internet.interfaces import IReactorTime
 
 from seg.errors import LocalFault
 from seg.events import Fault
 from seg.interfaces import IEventSink, IHostPolicy, IPublishedPolicyProvider, ITLSPolicyProvider
 from seg.model import MXHost
+from seg.policy.asking import NoAnswer, ask
 from seg.policy.requirement import (
     Answer,
     Decide,
@@ -35,8 +36,9 @@ from seg.policy.requirement import (
 # What holds when no provider asks for anything: TLS where it is offered (RFC 3207, RFC 7435).
 UNRULED = Requirement(TLSLevel.MAY, source="none", clear_retry=True)
 
+ANSWER_TIMEOUT = 300.0  # seconds
+
 _LAST = (Decide, Refuse, TempFail)  # after these no other provider is asked
-_ANSWERS = (*_LAST, Raise, NoOpinion, Observe)
 
 
 def fold(domain: str, host: str, opinions: Sequence[Opinion]) -> Decision:
@@ -101,12 +103,21 @@ def every_refused_by(decisions: Sequence[Decision], provider: str) -> bool:
 class OpenChain:
     """The providers' views of one domain in one attempt."""
 
-    def __init__(self, question: DomainQuestion, providers: Sequence[ITLSPolicyProvider], sink: IEventSink) -> None:
+    def __init__(
+        self,
+        question: DomainQuestion,
+        providers: Sequence[ITLSPolicyProvider],
+        sink: IEventSink,
+        clock: IReactorTime,
+        limit: float,
+    ) -> None:
         self._domain = question.domain
         self._question = question
         self._providers = providers
         self._views: dict[str, IHostPolicy] = {}
         self._sink = sink
+        self._clock = clock
+        self._limit = limit
 
     async def decide(self, host: MXHost, without: Sequence[str] = ()) -> Decision:
         """How this host must be reached. Never raises, but for the cancellation of the attempt.
@@ -130,32 +141,41 @@ class OpenChain:
         return fold(self._domain, host.name, opinions)
 
     async def _ask(self, provider: ITLSPolicyProvider, host: MXHost) -> Answer:
+        """The answer of a provider of anybody's, who may do anything: what isn't one never means weaker TLS."""
         try:
-            view = self._views.get(provider.name)
-            if view is None:
-                view = self._views[provider.name] = provider.open(self._question)
-            answer = await view.answer(host)
-            if not isinstance(answer, _ANSWERS):
-                raise TypeError(f"{answer!r} is no answer")
-        except CancelledError:
-            raise
+            return await ask(lambda: self._view(provider).answer(host), self._clock, self._limit)
         except LocalFault as lack:
             return TempFail(lack.text)
-        except Exception as error:  # noqa: BLE001 - a provider of anybody's may raise anything: never weaker TLS
-            text = f"{type(error).__name__}: {error}"
-            fault = f"TLS policy provider {provider.name} failed for {self._domain} via {host.name}: {text}"
+        except NoAnswer as error:
+            fault = f"TLS policy provider {provider.name} failed for {self._domain} via {host.name}: {error.detail}"
             self._sink.emit(Fault(fault))
-            return TempFail(f"{provider.name} failed: {type(error).__name__}")
-        return answer
+            return TempFail(f"{provider.name} failed: {error.summary}")
+
+    def _view(self, provider: ITLSPolicyProvider) -> IHostPolicy:
+        view = self._views.get(provider.name)
+        if view is None:
+            view = self._views[provider.name] = provider.open(self._question)
+        return view
 
 
 class PolicyChain:
-    """The policy providers in the order in which they are asked."""
+    """The policy providers in the order in which they are asked.
 
-    def __init__(self, providers: Sequence[ITLSPolicyProvider], sink: IEventSink) -> None:
+    :param limit: seconds for one provider's answer on one host; longer than whatever our own providers may take.
+    """
+
+    def __init__(
+        self,
+        providers: Sequence[ITLSPolicyProvider],
+        sink: IEventSink,
+        clock: IReactorTime,
+        limit: float = ANSWER_TIMEOUT,
+    ) -> None:
         self.providers = tuple(providers)
         self._sink = sink
+        self._clock = clock
+        self._limit = limit
 
     def open(self, question: DomainQuestion) -> OpenChain:
         """Begin an attempt for a domain. Looks nothing up yet."""
-        return OpenChain(question, self.providers, self._sink)
+        return OpenChain(question, self.providers, self._sink, self._clock, self._limit)

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import attrs
 
+from seg.interfaces import IAuthenticator
 from seg.policy.requirement import Decision, Observe, Requirement, TLSLevel
-from seg.tls.peer import SessionFacts, TLSVersion, Trust
+from seg.tls.peer import Examination, SessionFacts, TLSVersion, Trust
 
 NOBODY = "none"
 _PROFILE = {"static": "profile"}  # the operator's TLS option, in the words of the log
@@ -106,7 +107,7 @@ def _hold(requirement: Requirement, facts: SessionFacts, trust: Trust) -> _Held:
         summaries.append("protocol version too low")
         failed.append(requirement.source)
     for authenticator in requirement.authenticators:
-        found = authenticator.examine(facts.peer, trust)
+        found = _examined(authenticator, facts, trust)
         if not found.ok:
             mismatches += found.mismatches
             summaries.append(found.summary or found.mismatches[0])
@@ -118,6 +119,18 @@ def _hold(requirement: Requirement, facts: SessionFacts, trust: Trust) -> _Held:
             verified.append(_word(authenticator.source))
     lines = tuple(dict.fromkeys(mismatches))
     return _Held(lines, summaries[0] if summaries else "", tuple(matched), _words(failed), tuple(verified), trusted)
+
+
+def _examined(authenticator: IAuthenticator, facts: SessionFacts, trust: Trust) -> Examination:
+    """What an authenticator finds; one of a third party may do anything, and what isn't a finding accepts nobody."""
+    try:
+        found = authenticator.examine(facts.peer, trust)
+        if not isinstance(found, Examination) or not isinstance(found.mismatches, tuple):
+            raise TypeError(f"{repr(found)[:200]} is no finding")
+    except Exception as error:  # noqa: BLE001
+        text = f"the {authenticator.source} authenticator failed: {type(error).__name__}: {error}"
+        return Examination((text,), summary=text)
+    return found
 
 
 def _observe(provider: str, wish: Observe, facts: SessionFacts, trust: Trust) -> ObservedResult:

@@ -7,6 +7,7 @@ from ipaddress import ip_address
 
 import attrs
 from twisted.internet.defer import Deferred
+from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from seg import events
@@ -173,7 +174,7 @@ class AttemptTests(SynchronousTestCase):
         """Run one attempt to its end; the outcomes."""
         means = Means(
             FakeRouter(found),  # type: ignore[arg-type]
-            PolicyChain(self.providers, self.sink),  # type: ignore[arg-type]
+            PolicyChain(self.providers, self.sink, Clock()),  # type: ignore[arg-type]
             self.sessions,  # type: ignore[arg-type]
             lambda: self.destinations,
             self.sink,

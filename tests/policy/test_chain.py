@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
-from twisted.internet.defer import CancelledError, Deferred
+import asyncio
+import contextlib
+from collections.abc import Callable
+
+import attrs
+from twisted.internet.defer import CancelledError, Deferred, fail, succeed
+from twisted.internet.task import Clock
+from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
+from seg.dns.answer import DNSFailure, FailureKind
+from seg.errors import LocalFault
 from seg.events import Fault
 from seg.model import MXHost
-from seg.policy.chain import UNRULED, OpenChain, PolicyChain, every_refused_by, fold, render
+from seg.policy.chain import ANSWER_TIMEOUT, UNRULED, OpenChain, PolicyChain, every_refused_by, fold, render
 from seg.policy.requirement import (
     Answer,
     Decide,
@@ -39,10 +48,11 @@ class ChainCase(SynchronousTestCase):
 
     def setUp(self) -> None:
         self.sink = RecordingSink()
+        self.clock = Clock()
 
     def open(self, *providers: FixedProvider | StaticProvider) -> OpenChain:
         """A chain for one attempt."""
-        return PolicyChain(providers, self.sink).open(question())
+        return PolicyChain(providers, self.sink, self.clock).open(question())
 
     def decide(self, chain: OpenChain, name: str = "mx1.hoster.example", without: tuple[str, ...] = ()) -> Decision:
         """The decision for a host."""
@@ -177,6 +187,97 @@ class FaultTests(ChainCase):
         provider = FixedProvider("x", NoOpinion("-"))
         provider.open = lambda question: 1 / 0  # type: ignore[assignment,method-assign,return-value]
         self.assertTrue(self.decide(self.open(provider, StaticProvider())).temporary)
+
+    def test_whatever_a_provider_does(self) -> None:
+        """Exceptions of every kind, at `open`, at `answer`, and later; answers that aren't sound in all their parts; a cancellation of
+        something of its own: each is a TempFail for the host, within the time, and the sentence says whose it is."""
+        wrong = Requirement("must", source="x")  # type: ignore[arg-type]
+        rubbish: tuple[object, ...] = (
+            *(None, "", "none", 0, MUST, object(), NoOpinion, [NoOpinion("x")]),
+            *(NoOpinion(None), Refuse(None), TempFail(7), Refuse("no", enhanced="5.7.1")),  # type: ignore[arg-type]
+            *(Decide(None), Raise("MUST"), Observe(None), Observe(MUST, floor="MAY")),  # type: ignore[arg-type]
+            *(
+                Raise(wrong),
+                Decide(attrs.evolve(MUST, authenticators=("me",))),
+                Raise(attrs.evolve(MUST, authenticators=None)),
+            ),
+            *(Raise(attrs.evolve(MUST, min_version="TLSv1.3")), Raise(attrs.evolve(MUST, sni=None))),
+            Raise(attrs.evolve(MUST, tied_authenticators=(1,))),
+        )
+        errors: tuple[BaseException, ...] = (
+            *(
+                ValueError("boom"),
+                CancelledError(),
+                asyncio.CancelledError(),
+                SystemExit(1),
+                RecursionError(),
+                MemoryError(),
+            ),
+            *(
+                TimeoutError(),
+                StopIteration(),
+                StopAsyncIteration(),
+                DNSFailure("a", "A", FailureKind.SERVFAIL),
+                LocalFault("full"),
+            ),
+        )
+        cases: list[tuple[str, Callable[[], object], Callable[[], object]]] = []
+
+        def raising(error: BaseException) -> Callable[[], object]:
+            def act() -> object:
+                raise error
+
+            return act
+
+        for error in errors:
+            cases.append((f"open {error!r}", raising(error), lambda: None))
+            cases.append((f"answer {error!r}", lambda: None, raising(error)))
+            cases.append((f"later {error!r}", lambda: None, lambda error=error: fail(Failure(error))))  # type: ignore[misc]
+        for answer in rubbish:
+            cases.append((f"{answer!r}", lambda: None, lambda answer=answer: succeed(answer)))  # type: ignore[misc]
+            cases.append((f"not awaitable {answer!r}", lambda: None, lambda answer=answer: answer))  # type: ignore[misc]
+        for name, begin, answering in cases:
+            provider = FixedProvider("x", NoOpinion("-"))
+            view = FixedProvider("view", NoOpinion("-"))
+            view.answer = lambda host, answering=answering: answering()  # type: ignore[assignment,method-assign,misc]
+            provider.open = lambda question, begin=begin, view=view: (begin(), view)[1]  # type: ignore[assignment,method-assign,misc,return-value]
+            decision = self.decide(self.open(provider, StaticProvider()))
+            self.assertEqual((decision.usable, decision.temporary), (False, True), name)
+
+    def test_never_answers(self) -> None:
+        """A provider that doesn't answer is a TempFail after its time, also if it won't be cancelled; nothing is left behind."""
+
+        async def stubborn() -> Answer:
+            while True:
+                with contextlib.suppress(CancelledError):
+                    await Deferred()
+
+        async def late() -> Answer:
+            with contextlib.suppress(CancelledError):
+                await Deferred()
+            return Raise(MAY, "late")
+
+        for answering in (lambda _: Deferred(), lambda _: stubborn(), lambda _: late()):
+            provider = FixedProvider("x", NoOpinion("-"))
+            provider.answer = answering  # type: ignore[method-assign]
+            deciding = Deferred.fromCoroutine(self.open(provider, StaticProvider()).decide(host()))
+            self.clock.advance(ANSWER_TIMEOUT - 1)
+            self.assertNoResult(deciding)
+            self.clock.advance(1)
+            decision = self.successResultOf(deciding)
+            self.assertEqual((decision.refusal, decision.temporary), ("x failed: no answer within 300 s", True))
+            self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_later_answer(self) -> None:
+        """An answer that takes its time is the answer, and leaves no timer."""
+        waiting: Deferred[Answer] = Deferred()
+        provider = FixedProvider("x", NoOpinion("-"))
+        provider.answer = lambda host: waiting  # type: ignore[assignment,method-assign,return-value]
+        deciding = Deferred.fromCoroutine(self.open(provider).decide(host()))
+        self.clock.advance(10)
+        waiting.callback(Raise(MUST, "x"))
+        self.assertEqual(self.successResultOf(deciding).requirement, MUST)
+        self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def test_cancellation_passes(self) -> None:
         """An attempt that is cancelled ends, instead of taking it for the provider's failure."""

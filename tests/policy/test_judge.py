@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import attrs
@@ -11,7 +12,7 @@ from seg.dane.authenticator import DANEAuthenticator
 from seg.dane.tlsa import TLSARecord
 from seg.policy.judge import judge
 from seg.policy.requirement import Decision, Observe, Requirement, TLSLevel
-from seg.tls.peer import PeerCertificates, SessionFacts, TLSVersion, Trust
+from seg.tls.peer import Examination, PeerCertificates, SessionFacts, TLSVersion, Trust
 from seg.tls.roots import RootStore
 from seg.tls.webpki import WebPKI
 from tests.certificates import DAY, NOW, Authority, tlsa_data
@@ -96,6 +97,20 @@ class JudgeTests(SynchronousTestCase):
         refused = Decision("example.com", "mx", Requirement(MAY), refusal="MX not in policy")
         verdict = judge(refused, SESSION, TRUST)
         self.assertEqual((verdict.ok, verdict.reason), (False, "refused: MX not in policy"))
+
+    def test_broken_authenticator(self) -> None:
+        """An authenticator of a third party that raises, or finds nothing that counts, accepts nobody."""
+
+        class Broken:
+            source, verifies = "acme", True
+
+            def __init__(self, act: Callable[[], Any]) -> None:
+                self.examine = lambda peer, trust: act()
+
+        for act in (lambda: 1 / 0, lambda: None, lambda: True, lambda: Examination(None)):  # type: ignore[arg-type]
+            verdict = judge(decision(MUST, Broken(act)), SESSION, TRUST)  # type: ignore[arg-type]
+            self.assertEqual((verdict.ok, verdict.failed), (False, ("acme",)))
+            self.assertIn("the acme authenticator failed: ", verdict.summary)
 
     def test_who_failed(self) -> None:
         """All authenticators are heard, and those that refuse are named."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 
 from twisted.internet.defer import Deferred
+from twisted.internet.task import Clock
 from zope.interface.verify import verifyObject
 
 from seg.errors import ConfigurationError
@@ -63,7 +64,7 @@ class PluginTests(PluginCase):
         providers = self.find("dane", "acme", "static", acme=source)
         self.assertEqual([provider.name for provider in providers], ["dane", "acme", "static"])
         verifyObject(ITLSPolicyProviderFactory, providers[1])
-        chain = PolicyChain(providers, self.sink)
+        chain = PolicyChain(providers, self.sink, Clock())
         for domain, level, version, text in (
             ("partner.example", TLSLevel.MUST, TLSVersion.TLS1_3, "partner"),
             ("other.example", TLSLevel.MAY, TLSVersion.TLS1_2, "none(no partner)"),

@@ -8,6 +8,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from twisted.internet.defer import Deferred
+from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from seg.config.destinations import DANEMode, Profile, STSMode, TLSOption
@@ -137,7 +138,7 @@ class SendersWishTests(SynchronousTestCase):
     def decide(self, profile: Profile, providers: list[FixedProvider | StaticProvider], wish: bool) -> Decision:
         """The decision for one host."""
         asked = DomainQuestion(D, profile, Route(D, RouteKind.MX, ()), tls_optional=wish)
-        chain = PolicyChain(providers, RecordingSink()).open(asked)
+        chain = PolicyChain(providers, RecordingSink(), Clock()).open(asked)
         decided: list[Decision] = []
         Deferred.fromCoroutine(chain.decide(MXHost(M, 10, ()))).addCallback(decided.append)
         return decided[0]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import attrs
 from twisted.internet.defer import Deferred
+from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from seg.config.destinations import DANEMode, Exemption, Profile, STSMode, TLSOption
@@ -87,7 +88,7 @@ class ChainTests(SynchronousTestCase):
     def decide(self, profile: Profile, *providers: FixedProvider | StaticProvider) -> Decision:
         """The decision for one host."""
         self.sink = RecordingSink()
-        chain = PolicyChain(providers, self.sink).open(attrs.evolve(question(), profile=profile))
+        chain = PolicyChain(providers, self.sink, Clock()).open(attrs.evolve(question(), profile=profile))
         return self.successResultOf(Deferred.fromCoroutine(chain.decide(host())))
 
     def test_nothing_is_enforced(self) -> None:
@@ -123,7 +124,7 @@ class ChainTests(SynchronousTestCase):
         """``TLS-Required: No`` relaxes what the recipient's domain published, for this message (RFC 8689 §5)."""
         asked = attrs.evolve(question(TLSOption.REQUIRED), tls_optional=True)
         sts = PublishedProvider("mta-sts", Refuse("MX not in policy"))
-        chain = PolicyChain((sts, StaticProvider()), RecordingSink()).open(asked)
+        chain = PolicyChain((sts, StaticProvider()), RecordingSink(), Clock()).open(asked)
         decision = self.successResultOf(Deferred.fromCoroutine(chain.decide(host())))
         self.assertEqual((decision.usable, decision.requirement.tls), (True, TLSLevel.MUST))
         self.assertEqual(decision.opinions[0].text, "optional(refuse(MX not in policy))")
@@ -145,7 +146,7 @@ class ChainTests(SynchronousTestCase):
                 without, with_header = (
                     self.successResultOf(
                         Deferred.fromCoroutine(
-                            PolicyChain((provider, StaticProvider()), RecordingSink())
+                            PolicyChain((provider, StaticProvider()), RecordingSink(), Clock())
                             .open(attrs.evolve(asked, tls_optional=wish))
                             .decide(host())
                         )

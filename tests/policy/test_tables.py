@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from twisted.internet.defer import Deferred
+from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
@@ -70,7 +71,7 @@ class TableCase(SynchronousTestCase):
     def decide(self, dane: Answer, sts: Answer, option: TLSOption) -> Decision:
         """The decision for the host."""
         providers = [FixedProvider("dane", dane), FixedProvider("mta-sts", sts), StaticProvider()]
-        opened = PolicyChain(providers, RecordingSink()).open(question(option))
+        opened = PolicyChain(providers, RecordingSink(), Clock()).open(question(option))
         return self.successResultOf(Deferred.fromCoroutine(opened.decide(host(M))))
 
 
