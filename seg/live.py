@@ -131,7 +131,8 @@ class Ready:
         if self._entrance is not None:
             parts.entrances.use(self._entrance)
         parts.mail.engine.max_active = new.settings.delivery.max_connections
-        parts.census.limit(new.settings.receive.max_connections, new.settings.receive.max_connections_per_address)
+        receive, names = new.settings.receive, (listener.name for listener in new.settings.listener)
+        parts.census.limit(receive.max_connections, receive.max_connections_per_address, names)
         parts.reception.serve(self._plan, parts.factory())
         parts.exemptions.watch(new.destinations)
         parts.logs.change(new.settings.log, new.settings.log_subscription)

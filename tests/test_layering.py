@@ -18,6 +18,8 @@ ROOMS = (
     "status",
     "errors",
     "model",
+    "client",
+    "shares",
     "events",
     "interfaces",
     "conditions",

@@ -47,7 +47,7 @@ class Door:
     A failure is told in the log and answered the later the more there were. Tokens can't be guessed, so this keeps the log
     and the door from being worn out, and one that was let in takes the failures of its address away.
 
-    :param clock: its seconds are POSIX time.
+    :param clock: a reactor, or a `Clock`.
     """
 
     def __init__(self, tokens: WatchedFile[Tokens], backoff: Backoff, clock: IReactorTime, sink: IEventSink) -> None:
@@ -96,6 +96,10 @@ class Door:
                 headers={"www-authenticate": f'{REALM}, error="insufficient_scope"'},
             )
         return f"token {token.name}"
+
+    def known(self, address: IPAddress) -> bool:
+        """Whether somebody was let in from there of late."""
+        return self._backoff.known(address)
 
     def failed(self, address: IPAddress, reason: str) -> None:
         """Somebody had no token that counts."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import socket
+from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any
 
@@ -23,17 +24,18 @@ from zope.interface import provider
 from seg.admin.door import Ask, Door
 from seg.admin.http import MAX_BODY, APIResource, RouteTable
 from seg.admin.socket import QuietSite
-from seg.auth.backoff import client_key
+from seg.client import client_address, client_key
 from seg.config.schema import Control, Listener
 from seg.events import AdminListening
 from seg.interfaces import IEventSink
-from seg.receive.access import client_address
+from seg.model import IPAddress
 from seg.receive.binding import bind
 from seg.tls.listening import ListenerCertificates
 from seg.tls.parameters import USUAL, Parameters
 
 MAX_CONNECTIONS = 100
 MAX_CONNECTIONS_PER_ADDRESS = 20
+KEPT = 20  # connections for operators of this machine, and those who were let in of late
 REQUEST_TIME = 60.0  # seconds from the connection, or the answer before, to the last octet of a request
 LARGE_REQUEST_TIME = 600.0  # the same for a large body of somebody with a token
 NAME = "[control]"  # of the listener, in messages
@@ -138,14 +140,25 @@ class APISite(QuietSite):
 
 
 class Entrance(TLSMemoryBIOFactory):
-    """Connections within TLS, so many and no more; one too many is closed at once."""
+    """Connections within TLS, so many and no more; one too many is closed at once.
+
+    :param known: whether somebody was let in from an address of late: for those some connections are kept.
+    """
 
     noisy = False
+
+    def __init__(self, certificates: Any, site: APISite, known: Callable[[IPAddress], bool], reactor: Any) -> None:
+        super().__init__(certificates, False, site, reactor)
+        self._known = known
 
     def buildProtocol(self, addr: IAddress | None) -> Any:
         """A connection, if there is room for it."""
         present = [_client(protocol.getPeer()) for protocol in self.protocols]
-        if len(present) >= MAX_CONNECTIONS or present.count(_client(addr)) >= MAX_CONNECTIONS_PER_ADDRESS:
+        peer: Any = addr
+        address = client_address(peer.host)
+        known = address.is_loopback or self._known(address)
+        most = MAX_CONNECTIONS if known else MAX_CONNECTIONS - KEPT
+        if len(present) >= most or present.count(client_key(address)) >= MAX_CONNECTIONS_PER_ADDRESS:
             return None
         return super().buildProtocol(addr)
 
@@ -181,7 +194,7 @@ class AdminPort:
         """Serve the API there, once `bind` was done."""
         if not self._control.address:
             return
-        factory = Entrance(self.certificates[NAME], False, APISite(routes, door, reactor), reactor)
+        factory = Entrance(self.certificates[NAME], APISite(routes, door, reactor), door.known, reactor)
         if former is not None and former._serves_at(self._control):
             self._port, former._port = former._port, None
             self._port.factory = factory  # type: ignore[union-attr] # of connections from now on

@@ -10,14 +10,15 @@ from __future__ import annotations
 import enum
 from collections import OrderedDict, deque
 from collections.abc import Callable
-from ipaddress import IPv6Network
 
+from seg.client import client_key
 from seg.model import IPAddress
 
 WINDOW = 600.0  # seconds for which a failure counts
 FREE = 3  # failures before answers are delayed
 MOST = 10  # failures of an address before it is turned away
 LONGEST_DELAY = 30.0  # seconds
+KNOWN = 86400.0  # seconds for which a client that was let in is known
 MAX_ENTRIES = 20_000  # addresses, and names; those that failed longest ago are forgotten
 
 
@@ -40,10 +41,17 @@ class Backoff:
         self._by_address = _Failures(max_entries)
         self._by_user = _Failures(max_entries)
         self._under_way: dict[str, int] = {}  # checks, by address
+        self._let_in: OrderedDict[str, float] = OrderedDict()  # when a client was let in last
+        self._max_entries = max_entries
 
     def locked(self, address: IPAddress) -> bool:
         """Whether this client is turned away now."""
         return self._by_address.count(client_key(address), self._now()) >= MOST
+
+    def known(self, address: IPAddress) -> bool:
+        """Whether this client was let in of late: places are kept for those."""
+        at = self._let_in.get(client_key(address))
+        return at is not None and self._now() - at < KNOWN
 
     def delay(self, address: IPAddress, user: str) -> float:
         """Seconds to wait before the next check."""
@@ -80,6 +88,10 @@ class Backoff:
         key = client_key(address)
         self._by_address.forget(key, user)
         self._by_user.forget(user, key)
+        self._let_in[key] = self._now()
+        self._let_in.move_to_end(key)
+        if len(self._let_in) > self._max_entries:
+            self._let_in.popitem(last=False)
 
     def _now(self) -> float:
         return self._seconds()
@@ -113,8 +125,3 @@ class _Failures:
         kept = [failure for failure in entry if failure[1] != other]
         if kept:
             self._entries[key] = deque(kept, maxlen=MOST)
-
-
-def client_key(address: IPAddress) -> str:
-    """What counts as one client: an IPv4 address, an IPv6 /64."""
-    return str(address) if address.version == 4 else str(IPv6Network((address, 64), strict=False))

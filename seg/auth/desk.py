@@ -21,7 +21,10 @@ from seg.auth.mechanisms import Bindings, Mechanism, mechanism, offered
 from seg.auth.seams import CheckUnavailable, ISaltSource, IScramCredentials, ISubmitter
 from seg.auth.steps import Challenge, Done, Failed, PasswordGiven, ProofGiven, SaltWanted, Step
 from seg.model import IPAddress
+from seg.shares import Shares
 
+MOST_CHECKS = 200  # at a time, of which clients that were let in of late are sure of some; more are told to come again
+KNOWN_CLIENTS = "known"  # the group of these
 MOST_HASHING = max(2, os.cpu_count() or 1)  # passwords hashed at a time
 BUSY_WAIT = 1.0  # seconds until a check that may not begin yet is tried again
 MOST_BUSY = 30  # times
@@ -69,6 +72,7 @@ class Desk:
         self._backoff = backoff
         self._clock = clock
         self._wanted = wanted
+        self._checks = Shares(MOST_CHECKS, (KNOWN_CLIENTS,))
 
     def mechanisms(self, bindings: Bindings) -> tuple[str, ...]:
         """The mechanisms offered in a TLS session with these channel bindings."""
@@ -102,8 +106,11 @@ class Desk:
         :raises CheckUnavailable: nobody can say.
         """
         await self._wait_for_turn(user, address)
+        group = KNOWN_CLIENTS if self._backoff.known(address) else ""
         try:
-            avatar: Any = await self._portal.login(credentials, None, ISubmitter)
+            if not self._checks.room(group):
+                raise CheckUnavailable("too many passwords wait to be checked")
+            avatar = await self._login(credentials, group)
         except UnauthorizedLogin:
             self._backoff.failed(address, user)
             raise
@@ -111,6 +118,13 @@ class Desk:
             self._backoff.leave(address)
         self._backoff.succeeded(address, user)
         return str(avatar[1].identity)
+
+    async def _login(self, credentials: Any, group: str) -> Any:
+        self._checks.take(group)
+        try:
+            return await self._portal.login(credentials, None, ISubmitter)
+        finally:
+            self._checks.give_back(group)
 
     async def _wait_for_turn(self, user: str, address: IPAddress) -> None:
         await self._sleep(self._backoff.delay(address, user))

@@ -187,8 +187,16 @@ class Receive:
     )
     max_message_size: int = key(26214400, "Largest message", unit="octets", low=1024)
     max_recipients: int = key(1000, "Most recipients in one message", low=1)
-    max_connections: int = key(1000, "Most connections at a time", low=1)
-    max_connections_per_address: int = key(100, "Most connections at a time from one address", low=1)
+    max_connections: int = key(
+        1000,
+        "Most connections at a time; a tenth is kept for each listener, and for clients that may relay by their address",
+        low=1,
+    )
+    max_connections_per_address: int = key(
+        100,
+        "Most connections at a time from one client: an IPv4 address or an IPv6 /64; never more than half of all",
+        low=1,
+    )
     command_timeout: float = key(300.0, "Longest wait for the next command (RFC 5321 §4.5.3.2)", unit="seconds", low=1)
     data_timeout: float = key(180.0, "Longest pause while a message arrives", unit="seconds", low=1)
     connection_timeout: float = key(3600.0, "Longest life of a connection", unit="seconds", low=1)

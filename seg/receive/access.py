@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from ipaddress import IPv4Network, IPv6Network, ip_network
 
 import attrs
 
@@ -98,11 +98,3 @@ def _entry(text: str, group: SenderGroup) -> _Entry:
         if any(character.isalpha() for character in text) and "/" not in text and ":" not in text:
             return _Entry(text.lower().rstrip("."), group)
         raise
-
-
-def client_address(host: str) -> IPAddress:
-    """A peer's address without zone; ``::ffff:192.0.2.1`` is the IPv4 address that it stands for."""
-    address = ip_address(host)
-    if isinstance(address, IPv4Address):
-        return address
-    return address.ipv4_mapped or IPv6Address(int(address))

@@ -1,49 +1,104 @@
-"""How many connections are open, in all and from each address."""
+"""How many connections are open: in all, at each listener, and from each client."""
 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable, Iterable
 
+from seg.client import client_key
 from seg.model import IPAddress
+from seg.shares import Shares
+
+TRUSTED = "[relay]"  # the group of clients that are known by their address; no listener has such a name
 
 
 class Census:
-    """Counts connections against their limits; listeners may share one."""
+    """Counts connections against their limits; listeners share one.
 
-    def __init__(self, limit: int, limit_per_address: int) -> None:
-        self.total = 0
-        self._limit = limit
-        self._limit_per_address = limit_per_address
-        self._by_address: Counter[IPAddress] = Counter()
+    Of all places each listener is sure of a share, and so are the clients that are known by their address (`ListenerCensus`), so that
+    those who fill one listener lock nobody out of another one. A client has at most half of all.
 
-    def limit(self, limit: int, limit_per_address: int) -> None:
+    :param listeners: their names.
+    """
+
+    def __init__(self, limit: int, limit_per_address: int, listeners: Iterable[str] = ()) -> None:
+        self._shares = Shares(limit, ())
+        self._by_client: Counter[str] = Counter()
+        self.limit(limit, limit_per_address, listeners)
+
+    def limit(self, limit: int, limit_per_address: int, listeners: Iterable[str] = ()) -> None:
         """Other limits from now on; nobody who is there has to go."""
-        self._limit, self._limit_per_address = limit, limit_per_address
+        self._limit_per_client = min(limit_per_address, max(1, limit // 2))
+        self._shares.change(limit, (TRUSTED, *listeners))
 
-    def enter(self, address: IPAddress) -> str:
-        """Count one more; or say in one line which limit forbids it, and don't count it."""
-        if self.total >= self._limit:
-            return f"Connection limit exceeded: {self._limit} in all, refused {address}"
-        if self._by_address[address] >= self._limit_per_address:
-            return f"Connection limit exceeded: {self._limit_per_address} from {address}"
-        self.total += 1
-        self._by_address[address] += 1
+    @property
+    def total(self) -> int:
+        """Connections open now."""
+        return self._shares.total
+
+    def enter(self, address: IPAddress, group: str = "") -> str:
+        """Count one more; or say in one line which limit forbids it, and don't count it.
+
+        :param group: whose share it may take: a listener's, or `TRUSTED`.
+        """
+        if not self._shares.room(group):
+            return f"Connection limit exceeded: {self._shares.limit} in all, refused {address}"
+        if self._by_client[client_key(address)] >= self._limit_per_client:
+            return f"Connection limit exceeded: {self._limit_per_client} from {address}"
+        self._count(address, group)
         return ""
 
-    def move(self, old: IPAddress, new: IPAddress) -> bool:
-        """A connection turns out to be another client's; whether that client may have one more."""
-        self.leave(old)
-        self.total += 1
-        self._by_address[new] += 1
-        return self._by_address[new] <= self._limit_per_address
+    def move(self, old: IPAddress, new: IPAddress, old_group: str = "", group: str = "") -> bool:
+        """A connection turns out to be another client's; whether that client may have one more. It is counted as that client's either
+        way."""
+        self.leave(old, old_group)
+        room = self._shares.room(group) and self._by_client[client_key(new)] < self._limit_per_client
+        self._count(new, group)
+        return room
 
     def crowded(self, address: IPAddress, limit: int) -> bool:
-        """Whether an address has more connections, those counted, than a limit of its own allows (0 = none)."""
-        return 0 < limit < self._by_address[address]
+        """Whether a client has more connections, those counted, than a limit of its own allows (0 = none)."""
+        return 0 < limit < self._by_client[client_key(address)]
+
+    def leave(self, address: IPAddress, group: str = "") -> None:
+        """One less."""
+        self._shares.give_back(group)
+        key = client_key(address)
+        self._by_client[key] -= 1
+        if not self._by_client[key]:
+            del self._by_client[key]
+
+    def _count(self, address: IPAddress, group: str) -> None:
+        self._shares.take(group)
+        self._by_client[client_key(address)] += 1
+
+
+class ListenerCensus:
+    """The census as the sessions of one listener see it.
+
+    :param trusted: whether a client is known by its address: it may relay, or passes on the connections of others.
+    """
+
+    def __init__(self, census: Census, listener: str, trusted: Callable[[IPAddress], bool]) -> None:
+        self._census = census
+        self._listener = listener
+        self._trusted = trusted
+
+    def enter(self, address: IPAddress) -> str:
+        """See `Census.enter`."""
+        return self._census.enter(address, self._group(address))
+
+    def move(self, old: IPAddress, new: IPAddress) -> bool:
+        """See `Census.move`."""
+        return self._census.move(old, new, self._group(old), self._group(new))
+
+    def crowded(self, address: IPAddress, limit: int) -> bool:
+        """See `Census.crowded`."""
+        return self._census.crowded(address, limit)
 
     def leave(self, address: IPAddress) -> None:
-        """One less."""
-        self.total -= 1
-        self._by_address[address] -= 1
-        if not self._by_address[address]:
-            del self._by_address[address]
+        """See `Census.leave`."""
+        self._census.leave(address, self._group(address))
+
+    def _group(self, address: IPAddress) -> str:
+        return TRUSTED if address.is_loopback or self._trusted(address) else self._listener

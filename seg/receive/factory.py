@@ -18,12 +18,13 @@ from twisted.internet.protocol import Protocol, ServerFactory
 
 from seg import events
 from seg.auth.desk import Desk
+from seg.client import client_address
 from seg.config.schema import Auth, BareNewlines, Listener, ListenerAuth, ListenerTLS, Receive, Recipients, SenderGroup
 from seg.filter.chain import FilterChain
 from seg.interfaces import ICounters, IEventSink, IQueue, IResolver
 from seg.model import IPAddress
-from seg.receive.access import HostAccess, client_address, sender_groups
-from seg.receive.census import Census
+from seg.receive.access import HostAccess, sender_groups
+from seg.receive.census import Census, ListenerCensus
 from seg.receive.house import House
 from seg.receive.rates import RecipientRates
 from seg.receive.recipients import RecipientAccess
@@ -97,8 +98,15 @@ class ReceiveFactory(ServerFactory):
             desk = None
         if listener.tls is ListenerTLS.OFF:
             tls = None
-        self._census = census or Census(settings.max_connections, settings.max_connections_per_address)
         access = HostAccess(sender_groups(groups, settings.relay_networks))
+        proxies = HostAccess(sender_groups((), settings.xclient_networks))
+        balancers = HostAccess(sender_groups((), settings.proxy_networks))
+        census = census or Census(settings.max_connections, settings.max_connections_per_address, (listener.name,))
+        self._census = ListenerCensus(
+            census,
+            listener.name,
+            lambda client: any(each.admit(client).may_relay for each in (access, proxies, balancers)),
+        )
         self._house = House(
             settings=settings,
             options=_options(settings, listener, hostname, within_tls=tls is not None, login=desk is not None),
@@ -109,8 +117,8 @@ class ReceiveFactory(ServerFactory):
             sink=sink,
             clock=clock,
             access=access,
-            proxies=HostAccess(sender_groups((), settings.xclient_networks)),
-            balancers=HostAccess(sender_groups((), settings.proxy_networks)),
+            proxies=proxies,
+            balancers=balancers,
             recipients=RecipientAccess(recipients or Recipients()),
             rates=rates or RecipientRates(clock.seconds),
             census=self._census,

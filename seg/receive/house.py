@@ -10,7 +10,7 @@ from seg.config.schema import Receive
 from seg.filter.chain import FilterChain
 from seg.interfaces import ICounters, IEventSink, IQueue, IResolver
 from seg.receive.access import HostAccess
-from seg.receive.census import Census
+from seg.receive.census import ListenerCensus
 from seg.receive.rates import RecipientRates
 from seg.receive.recipients import RecipientAccess
 from seg.receive.workqueue import WorkQueue
@@ -34,7 +34,7 @@ class House:
     balancers: HostAccess  # whose connections begin with a PROXY header
     recipients: RecipientAccess
     rates: RecipientRates
-    census: Census
+    census: ListenerCensus
     work: WorkQueue
     resolver: IResolver | None  # for the names of clients; None: not looked up
     tls: IOpenSSLServerConnectionCreator | None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable
 
+from seg.client import client_key
 from seg.model import IPAddress
 
 HOUR = 3600.0
@@ -12,27 +13,27 @@ MOST = 100_000  # clients remembered; those seen longest ago give way
 
 
 class RecipientRates:
-    """Counts by address, in windows of an hour from the first recipient on.
+    """Counts by client (`seg.client.client_key`), in windows of an hour from the first recipient on.
 
     :param now: seconds.
     """
 
     def __init__(self, now: Callable[[], float]) -> None:
         self._now = now
-        self._windows: OrderedDict[IPAddress, tuple[float, int]] = OrderedDict()
+        self._windows: OrderedDict[str, tuple[float, int]] = OrderedDict()
 
     def count(self, client: IPAddress, limit: int) -> bool:
         """One more recipient; False, and not counted, when that would be more than `limit` (0 = no limit)."""
         if not limit:
             return True
-        now = self._now()
-        begin, number = self._windows.get(client, (now, 0))
+        now, key = self._now(), client_key(client)
+        begin, number = self._windows.get(key, (now, 0))
         if now - begin >= HOUR:
             begin, number = now, 0
         if number >= limit:
             return False
-        self._windows[client] = (begin, number + 1)
-        self._windows.move_to_end(client)
+        self._windows[key] = (begin, number + 1)
+        self._windows.move_to_end(key)
         if len(self._windows) > MOST:
             self._windows.popitem(last=False)
         return True

@@ -15,11 +15,11 @@ from zope.interface import implementer
 
 from seg import events
 from seg.auth.binding import channel_bindings
+from seg.client import client_address
 from seg.clock import posix
 from seg.config.schema import Access, SenderGroup
 from seg.filter.message import SessionTLS
 from seg.model import IPAddress
-from seg.receive.access import client_address
 from seg.receive.deadlines import Deadlines
 from seg.receive.house import House
 from seg.receive.intake import Intake

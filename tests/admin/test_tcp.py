@@ -18,6 +18,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from seg.admin.door import Door
 from seg.admin.http import Call, RouteTable
 from seg.admin.tcp import (
+    KEPT,
     LARGE_REQUEST_TIME,
     LINGER,
     MAX_CONNECTIONS,
@@ -31,9 +32,11 @@ from seg.admin.tokens import Role, Token, hash_of, parse_tokens, with_token
 from seg.auth.backoff import Backoff
 from seg.auth.users_file import change
 from seg.auth.watched_file import Kind, WatchedFile
+from seg.client import client_address
 from seg.config.schema import Control
 from seg.errors import ConfigurationError
 from seg.events import AdminRefused, Fault, Notice
+from seg.model import IPAddress
 from seg.receive.renewal import CertificateRenewal
 from seg.tls.listening import ListenerCertificates
 from tests.certificates import self_signed
@@ -210,7 +213,10 @@ class EntranceTests(SiteCase):
     def setUp(self) -> None:
         super().setUp()
         pair = self_signed("gateway.example", now=datetime.datetime.now(datetime.UTC)).write(self.folder)
-        self.entrance = Entrance(ListenerCertificates([pair]), False, self.site, self.clock)
+        self.known: set[IPAddress] = set()
+        self.entrance = Entrance(
+            ListenerCertificates([pair]), self.site, lambda address: address in self.known, self.clock
+        )
 
     def enter(self, host: str) -> Any:
         """A connection from there, None when there is no room."""
@@ -223,7 +229,8 @@ class EntranceTests(SiteCase):
         return protocol
 
     def test_limits(self) -> None:
-        """So many from one address, an IPv6 network counting as one, and so many in all; who goes makes room."""
+        """So many from one address, an IPv6 network counting as one, and so many in all; who goes makes room. Some are kept for this machine
+        and for those who were let in of late."""
         ours = [self.enter("192.0.2.1") for _ in range(MAX_CONNECTIONS_PER_ADDRESS)]
         self.assertNotIn(None, ours)
         self.assertIsNone(self.enter("192.0.2.1"))
@@ -233,7 +240,11 @@ class EntranceTests(SiteCase):
         six = [self.enter(f"2001:db8::{number}") for number in range(1, MAX_CONNECTIONS_PER_ADDRESS + 2)]
         self.assertEqual([each is None for each in six], [False] * MAX_CONNECTIONS_PER_ADDRESS + [True])
         rest = [self.enter(f"198.51.100.{number}") for number in range(MAX_CONNECTIONS)]
-        self.assertEqual(rest.count(None), 2 * MAX_CONNECTIONS_PER_ADDRESS)
+        self.assertEqual(rest.count(None), 2 * MAX_CONNECTIONS_PER_ADDRESS + KEPT)
+        self.assertIsNone(self.enter("203.0.113.1"))
+        self.known.add(client_address("203.0.113.1"))
+        kept = [self.enter(host) for host in ["203.0.113.1", "127.0.0.1"] * KEPT]
+        self.assertEqual(len(kept) - kept.count(None), KEPT)
 
 
 class PortTests(SiteCase):

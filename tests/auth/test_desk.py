@@ -19,7 +19,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
-from seg.auth.backoff import FREE, MOST, WINDOW, Backoff, Entry, client_key
+from seg.auth.backoff import FREE, MOST, WINDOW, Backoff, Entry
 from seg.auth.checker import ScramCredentials, Submission, Submitter, UsersChecker
 from seg.auth.desk import Ask, Desk, In, Out
 from seg.auth.passwords import hash_password
@@ -33,6 +33,7 @@ from seg.auth.seams import (
     ISubmitter,
 )
 from seg.auth.users import User, Users
+from seg.client import client_key
 from seg.errors import ConfigurationError
 from tests.doubles import RecordingSink
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from twisted.trial.unittest import SynchronousTestCase
 
 from seg import events
+from seg.client import client_address
 from seg.errors import ConfigurationError
-from seg.receive.access import HostAccess, client_address, sender_groups
+from seg.receive.access import HostAccess, sender_groups
 from tests.receive.front_door import EHLO, MAIL, FrontDoorCase
 
 # Recipients by which open relays have been found; the code that refuses each.
