@@ -402,6 +402,14 @@ class SpoolFileCorrupt(Event):
 
 
 @attrs.frozen
+class MessageDamaged(Event):
+    """A part of a message's files is lost: it is held, and an operator has to say what becomes of it."""
+
+    mid: int
+    text: str  # what is lost
+
+
+@attrs.frozen
 class QueueScanned(Event):
     """The restart scan is done."""
 

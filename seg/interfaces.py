@@ -39,6 +39,11 @@ class IEventSink(Interface):
 class ICounters(Interface):
     """The ids of the mail log: monotonic, and unique over restarts."""
 
+    unreserved = Attribute("bool: the last MID given might be given again after a crash: take no new mail")
+
+    def reserve() -> None:
+        """Try to make sure now that no id is given twice. Blocks a little."""
+
     def next_mid() -> int:
         """A new message id."""
 

@@ -137,6 +137,7 @@ class Envelope:
     tls_optional: bool = False  # its header has "TLS-Required: No" (RFC 8689 §5)
     bounce_profile: str = ""  # of the listener that took it; a destination's own goes before it
     submitter: str = ""  # who handed it in, if he authenticated (RFC 4954)
+    damage: str = ""  # what of its spool files was lost, so that it is held; "" = nothing
 
     @property
     def pending(self) -> tuple[Recipient, ...]:

@@ -33,7 +33,7 @@ from seg.check.checks import Checks, Surroundings
 from seg.check.rehearsal import Uncounted
 from seg.clock import cautious_of, posix_of
 from seg.config.destinations import Destinations, LimitPer
-from seg.config.paths import drop_path, policy_cache_path, spool_path, tokens_path, users_path
+from seg.config.paths import drop_path, policy_cache_path, spool_path, tokens_path, users_path, var_path
 from seg.config.schema import ListenerAuth, Queue, Settings
 from seg.dane.provider import DANEProvider
 from seg.deliver.attempt import Attempt, Means
@@ -203,7 +203,8 @@ def wire_mail(
     """
     settings = now.settings
     spool = spool_path(settings)
-    counters = Counters(spool / "counters.json", sink)
+    known = (var_path(settings) / "totals.json").exists()  # then the gateway ran before
+    counters = Counters(spool / "counters.json", sink, known=known)
 
     def settings_of(domain: str, profile: str) -> Queue:
         return now.destinations.bounce(domain, now.settings.queue, profile)

@@ -55,6 +55,11 @@ class RecordingSink:
 class CountingCounters:
     """Counts 1, 2, 3 (each id by itself)."""
 
+    unreserved = False
+
+    def reserve(self) -> None:
+        """Nothing to reserve."""
+
     def __init__(self, start: int = 1) -> None:
         self._mid = itertools.count(start)
         self._icid = itertools.count(start)

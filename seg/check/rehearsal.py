@@ -40,6 +40,11 @@ class Notebook:
 class Uncounted:
     """Connections of a check bear no DCID: they aren't deliveries, and the mail log doesn't show them."""
 
+    unreserved = False
+
+    def reserve(self) -> None:
+        """Nothing to reserve."""
+
     def next_mid(self) -> int:
         """None."""
         return 0

@@ -128,6 +128,13 @@ ENTRIES: tuple[Entry, ...] = (
         e.SpoolFileCorrupt("var/spool/new/3f/1A2B", "var/spool/corrupt/1A2B", "envelope line can't be read"),
         "A file of the spool couldn't be read. It is kept for a look, and the gateway goes on.",
     ),
+    plain(
+        WARNING,
+        "MID {mid} is held, as a part of its files is lost: {text}",
+        e.MessageDamaged(5444, "the file of its present envelope is missing"),
+        "What the spool knows of a message isn't whole: it may have been delivered to some of its recipients. An operator looks at it, and "
+        "releases, bounces or deletes it.",
+    ),
     entry(
         _scanned,
         e.QueueScanned(100000, 0, 1.1),

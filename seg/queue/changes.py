@@ -15,6 +15,8 @@ class StoreMessage(Change):
     :param suffix: keeps apart what is written of one message in several ways: the file in tmp/ is this change's alone.
     """
 
+    takes_room = True
+
     def __init__(self, folders: Folders, mid: int, line: bytes, content: bytes, suffix: str = "") -> None:
         self._tmp = f"{folders.tmp}/{spool_id(mid)}{suffix}"
         self._target = folders.new_file(mid)
@@ -55,6 +57,8 @@ class GrowingFile:
 class AppendPiece(Change):
     """A piece of a large message. Not durable on its own."""
 
+    takes_room = True
+
     def __init__(self, file: GrowingFile, data: bytes) -> None:
         self._file = file
         self._data = data
@@ -90,6 +94,8 @@ class StoreGrownFile(Change):
 
     The file is copied when the envelope doesn't fit, so that a person finds the same format everywhere.
     """
+
+    takes_room = True
 
     def __init__(self, folders: Folders, mid: int, file: GrowingFile, line: bytes) -> None:
         self._file = file
@@ -142,6 +148,8 @@ class RewriteEnvelope(Change):
     :param serial: keeps two changes of one message in the same batch apart.
     """
 
+    outcome = True
+
     def __init__(self, folders: Folders, mid: int, serial: int, line: bytes) -> None:
         self._tmp = f"{folders.tmp}/{spool_id(mid)}.env.{serial}"
         self._line = line
@@ -178,6 +186,8 @@ class RemoveMessage(Change):
     sent again.
     """
 
+    outcome = True
+
     def __init__(self, folders: Folders, mid: int) -> None:
         self._files = (
             (folders.new_folder(mid), folders.new_file(mid)),
@@ -186,8 +196,11 @@ class RemoveMessage(Change):
         )
 
     def publish(self, disk: Disk) -> Sequence[str]:
-        """Unlink whatever there is."""
-        return list(dict.fromkeys(folder for folder, path in self._files if disk.unlink(path)))
+        """Unlink whatever there is. Nothing there counts as done only in the spool's own folder."""
+        changed = list(dict.fromkeys(folder for folder, path in self._files if disk.unlink(path)))
+        if not changed:
+            disk.check_root()
+        return changed
 
 
 def _remove(disk: Disk, *paths: str) -> None:

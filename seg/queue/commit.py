@@ -11,7 +11,7 @@ import errno
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import Protocol, TypeVar
+from typing import ClassVar, Protocol, TypeVar
 
 from twisted.internet.defer import Deferred, fail
 from twisted.internet.interfaces import IReactorFromThreads
@@ -29,7 +29,14 @@ T = TypeVar("T")
 
 class Change:
     """Something to be made durable. The thread calls the steps in order; each may raise `OSError`, which
-    fails this change alone. A step of all changes in a batch is done before the next step of any."""
+    fails this change alone. A step of all changes in a batch is done before the next step of any.
+
+    :cvar takes_room: it is a part of a message that comes in.
+    :cvar outcome: it writes down what has happened already: never behind messages that come in.
+    """
+
+    takes_room: ClassVar[bool] = False
+    outcome: ClassVar[bool] = False
 
     def write(self, disk: Disk) -> None:
         """Write files in tmp/."""
@@ -69,6 +76,10 @@ class ICommits(Protocol):
 
 def commit_batch(disk: Disk, batch: Sequence[Change]) -> list[BaseException | None]:
     """Make these changes durable; for each what went wrong, or None."""
+    try:
+        disk.check_root()
+    except OSError as error:
+        return [error] * len(batch)
     errors: list[BaseException | None] = [None] * len(batch)
     folders: dict[str, list[int]] = {}
 

@@ -37,8 +37,12 @@ class _OpenFile:
             self._file.close()
 
 
-def _next_piece(file: _OpenFile, size: int, disk: Disk) -> bytes:
-    return file.read(size)
+def _next_piece(file: _OpenFile, path: str, size: int, disk: Disk) -> bytes:
+    try:
+        return file.read(size)
+    except OSError as error:
+        error.filename = path  # for those who look after the disk
+        raise
 
 
 @implementer(IContent)
@@ -77,7 +81,7 @@ class FileContent:
         try:
             left = self.size
             while left:
-                piece = await self._commits.read(partial(_next_piece, file, min(CHUNK, left)))
+                piece = await self._commits.read(partial(_next_piece, file, self._paths[0], min(CHUNK, left)))
                 if not piece:
                     raise OSError(f"{self._paths[0]}: {left} octets are missing")
                 left -= len(piece)

@@ -3,7 +3,8 @@ deleted."""
 
 from __future__ import annotations
 
-from collections.abc import Coroutine, Iterable, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Mapping
+from functools import partial
 from itertools import count
 from typing import Any
 
@@ -28,6 +29,10 @@ from seg.queue.ledger import Ledger
 from seg.queue.record import Record
 from seg.queue.reports import Reports
 from seg.queue.schedule import Schedules, clamped, shifted
+
+ANSWER_WITHIN = (
+    3.0  # seconds after which an operator hears that what he wants is in force, though it isn't written down yet
+)
 
 
 class Custody:
@@ -62,6 +67,7 @@ class Custody:
         self._clock = clock
         self._serials = count()
         self._tasks: set[Deferred[None]] = set()
+        self._waiting: dict[int, list[Callable[[], None]]] = {}  # for an answer that it is in force, by MID
         self._stopped = False
 
     # --- taking up --------------------------------------------------------------------------------
@@ -83,6 +89,16 @@ class Custody:
         record = self.ledger.add(envelope, self.extended_expiry(envelope), warn)
         record.failures = dict(stored.failures)
 
+    def take_up_damaged(self, stored: Stored, rewrite: bool) -> None:
+        """A message of which a part is lost: held from now on, also after a restart.
+
+        :param rewrite: its envelope may be written anew.
+        """
+        self.take_up(stored)
+        record = self.ledger.get(stored.envelope.mid)
+        if record is not None and rewrite:
+            self._spawn(self.save(record))
+
     def extended_expiry(self, envelope: Envelope) -> float:
         """When a message expires that couldn't be tried so far, by a hold or because the gateway was down."""
         return max(self._schedules.expiry(envelope), self._clock.seconds() + self._grace())
@@ -102,7 +118,8 @@ class Custody:
             envelope = record.envelope
             unfinished = (r.report for r in envelope.recipients if r.state is RecipientState.BOUNCING)
             for report in sorted(set(unfinished)):
-                self._spawn(self._tell(record, report, present.get(report)))
+                written = self.ledger.get(report)  # where the message could be read later than its report
+                self._spawn(self._tell(record, report, written.envelope if written else present.get(report)))
 
     def content(self, record: Record, envelope: Envelope) -> IContent:
         """The content of a message, from memory while it is kept there."""
@@ -176,7 +193,8 @@ class Custody:
     async def save(self, record: Record) -> None:
         """Make the present state durable: the envelope, or that nothing is left to do."""
         if record.waiting:
-            await self._durable.carry_out(lambda: self._rewrite(record))
+            await self._durable.carry_out(lambda: self._rewrite(record), partial(self._not_written, record))
+            record.unwritten = ""
         if not record.waiting:  # or not any more: another lease may have come back meanwhile
             await self._finish(record)
 
@@ -187,10 +205,47 @@ class Custody:
         return RewriteEnvelope(self.folders, record.mid, next(self._serials), line)
 
     async def _finish(self, record: Record) -> None:
-        await self._durable.carry_out(lambda: RemoveMessage(self.folders, record.mid))
+        await self._durable.carry_out(
+            lambda: RemoveMessage(self.folders, record.mid), partial(self._not_written, record)
+        )
         if self.ledger.get(record.mid) is record:
             self.ledger.remove(record)
             self._sink.emit(MessageFinished(record.mid))
+
+    # --- on a disk that fails ---------------------------------------------------------------------
+
+    def in_force(self, record: Record, work: Deferred[None]) -> Deferred[None]:
+        """Fires when this work on a message is done, or as soon as it is known that its present state can't be written down for now:
+        it is in force all the same, and `Record.unwritten` says why. The work goes on."""
+        answer: Deferred[None] = Deferred()
+
+        def fire(result: object = None) -> None:
+            if late.active():
+                late.cancel()
+            waiting = self._waiting.get(record.mid, [])
+            if fire in waiting:
+                waiting.remove(fire)
+                if not waiting:
+                    del self._waiting[record.mid]
+            if not answer.called:
+                answer.callback(None)
+
+        def too_late() -> None:
+            record.unwritten = record.unwritten or "the disk takes its time"
+            fire()
+
+        late = self._clock.callLater(ANSWER_WITHIN, too_late)
+        self._waiting.setdefault(record.mid, []).append(fire)
+        work.addErrback(self._broke_off)
+        work.addBoth(fire)
+        return answer
+
+    def _not_written(self, record: Record, error: OSError) -> None:
+        record.unwritten = error.strerror or str(error)
+        for fire in list(self._waiting.get(record.mid, ())):
+            fire()
+
+    # --- reports ----------------------------------------------------------------------------------
 
     async def _notify(self, record: Record, action: Action, fared: Mapping[int, Outcome]) -> None:
         """A report on what isn't a failure: of a success before the message may go, of a delay once that is written down, so that
@@ -224,7 +279,7 @@ class Custody:
         if written is not None:
             self._reports.announce(record.mid, written)
         await self.save(record)
-        if written is not None:
+        if written is not None and self.ledger.get(written.mid) is None:
             self.accept(written, text)
 
     @staticmethod
@@ -265,8 +320,11 @@ class Custody:
     def _done(self, result: object, task: Deferred[None]) -> None:
         self._tasks.discard(task)
         if isinstance(result, Failure):
-            self.log.failure("work on the queue broke off", result)
-            self._sink.emit(Fault(f"work on the queue broke off: {result.getErrorMessage()}"))
+            self._broke_off(result)
+
+    def _broke_off(self, failure: Failure) -> None:
+        self.log.failure("work on the queue broke off", failure)
+        self._sink.emit(Fault(f"work on the queue broke off: {failure.getErrorMessage()}"))
 
     def stop(self) -> list[Deferred[None]]:
         """Give out and wake nothing more; what is still under way."""

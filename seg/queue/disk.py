@@ -5,14 +5,42 @@ from __future__ import annotations
 import errno
 import os
 import stat
+from pathlib import Path
+
+from seg.files import replace_file
 
 _NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
 _READ = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK  # neither a symlink nor a pipe may stop the scan
 _COPY_SIZE = 1024 * 1024
 
 
+class NotAMessageError(OSError):
+    """Something else than a regular file stands in a file's place: no error of the system, it won't pass."""
+
+
 class Disk:
     """The real file system. Everything raises `OSError`."""
+
+    def __init__(self) -> None:
+        self._root = ""
+        self._identity: tuple[int, int] | None = None
+
+    def adopt(self, root: str) -> None:
+        """From now on this folder, and no other one of its name, is the spool (see `check_root`)."""
+        status = os.stat(root)
+        self._root, self._identity = root, (status.st_dev, status.st_ino)
+
+    def check_root(self) -> None:
+        """Nothing may be concluded from a missing file, and nothing written, while the spool's own folder is away: a partition that isn't
+        mounted leaves an empty folder in its place.
+
+        :raises OSError: the folder isn't there, or isn't the one that was adopted.
+        """
+        if self._identity is None:
+            return
+        status = os.stat(self._root)
+        if (status.st_dev, status.st_ino) != self._identity:
+            raise OSError(errno.ESTALE, "the spool folder was replaced by another one", self._root)
 
     def make_folders(self, paths: list[str]) -> None:
         """Make these folders, and their parents, where they don't exist."""
@@ -20,8 +48,13 @@ class Disk:
             os.makedirs(path, mode=0o700, exist_ok=True)
 
     def write(self, path: str, data: bytes) -> None:
-        """Make (or empty) a file and write it; not durable before `sync`."""
-        self._write(os.open(path, _NEW_FILE, 0o600), data)
+        """Make (or empty) a file and write it; not durable before `sync`. A missing folder is made first."""
+        try:
+            descriptor = os.open(path, _NEW_FILE, 0o600)
+        except FileNotFoundError:
+            self._make_folder_of(path)
+            descriptor = os.open(path, _NEW_FILE, 0o600)
+        self._write(descriptor, data)
 
     def append(self, path: str, data: bytes) -> None:
         """Write behind the end of a file."""
@@ -52,12 +85,16 @@ class Disk:
         try:
             os.rename(old, new)
         except FileNotFoundError:
-            folder = os.path.dirname(new)
-            if os.path.isdir(folder):
-                raise
-            os.mkdir(folder, 0o700)
-            self._sync(os.path.dirname(folder))
+            self._make_folder_of(new)
             os.rename(old, new)
+
+    def link(self, old: str, new: str) -> None:
+        """Give a file a second name."""
+        os.link(old, new)
+
+    def replace(self, path: str, data: bytes) -> None:
+        """Write a file of state as `seg.files.replace_file` does."""
+        replace_file(Path(path), data)
 
     def unlink(self, path: str) -> bool:
         """Remove a file; False when there was none."""
@@ -76,16 +113,45 @@ class Disk:
         with os.scandir(path) as entries:
             return sorted((entry.name, entry.is_dir(follow_symlinks=False)) for entry in entries)
 
+    def free(self, path: str) -> int:
+        """Octets that may be written; 0 too when no more files can be made."""
+        status = os.statvfs(path)
+        if status.f_files and not status.f_favail:
+            return 0
+        return status.f_bavail * status.f_frsize
+
     def read(self, path: str, limit: int) -> tuple[bytes, int]:
-        """The first `limit` octets of a regular file, and its size."""
-        fd = os.open(path, _READ)
+        """The first `limit` octets of a regular file, and its size.
+
+        :raises NotAMessageError: something else is there.
+        """
+        try:
+            fd = os.open(path, _READ)
+        except OSError as error:
+            if error.errno in (errno.ELOOP, errno.ENXIO):  # a symlink, a socket
+                raise NotAMessageError(error.errno, "not a regular file", path) from error
+            raise
         try:
             status = os.fstat(fd)
             if not stat.S_ISREG(status.st_mode):
-                raise OSError(errno.EINVAL, "not a regular file", path)
+                raise NotAMessageError(errno.EINVAL, "not a regular file", path)
             return os.read(fd, limit), status.st_size
         finally:
             os.close(fd)
+
+    def _make_folder_of(self, path: str) -> None:
+        """Make the missing folder of a file, and its parents below the root, each durable.
+
+        :raises FileNotFoundError: the folder is there, or the root isn't.
+        """
+        folder = os.path.dirname(path)
+        if os.path.isdir(folder):
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
+        parent = os.path.dirname(folder)
+        if self._root and len(parent) > len(self._root) and not os.path.isdir(parent):
+            self._make_folder_of(folder)
+        os.mkdir(folder, 0o700)
+        self._sync(parent)
 
     @staticmethod
     def _sync(path: str) -> None:

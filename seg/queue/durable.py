@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable
 
 from twisted.internet.defer import Deferred
@@ -12,6 +13,7 @@ from seg.events import Fault, Notice
 from seg.interfaces import IEventSink
 from seg.queue.commit import Change, ICommits
 
+NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT})
 FIRST_WAIT = 1.0  # seconds
 LONGEST_WAIT = 60.0
 
@@ -22,18 +24,31 @@ class DurableChanges:
 
     While the disk is full the outcome stays in memory and in force: nothing is sent twice by this process.
     One Fault says so, however many changes wait, and one Notice says that it is over.
+
+    :param no_room: called when a change fails for lack of room: the reserve may be given up.
     """
 
-    def __init__(self, commits: ICommits, sink: IEventSink, clock: IReactorTime) -> None:
+    def __init__(
+        self,
+        commits: ICommits,
+        sink: IEventSink,
+        clock: IReactorTime,
+        no_room: Callable[[], object] = lambda: None,
+    ) -> None:
         self._commits = commits
         self._sink = sink
         self._clock = clock
+        self._no_room = no_room
         self._pauses: set[Deferred[None]] = set()
         self._failing = 0
         self._stopped = False
 
-    async def carry_out(self, make: Callable[[], Change | None]) -> None:
+    async def carry_out(
+        self, make: Callable[[], Change | None], on_failure: Callable[[OSError], object] = lambda error: None
+    ) -> None:
         """Return when the change is durable. It is made anew for each try; None: not needed any more.
+
+        :param on_failure: called whenever a try fails, and another one will follow.
 
         :raises OSError: only after `stop`.
         """
@@ -47,21 +62,28 @@ class DurableChanges:
                 except OSError as error:
                     if self._stopped:
                         raise
+                    if error.errno in NO_ROOM:
+                        self._no_room()
                     if not failed:
                         failed = True
                         self._report(error)
+                    on_failure(error)
                 await self._pause(wait)
                 wait = min(2 * wait, LONGEST_WAIT)
         finally:
             if failed:
                 self._recovered()
 
+    def retry_now(self) -> None:
+        """Try again what failed: the disk can be written again."""
+        for pause in list(self._pauses):
+            pause.cancel()
+
     def stop(self) -> None:
         """Try once more at once, then give up: what can't be written is known to be done, but will be done
         again."""
         self._stopped = True
-        for pause in list(self._pauses):
-            pause.cancel()
+        self.retry_now()
 
     def _report(self, error: OSError) -> None:
         self._failing += 1

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -46,6 +47,32 @@ def folder_name(mid: int) -> str:
     return f"{(mid >> 8) & 0xFF:02x}"
 
 
+_ASIDE = re.compile(r"(new|cur)-([0-9a-f]{2})-([0-9]+)(\.env)?(?:\.[0-9]+)?")
+
+
+@attrs.frozen
+class AsideName:
+    """Where a file in corrupt/ came from."""
+
+    place: str  # "new" or "cur"
+    mid: int
+    is_envelope: bool
+
+    @property
+    def name(self) -> str:
+        """Its name there."""
+        return spool_id(self.mid) + (ENVELOPE_SUFFIX if self.is_envelope else "")
+
+
+def aside_name(name: str) -> AsideName | None:
+    """What the name of a file in corrupt/ says; None when it isn't that of a message's file."""
+    found = _ASIDE.fullmatch(name)
+    mid = mid_of(found[3]) if found else None
+    if found is None or mid is None or folder_name(mid) != found[2]:
+        return None
+    return AsideName(found[1], mid, bool(found[4]))
+
+
 FOLDER_NAMES = tuple(f"{number:02x}" for number in range(256))
 
 
@@ -70,6 +97,10 @@ class Folders:
     def cur(self) -> str:
         """Messages whose envelope has changed since they were accepted, and those envelopes."""
         return f"{self.root}/cur"
+
+    def file_in(self, place: str, mid: int) -> str:
+        """A message in "new" or "cur"."""
+        return self.new_file(mid) if place == "new" else self.cur_file(mid)
 
     @property
     def corrupt(self) -> str:
@@ -132,6 +163,7 @@ def encode(envelope: Envelope, failures: Mapping[int, Bounced] | None = None) ->
                 ("submitter", envelope.submitter),
                 ("requiretls", envelope.requiretls),
                 ("tls_optional", envelope.tls_optional),
+                ("damage", envelope.damage),
             )
             if value
         }
@@ -224,6 +256,7 @@ def _envelope(entry: dict[str, Any]) -> Envelope:
         tls_optional=_flag(entry, "tls_optional") if "tls_optional" in entry else False,
         bounce_profile=_text(entry, "bounce_profile") if "bounce_profile" in entry else "",
         submitter=_text(entry, "submitter") if "submitter" in entry else "",
+        damage=_text(entry, "damage") if "damage" in entry else "",
     )
 
 

@@ -29,13 +29,14 @@ class RecordingDisk(Disk):
     """
 
     def __init__(self, root: str) -> None:
-        self._root = root
+        super().__init__()
+        self._top = root
         self.steps: list[tuple[str, str]] = []
         self.fails: Callable[[str, str], int] = lambda operation, path: 0
         self.steps_left: int | None = None
 
     def _step(self, operation: str, path: str) -> None:
-        path = os.path.relpath(path, self._root)
+        path = os.path.relpath(path, self._top)
         if self.steps_left is not None:
             if not self.steps_left:
                 raise PowerLoss(operation)
@@ -79,6 +80,16 @@ class RecordingDisk(Disk):
         self._step("unlink", path)
         return super().unlink(path)
 
+    def link(self, old: str, new: str) -> None:
+        """See `Disk.link`."""
+        self._step("link", new)
+        super().link(old, new)
+
+    def replace(self, path: str, data: bytes) -> None:
+        """See `Disk.replace`."""
+        self._step("replace", path)
+        super().replace(path, data)
+
     def read(self, path: str, limit: int) -> tuple[bytes, int]:
         """See `Disk.read`; reading isn't a step, but may fail."""
         self._look("read", path)
@@ -90,7 +101,7 @@ class RecordingDisk(Disk):
         return super().names(path)
 
     def _look(self, operation: str, path: str) -> None:
-        if number := self.fails(operation, os.path.relpath(path, self._root)):
+        if number := self.fails(operation, os.path.relpath(path, self._top)):
             raise OSError(number, os.strerror(number), path)
 
 

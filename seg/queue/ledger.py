@@ -29,6 +29,9 @@ class Counts:
     active: int  # recipients being tried now
     held: int  # messages
     oldest: float  # POSIX seconds of arrival of the oldest message; 0.0 when there is none
+    damaged: int = 0  # messages that are held, as a part of their files is lost
+    unread: int = 0  # files and folders that the system can't read for now; their messages aren't among `messages`
+    corrupt: int = 0  # files in corrupt/
 
 
 class Ledger:
@@ -51,6 +54,8 @@ class Ledger:
         self._recipients = 0
         self._active = 0
         self._held = 0
+        self._damaged = 0
+        self.damage_changed: Callable[[], object] = lambda: None  # called when `Counts.damaged` isn't the same any more
         self.subscribe = self._due.subscribe
         self.stop = self._due.stop
 
@@ -69,7 +74,7 @@ class Ledger:
         """The queue in numbers; cheap."""
         first = next(iter(self._records.values()), None)
         oldest = as_posix(self._clock, first.envelope.arrived) if first else 0.0
-        return Counts(len(self._records), self._recipients, self._active, self._held, oldest)
+        return Counts(len(self._records), self._recipients, self._active, self._held, oldest, self._damaged)
 
     def add(self, envelope: Envelope, expires: float, warn: float, content: bytes | None = None) -> Record:
         """A message is in the spool: due from now on."""
@@ -82,6 +87,9 @@ class Ledger:
         self._recipients += record.waiting
         self.by_domain.update(r.domain for r in envelope.pending)
         self._held += record.held
+        self._damaged += record.damaged
+        if record.damaged:
+            self.damage_changed()
         self.plan(record, envelope)
         return record
 
@@ -92,7 +100,10 @@ class Ledger:
             self._count(record.envelope, None)
         self._recipients -= record.waiting
         self._held -= record.held
+        self._damaged -= record.damaged
         del self._records[record.mid]
+        if record.damaged:
+            self.damage_changed()
 
     def forget_content(self, record: Record) -> None:
         """From now on the content comes from the file."""
@@ -103,10 +114,15 @@ class Ledger:
         """The envelope has changed; `plan` or `give_back` decides what becomes due by it."""
         self._recipients -= record.waiting
         self._held -= record.held
+        damaged = record.damaged
+        self._damaged -= damaged
         self._count(record.envelope, envelope)
         record.envelope = envelope
         self._recipients += record.waiting
         self._held += record.held
+        self._damaged += record.damaged
+        if damaged != record.damaged:
+            self.damage_changed()
 
     def _count(self, old: Envelope | None, new: Envelope | None) -> None:
         """Keep `by_domain` in step."""

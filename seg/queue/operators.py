@@ -187,7 +187,7 @@ class OperatorCommands:
         return bool(waiting)
 
     async def _set_held(self, record: Record, held: bool) -> None:
-        envelope = attrs.evolve(record.envelope, held=held)
+        envelope = attrs.evolve(record.envelope, held=held, damage=record.envelope.damage if held else "")
         self._ledger.change(record, envelope)
         self._ledger.plan(record, envelope)
         await self._custody.save(record)

@@ -22,17 +22,20 @@ class Record:
     :ivar expires: when what is left is returned.
     :ivar plain: all its addresses are ASCII.
     :ivar planned: recipients due up to this time have been put into the due-list.
+    :ivar unwritten: why its present state isn't written down yet; "" = it is, or is being written.
     :ivar wake: the next time at which something is to happen; `NEVER` while held.
     :ivar warn: when to see whether the sender is to be told that some of it hasn't had its turn; `NEVER`: nobody is.
     :ivar leased: RIDs given out.
     :ivar failures: why recipients in state BOUNCING failed, by RID.
     :ivar content: the content while it is kept in memory.
+    :ivar damaged: a part of its files is lost (`Envelope.damage`).
     :ivar deleted_by: the operator who wants it deleted once its leases are back.
     """
 
     __slots__ = (
         "_packed",
         "content",
+        "damaged",
         "deleted_by",
         "expires",
         "failures",
@@ -41,6 +44,7 @@ class Record:
         "mid",
         "plain",
         "planned",
+        "unwritten",
         "waiting",
         "wake",
         "warn",
@@ -56,8 +60,10 @@ class Record:
         self.failures = _NO_FAILURES
         self.content = content
         self.deleted_by = ""
+        self.unwritten = ""
         self.waiting = 0
         self.held = False
+        self.damaged = False
         self.envelope = envelope
 
     @property
@@ -71,6 +77,7 @@ class Record:
         self.plain = envelope.reverse_path.isascii() and all(r.address.isascii() for r in envelope.recipients)
         self.waiting = len(envelope.pending)
         self.held = envelope.held
+        self.damaged = bool(envelope.damage)
 
     def may_mention(self, text: str) -> bool:
         """False when an address or domain, in lower case and A-labels, surely isn't in the envelope. Ten times quicker than
@@ -116,6 +123,7 @@ def _pack(envelope: Envelope) -> bytes:
             envelope.tls_optional,
             envelope.bounce_profile,
             envelope.submitter,
+            envelope.damage,
         )
     )
 
@@ -133,7 +141,8 @@ def _recipient(packed: tuple[Any, ...]) -> Recipient:
 def _unpack(packed: bytes) -> Envelope:
     # These octets were made by _pack in this process and are never read from anywhere.
     values = marshal.loads(packed)  # noqa: S302
-    mid, reverse_path, recipients, arrived, size, body, *flags, ret, envid, requiretls, optional, profile, user = values
+    mid, reverse_path, recipients, arrived, size, body, *flags, ret, envid, requiretls, optional, profile = values[:-2]
+    user, damage = values[-2:]
     smtputf8, icid, client, helo, held = flags
     return Envelope(
         mid,
@@ -153,4 +162,5 @@ def _unpack(packed: bytes) -> Envelope:
         optional,
         profile,
         user,
+        damage,
     )

@@ -1,15 +1,20 @@
-"""Reading the spool at the start: every message found is taken up or, when it can't be read, put aside.
-Blocks: threads only."""
+"""Reading the spool: every message found is taken up, held because a part of it is lost, or put aside when nothing can be made of it.
+
+Only content can be wrong. An error of the system (EIO, EMFILE, EACCES, ...) says nothing of the file: it stays where it is, and is to
+be tried again. Blocks: threads only.
+"""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from typing import NamedTuple
 
 import attrs
 
-from seg.queue.disk import Disk
+from seg.model import Envelope
+from seg.queue.disk import Disk, NotAMessageError
 from seg.queue.files import (
     ENVELOPE_SUFFIX,
     FOLDER_NAMES,
@@ -24,6 +29,7 @@ from seg.queue.files import (
 
 BATCH = 200
 _FIRST_READ = 4096  # octets that hold nearly every envelope
+MISSING = "the file of its present envelope is missing"
 
 
 class Place(NamedTuple):
@@ -32,6 +38,7 @@ class Place(NamedTuple):
     mid: int
     path: str
     envelope: str  # path of its .env, "" = none
+    tried: bool = False  # it lies in cur/, where each message has an .env
 
 
 @attrs.frozen
@@ -43,101 +50,270 @@ class Aside:
     reason: str
 
 
+@attrs.frozen
+class Damaged:
+    """A message of which a part is lost; what is known of its envelope says so, and that it is held."""
+
+    stored: Stored
+    kept: bool  # the damaged envelope file, if there is one, has a second name in corrupt/: it may be replaced
+
+
+@attrs.frozen
+class Unread:
+    """The system can't read this message, or this folder, now."""
+
+    path: str
+    reason: str
+    place: Place | None = None  # of a message
+    queued: bool = False  # it has been taken up before
+
+
+Found = Stored | Damaged | Aside | Unread
+
+
 class Scan:
-    """One reading of the spool: `prepare` once, then `next_batch` until it returns an empty list."""
+    """Readings of the spool: `prepare` once, then `next_batch` until it returns an empty list; `again` for what couldn't be read."""
 
     def __init__(self, folders: Folders) -> None:
         self._folders = folders
         self._places: Iterator[Place] = iter(())
+        self.leftovers = 0  # envelopes of finished messages that were removed
 
-    def prepare(self, disk: Disk) -> list[Aside]:
+    def prepare(self, disk: Disk) -> list[Aside | Unread]:
         """Make the folders, empty tmp/, list all messages. What doesn't belong there is put aside."""
         folders = self._folders
         disk.make_folders([folders.tmp, folders.new, folders.cur, folders.corrupt])
-        asides: list[Aside] = []
+        disk.adopt(folders.root)
+        found: list[Aside | Unread] = []
         for name, is_folder in disk.names(folders.tmp):
             path = f"{folders.tmp}/{name}"
             if is_folder:
-                asides.append(self._put_aside(disk, path, "a folder where there should be none"))
+                found.append(self._put_aside(disk, path, "a folder where there should be none"))
                 continue
-            try:
+            with suppress(OSError):  # the next start tries again
                 disk.unlink(path)  # never got its 250
-            except OSError as error:
-                asides.append(self._put_aside(disk, path, f"can't be removed: {error}"))
-        self._places = iter(sorted(self._list(disk, asides)))
-        return asides
+        self._list_all(disk, found)
+        return found
 
-    def next_batch(self, disk: Disk) -> list[Stored | Aside]:
+    def again(self, disk: Disk) -> list[Aside | Unread]:
+        """List all messages anew, as some folder couldn't be listed; the caller passes over those that it has.
+
+        :raises OSError: the spool is away.
+        """
+        disk.check_root()
+        found: list[Aside | Unread] = []
+        self._list_all(disk, found)
+        return found
+
+    def next_batch(self, disk: Disk) -> list[Found]:
         """What became of the next messages, oldest first; empty at the end."""
-        batch: list[Stored | Aside] = []
+        batch: list[Found] = []
         for place in self._places:
-            try:
-                batch.append(_read(disk, place))
-            except (SpoolFileError, OSError) as error:
-                batch.append(self._put_aside(disk, place.path, str(error)))
-                if place.envelope:
-                    batch.append(self._put_aside(disk, place.envelope, "the message beside it can't be read"))
+            batch += self.read(disk, place)
             if len(batch) >= BATCH:
                 break
         return batch
 
-    def _list(self, disk: Disk, asides: list[Aside]) -> list[Place]:
+    def read(self, disk: Disk, place: Place) -> list[Found]:
+        """What became of one message; nothing if it isn't there any more."""
+        try:
+            return [self._read(disk, place)]
+        except (SpoolFileError, NotAMessageError) as error:
+            reason = _why(error)
+            moved: list[Found] = [self._put_aside(disk, place.path, reason)]
+            if place.envelope:
+                moved.append(self._put_aside(disk, place.envelope, "the message beside it can't be read"))
+            return moved
+        except FileNotFoundError:
+            if place.envelope and disk.exists(place.path):  # the envelope has gone since it was listed
+                return self.read(disk, place._replace(envelope="", tried=True))
+            return []
+        except OSError as error:
+            return [Unread(place.path, error.strerror or str(error), place)]
+
+    def readable(self, disk: Disk, unread: Unread) -> bool:
+        """Whether the system can read it now; also when it isn't there any more."""
+        try:
+            if unread.place is None:
+                disk.names(unread.path)
+            else:
+                for path in filter(None, (unread.place.path, unread.place.envelope)):
+                    disk.read(path, 1)
+        except (FileNotFoundError, NotADirectoryError, NotAMessageError):
+            return True
+        except OSError:
+            return False
+        return True
+
+    # --- listing ----------------------------------------------------------------------------------
+
+    def _list_all(self, disk: Disk, found: list[Aside | Unread]) -> None:
         messages: dict[int, str] = {}
         envelopes: dict[int, str] = {}
         for parent in (self._folders.cur, self._folders.new):
-            for folder, is_folder in disk.names(parent):
+            for folder, is_folder in self._names(disk, parent, found):
                 if not is_folder or folder not in FOLDER_NAMES:
-                    asides.append(self._put_aside(disk, f"{parent}/{folder}", "doesn't belong here"))
+                    found.append(self._put_aside(disk, f"{parent}/{folder}", "doesn't belong here"))
                     continue
-                try:
-                    names = disk.names(f"{parent}/{folder}")
-                except OSError as error:
-                    asides.append(self._put_aside(disk, f"{parent}/{folder}", f"can't be listed: {error}"))
-                    continue
-                for name, is_inner in names:
-                    path = f"{parent}/{folder}/{name}"
-                    mid = None if is_inner else mid_of(name.removesuffix(ENVELOPE_SUFFIX))
-                    found = envelopes if name.endswith(ENVELOPE_SUFFIX) else messages
-                    if mid is None or folder_name(mid) != folder:
-                        asides.append(self._put_aside(disk, path, "doesn't belong here"))
-                    elif mid in found:
-                        asides.append(self._put_aside(disk, path, f"a second file of MID {mid}"))
-                    else:
-                        found[mid] = path
-        for mid in envelopes.keys() - messages.keys():
-            asides.append(self._put_aside(disk, envelopes.pop(mid), "no message beside this envelope"))
-        return [Place(mid, path, envelopes.get(mid, "")) for mid, path in messages.items()]
+                names = self._names(disk, f"{parent}/{folder}", found)
+                self._sort(disk, f"{parent}/{folder}", names, (messages, envelopes), found)
+        if not any(isinstance(each, Unread) for each in found):  # else their messages may be in such a folder
+            self._remove_leftovers(disk, envelopes.keys() - messages.keys(), envelopes)
+        self._places = iter(
+            sorted(
+                Place(mid, path, envelopes.get(mid, ""), path.startswith(self._folders.cur + "/"))
+                for mid, path in messages.items()
+            )
+        )
+
+    @staticmethod
+    def _names(disk: Disk, folder: str, found: list[Aside | Unread]) -> list[tuple[str, bool]]:
+        try:
+            return disk.names(folder)
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            found.append(Unread(folder, error.strerror or str(error)))
+            return []
+
+    def _sort(
+        self,
+        disk: Disk,
+        folder: str,
+        names: Iterable[tuple[str, bool]],
+        into: tuple[dict[int, str], dict[int, str]],
+        found: list[Aside | Unread],
+    ) -> None:
+        """Tell messages, envelopes, and what isn't either."""
+        messages, envelopes = into
+        for name, is_folder in names:
+            path = f"{folder}/{name}"
+            mid = None if is_folder else mid_of(name.removesuffix(ENVELOPE_SUFFIX))
+            known = envelopes if name.endswith(ENVELOPE_SUFFIX) else messages
+            if mid is None or folder_name(mid) != os.path.basename(folder):
+                found.append(self._put_aside(disk, path, "doesn't belong here"))
+            elif mid in known:
+                found.append(self._put_aside(disk, path, f"a second file of MID {mid}"))
+            else:
+                known[mid] = path
+
+    def _remove_leftovers(self, disk: Disk, mids: Iterable[int], envelopes: dict[int, str]) -> None:
+        """A message that is finished goes first, then its envelope: a stop in between leaves the envelope, which is removed now."""
+        for mid in mids:
+            with suppress(OSError):  # the next start tries again
+                self.leftovers += disk.unlink(envelopes[mid])
+
+    # --- reading ----------------------------------------------------------------------------------
+
+    def _read(self, disk: Disk, place: Place) -> Stored | Damaged:
+        """The message's present envelope; or, where that is lost, what else is known of it."""
+        content = _Content(disk, place)
+        if not place.envelope:
+            stored = content.first()
+            return Damaged(_held(stored, MISSING), True) if place.tried else stored
+        try:
+            stored = decode(disk.read(place.envelope, MAX_LINE)[0])
+            content.check_mid(stored.envelope)
+        except (SpoolFileError, NotAMessageError) as error:
+            damage = f"its present envelope can't be read ({_why(error)})"
+            return Damaged(_held(content.first(), damage), self._keep(disk, place.envelope))
+        if content.fits(stored.envelope):
+            return stored
+        try:
+            held = _held(content.first(), "its present envelope is that of another size")
+        except SpoolFileError as error:
+            if content.has_line or not content.may_hold(stored.envelope):
+                raise
+            return Damaged(_held(stored, f"the first line of its file is lost ({error})", sure=True), True)
+        return Damaged(held, self._keep(disk, place.envelope))
+
+    def _keep(self, disk: Disk, path: str) -> bool:
+        """Give a damaged envelope a second name in corrupt/, so that it can be replaced."""
+        try:
+            disk.link(path, self._free(disk, path))
+        except OSError:
+            return False  # it stays as it is; the message is held all the same
+        return True
 
     def _put_aside(self, disk: Disk, path: str, reason: str) -> Aside:
-        target = f"{self._folders.corrupt}/{os.path.relpath(path, self._folders.root).replace('/', '-')}"
-        number, free = 0, target
-        while disk.exists(free):
-            number += 1
-            free = f"{target}.{number}"
+        free = self._free(disk, path)
         try:
             disk.rename(path, free)
         except OSError as error:
             return Aside(path, "", f"{reason}; and it can't be moved: {error}")
         return Aside(path, free, reason)
 
+    def _free(self, disk: Disk, path: str) -> str:
+        """A name in corrupt/ that nothing has."""
+        target = f"{self._folders.corrupt}/{os.path.relpath(path, self._folders.root).replace('/', '-')}"
+        number, free = 0, target
+        while disk.exists(free):
+            number += 1
+            free = f"{target}.{number}"
+        return free
 
-def _read(disk: Disk, place: Place) -> Stored:
-    """The message's present envelope. The file must be as long as that says: a truncated one can't be
-    delivered."""
-    data, length = disk.read(place.path, _FIRST_READ)
-    end = data.find(b"\n") + 1
-    if not end and length > len(data):
-        data, length = disk.read(place.path, MAX_LINE)
+
+class _Content:
+    """A message's own file: its first line, and how long the rest is."""
+
+    def __init__(self, disk: Disk, place: Place) -> None:
+        data, length = disk.read(place.path, _FIRST_READ)
         end = data.find(b"\n") + 1
-    if not end:
-        raise SpoolFileError("the envelope line isn't complete" if length else "the file is empty")
-    if place.envelope:
-        stored = decode(disk.read(place.envelope, MAX_LINE)[0])
-    else:
-        stored = decode(data[:end])
+        if not end and length > len(data):
+            data, length = disk.read(place.path, MAX_LINE)
+            end = data.find(b"\n") + 1
+        self._mid = place.mid
+        self._line = data[:end]
+        self._length = length
+
+    @property
+    def has_line(self) -> bool:
+        """Whether the first line is an envelope at all."""
+        try:
+            decode(self._line)
+        except SpoolFileError:
+            return False
+        return True
+
+    def first(self) -> Stored:
+        """What the first line says.
+
+        :raises SpoolFileError: it is no envelope, or not this message's.
+        """
+        if not self._line:
+            raise SpoolFileError("the envelope line isn't complete" if self._length else "the file is empty")
+        stored = decode(self._line)
+        self.check_mid(stored.envelope)
+        if not self.fits(stored.envelope):
+            size = self._length - len(self._line)
+            raise SpoolFileError(f"{size} octets of content, {stored.envelope.size} expected")
+        return stored
+
+    def check_mid(self, envelope: Envelope) -> None:
+        """:raises SpoolFileError: it is the envelope of another message."""
+        if envelope.mid != self._mid:
+            raise SpoolFileError(f"the envelope is that of MID {envelope.mid}")
+
+    def fits(self, envelope: Envelope) -> bool:
+        """Whether the file is as long as an envelope says: a truncated one can't be delivered."""
+        return envelope.size == self._length - len(self._line)
+
+    def may_hold(self, envelope: Envelope) -> bool:
+        """Whether the content that an envelope tells of can be there, behind a first line that is lost."""
+        return self._length > envelope.size
+
+
+def _why(error: SpoolFileError | NotAMessageError) -> str:
+    return str(error.strerror) if isinstance(error, OSError) else str(error)
+
+
+def _held(stored: Stored, damage: str, sure: bool = False) -> Stored:
+    """Held, for this reason.
+
+    :param sure: its envelope is the present one; else it may have been delivered to some of its recipients.
+    """
+    error = f"held: {damage}" + ("" if sure else "; it may have been delivered already")
     envelope = stored.envelope
-    if envelope.mid != place.mid:
-        raise SpoolFileError(f"the envelope is that of MID {envelope.mid}")
-    if envelope.size != length - end:
-        raise SpoolFileError(f"{length - end} octets of content, {envelope.size} expected")
-    return stored
+    recipients = tuple(attrs.evolve(recipient, error=error) for recipient in envelope.recipients)
+    held = attrs.evolve(envelope, recipients=recipients, held=True, damage=damage)
+    return Stored(held, stored.failures)

@@ -7,29 +7,35 @@ happened.
 
 from __future__ import annotations
 
+import errno
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Iterator, Mapping
+from typing import Any
 
+import attrs
 from twisted.internet.defer import Deferred, DeferredList, succeed
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
+from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from seg.config.schema import Queue
-from seg.events import QueueScanned, SpoolFileCorrupt
 from seg.interfaces import IContent, ICounters, IEventSink, IMessageWriter, IQueue, IReportComposer
-from seg.model import Envelope, Outcome, RecipientState
+from seg.model import Envelope, Outcome
 from seg.queue.commit import ICommits
 from seg.queue.custody import Custody
 from seg.queue.durable import DurableChanges
-from seg.queue.files import Folders, Stored
+from seg.queue.files import Folders
+from seg.queue.health import NewMailCommits, SpoolHealth, WatchedCommits
 from seg.queue.lease import Lease
 from seg.queue.ledger import Counts
+from seg.queue.loading import Loading
 from seg.queue.operators import Listing, OperatorCommands, Shown
 from seg.queue.reports import Reports
-from seg.queue.scan import Aside, Scan
 from seg.queue.schedule import Schedule, Schedules
 from seg.queue.writer import MessageWriter
+
+NO_IDS = OSError(errno.ENOSPC, "no message ids can be reserved")
 
 
 @implementer(IQueue)
@@ -59,13 +65,18 @@ class Spool:
         self._settings = settings
         self._sink = sink
         self._clock = reactor
-        self._commits = committer
-        durable = DurableChanges(committer, sink, reactor)
+        self._counters = counters
+        self._health = SpoolHealth(committer, self._folders, sink, reactor)
+        commits = self._commits = WatchedCommits(committer, self._health, self._could_not_read)
+        self._new_mail = NewMailCommits(commits, self._refusal)
+        durable = self._durable = DurableChanges(commits, sink, reactor, self._health.give_up_reserve)
         reports = Reports(composer, self._folders, durable, sink, lambda: self._settings.max_report_size)
         schedules = Schedules(Schedule(settings, random), settings_of)
-        self._custody = Custody(self._folders, schedules, reports, durable, committer, counters, sink, reactor)
+        self._custody = Custody(self._folders, schedules, reports, durable, commits, counters, sink, reactor)
         self._ledger = self._custody.ledger
         self._operators = OperatorCommands(self._custody, sink, reactor)
+        self._loading = Loading(self._folders, self._custody, committer, sink, reactor)
+        self._health.on_recovery(self._recovered)
 
     def use(self, settings: Queue) -> None:
         """Keep as much in memory, and quote as much in reports, as these settings say."""
@@ -78,54 +89,51 @@ class Spool:
         `begin`.
 
         Fails with `OSError` when the folders can't be made or listed. A file that can't be read never stops
-        the start.
+        the start, nor does a disk that can't be written: new mail is refused then.
         """
         return Deferred.fromCoroutine(self._start())
 
     async def _start(self) -> None:
-        began = self._clock.seconds()
         self._commits.start()
-        scan = Scan(self._folders)
-        corrupt = 0
-        for aside in await self._commits.read(scan.prepare):
-            corrupt += self._report_corrupt(aside)
-        messages = 0
-        reports: set[int] = set()  # allotted to messages whose failure isn't settled yet: not due before that
-        present: dict[int, Envelope] = {}
-        while batch := await self._commits.read(scan.next_batch):
-            for found in batch:
-                if isinstance(found, Aside):
-                    corrupt += self._report_corrupt(found)
-                    continue
-                messages += 1
-                if found.envelope.mid in reports:  # a report's MID is higher than that of what it tells of
-                    present[found.envelope.mid] = found.envelope
-                    continue
-                self._custody.take_up(found)
-                reports |= _reports_under_way(found)
-        self._custody.resume_reports(present)
-        self._sink.emit(QueueScanned(messages, corrupt, self._clock.seconds() - began))
-
-    def _report_corrupt(self, aside: Aside) -> int:
-        self._sink.emit(SpoolFileCorrupt(aside.path, aside.moved_to, aside.reason))
-        return 1
+        await self._loading.start()
+        self._health.start()
 
     def stop(self) -> Deferred[None]:
         """Fires when all that is known has been written down. Leases have to be back by then."""
+        self._health.stop()
+        self._loading.stop()
         under_way = self._custody.stop()
         return DeferredList(under_way, consumeErrors=True).addCallback(lambda _: self._commits.stop())
+
+    # --- the disk ---------------------------------------------------------------------------------
+
+    def _refusal(self) -> OSError | None:
+        """What forbids to take new mail."""
+        if self._health.blocked is None and self._counters.unreserved:
+            self._health.failed(Failure(NO_IDS))
+            return NO_IDS
+        return self._health.blocked
+
+    def _recovered(self) -> None:
+        """The disk can be written again."""
+        if self._counters.unreserved:
+            self._counters.reserve()
+        self._durable.retry_now()
+
+    def _could_not_read(self, error: OSError) -> None:
+        self._loading.could_not_read(error)
 
     # --- IQueue -----------------------------------------------------------------------------------
 
     def begin(self, mid: int) -> IMessageWriter:
         """See `IQueue.begin`. The writer is a `seg.queue.writer.MessageWriter` (with its `pressure`)."""
-        return MessageWriter(mid, self._folders, self._settings.memory, self._commits, self._custody.accept)
+        return MessageWriter(mid, self._folders, self._settings.memory, self._new_mail, self._custody.accept)
 
     def begin_held_back(self, mid: int, first: Callable[[], Deferred[None]]) -> IMessageWriter:
         """As `begin`; but what has become durable isn't due until ``first()`` has fired: what the message was made of is gone
         then, so that a restart can't find both. If it fails, so does the commit, and the message is due after a restart."""
         return MessageWriter(
-            mid, self._folders, self._settings.memory, self._commits, self._custody.accept, first=first
+            mid, self._folders, self._settings.memory, self._new_mail, self._custody.accept, first=first
         )
 
     def subscribe(self, on_ready: Callable[[str], None]) -> None:
@@ -157,15 +165,31 @@ class Spool:
 
     def counts(self) -> Counts:
         """The queue in numbers; cheap enough to be asked every second."""
-        return self._ledger.counts()
+        counts = self._ledger.counts()
+        return attrs.evolve(counts, unread=self._loading.unread, corrupt=self._loading.corrupt)
+
+    def unwritten(self, mid: int) -> str:
+        """Why what is known of a message isn't written down yet: it is in force, but a restart would not know of it. "" = it is, or
+        there is no such message."""
+        record = self._ledger.get(mid)
+        return "" if record is None else record.unwritten
 
     def destinations(self) -> Mapping[str, int]:
         """Recipients that wait for a delivery or a report, by destination."""
         return self._ledger.by_domain
 
+    def _command(self, mid: int, command: Coroutine[Deferred[Any], Any, bool]) -> Deferred[bool]:
+        """What a command says; True as soon as it is in force if it can't be written down for now (see `unwritten`)."""
+        record = self._ledger.get(mid)
+        said: list[bool] = []
+        work = Deferred.fromCoroutine(command).addCallback(said.append)
+        if record is None or work.called:
+            return work.addCallback(lambda _: said[0])
+        return self._custody.in_force(record, work).addCallback(lambda _: said[0] if said else True)
+
     def bounce(self, mid: int, by: str) -> Deferred[bool]:
         """See `OperatorCommands.bounce`."""
-        return Deferred.fromCoroutine(self._operators.bounce(mid, by))
+        return self._command(mid, self._operators.bounce(mid, by))
 
     def content(self, mid: int) -> IContent | None:
         """The content of a queued message; None when it isn't queued."""
@@ -194,24 +218,20 @@ class Spool:
 
     def hold(self, mid: int, by: str) -> Deferred[bool]:
         """See `OperatorCommands.hold`."""
-        return Deferred.fromCoroutine(self._operators.hold(mid, by))
+        return self._command(mid, self._operators.hold(mid, by))
 
     def release_hold(self, mid: int, by: str) -> Deferred[bool]:
         """See `OperatorCommands.release_hold`."""
-        return Deferred.fromCoroutine(self._operators.release_hold(mid, by))
+        return self._command(mid, self._operators.release_hold(mid, by))
 
     def delete(self, mid: int, by: str) -> Deferred[bool]:
         """See `OperatorCommands.delete`."""
-        return Deferred.fromCoroutine(self._operators.delete(mid, by))
+        return self._command(mid, self._operators.delete(mid, by))
 
     def redirect(self, mid: int, via: str, by: str, domain: str = "") -> Deferred[bool]:
         """See `OperatorCommands.redirect`."""
-        return Deferred.fromCoroutine(self._operators.redirect(mid, via, by, domain))
+        return self._command(mid, self._operators.redirect(mid, via, by, domain))
 
     def retry(self, target: int | str = "") -> Deferred[int]:
         """See `OperatorCommands.retry`."""
         return Deferred.fromCoroutine(self._operators.retry(target))
-
-
-def _reports_under_way(stored: Stored) -> set[int]:
-    return {r.report for r in stored.envelope.recipients if r.state is RecipientState.BOUNCING}

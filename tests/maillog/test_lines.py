@@ -270,6 +270,7 @@ class TableTests(SynchronousTestCase):
                 e.ExemptionOver,
                 e.ExemptionUsed,
                 e.FilterAway,
+                e.MessageDamaged,
                 e.STSRecordFailed,
                 e.STSPolicyWithdrawn,
                 e.TLSAlert,

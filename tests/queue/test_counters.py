@@ -1,17 +1,32 @@
 """Ids over restarts."""
 
+import contextlib
 import errno
+import os
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
-from seg.events import Fault
+from seg.events import ConditionBegan, ConditionKind, Fault
 from seg.interfaces import ICounters
-from seg.queue.counters import BLOCK, Counters
+from seg.queue.counters import BLOCK, EPOCH, RATE, Counters
 from seg.queue.inline import RecordingDisk
-from tests.queue.house import Recorder, inline_thread
+from seg.queue.reserve import RESERVE
+from tests.queue.house import NOW, Recorder, inline_thread
+
+
+@contextlib.contextmanager
+def monkey(owner: object, name: str, value: object) -> Iterator[None]:
+    """Another value for an attribute, for a while."""
+    kept = getattr(owner, name)
+    setattr(owner, name, value)
+    try:
+        yield
+    finally:
+        setattr(owner, name, kept)
 
 
 class CountersTests(SynchronousTestCase):
@@ -23,7 +38,7 @@ class CountersTests(SynchronousTestCase):
         self.disk = RecordingDisk(str(self.path.parent))
 
     def counters(self) -> Counters:
-        return Counters(self.path, self.sink, inline_thread, self.disk)
+        return Counters(self.path, self.sink, inline_thread, self.disk, lambda: NOW)
 
     def test_count(self) -> None:
         """Each id counts from 1, on its own."""
@@ -75,18 +90,66 @@ class CountersTests(SynchronousTestCase):
         self.assertEqual([t for t in threading.enumerate() if t.name == "counters"], [])
 
     def test_damaged(self) -> None:
-        """A damaged file is reported, and the ids go on above the highest MID in the spool, broken files included."""
-        folder = self.path.parent / "cur" / "2a"
-        folder.mkdir(parents=True)
-        (folder / "000000010777.env").touch()
-        (self.path.parent / "new").mkdir()
-        (self.path.parent / "new" / "note").touch()
-        for damage in ("", "{", "[]", '{"mid": 5}', '{"mid": "5", "icid": 1, "dcid": 1}'):
-            self.path.write_text(damage)
-            self.assertEqual(self.counters().next_mid(), 10778, damage)
+        """Whatever stands in the file's place, the start goes on, keeps it aside, and says so; the ids go on above all that may have been
+        used: by the time, or the highest MID in the spool, broken files and those kept aside included."""
+        floor = int((NOW - EPOCH) * RATE) + 1
+        damages = {
+            "empty": lambda: self.path.write_text(""),
+            "cut": lambda: self.path.write_text('{"mid": 5, "ic'),
+            "list": lambda: self.path.write_text("[]"),
+            "keys": lambda: self.path.write_text('{"mid": 5}'),
+            "types": lambda: self.path.write_text('{"mid": "5", "icid": 1, "dcid": 1}'),
+            "negative": lambda: self.path.write_text('{"mid": -5, "icid": 1, "dcid": 1}'),
+            "huge": lambda: self.path.write_text('{"mid": 1' + "0" * 4000 + ', "icid": 1, "dcid": 1}'),
+            "zeros": lambda: self.path.write_bytes(bytes(100)),
+            "folder": self.path.mkdir,
+            "link to nowhere": lambda: self.path.symlink_to("nowhere"),
+            "pipe": lambda: os.mkfifo(self.path),
+            "200 MB": lambda: (self.path.touch(), os.truncate(self.path, 200_000_000)),
+        }
+        self.path.parent.mkdir()
+        for name, damage in damages.items():
+            damage()
+            counters = self.counters()
+            ids = {counters.next_mid(), counters.next_icid(), counters.next_dcid()}
+            self.assertEqual(ids, {floor}, name)
+            self.assertFalse(counters.unreserved, name)
+            self.assertEqual(Counters(self.path, self.sink, inline_thread).next_mid(), floor + BLOCK, name)
+            self.path.unlink()
+        self.assertEqual({event.kind for event in self.sink.of(ConditionBegan)}, {ConditionKind.STATE_FILE})
+        self.assertEqual(len(self.sink.of(ConditionBegan)), len(damages))
+
+    def test_unreadable(self) -> None:
+        """A file that the system can't read isn't kept aside, and stops nothing."""
+        self.counters()
+
+        def fails(*args: object, **kwargs: object) -> int:
+            raise OSError(errno.EIO, "Input/output error")
+
+        with monkey(os, "open", fails):
+            counters = self.counters()
+        self.assertEqual(counters.next_mid(), int((NOW - EPOCH) * RATE) + 1)
+        self.assertTrue(counters.unreserved)
+        self.assertEqual(os.listdir(self.path.parent), ["counters"])
+        counters.reserve()
+        self.assertFalse(counters.unreserved)
+
+    def test_lost(self) -> None:
+        """Without a file, ids begin at 1 only where the gateway never ran; MIDs in the spool count whatever the time says."""
+        self.assertEqual(self.counters().next_mid(), 1)
         self.path.unlink()
-        self.assertEqual(self.counters().next_mid(), 10778)
-        self.assertEqual(len(self.sink.of(Fault)), 6)
+        self.assertGreater(
+            Counters(self.path, self.sink, inline_thread, seconds=lambda: NOW, known=True).next_icid(), 10**9
+        )
+        for place, highest in (("cur/2a/000000010777.env", 10777), ("corrupt/new-0f-999999999999.3", 999999999999)):
+            self.path.unlink()
+            file = self.path.parent / place
+            file.parent.mkdir(parents=True)
+            file.touch()
+            (self.path.parent / "new").mkdir(exist_ok=True)
+            (self.path.parent / "new" / "note").touch()
+            early = Counters(self.path, self.sink, inline_thread, seconds=lambda: 0.0)
+            self.assertEqual(early.next_mid(), highest + 1, place)
 
     def test_restored_file(self) -> None:
         """An old file put back can't bring a queued MID again."""
@@ -105,7 +168,19 @@ class CountersTests(SynchronousTestCase):
         self.assertEqual(mids, list(range(1, 2 * BLOCK + 1)))
         self.assertTrue(self.sink.of(Fault))
 
-    def test_unwritable_at_start(self) -> None:
-        """Without a place for its ids the gateway doesn't start."""
-        self.disk.fails = lambda operation, path: errno.EACCES
-        self.assertRaises(OSError, self.counters)
+    def test_full_at_start(self) -> None:
+        """On a full disk the start gives up the reserve for the ids; if that isn't enough it goes on, and says that no id is sure."""
+        reserve = self.path.with_name(RESERVE)
+        reserve.parent.mkdir()
+        reserve.touch()
+        self.disk.fails = lambda operation, path: errno.ENOSPC if operation == "replace" and reserve.exists() else 0
+        counters = self.counters()
+        self.assertEqual((reserve.exists(), counters.next_mid(), counters.unreserved), (False, 1, False))
+        self.path.unlink()
+        self.disk.fails = lambda operation, path: errno.ENOSPC
+        counters = self.counters()
+        self.assertEqual((counters.next_mid(), counters.unreserved), (1, True))
+        self.disk.fails = lambda operation, path: 0
+        counters.reserve()
+        self.assertFalse(counters.unreserved)
+        self.assertGreater(self.counters().next_mid(), 1)

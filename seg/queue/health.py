@@ -1,0 +1,257 @@
+"""Whether the spool can be written: found out by changes that fail, and by itself, without any traffic."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+from twisted.internet.defer import Deferred, fail
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.python.failure import Failure
+
+from seg.conditions import Condition
+from seg.events import ConditionKind
+from seg.interfaces import IEventSink
+from seg.queue.commit import Change, ICommits
+from seg.queue.disk import Disk
+from seg.queue.files import Folders
+from seg.queue.reserve import RESERVE_SIZE, GiveUpReserve, KeepReserve
+
+PROBE_EVERY = 2.0  # seconds between two tries while the spool can't be written
+LOOK_EVERY = 5.0  # seconds between two looks at a spool that can
+PROBE = b"This file only tries whether the disk can be written.\n" * 64
+MOST_FOLDERS = 64  # folders that are tried at a time
+
+T = TypeVar("T")
+
+
+class WriteProbe(Change):
+    """Writes, syncs, renames and removes a small file, in tmp/ and by folders where something failed. Missing folders are made."""
+
+    def __init__(self, folders: Folders, others: Sequence[str]) -> None:
+        self._folders = folders
+        self._others = others
+        self._tmp = f"{folders.tmp}/probe"
+        self.failed: list[str] = []  # the other folders that can't be written still
+        self.error: OSError | None = None  # of the last of them
+
+    def write(self, disk: Disk) -> None:
+        """Write it."""
+        disk.make_folders([self._folders.tmp, self._folders.new, self._folders.cur, self._folders.corrupt])
+        disk.write(self._tmp, PROBE)
+
+    def sync(self, disk: Disk) -> None:
+        """Make it durable."""
+        disk.sync(self._tmp)
+
+    def publish(self, disk: Disk) -> Sequence[str]:
+        """Move it through the other folders."""
+        place = self._tmp
+        for folder in self._others:
+            target = f"{folder}/.probe"
+            try:
+                disk.rename(place, target)
+                place = target
+                disk.sync_folder(folder)
+            except OSError as error:
+                self.failed.append(folder)
+                self.error = error
+        disk.unlink(place)
+        return ()
+
+    def undo(self, disk: Disk) -> None:
+        """Nothing of it stays."""
+        disk.unlink(self._tmp)
+
+
+class SpoolHealth:
+    """Tells while the spool can't be written (Condition DISK), and tries every two seconds until it can.
+
+    :ivar blocked: what is wrong with the disk as a whole; None: new mail can be tried.
+    """
+
+    def __init__(self, commits: ICommits, folders: Folders, sink: IEventSink, clock: IReactorTime) -> None:
+        self._commits = commits
+        self._folders = folders
+        self._clock = clock
+        self._condition = Condition(sink, ConditionKind.DISK)
+        self._suspects: dict[str, None] = {}  # folders in which something failed
+        self._probing = False
+        self._timer: IDelayedCall | None = None
+        self._stopped = False
+        self._on_recovery: list[Callable[[], object]] = []
+        self._reserve_given_up = False
+        self.blocked: OSError | None = None
+
+    def give_up_reserve(self) -> None:
+        """There is no room for what is known: let it have the reserve. It is made again before new mail is taken."""
+        if not self._reserve_given_up:
+            self._reserve_given_up = True
+            self._commits.submit(GiveUpReserve(self._folders)).addErrback(lambda _: None)  # it is on the same disk
+
+    def on_recovery(self, call: Callable[[], object]) -> None:
+        """Call this whenever the spool has come to be writable again."""
+        self._on_recovery.append(call)
+
+    def start(self) -> None:
+        """Begin to look; make the reserve."""
+        self._commits.submit(KeepReserve(self._folders)).addErrback(self.failed)
+        self._later(LOOK_EVERY)
+
+    def stop(self) -> None:
+        """Look and try no more."""
+        self._stopped = True
+        if self._timer is not None and self._timer.active():
+            self._timer.cancel()
+
+    def failed(self, failure: Failure) -> None:
+        """A change failed: see what is wrong with the disk."""
+        error = failure.value
+        if not isinstance(error, OSError) or error.errno == errno.ESHUTDOWN:
+            return
+        for path in (error.filename, error.filename2):
+            folder = os.path.dirname(path) if isinstance(path, str) else ""
+            hashed = os.path.dirname(folder) in (self._folders.new, self._folders.cur)
+            if hashed and len(self._suspects) < MOST_FOLDERS:
+                self._suspects[folder] = None
+        if self.blocked is None and not (self._condition.active and self._timer is not None):
+            self._probe()
+
+    # --- trying -----------------------------------------------------------------------------------
+
+    def _probe(self) -> None:
+        if self._probing or self._stopped:
+            return
+        self._probing = True
+        probe = WriteProbe(self._folders, list(self._suspects))
+        trying = self._commits.submit(probe)
+        trying.addCallback(lambda _: self._keep_reserve())
+        trying.addCallbacks(self._tried, self._could_not, callbackArgs=(probe,))
+
+    def _keep_reserve(self) -> Deferred[None]:
+        return self._commits.submit(KeepReserve(self._folders))
+
+    def _tried(self, _: None, probe: WriteProbe) -> None:
+        """The disk as a whole can be written."""
+        self._probing = False
+        blocked, self.blocked = self.blocked, None
+        self._reserve_given_up = False
+        self._suspects = dict.fromkeys(probe.failed)
+        if probe.error is not None:
+            self._condition.begin(f"parts of the spool can't be written: {_said(probe.error)}")
+        else:
+            self._condition.end("the spool can be written again")
+        if blocked is not None or probe.error is None:
+            for call in self._on_recovery:
+                call()
+        self._later(PROBE_EVERY if probe.error is not None else LOOK_EVERY)
+
+    def _could_not(self, failure: Failure) -> None:
+        self._probing = False
+        error = failure.value
+        if self._stopped or not isinstance(error, OSError) or error.errno == errno.ESHUTDOWN:
+            return
+        self.blocked = error
+        self._condition.begin(
+            f"the spool can't be written ({_said(error)}): new mail is refused, what is known is kept in memory and written later"
+        )
+        self._later(PROBE_EVERY)
+
+    def _later(self, wait: float) -> None:
+        if self._timer is not None and self._timer.active():
+            self._timer.cancel()
+        if not self._stopped:
+            self._timer = self._clock.callLater(wait, self._time_has_come)
+
+    def _time_has_come(self) -> None:
+        self._timer = None
+        if self._condition.active or self._suspects:
+            self._probe()
+            return
+        self._commits.read(self._looks_well).addCallbacks(self._looked, lambda failure: self._looked(False))
+
+    def _looks_well(self, disk: Disk) -> bool:
+        """In a thread: whether there is nothing that a change would fail by."""
+        disk.check_root()
+        folders = self._folders
+        there = all(map(os.path.isdir, (folders.tmp, folders.new, folders.cur, folders.corrupt)))
+        return there and disk.free(folders.root) >= RESERVE_SIZE
+
+    def _looked(self, well: bool) -> None:
+        if well:
+            self._later(LOOK_EVERY)
+        else:
+            self._probe()
+
+
+class _PassedOn:
+    """Commits that another one carries out."""
+
+    def __init__(self, commits: ICommits) -> None:
+        self._commits = commits
+
+    def read(self, work: Callable[[Disk], T]) -> Deferred[T]:
+        """See `ICommits.read`."""
+        return self._commits.read(work)
+
+    def start(self) -> None:
+        """See `ICommits.start`."""
+        self._commits.start()
+
+    def stop(self) -> Deferred[None]:
+        """See `ICommits.stop`."""
+        return self._commits.stop()
+
+
+class WatchedCommits(_PassedOn):
+    """The commits, with others told of what fails (`seg.queue.commit.ICommits`).
+
+    :param not_read: called with the errors of reading.
+    """
+
+    def __init__(self, commits: ICommits, health: SpoolHealth, not_read: Callable[[OSError], object]) -> None:
+        super().__init__(commits)
+        self._health = health
+        self._not_read = not_read
+
+    def submit(self, change: Change) -> Deferred[None]:
+        """See `ICommits.submit`."""
+        return self._commits.submit(change).addErrback(self._failed)
+
+    def read(self, work: Callable[[Disk], T]) -> Deferred[T]:
+        """See `ICommits.read`."""
+        reading = self._commits.read(work)
+        reading.addErrback(self._could_not_read)
+        return reading
+
+    def _failed(self, failure: Failure) -> Failure:
+        self._health.failed(failure)
+        return failure
+
+    def _could_not_read(self, failure: Failure) -> Failure:
+        if isinstance(failure.value, OSError):
+            self._not_read(failure.value)
+        return failure
+
+
+class NewMailCommits(_PassedOn):
+    """The commits of messages that come in: refused at once while the disk as a whole can't be written, so that what room there is
+    serves what is known already.
+
+    :param refused: says what forbids to take new mail, None: nothing.
+    """
+
+    def __init__(self, commits: ICommits, refused: Callable[[], OSError | None]) -> None:
+        super().__init__(commits)
+        self._refused = refused
+
+    def submit(self, change: Change) -> Deferred[None]:
+        """See `ICommits.submit`."""
+        error = self._refused() if change.takes_room else None
+        return self._commits.submit(change) if error is None else fail(error)
+
+
+def _said(error: OSError) -> str:
+    return error.strerror or str(error)
