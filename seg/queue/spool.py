@@ -21,7 +21,7 @@ from zope.interface import implementer
 
 from seg.config.schema import Queue
 from seg.interfaces import IContent, ICounters, IEventSink, IMessageWriter, IQueue, IReportComposer
-from seg.model import Envelope, Outcome
+from seg.model import Outcome
 from seg.queue.commit import ICommits
 from seg.queue.custody import Custody
 from seg.queue.durable import DurableChanges
