@@ -133,7 +133,15 @@ class PausableGateway:
     """Its work queue can be paused."""
 
     def __init__(self) -> None:
-        self.facts: dict[str, Any] = {"at": 0.0, "paused": None, "pending": 2, "entered": 5, "left": 3, "queued": 7}
+        self.facts: dict[str, Any] = {
+            "at": 0.0,
+            "paused": None,
+            "not_written": "",
+            "pending": 2,
+            "entered": 5,
+            "left": 3,
+            "queued": 7,
+        }
 
     def get(self, path: str) -> Any:
         """How it is."""
