@@ -56,6 +56,15 @@ def replace_file(path: Path, data: bytes, mode: int = OWN) -> None:
     sync_folder(path.parent)
 
 
+def make_private(folder: Path) -> None:
+    """Make a folder for the gateway's user only, and the one around it if it isn't there either.
+
+    :raises OSError: it can't be made.
+    """
+    folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    folder.mkdir(mode=0o700, exist_ok=True)
+
+
 def sync_folder(folder: Path) -> None:
     """Make the names in a folder durable.
 
@@ -107,7 +116,7 @@ def read_state_file(path: Path, parse: Callable[[bytes], T], limit: int = LARGES
         means that the file is damaged.
     """
     try:
-        data = _read_regular(path, limit)
+        data = read_regular(path, limit)
     except FileNotFoundError:
         return StateDamaged("a link to a file that isn't there") if os.path.islink(path) else StateAbsent()
     except OSError as error:
@@ -118,7 +127,12 @@ def read_state_file(path: Path, parse: Callable[[bytes], T], limit: int = LARGES
     try:
         return StateContent(parse(data))
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        return StateDamaged(f"{'its content' if data else 'it is empty, and'} can't be understood: {error!r:.200}")
+        return StateDamaged(f"{'its content' if data else 'it is empty, and'} can't be understood ({_named(error)})")
+
+
+def _named(error: Exception) -> str:
+    """An error in words; the repr of one that concerns an encoding would hold the content."""
+    return f"{type(error).__name__}: {error}"[:200]
 
 
 def keep_aside(path: Path) -> Path:
@@ -138,8 +152,16 @@ def keep_aside(path: Path) -> Path:
     return target
 
 
-def _read_regular(path: Path, limit: int) -> bytes:
-    """The content of a regular file.
+def put_aside(path: Path) -> str:
+    """The same as `keep_aside`, in words: what became of the damaged file. Never raises."""
+    try:
+        return f"it is kept as {keep_aside(path).name}"
+    except OSError as error:
+        return f"it can't be renamed ({error.strerror or error})"
+
+
+def read_regular(path: Path, limit: int) -> bytes:
+    """The content of a regular file. Never waits for a pipe or a device.
 
     :raises OSError: the system can't read it.
     :raises ValueError: it is something else, or larger than `limit`.

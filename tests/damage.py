@@ -11,8 +11,8 @@ from pathlib import Path
 SPARSE = 200 * 1024 * 1024  # octets
 
 
-def _bare(path: Path) -> Path:
-    """The place of a file, with nothing in it."""
+def bare(path: Path) -> Path:
+    """The place of a file or folder, with nothing in it."""
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)
     path.unlink(missing_ok=True)
@@ -21,18 +21,18 @@ def _bare(path: Path) -> Path:
 
 
 def _text(text: str) -> Callable[[Path], object]:
-    return lambda path: _bare(path).write_text(text)
+    return lambda path: bare(path).write_text(text)
 
 
 def _sparse(path: Path) -> None:
-    with _bare(path).open("wb") as file:
+    with bare(path).open("wb") as file:
         file.truncate(SPARSE)
 
 
 def _socket(path: Path) -> None:
     bound = socket.socket(socket.AF_UNIX)
     before = Path.cwd()
-    os.chdir(_bare(path).parent)  # a socket's path is short
+    os.chdir(bare(path).parent)  # a socket's path is short
     try:
         bound.bind(path.name)
     finally:
@@ -41,13 +41,13 @@ def _socket(path: Path) -> None:
 
 
 def _full_folder(path: Path) -> None:
-    _bare(path).mkdir()
+    bare(path).mkdir()
     (path / "something").write_text("in it")
 
 
 DAMAGES: dict[str, Callable[[Path], object]] = {
     "empty": _text(""),
-    "random octets": lambda path: _bare(path).write_bytes(bytes(range(128, 256)) * 300 + os.urandom(5000)),
+    "random octets": lambda path: bare(path).write_bytes(bytes(range(128, 256)) * 300 + os.urandom(5000)),
     "half": lambda path: (
         path.write_bytes(path.read_bytes()[: path.stat().st_size // 2]) if path.is_file() else _text("{")(path)
     ),
@@ -58,12 +58,12 @@ DAMAGES: dict[str, Callable[[Path], object]] = {
     "an object": _text("{}\n"),
     "wrong types": _text('{"domains": "ALL", "listeners": {"a": 1}, "since": "x", "lifetime": [], "texts": 1}\n'),
     "nested deeply": _text("[" * 200_000),
-    "a folder": lambda path: _bare(path).mkdir(),
+    "a folder": lambda path: bare(path).mkdir(),
     "a full folder": _full_folder,
-    "a dangling link": lambda path: _bare(path).symlink_to(path.parent / "nowhere"),
-    "a link to itself": lambda path: _bare(path).symlink_to(path),
-    "an endless device": lambda path: _bare(path).symlink_to("/dev/zero"),
+    "a dangling link": lambda path: bare(path).symlink_to(path.parent / "nowhere"),
+    "a link to itself": lambda path: bare(path).symlink_to(path),
+    "an endless device": lambda path: bare(path).symlink_to("/dev/zero"),
     "sparse and huge": _sparse,
-    "a FIFO": lambda path: os.mkfifo(_bare(path)),
+    "a FIFO": lambda path: os.mkfifo(bare(path)),
     "a socket": _socket,
 }

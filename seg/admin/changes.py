@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable
-from typing import Any, TypeVar
+from typing import Any
 
-from seg.admin.http import APIError, Call, RouteTable
+from seg.admin.http import MAX_BODY, APIError, Call, Handler, RouteTable
 from seg.change.control import LONGEST_COMMENT, ChangeControl, Conflict, NothingStaged, Outcome
 from seg.change.edits import Edit, EditError
 from seg.change.history import Commit
 from seg.change.staging import edit_from
 from seg.errors import ConfigurationError
 
-MAX_BODY = 32 * 1024 * 1024  # octets: a table of 40,000 routes is handed in at once
+MAX_STAGED = 32 * 1024 * 1024  # octets: a table of 40,000 routes is handed in at once
 MAX_COMMITS = 100
-T = TypeVar("T")
 
 
 class ChangesAPI:
@@ -25,20 +24,23 @@ class ChangesAPI:
 
     def add_to(self, table: RouteTable) -> None:
         """Take the paths."""
-        table.add("GET", "/v1/configuration", self.configuration)
-        table.add("GET", "/v1/changes", self.changes)
-        table.add("POST", "/v1/changes", self.stage, MAX_BODY)
-        table.add("DELETE", "/v1/changes", self.clear)
-        table.add("POST", "/v1/changes/rebase", self.rebase)
-        table.add("POST", "/v1/commits", self.commit)
-        table.add("GET", "/v1/commits", self.commits)
-        table.add("GET", "/v1/commits/{number}", self.detail)
-        table.add("POST", "/v1/rollback", self.roll_back)
-        table.add("POST", "/v1/reload", self.reload)
+        for method, path, handler, largest in (
+            ("GET", "/v1/configuration", self.configuration, MAX_BODY),
+            ("GET", "/v1/changes", self.changes, MAX_BODY),
+            ("POST", "/v1/changes", self.stage, MAX_STAGED),
+            ("DELETE", "/v1/changes", self.clear, MAX_BODY),
+            ("POST", "/v1/changes/rebase", self.rebase, MAX_BODY),
+            ("POST", "/v1/commits", self.commit, MAX_BODY),
+            ("GET", "/v1/commits", self.commits, MAX_BODY),
+            ("GET", "/v1/commits/{number}", self.detail, MAX_BODY),
+            ("POST", "/v1/rollback", self.roll_back, MAX_BODY),
+            ("POST", "/v1/reload", self.reload, MAX_BODY),
+        ):
+            table.add(method, path, _telling(handler), largest)
 
     async def configuration(self, call: Call) -> object:
         """Both files as this operator sees them, with the changes staged; passwords left out."""
-        texts = await _told(self._control.shown(call.by))
+        texts = await self._control.shown(call.by)
         files = self._control.files
         return {
             "settings": texts.settings,
@@ -52,31 +54,31 @@ class ChangesAPI:
         return {
             "by": call.by,
             "since": staged.since if staged else None,
-            "diff": await _told(self._control.difference(call.by)),
+            "diff": await self._control.difference(call.by),
             "behind": staged is not None and staged.base != self._control.running,
             "others": await self._control.others(call.by),
         }
 
     async def stage(self, call: Call) -> object:
         """Stage edits; body: edits, a list of {file, path, value}."""
-        return {"diff": await _told(self._control.stage(call.by, _edits(call.body.get("edits"))))}
+        return {"diff": await self._control.stage(call.by, _edits(call.body.get("edits")))}
 
     async def clear(self, call: Call) -> object:
         """Drop what is staged."""
-        await _told(self._control.clear(call.by))
+        await self._control.clear(call.by)
         return {"cleared": True}
 
     async def rebase(self, call: Call) -> object:
         """Put what is staged on top of what others committed."""
-        return {"diff": await _told(self._control.rebase(call.by))}
+        return {"diff": await self._control.rebase(call.by)}
 
     async def commit(self, call: Call) -> object:
         """Commit what is staged; body: comment."""
-        return _outcome(await _told(self._control.commit(call.by, _comment(call.body.get("comment", "")))))
+        return _outcome(await self._control.commit(call.by, _comment(call.body.get("comment", ""))))
 
     async def reload(self, call: Call) -> object:
         """Work by the files as they are on disk."""
-        outcome = await _told(self._control.reload(call.by))
+        outcome = await self._control.reload(call.by)
         return {"changed": False} if outcome is None else {"changed": True, **_outcome(outcome)}
 
     async def commits(self, call: Call) -> object:
@@ -97,14 +99,19 @@ class ChangesAPI:
         number = call.body.get("number")
         if type(number) is not int:
             raise APIError(400, "number must be the number of a commit")
-        return {"diff": await _told(self._control.roll_back(call.by, number))}
+        return {"diff": await self._control.roll_back(call.by, number)}
 
 
-async def _told(work: Awaitable[T]) -> T:
-    """What the control says, or its objection as an answer of the API.
+def _telling(handler: Handler) -> Handler:
+    """The handler, with the control's objections and a disk's failures as answers of the API: 409, 422 or 500."""
 
-    :raises APIError: 409 or 422.
-    """
+    async def answer(call: Call) -> object:
+        return await _told(handler(call))
+
+    return answer
+
+
+async def _told(work: Awaitable[object]) -> object:
     try:
         return await work
     except NothingStaged as error:
@@ -116,7 +123,8 @@ async def _told(work: Awaitable[T]) -> T:
     except ConfigurationError as error:
         raise APIError(422, "\n".join(error.problems), {"problems": list(error.problems)}) from None
     except OSError as error:
-        raise APIError(500, f"{error.filename or 'var/changes'}: {error.strerror or error}") from None
+        where = f"{error.filename}: " if error.filename else ""
+        raise APIError(500, f"{where}{error.strerror or error}") from None
 
 
 def _edits(raw: object) -> list[Edit]:

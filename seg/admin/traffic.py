@@ -15,7 +15,7 @@ from seg.admin.rates import Rates
 from seg.admin.totals import Totals
 from seg.clock import posix_of
 from seg.dns.cache import DNSCounters
-from seg.events import Event, Fault, OperatorActed
+from seg.events import Event, OperatorActed
 from seg.interfaces import IEventSink
 
 DNS = "dns_"  # how the names of its counters begin among the others
@@ -46,7 +46,7 @@ class Traffic:
         :param dns: what the DNS cache has counted in this run.
         """
         self._dns = dns
-        self._totals = Totals(path, self.running, posix_of(self._clock))
+        self._totals = Totals(path, self.running, posix_of(self._clock), self._sink)
         self._saving.start(SAVED_EVERY, now=False)
 
     def stop(self) -> None:
@@ -94,7 +94,4 @@ class Traffic:
 
     def _save(self) -> None:
         assert self._totals is not None
-        try:
-            self._totals.save()
-        except OSError as error:
-            self._sink.emit(Fault(f"counters not saved: {error}"))
+        self._totals.save()

@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from seg.files import read_regular
+
 MODE = 0o600
 _MOST = 64 * 1024 * 1024  # octets
 
@@ -18,11 +20,10 @@ def read_text(path: Path) -> str:
 
     :raises OSError: it isn't there, or can't be read.
     """
-    with path.open("rb") as file:
-        data = file.read(_MOST + 1)
-    if len(data) > _MOST:
-        raise OSError(f"{path} has more than {_MOST} octets")
-    return data.decode("utf-8", "surrogateescape")
+    try:
+        return read_regular(path, _MOST).decode("utf-8", "surrogateescape")
+    except ValueError as error:
+        raise OSError(str(error)) from None
 
 
 def change(path: Path, edit: Callable[[str], str]) -> None:

@@ -10,7 +10,8 @@ import attrs
 from twisted.internet.defer import Deferred, DeferredLock
 
 from seg.auth.users_file import read_text, too_open
-from seg.events import Fault
+from seg.conditions import Condition
+from seg.events import ConditionKind, Fault
 from seg.files import NO_FILE, Mark, mark_of
 from seg.interfaces import IEventSink
 from seg.threads import InThread
@@ -25,6 +26,7 @@ class Contents(Protocol):
 
 
 T = TypeVar("T", bound=Contents)
+MOST_TOLD = 20  # lines passed over that are told one by one
 
 
 class Unreadable(Exception):
@@ -48,6 +50,7 @@ class Look(Generic[T]):
     mark: Mark
     contents: T | None  # None: it hasn't changed
     faults: tuple[str, ...] = ()
+    damage: str = ""  # what can't be used, and what that means
 
 
 class WatchedFile(Generic[T]):
@@ -76,6 +79,7 @@ class WatchedFile(Generic[T]):
         self._looking = DeferredLock()
         self._looked: float | None = None  # when; None: never
         self._mark: Mark | None = None
+        self._condition = Condition(sink, ConditionKind.STATE_FILE, str(path))
         self._fault = ""  # why the file can't be read, as told
         self.last: T | None = None  # what the last look found; None: nothing that can be read
 
@@ -104,15 +108,25 @@ class WatchedFile(Generic[T]):
         self._mark, self._fault = found.mark, ""
         if found.contents is not None:
             self.last = found.contents
-        for fault in found.faults:
-            self._sink.emit(Fault(f"{self._kind.title} {self._path}: {fault}"))
+        self._tell(found)
+
+    def _tell(self, found: Look[T]) -> None:
+        """What is wrong with the file; while lines of it, or all of it, can't be used, that is a condition."""
+        title = f"{self._kind.title} {self._path}"
+        for fault in found.faults[:MOST_TOLD]:
+            self._sink.emit(Fault(f"{title}: {fault}"))
+        if len(found.faults) > MOST_TOLD:
+            self._sink.emit(Fault(f"{title}: and {len(found.faults) - MOST_TOLD} more like these"))
+        if found.damage:
+            self._condition.begin(f"{title}: {found.damage}")
+        elif found.contents is not None:
+            self._condition.end(f"{title} can be read")
 
     def _unreadable(self, _: object, error: OSError) -> None:
         self._looked = self._seconds()
         self._mark = self.last = None
         fault = f"{self._kind.title} {self._path}: it can't be read ({error.strerror or error})"
-        if fault != self._fault:
-            self._sink.emit(Fault(f"{fault}; {self._kind.harm} until it can be"))
+        self._condition.begin(f"{fault}; {self._kind.harm} until it can be")
         self._fault = fault
 
 
@@ -125,11 +139,15 @@ def look(path: Path, kind: Kind[T], known: Mark | None) -> Look[T]:
         mark = mark_of(path)
         if mark == known:
             return Look(mark, None)
-        contents = kind.parse(read_text(path))
+        text = read_text(path)
+        contents = kind.parse(text)
         faults = tuple(f"{fault}; the line is passed over" for fault in contents.faults)
+        damage = f"{len(faults)} of its lines can't be used and are passed over" if faults else ""
+        if not text:
+            damage = f"it is empty, so {kind.harm} ({kind.remedy})"
         if too_open(path):
             faults = ("others than its owner may read it (chmod 600)", *faults)
-        return Look(mark, contents, faults)
+        return Look(mark, contents, faults, damage)
     except FileNotFoundError:
         fault = f"it isn't there, so {kind.harm} ({kind.remedy})"
         return Look(NO_FILE, kind.parse(""), (fault,)) if known != NO_FILE else Look(NO_FILE, None)

@@ -12,6 +12,7 @@ from typing import Any
 import attrs
 
 from seg.config.find import shipped_folder
+from seg.files import read_regular
 
 FOLDER = "reports"
 ENGLISH = "en"
@@ -167,14 +168,13 @@ class Languages:
         places = [self._folder / f"{name}.toml"] if self._folder is not None else []
         for path in [*places, shipped_folder() / FOLDER / f"{name}.toml"]:
             try:
-                with path.open("rb") as file:
-                    return parse_language(file.read(_LONGEST_FILE).decode("utf-8"), str(path))
+                return parse_language(read_regular(path, _LONGEST_FILE).decode("utf-8"), str(path))
             except FileNotFoundError:
                 continue
             except LanguageError as error:
                 for problem in error.problems:
                     self._complain(f"{problem}; the file isn't used")
-            except (OSError, UnicodeDecodeError) as error:
+            except (OSError, ValueError) as error:
                 self._complain(f"{path} can't be read ({error}); it isn't used")
         if name == ENGLISH:
             raise FileNotFoundError(f"{FOLDER}/{ENGLISH}.toml")

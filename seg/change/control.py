@@ -11,7 +11,7 @@ from twisted.internet.defer import Deferred, DeferredLock
 
 from seg.change.edits import Edit, EditError, value_at
 from seg.change.history import Commit, History
-from seg.change.staging import Staged, StagingArea
+from seg.change.staging import DamagedChanges, Staged, StagingArea
 from seg.change.texts import Configuration, Texts, check, difference, read_texts, without_secrets, write_texts
 from seg.config.find import ConfigurationFiles
 from seg.config.source import parse_document
@@ -89,11 +89,12 @@ class ChangeControl:
     ) -> None:
         self.running = running
         self.files = files
+        self._complaints: list[str] = []  # of what was found damaged, to be told
         self._staging = StagingArea(folder / "staged")
-        self._history = History(folder / "commits")
+        self._history = History(folder / "commits", self._complaints.append)
         self._applier = applier
         self._sink = sink
-        self._in_thread = in_thread
+        self._run = in_thread
         self._now = now
         self._one = DeferredLock()  # stages, commits and reloads, one at a time
 
@@ -109,11 +110,30 @@ class ChangeControl:
         if last is None or last.texts != self.running:
             self._history.add(self._now(), "-", FOUND, self.running)
 
+    async def _in_thread(self, work: Callable[[], Any]) -> Any:
+        """Do what blocks, and tell what was found damaged."""
+        try:
+            return await self._run(work)
+        finally:
+            while self._complaints:
+                self._sink.emit(Fault(self._complaints.pop(0)))
+
     # --- staging -----------------------------------------------------------------------------------
 
     async def staged(self, by: str) -> Staged | None:
-        """An operator's changes."""
-        found: Staged | None = await self._in_thread(lambda: self._staging.load(by))
+        """An operator's changes.
+
+        :raises DamagedChanges: they are lost; the next call finds none.
+        """
+
+        def work() -> Staged | None:
+            try:
+                return self._staging.load(by)
+            except DamagedChanges as error:
+                self._complaints.extend(error.problems)
+                raise
+
+        found: Staged | None = await self._in_thread(work)
         return found
 
     async def others(self, by: str) -> list[str]:
@@ -259,11 +279,14 @@ class ChangeControl:
             return Commit(0, when, by, comment, texts)
 
     async def commits(self, most: int) -> list[Commit]:
-        """The newest commits."""
-        found: list[Commit | None] = await self._in_thread(
-            lambda: [self._history.get(number) for number in self._history.numbers()[:most]]
-        )
-        return [commit for commit in found if commit is not None]
+        """The newest commits, without what the files said."""
+
+        def work() -> list[Commit]:
+            found = map(self._history.get, self._history.numbers()[:most])
+            return [attrs.evolve(commit, texts=Texts("", "")) for commit in found if commit is not None]
+
+        commits: list[Commit] = await self._in_thread(work)
+        return commits
 
     async def detail(self, number: int) -> tuple[Commit, str] | None:
         """A commit, and what it changed as a diff; None when it isn't kept."""

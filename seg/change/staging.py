@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import tomllib
 from collections.abc import Iterable, Mapping
 from datetime import date, datetime
@@ -14,10 +15,24 @@ import attrs
 
 from seg.change.edits import Edit, File, apply_edits
 from seg.change.texts import Texts, texts_from
-from seg.files import replace_file
+from seg.errors import ConfigurationError
+from seg.files import (
+    StateContent,
+    StateDamaged,
+    StateUnreadable,
+    make_private,
+    put_aside,
+    read_state_file,
+    replace_file,
+)
 
 SUFFIX = ".json"
+LARGEST = 256 * 1024 * 1024  # octets of a file: four texts at the most, with escapes, and edits
 _TOML = "$toml"  # a value that JSON hasn't: {"$toml": "2026-12-31"}
+
+
+class DamagedChanges(ConfigurationError):
+    """What an operator staged can't be made out any more."""
 
 
 @attrs.frozen
@@ -50,24 +65,20 @@ class StagingArea:
         self._folder = folder
 
     def load(self, by: str) -> Staged | None:
-        """The changes of an operator, None when there are none (or what was kept can't be read).
+        """The changes of an operator, None when there are none.
 
         :raises OSError: the disk fails.
+        :raises DamagedChanges: what was kept can't be made out; it is put aside, so that the next call finds none.
         """
-        try:
-            raw = json.loads(self._path(by).read_bytes())
-            whole = raw["whole"]
-            return Staged(
-                by,
-                raw["since"],
-                texts_from(raw["base"]),
-                tuple(edit_from(edit) for edit in raw["edits"]),
-                texts_from(whole) if whole else None,
+        path = self._path(by)
+        found = read_state_file(path, lambda data: _decoded(by, data), LARGEST)
+        if isinstance(found, StateUnreadable):
+            raise OSError(f"{path}: {found.reason}")
+        if isinstance(found, StateDamaged):
+            raise DamagedChanges(
+                (f"the changes that {by} staged are lost: {path} is damaged ({found.reason}); {put_aside(path)}",)
             )
-        except FileNotFoundError:
-            return None
-        except (ValueError, KeyError, TypeError):
-            return None
+        return found.value if isinstance(found, StateContent) else None
 
     def save(self, staged: Staged) -> None:
         """Keep them.
@@ -80,7 +91,7 @@ class StagingArea:
             "edits": [edit_as_json(edit) for edit in staged.edits],
             "whole": attrs.asdict(staged.whole) if staged.whole else None,
         }
-        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_private(self._folder)
         replace_file(self._path(staged.by), json.dumps(raw).encode())
 
     def drop(self, by: str) -> None:
@@ -98,6 +109,16 @@ class StagingArea:
 
     def _path(self, by: str) -> Path:
         return self._folder / (quote(by, safe="").replace(".", "%2E") + SUFFIX)
+
+
+def _decoded(by: str, data: bytes) -> Staged:
+    """:raises ValueError: it isn't what `StagingArea.save` writes (and the other errors that `read_state_file` knows)."""
+    raw = json.loads(data)
+    since, whole = raw["since"], raw["whole"]
+    if not isinstance(since, int | float) or not math.isfinite(since):
+        raise ValueError("a time that isn't one")
+    edits = tuple(edit_from(edit) for edit in raw["edits"])
+    return Staged(by, float(since), texts_from(raw["base"]), edits, texts_from(whole) if whole else None)
 
 
 def edit_as_json(edit: Edit) -> dict[str, Any]:

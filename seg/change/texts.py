@@ -155,5 +155,11 @@ def _write_beside(place: Path, text: str) -> Path:
 
 
 def texts_from(raw: Mapping[str, str]) -> Texts:
-    """Texts as they were kept (`attrs.asdict`)."""
-    return Texts(raw["settings"], raw["destinations"])
+    """Texts as they were kept (`attrs.asdict`).
+
+    :raises ValueError: they aren't (or `KeyError`, `TypeError`).
+    """
+    texts = Texts(raw["settings"], raw["destinations"])
+    if not isinstance(texts.settings, str) or not isinstance(texts.destinations, str):
+        raise ValueError("a text isn't one")
+    return texts

@@ -17,8 +17,11 @@ from typing import Any
 import attrs
 
 from seg.errors import ConfigurationError
+from seg.files import read_regular
 
 KeyPath = tuple[str | int, ...]  # ("receive", "max_recipients"), ("listener", 0, "port")
+
+LARGEST = 64 * 1024 * 1024  # octets of a file
 
 _AT = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)$")
 # What may hold a line end, a bracket or a #, and these themselves (TOML 1.0.0: comments, strings).
@@ -47,11 +50,12 @@ def read_document(path: Path) -> Document:
     :raises ConfigurationError: missing, a folder, unreadable, not UTF-8, or not TOML (with the line).
     """
     try:
-        raw = path.read_bytes()
+        raw = read_regular(path, LARGEST)
     except FileNotFoundError:
         raise ConfigurationError((f"{path}: no such file",)) from None
-    except IsADirectoryError:
-        raise ConfigurationError((f"{path}: is a folder, not a file",)) from None
+    except ValueError as error:
+        reason = "is a folder, not a file" if path.is_dir() else f"can't be read: {error}"
+        raise ConfigurationError((f"{path}: {reason}",)) from None
     except OSError as error:
         raise ConfigurationError((f"{path}: can't be read: {error.strerror or error}",)) from None
     try:

@@ -9,9 +9,11 @@ import attrs
 
 from seg.config.destinations import AuthProfile, Destinations, LimitPer, Profile
 from seg.errors import Temporary
+from seg.files import read_regular
 from seg.smtp.client_auth import ClientMechanism, choose_mechanism
 
-LONGEST_PASSWORD = 4096  # octets of a file
+LONGEST_PASSWORD = 4096  # characters
+LARGEST_PASSWORD_FILE = 65536  # octets; only its first line counts
 
 
 @attrs.frozen
@@ -59,8 +61,8 @@ def mechanism_for(login: AuthProfile, offered: str) -> ClientMechanism:
 
 
 def _password_in(path: str) -> str:
-    with Path(path).open(encoding="utf-8") as file:
-        password = file.readline(LONGEST_PASSWORD).rstrip("\r\n")
+    text = read_regular(Path(path), LARGEST_PASSWORD_FILE).decode("utf-8")
+    password = text.partition("\n")[0].rstrip("\r")[:LONGEST_PASSWORD]
     if not password:
         raise ValueError("its first line is empty")
     return password

@@ -19,7 +19,7 @@ from seg.admin.tokens import Role, Token, hash_of, parse_day, parse_tokens, with
 from seg.auth.backoff import FREE, MOST, WINDOW, Backoff
 from seg.auth.users_file import change
 from seg.auth.watched_file import Kind, WatchedFile
-from seg.events import AdminRefused, Fault
+from seg.events import AdminRefused, ConditionBegan, Fault
 from tests.doubles import RecordingSink
 
 HERE, THERE = ip_address("192.0.2.1"), ip_address("192.0.2.2")
@@ -117,7 +117,7 @@ class DoorTests(SynchronousTestCase):
         self.path.mkdir()
         for _ in range(2):
             self.assertEqual(self.refused(b"Bearer seg_act").status, 503)
-        self.assertEqual(len(self.sink.of(Fault)), 1)
+        self.assertEqual(len(self.sink.of(ConditionBegan)), 1)
 
     def test_prepared(self) -> None:
         """A first look tells what is wrong with the file, and fails on nothing."""
@@ -125,9 +125,9 @@ class DoorTests(SynchronousTestCase):
         self.successResultOf(Deferred.fromCoroutine(self.door.prepare()))
         self.path.mkdir()
         self.successResultOf(Deferred.fromCoroutine(self.door.prepare()))
-        missing, unreadable = self.sink.of(Fault)
+        (missing,), (unreadable,) = self.sink.of(Fault), self.sink.of(ConditionBegan)
         self.assertEqual(missing.text, f"tokens file {self.path}: it isn't there, so no token counts (seg token add)")
-        self.assertIn("it can't be read (Is a directory); no token counts until it can be", unreadable.text)
+        self.assertIn("it can't be read (not a regular file); no token counts until it can be", unreadable.text)
 
     def test_broken_line(self) -> None:
         """A line that can't be read harms nobody, and is told."""

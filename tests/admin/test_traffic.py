@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import json
 from pathlib import Path
+from unittest import mock
 
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
@@ -12,6 +14,7 @@ from seg import events
 from seg.admin.rates import Rates
 from seg.admin.totals import Totals
 from seg.admin.traffic import SAVED_EVERY, Traffic
+from tests.damage import DAMAGES
 from tests.doubles import RecordingSink
 
 
@@ -59,10 +62,11 @@ class TotalsTests(SynchronousTestCase):
         self.path = Path(self.mktemp())
         self.numbers = {"received": 0}
         self.now = 1000.0
+        self.sink = RecordingSink()
 
     def totals(self) -> Totals:
         """As at a start."""
-        return Totals(self.path, lambda: dict(self.numbers), lambda: self.now)
+        return Totals(self.path, lambda: dict(self.numbers), lambda: self.now, self.sink)
 
     def column(self, totals: Totals) -> tuple[int, int, int]:
         """The three columns of the one counter."""
@@ -84,14 +88,31 @@ class TotalsTests(SynchronousTestCase):
         self.assertEqual((self.column(totals), totals.last_reset, totals.since), ((3, 1, 8), 2000.0, 1000.0))
 
     def test_damaged(self) -> None:
-        """A file that can't be read begins the counting anew."""
-        for text in ("", "{", "[]", "null", '{"since": 1}', '{"since": 1, "reset": 1, "lifetime": {"a": "b"}}'):
-            self.path.write_text(text, "utf-8")
-            totals = self.totals()
-            self.assertEqual((self.column(totals), totals.since), ((0, 0, 0), 1000.0))
+        """A file that can't be read begins the counting anew, which is told; the file is kept aside and replaced."""
         good = {"since": 1, "reset": 2, "lifetime": {"received": True}, "at_reset": {}}
-        self.path.write_text(json.dumps(good), "utf-8")
-        self.assertEqual(self.totals().since, 1000.0)
+        for name, damage in {**DAMAGES, "a truth": lambda path: path.write_text(json.dumps(good))}.items():
+            damage(self.path)
+            self.sink.events.clear()
+            totals = self.totals()
+            self.assertEqual((self.column(totals), totals.since), ((0, 0, 0), 1000.0), name)
+            self.assertEqual(len(self.sink.of(events.Fault)), 1, name)
+            totals.save()
+            self.assertEqual((self.totals().since, len(self.sink.events)), (1000.0, 1), name)
+            self.path.unlink()
+
+    def test_unreadable(self) -> None:
+        """A failure of the system leaves the file alone; what it says is added when it can be read."""
+        self.numbers["received"] = 3
+        self.totals().save()
+        self.numbers["received"] = 1
+        with mock.patch("seg.files.read_regular", side_effect=OSError(errno.EIO, "it fails")):
+            totals = self.totals()
+            totals.save()
+            self.assertEqual(self.column(totals), (1, 1, 1))
+            totals.reset()
+        totals.save()
+        self.assertEqual(self.column(totals), (0, 1, 4))
+        self.assertEqual((len(self.sink.of(events.ConditionBegan)), len(self.sink.of(events.ConditionEnded))), (1, 1))
 
     def test_new_counter(self) -> None:
         """A counter that an older version didn't know begins with nothing."""
@@ -126,7 +147,7 @@ class TrafficTests(SynchronousTestCase):
         self.traffic.start(Path(self.mktemp(), "nowhere", "totals.json"))
         self.clock.advance(SAVED_EVERY)
         self.clock.advance(SAVED_EVERY)
-        self.assertEqual([type(event) for event in self.sink.events], [events.Fault, events.Fault])
+        self.assertEqual([type(event) for event in self.sink.events], [events.ConditionBegan])
         self.traffic.stop()
 
     def test_not_started(self) -> None:

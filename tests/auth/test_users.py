@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.internet.defer import Deferred, execute
 from twisted.internet.task import Clock
+from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from seg.auth.names import Unfit, prepare_name, prepare_password
@@ -20,7 +21,9 @@ from seg.auth.seams import CheckUnavailable
 from seg.auth.store import UserStore
 from seg.auth.users import User, parse_users, with_user, without_user
 from seg.auth.users_file import change
-from seg.events import Fault
+from seg.auth.watched_file import MOST_TOLD
+from seg.events import ConditionBegan, ConditionEnded, Fault
+from tests.damage import DAMAGES
 from tests.doubles import RecordingSink
 
 HASH = hash_password("secret one")
@@ -134,7 +137,29 @@ class StoreTests(SynchronousTestCase):
         for _ in range(2):
             self.clock.advance(1.1)
             self.failureResultOf(Deferred.fromCoroutine(self.store.users()), CheckUnavailable)
-        self.assertEqual(len(self.sink.of(Fault)), 1)
+        self.assertEqual(len(self.sink.of(ConditionBegan)), 1)
+        self.path.rmdir()
+        change(self.path, lambda text: with_user(text, User("alice", HASH)))
+        self.assertEqual(list(self.users()), ["alice"])
+        self.assertEqual(len(self.sink.of(ConditionEnded)), 1)
+
+    def test_every_damage(self) -> None:
+        """Whatever happens to the file: who was let in before isn't any more, nobody else is, it is told in few lines, and no thread waits."""
+        for name, damage in DAMAGES.items():
+            if name == "half":  # comments are left, as of a file without users
+                continue
+            if self.path.is_dir():
+                shutil.rmtree(self.path)
+            self.path.unlink(missing_ok=True)
+            change(self.path, lambda text: with_user("", User("alice", HASH)))
+            self.assertEqual(list(self.users()), ["alice"])
+            self.sink.events.clear()
+            damage(self.path)
+            self.clock.advance(1.1)
+            found: list[object] = []
+            Deferred.fromCoroutine(self.store.users()).addBoth(found.append)
+            self.assertTrue(isinstance(found[0], Failure) or not found[0].by_name, name)  # type: ignore[attr-defined]
+            self.assertTrue(0 < len(self.sink.events) <= MOST_TOLD + 3, name)
 
     def test_too_open(self) -> None:
         """A file that others may read is told of."""

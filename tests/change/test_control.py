@@ -58,7 +58,7 @@ class ReadyDouble:
         self._gateway.discarded += 1
 
 
-class ControlTests(SynchronousTestCase):
+class ControlCase(SynchronousTestCase):
     """A configuration in a folder, and two operators."""
 
     def setUp(self) -> None:
@@ -96,6 +96,10 @@ class ControlTests(SynchronousTestCase):
     def edit(self, key: str, value: Any, domain: str = "a.example") -> Edit:
         """A key of a destination."""
         return Edit(File.DESTINATIONS, ("destination", domain, key), value)
+
+
+class ControlTests(ControlCase):
+    """`ChangeControl`."""
 
     def test_commit(self) -> None:
         """What is staged takes effect with the commit: in the files, with their comments and permissions, and in the gateway."""
@@ -253,14 +257,6 @@ class ControlTests(SynchronousTestCase):
         self.done(later.begin())
         self.assertEqual(len(self.done(later.commits(9))), 2)
         self.refused(later.commit("a/../b. ü", ""), Conflict)
-
-    def test_broken_records(self) -> None:
-        """A staged change or a commit that can't be read is passed over."""
-        self.done(self.control.stage("alice", [self.edit("tls", "required")]))
-        (self.folder / "changes/staged/alice.json").write_text("{")
-        (self.folder / "changes/commits/000001.json").write_text("[]")
-        self.assertIsNone(self.done(self.control.staged("alice")))
-        self.assertEqual(self.done(self.control.commits(5)), [])
 
     def test_history_on_a_full_disk(self) -> None:
         """A commit that is in force and can't be kept is in force all the same, with a warning."""
