@@ -76,6 +76,7 @@ PURE = (
     "mtasts/match.py",
     "filter/answers.py",
     "filter/header.py",
+    "filter/edits.py",
     "filter/changes.py",
     "filter/milter/wire.py",
     "filter/milter/options.py",

@@ -12,6 +12,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from seg import events
+from seg.auth.backoff import client_key
 from seg.config.schema import Filter, WhenAway
 from seg.errors import LocalFault, local_fault
 from seg.filter.answers import (
@@ -26,7 +27,9 @@ from seg.filter.answers import (
 )
 from seg.filter.body import BodyError, with_fit_body
 from seg.filter.changes import Applied, applied, word
+from seg.filter.header import HeaderGrown
 from seg.filter.message import FilteredMessage
+from seg.filter.turns import Turns
 from seg.interfaces import IEventSink, IMessageFilter
 from seg.smtp.server_replies import Reply
 
@@ -48,7 +51,7 @@ class Station:
 
     settings: Filter
     filter: IMessageFilter
-    limit: float | None  # seconds for a whole answer; None: it keeps to its settings itself
+    limit: float | None  # seconds for a whole answer; None: there is none
 
 
 @attrs.frozen
@@ -90,6 +93,7 @@ class FilterChain:
         self._stations = tuple(stations)
         self._sink = sink
         self._clock = clock
+        self._turns = Turns()
 
     def __bool__(self) -> bool:
         return bool(self._stations)
@@ -99,6 +103,10 @@ class FilterChain:
 
         :raises LocalFault: the gateway itself lacked something: no filter is taken for away because of it, and none is passed by.
         """
+        async with self._turns.turn(client_key(message.client.address)):
+            return await self._judge(message)
+
+    async def _judge(self, message: FilteredMessage) -> Verdict:
         first, rid = message, len(message.recipients)
         holds: list[str] = []
         for station in self._stations:
@@ -169,7 +177,7 @@ class FilterChain:
         return heard
 
     def _cause(self, error: Exception, station: Station) -> str:
-        if isinstance(error, FilterFault):
+        if isinstance(error, FilterFault | HeaderGrown):
             return str(error)
         self.log.failure("the filter {name} failed", name=station.settings.name)
         return f"{type(error).__name__}: {error}"

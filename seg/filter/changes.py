@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import attrs
 
 from seg.filter.answers import Accept, Answer, Change, Hold, Redirect
-from seg.filter.header import edited
+from seg.filter.edits import edited
 from seg.filter.message import FilteredMessage, Octets
 from seg.model import Recipient, domain_of, local_part
 from seg.smtp.commands import MailArguments, RcptArguments
@@ -88,13 +88,17 @@ def _removed(
 ) -> tuple[tuple[Recipient, ...], tuple[Recipient, ...]]:
     """(those that stay, those that go)."""
     unwanted = {_same(path) for path in paths}
-    stay = tuple(recipient for recipient in recipients if _same(recipient.address) not in unwanted)
-    return stay, tuple(recipient for recipient in recipients if _same(recipient.address) in unwanted)
+    stay: list[Recipient] = []
+    go: list[Recipient] = []
+    for recipient in recipients:
+        (go if unwanted and _same(recipient.address) in unwanted else stay).append(recipient)
+    return tuple(stay), tuple(go)
 
 
 def _added(kept: Iterable[Recipient], wanted: Iterable[RcptArguments], rid: int) -> tuple[Recipient, ...]:
     """New recipients; one that is there already isn't doubled."""
-    there = {_same(recipient.address) for recipient in kept}
+    wanted = tuple(wanted)
+    there = {_same(recipient.address) for recipient in kept} if wanted else set()
     added: list[Recipient] = []
     for arguments in wanted:
         key = _same(arguments.address)

@@ -18,6 +18,7 @@ from seg.filter.chain import Station
 from seg.interfaces import IEventSink, IMessageFilter, IMessageFilterFactory
 
 MILTER = "milter"
+LONGEST = 600.0  # seconds that a milter has for a message, however it divides them: then its client has gone (RFC 5321 §4.5.3.2.6)
 
 
 @attrs.frozen
@@ -51,7 +52,7 @@ def stations(
     for table in tables:
         context = FilterContext(table, hostname, sink, reactor)
         if table.kind == MILTER:
-            found.append(Station(table, milter(context), None))
+            found.append(Station(table, milter(context), max(table.content_timeout, LONGEST)))
         elif table.kind in factories:
             found.append(Station(table, _made(factories[table.kind], context), table.content_timeout))
         else:

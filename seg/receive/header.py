@@ -3,29 +3,30 @@
 from __future__ import annotations
 
 HEADER_LIMIT = 65536  # octets looked at
+_FOLD = (bytearray(b" "), bytearray(b"\t"))  # what a folded line begins with
 _FIELD_LIMIT = 998  # octets of a field that are passed on
 
 
 class HeaderReader:
     """Collects the header while the content arrives in pieces."""
 
-    __slots__ = ("_lowered", "_text", "complete")
+    __slots__ = ("_lowered", "_text", "complete")  # what comes is looked at once, in however many pieces
 
     def __init__(self) -> None:
         self.complete = False  # the header's end has come, or as much of it as is looked at
-        self._text = b""
+        self._text = bytearray(b"\r\n")
         self._lowered: bytes | None = None
 
     def feed(self, piece: bytes) -> None:
         """The next piece of content; ignored once `complete`."""
         if self.complete:
             return
-        text = self._text + piece[:HEADER_LIMIT] if self._text else b"\r\n" + piece[:HEADER_LIMIT]
-        end = text.find(b"\r\n\r\n")
+        text, known = self._text, len(self._text)
+        text += piece[:HEADER_LIMIT]
+        end = text.find(b"\r\n\r\n", max(known - 3, 0))
         if end >= 0:
-            text = text[: end + 2]
+            del text[end + 2 :]
         self.complete = end >= 0 or len(text) >= HEADER_LIMIT
-        self._text = text
         self._lowered = None
 
     @property
@@ -53,12 +54,12 @@ class HeaderReader:
             return ""
         start += 2 + len(name)
         end = self._text.find(b"\r\n", start)
-        while end >= 0 and self._text[end + 2 : end + 3] in (b" ", b"\t"):
+        while end >= 0 and self._text[end + 2 : end + 3] in _FOLD:
             end = self._text.find(b"\r\n", end + 2)
         body = self._text[start : end if end >= 0 else None]
         return body.replace(b"\r\n", b"").strip()[:_FIELD_LIMIT].decode("utf-8", "replace")
 
     def _lower(self) -> bytes:
         if self._lowered is None:
-            self._lowered = self._text.lower()
+            self._lowered = bytes(self._text).lower()
         return self._lowered

@@ -11,6 +11,8 @@ from ipaddress import AddressValueError, IPv4Address, IPv6Address
 import attrs
 import idna
 
+from seg.model import a_labels
+
 MAX_LOCAL_PART = 64  # §4.5.3.1.1
 MAX_DOMAIN = 255  # §4.5.3.1.2
 MAX_PATH = 256  # §4.5.3.1.3, with the angle brackets
@@ -135,6 +137,6 @@ def _octets(text: str) -> int:
 def _check_labels(domain: str) -> None:
     """Each label must be one that can be looked up (RFC 5891 §4.2)."""
     try:
-        idna.encode(domain, uts46=True)
+        a_labels(domain)  # which is asked for again, of each recipient
     except (idna.IDNAError, UnicodeError):
         raise PathError("Malformed internationalised domain name") from None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from ipaddress import ip_address
 from typing import Any
 
 import attrs
@@ -28,6 +29,7 @@ from seg.filter.answers import (
 )
 from seg.filter.chain import Dropped, FilterChain, FilterFault, Passed, Refused, Station, Verdict
 from seg.filter.message import FilteredMessage, Octets
+from seg.filter.turns import AT_A_TIME
 from seg.interfaces import IContent, IMessageFilter
 from seg.model import BodyType, Notify, Recipient, Ret
 from seg.smtp.commands import MailArguments
@@ -356,3 +358,47 @@ class ContentTests(SynchronousTestCase):
                 return b"onetwo"[:limit]
 
         self.assertEqual(self.pieces(attrs.evolve(message(), body=Foreign()).content)[1:], [b"one", b"two"])
+
+
+class TurnTests(ChainCase):
+    """No client takes a filter for itself."""
+
+    def test_shares(self) -> None:
+        """Of one client (of a whole /64) so many messages are judged at a time; its others wait in order, those of others don't."""
+        answers: list[Deferred[Answer]] = []
+        chain = FilterChain([Station(Filter(name="f1", kind="double"), _Waiting(answers), 60.0)], self.sink, self.clock)
+        judging = []
+        for number in range(AT_A_TIME + 10):
+            address = ip_address(f"2001:db8:0:1::{number:x}")
+            client = attrs.evolve(message().client, address=address)
+            judging.append(Deferred.fromCoroutine(chain.judge(message(client=client, mid=number))))
+        self.assertEqual(len(answers), AT_A_TIME)
+        other = Deferred.fromCoroutine(chain.judge(message()))
+        self.assertEqual(len(answers), AT_A_TIME + 1)
+        answers[AT_A_TIME].callback(Accept())
+        self.successResultOf(other)
+        judging[-1].cancel()
+        self.failureResultOf(judging[-1], CancelledError)
+        answers[0].callback(Accept())
+        self.assertEqual(len(answers), AT_A_TIME + 2)
+        while any(not each.called for each in answers):
+            for each in list(answers):
+                if not each.called:
+                    each.callback(Accept())
+        for each in judging[:-1]:
+            self.successResultOf(each)
+        self.assertEqual(chain._turns._by_client, {})
+
+
+@implementer(IMessageFilter)
+class _Waiting:
+    """Answers when its test says so."""
+
+    def __init__(self, answers: list[Deferred[Answer]]) -> None:
+        self._answers = answers
+
+    def judge(self, message: FilteredMessage) -> Deferred[Answer]:
+        """See `IMessageFilter.judge`."""
+        answer: Deferred[Answer] = Deferred()
+        self._answers.append(answer)
+        return answer

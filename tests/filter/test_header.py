@@ -2,13 +2,27 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable, Iterable
+
 from hypothesis import given
 from hypothesis import strategies as st
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
-from seg.filter.answers import AddField, ChangeField, DeleteField, InsertField
-from seg.filter.header import MAX_FIELDS, MAX_HEADER, HeaderTooLong, edited, made, parse_header
+from seg.filter.answers import AddField, ChangeField, DeleteField, FieldEdit, InsertField
+from seg.filter.edits import edited
+from seg.filter.header import (
+    MAX_FIELDS,
+    MAX_HEADER,
+    MOST_FIELDS,
+    MOST_OCTETS,
+    HeaderField,
+    HeaderGrown,
+    HeaderTooLong,
+    made,
+    parse_header,
+)
 from seg.filter.message import Octets, read_header
 from tests.filter.messages import HEADER, TRACE, message
 
@@ -69,12 +83,55 @@ class ParseTests(SynchronousTestCase):
         fields, body = self.read(b"A: 1\r\n\r\n" + b"x" * MAX_HEADER)
         self.assertEqual((fields, len(body)), ([b"A: 1\r\n"], 1000))
 
+    def test_largest(self) -> None:
+        """The largest headers are read within the time that the reactor may stand still, whatever they are made of."""
+        for text in (
+            b"A: 1\r\n" + b" \r\n" * (MAX_HEADER // 3),
+            b"A: 1\r\n" * MAX_FIELDS,
+            b"A" * MAX_HEADER,
+            b"A" + b" " * MAX_HEADER,
+            b"A:\r\n\t" * (MAX_HEADER // 5),
+            b"A: 1\r\n" + b"\r" * MAX_HEADER,
+        ):
+            self.assertLess(cpu(lambda text=text: parse_header(text[:MAX_HEADER])), 0.05, text[:9])
+
     def test_names_and_values(self) -> None:
         """A field tells its name as written and its value folded as it is."""
         ours, sender, subject, _, odd = message().header
         self.assertEqual(
             (ours.ours, sender.name, subject.value, odd.name), (True, "From", " hello,\r\n world", "x-spam")
         )
+
+
+def one_by_one(fields: Iterable[HeaderField], edits: Iterable[FieldEdit]) -> list[HeaderField]:
+    """What `edited` is to do, as plainly as it can be said."""
+    header = list(fields)
+    for edit in edits:
+        found = [
+            place for place, field in enumerate(header) if not field.ours and field.name.lower() == edit.name.lower()
+        ]
+        match edit:
+            case AddField():
+                header.append(made(edit.name, edit.value, edit.spaced))
+            case InsertField():
+                header.insert(edit.position, made(edit.name, edit.value, edit.spaced))
+            case ChangeField() if max(edit.number, 1) <= len(found):
+                header[found[max(edit.number, 1) - 1]] = made(edit.name, edit.value, edit.spaced)
+            case ChangeField():
+                header.append(made(edit.name, edit.value, edit.spaced))
+            case DeleteField() if max(edit.number, 1) <= len(found):
+                del header[found[max(edit.number, 1) - 1]]
+    return header
+
+
+def cpu(work: Callable[[], object]) -> float:
+    """Seconds of processor time that it takes, at best."""
+    best = float("inf")
+    for _ in range(5):
+        began = time.process_time()
+        work()
+        best = min(best, time.process_time() - began)
+    return best
 
 
 class EditTests(SynchronousTestCase):
@@ -105,6 +162,53 @@ class EditTests(SynchronousTestCase):
             ((DeleteField("X-Spam", 3), DeleteField("Received", 1)), f"RECEIVED {start} {rest}"),
         ]:
             self.assertEqual(self.after(*edits), wanted, edits)
+
+    @given(
+        st.lists(st.sampled_from(["A", "b", "C", "a"]), max_size=8),
+        st.lists(
+            st.one_of(
+                st.builds(AddField, st.sampled_from("ABc"), st.just("+")),
+                st.builds(InsertField, st.integers(0, 12), st.sampled_from("ABc"), st.just("i")),
+                st.builds(ChangeField, st.sampled_from("aBC"), st.integers(0, 5), st.just("c")),
+                st.builds(DeleteField, st.sampled_from("abC"), st.integers(0, 5)),
+            ),
+            max_size=20,
+        ),
+    )
+    def test_against_the_definition(self, names: list[str], edits: list[FieldEdit]) -> None:
+        """Any edits of any header do what they say, one after the other."""
+        fields = [HeaderField(TRACE, ours=True), *(made(name, str(number), True) for number, name in enumerate(names))]
+        self.assertEqual(list(edited(fields, edits)), one_by_one(fields, edits))
+
+    def test_many(self) -> None:
+        """5000 edits of 5000 fields take no longer than the reactor may stand still, wherever they aim."""
+        same = parse_header(b"X-A: 1\r\n" * MAX_FIELDS)[0]
+        different = parse_header(b"".join(b"X-%d: 1\r\n" % number for number in range(MAX_FIELDS)))[0]
+        for fields in (same, different):
+            for edits in (
+                [ChangeField("x-a", MAX_FIELDS, "2")] * 5000,
+                [ChangeField("x-a", 2 * number, "2") for number in range(5000)],
+                [DeleteField("X-A", number) for number in range(5000, 0, -1)],
+                [DeleteField("X-A", 1)] * 5000,
+                [DeleteField("X-4999", 1), DeleteField("none", 1)] * 2500,
+                [DeleteField(f"X-{number}", 1) for number in range(4999, -1, -1)],
+                [InsertField(0, "X-A", "1"), DeleteField("X-A", 5000)] * 2500,
+                [InsertField(1, "X-A", "1")] * 5000,
+                [InsertField(2500, "X-A", "1")] * 5000,
+            ):
+                # It takes 10 to 40 ms; a machine that runs other tests besides has its share of the rest.
+                self.assertLess(cpu(lambda fields=fields, edits=edits: edited(fields, edits)), 0.15, edits[:2])
+
+    def test_grown(self) -> None:
+        """All filters together make no header larger than twice of what they are shown."""
+        fields = parse_header(b"X-A: 1\r\n" * MAX_FIELDS)[0]
+        fields = edited(fields, [AddField("X-A", "1")] * (MOST_FIELDS - MAX_FIELDS))
+        self.assertRaises(HeaderGrown, edited, fields, [AddField("X-A", "1")])
+        self.assertRaises(HeaderGrown, edited, fields, [InsertField(0, "X-A", "1")])
+        self.assertEqual(len(edited(fields, [DeleteField("X-A", 1), AddField("X-A", "1")])), MOST_FIELDS)
+        self.assertRaises(HeaderGrown, edited, (), [AddField("X-A", "x" * MOST_OCTETS)])
+        long = [ChangeField("X-A", number, "x" * 60_000) for number in range(1, 40)]
+        self.assertRaises(HeaderGrown, edited, fields, long)
 
     def test_no_injection(self) -> None:
         """Nothing in a value can become another field, or end the header."""

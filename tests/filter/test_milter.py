@@ -65,6 +65,13 @@ class MilterCase(SynchronousTestCase):
         context = FilterContext(SETTINGS, "mx.test", RecordingSink(), self.clock)
         judging = Deferred.fromCoroutine(MilterFilter(context, self.endpoint).judge(told or message()))
         self.endpoint.flush()
+        for _ in range(200):  # others have their turns in between
+            if judging.called or not any(
+                call.getTime() <= self.clock.seconds() for call in self.clock.getDelayedCalls()
+            ):
+                break
+            self.clock.advance(0)
+            self.endpoint.flush()
         return judging
 
     def judge(self, house: Milter, told: FilteredMessage | None = None) -> Answer:
@@ -78,6 +85,50 @@ class MilterCase(SynchronousTestCase):
     def at_end(self, *frames: bytes, **options: Any) -> Answer:
         """The answer of a milter that sends this at the end."""
         return self.judge(Milter({b"E": [b"".join(frames)]}, **options))
+
+
+class HostileTests(MilterCase):
+    """A milter that means harm, or is broken, at each step of the conversation."""
+
+    COMMANDS = b"OCHMRTLNBE"
+
+    def test_each_step(self) -> None:
+        """Silence, garbage, an endless frame, a huge one, a hang-up, an answer out of order: at each step the filter is away in time,
+        and its connection is closed."""
+        wrongs = {
+            "silent": None,
+            "garbage": b"220 mail.test ESMTP\r\n",
+            "no reply": answer(b"X"),
+            "huge": b"\x7f\xff\xff\xffc",
+            "half": b"\0\0\0\xffc",
+            "empty": b"\0\0\0\0",
+            "order": answer(b"O", b"\0" * 12),
+            "change": answer(b"h", b"X\0y\0"),
+            "cut off": answer(b"m", b"\0"),
+        }
+        for command in (bytes([octet]) for octet in self.COMMANDS):
+            for name, wrong in wrongs.items():
+                if command == b"E" and name == "change":
+                    continue  # there it may
+                house = Milter({command: [wrong]} if wrong is not None else {})
+                if wrong is None:
+                    house.deaf.add(command)
+                judging = self.begin(house)
+                for _ in range(11):
+                    self.clock.advance(30.0)
+                    self.endpoint.flush()
+                self.failureResultOf(judging, FilterFault)
+                assert self.endpoint.pump is not None
+                self.assertTrue(self.endpoint.pump.clientIO.disconnecting, (command, name))
+
+    def test_hang_up(self) -> None:
+        """The same when it closes."""
+        for octet in self.COMMANDS:
+            self.assertIn("closed the connection", self.fault(Milter({bytes([octet]): [None]})))
+
+    def test_many_lists(self) -> None:
+        """A megabyte of lists of macros isn't read."""
+        self.assertIn("more than 32 lists", self.fault(Milter(macros=b"\0\0\0\1\0" * 200_000)))
 
 
 class ToldTests(MilterCase):

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionDone
 from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
-from seg.filter.milter.connection import FAREWELL, MOST_WAITING, MilterConnection
+from seg.filter.milter.connection import AT_ONCE, FAREWELL, MOST_WAITING, MilterConnection
 from seg.filter.milter.wire import MilterError
 from tests.filter.milter_double import answer
 
@@ -59,6 +60,27 @@ class ConnectionTests(SynchronousTestCase):
             found = self.successResultOf(self.wire.receive(30.0))
             self.assertEqual(found, (b"h", b"%d" % number))
         self.assertEqual(self.transport.producerState, "producing")
+
+    def test_flood(self) -> None:
+        """A milter that answers in advance keeps nobody waiting: so many frames are taken or sent in a turn of the reactor, whoever asks."""
+        taken = []
+
+        async def ask() -> None:
+            while True:
+                taken.append(await self.wire.receive(30.0))
+                await self.wire.send(b"x", 30.0)
+
+        asking = Deferred.fromCoroutine(ask())
+        self.wire.dataReceived(answer(b"p") * 13_000)
+        for _ in range(20):
+            before, calls = len(taken), self.clock.calls
+            self.assertLessEqual(before, AT_ONCE * 20)
+            (turn,) = [call for call in calls if call.getTime() <= self.clock.seconds()]
+            calls.remove(turn)
+            turn.func(*turn.args, **turn.kw)
+            self.assertLessEqual(len(taken) - before, AT_ONCE)
+        asking.addErrback(lambda _: None)
+        asking.cancel()
 
     def test_lost(self) -> None:
         """A lost connection ends every wait, and what is tried afterwards fails at once; frames that came before still count."""

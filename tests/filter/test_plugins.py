@@ -11,7 +11,7 @@ from seg.errors import ConfigurationError
 from seg.filter.answers import AddField, Change, Hold
 from seg.filter.chain import Station
 from seg.filter.milter.client import milter
-from seg.filter.plugins import FilterContext, for_listener, stations
+from seg.filter.plugins import LONGEST, FilterContext, for_listener, stations
 from seg.interfaces import IMessageFilter
 from tests.doubles import RecordingSink
 from tests.filter.messages import message
@@ -72,7 +72,7 @@ class PluginTests(PluginCase):
             self.assertEqual(self.successResultOf(judged), wanted)
 
     def test_each_table(self) -> None:
-        """Each table has a filter of its own, in order; a milter keeps to its time-outs itself, a plugin to content_timeout."""
+        """Each table has a filter of its own, in order; a plugin keeps to content_timeout, a milter's whole conversation to ten minutes."""
         tables = (
             Filter(name="a", kind="example", content_timeout=7.0),
             Filter(name="b", address="unix:/b"),
@@ -81,7 +81,7 @@ class PluginTests(PluginCase):
         found = self.find(*tables, e=self.example())
         self.assertEqual([(each.settings, each.limit) for each in found], [
             (tables[0], 7.0),
-            (tables[1], None),
+            (tables[1], LONGEST),
             (tables[2], 300.0),
         ])  # fmt: skip
         context = found[0].filter.context  # type: ignore[attr-defined]

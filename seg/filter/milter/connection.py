@@ -8,6 +8,7 @@ from typing import TypeVar
 from twisted.internet.defer import Deferred, TimeoutError, fail, succeed
 from twisted.internet.interfaces import IDelayedCall, IPushProducer, IReactorTime
 from twisted.internet.protocol import Protocol, connectionDone
+from twisted.internet.task import deferLater
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
@@ -17,6 +18,9 @@ T = TypeVar("T")
 
 FAREWELL = 5.0  # seconds for the last frames to get through before the connection is cut
 MOST_WAITING = 64  # frames that nobody has asked for yet, before the milter isn't read any more
+AT_ONCE = (
+    100  # frames sent or taken in a turn of the reactor: a milter that answers in advance must not keep others waiting
+)
 
 
 @implementer(IPushProducer)
@@ -32,6 +36,7 @@ class MilterConnection(Protocol):
         self._error: MilterError | None = None  # nothing more can be said or heard
         self._over = False  # closed by either side
         self._cut: IDelayedCall | None = None
+        self._at_once = 0  # frames sent and taken since others had their turn
 
     # --- what a conversation uses
 
@@ -42,7 +47,7 @@ class MilterConnection(Protocol):
         assert self.transport is not None
         self.transport.write(frames)
         if self._room is None:
-            return succeed(None)
+            return self._in_turn(None)
         return self._limited(self._room, timeout, "it doesn't read what it is told")
 
     def receive(self, timeout: float) -> Deferred[tuple[bytes, bytes]]:
@@ -51,7 +56,7 @@ class MilterConnection(Protocol):
             found = self._frames.popleft()
             if len(self._frames) == MOST_WAITING - 1 and self.transport is not None:
                 self.transport.resumeProducing()  # type: ignore[attr-defined]
-            return succeed(found)
+            return self._in_turn(found)
         if self._error is not None:
             return fail(self._error)
         self._wanted = Deferred()
@@ -77,10 +82,17 @@ class MilterConnection(Protocol):
     def dataReceived(self, data: bytes) -> None:
         """Octets from the milter."""
         try:
-            for found in self._reader.feed(data):
-                self._frame(found)
+            self._frames.extend(self._reader.feed(data))
         except MilterError as error:
-            self._fail(error)
+            self._error = self._error or error
+        if len(self._frames) >= MOST_WAITING and self.transport is not None:
+            self.transport.pauseProducing()  # type: ignore[attr-defined]
+        if self._wanted is not None and self._frames:
+            wanted, self._wanted = self._wanted, None
+            if not wanted.called:
+                wanted.callback(self._frames.popleft())
+        elif self._error is not None:
+            self._fail(self._error)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """It has closed."""
@@ -105,14 +117,13 @@ class MilterConnection(Protocol):
 
     # --- inside
 
-    def _frame(self, found: tuple[bytes, bytes]) -> None:
-        wanted, self._wanted = self._wanted, None
-        if wanted is not None and not wanted.called:
-            wanted.callback(found)
-            return
-        self._frames.append(found)
-        if len(self._frames) == MOST_WAITING and self.transport is not None:
-            self.transport.pauseProducing()  # type: ignore[attr-defined]
+    def _in_turn(self, result: T) -> Deferred[T]:
+        """Fires with the result at once, but now and then only when others have had their turn."""
+        self._at_once += 1
+        if self._at_once < AT_ONCE:
+            return succeed(result)
+        self._at_once = 0
+        return deferLater(self._clock, 0, lambda: result)
 
     def _fail(self, error: MilterError) -> None:
         """Nothing more will come."""

@@ -14,6 +14,7 @@ from seg.filter.milter.wire import Command, MilterError, frame
 VERSION = 6
 OLDEST = 2
 KNOWS_DATA = 4  # the version that brought the command
+MOST_LISTS = 32  # of macros, though there are seven stages
 _NO_MACROS: Mapping[int, frozenset[str]] = {}
 
 
@@ -107,11 +108,14 @@ def agreed(what: bytes, data: bytes) -> Options:
 def _chosen(data: bytes) -> Mapping[int, frozenset[str]]:
     """The lists of macros that it wants at some stages: the number of the stage, names with blanks between, NUL."""
     found: dict[int, frozenset[str]] = {}
-    while data:
-        names, end, rest = data[4:].partition(b"\0")
-        if len(data) < 4 or not end:
+    start = 0
+    for _ in range(MOST_LISTS):
+        if start == len(data):
+            return found
+        end = data.find(b"\0", start + 4)
+        if end < 0:
             raise MilterError("its list of macros is cut off")
-        words = names.decode("ascii", "replace").replace(",", " ").split()
-        found[int.from_bytes(data[:4], "big")] = frozenset(word.strip("{}") for word in words)
-        data = rest
-    return found
+        words = data[start + 4 : end].decode("ascii", "replace").replace(",", " ").split()
+        found[int.from_bytes(data[start : start + 4], "big")] = frozenset(word.strip("{}") for word in words)
+        start = end + 1
+    raise MilterError(f"it has more than {MOST_LISTS} lists of macros")
