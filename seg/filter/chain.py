@@ -12,7 +12,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from seg import events
-from seg.auth.backoff import client_key
+from seg.client import client_key
 from seg.config.schema import Filter, WhenAway
 from seg.errors import LocalFault, local_fault
 from seg.filter.answers import (
