@@ -131,6 +131,7 @@ class Ready:
         if self._entrance is not None:
             parts.entrances.use(self._entrance)
         parts.mail.engine.max_active = new.settings.delivery.max_connections
+        parts.mail.engine.attempt_timeout = new.settings.delivery.attempt_timeout
         receive, names = new.settings.receive, (listener.name for listener in new.settings.listener)
         parts.census.limit(receive.max_connections, receive.max_connections_per_address, names)
         parts.reception.serve(self._plan, parts.factory())

@@ -40,6 +40,7 @@ from seg.deliver.attempt import Attempt, Means
 from seg.deliver.connect import Connector
 from seg.deliver.dialogue import Dialogues
 from seg.deliver.engine import DeliveryEngine
+from seg.deliver.greetings import Greetings
 from seg.deliver.lines import Lines
 from seg.deliver.pace import UNLIMITED, Pace, Rate
 from seg.deliver.pool import ConnectionPool
@@ -99,6 +100,7 @@ class Ongoing:
     """What goes on under a new configuration: recipients sent of late, our certificates, connections open, dialogues watched."""
 
     pace: Pace
+    greetings: Greetings
     identities: Identities = attrs.field(factory=Identities)
     lines: Lines = attrs.field(factory=Lines)
     dialogues: Dialogues = attrs.field(factory=Dialogues)
@@ -242,6 +244,7 @@ def wire_mail(
         return Rate(profile.recipient_limit, profile.recipient_minutes)
 
     engine.rate = rate
+    engine.attempt_timeout = settings.delivery.attempt_timeout
     now.ongoing.alert = TLSAlerts(
         queue, counters, sink, hostname, postmaster, reactor.seconds, posix_of(reactor)
     ).failed
@@ -280,7 +283,8 @@ def wire_delivery(
     ongoing: Ongoing | None = None,
 ) -> tuple[Means, ConnectionPool]:
     """What every attempt uses, and the connections that wait for the next message."""
-    delivery, ongoing = settings.delivery, ongoing or Ongoing(Pace(reactor.seconds))
+    delivery = settings.delivery
+    ongoing = ongoing or Ongoing(Pace(reactor.seconds), Greetings(reactor))
     pool = ConnectionPool(reactor, delivery.idle_timeout)
     senders = ESMTPSenderFactory(hostname, delivery, reactor, counters, in_thread=in_thread_of(reactor))
     ties = random.Random()  # noqa: S311 - spreads load among equal hosts, keeps no secret
@@ -296,6 +300,7 @@ def wire_delivery(
         ongoing.dialogues,
         ongoing.lines,
         ongoing.identities,
+        ongoing.greetings,
     )
     means = Means(
         router=Router(lookups.resolver, destinations, delivery, hostname, own_addresses(), ties, sink),

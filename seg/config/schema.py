@@ -394,12 +394,22 @@ class Delivery:
     providers: tuple[str, ...] = key(
         ("dane", "mta-sts", "static"), "TLS policy providers, in the order in which they are asked"
     )
-    max_connections: int = key(500, "Most connections to other hosts at a time", low=1)
+    max_connections: int = key(
+        500,
+        "Most connections to other hosts at a time; up to half as many come on top that wait for the reply to a whole message for 5 s and more",
+        low=1,
+    )
     connect_timeout: float = key(30.0, "Wait for a TCP connection", unit="seconds", low=0.1)
     greeting_timeout: float = key(300.0, "Wait for the 220 greeting (RFC 5321 §4.5.3.2.1)", unit="seconds", low=0.1)
     command_timeout: float = key(300.0, "Wait for the reply to a command (§4.5.3.2.2)", unit="seconds", low=0.1)
     data_timeout: float = key(600.0, "Wait for the reply to the final dot (§4.5.3.2.6)", unit="seconds", low=0.1)
     tls_timeout: float = key(60.0, "Longest TLS handshake", unit="seconds", low=0.1)
+    attempt_timeout: float = key(
+        3600.0,
+        "Longest attempt: look-ups, policies, all hosts and recipients of one message at one destination; then it is deferred",
+        unit="seconds",
+        low=1,
+    )
     idle_timeout: float = key(5.0, "How long an unused connection is kept for the next message", unit="seconds", low=0)
     chunking: bool = key(True, "Send by BDAT where the server offers CHUNKING (RFC 3030); false: always by DATA")
     source_address: str = key("", "Local address to send from; empty: the system chooses")

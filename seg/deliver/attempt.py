@@ -9,12 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import attrs
+from twisted.internet.defer import CancelledError
 
 from seg import events
 from seg.config.destinations import Destinations, LimitPer
 from seg.deliver.lines import Crowded
 from seg.deliver.outgoing import outgoing_of
 from seg.deliver.pace import Pace, Rate
+from seg.deliver.progress import Progress
 from seg.deliver.sender import Tampered
 from seg.deliver.session import DANE, MTA_STS, Session, Sessions, Unsatisfied, mismatches_of
 from seg.errors import LocalFault, Permanent, Temporary, local_fault
@@ -48,7 +50,7 @@ class Attempt:
     def __init__(self, lease: Lease, means: Means) -> None:
         self.outcomes: dict[int, Outcome] = {}
         self.connected = False  # some host was reached
-        self.ours = False  # a failure of our own stood in the way: it says nothing about the destination
+        self.progress = Progress()
         self.crowded: list[Crowded] = []  # why recipients were left without an outcome
         self._lease = lease
         self._means = means
@@ -56,11 +58,23 @@ class Attempt:
         self._profile = means.destinations().profile(lease.domain).at(means.now())
         self._outgoing = outgoing_of(self._profile, means.destinations())
         self._addresses_left = means.max_addresses
-        self._over: Temporary | None = None  # why no other host is tried in this attempt
+        self._tampered = False  # no other host is to be tried
         self._obstacle = Temporary("4.4.4", f"Unable to route: no usable host for {lease.domain}")
 
     async def run(self) -> None:
-        """Serve as many recipients as possible; afterwards each RID of the lease has an outcome, unless limits were reached (`crowded`)."""
+        """Serve as many recipients as possible; afterwards each RID of the lease has an outcome, unless limits were reached (`crowded`).
+
+        Given up (`Progress.give_up`) and then cancelled, it still leaves an outcome for each.
+        """
+        try:
+            await self._serve()
+        except CancelledError:
+            if self.progress.given_up is None:
+                raise
+        if self.progress.given_up is not None:
+            self._conclude(Delayed(self.progress.given_up))
+
+    async def _serve(self) -> None:
         try:
             route = await self._find_route()
         except Permanent as error:
@@ -68,7 +82,7 @@ class Attempt:
             return
         except (Temporary, LocalFault) as error:
             fault = local_fault(error)
-            self.ours = fault is not None
+            self.progress.ours = fault is not None
             self._conclude(Delayed(error if isinstance(error, Temporary) else error.temporary()))
             return
         if route.kind is RouteKind.DISCARD:
@@ -94,11 +108,13 @@ class Attempt:
         """Host by host in order of preference, until no recipient is left to serve."""
         optional = self._lease.envelope.tls_optional
         policies = self._means.policies.open(DomainQuestion(self._lease.domain, self._profile, route, reread, optional))
+        self._outgoing = attrs.evolve(self._outgoing, by_mx=route.kind is not RouteKind.SMTP_ROUTE)
         decisions: list[Decision] = []
         full: int | None = None  # preference of the hosts that have all the connections they may have
         for host in route.hosts[: self._means.max_hosts]:
             if not self._remaining() or (full is not None and host.preference > full):
                 break  # a host that is busy with us is no reason to go to its substitute
+            self.progress.asks()
             decision = await policies.decide(host)
             decisions.append(decision)
             self._decided(host, decision)
@@ -112,7 +128,7 @@ class Attempt:
     async def _try_addresses(self, policies: OpenChain, decision: Decision, host: MXHost) -> None:
         """Address by address, until a session comes about; what the server then says is the host's word."""
         for address in host.addresses:
-            if not self._addresses_left or self._over is not None:
+            if not self._addresses_left or self._over:
                 return
             if not self._may_have_recipients(address):
                 continue
@@ -128,6 +144,7 @@ class Attempt:
                 continue
             self.connected = True
             if self._lease.envelope.requiretls and session.verdict.by == NOBODY:
+                self.progress.parts()
                 self._means.sessions.give(session, self._profile.messages_per_connection)
                 self._address_failed(decision, address, unverified(decision.host))
                 return
@@ -142,7 +159,7 @@ class Attempt:
         :raises Temporary: this address can't be used.
         """
         try:
-            return decision, await self._means.sessions.open(decision, host, address, self._outgoing)
+            return decision, await self._means.sessions.open(decision, host, address, self._outgoing, self.progress)
         except Unsatisfied as failure:
             self._tell_failure(decision, failure.verdict)
             if not decision.fall_through or not set(failure.verdict.failed) & set(decision.fall_through):
@@ -153,7 +170,7 @@ class Attempt:
         if not weaker.usable:
             raise Temporary(weaker.enhanced, weaker.refusal)
         try:
-            return weaker, await self._means.sessions.open(weaker, host, address, self._outgoing)
+            return weaker, await self._means.sessions.open(weaker, host, address, self._outgoing, self.progress)
         except Unsatisfied as failure:
             self._tell_failure(weaker, failure.verdict)
             raise
@@ -176,6 +193,7 @@ class Attempt:
             refused = [r for r in batch if _is_one_too_many(results[r.rid])]
             progress = len(refused) < len(batch)
             waiting = [*refused, *rest] if progress and sender.healthy else []
+        self.progress.parts()
         limits = (self._profile.messages_per_connection, sender.capabilities.max_transactions)
         self._means.sessions.give(session, min(limit for limit in limits if limit))
 
@@ -210,12 +228,17 @@ class Attempt:
 
     # --- what comes of it ------------------------------------------------------------------------
 
+    @property
+    def _over(self) -> bool:
+        """Whether no other host is to be tried in this attempt."""
+        return self._tampered or self.progress.given_up is not None
+
     def _remaining(self) -> list[Recipient]:
         """The recipients that another host may still serve: those without an outcome, and those refused for now.
 
         A recipient whose fate is in doubt (the connection broke behind the final dot) isn't tried twice in an attempt.
         """
-        if self._over is not None:
+        if self._over:
             return []
         return [r for r in self._lease.recipients if _another_host_may_help(self.outcomes.get(r.rid))]
 
@@ -227,11 +250,11 @@ class Attempt:
     def _session_failed(self, decision: Decision, address: Peer, error: Temporary) -> None:
         """No session came about at an address."""
         if local_fault(error) is not None:
-            self.ours = True
+            self.progress.ours = True
         elif isinstance(error, Unsatisfied):
             self._alert(decision, mismatches_of(error.verdict))
         elif isinstance(error, Tampered) and decision.requirement.tls is not TLSLevel.NEVER:
-            self._over = error  # whoever is in between may be so on the way to the next host, too
+            self._tampered = True  # whoever is in between may be so on the way to the next host, too
             self._alert(decision, error.text)
         self._address_failed(decision, address, error)
 

@@ -19,10 +19,12 @@ class Deadline:
         self._expired = expired
         self._at = inf
         self._timer: IDelayedCall | None = None
+        self.since = clock.seconds()  # when it was last set
 
     def set(self, seconds: float) -> None:
         """Expire `seconds` from now."""
-        self._at = self._clock.seconds() + seconds
+        self.since = now = self._clock.seconds()
+        self._at = now + seconds
         if self._timer is None:
             self._timer = self._clock.callLater(seconds, self._fired)
         elif self._timer.getTime() > self._at:

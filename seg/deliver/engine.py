@@ -2,31 +2,39 @@
 
 The queue says which destinations have due work; the engine leases one message at a time for them, in turn, and runs an
 `Attempt` for each lease. A destination's share grows with every success and falls back when it can't be reached, so that a
-burst doesn't open hundreds of connections at once, and a dead host doesn't hold what others could use.
+burst doesn't open hundreds of connections at once, and a dead host doesn't hold what others could use. Whoever lets us wait, at
+whatever step, has bounds of its own (`seg.deliver.slots`), and every attempt has an end.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Coroutine
+from functools import partial
 from typing import Any, Protocol
 
-import attrs
 from twisted.internet.defer import CancelledError, Deferred, DeferredList
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from seg.deliver.crowd import Crowd
+from seg.deliver.destination import INITIAL_WINDOW as INITIAL_WINDOW
+from seg.deliver.destination import Destination
 from seg.deliver.lines import Crowded
 from seg.deliver.pace import UNLIMITED, Pace, Rate
+from seg.deliver.progress import Progress
+from seg.deliver.slots import Slot, Slots
+from seg.deliver.turns import Turns
 from seg.errors import Temporary
 from seg.events import Fault
 from seg.interfaces import IEventSink, IQueue
-from seg.model import Delayed, Outcome
+from seg.model import Delayed, Delivered, Outcome
 from seg.queue.lease import Lease
 
-INITIAL_WINDOW = 10  # attempts at a time for a destination that nothing is known of
+LOOK = 1.0  # seconds between two looks at how far the attempts are
+ATTEMPT_TIMEOUT = 3600.0  # seconds for a whole attempt
+MOST_KNOWN = 10_000  # destinations without an attempt under way of which something is remembered: the last ones
 
 
 class AttemptLike(Protocol):
@@ -34,36 +42,11 @@ class AttemptLike(Protocol):
 
     outcomes: dict[int, Outcome]
     connected: bool
+    progress: Progress  # the engine puts one with its clock there
     crowded: list[Crowded]  # why recipients without an outcome weren't tried
 
     def run(self) -> Coroutine[Deferred[Any], Any, None]:
         """Make the attempt."""
-
-
-@attrs.define
-class Destination:
-    """How much one destination may have at a time, and how much it has."""
-
-    active: int = 0
-    window: int = INITIAL_WINDOW
-    _successes_wanted: int = 0  # until the window grows
-    _careful: bool = False  # it has been too large once: grow slowly
-
-    def finished(self, connected: bool, limit: int) -> None:
-        """Adapt the window to how an attempt went: one more after a success, half after a failure to connect."""
-        self.active -= 1
-        self._successes_wanted -= 1
-        if not connected:
-            self.window = max(1, self.window // 2)
-        elif self._successes_wanted <= 0:
-            self.window = min(limit, self.window + 1)
-            self._successes_wanted = self.window if self._careful else 0
-
-    def crowded(self) -> None:
-        """There was no connection for an attempt: as many as are under way now are enough, and one more will do for a while."""
-        self.active -= 1
-        self.window = max(1, self.active)
-        self._careful, self._successes_wanted = True, self.window
 
 
 class DeliveryEngine:
@@ -88,7 +71,8 @@ class DeliveryEngine:
         self._queue = queue
         self._attempt = attempt
         self._limit = limit
-        self.max_active = max_active
+        self._slots = Slots(max_active)
+        self.attempt_timeout = ATTEMPT_TIMEOUT
         self._sink = sink
         self._clock = clock
         self.rate: Callable[[str], Rate] = lambda domain: UNLIMITED
@@ -97,17 +81,33 @@ class DeliveryEngine:
         self._paced: dict[str, IDelayedCall] = {}  # destinations that had all that they may have for now
         self.suspended: Callable[[str], bool] = lambda domain: False  # destinations that get nothing now
         self._parked: set[str] = set()  # of these, the ones with due work
-        self._waiting: OrderedDict[str, None] = OrderedDict()  # destinations with due work, in turn
+        self._turns = Turns()
         self._destinations: dict[str, Destination] = {}  # those with attempts under way
+        self._known: OrderedDict[str, Destination] = OrderedDict()  # others
+        self._looking: IDelayedCall | None = None
         self._running: dict[Lease, Deferred[None]] = {}
         self._settling: set[Deferred[None]] = set()
         self._stopped = False
         self._pumping = False
 
     @property
+    def max_active(self) -> int:
+        """The most attempts at a time in all."""
+        return self._slots.most
+
+    @max_active.setter
+    def max_active(self, most: int) -> None:
+        self._slots.most = most
+
+    @property
     def active(self) -> int:
         """Attempts under way."""
         return len(self._running)
+
+    @property
+    def known(self) -> int:
+        """Destinations without an attempt under way of which something is remembered."""
+        return len(self._known)
 
     def start(self) -> None:
         """Begin to work off the queue."""
@@ -146,12 +146,16 @@ class DeliveryEngine:
             waiting.cancel()
         self._paced.clear()
         for domain in sorted(parked):
-            self._waiting[domain] = None
+            self._wait(domain)
         self._pump()
 
     def _ready(self, domain: str) -> None:
-        self._waiting[domain] = None
+        self._wait(domain)
         self._pump()
+
+    def _wait(self, domain: str) -> None:
+        """Put a destination in line."""
+        self._turns.add(domain, self._destinations.get(domain) or self._known.get(domain))
 
     def _pump(self) -> None:
         """Start attempts until nothing is due or a limit is reached; each destination gets one in its turn."""
@@ -164,15 +168,14 @@ class DeliveryEngine:
             self._pumping = False
 
     def _start_due(self) -> None:
-        while self._waiting and len(self._running) < self.max_active and not self._stopped:
-            domain, _ = self._waiting.popitem(last=False)
+        while not self._stopped and (domain := self._turns.next(self._slots)) is not None:
             if self.suspended(domain):
                 self._parked.add(domain)
                 continue
             if domain in self.crowd:
                 continue
-            destination = self._destinations.get(domain) or Destination()
-            if destination.active >= min(destination.window, self._limit(domain)):
+            destination = self._destinations.get(domain) or self._known.get(domain) or Destination()
+            if destination.active >= min(destination.most, self._limit(domain)):
                 continue  # `_finished` puts it back in line
             rate = self.rate(domain)
             if rate.recipients and not self._pace.allowance(domain, rate):
@@ -183,21 +186,65 @@ class DeliveryEngine:
                 continue
             if rate.recipients:
                 self._pace.count(domain, rate, len(lease.recipients))
-            self._waiting[domain] = None
             destination.active += 1
             self._destinations[domain] = destination
-            self._start(lease)
+            self._known.pop(domain, None)
+            self._wait(domain)
+            self._start(lease, destination)
 
-    def _start(self, lease: Lease) -> None:
+    def _start(self, lease: Lease, destination: Destination) -> None:
         running: Deferred[None] = Deferred(lambda _: work.cancel())
         self._running[lease] = running
         attempt = self._attempt(lease)
+        progress = attempt.progress = Progress(self._clock.seconds)
+        progress.on_greeted = partial(self._greeted, lease.domain, destination)
+        self._slots.take(lease, progress, destination.silent)
+        self._look_later()
         work = Deferred.fromCoroutine(attempt.run())
         work.addBoth(self._finished, lease, attempt)
+
+    def _greeted(self, domain: str, destination: Destination) -> None:
+        """A host of a destination has greeted: it may have more at a time from now on."""
+        if not destination.greeted:
+            destination.greeted = True
+            self._ready(domain)
+
+    # --- how long an attempt may take -------------------------------------------------------------
+
+    def _look_later(self) -> None:
+        if self._looking is None and not self._stopped:
+            self._looking = self._clock.callLater(LOOK, self._look)
+
+    def _look(self) -> None:
+        """See which attempts are slow, and end those that have to make room, or have had their time."""
+        self._looking = None
+        now = self._clock.seconds()
+        for slot in self._slots.look(now):
+            destination = self._destinations[slot.lease.domain]
+            destination.kept_waiting(slot.progress.greeted, slot.behind_dot)
+        for slot in self._slots.too_many():
+            waited = now - slot.progress.waiting_since
+            text = f"No answer for {waited:.0f} s, and too many other hosts keep the gateway waiting: tried again later"
+            self._give_up(slot, Temporary("4.4.2" if slot.progress.greeted else "4.4.1", text))
+        for slot in self._slots:
+            if now - slot.progress.begun >= self.attempt_timeout:
+                text = f"The attempt took longer than {self.attempt_timeout:g} s (attempt_timeout)"
+                self._give_up(slot, Temporary("4.4.7", text))
+        self._pump()
+        if self._running:
+            self._look_later()
+
+    def _give_up(self, slot: Slot, error: Temporary) -> None:
+        """End an attempt with what is certain; what its connection had under way gets its outcome by that connection's end."""
+        slot.progress.give_up(error)
+        running = self._running.get(slot.lease)
+        if running is not None:  # it waits for something else: the DNS, a policy, a connection
+            running.cancel()
 
     def _finished(self, result: object, lease: Lease, attempt: AttemptLike) -> None:
         """Settle what is certain, free the slot, go on. An attempt that broke leaves its recipients for a later try."""
         running = self._running.pop(lease)
+        slot = self._slots.free(lease)
         if isinstance(result, Failure) and not result.check(CancelledError):
             self._broken(result, lease, attempt)
         if not all(rid in attempt.outcomes for rid in lease.rids):
@@ -205,16 +252,26 @@ class DeliveryEngine:
         settled = self._queue.settle(lease, attempt.outcomes)
         self._settling.add(settled)
         settled.addBoth(self._settled, settled)
-        destination = self._destinations[lease.domain]
-        if attempt.crowded and not attempt.outcomes:
-            destination.crowded()
-        else:
-            destination.finished(attempt.connected, self._limit(lease.domain))
-        if not destination.active and destination.window >= INITIAL_WINDOW:
-            del self._destinations[lease.domain]
-        self._waiting[lease.domain] = None
+        self._learn(lease.domain, attempt, slot)
+        self._wait(lease.domain)
         running.callback(None)
         self._pump()
+
+    def _learn(self, domain: str, attempt: AttemptLike, slot: Slot) -> None:
+        """What an attempt shows of its destination."""
+        destination = self._destinations[domain]
+        if not attempt.crowded or attempt.outcomes:
+            destination.finished(_reached(attempt, slot), self._limit(domain))
+        else:
+            destination.crowded()
+        if destination.active:
+            return
+        del self._destinations[domain]
+        destination.rests()
+        if destination.memorable:
+            self._known[domain] = destination
+            if len(self._known) > MOST_KNOWN:
+                self._known.popitem(last=False)
 
     def _broken(self, failure: Failure, lease: Lease, attempt: AttemptLike) -> None:
         """A fault of ours: say so, and let the schedule space out the next tries."""
@@ -237,6 +294,9 @@ class DeliveryEngine:
     async def stop(self, grace: float) -> None:
         """Start nothing new, give attempts under way `grace` seconds, then cancel them; what is certain gets settled."""
         self._stopped = True
+        if self._looking is not None:
+            self._looking.cancel()
+            self._looking = None
         for waiting in self._paced.values():
             waiting.cancel()
         self._paced.clear()
@@ -248,3 +308,12 @@ class DeliveryEngine:
             if timer.active():
                 timer.cancel()
         await DeferredList(list(self._settling), consumeErrors=True)
+
+
+def _reached(attempt: AttemptLike, slot: Slot) -> bool | None:
+    """Whether a destination was served; None where an attempt doesn't show it."""
+    if slot.progress.ours and not attempt.connected:
+        return None
+    if attempt.connected and slot.slow and not any(isinstance(o, Delivered) for o in attempt.outcomes.values()):
+        return None  # it let us wait, and took nothing
+    return attempt.connected

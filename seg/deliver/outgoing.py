@@ -27,6 +27,7 @@ class Outgoing:
     connections: int = 0  # most at a time; 0 = no limit
     per_address: bool = False  # the limit is one address's, not the domain's
     certificate: tuple[str, str] = ("", "")  # files of certificate and key that we show; "" = none
+    by_mx: bool = False  # the hosts were named by the domain's MX records, not by the operator
 
 
 def outgoing_of(profile: Profile, destinations: Destinations) -> Outgoing:

@@ -100,6 +100,7 @@ class ESMTPSender(Protocol):
         self._closing = False
         self._closed = False
         self._gone = False  # closed, and everybody was told
+        self._on_greeted: Callable[[], object] | None = None
         self._on_closed: list[Callable[[ESMTPSender], None]] = []
 
     # --- what others see -------------------------------------------------------------------------
@@ -123,6 +124,32 @@ class ESMTPSender(Protocol):
     def leaving(self) -> bool:
         """Whether the connection is on its way out, and gone within seconds."""
         return (self._closing or self._closed) and not self._gone
+
+    @property
+    def waiting_since(self) -> float:
+        """When the reply that the server owes was asked for, on the sender's clock."""
+        return self._deadline.since
+
+    @property
+    def content_under_way(self) -> bool:
+        """Whether content goes out, or has gone out and its reply is due."""
+        return self._flow is not None or self.behind_dot
+
+    @property
+    def behind_dot(self) -> bool:
+        """Whether all of the content has gone out, and its reply is due."""
+        return self._dot_written and self._waiter is not None
+
+    def on_greeted(self, callback: Callable[[], object]) -> None:
+        """Have `callback` called once when the server has greeted (at once when it has already)."""
+        if self._core.greeted:
+            callback()
+        else:
+            self._on_greeted = callback
+
+    def give_up(self, error: Temporary) -> None:
+        """Drop the connection at once for a reason of our own: it is what an operation under way fails with."""
+        self._fail(error)
 
     async def gone(self) -> None:
         """Wait until the connection is gone."""
@@ -356,6 +383,9 @@ class ESMTPSender(Protocol):
     def _handle(self, events: Iterable[ClientEvent], abort: bool = False) -> None:
         """Act on what the core made of some octets."""
         self._flush()
+        if self._on_greeted is not None and self._core.greeted:
+            callback, self._on_greeted = self._on_greeted, None
+            callback()
         for event in events:
             kind = type(event)
             if kind is ContentWanted and self._payload is not None:

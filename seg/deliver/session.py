@@ -20,10 +20,13 @@ from seg.conditions import Condition
 from seg.config.destinations import AuthProfile
 from seg.config.schema import Delivery
 from seg.deliver.dialogue import Dialogues
+from seg.deliver.greetings import Greetings
 from seg.deliver.lines import Crowded, Group, Line, Lines
 from seg.deliver.outgoing import Outgoing, mechanism_for
 from seg.deliver.pool import ConnectionPool, PoolKey
+from seg.deliver.progress import Progress
 from seg.deliver.sender import ESMTPSender, ESMTPSenderFactory, HandshakeFailed, StartTLSRefused, Tampered
+from seg.deliver.slots import PATIENCE
 from seg.errors import Temporary, local_fault
 from seg.events import ConditionKind
 from seg.interfaces import IConnector, IEventSink
@@ -57,6 +60,12 @@ class Unsatisfied(Temporary):
         self.facts = facts or SessionFacts()
 
 
+# Of all connections so many may go to one address that MX records name: whoever owns a domain chooses that address, and it need
+# not be his. A destination's own limit by address takes the place of this.
+SHARE_OF_ADDRESS = 5  # one in so many
+LEAST_OF_ADDRESS = 20
+
+
 @attrs.frozen
 class Session:
     """A connection that may be used for one message, and the verdict that allows it."""
@@ -85,6 +94,7 @@ class Sessions:
         dialogues: Dialogues | None = None,
         lines: Lines | None = None,
         identities: Identities | None = None,
+        greetings: Greetings | None = None,
     ) -> None:
         self._connector = connector
         self._senders = senders
@@ -97,11 +107,21 @@ class Sessions:
         self._dialogues = dialogues or Dialogues()
         self._lines = lines or Lines()
         self._identities = identities or Identities()
+        self._greetings = greetings
         self._lacking = Condition(sink, ConditionKind.LOCAL, "delivery")
         self._verdicts: dict[ESMTPSender, dict[object, tuple[float, Verdict]]] = {}
 
-    async def open(self, decision: Decision, host: MXHost, address: Peer, outgoing: Outgoing) -> Session:
+    async def open(
+        self,
+        decision: Decision,
+        host: MXHost,
+        address: Peer,
+        outgoing: Outgoing,
+        progress: Progress | None = None,
+    ) -> Session:
         """A session with this host at this address that satisfies the decision.
+
+        :param progress: of the attempt; from here on it tells how far the session is.
 
         :raises Unsatisfied: the peer was judged, and refused.
         :raises Tampered: somebody in between may have had a hand in it: no other way in this attempt.
@@ -110,6 +130,7 @@ class Sessions:
 
         A `Temporary` whose cause is a `LocalFault` is a failure of our own, and no word on the host.
         """
+        progress = progress or Progress()
         key = PoolKey(
             address,
             host.port,
@@ -121,10 +142,12 @@ class Sessions:
         session = None if self._dialogues.wanted(decision.domain) else self._reuse(decision, key)
         if session is not None:
             self._keep_within(decision.domain, outgoing)
+            progress.talks(session.sender)
+            progress.heard()
             return session
         requirement = decision.requirement
         try:
-            return await self._fresh(decision, host, key, outgoing, requirement.tls)
+            return await self._fresh(decision, host, key, outgoing, progress, requirement.tls)
         except Tampered:
             raise
         except HandshakeFailed as failure:
@@ -137,7 +160,7 @@ class Sessions:
                 raise unsatisfied from failure
             if not requirement.clear_retry or host.manner.implicit_tls:
                 raise
-        return await self._fresh(decision, host, key, outgoing, TLSLevel.NEVER, why)
+        return await self._fresh(decision, host, key, outgoing, progress, TLSLevel.NEVER, why)
 
     def _keep_within(self, domain: str, outgoing: Outgoing) -> None:
         """A domain that has taken over another one's connection gives up one of its own that waits, if it has too many now."""
@@ -197,9 +220,19 @@ class Sessions:
         self._verdicts.pop(sender, None)
 
     async def _fresh(
-        self, decision: Decision, host: MXHost, key: PoolKey, outgoing: Outgoing, level: TLSLevel, why_clear: str = ""
+        self,
+        decision: Decision,
+        host: MXHost,
+        key: PoolKey,
+        outgoing: Outgoing,
+        progress: Progress,
+        level: TLSLevel,
+        why_clear: str = "",
     ) -> Session:
-        sender = await self._connect(decision, host, key, await self._line(decision.domain, key.address, outgoing))
+        progress.asks()
+        line = await self._line(decision.domain, host, key.address, outgoing)
+        sender = await self._connect(decision, host, key, line, progress)
+        progress.talks(sender)
         try:
             if host.manner.implicit_tls:
                 await self._secure(sender, decision, key)
@@ -220,9 +253,11 @@ class Sessions:
                 await self._authenticate(sender, outgoing.logins.get(host.manner.auth), verdict)
         except Temporary as error:
             error.dcid = sender.dcid
+            progress.parts()
             self._leave(sender)
             raise
         except BaseException:
+            progress.parts()
             self._leave(sender)
             raise
         return Session(sender, verdict, key)
@@ -258,30 +293,60 @@ class Sessions:
             raise
         self._tell_started(sender, facts)
 
-    async def _line(self, domain: str, address: Peer, outgoing: Outgoing) -> Line:
-        """Room for one more connection; one that waits for other messages is ended for it, and one that is ending is waited for.
+    async def _line(self, domain: str, host: MXHost, address: Peer, outgoing: Outgoing) -> Line:
+        """Room for one more connection.
+
+        :raises Crowded: there is none.
+        :raises Temporary: the address has let others wait for its greeting for a while; it isn't worth waiting for.
+        """
+        if outgoing.by_mx and self._greetings is not None:
+            await self._greets(self._greetings, host, address)
+        group: Group = address if outgoing.per_address else domain
+        if outgoing.connections:
+            await self._room(group, outgoing.connections)
+        if outgoing.by_mx and not (outgoing.connections and outgoing.per_address):
+            await self._room(address, max(LEAST_OF_ADDRESS, self._settings.max_connections // SHARE_OF_ADDRESS))
+        return self._lines.begin(domain, address)
+
+    async def _greets(self, greetings: Greetings, host: MXHost, address: Peer) -> None:
+        """Only a few connections wait for the first greeting of an address, for however many domains; others wait for what comes of them.
+
+        :raises Temporary: it has let them wait for a while.
+        """
+        while not greetings.room(address):
+            silence = greetings.silence(address)
+            if silence >= PATIENCE:
+                text = f"No answer from host {host.name} [{address}]:{host.port}: others wait for its greeting, too"
+                raise Temporary("4.4.1", text)
+            await greetings.news(address)
+
+    async def _room(self, group: Group, limit: int) -> None:
+        """Room for one more connection in a group; one that waits for other messages is ended for it, and one that is ending is waited for.
 
         :raises Crowded: there is none.
         """
-        group: Group = address if outgoing.per_address else domain
-        limit = outgoing.connections
-        if limit and not self._lines.room(group, limit):
-            await self._pool.end_one(lambda idle: self._lines.within(idle, group))
-            leaving = self._lines.leaving(group) if not self._lines.room(group, limit) else None
-            if leaving is not None:
-                await leaving.gone()
-            if not self._lines.room(group, limit):
-                raise Crowded(group, lambda: self._lines.room(group, limit))
-        return self._lines.begin(domain, address)
+        if self._lines.room(group, limit):
+            return
+        await self._pool.end_one(lambda idle: self._lines.within(idle, group))
+        leaving = self._lines.leaving(group) if not self._lines.room(group, limit) else None
+        if leaving is not None:
+            await leaving.gone()
+        if not self._lines.room(group, limit):
+            raise Crowded(group, lambda: self._lines.room(group, limit))
 
-    async def _connect(self, decision: Decision, host: MXHost, key: PoolKey, line: Line) -> ESMTPSender:
+    async def _connect(
+        self, decision: Decision, host: MXHost, key: PoolKey, line: Line, progress: Progress
+    ) -> ESMTPSender:
         address = key.address
+        waiting = self._greetings.begin(address) if self._greetings is not None else None
         senders = self._senders.called(key.ehlo_name, host.manner.lmtp)
         try:
             sender = await self._connector.connect(
                 senders, address, host.port, key.source, self._settings.connect_timeout
             )
         except BaseException as error:
+            if waiting is not None:
+                waiting.end()
             self._lines.end(line)
             if isinstance(error, ConnectingCancelledError):
                 raise CancelledError from error
@@ -300,6 +365,15 @@ class Sessions:
             raise Temporary("4.4.1", text) from error
         self._lacking.end("connections to other hosts can be opened again")
         self._lines.made(line, sender)
+
+        def greeted() -> None:
+            if waiting is not None:
+                waiting.end(heard=True)
+            progress.heard()
+
+        sender.on_greeted(greeted)
+        if waiting is not None:
+            sender.on_closed(lambda _: waiting.end())
         local = sender.transport.getHost()
         interface = getattr(local, "host", "local")  # a unix socket has none
         self._sink.emit(events.DeliveryConnected(sender.dcid, interface, str(address), host.port))

@@ -68,7 +68,9 @@ class FakeSessions:
         self.outgoing: list[Any] = []
         self.senders: list[FakeSender] = []
 
-    async def open(self, decision: Decision, host: MXHost, address: IPAddress, outgoing: object = None) -> Session:
+    async def open(
+        self, decision: Decision, host: MXHost, address: IPAddress, outgoing: object = None, progress: object = None
+    ) -> Session:
         """As `seg.deliver.session.Sessions.open`."""
         self.decisions.append(decision)
         self.outgoing.append(outgoing)

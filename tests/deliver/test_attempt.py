@@ -137,7 +137,9 @@ class FakeSessions:
         self.opened: list[str] = []
         self.given: list[int] = []
 
-    async def open(self, decision: Decision, host: MXHost, address: IPAddress, outgoing: object = None) -> Session:
+    async def open(
+        self, decision: Decision, host: MXHost, address: IPAddress, outgoing: object = None, progress: object = None
+    ) -> Session:
         """By address first, then by host name."""
         self.opened.append(f"{host.name}/{address}")
         answer = self.answers.get(str(address), self.answers.get(host.name))

@@ -9,9 +9,11 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from seg import events
-from seg.deliver.engine import INITIAL_WINDOW, DeliveryEngine
+from seg.deliver.destination import INITIAL_WINDOW, UNGREETED_WINDOW
+from seg.deliver.engine import DeliveryEngine
 from seg.deliver.lines import Crowded
 from seg.deliver.pace import UNLIMITED, Rate
+from seg.deliver.progress import Progress
 from seg.model import Delayed, Delivered, Envelope, Outcome, Recipient
 from seg.queue.lease import Lease
 from tests.doubles import MemoryContent, RecordingSink
@@ -61,6 +63,7 @@ class FakeAttempt:
         self.lease = lease
         self.outcomes: dict[int, Outcome] = {}
         self.connected = True
+        self.progress = Progress()
         self.crowded: list[Crowded] = []
         self.done: Deferred[None] = Deferred()
 
@@ -136,6 +139,7 @@ class EngineTests(SynchronousTestCase):
             self.queue.add(mid, "a.example")
         self.queue.add(99, "b.example")
         self.queue.ready("a.example")
+        self.attempts[0].progress.heard()
         self.queue.ready("b.example")
         self.assertEqual(len(self.attempts), INITIAL_WINDOW + 1)
         for attempt in self.attempts[2:INITIAL_WINDOW]:
@@ -226,10 +230,13 @@ class EngineTests(SynchronousTestCase):
         self.assertEqual((self.mids(), engine.active), ([1, 2, 3], 2))
 
     def test_window_grows_and_falls(self) -> None:
-        """A destination starts with a few attempts, gets one more with each success, and half after a failure to connect."""
+        """A destination starts with two attempts, has a few more as soon as it has greeted, gets one more with each success, and half after
+        a failure to connect."""
         for mid in range(1, 100):
             self.queue.add(mid, "a.example")
         engine = self.engine()
+        self.assertEqual(engine.active, UNGREETED_WINDOW)
+        self.attempts[1].progress.heard()
         self.assertEqual(engine.active, INITIAL_WINDOW)
         self.attempts[0].succeed()
         self.assertEqual(engine.active, INITIAL_WINDOW + 1)
