@@ -109,8 +109,8 @@ class Slots:
         over = len(ranked) - max(1, self.most // 2)
         if over <= 0:
             return []
-        ranked.sort(key=lambda entry: entry[:2], reverse=True)
-        return [slot for _, _, slot in ranked[:over]]
+        ranked.sort(key=lambda entry: entry[:2])
+        return [slot for _, _, slot in ranked[-over:]]
 
 
 def _is_slow(progress: Progress, now: float) -> bool:
