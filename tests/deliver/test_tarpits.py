@@ -16,7 +16,7 @@ from seg.queue.lease import Lease
 from tests.deliver.test_engine import FakeQueue, lease_of
 from tests.doubles import RecordingSink
 
-MOST = 500
+MOST = 50  # slots
 
 
 @attrs.frozen
@@ -143,16 +143,15 @@ class TarpitTests(SynchronousTestCase):
         self.queue.ready(domain)
         begun = self.clock.seconds()
         while not any(settled[0] == mid for settled in self.queue.settled):
-            self.assertLess(
-                self.clock.seconds() - begun, most, f"{domain} among {next(iter(self.traps))} x {len(self.traps)}"
-            )
+            self.assertLess(self.clock.seconds() - begun, most, domain)
             self.clock.advance(1.0)
         return self.clock.seconds() - begun
 
     def test_healthy_mail(self) -> None:
-        """With 50 or 500 domains of each kind, 10 messages to each: a message to a domain never heard of goes within 10 s, at once or later."""
+        """With a tenth as many domains of each kind as slots, or as many, and 10 messages to each: a message to a domain never heard of goes
+        within 10 s, at once or later."""
         for trap in TRAPS:
-            for domains in (50, MOST):
+            for domains in (MOST // 10, MOST):
                 with self.subTest(trap.name, domains=domains):
                     self.setUp()
                     self.engine()
@@ -197,11 +196,11 @@ class TarpitTests(SynchronousTestCase):
         self.engine()
         self.fill(Trap("once", greets=True), 5, messages=1)
         self.fill(Trap("behind", greets=True, takes=True, patience=600.0), 5, messages=1)
-        self.fill(Trap("many", greets=True), 100)
+        self.fill(Trap("many", greets=True), MOST // 5)
         self.fill(Trap("more", greets=True), MOST)
         self.clock.pump([1.0] * 20)
         given_up = [domain for domain, _ in self.ended]
-        self.assertGreater(len(given_up), 100)
+        self.assertGreater(len(given_up), 10)
         self.assertEqual({domain.partition("-")[0] for domain in given_up} - {"many", "more"}, set())
         self.assertTrue(all("No answer for" in str(outcome) for _, outcome in self.ended))
 
@@ -225,14 +224,14 @@ class TarpitTests(SynchronousTestCase):
     def test_reserve(self) -> None:
         """One slot in ten is free for destinations without an attempt under way, however much others could use."""
         self.engine()
-        for number in range(60):
+        for number in range(6):
             domain = f"busy{number}.example"
             for message in range(100):
                 self.queue.due.setdefault(domain, []).append(lease_of(1000 * number + message, domain))
             self.queue.ready(domain)
         self.clock.pump([0.1] * 5)
-        self.assertLess(self.most_active, MOST - 20)
-        self.delivered_after(999_999, "quiet.example", 2.0)
+        self.assertLess(self.most_active, MOST - 2)
+        self.delivered_after(999_999, "quiet.example", 3.0)
 
     def test_memory(self) -> None:
         """Of destinations that have nothing under way a bounded number is remembered."""
@@ -241,7 +240,7 @@ class TarpitTests(SynchronousTestCase):
             domain = f"d{number}.example"
             self.queue.add(number, domain)
             self.queue.ready(domain)
-            if number % 400 == 399:
+            if number % 40 == 39:
                 self.clock.pump([1.0, 0.5])
         self.clock.pump([1.0] * 3)
         self.assertEqual(len(self.queue.settled), MOST_KNOWN + 500)
