@@ -87,12 +87,12 @@ class Door:
                 401, f"{fault}; seg token makes one, and lists them", headers={"www-authenticate": challenge}
             )
         self._backoff.succeeded(ask.address, str(ask.address))
-        if token.role is Role.LOOK and ask.method != "GET":
-            said = f"token {token.name} may look only"
+        if not token.role.may(ask.method, ask.path):
+            said = f"token {token.name} may {token.role} only"
             self._sink.emit(AdminRefused(str(ask.address), f"{said}: {ask.method} {ask.path}"[:_LONGEST_PATH]))
             raise APIError(
                 403,
-                f"{said} (GET); seg token add --role act makes one for {ask.method}",
+                f"{said}; seg token add --role {Role.LOOK if ask.method == 'GET' else Role.ACT} makes one for this",
                 headers={"www-authenticate": f'{REALM}, error="insufficient_scope"'},
             )
         return f"token {token.name}"

@@ -27,19 +27,27 @@ from seg.auth.named_lines import named_lines
 
 PREFIX = "seg_"  # by which programs that look for leaked secrets know a token
 LONGEST = 200  # octets of what is taken for a token at all
+WATCHED = frozenset({"/v1/openapi", "/v1/status", "/v1/metrics", "/v1/workqueue", "/v1/dns", "/v1/suspension"})
 _NAME = re.compile(r"[a-z0-9][a-z0-9._@-]{0,63}", re.ASCII)
 _HASH = re.compile(r"[0-9a-f]{64}", re.ASCII)
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
 _HEAD = """\
-# Who may use the admin API over TCP: name, role (look or act), SHA-256 of the token, last day. Written by "seg token".
+# Who may use the admin API over TCP: name, role (watch, look or act), SHA-256 of the token, last day. Written by "seg token".
 """
 
 
 class Role(enum.StrEnum):
     """What a token allows."""
 
+    WATCH = "watch"  # GET of `WATCHED`: figures, nothing of any message or of the configuration
     LOOK = "look"  # GET only
     ACT = "act"  # everything
+
+    def may(self, method: str, path: str) -> bool:
+        """Whether it allows a request; the path is without its query."""
+        if self is Role.ACT:
+            return True
+        return method == "GET" and (self is Role.LOOK or path in WATCHED)
 
 
 @attrs.frozen
@@ -134,7 +142,7 @@ def parse_line(line: str) -> Token | None:
             f"{name}: a line has a name, a role, a hash and perhaps a day; this one has {len(words)} words"
         )
     if words[1] not in [*Role]:
-        raise ValueError(f"{name}: the role must be look or act")
+        raise ValueError(f"{name}: the role must be watch, look or act")
     if not _HASH.fullmatch(words[2]):
         raise ValueError(f"{name}: the hash isn't 64 hexadecimal digits")
     try:

@@ -17,10 +17,11 @@ if TYPE_CHECKING:
 
 ROLE = click.option(
     "--role",
-    type=click.Choice(["look", "act"]),
+    type=click.Choice(["watch", "look", "act"]),
     default="look",
     show_default=True,
-    help="look: what GET asks for, which includes waiting messages and the configuration without its passwords; act: everything.",
+    help="watch: status and metrics, nothing of any message; look: what GET asks for, "
+    "which includes waiting messages and the configuration without its passwords; act: everything.",
 )
 UNTIL = click.option(
     "--until", metavar="DATE", help="The last day on which it counts (UTC), such as 2027-03-31; else it has no end."

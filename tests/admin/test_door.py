@@ -20,15 +20,17 @@ from seg.auth.backoff import FREE, MOST, WINDOW, Backoff
 from seg.auth.users_file import change
 from seg.auth.watched_file import Kind, WatchedFile
 from seg.events import AdminRefused, ConditionBegan, Fault
+from tests.admin.test_openapi import served
 from tests.doubles import RecordingSink
 
 HERE, THERE = ip_address("192.0.2.1"), ip_address("192.0.2.2")
 NOON = 1_800_000_000.0  # 2027-01-15
-LOOK, ACT, LATE = "seg_look", "seg_act", "seg_late"
+WATCH, LOOK, ACT, LATE = "seg_watch", "seg_look", "seg_act", "seg_late"
 FILE = (
     Token("watcher", Role.LOOK, hash_of(LOOK.encode())),
     Token("alice", Role.ACT, hash_of(ACT.encode()), parse_day("2027-01-15")),
     Token("late", Role.ACT, hash_of(LATE.encode()), parse_day("2027-01-14")),
+    Token("graphs", Role.WATCH, hash_of(WATCH.encode())),
 )
 
 
@@ -78,6 +80,23 @@ class DoorTests(SynchronousTestCase):
             self.sink.of(AdminRefused)[0], AdminRefused("192.0.2.1", "token watcher may look only: POST /v1/status")
         )
         self.assertEqual(self.admitted(LOOK), "token watcher")  # it is no failure
+
+    def test_every_operation(self) -> None:
+        """Of all that the API serves, each role may what docs/admin-api.md says: watch gets nothing of any message or of the configuration."""
+        watched = {
+            ("GET", f"/v1/{name}") for name in ("openapi", "status", "metrics", "workqueue", "dns", "suspension")
+        }
+        for method, pattern in served().served:
+            path = pattern.replace("{mid}", "7").replace("{number}", "7")
+            for secret, may in ((WATCH, (method, path) in watched), (LOOK, method == "GET"), (ACT, True)):
+                found = self.door.admit(Ask(HERE, method, path, (f"Bearer {secret}".encode(),)))
+                asked = Deferred.fromCoroutine(found)  # type: ignore[arg-type]
+                if may:
+                    self.successResultOf(asked)
+                else:
+                    self.assertEqual(self.failureResultOf(asked, APIError).value.status, 403, (method, path, secret))
+        for path in ("/v1/status/", "//v1/status", "/v1/status/../messages", "/v1/%73tatus", "/V1/STATUS", ""):
+            self.assertFalse(Role.WATCH.may("GET", path))
 
     def test_refusals(self) -> None:
         """Without a token that counts: 401, with the challenge of RFC 6750, and a line that doesn't tell the token."""

@@ -111,7 +111,7 @@ class TokenTests(FolderCase):
         self.assertEqual(done.exit_code, 1)
         self.assertIn("can't be written: No such file or directory", done.stderr)
         place.mkdir(parents=True)
-        self.assertIn("can't be read: Is a directory", self.run_seg("token", "list").stderr)
+        self.assertIn("can't be read: not a regular file", self.run_seg("token", "list").stderr)
 
 
 class ServerTests(FolderCase):
