@@ -96,9 +96,9 @@ def wait_for_port(port: int) -> None:
 
 
 @contextlib.contextmanager
-def gateway(folder: Path, json: bool) -> Iterator[int]:
-    """The gateway as a process; gives its pid."""
-    (folder / "seg.toml").write_text(SEG_TOML.format(port=SEG_PORT, json=str(json).lower()))
+def gateway(folder: Path, json: bool, more: str = "") -> Iterator[int]:
+    """The gateway as a process, with more of a configuration; gives its pid."""
+    (folder / "seg.toml").write_text(SEG_TOML.format(port=SEG_PORT, json=str(json).lower()) + more)
     (folder / "destinations.toml").write_text(DESTINATIONS_TOML.format(sink=SINK_PORT))
     twistd = "from twisted.scripts.twistd import run; run()"
     command = [sys.executable, "-c", twistd, "-n", "--pidfile=", "--logfile=twistd.log", "seg", "-c", "seg.toml"]

@@ -181,6 +181,25 @@ class RecipientRefused(Event):
 
 
 @attrs.frozen
+class SenderRefused(Event):
+    """MAIL was refused by a rule of the house, not by its syntax."""
+
+    icid: int
+    address: str
+    reply: str
+
+
+@attrs.frozen
+class RefusalsUntold(Event):
+    """How many more refusals a connection had than were told of one by one; its last event but one."""
+
+    icid: int
+    count: int
+    recipients: int  # of them refused recipients
+    logins: int  # of them failed logins
+
+
+@attrs.frozen
 class FilterAnswered(Event):
     """A filter has judged a message."""
 

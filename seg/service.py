@@ -327,6 +327,7 @@ class GatewayService(Service):
                 resolver=lookups.resolver,
                 rates=self._rates,
                 work=self._reception.work,
+                turns=self._reception.turns,
                 desk=desk,
                 auth=settings.auth,
                 filters=FilterChain(for_listener(filters, listener.name), self._bus, self._reactor),

@@ -95,6 +95,7 @@ class Metrics:
             events.AdminRefused: lambda e: self._admin_refused.inc(),
             events.MessageReceived: self._message_received,
             events.RecipientRefused: lambda e: self._refused.inc(),
+            events.RefusalsUntold: self._untold,
             events.FilterAnswered: lambda e: self._filters.labels(e.answer).observe(e.seconds),
             events.FilterAway: lambda e: self._filters_away.inc(),
             events.PolicyExplained: self._explained,
@@ -191,6 +192,10 @@ class Metrics:
         return generate_latest(self.registry)
 
     # --- events with more to them ------------------------------------------------------------------
+
+    def _untold(self, event: events.RefusalsUntold) -> None:
+        self._refused.inc(event.recipients)
+        self._auth.labels("failed").inc(event.logins)
 
     def _message_received(self, event: events.MessageReceived) -> None:
         if event.icid:  # a report of our own is none

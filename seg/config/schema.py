@@ -197,10 +197,29 @@ class Receive:
         "Most connections at a time from one client: an IPv4 address or an IPv6 /64; never more than half of all",
         low=1,
     )
-    command_timeout: float = key(300.0, "Longest wait for the next command (RFC 5321 §4.5.3.2)", unit="seconds", low=1)
+    command_timeout: float = key(
+        300.0,
+        "Longest wait for the whole of the next command (RFC 5321 §4.5.3.2), however slowly its octets come, and for a TLS handshake",
+        unit="seconds",
+        low=1,
+    )
     data_timeout: float = key(180.0, "Longest pause while a message arrives", unit="seconds", low=1)
+    min_data_rate: int = key(
+        500, "Octets in a second that a message has to come at, on average behind its first data_timeout; 0: any", low=0
+    )
     connection_timeout: float = key(3600.0, "Longest life of a connection", unit="seconds", low=1)
     max_unknown_commands: int = key(10, "Unknown or malformed commands before the connection is closed", low=1)
+    max_refusals: int = key(
+        100,
+        "Refused commands, recipients and messages since the last accepted message, before the connection is closed",
+        low=1,
+    )
+    max_idle_commands: int = key(
+        100,
+        "Commands to no purpose (NOOP, RSET, VRFY, EHLO again, dropped transactions) since the last accepted recipient or message, "
+        "before the connection is closed",
+        low=1,
+    )
     max_received_hops: int = key(
         50, "Received fields above which a message is taken for looping (RFC 5321 §6.3)", low=1
     )

@@ -142,6 +142,18 @@ ENTRIES: tuple[Entry, ...] = (
         e.RecipientRefused(5444, 1020089, "eve@example.org", "550 5.7.1 Relaying denied"),
         "RCPT was refused, and what the client was told. Such a recipient has no RID.",
     ),
+    plain(
+        INFO,
+        "ICID {icid} From: <{address}> Rejected ({reply})",
+        e.SenderRefused(1020089, "ceo@example.net", "553 5.7.1 Sender address is not one of the authenticated user"),
+        "MAIL was refused by a rule, and what the client was told.",
+    ),
+    plain(
+        INFO,
+        "ICID {icid} and {count} more refused",
+        e.RefusalsUntold(1020089, 80, 78, 0),
+        "Of one connection at most 20 refusals have a line of their own; this line, before the last one, says how many more there were.",
+    ),
     entry(
         _filtered,
         e.FilterAnswered(5444, "rspamd", "accept", ("2 header changes",), 0.031),

@@ -13,6 +13,7 @@ from seg.filter.chain import Dropped, FilterChain, Refused
 from seg.filter.message import Client
 from seg.receive.filtering import filtered
 from seg.receive.house import House
+from seg.receive.refusals import Refusals
 from seg.receive.transaction import LOCAL_ERROR, Transaction, not_stored
 from seg.smtp.server import ServerConnection
 from seg.smtp.server_replies import Reply
@@ -24,12 +25,20 @@ class Conclusion:
     :param on_answer: called when the answer to a whole message was given.
     """
 
-    def __init__(self, house: House, core: ServerConnection, icid: int, on_answer: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        house: House,
+        core: ServerConnection,
+        icid: int,
+        refusals: Refusals,
+        on_answer: Callable[[], None],
+    ) -> None:
         self.injected = 0  # messages accepted
         self.transaction: Transaction | None = None
         self._house = house
         self._core = core
         self._icid = icid
+        self._refusals = refusals
         self._on_answer = on_answer
         self._working = False  # the transaction is in the work queue
         self._filtering: Deferred[Refused | Dropped | tuple[str, ...]] | None = None
@@ -141,7 +150,7 @@ class Conclusion:
 
     def fail(self, cause: str) -> None:
         """A limit or rule ends the transaction."""
-        self.report(cause)
+        self._refusals.emit(events.ReceiveFailed(self._icid, cause))
         self.drop("Receiving aborted")
 
     def drop(self, text: str) -> None:

@@ -29,6 +29,7 @@ from seg.receive.house import House
 from seg.receive.rates import RecipientRates
 from seg.receive.recipients import RecipientAccess
 from seg.receive.session import Session
+from seg.receive.turns import Turns
 from seg.receive.workqueue import WorkQueue
 from seg.smtp.server import ServerOptions
 from seg.smtp.server_replies import Reply
@@ -60,7 +61,7 @@ class ReceiveFactory(ServerFactory):
     :param tls: makes server-side TLS connections; without it, or when the listener says ``off``, STARTTLS
     isn't offered.
     :param postmaster: whom mail to ``<Postmaster>`` goes to; "" is postmaster at `hostname`.
-    :param census: counts connections; give the same one to all listeners, and so `rates` and `work`.
+    :param census: counts connections; give the same one to all listeners, and so `rates`, `work` and `turns`.
     :param groups: the host access table; without any group it is `Receive.relay_networks`.
     :param desk: where clients authenticate, if the listener says so.
     :param resolver: looks the names of clients up, if a group is for names or there are filters, who want to know them.
@@ -88,6 +89,7 @@ class ReceiveFactory(ServerFactory):
         resolver: IResolver | None = None,
         rates: RecipientRates | None = None,
         work: WorkQueue | None = None,
+        turns: Turns | None = None,
         filters: FilterChain | None = None,
         desk: Desk | None = None,
         auth: Auth = DEFAULT_AUTH,
@@ -123,6 +125,7 @@ class ReceiveFactory(ServerFactory):
             rates=rates or RecipientRates(clock.seconds),
             census=self._census,
             work=work or WorkQueue(),
+            turns=turns or Turns(clock),
             resolver=resolver if access.needs_names or filters else None,
             tls=tls,
             implicit_tls=listener.tls is ListenerTLS.IMPLICIT,
@@ -219,4 +222,6 @@ def _options(settings: Receive, listener: Listener, hostname: str, *, within_tls
         auth=login,
         auth_required=listener.auth is ListenerAuth.REQUIRED,
         max_recipients=settings.max_recipients,
+        max_refusals=settings.max_refusals,
+        max_idle_commands=settings.max_idle_commands,
     )

@@ -13,6 +13,7 @@ from seg.receive.access import HostAccess
 from seg.receive.census import ListenerCensus
 from seg.receive.rates import RecipientRates
 from seg.receive.recipients import RecipientAccess
+from seg.receive.turns import Turns
 from seg.receive.workqueue import WorkQueue
 from seg.smtp.server import ServerOptions
 
@@ -36,6 +37,7 @@ class House:
     rates: RecipientRates
     census: ListenerCensus
     work: WorkQueue
+    turns: Turns
     resolver: IResolver | None  # for the names of clients; None: not looked up
     tls: IOpenSSLServerConnectionCreator | None
     implicit_tls: bool = False  # TLS from the first octet

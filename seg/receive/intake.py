@@ -14,6 +14,7 @@ from seg.receive.conclusion import Conclusion
 from seg.receive.house import House
 from seg.receive.login import Login
 from seg.receive.recipients import RELAYING_DENIED
+from seg.receive.refusals import Refusals
 from seg.receive.trace import received_field
 from seg.receive.transaction import Transaction
 from seg.smtp import server_events as told
@@ -52,9 +53,10 @@ class Intake:
         self.tls: SessionTLS | None = None
         self.certified = ""  # subject of the client's certificate, if its holder may relay
         self.login: Login | None = None
+        self._refusals = Refusals(house.sink, icid)
         if house.desk is not None:
-            self.login = Login(house.desk, core, icid, house.auth_profile, house.sink, on_answer)
-        self._conclusion = Conclusion(house, core, icid, on_answer)
+            self.login = Login(house.desk, core, icid, house.auth_profile, house.sink, self._refusals, on_answer)
+        self._conclusion = Conclusion(house, core, icid, self._refusals, on_answer)
 
     @property
     def injected(self) -> int:
@@ -89,7 +91,7 @@ class Intake:
             case told.ContentRefused(reply):
                 self._conclusion.fail(reply.text)
             case told.MailTooLarge():
-                self.report("Message size exceeds limit")
+                self._refusals.emit(events.ReceiveFailed(self._icid, "Message size exceeds limit"))
             case told.TransactionDropped():
                 self.drop("Receiving aborted by sender")
             case told.AddressToVerify(address):
@@ -101,32 +103,38 @@ class Intake:
             case told.AuthEnded() if self.login is not None:
                 self.login.ended(event)
             case told.CommandUnknown(line):
-                self._house.sink.emit(events.UnknownCommand(self._icid, line))
+                self._refusals.emit(events.UnknownCommand(self._icid, line))
             case told.CommandRefused(line, reply):
-                self._house.sink.emit(events.BadCommand(self._icid, line, str(reply)))
+                self._refusals.emit(events.BadCommand(self._icid, line, str(reply)))
             case told.SessionEnded(cause):
                 if cause:
                     self.report(cause)
                 self.drop("Receiving aborted" if cause else "Receiving aborted by sender")
 
     def _begin(self, event: told.MailGiven) -> None:
-        house, group = self._house, self.admission.group
-        if group.tls_required and not self._core.tls:
-            self._core.refuse(STARTTLS_FIRST)
-            return
-        if group.auth_required and not self._core.identity:
-            self._core.refuse(AUTH_REQUIRED)
-            return
-        if not self._may_use(event.arguments.reverse_path):
-            self._core.refuse(NOT_OWN_ADDRESS)
-            return
-        if 0 < group.max_messages <= self.injected:
-            self._core.refuse(TOO_MANY_MESSAGES)
+        house, sender = self._house, event.arguments.reverse_path
+        objection = self._objection_to_sender(sender)
+        if objection is not None:
+            self._refusals.emit(events.SenderRefused(self._icid, sender, str(objection)))
+            self._core.refuse(objection)
             return
         transaction = Transaction(house.counters.next_mid(), event.arguments, house.settings.max_received_hops)
         self._conclusion.transaction = transaction
-        house.sink.emit(events.MessageStarted(transaction.mid, self._icid, event.arguments.reverse_path))
+        house.sink.emit(events.MessageStarted(transaction.mid, self._icid, sender))
         self._core.accept()
+
+    def _objection_to_sender(self, reverse_path: str) -> Reply | None:
+        """Why the client may not begin a transaction from this address, or None when it may."""
+        group = self.admission.group
+        if group.tls_required and not self._core.tls:
+            return STARTTLS_FIRST
+        if group.auth_required and not self._core.identity:
+            return AUTH_REQUIRED
+        if not self._may_use(reverse_path):
+            return NOT_OWN_ADDRESS
+        if 0 < group.max_messages <= self.injected:
+            return TOO_MANY_MESSAGES
+        return None
 
     @property
     def _may_relay(self) -> bool:
@@ -154,7 +162,7 @@ class Intake:
         assert transaction is not None  # the core asks for recipients only behind MAIL
         refusal = self._objection(address, len(transaction.recipients))
         if refusal is not None:
-            sink.emit(events.RecipientRefused(transaction.mid, self._icid, address, str(refusal)))
+            self._refusals.emit(events.RecipientRefused(transaction.mid, self._icid, address, str(refusal)))
             self._core.refuse(refusal)
             return
         if address.lower() == "postmaster":  # RFC 5321 §4.5.1
@@ -213,6 +221,10 @@ class Intake:
     def drop(self, text: str) -> None:
         """Forget the transaction, if there is one."""
         self._conclusion.drop(text)
+
+    def finish(self) -> None:
+        """The connection is over."""
+        self._refusals.finish()
 
     def report(self, text: str) -> None:
         """A limit or rule ended something."""

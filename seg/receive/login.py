@@ -10,6 +10,7 @@ from seg import events
 from seg.auth.desk import Answer, Ask, Desk, Exchange, In
 from seg.interfaces import IEventSink
 from seg.model import IPAddress
+from seg.receive.refusals import Refusals
 from seg.smtp import server_events as told
 from seg.smtp.server import ServerConnection
 from seg.smtp.server_replies import Reply
@@ -35,6 +36,7 @@ class Login:
         icid: int,
         profile: str,
         sink: IEventSink,
+        refusals: Refusals,
         on_answer: Callable[[], None],
     ) -> None:
         self.mechanism = ""  # by which the client authenticated
@@ -43,6 +45,7 @@ class Login:
         self._icid = icid
         self._profile = profile
         self._sink = sink
+        self._refusals = refusals
         self._on_answer = on_answer
         self._bindings: Mapping[str, bytes] = {}
         self._exchange: Exchange | None = None
@@ -110,4 +113,4 @@ class Login:
             self._on_answer()
 
     def _told_failed(self, user: str, mechanism: str, reason: str) -> None:
-        self._sink.emit(events.AuthFailed(self._icid, user, mechanism, self._profile, reason))
+        self._refusals.emit(events.AuthFailed(self._icid, user, mechanism, self._profile, reason))

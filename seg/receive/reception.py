@@ -15,6 +15,7 @@ from seg.config.schema import Listener, ListenerTLS
 from seg.errors import ConfigurationError
 from seg.receive.binding import bind
 from seg.receive.factory import ReceiveFactory
+from seg.receive.turns import Turns
 from seg.receive.workqueue import WorkQueue
 from seg.tls.listening import ListenerCertificates
 from seg.tls.parameters import Parameters
@@ -50,13 +51,15 @@ class Served:
 class Reception:
     """The listeners at work.
 
-    `certificates` are those in use, by the listener's name; `work` counts what came in and isn't queued yet.
+    `certificates` are those in use, by the listener's name; `work` counts what came in and isn't queued yet; `turns` are
+    those of all sessions.
     """
 
     def __init__(self, reactor: Any) -> None:
         self.certificates: dict[str, ListenerCertificates] = {}
         self.suspended: frozenset[str] = frozenset()  # names of listeners
         self.work = WorkQueue()
+        self.turns = Turns(reactor)
         self._reactor = reactor
         self._served: dict[Place, Served] = {}
         self._former: list[ReceiveFactory] = []  # of a configuration before, as long as they have connections

@@ -22,7 +22,7 @@ from seg.filter.message import SessionTLS
 from seg.model import IPAddress
 from seg.receive.deadlines import Deadlines
 from seg.receive.house import House
-from seg.receive.intake import Intake
+from seg.receive.intake import NOBODY, Intake
 from seg.receive.names import client_name
 from seg.receive.proxied import ProxyHeader, ProxyHeaderError
 from seg.smtp import server_events as told
@@ -37,6 +37,9 @@ if TYPE_CHECKING:
 
 # While a message is being made durable the client may send ahead this much before we stop reading.
 READ_AHEAD = 65536
+# Octets read from a socket at a time: what they may cost (as TLS records of one octet each) bounds a turn of the reactor.
+READ_SIZE = 16384
+CONTENT = (State.DATA, State.BDAT)
 # Seconds for the last reply to get through before the connection is cut.
 CLOSING_GRACE = 10.0
 
@@ -65,16 +68,19 @@ class Session(Protocol):
         self._on_gone = on_gone
         self._core = ServerConnection(house.options)
         self._intake = Intake(house, self._core, self.icid, address, self._go_on)
-        self._looking_up: Deferred[None] | None = None  # the client's name; nothing is read meanwhile
+        self._looking_up: Deferred[Any] | None = None  # the client's name; nothing is read meanwhile
         self._proxy_header: ProxyHeader | None = None  # has to come first
         self._early = b""  # came behind it, before the greeting
+        self._represented: XClient | None = None  # what a proxy said, until it is decided on
         self._deadlines = Deadlines(house.clock)
+        self._content_began = 0.0  # seconds by the clock
         self._last_word: Reply | None = None  # to be given once the running transaction is over
         self._advancing = False
         self._shaking_hands = False
         self._closing = False
         self._gone = False
         self._write_blocked = False
+        self._more = False  # there is something to do that has to wait for its turn
         self._reading = True
 
     # --- the connection
@@ -83,6 +89,7 @@ class Session(Protocol):
         """Greet, and start the clocks."""
         house = self._house
         self.transport.setTcpNoDelay(True)
+        self.transport.bufferSize = READ_SIZE  # type: ignore[attr-defined]
         self.transport.registerProducer(self, True)  # type: ignore[attr-defined]
         if house.balancers.admit(self.address).may_relay:
             self._proxy_header = ProxyHeader()
@@ -116,15 +123,17 @@ class Session(Protocol):
         self._find_name()
 
     def _represent(self, client: XClient) -> None:
-        """A mail proxy says whose connection it passes on: everything is decided anew for that client."""
+        """A mail proxy says whose connection it passes on: everything is decided anew for that client, and until then nothing is
+        allowed, nor read."""
         before = self.address
         if client.address is not None:
             self.address = client_address(str(client.address))
+        self._represented = client
         self._intake.address = self.address
+        self._intake.admission = NOBODY
+        self._intake.certified = ""  # the proxy's own
         self._house.census.move(before, self.address)
         self._deadlines.stop()
-        self._intake.certified = ""  # the proxy's own
-        self._core.start_over(client.helo or "", client.login or "")
         if client.name:
             self._meet(client.name, True)
         else:
@@ -142,16 +151,17 @@ class Session(Protocol):
         if house.resolver is None:
             self._meet("", False)
             return
-        self.transport.pauseProducing()  # type: ignore[attr-defined]
         looking = Deferred.fromCoroutine(client_name(house.resolver, self.address))
         looking.addTimeout(NAME_TIMEOUT, house.clock).addErrback(lambda _: ("", False))
-        self._looking_up = looking.addCallback(self._named)
+        self._looking_up = looking
+        looking.addCallback(self._named)
+        self._read_or_wait()
 
     def _named(self, found: tuple[str, bool]) -> None:
         """The client's name is known, or that there is none."""
         self._looking_up = None
         if not self._gone:
-            self.transport.resumeProducing()  # type: ignore[attr-defined]
+            self._read_or_wait()
             self._meet(*found)
 
     def _meet(self, name: str, verified: bool) -> None:
@@ -165,6 +175,9 @@ class Session(Protocol):
             self._closing = True
             self.transport.abortConnection()
             return
+        represented, self._represented = self._represented, None
+        if represented is not None:
+            self._core.start_over(represented.helo or "", represented.login or "")
         self._intake.admission = admission
         self._intake.client_name = name if verified else ""
         self._core.options = options_for(house.options, admission.group)
@@ -190,8 +203,7 @@ class Session(Protocol):
                 self.transport.dataReceived(early)  # type: ignore[attr-defined]
             return
         self._core.greet()
-        self._send()
-        self._advance(early)
+        self._go_on(early)
 
     def dataReceived(self, data: bytes) -> None:
         """Octets from the client."""
@@ -219,6 +231,7 @@ class Session(Protocol):
         elif not self._core.awaiting:
             phase, octets = self._core.state.value, self._intake.octets
             self._intake.drop(f"Receiving aborted by sender: connection lost in state {phase}, {octets} octets")
+        self._intake.finish()
         self._house.sink.emit(events.ConnectionClosed(self.icid))
         self._on_gone(self)
 
@@ -264,14 +277,17 @@ class Session(Protocol):
     def resumeProducing(self) -> None:
         """It reads again."""
         self._write_blocked = False
+        if self._more and not self._gone:
+            self._house.turns.ask(self)
         self._read_or_wait()
 
     def stopProducing(self) -> None:
         """The transport has no more use for replies; `connectionLost` follows."""
 
     def _read_or_wait(self) -> None:
+        """Read on, or not: no more comes in than can be answered."""
         ahead = self._core.awaiting and self._core.buffered > READ_AHEAD
-        reading = not (self._write_blocked or ahead)
+        reading = not (self._write_blocked or self._more or ahead or self._looking_up is not None)
         if reading != self._reading and not self._closing and not self._gone:
             self._reading = reading
             if reading:
@@ -280,26 +296,65 @@ class Session(Protocol):
                 self.transport.pauseProducing()  # type: ignore[attr-defined]
 
     def _advance(self, data: bytes) -> None:
-        """Go on until an answer is due or nothing is left to read; then send all replies in one write."""
-        if self._advancing:  # the answer came while the question was being asked: the loop below goes on
-            return
+        """Take octets, and work them off when it is our turn."""
+        self._core.feed(data)
+        if not self._advancing:  # else the answer came while the question was being asked: the loop below goes on
+            self._house.turns.ask(self)
+
+    def take_turn(self, most: int, until: float) -> bool:
+        """Go on until an answer is due, nothing is left to read, or the slice is over; then send all replies in one write.
+
+        :return: whether there is more to do now.
+        """
+        core, seconds = self._core, self._house.turns.seconds
+        if self._closing or self._gone or self._write_blocked:
+            return False
+        commands, in_content, late = core.commands, core.state in CONTENT, False
         self._advancing = True
         try:
-            for event in self._core.receive_data(data):
-                if isinstance(event, told.ClientRepresented):
-                    self._represent(event.client)
-                else:
-                    self._intake.react(event)
+            for event in core.receive_data(b"", most):
+                self._react(event)
+                if late := seconds() >= until:
+                    break
         finally:
             self._advancing = False
-        if self._last_word is not None and not self._core.in_transaction:
+        self._more = (late or core.interrupted) and not core.awaiting
+        if self._last_word is not None and not core.in_transaction:
             self._end(self._last_word)
-            return
+            return False
         self._send()
-        in_data = self._core.state in (State.DATA, State.BDAT)
-        settings = self._house.settings
-        self._deadlines.heard(settings.data_timeout if in_data else settings.command_timeout)
+        self._heard(core.commands > commands or in_content)
         self._read_or_wait()
+        return self._more and not self._write_blocked
+
+    def break_off(self) -> None:
+        """Something went wrong that nobody thought of."""
+        self._closing = True
+        self.transport.abortConnection()
+
+    def _react(self, event: told.ServerEvent) -> None:
+        if isinstance(event, told.ClientRepresented):
+            self._represent(event.client)
+            return
+        if isinstance(event, told.DataStarted):
+            self._content_began = self._house.clock.seconds()
+        self._intake.react(event)
+
+    def _heard(self, command: bool) -> None:
+        """How long the client may take from now on: for a whole command, however it is cut into pieces; or for more content, that
+        hasn't to come slower than the least rate.
+
+        :param command: a command, or content, was worked off.
+        """
+        settings, core = self._house.settings, self._core
+        if core.state in CONTENT:
+            left = settings.data_timeout
+            if settings.min_data_rate:
+                taken = self._house.clock.seconds() - self._content_began
+                left = min(left, settings.data_timeout + core.content_octets / settings.min_data_rate - taken)
+            self._deadlines.heard(max(0.0, left))
+        elif command:
+            self._deadlines.heard(settings.command_timeout)
 
     def _send(self) -> None:
         out = self._core.data_to_send()
@@ -321,14 +376,15 @@ class Session(Protocol):
         self._deadlines.closing(CLOSING_GRACE, self.transport.abortConnection)
         self.transport.loseConnection()
 
-    def _go_on(self) -> None:
-        """Behind the answer to a message: the commands that came meanwhile, or the end that was put off."""
+    def _go_on(self, data: bytes = b"") -> None:
+        """Behind an answer that took its time: the commands that came meanwhile, or the end that was put off."""
         if self._gone:
             return
         if self._last_word is not None:
             self._end(self._last_word)
-        else:
-            self._advance(b"")
+            return
+        self._deadlines.heard(self._house.settings.command_timeout)
+        self._advance(data)
 
     # --- ends that come from our side
 

@@ -1,7 +1,8 @@
 """Command lines as RFC 5321 §2.3.8 wants them: they end with CRLF, and CR and LF stand nowhere else.
 
 What is no such line comes out as a `LineFault`, once for all octets up to the next CRLF, so that nothing
-hidden behind a bare LF is ever run as a command. Memory is bounded: an overlong line isn't kept.
+hidden behind a bare LF is ever run as a command. Memory is bounded: an overlong line isn't kept, and one that never ends
+is `LineFault.ENDLESS` in its turn.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import enum
 # §4.5.3.1.4: 512 octets with CRLF. MAIL may have 26 more for SIZE (RFC 1870 §3) and 17 more for BODY
 # (RFC 6152 §2), 10 for SMTPUTF8 (RFC 6531 §3.4), 12 for REQUIRETLS (RFC 8689 §2); RCPT 528 for NOTIFY and ORCPT (RFC 3461 §4).
 LINE_LIMIT = 512 + 528
+ENDLESS_LIMIT = 1024 * 1024  # octets that are passed over in search of the end of one line
 
 
 class LineFault(enum.Enum):
@@ -20,17 +22,19 @@ class LineFault(enum.Enum):
     BARE_LF = "LF without CR"
     BARE_CR = "CR without LF"
     NUL = "NUL in a command"
+    ENDLESS = "Line without an end"  # nobody has to read on
 
 
 class LineBuffer:
     """Takes octets as they arrive and gives out command lines."""
 
-    __slots__ = ("_buffer", "_position", "_skipping")
+    __slots__ = ("_buffer", "_passed", "_position", "_skipping")
 
     def __init__(self) -> None:
         self._buffer = b""
         self._position = 0
         self._skipping = False  # behind a fault, until the next CRLF
+        self._passed = 0  # octets passed over since the fault
 
     def __len__(self) -> int:
         return len(self._buffer) - self._position
@@ -40,8 +44,11 @@ class LineBuffer:
         self._buffer = self._buffer[self._position :] + data
         self._position = 0
 
-    def take(self) -> bytes:
-        """All octets not given out yet: what follows the last line isn't a line (DATA)."""
+    def take(self, most: int | None = None) -> bytes:
+        """All octets not given out yet, or so many of them: what follows the last line isn't a line (DATA, BDAT)."""
+        if most is not None and most < len(self):
+            begin, self._position = self._position, self._position + most
+            return self._buffer[begin : self._position]
         rest = self._buffer[self._position :]
         self.clear()
         return rest
@@ -58,7 +65,7 @@ class LineBuffer:
         :param limit: octets that it may have, its CRLF included.
         """
         if self._skipping and not self._skip():
-            return None
+            return LineFault.ENDLESS if self._passed > ENDLESS_LIMIT else None
         start = self._position
         end = self._buffer.find(b"\n", start, start + limit)
         if end < 0:
@@ -77,6 +84,7 @@ class LineBuffer:
 
     def _fault(self, fault: LineFault) -> LineFault:
         self._skipping = True
+        self._passed = 0
         self._skip()
         return fault
 
@@ -88,6 +96,7 @@ class LineBuffer:
             self._skipping = False
             return True
         # A CR at the very end may be the first half of the CRLF.
-        self._buffer = self._buffer[-1:] if self._buffer[self._position :].endswith(b"\r") else b""
+        self._passed += len(self)
+        self._buffer = b"\r" if len(self) and self._buffer.endswith(b"\r") else b""
         self._position = 0
         return False

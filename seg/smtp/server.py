@@ -6,14 +6,15 @@ How an adapter drives it::
         ...  # answer MailGiven, RecipientGiven and ContentEnded with `accept` or `refuse`, now or later
     transport.write(connection.data_to_send())
 
-While an answer is due nothing more is read: the iterator ends, what has come stays in the buffer
-(`buffered`), and ``receive_data(b"")`` goes on after the answer. So pipelined commands (RFC 2920) are
-answered in order, and their replies gather.
+Nothing is read before `greet`. While an answer is due nothing more is read either: the iterator ends, what has come stays in
+the buffer (`buffered`), and ``receive_data(b"")`` goes on after the answer. So pipelined commands (RFC 2920) are answered in
+order, and their replies gather. How much is done in one go the adapter says by `most`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator
 
 import attrs
 
@@ -34,8 +35,9 @@ from seg.smtp.commands import (
     parse_rcpt,
     split,
 )
-from seg.smtp.lines import LineBuffer, LineFault
+from seg.smtp.lines import LINE_LIMIT, LineBuffer, LineFault
 from seg.smtp.server_content import IncomingChunks, IncomingContent
+from seg.smtp.server_counts import Counts
 from seg.smtp.server_events import (
     AddressToVerify,
     AuthBegun,
@@ -50,6 +52,7 @@ from seg.smtp.server_events import (
     DataStarted,
     MailGiven,
     MailTooLarge,
+    Question,
     RecipientGiven,
     ServerEvent,
     SessionEnded,
@@ -61,6 +64,9 @@ from seg.smtp.server_table import ALLOWED, State, Step, denial
 from seg.smtp.xclient import ATTRIBUTES, NOT_PERMITTED, parse_xclient
 
 NEEDS_TLS = frozenset({Verb.MAIL, Verb.RCPT, Verb.DATA, Verb.BDAT, Verb.VRFY})
+# Content that is refused is read on for so many times the largest size, so that the client hears why; then it is cut off.
+PASSED_OVER = 4
+PASSED_OVER_LEAST = 1024 * 1024  # octets besides
 
 
 @attrs.frozen
@@ -78,6 +84,8 @@ class ServerOptions:
     auth_required: bool = False  # no transaction without it
     vrfy: Verifying = Verifying.NONCOMMITTAL
     max_recipients: int = 0  # of one message, as told in EHLO (RFC 9422); 0 = not told
+    max_refusals: int = 100  # since the last message that was accepted, before the session is ended
+    max_idle_commands: int = 100  # to no purpose, since the last recipient or message that was accepted
 
 
 class ServerConnection:
@@ -92,10 +100,17 @@ class ServerConnection:
         self.may_represent = False  # XCLIENT is taken from this client
         self.mechanisms: tuple[str, ...] = ()  # for AUTH; the adapter sets them when TLS is on
         self.identity = ""  # whom the client authenticated as
+        self.interrupted = False  # `receive_data` ended because of `most`
+        self.commands = 0  # lines read, those of an AUTH exchange included
+        self.content_octets = 0  # that came of the present content, those that are passed over included
+        self._open = False  # nothing is read before
+        self._steps_left = 0
+        self._counts = Counts()
         self._lines = LineBuffer()
         self._out: list[bytes] = []
         self._asked: Reply | None = None  # an answer is due; the reply for a bare `accept()`
         self._accepted_state = State.READY  # where `accept` leads
+        self._wiped: Callable[[], None] | None = None  # what `accept` makes forgotten
         self._auth_refused = False  # the last command that was known is AUTH
         self._utf8 = False  # this transaction's MAIL had SMTPUTF8
         self._content: IncomingContent | None = None
@@ -105,7 +120,6 @@ class ServerConnection:
         self._chunk_whole = False  # all of it has been taken
         self._chunk_denied: Reply | None = None  # its octets are passed over, then this is said
         self._ending: SessionEnded | None = None  # follows an event already given out
-        self._faults = 0
 
     @property
     def in_transaction(self) -> bool:
@@ -124,17 +138,27 @@ class ServerConnection:
 
     def greet(self) -> None:
         """Give the 220 greeting."""
+        self._open = True
         self._reply(Reply(220, "", f"{self.options.hostname} ESMTP {self.options.banner}".rstrip()))
 
     def tls_from_the_start(self) -> None:
         """The connection was TLS before the greeting (RFC 8314 §3.3)."""
         self.tls = True
 
-    def receive_data(self, data: bytes) -> Iterator[ServerEvent]:
-        """Take octets from the client; what they mean comes out while iterating."""
+    def receive_data(self, data: bytes, most: int = sys.maxsize) -> Iterator[ServerEvent]:
+        """Take octets from the client; what they mean comes out while iterating.
+
+        :param most: lines, chunks and pieces of content that are looked at; see `interrupted`.
+        """
+        self.feed(data)
+        self.interrupted = False
+        self._steps_left = most
+        return iter(self._next_event, None)
+
+    def feed(self, data: bytes) -> None:
+        """Take octets, and look at them later."""
         if data and self.state is not State.ENDED:
             self._lines.feed(data)
-        return iter(self._next_event, None)
 
     def data_to_send(self) -> bytes:
         """All replies made since the last call."""
@@ -147,7 +171,10 @@ class ServerConnection:
         if self._asked is None:
             raise ValueError("nothing was asked")
         self.state = self._accepted_state
-        self._answer(reply or self._asked)
+        yes, wiped = reply or self._asked, self._wiped
+        self._answer(yes)
+        if wiped is not None:
+            wiped()
 
     def refuse(self, reply: Reply) -> None:
         """Say no to what was asked: a refused recipient leaves the transaction as it is."""
@@ -161,6 +188,7 @@ class ServerConnection:
             raise ValueError("nothing was asked")
         self._asked = None
         self.state = State.AUTH
+        self._counts.replied(334)
         self._out.append(auth.challenge(data))
 
     def start_over(self, helo: str = "", identity: str = "") -> None:
@@ -168,6 +196,7 @@ class ServerConnection:
         if self._asked is None:
             raise ValueError("nothing was asked")
         self._asked = None
+        self._open = False
         self.state, self.helo, self.esmtp, self.identity = State.START, helo, False, identity
 
     def authenticated(self, identity: str) -> None:
@@ -191,7 +220,7 @@ class ServerConnection:
         """Give a last reply and read nothing more; the adapter sends what is due, and closes."""
         self._reply(reply)
         self.state = State.ENDED
-        self._asked = None
+        self._asked = self._wiped = None
         self._content = self._chunks = self._chunk = None
         self._lines.clear()
 
@@ -200,23 +229,43 @@ class ServerConnection:
         while event is None and self._asked is None:
             if self._ending is not None:
                 event, self._ending = self._ending, None
+            elif not self._open or self.state is State.ENDED or self.state is State.TLS:
+                return None
+            elif not self._steps_left:
+                self.interrupted = True
+                return None
             elif self._content is not None:
+                self._steps_left -= 1
                 return self._next_content(self._content)
             elif self._chunk is not None:
                 if self._chunk_left and not self._lines:
                     return None
+                self._steps_left -= 1
                 event = self._next_of_chunk(self._chunk)
-            elif self.state is State.ENDED or self.state is State.TLS:
-                return None
+            elif self._hopeless:
+                event = self._end_with(replies.TOO_MANY_ERRORS)
             else:
-                exchange = self.state is State.AUTH
-                line = self._lines.next(auth.RESPONSE_LIMIT) if exchange else self._lines.next()
+                line = self._lines.next(auth.RESPONSE_LIMIT if self.state is State.AUTH else LINE_LIMIT)
                 if line is None:
                     return None
-                event = self._auth_line(line) if exchange else self._line(line)
+                self._steps_left -= 1
+                self.commands += 1
+                event = self._any_line(line)
         return event
 
+    @property
+    def _hopeless(self) -> bool:
+        """Whether the client goes on without getting anywhere."""
+        counts, options = self._counts, self.options
+        return counts.refusals >= options.max_refusals or counts.idle >= options.max_idle_commands
+
     # --- commands
+
+    def _any_line(self, line: bytes | LineFault) -> ServerEvent | None:
+        """A command, or a line of an AUTH exchange."""
+        if line is LineFault.ENDLESS:
+            return self._end_with(replies.ENDLESS_LINE)
+        return self._auth_line(line) if self.state is State.AUTH else self._line(line)
 
     def _line(self, line: bytes | LineFault) -> ServerEvent | None:
         if isinstance(line, LineFault):
@@ -253,12 +302,13 @@ class ServerConnection:
         match step:
             case Step.ADD_RECIPIENT:
                 recipient = parse_rcpt(argument, self._utf8)
-                return self._ask(RecipientGiven(recipient), replies.RECIPIENT_OK, State.RCPT)
+                return self._ask(RecipientGiven(recipient), replies.RECIPIENT_OK, State.RCPT, self._counts.recipient)
             case Step.BEGIN:
                 return self._begin(argument)
             case Step.TAKE_DATA:
                 self._reply(replies.START_DATA)
                 self._content = IncomingContent(self.options.max_message_size, self.options.normalise)
+                self.content_octets = 0
                 self.state = State.DATA
                 return DataStarted()
             case Step.GREET:
@@ -330,6 +380,7 @@ class ServerConnection:
             if self.options.starttls and not self.tls:  # RFC 3207 §4.2: not again inside TLS
                 lines.append("STARTTLS")
         last = lines.pop()
+        self._counts.replied(250)
         self._out.append(
             "".join(f"250-{line}\r\n" for line in lines).encode("ascii") + f"250 {last}\r\n".encode("ascii")
         )
@@ -375,6 +426,7 @@ class ServerConnection:
         if self.state not in (State.MAIL, State.RCPT, State.BDAT):
             return None
         self._chunks = None
+        self._counts.dropped()
         self.state = State.READY
         return TransactionDropped(verb.value)
 
@@ -391,8 +443,8 @@ class ServerConnection:
 
     def _count(self, event: ServerEvent) -> ServerEvent:
         """One more fault: too many of them end the session."""
-        self._faults += 1
-        if self._faults >= self.options.max_faults:
+        self._counts.faults += 1
+        if self._counts.faults >= self.options.max_faults:
             self._ending = self._end_with(replies.TOO_MANY_FAULTS)
         return event
 
@@ -406,9 +458,13 @@ class ServerConnection:
         if not content.ended:
             if not self._lines:
                 return None
-            piece = content.feed(self._lines.take())
+            taken = self._lines.take()
+            piece = content.feed(taken)
+            self.content_octets += len(taken)
             if content.ended:
                 self._lines.feed(content.rest)
+            elif content.size > self._passed_over:
+                return self._end_with(replies.ENDLESS_CONTENT)
             if piece:
                 return ContentReceived(piece)
             if not content.ended:
@@ -418,7 +474,12 @@ class ServerConnection:
         if content.refusal is not None:
             self._reply(content.refusal)
             return ContentRefused(content.refusal)
-        return self._ask(ContentEnded(content.size), replies.OK, State.READY)
+        return self._ask(ContentEnded(content.size), replies.OK, State.READY, self._counts.message)
+
+    @property
+    def _passed_over(self) -> int:
+        """Octets of content that are read, be it stored or not."""
+        return PASSED_OVER * self.options.max_message_size + PASSED_OVER_LEAST
 
     # --- chunks (RFC 3030)
 
@@ -428,11 +489,15 @@ class ServerConnection:
             chunk = parse_bdat(argument)
         except CommandError as error:
             return self._end_with(error.reply)  # nobody can tell content from commands any more
+        before = self._chunks.size if self._chunks is not None else 0
+        if before + chunk.size > self._passed_over:
+            return self._end_with(replies.ENDLESS_CONTENT)
         self._chunk, self._chunk_left, self._chunk_denied = chunk, chunk.size, denied
         self._chunk_whole = False
         if denied is not None or self.state is State.BDAT:
             return None
         self._chunks = IncomingChunks(self.options.max_message_size, self.options.normalise)
+        self.content_octets = 0
         self.state = State.BDAT
         return DataStarted()
 
@@ -440,10 +505,9 @@ class ServerConnection:
         if self._chunk_whole:
             self._chunk = None
             return self._end_of_chunk(chunk)
-        data = self._lines.take() if self._chunk_left else b""
-        piece, rest = data[: self._chunk_left], data[self._chunk_left :]
-        self._lines.feed(rest)
+        piece = self._lines.take(self._chunk_left) if self._chunk_left else b""
         self._chunk_left -= len(piece)
+        self.content_octets += len(piece)
         self._chunk_whole = not self._chunk_left
         if self._chunk_denied is not None or self._chunks is None:
             return None
@@ -458,24 +522,29 @@ class ServerConnection:
             return self._count(CommandRefused("BDAT", reply))
         if content.refusal is None and not chunk.last:
             self._reply(Reply(250, "2.0.0", f"{chunk.size} octets taken"))
+            if chunk.size:
+                self._counts.recipient()
             return None
         self._chunks = None
         self.state = State.READY
         if content.refusal is not None:
             self._reply(content.refusal)
             return ContentRefused(content.refusal)
-        return self._ask(ContentEnded(content.size), replies.OK, State.READY)
+        return self._ask(ContentEnded(content.size), replies.OK, State.READY, self._counts.message)
 
     # --- answers
 
-    def _ask(self, event: ServerEvent, yes: Reply, state: State) -> ServerEvent:
+    def _ask(self, event: Question, yes: Reply, state: State, wiped: Callable[[], None] | None = None) -> ServerEvent:
+        """:param wiped: what doesn't count any more when the answer is yes."""
         self._asked = yes
         self._accepted_state = state
+        self._wiped = wiped
         return event
 
     def _answer(self, reply: Reply) -> None:
-        self._asked = None
+        self._asked = self._wiped = None
         self._reply(reply)
 
     def _reply(self, reply: Reply) -> None:
+        self._counts.replied(reply.code)
         self._out.append(reply.encode())

@@ -1,6 +1,6 @@
 """What a `seg.smtp.server.ServerConnection` tells its adapter.
 
-Those marked (answer) must be answered before anything more is read.
+A `Question` must be answered before anything more is read.
 """
 
 from __future__ import annotations
@@ -18,9 +18,15 @@ class ServerEvent:
     __slots__ = ()
 
 
+class Question(ServerEvent):
+    """Base of those that have to be answered, now or later: until then nothing more is read."""
+
+    __slots__ = ()
+
+
 @attrs.frozen
-class MailGiven(ServerEvent):
-    """(answer) A client wants to begin a transaction."""
+class MailGiven(Question):
+    """A client wants to begin a transaction."""
 
     arguments: MailArguments
 
@@ -33,8 +39,8 @@ class MailTooLarge(ServerEvent):
 
 
 @attrs.frozen
-class RecipientGiven(ServerEvent):
-    """(answer) A client names a recipient."""
+class RecipientGiven(Question):
+    """A client names a recipient."""
 
     arguments: RcptArguments
 
@@ -52,8 +58,8 @@ class ContentReceived(ServerEvent):
 
 
 @attrs.frozen
-class ContentEnded(ServerEvent):
-    """(answer) The content is whole: take responsibility for it, or refuse."""
+class ContentEnded(Question):
+    """The content is whole: take responsibility for it, or refuse."""
 
     size: int  # octets of content
 
@@ -78,16 +84,16 @@ class TLSWanted(ServerEvent):
 
 
 @attrs.frozen
-class AuthBegun(ServerEvent):
-    """(answer by `challenge`, `authenticated` or `refuse`) A client wants to authenticate."""
+class AuthBegun(Question):
+    """A client wants to authenticate; the answer is `challenge`, `authenticated` or `refuse`."""
 
     mechanism: str
     initial: bytes | None = attrs.field(repr=False)  # None: it sent no initial response
 
 
 @attrs.frozen
-class AuthResponse(ServerEvent):
-    """(answer as for `AuthBegun`) The response to a challenge."""
+class AuthResponse(Question):
+    """The response to a challenge; answered as `AuthBegun`."""
 
     data: bytes = attrs.field(repr=False)
 
@@ -100,15 +106,15 @@ class AuthEnded(ServerEvent):
 
 
 @attrs.frozen
-class ClientRepresented(ServerEvent):
-    """(answer by `start_over`, then `greet`) A proxy says who the client is."""
+class ClientRepresented(Question):
+    """A proxy says who the client is; the answer is `start_over`, then `greet`."""
 
     client: XClient
 
 
 @attrs.frozen
-class AddressToVerify(ServerEvent):
-    """(answer) VRFY, where it is answered."""
+class AddressToVerify(Question):
+    """VRFY, where it is answered."""
 
     address: str
 

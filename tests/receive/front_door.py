@@ -18,6 +18,7 @@ from seg.filter.chain import FilterChain
 from seg.interfaces import IResolver
 from seg.receive.census import Census
 from seg.receive.factory import ReceiveFactory
+from seg.receive.turns import Turns
 from seg.receive.workqueue import WorkQueue
 from tests.doubles import CountingCounters, MemoryQueue, RecordingSink
 
@@ -49,12 +50,19 @@ class Client:
 
     protocol: Protocol
     transport: TCPTransport
+    clock: Clock = attrs.field(factory=Clock)
 
     def say(self, data: bytes) -> bytes:
-        """What comes back at once."""
+        """What comes back without time going by."""
         self.transport.clear()
         self.protocol.dataReceived(data)
+        self.settle()
         return self.heard()
+
+    def settle(self) -> None:
+        """Let everybody have as many turns as they want."""
+        while any(call.getTime() <= self.clock.seconds() for call in self.clock.getDelayedCalls()):
+            self.clock.advance(0)
 
     def heard(self) -> bytes:
         """What came since the last `say`."""
@@ -79,6 +87,7 @@ class FrontDoorCase(SynchronousTestCase):
 
     def setUp(self) -> None:
         self.clock = Clock()
+        self.turns = Turns(self.clock, seconds=lambda: 0.0)
         self.sink = RecordingSink()
         self.queue = MemoryQueue()
         self.counters = CountingCounters()
@@ -111,6 +120,7 @@ class FrontDoorCase(SynchronousTestCase):
             resolver=resolver,
             filters=filters,
             work=self.work,
+            turns=self.turns,
         )
 
     def connect(self, host: str = "127.0.0.1") -> Client:
@@ -120,7 +130,7 @@ class FrontDoorCase(SynchronousTestCase):
         protocol = self.factory.buildProtocol(peer)
         transport = TCPTransport(IPv4Address("TCP", "127.0.0.2", 25), peer)
         protocol.makeConnection(transport)
-        return Client(protocol, transport)
+        return Client(protocol, transport, self.clock)
 
     def told(self) -> list[str]:
         """The names of the events so far, which are then forgotten."""

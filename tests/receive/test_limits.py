@@ -60,6 +60,7 @@ class LimitTests(FrontDoorCase):
 
     def test_many_commands_unread(self) -> None:
         """A flood of commands is answered piece by piece; replies are never kept by the session itself."""
+        self.build(max_idle_commands=20_000)
         client = self.connect()
         self.assertEqual(client.say(b"NOOP\r\n" * 10000).count(b"250"), 10000)
 
@@ -69,7 +70,7 @@ class TimeTests(FrontDoorCase):
 
     def setUp(self) -> None:
         super().setUp()
-        self.build(command_timeout=100.0, data_timeout=50.0, connection_timeout=1000.0)
+        self.build(command_timeout=100.0, data_timeout=50.0, connection_timeout=1000.0, min_data_rate=0)
 
     def test_command(self) -> None:
         """A client that sends no command in time gets 421 4.4.2 and is disconnected."""

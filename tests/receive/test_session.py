@@ -294,6 +294,7 @@ class QueueTests(FrontDoorCase):
 
     def test_stops_reading_ahead(self) -> None:
         """While a commit is pending and much was sent ahead, the transport is paused."""
+        self.build(max_idle_commands=20_000)
         self.queue.by_hand = True
         client = self.connect()
         client.say(EHLO + MESSAGE)
@@ -302,6 +303,7 @@ class QueueTests(FrontDoorCase):
         client.say(b"NOOP\r\n" * 1000)
         self.assertEqual(client.transport.producerState, "paused")
         self.queue.commits[0].callback(None)
+        client.settle()
         self.assertEqual(client.transport.producerState, "producing")
         self.assertEqual(client.heard().count(b"250 2.0.0 Ok"), 11000)
 

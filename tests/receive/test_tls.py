@@ -24,6 +24,7 @@ from seg import events
 from seg.config.schema import Listener, ListenerTLS, Receive
 from seg.receive.binding import bind
 from seg.receive.factory import ReceiveFactory
+from seg.receive.turns import Turns
 from tests.doubles import CountingCounters, MemoryQueue, RecordingSink
 
 EHLO = b"EHLO client.test\r\n"
@@ -113,7 +114,15 @@ class TLSTests(TestCase):
         self.queue = MemoryQueue()
         listener = Listener(port=0, tls=ListenerTLS.STARTTLS)
         self.factory = ReceiveFactory(
-            Receive(), listener, "mx.test", self.queue, CountingCounters(), self.sink, self.clock, ServerTLS()
+            Receive(),
+            listener,
+            "mx.test",
+            self.queue,
+            CountingCounters(),
+            self.sink,
+            self.clock,
+            ServerTLS(),
+            turns=Turns(reactor),  # type: ignore[arg-type]
         )
         self.port = self.factory.serve(reactor, bind(listener))  # type: ignore[arg-type]
         self.addCleanup(self.port.stopListening)

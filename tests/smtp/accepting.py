@@ -12,6 +12,8 @@ def options(**changed: object) -> ServerOptions:
         "hostname": "mx.test",
         "max_message_size": 10000,
         "max_faults": 1000,
+        "max_refusals": 1000,
+        "max_idle_commands": 1000,
         "normalise": False,
         "starttls": True,
     }
@@ -23,6 +25,8 @@ class AcceptingServer:
 
     def __init__(self, **changed: object) -> None:
         self.core = ServerConnection(options(**changed))
+        self.core.greet()
+        self.core.data_to_send()
         self.events: list[told.ServerEvent] = []
         self.messages: list[bytes] = []
         self.out = b""

@@ -30,6 +30,8 @@ class AuthTests(SynchronousTestCase):
     def begin(self, options: ServerOptions = OPTIONS, tls: bool = True) -> None:
         """A new session, greeted."""
         self.core = ServerConnection(options)
+        self.core.greet()
+        self.core.data_to_send()
         if tls:
             self.core.tls_from_the_start()
             self.core.mechanisms = ("PLAIN", "LOGIN")
@@ -157,6 +159,7 @@ class AuthTests(SynchronousTestCase):
     def test_forgotten_by_starttls(self) -> None:
         """STARTTLS forgets who the client is, as all else."""
         core = ServerConnection(OPTIONS)
+        core.greet()
         list(core.receive_data(b"EHLO x\r\nSTARTTLS\r\n"))
         core.identity = "alice"
         core.tls_started()

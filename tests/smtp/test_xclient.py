@@ -69,6 +69,7 @@ class VerifyTests(SynchronousTestCase):
     def say(self, choice: Verifying, line: bytes) -> tuple[bytes, list[object]]:
         """What comes back, and the events."""
         self.core = ServerConnection(attrs.evolve(OPTIONS, vrfy=choice))
+        self.core.greet()
         list(self.core.receive_data(b"EHLO x\r\n"))
         self.core.data_to_send()
         events = list(self.core.receive_data(line))

@@ -1,0 +1,44 @@
+"""How long a client may go on without getting anywhere: its faults, what it was refused, and commands to no purpose."""
+
+from __future__ import annotations
+
+
+class Counts:
+    """Counts what a client got for its commands.
+
+    Whatever is answered with 4xx or 5xx is a refusal; an accepted message wipes them out. Whatever else is no step towards a
+    message is idle: an accepted recipient or message wipes it out, but for transactions that were dropped, which only a message does:
+    else a recipient and a RSET could be repeated for ever. Faults (unknown and malformed commands) are never forgotten.
+    """
+
+    __slots__ = ("_dropped", "_idle", "faults", "refusals")
+
+    def __init__(self) -> None:
+        self.faults = 0
+        self.refusals = 0
+        self._idle = 0
+        self._dropped = 0  # transactions
+
+    @property
+    def idle(self) -> int:
+        """Commands to no purpose."""
+        return self._idle + self._dropped
+
+    def replied(self, code: int) -> None:
+        """A reply was given."""
+        if code >= 400:
+            self.refusals += 1
+        else:
+            self._idle += 1
+
+    def dropped(self) -> None:
+        """A transaction was given up by the client; its command counts already."""
+        self._dropped += 1
+
+    def recipient(self) -> None:
+        """A recipient was accepted, or content came."""
+        self._idle = 0
+
+    def message(self) -> None:
+        """A message was accepted."""
+        self._idle = self._dropped = self.refusals = 0
