@@ -16,7 +16,7 @@ from zope.interface import Interface, implementer
 
 from seg.auth.passwords import DECOY, check_password
 from seg.auth.scram_keys import Proof, Salt, ScramKeys, decoy_salt, derive
-from seg.auth.seams import CheckUnavailable, ISaltSource, IScramCredentials, ISubmitter
+from seg.auth.seams import CheckUnavailable, ISaltSource, IScramCredentials, ISubmitter, WrongPassword
 from seg.auth.store import UserStore
 from seg.threads import InThread
 
@@ -97,7 +97,7 @@ class UsersChecker:
             hashed = user.password if user is not None else ""
             right = await self._hash(hashed or DECOY, credentials.password.decode()) and hashed != ""
         if not right:
-            raise UnauthorizedLogin("no such user, or another password")
+            raise (UnauthorizedLogin if user is None else WrongPassword)("no such user, or another password")
         return name
 
     async def _hash(self, hashed: str, password: str) -> bool:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import traceback
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import attrs
@@ -18,7 +20,7 @@ from twisted.internet.task import deferLater
 from seg.auth.backoff import Backoff, Entry
 from seg.auth.checker import ScramCredentials, Submission
 from seg.auth.mechanisms import Bindings, Mechanism, mechanism, offered
-from seg.auth.seams import CheckUnavailable, ISaltSource, IScramCredentials, ISubmitter
+from seg.auth.seams import CheckUnavailable, ISaltSource, IScramCredentials, ISubmitter, WrongPassword
 from seg.auth.steps import Challenge, Done, Failed, PasswordGiven, ProofGiven, SaltWanted, Step
 from seg.model import IPAddress
 from seg.shares import Shares
@@ -171,16 +173,21 @@ class Exchange:
                 case Done(identity):
                     return In(identity)
                 case Failed(reason, user):
-                    return Out(reason, user)
+                    return self._out(reason, user)
             user = step.user
             try:
                 step = await self._looked_up(step)
-            except UnauthorizedLogin:
-                return Out("no such user, or another password", user)
+            except UnauthorizedLogin as error:
+                return self._out("no such user, or another password", user, known=isinstance(error, WrongPassword))
             except CheckUnavailable as error:
-                return Out(str(error), user, later=True)
+                return self._out(str(error), user, later=True)
             except Exception as error:  # noqa: BLE001 - a checker of a third party may raise anything
-                return Out(f"the checker failed: {error!r}", user, later=True)
+                return self._out(f"the checker failed: {_place(error)}", user, later=True)
+
+    def _out(self, reason: str, user: str, *, known: bool = False, later: bool = False) -> Out:
+        """The client isn't let in. LOGIN asks for two things, and what it got for a name may be the password: it is for the log only when
+        there is such a user."""
+        return Out(reason, user if known or self.mechanism != "LOGIN" else "", later)
 
     async def _looked_up(self, step: SaltWanted | PasswordGiven | ProofGiven) -> Step:
         if isinstance(step, SaltWanted):
@@ -192,3 +199,9 @@ class Exchange:
         else:
             credentials = ScramCredentials(name, step.proof)
         return self._machine.accepted(await self._desk.check(step.user, credentials, self._address))
+
+
+def _place(error: Exception) -> str:
+    """What was raised, and where; not its text, which may quote the credentials."""
+    *_, last = traceback.extract_tb(error.__traceback__)
+    return f"{type(error).__name__} at {Path(last.filename).name}:{last.lineno}"

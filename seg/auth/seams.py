@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 from twisted.cred.credentials import ICredentials
+from twisted.cred.error import UnauthorizedLogin
 from zope.interface import Attribute, Interface
 
 from seg.auth.scram_keys import Salt, ScramKeys
@@ -23,6 +24,11 @@ if TYPE_CHECKING:
 
 class CheckUnavailable(Exception):
     """Nobody can say now whether the credentials are right: the client is told to come again (454 4.7.0)."""
+
+
+class WrongPassword(UnauthorizedLogin):
+    """There is such a user, with another password. A checker that tells them apart lets the log name the user whatever the mechanism:
+    what LOGIN gives for a name may be a password."""
 
 
 class IScramCredentials(ICredentials):

@@ -111,7 +111,7 @@ class ServerConnection:
         self._asked: Reply | None = None  # an answer is due; the reply for a bare `accept()`
         self._accepted_state = State.READY  # where `accept` leads
         self._wiped: Callable[[], None] | None = None  # what `accept` makes forgotten
-        self._auth_refused = False  # the last command that was known is AUTH
+        self._behind_auth = False  # the last command that was known is AUTH, or may have been one
         self._utf8 = False  # this transaction's MAIL had SMTPUTF8
         self._content: IncomingContent | None = None
         self._chunks: IncomingChunks | None = None  # the content of a transaction that comes by BDAT
@@ -269,6 +269,7 @@ class ServerConnection:
 
     def _line(self, line: bytes | LineFault) -> ServerEvent | None:
         if isinstance(line, LineFault):
+            self._behind_auth = True  # it may have been one
             return self._fault("", Reply(500, "5.5.2", line.value))
         if not line.isascii() and line[:5].upper() not in (b"MAIL ", b"RCPT "):
             return self._fault(line.decode("ascii", "backslashreplace"), replies.NOT_ASCII)
@@ -280,7 +281,7 @@ class ServerConnection:
         verb = VERBS.get(word)
         if verb is None:
             return self._unknown(word, text)
-        self._auth_refused = verb is Verb.AUTH
+        self._behind_auth = verb is Verb.AUTH
         if verb is Verb.AUTH and not self.options.auth:
             return self._fault(text, auth.AUTH_NOT_OFFERED)
         step = ALLOWED.get((self.state, verb))
@@ -434,12 +435,20 @@ class ServerConnection:
         if word in OTHER_PROTOCOLS:
             return self._end_with(replies.NOT_SMTP)
         self._reply(replies.NOT_IMPLEMENTED if word in NOT_IMPLEMENTED else replies.UNKNOWN)
-        # Behind an AUTH that was refused come the responses of a client that didn't wait: passwords, not commands.
-        return self._count(CommandUnknown("***" if self._auth_refused else text))
+        return self._count(CommandUnknown(self._shown(text)))
 
     def _fault(self, line: str, reply: Reply) -> ServerEvent:
         self._reply(reply)
-        return self._count(CommandRefused(auth.without_secret(line), reply))
+        return self._count(CommandRefused(self._shown(line), reply))
+
+    def _shown(self, line: str) -> str:
+        """A line for the log. Behind an AUTH that was refused come the responses of a client that didn't wait: passwords, not
+        commands."""
+        if auth.looks_like_auth(line):
+            self._behind_auth = True
+        elif self._behind_auth and line and split(line)[0] not in VERBS:
+            return "***"
+        return auth.without_secret(line) if line else ""
 
     def _count(self, event: ServerEvent) -> ServerEvent:
         """One more fault: too many of them end the session."""

@@ -5,13 +5,37 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 
-from seg.smtp.commands import CommandError
+from seg.smtp.commands import VERBS, CommandError
 from seg.smtp.lines import LineFault
 from seg.smtp.server_replies import Reply
 
 # RFC 4954 §4: "12288 octets, CRLF included" for a response; the command itself is a command line like any other.
 RESPONSE_LIMIT = 12288
+
+# Names of mechanisms (IANA, and two that aren't registered there): nothing else that follows AUTH is written down.
+MECHANISMS = frozenset(
+    {
+        *(
+            "ANONYMOUS",
+            "CRAM-MD5",
+            "DIGEST-MD5",
+            "EXTERNAL",
+            "GSSAPI",
+            "GS2-KRB5",
+            "LOGIN",
+            "NTLM",
+            "OAUTHBEARER",
+            "PLAIN",
+            "XOAUTH2",
+        ),
+        *(f"SCRAM-SHA-{size}{plus}" for size in ("1", "256", "512") for plus in ("", "-PLUS")),
+    }
+)
+_AUTH = re.compile(r"\W*auth", re.IGNORECASE)
+_BETWEEN = re.compile(r"[^A-Za-z0-9-]+")
+_COMMAND = re.compile(r"[A-Z]{1,12}|[a-z]{1,12}|[A-Z][a-z]{1,11}")
 
 AUTHENTICATED = Reply(235, "2.7.0", "Authentication successful")
 AUTH_NOT_OFFERED = Reply(502, "5.5.1", "AUTH is not offered")
@@ -55,10 +79,25 @@ def challenge(data: bytes) -> bytes:
     return b"334 " + base64.b64encode(data) + b"\r\n"
 
 
+def looks_like_auth(line: str) -> bool:
+    """Whether a line is AUTH, however oddly it is spelt: what follows it may be a password."""
+    return _AUTH.match(line) is not None
+
+
 def without_secret(line: str) -> str:
-    """A command line for the log: the initial response of AUTH may be a password."""
-    words = line.split(maxsplit=2)
-    return " ".join([*words[:2], "***"]) if len(words) > 2 and words[0].upper() == "AUTH" else line
+    """A command line for the log. Of AUTH only a mechanism that there is stays, of a command that there isn't only a word that looks
+    like one: whatever else stands there may be a password, in base64 or not."""
+    if looks_like_auth(line):
+        words = [word for word in _BETWEEN.split(line.strip()) if word]
+        named = words[1:2] if words[1:2] and words[1].upper() in MECHANISMS else []
+        hidden = ["***"] if words[1 + len(named) :] or words[0].upper() != "AUTH" else []
+        return " ".join(["AUTH", *(name.upper() for name in named), *hidden])
+    word, _, rest = line.partition(" ")
+    if word.upper() in VERBS:
+        return line
+    if not _COMMAND.fullmatch(word) or (len(word) >= 8 and len(word) % 4 == 0):  # base64 may be letters only
+        return "***"
+    return f"{word} ***" if rest else word
 
 
 def _decoded(text: bytes) -> bytes:
