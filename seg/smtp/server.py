@@ -365,6 +365,8 @@ class ServerConnection:
         self.helo = parse_greeting(argument)
         self.esmtp = verb is Verb.EHLO
         dropped = self._drop(verb)
+        if self.state is not State.START:
+            self._counts.replied(250)
         self.state = State.READY
         lines = [self.options.hostname]
         if self.esmtp:
@@ -381,7 +383,6 @@ class ServerConnection:
             if self.options.starttls and not self.tls:  # RFC 3207 §4.2: not again inside TLS
                 lines.append("STARTTLS")
         last = lines.pop()
-        self._counts.replied(250)
         self._out.append(
             "".join(f"250-{line}\r\n" for line in lines).encode("ascii") + f"250 {last}\r\n".encode("ascii")
         )
