@@ -27,7 +27,7 @@ class KeyValue(click.ParamType):  # type: ignore[type-arg] # generic in newer ve
             return "[on|off]"
         if spec.kind in (int, float):
             return "SECONDS" if spec.unit == "seconds" else "OCTETS" if spec.unit == "octets" else "N"
-        return "LIST" if get_origin(spec.kind) is tuple else "TEXT"
+        return {tuple: "LIST", dict: "NAME=LIST;..."}.get(get_origin(spec.kind), "TEXT")
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """The value as the file has it.
@@ -47,6 +47,8 @@ def typed(spec: KeySpec, text: str) -> Any:
     bare = text.strip()
     if get_origin(spec.kind) is tuple:
         return [part for part in bare.replace(",", " ").split() if part]
+    if get_origin(spec.kind) is dict:
+        return _lists(bare)
     if spec.kind is bool:
         return _BOOLEANS.get(bare.lower(), bare)
     numbered = bool(spec.choices) and bare.isdigit()
@@ -57,6 +59,17 @@ def typed(spec: KeySpec, text: str) -> Any:
             except ValueError:
                 continue
     return bare
+
+
+def _lists(text: str) -> Any:
+    """``alice=a@x.test, @y.test; bob=@z.test`` as a table of arrays; what isn't that stays a text."""
+    made = {}
+    for part in filter(str.strip, text.split(";")):
+        name, equals, items = part.partition("=")
+        if not equals or not name.strip():
+            return text
+        made[name.strip()] = [item for item in items.replace(",", " ").split() if item]
+    return made
 
 
 _BOOLEANS = {
@@ -78,6 +91,8 @@ def shown(spec: KeySpec, value: Any) -> str:
     """A value as somebody would type it."""
     if isinstance(value, bool):
         return "on" if value else "off"
+    if isinstance(value, dict):
+        return "; ".join(f"{name}={', '.join(map(str, items))}" for name, items in value.items())
     if isinstance(value, list | tuple):
         return ", ".join(map(str, value))
     if hasattr(value, "name") and spec.choices:

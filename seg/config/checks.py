@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Set
 from itertools import combinations
 from typing import Any
 
-from seg.config.schema import DNS, Control, Delivery, Listener, ListenerAuth, ListenerTLS, Queue, SenderGroup
+from seg.config.schema import DNS, Auth, Control, Delivery, Listener, ListenerAuth, ListenerTLS, Queue, SenderGroup
 from seg.config.subscriptions import check_file_name, check_kind_of_events, parse_syslog_address
 from seg.config.syntax import (
     check_ciphers,
@@ -18,6 +18,7 @@ from seg.config.syntax import (
     check_proxy,
     check_recipient_entry,
     check_sender,
+    check_sender_entry,
     check_words,
     overlapping,
     parse_address,
@@ -45,6 +46,7 @@ FORMS: dict[tuple[str, str], Check] = {
     ("recipients", "accept"): check_recipient_entry,
     ("recipients", "reject"): check_recipient_entry,
     ("recipients", "reject_text"): check_words,
+    ("auth", "senders"): check_sender_entry,
     ("dns", "resolvers"): parse_endpoint,
     ("dns", "trusted"): parse_network,
     ("mta_sts", "proxy"): check_proxy,
@@ -73,12 +75,20 @@ def form_fault(section: str, key: str, value: Any) -> str:
     check = FORMS.get((section, key))
     if check is None or value == "":
         return ""
-    for item in value if isinstance(value, tuple) else (value,):
+    for name, item in _parts(value):
         try:
             check(item)
         except ValueError as error:
-            return str(error)
+            return f"{name}: {error}" if name else str(error)
     return ""
+
+
+def _parts(value: Any) -> Iterator[tuple[str, str]]:
+    """The texts of a value, each with the name that it stands under in a table ("" elsewhere)."""
+    if isinstance(value, dict):
+        yield from ((f'"{name}"', item) for name, items in value.items() for item in items)
+    else:
+        yield from (("", item) for item in (value if isinstance(value, tuple) else (value,)))
 
 
 def listener_faults(listener: Listener) -> Iterator[tuple[str, str]]:
@@ -156,7 +166,14 @@ def control_faults(control: Control) -> Iterator[tuple[str, str]]:
         yield "key", "a key is set, but no certificate"
 
 
+def auth_faults(auth: Auth) -> Iterator[tuple[str, str]]:
+    """A check of senders by no rule."""
+    if auth.check_header_from and not (auth.own_address_only or auth.senders):
+        yield "check_header_from", "nothing says which addresses are a user's; set own_address_only, or senders"
+
+
 SECTION_CHECKS: dict[str, Callable[[Any], Iterator[tuple[str, str]]]] = {
+    "auth": auth_faults,
     "queue": queue_faults,
     "dns": dns_faults,
     "delivery": delivery_faults,

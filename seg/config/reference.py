@@ -185,6 +185,8 @@ def toml_value(value: Any) -> str:
         return json.dumps(word(value))
     if isinstance(value, float):
         return f"{value:g}" if value < 1e6 and value != int(value) else str(int(value))
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{json.dumps(name)} = {toml_value(item)}" for name, item in value.items()) + "}"
     if isinstance(value, tuple):
         return "[" + ", ".join(toml_value(item) for item in value) + "]"
     return json.dumps(value) if isinstance(value, str) else str(value)

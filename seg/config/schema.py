@@ -278,6 +278,15 @@ class Auth:
         (), "SASL mechanisms: PLAIN, LOGIN, SCRAM-SHA-256, SCRAM-SHA-256-PLUS; empty: all that the checker can do"
     )
     own_address_only: bool = key(False, "A user whose name is an address may use that address as sender, and no other")
+    senders: dict[str, tuple[str, ...]] = key(
+        attrs.Factory(dict),
+        'As whom each user may send: { user = [addresses, "@domain" for all of a domain, "ALL" for anybody] }; with any entry, '
+        "a user without one may use his own address only",
+    )
+    check_header_from: bool = key(
+        False,
+        "The addresses in From (and in Sender, Resent-From and Resent-Sender) of a user's message must be his by them too",
+    )
 
 
 class WhenAway(enum.StrEnum):

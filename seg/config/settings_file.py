@@ -9,7 +9,7 @@ import attrs
 
 from seg.config.checks import SECTION_CHECKS, binding_faults, form_fault, group_faults, listener_faults
 from seg.config.filters import filter_faults
-from seg.config.problems import Problems, meant
+from seg.config.problems import Problems, meant, place
 from seg.config.schema import Filter, Listener, LogSubscription, SenderGroup, Settings
 from seg.config.source import Document, KeyPath
 from seg.config.subscriptions import subscription_faults
@@ -80,7 +80,7 @@ def table_values(where: KeyPath, kind: type, raw: dict[str, Any], problems: Prob
         try:
             value = convert(known[key], item)
         except ValueFault as fault:
-            problems.add((*where, key), str(fault))
+            problems.add((*where, key, *fault.below), str(fault), label=place((*where, key)))
             continue
         if fault_text := form_fault(str(where[0]), key, value):
             problems.add((*where, key), fault_text)

@@ -183,6 +183,18 @@ def check_recipient_entry(text: str) -> None:
         parse_pattern(text)
 
 
+def check_sender_entry(text: str) -> None:
+    """An address that a user may send as, ``@domain``, or ALL.
+
+    :raises ValueError: it is none.
+    """
+    _, at, domain = text.rpartition("@")
+    if at:
+        parse_hostname(domain)
+    elif text.upper() != "ALL":
+        raise ValueError(f'"{text}" isn\'t an address, nor "@domain", nor "ALL"')
+
+
 def check_words(text: str) -> None:
     """Words of a reply.
 

@@ -13,7 +13,14 @@ from seg.config.units import parse_duration, parse_size
 
 
 class ValueFault(Exception):
-    """A value can't be used; the text says what was wanted and what was found."""
+    """A value can't be used; the text says what was wanted and what was found.
+
+    :ivar below: where in the value the fault is, if it is a table.
+    """
+
+    def __init__(self, text: str, below: tuple[str, ...] = ()) -> None:
+        super().__init__(text)
+        self.below = below
 
 
 @attrs.frozen
@@ -21,7 +28,7 @@ class KeySpec:
     """One key: everything that the schema says of it."""
 
     name: str
-    kind: Any  # bool, int, float, str, tuple[str, ...] or an enum
+    kind: Any  # bool, int, float, str, tuple[str, ...], dict[str, tuple[str, ...]] or an enum
     default: Any
     doc: str
     unit: str
@@ -51,7 +58,8 @@ def specs(section: type) -> dict[str, KeySpec]:
     found = {}
     for field in attrs.fields(section):
         if "doc" in field.metadata:
-            found[field.name] = KeySpec(field.name, hints[field.name], field.default, **field.metadata)
+            made = field.default.factory() if isinstance(field.default, attrs.Factory) else field.default  # type: ignore[arg-type]
+            found[field.name] = KeySpec(field.name, hints[field.name], made, **field.metadata)
     return found
 
 
@@ -73,6 +81,8 @@ def convert(spec: KeySpec, raw: Any) -> Any:
         return _choice(spec, raw)
     if get_origin(spec.kind) is tuple:
         return _strings(spec, raw)
+    if get_origin(spec.kind) is dict:
+        return _lists(spec, raw)
     if spec.kind is bool:
         if not isinstance(raw, bool):
             raise ValueFault(f"wants true or false, found {found(spec, raw)}")
@@ -118,6 +128,19 @@ def _strings(spec: KeySpec, raw: Any) -> tuple[str, ...]:
     if not isinstance(raw, list):
         raise ValueFault(f"wants an array of strings, found {found(spec, raw)}")
     return tuple(_string(spec, item) for item in raw)
+
+
+def _lists(spec: KeySpec, raw: Any) -> dict[str, tuple[str, ...]]:
+    """A table of arrays of strings."""
+    if not isinstance(raw, dict):
+        raise ValueFault(f"wants a table of arrays of strings, found {found(spec, raw)}")
+    made = {}
+    for name, items in raw.items():
+        try:
+            made[_string(spec, name)] = _strings(spec, items)
+        except ValueFault as fault:
+            raise ValueFault(f"{_shown(name)}: {fault}", (name,)) from None
+    return made
 
 
 def _choice(spec: KeySpec, raw: Any) -> enum.Enum:

@@ -18,6 +18,8 @@ from seg.receive.transaction import LOCAL_ERROR, Transaction, not_stored
 from seg.smtp.server import ServerConnection
 from seg.smtp.server_replies import Reply
 
+NOT_OWN_HEADER = Reply(553, "5.7.1", "From address in the header is not that of the authenticated user")
+
 
 class Conclusion:
     """Holds the transaction of a session, if there is one, and brings it to its end.
@@ -57,12 +59,24 @@ class Conclusion:
             self._core.refuse(transaction.failure or LOCAL_ERROR)
             self.fail(transaction.cause)
             return
+        objection = self._objection_to_header(transaction, client.user)
+        if objection:
+            self._core.refuse(NOT_OWN_HEADER)
+            self.fail(objection)
+            return
         self._working = True
         self._house.work.entered += 1
         if self._house.filters is None:
             self._commit(transaction, client, ())
         else:
             self._ask_filters(self._house.filters, transaction, client)
+
+    def _objection_to_header(self, transaction: Transaction, user: str) -> str:
+        """Why what the header says of the sender isn't for this user to say; "" when it is."""
+        rules, header = self._house.senders, transaction.header
+        if not user or not rules.check_header:
+            return ""
+        return rules.objection(user, header.text) or ("The header is too long to be checked" if header.cut else "")
 
     def _ask_filters(self, filters: FilterChain, transaction: Transaction, client: Client) -> None:
         judging = filtered(filters, transaction, client, self._core.options.max_message_size)

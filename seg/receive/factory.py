@@ -28,6 +28,7 @@ from seg.receive.census import Census, ListenerCensus
 from seg.receive.house import House
 from seg.receive.rates import RecipientRates
 from seg.receive.recipients import RecipientAccess
+from seg.receive.senders import SenderRules
 from seg.receive.session import Session
 from seg.receive.turns import Turns
 from seg.receive.workqueue import WorkQueue
@@ -133,7 +134,7 @@ class ReceiveFactory(ServerFactory):
             desk=desk,
             bounce_profile=listener.bounce_profile,
             auth_profile=auth.checker or "users",
-            own_address_only=auth.own_address_only,
+            senders=SenderRules(auth),
         )
         self._sessions: set[Session] = set()
         self._all_gone: list[Deferred[None]] = []

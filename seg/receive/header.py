@@ -10,10 +10,11 @@ _FIELD_LIMIT = 998  # octets of a field that are passed on
 class HeaderReader:
     """Collects the header while the content arrives in pieces."""
 
-    __slots__ = ("_lowered", "_text", "complete")  # what comes is looked at once, in however many pieces
+    __slots__ = ("_lowered", "_text", "complete", "cut")  # what comes is looked at once, in however many pieces
 
     def __init__(self) -> None:
         self.complete = False  # the header's end has come, or as much of it as is looked at
+        self.cut = False  # there is more of it than is looked at
         self._text = bytearray(b"\r\n")
         self._lowered: bytes | None = None
 
@@ -26,8 +27,14 @@ class HeaderReader:
         end = text.find(b"\r\n\r\n", max(known - 3, 0))
         if end >= 0:
             del text[end + 2 :]
-        self.complete = end >= 0 or len(text) >= HEADER_LIMIT
+        self.cut = end < 0 and len(text) >= HEADER_LIMIT
+        self.complete = end >= 0 or self.cut
         self._lowered = None
+
+    @property
+    def text(self) -> bytes:
+        """All of it behind a CRLF."""
+        return bytes(self._text)
 
     @property
     def ascii(self) -> bool:

@@ -13,6 +13,7 @@ from seg.receive.access import HostAccess
 from seg.receive.census import ListenerCensus
 from seg.receive.rates import RecipientRates
 from seg.receive.recipients import RecipientAccess
+from seg.receive.senders import NO_RULES, SenderRules
 from seg.receive.turns import Turns
 from seg.receive.workqueue import WorkQueue
 from seg.smtp.server import ServerOptions
@@ -45,4 +46,4 @@ class House:
     desk: Desk | None = None  # where clients authenticate; None: AUTH isn't offered
     bounce_profile: str = ""  # of the listener
     auth_profile: str = ""  # its name in the log
-    own_address_only: bool = False  # who authenticated may use his own address as reverse-path, and no other
+    senders: SenderRules = NO_RULES  # as whom those who authenticated may send

@@ -130,7 +130,7 @@ class Intake:
             return STARTTLS_FIRST
         if group.auth_required and not self._core.identity:
             return AUTH_REQUIRED
-        if not self._may_use(reverse_path):
+        if self._core.identity and not self._house.senders.may_use(self._core.identity, reverse_path):
             return NOT_OWN_ADDRESS
         if 0 < group.max_messages <= self.injected:
             return TOO_MANY_MESSAGES
@@ -150,12 +150,6 @@ class Intake:
                 self._core.refuse(objection)
                 return
         self._core.accept()
-
-    def _may_use(self, reverse_path: str) -> bool:
-        """Whether the client may send from this address: notifications of any kind have none."""
-        identity = self._core.identity
-        own_only = bool(identity) and self._house.own_address_only and bool(reverse_path)
-        return not own_only or reverse_path.lower() == identity.lower()
 
     def _add_recipient(self, arguments: RcptArguments) -> None:
         transaction, sink, address = self._conclusion.transaction, self._house.sink, arguments.address

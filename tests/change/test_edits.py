@@ -56,6 +56,20 @@ class EditTests(SynchronousTestCase):
         new = edited(COMMENTED, (("default", "bounce_profile"), "x"))
         self.assertIn('[default]\nbounce_profile = "x"\n', new)
 
+    def test_table_of_arrays(self) -> None:
+        """A table within a section is set as a whole, in a file with the section or without it, and replaced; comments stay."""
+        one, two = {"a@x.test": ["a@x.test", "@l.x.test"], "b": ["ALL"]}, {"b": ["@x.test"]}
+        shipped = (shipped_folder() / "seg.toml").read_text("utf-8")
+        for text in ("", "# top\n[auth]\nusers = 'u' # mine\n\n[receive]\nmax_recipients = 5\n", shipped):
+            for value in (one, two, {}):
+                text = edited(text, (("auth", "senders"), value))
+                found = parse_settings(text, "f").auth.senders
+                self.assertEqual({name: list(items) for name, items in found.items()}, value)
+            self.assertIn("# mine" if "mine" in text else "", text)
+            text = edited(text, (("auth", "senders", "c@y.test"), ["c@y.test"]))
+            self.assertEqual(parse_settings(text, "f").auth.senders, {"c@y.test": ("c@y.test",)})
+            self.assertEqual(parse_settings(edited(text, (("auth", "senders"), None)), "f").auth.senders, {})
+
     def test_default_in_an_array(self) -> None:
         """A new key of a listener comes behind its commented default there, else behind its other keys."""
         text = '[[listener]]\n# port = 2525\n\n# banner = ""\n\n[[listener]]\nname = "b"\n\n# next\n[receive]\n'

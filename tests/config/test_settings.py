@@ -40,6 +40,26 @@ FAULTS = {
         "[receive]\nmax_recipients = true",
         "2: [receive] max_recipients: wants a whole number, found the boolean true",
     ),
+    "string for a table": (
+        "[auth]\nsenders = 'x'",
+        '2: [auth] senders: wants a table of arrays of strings, found the string "x"',
+    ),
+    "string for an array in a table": (
+        "[auth]\nsenders = { 'a@x.test' = 'b@x.test' }",
+        '2: [auth] senders: "a@x.test": wants an array of strings, found the string "b@x.test"',
+    ),
+    "number in an array in a table of its own": (
+        "[auth]\n[auth.senders]\n'b@x.test' = []\n'a@x.test' = [1]",
+        '4: [auth] senders: "a@x.test": wants a string, found the integer 1',
+    ),
+    "no address": (
+        "[auth]\nsenders = { 'a@x.test' = ['@x.test', 'b'] }",
+        '2: [auth] senders: "a@x.test": "b" isn\'t an address, nor "@domain", nor "ALL"',
+    ),
+    "a check by no rule": (
+        "[auth]\ncheck_header_from = true",
+        "2: [auth] check_header_from: nothing says which addresses are a user's; set own_address_only, or senders",
+    ),
     "number for a boolean": ("[log]\njson = 1", "2: [log] json: wants true or false, found the integer 1"),
     "float for an integer": (
         "[log]\nkeep = 3.0",
@@ -242,6 +262,16 @@ class ValueTests(SynchronousTestCase):
     def test_empty_file(self) -> None:
         """An empty file is all defaults."""
         self.assertEqual(parse_settings(""), Settings())
+
+    def test_table_of_arrays(self) -> None:
+        """In one line or as a table of its own."""
+        for text in (
+            "senders = { 'a@x.test' = ['@x.test'], b = ['ALL'] }",
+            "[auth.senders]\n'a@x.test' = ['@x.test']\nb = ['ALL']",
+        ):
+            auth = parse_settings(f"[auth]\n{text}\n", "f").auth
+            self.assertEqual(auth.senders, {"a@x.test": ("@x.test",), "b": ("ALL",)})
+        self.assertEqual(parse_settings("", "f").auth.senders, {})
 
     def test_values(self) -> None:
         """Values of every kind arrive with their type."""
