@@ -138,6 +138,11 @@ class IReportComposer(Interface):
         :return: envelope (reverse-path null) and content (CRLF lines) of the report.
         """
 
+    def plain(
+        action: Action, envelope: Envelope, fared: Sequence[tuple[int, Outcome]], mid: int
+    ) -> tuple[Envelope, bytes] | None:
+        """The least that a report can be, for when `compose` raises: whom it is about, and each one's status."""
+
 
 class IResolver(Interface):
     """DNS questions, answered from a cache or by the operator's resolvers."""

@@ -2,6 +2,10 @@
 
 Every report is 7-bit with lines of at most 998 octets, so that any server can take it: nothing could tell the
 sender if the report failed as well.
+
+Its size is bounded whatever the number of recipients and the length of what servers said: to what is quoted of the message
+(``max_report_size``) come at most 256 KiB, beyond what the recipients' own addresses take. 50 recipients are told of in full (those with the
+same reply together), and 500 characters of each reply; of the others the list at the end and the part for machines have address and status.
 """
 
 from __future__ import annotations
@@ -10,6 +14,7 @@ import base64
 import email.generator  # noqa: F401 - else imported with the first report, when a chroot or --uid may hide it
 import quopri
 import re
+import secrets
 import textwrap
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
@@ -22,13 +27,13 @@ from zope.interface import implementer
 
 from seg.bounce.fields import LONGEST_LINE, address_field, fold, from_xtext, printable
 from seg.bounce.languages import ENGLISH, Language, Languages
-from seg.bounce.wording import diagnostic, explanation
+from seg.bounce.wording import IN_FULL, account, diagnostic, explanation, listing, status
 from seg.config.schema import DoubleBounces, Queue
 from seg.interfaces import IReportComposer
 from seg.model import DOUBLE_BOUNCE, Action, BodyType, Delivered, Envelope, Outcome, Recipient, Ret
+from seg.smtp.dots import has_bare
 
 DEFAULTS = Queue()
-_NOT_SEVEN_BIT = re.compile(rb"[\x00\x80-\xff]|(?<!\r)\n|\r(?!\n)|[^\n]{%d}" % (LONGEST_LINE + 1))
 _CONTROL = re.compile(r"[\x00-\x20\x7f]+")
 
 
@@ -75,18 +80,39 @@ class ReportComposer:
         if quotation:
             parts.append(quotation)
         content = self._assemble(languages[0].text("subject", action), to, parts, now, mid)
+        return self._envelope(envelope, to, now, mid, len(content)), content
+
+    def plain(
+        self, action: Action, envelope: Envelope, fared: Sequence[tuple[int, Outcome]], mid: int
+    ) -> tuple[Envelope, bytes] | None:
+        """See `IReportComposer.plain`."""
+        if not envelope.reverse_path:
+            return None
+        by_rid, now = {recipient.rid: recipient for recipient in envelope.recipients}, self.clock()
+        head = (
+            f"From: <{printable(self.postmaster)}>\r\nSubject: Delivery report ({action})\r\nDate: {_date(now)}\r\n"
+            f"Message-ID: <{mid}.{int(now)}@{printable(self.hostname)}>\r\nAuto-Submitted: auto-replied\r\n"
+        )
+        lines = [f"This is the mail system at {printable(self.hostname)}. Your message: {action}.", ""]
+        lines += [f"<{printable(by_rid[rid].address)}> {status(outcome)}" for rid, outcome in fared]
+        to = fold("To", f"<{_CONTROL.sub(' ', envelope.reverse_path)}>").encode("utf-8", "replace")
+        content = head.encode("ascii") + to + "\r\n".join(["", *lines, ""]).encode("ascii")
+        return self._envelope(envelope, envelope.reverse_path, now, mid, len(content)), content
+
+    @staticmethod
+    def _envelope(envelope: Envelope, to: str, now: float, mid: int, size: int) -> Envelope:
+        """The envelope of a report on the message of another one."""
         beyond_ascii = not to.isascii()
-        report = Envelope(
+        return Envelope(
             mid=mid,
             reverse_path="",
             recipients=(Recipient(0, to, notify=frozenset()),),  # RFC 3461 §6.2: no report on a report
             arrived=now,
-            size=len(content),
+            size=size,
             body=BodyType.EIGHT_BIT if beyond_ascii else BodyType.SEVEN_BIT,
             smtputf8=beyond_ascii,
             envid="" if envelope.reverse_path else DOUBLE_BOUNCE,
         )
-        return report, content
 
     def _text(
         self,
@@ -98,11 +124,15 @@ class ReportComposer:
     ) -> bytes:
         """The part for people (RFC 6522 §3, first part): one language below the other, and the operator's note."""
         lines: list[str] = []
+        divided = account(told, len(languages))
         for number, language in enumerate(languages):
             if number:
                 lines += ["-" * 20, ""]
-            for paragraph in explanation(language, self.hostname, action, told, _date(until) if until else ""):
+            date = _date(until) if until else ""
+            for paragraph in explanation(language, self.hostname, action, told, divided.groups, date):
                 lines += [*_wrapped(paragraph, language.width), ""]
+        if divided.rest:
+            lines += ["-" * 20, "", *listing(languages, divided.rest), ""]
         if note:
             lines += [*_wrapped(note, languages[-1].width), ""]
         text = "\r\n".join(lines)
@@ -123,37 +153,40 @@ class ReportComposer:
             text += fold("Original-Envelope-Id", printable(from_xtext(envelope.envid)))
         text += fold("Reporting-MTA", f"dns; {printable(self.hostname)}")
         text += fold("Arrival-Date", _date(envelope.arrived))
-        for recipient, outcome in told:
-            text += "\r\n"
+        groups = [text]
+        now_date, until_date = _date(now), _date(until) if until else ""
+        for number, (recipient, outcome) in enumerate(told):
+            groups.append("\r\n")
             if recipient.orcpt:
                 kind, _, address = recipient.orcpt.partition(";")
-                text += fold("Original-Recipient", f"{printable(kind)}; {printable(from_xtext(address))}")
-            text += fold("Final-Recipient", address_field(recipient.address))
-            text += fold("Action", action)
-            text += fold("Status", "2.0.0" if isinstance(outcome, Delivered) else outcome.error.enhanced)
+                groups.append(fold("Original-Recipient", f"{printable(kind)}; {printable(from_xtext(address))}"))
+            groups.append(fold("Final-Recipient", address_field(recipient.address)))
+            groups.append(f"Action: {action}\r\nStatus: {status(outcome)}\r\n")
+            if number >= IN_FULL:  # what a group must have is there (RFC 3464 §2.3)
+                continue
             if not isinstance(outcome, Delivered) and outcome.host:
-                text += fold("Remote-MTA", f"dns; {printable(outcome.host)}")
+                groups.append(fold("Remote-MTA", f"dns; {printable(outcome.host)}"))
             if reply := diagnostic(outcome):
-                text += fold("Diagnostic-Code", f"smtp; {reply}")
+                groups.append(fold("Diagnostic-Code", f"smtp; {reply}"))
             if recipient.attempts:
-                text += fold("Last-Attempt-Date", _date(now))
+                groups.append(fold("Last-Attempt-Date", now_date))
             if action is Action.DELAYED and until:
-                text += fold("Will-Retry-Until", _date(until))
-        return text.encode("ascii")
+                groups.append(fold("Will-Retry-Until", until_date))
+        return "".join(groups).encode("ascii")
 
     def _quotation(self, action: Action, envelope: Envelope, head: bytes, most: int) -> bytes:
         """The message (RFC 6522 §3, third part): all of it when it failed, is small and 7-bit, and the sender doesn't want only its header
         (RFC 3461 §4.3); else its header. A message that must stay within TLS isn't returned in full (RFC 8689 §5)."""
         shy = envelope.ret is Ret.HEADERS or envelope.requiretls or action is not Action.FAILED
         whole = len(head) == envelope.size <= most and not shy
-        if whole and head and not _NOT_SEVEN_BIT.search(head):
+        if whole and head and _is_seven_bit(head):
             return b"Content-Type: message/rfc822\r\nContent-Description: Undelivered message\r\n\r\n" + head
         # RFC 6522 §4: a header that isn't legal 7-bit text may be encoded.
         header = _header(head[:most])
         if not header:
             return b""
         start = b"Content-Type: text/rfc822-headers\r\nContent-Description: Header of the message\r\n"
-        if _NOT_SEVEN_BIT.search(header):
+        if not _is_seven_bit(header):
             encoded = quopri.encodestring(header.replace(b"\r\n", b"\n")).replace(b"\r", b"=0D")
             return start + b"Content-Transfer-Encoding: quoted-printable\r\n\r\n" + encoded.replace(b"\n", b"\r\n")
         return start + b"\r\n" + header
@@ -178,6 +211,13 @@ class ReportComposer:
         return head + b"\r\n" + body + delimiter + b"--\r\n"
 
 
+def _is_seven_bit(data: bytes) -> bool:
+    """Whether it is ASCII in CRLF lines of a length that any server takes."""
+    if not data.isascii() or b"\0" in data or has_bare(data) or data.endswith(b"\r"):
+        return False
+    return max(map(len, data.split(b"\r\n"))) <= LONGEST_LINE
+
+
 def _header(head: bytes) -> bytes:
     """The header section, up to its last complete line; without the empty line."""
     end = head.find(b"\r\n\r\n")
@@ -185,14 +225,11 @@ def _header(head: bytes) -> bytes:
 
 
 def _boundary(parts: Sequence[bytes], mid: int) -> str:
-    """A boundary that none of the parts contains: a quoted message may have been made to contain a guessed
-    one."""
-    number = 0
+    """A boundary that none of the parts contains, as nobody can guess it."""
     while True:
-        boundary = f"report-{mid}-{number}"
+        boundary = f"report-{mid}-{secrets.token_hex(8)}"
         if not any(boundary.encode("ascii") in part for part in parts):
             return boundary
-        number += 1
 
 
 def _wrapped(paragraph: str, width: int) -> list[str]:

@@ -7,19 +7,18 @@ import re
 
 LINE = 76  # octets wanted in a line (RFC 5322 §2.1.1 says 78 with what stands in front)
 LONGEST_LINE = 998  # octets allowed (RFC 5321 §4.5.3.1.6)
-LONGEST_TEXT = 4000  # characters kept of one field; a reply may have hundreds of lines
+LONGEST_TEXT = 1000  # characters kept of one field
+LONGEST_REPLY = 500  # characters kept of a remote server's reply; one may have hundreds of lines
 
 _XTEXT = re.compile(r"\+([0-9A-F]{2})")
 _UNPRINTABLE = re.compile(r"[^\x20-\x7e]")
 
 
-def printable(text: str) -> str:
+def printable(text: str, longest: int = LONGEST_TEXT) -> str:
     """One line of printable ASCII: white space becomes a space, anything else unprintable an escape such as
-    ``\\x07``."""
-    line = " ".join(text.split())
-    if len(line) > LONGEST_TEXT:
-        line = line[:LONGEST_TEXT] + " [...]"
-    return _UNPRINTABLE.sub(_escape, line)
+    ``\\x07``. No more than `longest` characters are given out, and four times as many looked at."""
+    line = _UNPRINTABLE.sub(_escape, " ".join(text[: 4 * longest].split()))
+    return line if len(line) <= longest and len(text) <= 4 * longest else line[:longest] + " [...]"
 
 
 def _escape(match: re.Match[str]) -> str:
@@ -32,6 +31,8 @@ def _escape(match: re.Match[str]) -> str:
 def fold(name: str, value: str) -> str:
     """A field with its CRLF, folded at spaces (RFC 5322 §2.2.3). `value` is printable; a word too long for
     any line is cut."""
+    if len(name) + len(value) <= LINE - 2:
+        return f"{name}: {value}\r\n"
     lines: list[str] = []
     current = f"{name}:"
     for word in value.split(" "):

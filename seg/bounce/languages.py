@@ -37,8 +37,17 @@ _TEXTS: Mapping[str, Mapping[str, frozenset[str]]] = {
         "host_said": frozenset({"text", "host"}),
         "what_to_do": frozenset({"text"}),
         "what_it_means": frozenset({"text"}),
+        "same": frozenset({"count"}),
+        "rest": frozenset({"count"}),
+        "left_out": frozenset({"count"}),
     },
     "tls": {"advice": frozenset()},
+}
+# What a file may lack, as those written for an earlier version do: these are used.
+_DEFAULTS: Mapping[tuple[str, str], str] = {
+    ("label", "same"): "The same: +{count}.",
+    ("label", "rest"): "+{count}:",
+    ("label", "left_out"): "+{count}",
 }
 
 
@@ -105,7 +114,7 @@ def parse_language(text: str, file: str) -> Language:
 
 def _text(data: Mapping[str, Any], table: str, key: str, names: frozenset[str], file: str, problems: list[str]) -> str:
     found = data.get(table)
-    text = found.get(key) if isinstance(found, dict) else None
+    text = found.get(key, _DEFAULTS.get((table, key))) if isinstance(found, dict) else None
     if not isinstance(text, str) or not text.strip() or not text.isprintable():
         problems.append(f"{file}: [{table}] {key}: wants a text in one line")
         return ""

@@ -353,7 +353,12 @@ class Queue:
         DoubleBounces.DROP, "A report that can't be delivered: drop it (the log tells), or tell the postmaster"
     )
     memory: int = key(65536, "Messages up to this size stay in memory for the first try", unit="octets", low=0)
-    max_report_size: int = key(10240, "Most of a failed message that its report quotes", unit="octets", low=0)
+    max_report_size: int = key(
+        10240,
+        "Most of a failed message that its report quotes; all else in a report is at most 256 KiB",
+        unit="octets",
+        low=0,
+    )
 
 
 @attrs.frozen

@@ -13,6 +13,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+import attrs
+from twisted.logger import Logger
+
 from seg.events import (
     BounceGenerated,
     Event,
@@ -27,6 +30,14 @@ from seg.model import Action, Bounced, Envelope, Outcome
 from seg.queue.changes import StoreMessage
 from seg.queue.durable import DurableChanges
 from seg.queue.files import Folders, encode
+from seg.smtp.dots import CleanLines
+
+
+def _clean(letter: Envelope, text: bytes) -> tuple[Envelope, bytes]:
+    """The rule of all content: CRLF lines without NUL (`seg.queue.writer`)."""
+    lines = CleanLines()
+    clean = lines.feed(text) + lines.finish()
+    return (letter if len(clean) == letter.size else attrs.evolve(letter, size=len(clean))), clean
 
 
 class Reports:
@@ -34,6 +45,8 @@ class Reports:
 
     :param head_limit: octets of a failed message that a report may quote now.
     """
+
+    log = Logger()
 
     def __init__(
         self,
@@ -66,11 +79,35 @@ class Reports:
     ) -> tuple[Envelope, bytes] | None:
         """Make a report durable, whatever it tells of. None: the composer has nobody to tell."""
         head = await self._head(envelope.mid, content)
-        report = self._composer.compose(action, envelope, sorted(fared.items()), head, mid, until)
+        report = self._composed(action, envelope, sorted(fared.items()), head, mid, until)
         if report is not None:
             letter, text = report
             await self._durable.carry_out(lambda: StoreMessage(self._folders, mid, encode(letter), text))
         return report
+
+    def _composed(
+        self,
+        action: Action,
+        envelope: Envelope,
+        fared: list[tuple[int, Outcome]],
+        head: bytes,
+        mid: int,
+        until: float,
+    ) -> tuple[Envelope, bytes] | None:
+        """A report that can go into the spool: a fault of the composer neither keeps a message for ever nor lets its sender hear nothing."""
+        makers: tuple[Callable[[], tuple[Envelope, bytes] | None], ...] = (
+            lambda: self._composer.compose(action, envelope, fared, head, mid, until),
+            lambda: self._composer.plain(action, envelope, fared, mid),
+        )
+        for make in makers:
+            try:
+                report = make()
+            except Exception as error:  # noqa: BLE001  whatever it is, the message must come to its end
+                self.log.failure("a report can't be composed")
+                self._sink.emit(Fault(f"the report on MID {envelope.mid} can't be composed: {error!r:.200}"))
+            else:
+                return None if report is None else _clean(*report)
+        return None
 
     def announce(self, original: int, report: Envelope) -> None:
         """Emit the first events of the report's own story."""

@@ -73,6 +73,12 @@ class PlainComposer:
         text = f"MID {envelope.mid} RIDs {[rid for rid, _ in fared]}{what}\r\n".encode()
         return Envelope(mid, "", (Recipient(0, envelope.reverse_path),), self.clock.seconds(), len(text)), text
 
+    def plain(
+        self, action: Action, envelope: Envelope, fared: Sequence[tuple[int, Outcome]], mid: int
+    ) -> tuple[Envelope, bytes] | None:
+        text = f"plain: MID {envelope.mid} RIDs {[rid for rid, _ in fared]}\r\n".encode()
+        return Envelope(mid, "", (Recipient(0, envelope.reverse_path),), self.clock.seconds(), len(text)), text
+
 
 def inline_thread(work: object) -> None:
     """The double of the counters' thread."""

@@ -5,13 +5,14 @@ from __future__ import annotations
 import attrs
 
 from seg.config.schema import DoubleBounces, Queue
-from seg.events import BounceGenerated, DoubleBounce
+from seg.events import BounceGenerated, DoubleBounce, Fault
 from seg.model import DOUBLE_BOUNCE, Delayed, Envelope, Notify, Outcome, Recipient
 from seg.queue.outcomes import GRACE
 from tests.queue.house import DELIVERED, HARD, NOW, SOFT, HouseCase
 from tests.queue.test_reports import drain
 
 HOUR = 3600.0
+QUEUE_GATHERS = 120.0  # seconds after which a report is there
 
 
 class NoticeTests(HouseCase):
@@ -154,3 +155,35 @@ class NoticeTests(HouseCase):
             self.assertEqual(len(self.house.sink.of(DoubleBounce)) - told, 1)
             self.assertEqual(len(self.house.composer.heads) - asked, reports)
             self.assertEqual(self.house.files(), [])
+
+
+class BrokenComposerTests(HouseCase):
+    """A report that can't be composed keeps no message, and its sender hears all the same."""
+
+    def test_plain_report(self) -> None:
+        """The plain one takes its place, of a failure and of a delay."""
+
+        def broken(*parts: object) -> None:
+            raise KeyError("a fault of the composer")
+
+        self.house.composer.compose = broken  # type: ignore[assignment, method-assign]
+        mid = self.house.put("a@one.test", "b@one.test")
+        self.house.attempt("one.test", HARD)
+        self.house.clock.advance(QUEUE_GATHERS)
+        self.assertEqual(drain(self.house), [f"sender.test: plain: MID {mid} RIDs [0, 1]"])
+        self.assertEqual(self.house.files(), [])
+        self.assertIn("can't be composed", self.house.sink.of(Fault)[0].text)
+        self.assertEqual(len(self.flushLoggedErrors(KeyError)), 1)
+
+    def test_nothing_works(self) -> None:
+        """Where not even that can be made the log says so, and no recipient stays in between for ever."""
+
+        def broken(*parts: object) -> None:
+            raise KeyError("a fault of the composer")
+
+        self.house.composer.compose = self.house.composer.plain = broken  # type: ignore[assignment, method-assign]
+        self.house.put("a@one.test")
+        self.house.attempt("one.test", HARD)
+        self.house.clock.advance(QUEUE_GATHERS)
+        self.assertEqual((drain(self.house), self.house.files()), ([], []))
+        self.assertEqual(len(self.flushLoggedErrors(KeyError)), 2)
