@@ -7,6 +7,7 @@ from OpenSSL import SSL
 from twisted.internet.error import ConnectionDone, ConnectionLost
 
 from seg.errors import Temporary
+from seg.smtp.client_events import AlertBehindReply, InjectedPlaintext
 from seg.smtp.replies import Phase
 from seg.status import status_text
 
@@ -34,6 +35,15 @@ def reason_of(error: BaseException) -> str:
     if isinstance(error, ConnectionDone | ConnectionLost):
         return "closed by the remote host"
     return str(error) or type(error).__name__
+
+
+def fault_of(error: Temporary) -> Temporary:
+    """Why a connection ended, as its kind of error here."""
+    if isinstance(error, InjectedPlaintext):
+        return Tampered(error.enhanced, error.text, remote=error.remote)
+    if isinstance(error, AlertBehindReply):
+        return HandshakeFailed(error.enhanced, error.text)
+    return error
 
 
 def lost(error: BaseException, phase: Phase | None, handshaking: bool) -> Temporary:

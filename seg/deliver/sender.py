@@ -27,7 +27,7 @@ from seg.deliver.dialogue import Tap
 from seg.deliver.faults import HandshakeFailed as HandshakeFailed
 from seg.deliver.faults import StartTLSRefused as StartTLSRefused
 from seg.deliver.faults import Tampered as Tampered
-from seg.deliver.faults import lost, reason_of, timed_out, unreadable
+from seg.deliver.faults import fault_of, lost, reason_of, timed_out, unreadable
 from seg.deliver.flow import ContentFlow
 from seg.errors import Permanent, Temporary
 from seg.interfaces import IContent, ICounters
@@ -36,12 +36,10 @@ from seg.smtp.client import ClientConnection
 from seg.smtp.client_auth import ChallengeError, ClientMechanism
 from seg.smtp.client_capabilities import Capabilities
 from seg.smtp.client_events import (
-    AlertBehindReply,
     AuthRefused,
     ClientEvent,
     ContentWanted,
     Ended,
-    InjectedPlaintext,
     ResponseWanted,
     Result,
     TLSAgreed,
@@ -317,7 +315,7 @@ class ESMTPSender(Protocol):
     async def _operation(self, begin: Callable[[], None]) -> ClientEvent | _HandshakeDone:
         """Begin an operation and wait for the event that ends it."""
         if self._core.ended is not None:
-            raise self._core.ended
+            raise fault_of(self._core.ended)
         begin()
         try:
             event = await self._started()
@@ -326,11 +324,10 @@ class ESMTPSender(Protocol):
             self.abort()
             raise
         if isinstance(event, Ended):
-            if isinstance(event.error, InjectedPlaintext):
-                raise Tampered(event.error.enhanced, event.error.text, remote=event.error.remote) from event.error
-            if isinstance(event.error, AlertBehindReply):
-                raise HandshakeFailed(event.error.enhanced, event.error.text) from event.error
-            raise event.error
+            error = fault_of(event.error)
+            if error is event.error:
+                raise error
+            raise error from event.error
         return event
 
     async def _transaction(self, content: IContent, whole: bytes | None) -> TransactionDone:
