@@ -229,6 +229,7 @@ class MXHost:
     expanded: str = ""  # name after CNAME expansion; equal to `name` when there was no CNAME
     alias_secure: bool = False  # the CNAME answer(s) at `name` were authenticated (meaningful when expanded != name)
     manner: Manner = PLAIN_SMTP
+    substitute: bool = False  # an answer used came from a stand-in of the trusted resolvers: insecure facts don't tell that the domain is
 
 
 class RouteKind(enum.Enum):

@@ -35,6 +35,7 @@ from seg.clock import cautious_of, posix_of
 from seg.config.destinations import Destinations, LimitPer
 from seg.config.paths import drop_path, policy_cache_path, spool_path, tokens_path, users_path, var_path
 from seg.config.schema import ListenerAuth, Queue, Settings
+from seg.dane.memory import SeenDANE
 from seg.dane.provider import DANEProvider
 from seg.deliver.attempt import Attempt, Means
 from seg.deliver.connect import Connector
@@ -48,6 +49,7 @@ from seg.deliver.routes import Router
 from seg.deliver.sender import ESMTPSenderFactory
 from seg.deliver.session import Sessions
 from seg.dns.cache import CachingResolver
+from seg.dns.outage import Outages
 from seg.dns.probe import ValidationProbe
 from seg.dns.resolver import StubResolver
 from seg.dns.servers import Server
@@ -93,6 +95,8 @@ class Lookups:
     refresh: PolicyRefresh
     providers: tuple[ITLSPolicyProvider, ...]
     servers: tuple[Server, ...]  # the resolvers asked
+    outages: Outages
+    seen: SeenDANE
 
 
 @attrs.define
@@ -147,7 +151,11 @@ def wire_lookups(
     """
     stub = StubResolver(reactor, settings.dns, sink)
     resolver = CachingResolver(stub, reactor, settings.dns, sink, former.resolver.counters if former else None)
+    stub.judged_anew, stub.outages.recovered = resolver.flush, resolver.forget_substitutes
+    if former:
+        stub.outages.follow(former.outages)
     probe = ValidationProbe(stub, reactor, sink, changed=resolver.flush)
+    seen = former.seen if former else SeenDANE(reactor.seconds, settings.dns.max_ttl)
     tls = ClientTLS(parameters=outbound(settings.tls))
 
     def trust() -> Trust:
@@ -157,9 +165,10 @@ def wire_lookups(
     cache = former.policies.cache if former else PolicyCache(policy_cache_path(settings), in_thread_of(reactor), sink)
     policies = PolicyStore(resolver, fetcher, cache, settings.mta_sts, sink, cautious_of(reactor))
     refresh = PolicyRefresh(policies, settings.mta_sts, reactor, random.random)
-    own = (DANEProvider(resolver, sink, lambda: probe.validates), MTASTSProvider(policies, sink), StaticProvider())
+    dane = DANEProvider(resolver, sink, lambda: probe.validates, seen, settings.dns.untrusted_fallback)
+    own = (dane, MTASTSProvider(policies, sink), StaticProvider())
     providers = in_order(settings.delivery.providers, own, ProviderContext(resolver, sink, reactor))
-    return Lookups(resolver, probe, tls, roots, policies, refresh, providers, stub.servers)
+    return Lookups(resolver, probe, tls, roots, policies, refresh, providers, stub.servers, stub.outages, seen)
 
 
 def wire_desk(settings: Settings, file: Path, backoff: Backoff, sink: IEventSink, reactor: Any) -> Desk | None:

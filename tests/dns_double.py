@@ -59,6 +59,7 @@ class FakeResolver:
         everything_secure: bool = False,
     ) -> None:
         self.questions: list[Question] = []
+        self.substitute = False  # answers come from a stand-in of the trusted resolvers: none is secure
         self._records: dict[Question, list[dns.rdata.Rdata]] = {}
         self._ttls: dict[Question, float] = {}
         self._names: set[str] = set()
@@ -154,11 +155,12 @@ class FakeResolver:
             found = (owner, rdtype) if (owner, rdtype) in self._records else (owner, "CNAME")
             records = tuple(self._records.get(found, ()))
             ttl = min(ttl, self._ttls.get(found, 300.0))
+            secure = secure and not self.substitute
             if found[1] == rdtype and records:
-                return DNSAnswer(name, rdtype, Status.FOUND, records, secure, owner, ttl)
+                return DNSAnswer(name, rdtype, Status.FOUND, records, secure, owner, ttl, substitute=self.substitute)
             if not records:
                 status = Status.NO_DATA if self._exists(owner) else Status.NO_NAME
-                return DNSAnswer(name, rdtype, status, (), secure, owner, ttl)
+                return DNSAnswer(name, rdtype, status, (), secure, owner, ttl, substitute=self.substitute)
             owner = _plain(records[0].target.to_text())
         raise DNSFailure(name, rdtype, FailureKind.SERVFAIL, "CNAME loop")
 

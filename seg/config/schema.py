@@ -361,6 +361,13 @@ class Queue:
     )
 
 
+class UntrustedFallback(enum.StrEnum):
+    """What becomes of DANE while the trusted resolvers are away and another one answers in their place."""
+
+    DEFER = "defer"
+    INSECURE = "insecure"
+
+
 @attrs.frozen
 class DNS:
     """Resolvers."""
@@ -368,6 +375,11 @@ class DNS:
     resolvers: tuple[str, ...] = key((), "Resolvers as address or address:port; empty: those of /etc/resolv.conf")
     trusted: tuple[str, ...] = key(
         ("127.0.0.0/8", "::1/128"), "Networks of resolvers whose AD bit is believed (needed for DANE)"
+    )
+    untrusted_fallback: UntrustedFallback = key(
+        UntrustedFallback.DEFER,
+        "While the trusted resolvers are away and another one answers without validation: defer mail to domains known to have DANE, or "
+        "insecure (send it without DANE)",
     )
     probe: str = key(
         ".",

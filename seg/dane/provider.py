@@ -8,8 +8,10 @@ import attrs
 from zope.interface import implementer
 
 from seg.config.destinations import DANEFailure, DANEMode
+from seg.config.schema import UntrustedFallback
 from seg.dane.authenticator import DANEAuthenticator
-from seg.dane.tlsa import TLSASet, sort_out, strongest
+from seg.dane.memory import SeenDANE
+from seg.dane.tlsa import sort_out, strongest
 from seg.dns.answer import DNSAnswer, DNSFailure, FailureKind
 from seg.errors import LocalFault
 from seg.events import DANEMX, DANEAddress, DANERecord, DANETried, DANEWeakened
@@ -29,6 +31,8 @@ from seg.policy.requirement import (
 
 NAME = "dane"
 UNVALIDATED = "resolver doesn't validate"
+AWAY = "DANE can't be judged: the trusted resolvers are away"
+KNOWN = "TLSA records were secure within their TTL"
 
 
 def tlsa_bases(host: MXHost) -> tuple[str, ...]:
@@ -65,9 +69,17 @@ class DANEPolicy:
     """DANE's view of one domain in one attempt."""
 
     def __init__(
-        self, question: DomainQuestion, resolver: IResolver, sink: IEventSink, validates: Callable[[], bool]
+        self,
+        question: DomainQuestion,
+        resolver: IResolver,
+        sink: IEventSink,
+        validates: Callable[[], bool],
+        seen: SeenDANE,
+        fallback: UntrustedFallback,
     ) -> None:
         self._question = question
+        self._seen = seen
+        self._defers = fallback is UntrustedFallback.DEFER
         self._mode = question.profile.dane
         self._falls_through = (
             self._mode is DANEMode.OPPORTUNISTIC
@@ -89,16 +101,44 @@ class DANEPolicy:
         if self._question.route.kind is RouteKind.ADDRESS_LITERAL:
             return self._no_dane("address literal")
         if not self._validates():
-            return self._no_dane(UNVALIDATED)
+            return self._insecure(host, UNVALIDATED)
+        if not host.mx_secure and self._seen.knows(self._question.domain):
+            # Whoever forges the MX answer can name a signed host of his own.
+            return self._insecure(host, "insecure MX")
         mandatory_fails = self._mode is DANEMode.MANDATORY and not host.mx_secure
         bases = () if mandatory_fails else tlsa_bases(host)
         if not bases:
-            return self._no_dane("insecure address" if host.mx_secure else "insecure MX")
+            return await self._without_bases(host)
         return await self._look_up(host, bases)
+
+    async def _without_bases(self, host: MXHost) -> Answer:
+        """The way to the host isn't secure, so that its records, if there are any, count for nothing."""
+        reason = "insecure address" if host.mx_secure else "insecure MX"
+        if host.substitute and self._defers and self._mode is not DANEMode.MANDATORY:
+            shown = await self._shown(host)
+            if shown is not None:
+                return shown
+        if host.mx_secure and not host.substitute:
+            self._seen.forget(self._question.domain)  # its MX records name such a host, and that is certain
+            return self._no_dane(reason)
+        return self._insecure(host, reason)
+
+    async def _shown(self, host: MXHost) -> TempFail | None:
+        """A stand-in of the trusted resolvers can't show that anything is secure, but whether there are records at all."""
+        for name in dict.fromkeys((host.expanded or host.name, host.name)):
+            try:
+                found = await self._resolver.query(f"_{host.port}._tcp.{name}", "TLSA")
+            except DNSFailure as failure:
+                return TempFail(f"{AWAY}; TLSA lookup failed: {failure.kind}")
+            except LocalFault as fault:
+                return TempFail(f"{AWAY}; {fault.text}")
+            if found.found:
+                return TempFail(AWAY)
+        return None
 
     async def _look_up(self, host: MXHost, bases: tuple[str, ...]) -> Answer:
         """Ask for the records of each base until there are secure ones."""
-        reason = "no TLSA"
+        reason, certain = "no TLSA", not host.substitute
         for base in bases:
             name = f"_{host.port}._tcp.{base}"
             try:
@@ -109,13 +149,34 @@ class DANEPolicy:
                 return TempFail(f"TLSA lookup failed: {fault.text}")
             self._tell_records(host, name, found)
             if found.found and found.secure:
-                return self._conclude(host, base, sort_out(found.records))
+                return self._conclude(host, base, found)
             if found.found:
                 reason = "insecure TLSA"
+            if found.substitute and self._defers:
+                return TempFail(
+                    AWAY
+                )  # below a secure address only a denial that was validated counts (RFC 7672 §2.1.2)
+            certain = certain and found.secure
+        if not certain:
+            return self._insecure(host, reason)
+        self._seen.forget(host.name)
+        if host.mx_secure:
+            self._seen.forget(self._question.domain)
         return self._no_dane(reason)
 
-    def _conclude(self, host: MXHost, base: str, records: TLSASet) -> Answer:
+    def _insecure(self, host: MXHost, reason: str) -> Answer:
+        """Nothing shows that there is DANE; but what was seen to have it lately hasn't lost it because nobody validates any more."""
+        known = self._seen.knows(self._question.domain) or self._seen.knows(host.name)
+        if known and self._defers and self._mode is not DANEMode.MANDATORY:
+            return TempFail(f"{KNOWN}, now {reason}")
+        return self._no_dane(reason)
+
+    def _conclude(self, host: MXHost, base: str, found: DNSAnswer) -> Answer:
         """Secure records are there: TLS is a must, and the usable ones authenticate."""
+        self._seen.note(host.name, found)
+        if host.mx_secure:
+            self._seen.note(self._question.domain, found)
+        records = sort_out(found.records)
         must = Requirement(TLSLevel.MUST, sni=base, source=NAME)
         if not records.usable:
             if self._mode is DANEMode.MANDATORY:
@@ -179,15 +240,26 @@ class DANEProvider:
 
     :param validates: whether the resolver is known to validate; as long as it doesn't, everything
         counts as insecure.
+    :param seen: what is known to have DANE; it outlives a reload.
+    :param fallback: what becomes of that while nobody validates.
     """
 
     name = NAME
 
-    def __init__(self, resolver: IResolver, sink: IEventSink, validates: Callable[[], bool]) -> None:
+    def __init__(
+        self,
+        resolver: IResolver,
+        sink: IEventSink,
+        validates: Callable[[], bool],
+        seen: SeenDANE,
+        fallback: UntrustedFallback = UntrustedFallback.DEFER,
+    ) -> None:
         self._resolver = resolver
         self._sink = sink
         self._validates = validates
+        self._seen = seen
+        self._fallback = fallback
 
     def open(self, question: DomainQuestion) -> DANEPolicy:
         """Begin an attempt for a domain."""
-        return DANEPolicy(question, self._resolver, self._sink, self._validates)
+        return DANEPolicy(question, self._resolver, self._sink, self._validates, self._seen, self._fallback)

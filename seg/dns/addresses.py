@@ -95,12 +95,21 @@ def admitted(host: MXHost, rules: AddressRules) -> MXHost | NoAddress:
 
 
 async def find_host(
-    resolver: IResolver, name: str, *, preference: IPPreference, rank: int, port: int, mx_secure: bool
+    resolver: IResolver,
+    name: str,
+    *,
+    preference: IPPreference,
+    rank: int,
+    port: int,
+    mx_secure: bool,
+    substitute: bool = False,
 ) -> MXHost | NoAddress:
     """Look a host's addresses up, both families side by side. Never raises `DNSFailure` or `LocalFault`: they drop the host.
 
     A family that can't be looked up is left out when the other one gave addresses: broken AAAA answers are
     common.
+
+    :param substitute: the MX answer that named it came from a stand-in of the trusted resolvers.
     """
     types = families(preference)
     answers = await side_by_side([_attempt(resolver, name, rdtype) for rdtype in types])
@@ -124,6 +133,7 @@ async def find_host(
         address_secure=secure,
         expanded=expanded,
         alias_secure=alias_secure,
+        substitute=substitute or any(answer.substitute for answer in used),
     )
 
 

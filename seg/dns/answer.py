@@ -30,6 +30,9 @@ class DNSAnswer:
     canonical: str = ""  # owner name of the records after CNAME expansion
     ttl: float = 0.0  # seconds this may be kept, as received
     size: int = 0  # octets of memory that it takes, about
+    substitute: bool = (
+        False  # of a resolver that isn't believed, while those that are were away: its lack of security says nothing
+    )
 
     @property
     def found(self) -> bool:

@@ -20,6 +20,7 @@ from seg.interfaces import IEventSink, IResolver
 # for the whole lifetime of a question; and yet the next retry of a message asks anew. RFC 9520 §3.2 wants at
 # least one second.
 FAILURE_TTL = 5.0
+SUBSTITUTE_TTL = 60.0  # of an answer without validation, in the place of a trusted resolver's
 ENTRY = 700  # octets of an entry besides its records
 SHARE = 2048  # octets for which each of the entries of the settings stands: larger ones take the place of several
 MOST_SHOWN = 20  # records in a line of the debug log
@@ -58,6 +59,11 @@ class _Entry:
     value: DNSAnswer | DNSFailure
     expires: float  # on the reactor's clock
     size: int  # octets, about
+
+    @property
+    def substitute(self) -> bool:
+        """Whether it came from a stand-in of the trusted resolvers."""
+        return isinstance(self.value, DNSAnswer) and self.value.substitute
 
 
 @attrs.define(eq=False)
@@ -139,6 +145,12 @@ class CachingResolver:
             del self._flights[key]
         return len(gone)
 
+    def forget_substitutes(self) -> None:
+        """Forget what others answered while the trusted resolvers were away: they are back. What is in flight isn't kept either."""
+        for key in [key for key, entry in self._entries.items() if entry.substitute]:
+            self._drop(key)
+        self._flights.clear()
+
     # --- questions in flight --------------------------------------------------------------------------------
 
     def _join(self, key: Key) -> Deferred[DNSAnswer]:
@@ -200,6 +212,8 @@ class CachingResolver:
             seconds = min(value.ttl, self._settings.max_ttl)
         else:
             seconds = min(value.ttl, self._settings.max_negative_ttl)
+        if isinstance(value, DNSAnswer) and value.substitute:
+            seconds = min(seconds, SUBSTITUTE_TTL)
         if seconds <= 0:
             return
         expires = self._clock.seconds() + seconds

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import attrs
 import dns.exception
 import dns.name
@@ -15,6 +17,7 @@ from seg.config.schema import DNS
 from seg.dns.answer import DNSAnswer, DNSFailure, FailureKind, Status
 from seg.dns.backend import TwistedBackend
 from seg.dns.exchange import ExchangeError, ask, make_question
+from seg.dns.outage import Outages
 from seg.dns.reading import Reading, UnusableReply, read_reply
 from seg.dns.servers import DEMOTION, Server, in_turn, make_servers, system_resolvers
 from seg.errors import LocalFault
@@ -54,6 +57,10 @@ class StubResolver:
         self._settings = settings
         self._sink = sink
         self.servers = make_servers(settings.resolvers or system_resolvers(resolv_conf), settings.trusted)
+        self.outages = Outages(self.servers, settings.untrusted_fallback, sink, self._clock)
+        self.judged_anew: Callable[[], object] = lambda: (
+            None
+        )  # called when a probe changed whether a server is believed
 
     async def query(self, name: str, rdtype: str) -> DNSAnswer:
         """Ask (`IResolver.query`). A name that the DNS can't hold doesn't exist: nobody is asked for it."""
@@ -72,14 +79,16 @@ class StubResolver:
         except (dns.exception.DNSException, UnicodeError):
             return DNSAnswer(name, rdtype, Status.NO_NAME, canonical=name)
         question = _Question(name, rdtype, dns.rdatatype.from_text(rdtype), self._deadline())
-        secure, ttl, seen = True, float("inf"), {wanted}
+        secure, substitute, ttl, seen = True, False, float("inf"), {wanted}
         while True:
             reading, server = await self._ask_servers(question, wanted)
             secure = secure and reading.authentic and server.believed
+            substitute = substitute or self.outages.substitutes(server)
             ttl = min(ttl, reading.ttl)
             if reading.status is not None:
                 canonical = reading.canonical.to_text(omit_final_dot=True).lower().removesuffix(".")
-                return DNSAnswer(name, rdtype, reading.status, reading.records, secure, canonical, ttl, reading.size)
+                found = (reading.status, reading.records, secure, canonical, ttl, reading.size, substitute)
+                return DNSAnswer(name, rdtype, *found)
             wanted = reading.canonical
             if wanted in seen or len(seen) > MAX_ALIASES:
                 raise question.failure(FailureKind.MALFORMED, "CNAME loop, or a chain that is too long")
@@ -99,7 +108,7 @@ class StubResolver:
         trusted = [server for server in self.servers if server.trusted]
         failures: list[tuple[Server, FailureKind, str]] = []
         ours: LocalFault | None = None
-        answered = not trusted
+        answered, before = not trusted, [server.validating for server in trusted]
         for server in trusted:
             try:
                 reading = await self._ask_server(question, wanted, server)
@@ -110,6 +119,8 @@ class StubResolver:
             else:
                 answered = True
                 server.validating = reading.authentic
+        if [server.validating for server in trusted] != before:
+            self.judged_anew()
         if not answered:
             raise ours or question.summary(failures)
         return any(server.believed for server in trusted)
@@ -140,7 +151,9 @@ class StubResolver:
                 if self._clock.seconds() >= question.deadline:
                     raise ours or question.summary(failures)
                 try:
-                    return await self._ask_server(question, wanted, server), server
+                    reading = await self._ask_server(question, wanted, server)
+                    self._told(server, failures)
+                    return reading, server
                 except LocalFault as fault:
                     ours = fault
                     vouched_only = vouched_only or server.believed
@@ -150,7 +163,15 @@ class StubResolver:
                     if e.kind is FailureKind.TIMEOUT:
                         again.append(server)
             servers = [server for server in again if server.believed] if vouched_only else again
+        if ours is None and all(kind is FailureKind.NETWORK for _, kind, _ in failures):
+            self.outages.nobody()
         raise ours or question.summary(failures)
+
+    def _told(self, server: Server, failures: list[tuple[Server, FailureKind, str]]) -> None:
+        """Tell if a server answered in the place of those that are believed."""
+        if self.outages.substitutes(server):
+            away = all(kind is FailureKind.NETWORK for asked, kind, _ in failures if asked.believed)
+            self.outages.substituted(server, away)
 
     async def _ask_server(self, question: _Question, wanted: dns.name.Name, server: Server) -> Reading:
         """Its usable reply; what comes of it is noted down.
@@ -160,11 +181,17 @@ class StubResolver:
         """
         try:
             reading = await self._exchange(question, wanted, server)
+        except LocalFault as fault:
+            self.outages.lacked(fault)
+            raise
         except (ExchangeError, UnusableReply) as e:
+            if isinstance(e, UnusableReply) and e.kind not in _ABSENT:
+                self.outages.replied(server)
             what = f"{e.kind} ({e.detail})" if e.detail else str(e.kind)
             server.failed(f"{question.name} {question.rdtype}: {what}", self._clock.seconds())
             raise
         server.answered(self._clock.seconds())
+        self.outages.replied(server)
         return reading
 
     async def _exchange(self, question: _Question, wanted: dns.name.Name, server: Server) -> Reading:

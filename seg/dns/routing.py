@@ -62,7 +62,7 @@ async def mx_route(
     if answer.status is Status.NO_DATA:
         return await _implicit_route(search, answer)
     candidates = _candidates(search, answer, random)
-    hosts = await search.hosts(candidates, answer.secure)
+    hosts = await search.hosts(candidates, answer)
     if not hosts:
         raise search.failure()
     return Route(domain, RouteKind.MX, hosts, answer.secure, answer.canonical)
@@ -70,7 +70,7 @@ async def mx_route(
 
 async def _implicit_route(search: _Search, answer: DNSAnswer) -> Route:
     """No MX record: the domain itself is the host (RFC 5321 §5.1)."""
-    hosts = await search.hosts([_Candidate(0, search.domain)], answer.secure)
+    hosts = await search.hosts([_Candidate(0, search.domain)], answer)
     if not hosts:
         if search.denied:
             # RFC 5321 §5.1: an implicit MX that is unusable is an error. The domain takes no mail, and says
@@ -123,7 +123,7 @@ class _Search:
         """Whether there was one host, and the DNS denied all its addresses."""
         return len(self.dropped) == 1 and self.dropped[0].certain
 
-    async def hosts(self, candidates: list[_Candidate], mx_secure: bool) -> tuple[MXHost, ...]:
+    async def hosts(self, candidates: list[_Candidate], mx: DNSAnswer) -> tuple[MXHost, ...]:
         """The first hosts that have addresses; none that is as far from the goal as we are (RFC 5321
         §5.1)."""
         limit = min((c.preference for c in candidates if self._own.is_name(c.host)), default=None)
@@ -134,7 +134,7 @@ class _Search:
             batch = _batch(rest, self._max_hosts - len(found), budget)
             budget -= len(batch)
             rest = rest[len(batch) :]
-            for outcome in await side_by_side([self._find(candidate, mx_secure) for candidate in batch]):
+            for outcome in await side_by_side([self._find(candidate, mx) for candidate in batch]):
                 if isinstance(outcome, MXHost) and self._own.is_address(outcome.addresses):
                     limit = outcome.preference if limit is None else min(limit, outcome.preference)
                     continue
@@ -147,14 +147,15 @@ class _Search:
         self._looped = limit is not None and all(c.preference >= limit for c in candidates)
         return tuple(host for host in found if limit is None or host.preference < limit)[: self._max_hosts]
 
-    async def _find(self, candidate: _Candidate, mx_secure: bool) -> MXHost | NoAddress:
+    async def _find(self, candidate: _Candidate, mx: DNSAnswer) -> MXHost | NoAddress:
         return await find_host(
             self._resolver,
             candidate.host,
             preference=self._preference,
             rank=candidate.preference,
             port=self._port,
-            mx_secure=mx_secure,
+            mx_secure=mx.secure,
+            substitute=mx.substitute,
         )
 
     def failure(self) -> Permanent | Temporary:

@@ -111,9 +111,7 @@ def make_servers(resolvers: Iterable[str], trusted: Iterable[str]) -> tuple[Serv
 def in_turn(servers: tuple[Server, ...], now: float) -> list[Server]:
     """The order for one question: the operator's, but resolvers that were silent lately come last.
 
-    Where believed ones and others stand side by side the operator's order stays: a silent resolver must not
-    be a way to get answers without security.
+    Where believed ones and others stand side by side the believed ones come first, silent or not: a silent resolver must
+    not be a way to get answers without security.
     """
-    if len({server.believed for server in servers}) > 1:
-        return list(servers)
-    return sorted(servers, key=lambda server: server.demoted_until > now)
+    return sorted(servers, key=lambda server: (not server.believed, server.demoted_until > now))

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from ipaddress import ip_address
 from typing import Any
 
 import attrs
 from twisted.internet.defer import Deferred
+from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
 from seg.config.destinations import DANEFailure, DANEMode, Profile
+from seg.config.schema import UntrustedFallback
 from seg.dane.authenticator import DANEAuthenticator
+from seg.dane.memory import SeenDANE
 from seg.dane.provider import DANEProvider, reference_names, tlsa_bases
 from seg.dns.answer import FailureKind
+from seg.errors import LocalFault
 from seg.events import DANEMX, DANEAddress, DANERecord, DANETried, DANEWeakened
 from seg.interfaces import IHostPolicy, ITLSPolicyProvider
 from seg.model import MXHost, Route, RouteKind
@@ -67,10 +72,13 @@ class ProviderCase(SynchronousTestCase):
         self.resolver = FakeResolver(everything_secure=True)
         self.sink = RecordingSink()
         self.validates = True
+        self.clock = Clock()
+        self.seen_dane = SeenDANE(self.clock.seconds, 86400.0)
+        self.fallback = UntrustedFallback.DEFER
 
     def answer(self, asked: DomainQuestion, host: MXHost = HOST) -> Answer:
         """The provider's answer for a host."""
-        provider = DANEProvider(self.resolver, self.sink, lambda: self.validates)
+        provider = DANEProvider(self.resolver, self.sink, lambda: self.validates, self.seen_dane, self.fallback)
         return self.successResultOf(Deferred.fromCoroutine(provider.open(asked).answer(host)))
 
     def publish(self, name: str, *records: str) -> None:
@@ -152,7 +160,7 @@ class TableTests(ProviderCase):
 
     def test_interfaces(self) -> None:
         """Provider and view keep their contracts."""
-        provider = DANEProvider(self.resolver, self.sink, lambda: True)
+        provider = DANEProvider(self.resolver, self.sink, lambda: True, self.seen_dane)
         verifyObject(ITLSPolicyProvider, provider)
         verifyObject(IHostPolicy, provider.open(question(DANEMode.OPPORTUNISTIC)))
 
@@ -160,6 +168,139 @@ class TableTests(ProviderCase):
         """The records are asked for at the host's port."""
         self.answer(question(DANEMode.OPPORTUNISTIC), attrs.evolve(HOST, port=2525))
         self.assertEqual(self.resolver.questions, [("_2525._tcp.mx.example.com", "TLSA")])
+
+
+class KeptTests(ProviderCase):
+    """What has DANE doesn't lose it because nobody validates any more: an outage of ours is no answer of theirs."""
+
+    TLSA = "_25._tcp.mx.example.com"
+    INSECURE = attrs.evolve(HOST, mx_secure=False, address_secure=False)
+    ASKED = question(DANEMode.OPPORTUNISTIC)
+
+    def seen(self) -> None:
+        """A delivery saw the domain's records, with a TTL of 300 s."""
+        self.resolver.remove(self.TLSA, "TLSA")
+        self.publish(self.TLSA, GOOD)
+        self.resolver.substitute, self.validates = False, True
+        self.assertIsInstance(self.answer(self.ASKED), Decide)
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.memory = self.seen_dane
+
+    def ways(self) -> Iterator[tuple[str, MXHost]]:
+        """The ways in which validation is lost, each with the host as the route then shows it."""
+
+        def lose(*, validates: bool = True, substitute: bool = False, published: bool = True) -> None:
+            self.validates, self.resolver.substitute = validates, substitute
+            if not published:
+                self.resolver.remove(self.TLSA, "TLSA")
+
+        lose(validates=False)
+        yield "the probe finds that nobody validates", self.INSECURE
+        lose()
+        yield "AD is gone from all answers, and the probe doesn't know yet", self.INSECURE
+        lose()
+        yield "AD is gone from the MX answer", attrs.evolve(HOST, mx_secure=False)
+        lose()
+        self.publish("_25._tcp.evil.test", GOOD)
+        yield (
+            "AD is gone from the MX answer, which names another signed host",
+            attrs.evolve(HOST, mx_secure=False, name="evil.test"),
+        )
+        lose(substitute=True)
+        yield "a stand-in answers everything", attrs.evolve(self.INSECURE, substitute=True)
+        lose(substitute=True, published=False)
+        yield "a stand-in answers everything and hides the records", attrs.evolve(self.INSECURE, substitute=True)
+        lose(substitute=True)
+        yield "a stand-in answers for the address", attrs.evolve(HOST, address_secure=False, substitute=True)
+        lose(substitute=True, published=False)
+        yield "a stand-in answers for the TLSA records", HOST
+        lose(substitute=True, published=False)
+        yield (
+            "a stand-in names another host",
+            attrs.evolve(self.INSECURE, name="evil.test", expanded="evil.test", substitute=True),
+        )
+
+    def test_kept(self) -> None:
+        """Within the TTL such a host is not used now, in each way; the same answers after it are what they are."""
+        for way, lost in self.ways():
+            validates, substitute = self.validates, self.resolver.substitute
+            hidden = not self.successResultOf(Deferred.fromCoroutine(self.resolver.query(self.TLSA, "TLSA"))).found
+            self.seen()
+            self.validates, self.resolver.substitute = validates, substitute
+            if hidden:
+                self.resolver.remove(self.TLSA, "TLSA")
+            self.clock.advance(299)
+            self.assertIsInstance(self.answer(self.ASKED, lost), TempFail, way)
+            falls = question(DANEMode.OPPORTUNISTIC, DANEFailure.FALL_THROUGH)
+            self.assertIsInstance(self.answer(falls, lost), TempFail, way)
+            self.assertIsInstance(self.answer(question(DANEMode.MANDATORY), lost), Refuse | TempFail, way)
+            self.clock.advance(1)
+            self.publish(self.TLSA, GOOD)
+
+    def test_over(self) -> None:
+        """When the TTL is over, an insecure domain is insecure."""
+        self.seen()
+        self.validates = False
+        self.clock.advance(300)
+        self.assertEqual(self.answer(self.ASKED, self.INSECURE), NoOpinion("resolver doesn't validate"))
+
+    def test_shown_by_a_stand_in(self) -> None:
+        """Of a domain never seen before, a stand-in's answers tell whether there are records; that they aren't secure tells nothing."""
+        self.resolver.substitute = True
+        lost = attrs.evolve(self.INSECURE, substitute=True)
+        self.assertEqual(self.answer(self.ASKED, lost), NoOpinion("insecure MX"))
+        self.publish(self.TLSA, GOOD)
+        self.assertEqual(
+            self.answer(self.ASKED, lost), TempFail("DANE can't be judged: the trusted resolvers are away")
+        )
+        self.resolver.fail(self.TLSA, "TLSA", FailureKind.TIMEOUT)
+        self.assertIsInstance(self.answer(self.ASKED, lost), TempFail)
+
+    def test_certain(self) -> None:
+        """What secure answers say counts at once: no records any more, or another host that isn't signed."""
+        for gone in (HOST, attrs.evolve(HOST, address_secure=False)):
+            self.seen()
+            self.resolver.remove(self.TLSA, "TLSA")
+            self.assertIsInstance(self.answer(self.ASKED, gone), NoOpinion)
+            self.validates = False
+            self.assertFalse(self.seen_dane.knows("example.com"))
+
+    def test_from_the_cache(self) -> None:
+        """Records out of the cache prolong nothing; new ones do."""
+        answer = self.successResultOf(Deferred.fromCoroutine(self.resolver.query("example.com", "A")))
+        for ttl, waits, known in ((300.0, 299, True), (300.0, 1, False)):
+            self.memory.note("a.test", attrs.evolve(answer, ttl=ttl)) if known else None
+            self.clock.advance(waits)
+            self.assertEqual(self.memory.knows("a.test"), known)
+        once = attrs.evolve(answer, ttl=10.0)
+        self.memory.note("b.test", once)
+        self.clock.advance(9)
+        self.memory.note("b.test", once)
+        self.clock.advance(1)
+        self.assertFalse(self.memory.knows("b.test"))
+
+    def test_the_operators_choice(self) -> None:
+        """With ``untrusted_fallback = "insecure"`` the mail goes as it would without DANE."""
+        self.seen()
+        self.fallback = UntrustedFallback.INSECURE
+        self.validates = False
+        self.assertIsInstance(self.answer(self.ASKED, self.INSECURE), NoOpinion)
+        self.validates, self.resolver.substitute = True, True
+        self.assertIsInstance(self.answer(self.ASKED, attrs.evolve(self.INSECURE, substitute=True)), NoOpinion)
+
+    def test_local_fault(self) -> None:
+        """A look-up that we can't make is a TempFail, whatever falls through."""
+
+        async def lacking(name: str, rdtype: str) -> object:
+            raise LocalFault("a question to a resolver can't be sent: Too many open files")
+
+        self.resolver.query = lacking  # type: ignore[assignment,method-assign]
+        for host in (HOST, attrs.evolve(self.INSECURE, substitute=True)):
+            answer = self.answer(question(DANEMode.OPPORTUNISTIC, DANEFailure.FALL_THROUGH), host)
+            assert isinstance(answer, TempFail)
+            self.assertIn("Too many open files", answer.reason)
 
 
 class BaseTests(ProviderCase):
@@ -286,7 +427,9 @@ class EventTests(ProviderCase):
 
     def test_tried_once(self) -> None:
         """That DANE is tried for a domain is told once in an attempt, however many hosts there are."""
-        policy = DANEProvider(self.resolver, self.sink, lambda: True).open(question(DANEMode.OPPORTUNISTIC))
+        policy = DANEProvider(self.resolver, self.sink, lambda: True, self.seen_dane).open(
+            question(DANEMode.OPPORTUNISTIC)
+        )
         for name in ("mx.example.com", "mx2.example.com"):
             self.successResultOf(Deferred.fromCoroutine(policy.answer(attrs.evolve(HOST, name=name, expanded=name))))
         self.assertEqual(len(self.sink.of(DANETried)), 1)

@@ -92,3 +92,13 @@ class OrderTests(SynchronousTestCase):
         servers = make_servers(["127.0.0.1", "192.0.2.2"], ["127.0.0.0/8"])
         servers[0].demoted_until = 60.0
         self.assertEqual(in_turn(servers, 1.0), list(servers))
+
+    def test_believed_first(self) -> None:
+        """Those that are believed are asked before the others, wherever the operator put them; among each other they keep their order."""
+        servers = make_servers(["192.0.2.1", "127.0.0.1", "192.0.2.2", "127.0.0.2"], ["127.0.0.0/8"])
+        one, two, three, four = servers
+        self.assertEqual(in_turn(servers, 1.0), [two, four, one, three])
+        two.demoted_until = 60.0
+        self.assertEqual(in_turn(servers, 1.0), [four, two, one, three])
+        four.validating = False
+        self.assertEqual(in_turn(servers, 1.0), [two, one, three, four])

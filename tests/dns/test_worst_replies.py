@@ -23,6 +23,7 @@ from zope.interface import implementer
 
 from seg.config.destinations import DANEMode, IPPreference, Profile
 from seg.config.schema import DNS
+from seg.dane.memory import SeenDANE
 from seg.dane.provider import DANEProvider
 from seg.dns.addresses import OwnNames, find_host
 from seg.dns.answer import DNSAnswer, DNSFailure, FailureKind
@@ -264,7 +265,11 @@ async def _record(resolver: IResolver, name: str) -> object:
 async def _dane(resolver: IResolver, name: str) -> object:
     host = MXHost(name, 1, (), mx_secure=True, address_secure=True, expanded=name)
     question = DomainQuestion(name, Profile(dane=DANEMode.OPPORTUNISTIC), Route(name, RouteKind.MX, (host,), True))
-    return await DANEProvider(resolver, RecordingSink(), lambda: True).open(question).answer(host)
+    return (
+        await DANEProvider(resolver, RecordingSink(), lambda: True, SeenDANE(Clock().seconds, 1.0))
+        .open(question)
+        .answer(host)
+    )
 
 
 def _ask(rdtype: str) -> Work:

@@ -38,14 +38,15 @@ def reply(query: dns.message.Message, *records: str, ad: bool = False, authority
 class WireServer:
     """Hands queries to `udp` and `tcp`; each may send as often as it likes, or never."""
 
-    def __init__(self, reactor: Any, udp: Respond, tcp: Respond | None = None) -> None:
+    def __init__(self, reactor: Any, udp: Respond, tcp: Respond | None = None, interface: str = "127.0.0.1") -> None:
         self.udp, self.tcp = udp, tcp
+        self.interface = interface
         self.queries: list[tuple[str, dns.message.Message]] = []
         for last in (False, False, True):
-            self._datagrams = reactor.listenUDP(0, _Datagrams(self), interface="127.0.0.1")
+            self._datagrams = reactor.listenUDP(0, _Datagrams(self), interface=interface)
             self.port: int = self._datagrams.getHost().port
             try:
-                self._streams = reactor.listenTCP(self.port, _Streams(self), interface="127.0.0.1")
+                self._streams = reactor.listenTCP(self.port, _Streams(self), interface=interface)
                 break
             except error.CannotListenError:
                 self._datagrams.stopListening()
@@ -56,7 +57,7 @@ class WireServer:
     @property
     def address(self) -> str:
         """As in the configuration."""
-        return f"127.0.0.1:{self.port}"
+        return f"{self.interface}:{self.port}"
 
     def stop(self) -> Any:
         """Close everything."""

@@ -1,0 +1,81 @@
+"""Resolvers that are away, and questions that can't be put: told once, with what follows for DANE."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from twisted.internet.interfaces import IReactorTime
+
+from seg.conditions import Condition
+from seg.config.schema import UntrustedFallback
+from seg.dns.servers import Server
+from seg.errors import LocalFault
+from seg.events import ConditionKind
+from seg.interfaces import IEventSink
+
+QUIET = 60.0  # seconds without a fault of ours until it counts as over
+
+_FOLLOWS = {
+    UntrustedFallback.DEFER: "DANE can't be applied, and mail to domains known to have it waits",
+    UntrustedFallback.INSECURE: "DANE isn't applied",
+}
+
+
+class Outages:
+    """What is wrong with the resolvers now.
+
+    :param recovered: called when a believed resolver answers again after others answered in its place.
+    """
+
+    def __init__(
+        self, servers: Sequence[Server], fallback: UntrustedFallback, sink: IEventSink, clock: IReactorTime
+    ) -> None:
+        self.recovered: Callable[[], object] = lambda: None
+        self._servers = servers
+        self._follows = _FOLLOWS[fallback]
+        self._clock = clock
+        self._resolvers = Condition(sink, ConditionKind.RESOLVER)
+        self._local = Condition(sink, ConditionKind.LOCAL, "dns")
+        self._substituted = False
+        self._lacked_at = 0.0
+
+    def follow(self, former: Outages) -> None:
+        """Go on with what lasts, after a reload with other resolvers."""
+        self._resolvers, self._local, self._lacked_at = former._resolvers, former._local, former._lacked_at
+
+    def substitutes(self, server: Server) -> bool:
+        """Whether an answer of this server stands in for one that the operator would believe."""
+        return not server.believed and any(other.believed for other in self._servers)
+
+    def substituted(self, server: Server, away: bool) -> None:
+        """A server that isn't believed has answered.
+
+        :param away: nobody was there at any believed one, rather than that they didn't serve this question.
+        """
+        self._substituted = True
+        if away:
+            self._resolvers.begin(
+                f"the trusted resolvers are away; {server} answers without validation: {self._follows}"
+            )
+
+    def nobody(self) -> None:
+        """No server was there at all."""
+        self._resolvers.begin("nobody is there at the address of any resolver: mail waits")
+
+    def replied(self, server: Server) -> None:
+        """A server is there, whatever it said."""
+        if self._local.active and self._clock.seconds() - self._lacked_at >= QUIET:
+            self._local.end("questions to the resolvers are put again")
+        if self.substitutes(server):
+            return
+        if self._resolvers.active:
+            trusted = "a trusted resolver" if server.believed else "a resolver"
+            self._resolvers.end(f"{trusted} answers again")
+        if self._substituted:
+            self._substituted = False
+            self.recovered()
+
+    def lacked(self, fault: LocalFault) -> None:
+        """A question couldn't be put."""
+        self._lacked_at = self._clock.seconds()
+        self._local.begin(f"{fault.text}: mail that needs an answer waits")
