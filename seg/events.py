@@ -60,6 +60,16 @@ class Fault(Event):
     text: str
 
 
+@attrs.frozen
+class Repeated(Event):
+    """Events that said the same, but for numbers, and were left out of this log: how many in the last minute."""
+
+    name: str  # class of the events
+    text: str  # of the last one
+    count: int
+    fault: bool  # an operator should mend it
+
+
 class ConditionKind(enum.StrEnum):
     """What can be wrong with the gateway itself for a while; `seg.conditions` tells when it begins and ends."""
 

@@ -32,7 +32,7 @@ def wire_logs(folder: Path, hostname: str, bus: EventBus, reactor: Any) -> MailL
         )
 
     def file(plan: FilePlan) -> MailLogFile:
-        return MailLogFile(folder, plan, reactor, __version__, hostname, compress)
+        return MailLogFile(folder, plan, reactor, __version__, hostname, bus, compress)
 
     def syslog(settings: LogSubscription) -> SyslogOutlet:
         return SyslogOutlet(

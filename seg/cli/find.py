@@ -65,7 +65,11 @@ def grep(
     chosen = chosen_log(surroundings, log)
     found = 0
     with _readable(chosen), _progress(chosen, following) as progress:
-        lines = (line.encode() for line in follow(chosen.path, 0)) if following else lines_of(_files(chosen), progress)
+        lines = (
+            (line.encode() for line in follow(chosen.path, 0))
+            if following
+            else lines_of(_files(chosen), progress, _broken)
+        )
         for line in matching(lines, wanted, invert=invert, context=context):
             found += 1
             if not count:
@@ -123,7 +127,7 @@ def findevent(
         files = _files(chosen)
         if not mids:
             with _progress(chosen, as_json) as progress:
-                mids = tuple(find_messages(lines_of(files, progress), wanted))
+                mids = tuple(find_messages(lines_of(files, progress, _broken), wanted))
         if not mids:
             raise click.ClickException("no such message is in the mail log")
         if len(mids) > MANY and not everything:
@@ -161,6 +165,10 @@ def _asked() -> tuple[tuple[int, ...], str, str, str]:
             raise click.UsageError(f"{text!r} is no MID")
         return (int(text),), "", "", ""
     return (), text if chosen == 1 else "", text if chosen == 4 else "", text if chosen == 3 else ""
+
+
+def _broken(path: Path, error: Exception) -> None:
+    click.echo(f"seg: {path} can't be read to its end: {error}", err=True)
 
 
 def _files(log: ChosenLog) -> list[Path]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import stat
 from collections.abc import Callable
@@ -56,7 +57,8 @@ class AppendingFile:
         self._size = 0
         self._waiting = bytearray()
         self._lost = 0
-        self._hindered = False
+        self._torn = b""  # the part of a line that was written before the disk was full
+        self.hindrance = ""  # why the file can't be written now; "" while it can
 
     def resize(self, limit: int, keep: int) -> None:
         """Begin a new file after so many octets, and keep so many closed ones, from the next write on."""
@@ -79,7 +81,7 @@ class AppendingFile:
         except OSError as error:
             self._hinder(error)
         else:
-            self._hindered = False
+            self.hindrance = ""
 
     def close(self) -> None:
         """Write what waits and the last line, and close."""
@@ -108,36 +110,51 @@ class AppendingFile:
             except FileNotFoundError:
                 there = None
             if there and (there.st_dev, there.st_ino) == (ours.st_dev, ours.st_ino):
-                self._size = there.st_size  # it may have been emptied in place
+                if there.st_size != self._size:
+                    self._mend(there)  # it was emptied in place, or somebody else wrote to it
+                self._size = there.st_size
                 return
-            # The lines that wait belong to the new file: the old one is read to its end by whoever moved it.
-            os.write(self._descriptor, self._frame.end())
+            # The lines that wait belong to the new file: the old one is read to its end by whoever moved it. If it was deleted on a full
+            # disk, its room comes back only when it is closed.
+            with contextlib.suppress(OSError):
+                os.write(self._descriptor, b"\n" * bool(self._torn) + self._frame.end())
             self._release()
         self._open()
 
     def _open(self) -> None:
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
+        # Without waiting: what stands there might be a pipe that nobody reads.
+        flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK
         self._descriptor = os.open(self.path, flags, 0o640)
         state = os.fstat(self._descriptor)
         self._size = state.st_size
-        begin = self._frame.begin()
+        self._mend(state, self._frame.begin())
+
+    def _mend(self, state: os.stat_result, begin: bytes = b"") -> None:
+        """Go on with a whole line: on a new one if what stands there ends within one, whoever wrote it; and a line of ours that
+        doesn't go on where it was cut off is written again."""
+        self._waiting[:0] = begin + self._torn
+        self._torn = b""
         if stat.S_ISREG(state.st_mode) and state.st_size and os.pread(self._descriptor, 1, state.st_size - 1) != b"\n":
-            begin = b"\n" + begin  # whoever wrote last was cut off in the middle of a line
-        self._waiting[:0] = begin
+            self._waiting[:0] = b"\n"
 
     def _drain(self) -> None:
         """Write what waits; what a full disk didn't take stays."""
         while self._waiting:
             written = os.write(self._descriptor, self._waiting)
+            if written < len(self._waiting):
+                done = bytes(self._waiting[:written])
+                self._torn = done.rpartition(b"\n")[2] if b"\n" in done else self._torn + done
+            else:
+                self._torn = b""
             del self._waiting[:written]
             self._size += written
 
     def _rotate(self) -> None:
         """Close the file under its final name; the next line begins a new one."""
         os.rename(self.path, self._free_name())
-        self._waiting += self._frame.end()
-        self._drain()
+        with contextlib.suppress(OSError):  # all that waited is written, and a full disk may do without its last line
+            os.write(self._descriptor, self._frame.end())
         self._release()
         folder, pattern = self.path.parent, self._closed_name.format("*")
         closed = sorted(
@@ -158,9 +175,9 @@ class AppendingFile:
 
     def _hinder(self, error: OSError) -> None:
         """Tell once what hinders the log; the next write tries again from the start."""
-        if not self._hindered:
-            self._hindered = True
+        if not self.hindrance:
             self._log.error("{path} can't be written, mail goes on: {error}", path=str(self.path), error=error)
+        self.hindrance = f"it can't be written: {error.strerror or error}; its lines wait in memory, mail goes on"
 
     def _release(self) -> None:
         descriptor, self._descriptor = self._descriptor, -1

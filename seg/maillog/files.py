@@ -6,16 +6,21 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import attrs
-from twisted.internet.interfaces import IReactorTime
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
+from seg.conditions import Condition
 from seg.config.schema import Log, LogForm, LogSubscription
 from seg.config.subscriptions import MAIL_JSON, MAIL_LOG, LogFileName, file_of
+from seg.events import ConditionKind
+from seg.interfaces import IEventSink
 from seg.maillog.appending import AppendingFile
 from seg.maillog.frames import frame_of
 from seg.maillog.outlet import Outlet
 from seg.maillog.stamps import Stamps
 from seg.maillog.telling import Telling, Told, level_of
 from seg.maillog.vocabulary import Level
+
+RETRY = 5.0  # seconds until a file that can't be written is tried again, if no event does that before
 
 
 @attrs.frozen
@@ -55,6 +60,7 @@ class MailLogFile(Outlet):
 
     :param folder: where the files are, ``var/log``.
     :param hostname: shown as serial number in a file's head.
+    :param sink: hears when a file can't be written, and when it can again.
     :param compress: called with folder and pattern of closed files when one was closed that is to be compressed.
     """
 
@@ -65,6 +71,7 @@ class MailLogFile(Outlet):
         clock: IReactorTime,
         version: str,
         hostname: str,
+        sink: IEventSink,
         compress: Callable[[Path, str], object] = lambda folder, pattern: None,
     ) -> None:
         super().__init__(clock, plan.telling())
@@ -72,7 +79,10 @@ class MailLogFile(Outlet):
         self._plan = plan
         self._version = version
         self._hostname = hostname
+        self._sink = sink
         self._compress = compress
+        self._conditions: dict[LogFileName, Condition] = {}
+        self._retry: IDelayedCall | None = None
         self._stamps = Stamps()
         self._files: dict[LogFileName, AppendingFile] = {}
         self._have_files()
@@ -82,15 +92,21 @@ class MailLogFile(Outlet):
         self._running = True
         for file in self._files.values():
             file.write(b"")
+        self._look()
 
     def stop(self) -> None:
         """Write what waits, end the files, and take no events any more. Harmless when it isn't running."""
         if not self._running:
             return
+        self._repeats.end()
         self.flush()
         self._running = False
-        for file in self._files.values():
+        if self._retry is not None:
+            self._retry.cancel()
+            self._retry = None
+        for name, file in self._files.items():
             file.close()
+            self._conditions[name].end("it isn't written any more")
 
     def change(self, plan: FilePlan) -> None:
         """Work by another plan from the next event on; a file that stays is written on."""
@@ -98,6 +114,7 @@ class MailLogFile(Outlet):
         self._plan, self._telling = plan, plan.telling()
         for name in self._files.keys() - set(plan.files):
             self._files.pop(name).close()
+            self._conditions.pop(name).end("it isn't written any more")
         self._have_files()
 
     def _have_files(self) -> None:
@@ -110,6 +127,7 @@ class MailLogFile(Outlet):
             path = self._folder / name.name
             file = AppendingFile(path, name.closed, plan.rotate_size, plan.keep, frame, self._now, self._closed)
             self._files[name] = file
+            self._conditions[name] = Condition(self._sink, ConditionKind.LOG, str(path))
             if self._running:
                 file.write(b"")
 
@@ -128,3 +146,27 @@ class MailLogFile(Outlet):
                 file.write(text.encode("utf-8"))
             else:
                 file.write("".join([f"{told.record}\n" for told in batch]).encode("ascii"))
+        self._look()
+
+    def _look(self) -> None:
+        """Tell what hinders a file, or that it is over. While one is hindered it is tried again without waiting for an event."""
+        news = [name for name, file in self._files.items() if file.hindrance != self._conditions[name].text]
+        if news:
+            # Later: a condition is an event, and this may be called in the middle of one.
+            self._clock.callLater(0, self._tell_conditions)
+        if self._retry is None and any(file.hindrance for file in self._files.values()):
+            self._retry = self._clock.callLater(RETRY, self._again)
+
+    def _tell_conditions(self) -> None:
+        for name, file in list(self._files.items()):
+            if file.hindrance:
+                self._conditions[name].begin(file.hindrance)
+            else:
+                self._conditions[name].end("it is written again")
+
+    def _again(self) -> None:
+        self._retry = None
+        for file in self._files.values():
+            if file.hindrance:
+                file.write(b"")
+        self._look()

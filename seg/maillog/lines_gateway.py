@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 from seg import events as e
-from seg.maillog.vocabulary import Entry, Level, plain
+from seg.maillog.vocabulary import Entry, Level, Line, entry, plain
 
 INFO, WARNING = Level.INFO, Level.WARNING
+
+
+def _repeated(event: e.Repeated) -> tuple[Line, ...]:
+    text = f"{event.text} (and {event.count} more like it in the last minute)"
+    return ((WARNING if event.fault else INFO, text),)
+
 
 ENTRIES: tuple[Entry, ...] = (
     plain(INFO, "SMTP server starting, version {version}", e.GatewayStarted("0.1.0"), "The gateway starts."),
@@ -22,6 +28,13 @@ ENTRIES: tuple[Entry, ...] = (
         "{text}",
         e.Fault("The resolver 192.0.2.53 doesn't validate DNSSEC: DANE can't be used"),
         "Something that an operator should mend; the gateway goes on.",
+    ),
+    entry(
+        _repeated,
+        e.Repeated("Fault", "MID 5444: Cannot write to the queue: [Errno 28] No space left on device", 6383, True),
+        "The same line again and again, but for its numbers: the first is written, the others are counted, once a minute.",
+        (WARNING, "{text} (and {count} more like it in the last minute)"),
+        (INFO, "{text} (and {count} more like it in the last minute)"),
     ),
     plain(
         WARNING,

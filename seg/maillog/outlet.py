@@ -10,8 +10,9 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from zope.interface import implementer
 
 from seg.clock import posix_of
-from seg.events import Event
+from seg.events import Event, Repeated
 from seg.interfaces import IEventSink
+from seg.maillog.repeats import Repeats
 from seg.maillog.telling import Telling, Told, Wanted
 
 LONGEST_WAIT: Final = 0.2  # seconds until an event is written
@@ -29,6 +30,7 @@ class Outlet(ABC):
         self._waiting: list[tuple[float, Event]] = []
         self._call: IDelayedCall | None = None
         self._running = False
+        self._repeats = Repeats(clock, self._tell)
 
     @property
     def debug(self) -> bool:
@@ -38,7 +40,7 @@ class Outlet(ABC):
     def emit(self, event: Event) -> None:
         """Take an event (`IEventSink.emit`): it is written soon, a warning at once."""
         wanted = self._telling.wanted(type(event))
-        if wanted is Wanted.NOT or not self._running:
+        if wanted is Wanted.NOT or not self._running or not self._repeats.admits(event):
             return
         waiting = self._waiting
         waiting.append((self._now(), event))
@@ -46,6 +48,13 @@ class Outlet(ABC):
             self.flush()
         elif self._call is None:
             self._call = self._clock.callLater(LONGEST_WAIT, self._due)
+
+    def _tell(self, count: Repeated) -> None:
+        """Take the count of events that were left out."""
+        if self._running and self._telling.wanted(Repeated) is not Wanted.NOT:
+            self._waiting.append((self._now(), count))
+            if self._call is None:
+                self._call = self._clock.callLater(LONGEST_WAIT, self._due)
 
     def _due(self) -> None:
         self._call = None

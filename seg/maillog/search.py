@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import gzip
 import re
+import zlib
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -18,12 +19,14 @@ _STAMP_LENGTH = 24
 _AGE = re.compile(r"(\d+)([smhdw])")
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 
-_MID = re.compile(rb"\bMID (\d+)\b")
-_ICID = re.compile(rb"\bICID:? (\d+)\b")
-_DCID = re.compile(rb"\bDCID:? (\d+)\b")
-_BOUNCE = re.compile(rb"MID (\d+) was generated for bounce of MID (\d+)")
+_MID = re.compile(rb"\bMID (\d{1,18})\b")
+_ICID = re.compile(rb"\bICID:? (\d{1,18})\b")
+_DCID = re.compile(rb"\bDCID:? (\d{1,18})\b")
+_BOUNCE = re.compile(rb"MID (\d{1,18}) was generated for bounce of MID (\d{1,18})")
 
+LONGEST = 1024 * 1024  # octets of a line, at most: far above any of the mail log
 Progress = Callable[[int], object]  # octets read since the last call
+Broken = Callable[[Path, Exception], object]
 
 
 def files_of(log: Path, closed_pattern: str) -> list[Path]:
@@ -32,19 +35,26 @@ def files_of(log: Path, closed_pattern: str) -> list[Path]:
     return [*closed, log] if log.exists() else closed
 
 
-def lines_of(files: list[Path], progress: Progress = lambda octets: None) -> Iterator[bytes]:
-    """Every line without its end.
+def lines_of(
+    files: list[Path],
+    progress: Progress = lambda octets: None,
+    broken: Broken = lambda path, error: None,
+) -> Iterator[bytes]:
+    """Every line without its end. One longer than any that is ever written comes in pieces: a disk that failed may have left a file of zeros.
 
+    :param broken: told of a file that is compressed and can't be read to its end; the others are read all the same.
     :raises OSError: a file can't be read; one that was rotated away meanwhile is passed over.
     """
     for path in files:
         try:
             with gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as file:
-                for line in file:
+                while line := file.readline(LONGEST):
                     progress(len(line))
                     yield line.rstrip(b"\r\n")
         except FileNotFoundError:
             continue
+        except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+            broken(path, error)
 
 
 @attrs.frozen
@@ -171,7 +181,10 @@ def parse_moment(text: str, now: datetime) -> datetime:
     bare = text.strip().lower()
     age = _AGE.fullmatch(bare)
     if age is not None:
-        return now - timedelta(seconds=int(age[1]) * _UNITS[age[2]])
+        try:
+            return now - timedelta(seconds=int(age[1]) * _UNITS[age[2]])
+        except (OverflowError, ValueError):
+            raise ValueError(f"{text[:40]!r} is longer ago than any time there is") from None
     midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
     if bare in ("today", "yesterday"):
         return midnight - timedelta(days=bare == "yesterday")

@@ -79,6 +79,7 @@ class SyslogOutlet(Outlet):
 
     def stop(self) -> Deferred[None]:
         """Send what waits, and take no events any more. Fires when nothing more is sent."""
+        self._repeats.end()
         self.flush()
         self._running = False
         return self._link.stop()

@@ -4,6 +4,7 @@ import errno
 import json
 import os
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +14,23 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
 from seg.config.schema import Log, LogLevel
-from seg.events import ConnectionClosed, DNSAsked, Event, Fault, MessageReceived, Notice
+from seg.events import (
+    ConditionBegan,
+    ConditionEnded,
+    ConditionKind,
+    ConnectionClosed,
+    DNSAsked,
+    Event,
+    Fault,
+    MessageReceived,
+    Notice,
+)
 from seg.interfaces import IEventSink
 from seg.maillog import appending
 from seg.maillog.files import MailLogFile, plan_of_log
 from seg.maillog.outlet import LARGEST_BATCH
 from seg.maillog.vocabulary import Level
+from tests.doubles import RecordingSink
 
 
 class LogFileTests(SynchronousTestCase):
@@ -28,11 +40,12 @@ class LogFileTests(SynchronousTestCase):
         self.folder = Path(self.mktemp())
         self.clock = Clock()
         self.clock.advance(1727357019.5)
+        self.sink = RecordingSink()
         self.log = self.begin()
 
     def begin(self, **options: Any) -> MailLogFile:
         """A log with these settings, started."""
-        log = MailLogFile(self.folder, plan_of_log(Log(**options)), self.clock, "0.1.0", "gw.example.net")
+        log = MailLogFile(self.folder, plan_of_log(Log(**options)), self.clock, "0.1.0", "gw.example.net", self.sink)
         log.start()
         return log
 
@@ -235,6 +248,125 @@ class LogFileTests(SynchronousTestCase):
         self.emit(ConnectionClosed(3))
         self.assertEqual(self.texts()[3:], [f"Info: ICID {n} close" for n in (1, 2, 3)])
         self.assertEqual([r["icid"] for r in self.records()[1:]], [1, 2, 3])
+
+    def fill_up(self) -> Callable[[int], None]:
+        """A disk with room for so many octets from now on; call what is returned to say how many."""
+        room = 10
+        write = os.write
+
+        def short(descriptor: int, data: bytes) -> int:
+            nonlocal room
+            if not room:
+                raise OSError(errno.ENOSPC, "No space left on device")
+            written = write(descriptor, bytes(data[:room]))
+            room -= written
+            return written
+
+        def have(octets: int) -> None:
+            nonlocal room
+            room = octets
+
+        self.patch(appending.os, "write", short)
+        return have
+
+    def test_torn_lines(self) -> None:
+        """Whatever happens to a file while the disk is full, every line that is written then stands by itself, and none is half there but the
+        one that was cut off in a file that is gone on with elsewhere."""
+        path = self.folder / "mail.log"
+
+        def nothing() -> None:
+            """The same file goes on."""
+
+        def empty() -> None:
+            os.truncate(path, 0)
+
+        def move() -> None:
+            path.rename(self.folder / "moved")
+
+        def delete() -> None:
+            path.unlink()
+
+        def other_writer() -> None:
+            with path.open("ab") as file:
+                file.write(b" a note of somebody")
+
+        def restart() -> None:
+            self.log.stop()
+            self.log = MailLogFile(self.folder, plan_of_log(Log(json=False)), self.clock, "0.1.0", "gw", self.sink)
+            self.log.start()
+
+        for act in (nothing, empty, move, delete, other_writer, restart):
+            self.log.stop()
+            for old in self.folder.iterdir():
+                old.unlink()
+            self.log = self.begin(json=False)
+            have = self.fill_up()
+            have(10**6)
+            self.emit(ConnectionClosed(1))
+            have(37)
+            self.emit(ConnectionClosed(2), ConnectionClosed(3))
+            act()
+            have(10**6)
+            self.emit(ConnectionClosed(4))
+            lines = path.read_text().splitlines()
+            form = r"\w{3} \w{3} [ \d]\d [\d:]{8} \d{4} Info: (Begin Logfile|Version: .*|Time offset .*|End Logfile|ICID \d close)"
+            whole = [line for line in lines if re.fullmatch(form, line)]
+            torn = [line for line in lines if line not in whole]
+            self.assertEqual(len(torn), 1 if act in (other_writer, restart) else 0, (act.__name__, torn))
+            closed = [line[25:] for line in whole if "close" in line]
+            wanted = [f"Info: ICID {n} close" for n in (1, 2, 3, 4)]
+            kept = {nothing: wanted, other_writer: wanted, restart: [wanted[0], wanted[3]]}.get(act, wanted[1:])
+            self.assertLessEqual(set(kept), set(closed), (act.__name__, closed))
+            self.assertEqual(len(closed), len(set(closed)), act.__name__)
+
+    def test_condition(self) -> None:
+        """A file that can't be written is a condition, told once; it ends by itself within ten seconds, without any event."""
+        have = self.fill_up()
+        have(0)
+        for number in range(3):
+            self.emit(ConnectionClosed(number))
+        self.clock.advance(60)
+        text = "it can't be written: No space left on device; its lines wait in memory, mail goes on"
+        files = [str(self.folder / name) for name in ("mail.log", "mail.jsonl")]
+        self.assertEqual(self.sink.events, [ConditionBegan(ConditionKind.LOG, file, text) for file in files])
+        have(10**6)
+        self.clock.advance(10)
+        self.clock.advance(0)
+        self.assertEqual(
+            self.sink.events[2:], [ConditionEnded(ConditionKind.LOG, file, "it is written again") for file in files]
+        )
+        self.assertEqual(self.texts()[3:], [f"Info: ICID {n} close" for n in range(3)])
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_start_on_a_full_disk(self) -> None:
+        """A gateway that starts on a full disk logs as soon as there is room."""
+        self.log.stop()
+        have = self.fill_up()
+        have(0)
+        self.log = self.begin()
+        self.clock.advance(1)
+        self.assertEqual(len(self.sink.of(ConditionBegan)), 2)
+        have(10**6)
+        self.clock.advance(5)
+        self.clock.advance(0)
+        self.assertEqual(len(self.sink.of(ConditionEnded)), 2)
+        self.assertEqual(self.texts()[-2:], ["Info: Version: seg 0.1.0 SN: gw.example.net", self.texts()[-1]])
+
+    def test_strange_places(self) -> None:
+        """A folder, or a pipe that nobody reads, in the place of the file stops nothing, and is told."""
+        path = self.folder / "mail.log"
+        for make in (path.mkdir, lambda: os.mkfifo(path)):
+            path.unlink()
+            make()
+            for number in range(3):
+                self.emit(ConnectionClosed(number), *(Notice("x" * 16000) for _ in range(20)))
+            self.clock.advance(0)
+            self.assertEqual(len(self.sink.of(ConditionBegan)), 1)
+            path.rmdir() if path.is_dir() else path.unlink()
+            self.clock.advance(5)
+            self.clock.advance(0)
+            self.assertEqual(len(self.sink.of(ConditionEnded)), 1)
+            self.sink.events.clear()
 
     def test_memory_is_bounded(self) -> None:
         """While nothing can be written, only so much waits; how many lines were lost is said afterwards."""

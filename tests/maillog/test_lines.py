@@ -271,6 +271,7 @@ class TableTests(SynchronousTestCase):
                 e.ExemptionUsed,
                 e.FilterAway,
                 e.MessageDamaged,
+                e.Repeated,
                 e.STSRecordFailed,
                 e.STSPolicyWithdrawn,
                 e.TLSAlert,

@@ -67,7 +67,13 @@ class MailLogsTests(SynchronousTestCase):
     def make_file(self, plan: FilePlan) -> MailLogFile:
         """Files in the test's folder."""
         return MailLogFile(
-            self.folder, plan, self.clock, "0.1.0", "gw", lambda folder, pattern: self.compressed.append(pattern)
+            self.folder,
+            plan,
+            self.clock,
+            "0.1.0",
+            "gw",
+            self.bus,
+            lambda folder, pattern: self.compressed.append(pattern),
         )
 
     def make_syslog(self, settings: LogSubscription) -> SyslogDouble:

@@ -18,6 +18,7 @@ from seg.config.subscriptions import MAIL_LOG
 from seg.maillog.compress import compress_closed
 from seg.maillog.lines import LINES
 from seg.maillog.search import (
+    LONGEST,
     Wanted,
     files_of,
     find_messages,
@@ -151,3 +152,53 @@ class FileTests(SynchronousTestCase):
         self.assertEqual(sum(seen), 21)
         self.assertEqual(gzip.decompress(made[0].read_bytes()), b"line 0\n")
         self.assertEqual([path.name for path in self.folder.glob(".*")], [])
+
+
+class HostileFileTests(SynchronousTestCase):
+    """Files that a disk, or a peer, left in a strange state."""
+
+    def write(self, *blocks: bytes) -> Path:
+        """A log of these octets."""
+        path = Path(self.mktemp())
+        path.write_bytes(b"".join(blocks))
+        return path
+
+    def test_lines_without_end(self) -> None:
+        """A line of zeros, or of anything, without an end comes in pieces; what stands behind it is found."""
+        path = self.write(b"\0" * (3 * LONGEST + 5), b"\nMID 5 done\n", b"x" * (LONGEST + 1))
+        sizes = [len(line) for line in lines_of([path])]
+        self.assertEqual(sizes, [LONGEST, LONGEST, LONGEST, 5, 10, LONGEST, 1])
+        self.assertEqual(find_messages(lines_of([path]), Wanted()), [5])
+
+    def test_octets(self) -> None:
+        """Octets that are no UTF-8, zeros within lines, and numbers without end are searched like all others."""
+        numbers = b"MID " + b"9" * 5000 + b" From: <a@b>\nMID 7 From: <a@b>\nICID " + b"1" * 5000 + b" MID 7\n"
+        path = self.write(b"\xff\xfe MID 6 From: <\0a@b>\n", numbers)
+        self.assertEqual(find_messages(lines_of([path]), Wanted(sender="a@b")), [6, 7])
+        self.assertEqual(len(list(story_of([7], lambda: lines_of([path])))), 2)
+        self.assertEqual(len(list(matching(lines_of([path]), re.compile(rb"a@b")))), 3)
+
+    def test_broken_compressed_files(self) -> None:
+        """A compressed file that is cut off, or none at all, is told of; the lines before the damage and the other files are read."""
+        good = self.write(b"MID 9 done\n")
+        whole = gzip.compress(b"MID 1 done\n" * 50_000 + os.urandom(50_000))
+        for content in (
+            whole[:-20],
+            whole[:40_000],
+            b"no gzip at all",
+            b"\x1f\x8b" + os.urandom(100),
+            whole[:100] + os.urandom(3000),
+            b"",
+        ):
+            path = Path(self.mktemp() + ".gz")
+            path.write_bytes(content)
+            told: list[Path] = []
+            found = list(lines_of([path, good], broken=lambda path, error, told=told: told.append(path)))  # type: ignore[misc]
+            self.assertEqual(found[-1], b"MID 9 done")
+            self.assertEqual(told, [path] if content else [])
+
+    def test_times(self) -> None:
+        """A time longer ago than there are times is refused in words."""
+        for text in ("99999999999999d", "9" * 5000 + "s"):
+            with self.assertRaisesRegex(ValueError, "longer ago"):
+                parse_moment(text, datetime(2026, 11, 26))
