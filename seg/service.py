@@ -324,7 +324,7 @@ class GatewayService(Service):
                 census=self._census,
                 groups=settings.sender_group,
                 recipients=settings.recipients,
-                resolver=lookups.resolver,
+                resolver=lookups.for_clients,
                 rates=self._rates,
                 work=self._reception.work,
                 turns=self._reception.turns,

@@ -53,6 +53,7 @@ from seg.dns.outage import Outages
 from seg.dns.probe import ValidationProbe
 from seg.dns.resolver import StubResolver
 from seg.dns.servers import Server
+from seg.dns.turns import SharedResolver, most_questions
 from seg.drop.claim import DropFolder
 from seg.drop.pickup import Pickup
 from seg.filter.chain import Station
@@ -97,6 +98,7 @@ class Lookups:
     servers: tuple[Server, ...]  # the resolvers asked
     outages: Outages
     seen: SeenDANE
+    for_clients: SharedResolver  # the names of clients: they have half of the questions at a time
 
 
 @attrs.define
@@ -149,7 +151,8 @@ def wire_lookups(
     :param former: those that these follow; the policies known and what was counted go on.
     :raises ConfigurationError: a resolver or a provider that doesn't exist.
     """
-    stub = StubResolver(reactor, settings.dns, sink)
+    most = most_questions()
+    stub = StubResolver(reactor, settings.dns, sink, most=most)
     resolver = CachingResolver(stub, reactor, settings.dns, sink, former.resolver.counters if former else None)
     stub.judged_anew, stub.outages.recovered = resolver.flush, resolver.forget_substitutes
     if former:
@@ -168,7 +171,10 @@ def wire_lookups(
     dane = DANEProvider(resolver, sink, lambda: probe.validates, seen, settings.dns.untrusted_fallback)
     own = (dane, MTASTSProvider(policies, sink), StaticProvider())
     providers = in_order(settings.delivery.providers, own, ProviderContext(resolver, sink, reactor))
-    return Lookups(resolver, probe, tls, roots, policies, refresh, providers, stub.servers, stub.outages, seen)
+    for_clients = SharedResolver(resolver, most // 2, reactor, settings.dns.lifetime)
+    return Lookups(
+        resolver, probe, tls, roots, policies, refresh, providers, stub.servers, stub.outages, seen, for_clients
+    )
 
 
 def wire_desk(settings: Settings, file: Path, backoff: Backoff, sink: IEventSink, reactor: Any) -> Desk | None:

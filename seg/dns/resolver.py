@@ -20,6 +20,7 @@ from seg.dns.exchange import ExchangeError, ask, make_question
 from seg.dns.outage import Outages
 from seg.dns.reading import Reading, UnusableReply, read_reply
 from seg.dns.servers import DEMOTION, Server, in_turn, make_servers, system_resolvers
+from seg.dns.turns import MOST, Turns
 from seg.errors import LocalFault
 from seg.events import DNSSent
 from seg.interfaces import IEventSink, IResolver
@@ -46,16 +47,25 @@ class StubResolver:
 
     :param reactor: file descriptors, TCP and time.
     :param resolv_conf: where the system names its resolvers.
+    :param most: questions with the resolvers at a time.
     :raises ConfigurationError: an address or a network of the settings can't be read.
     """
 
     log = Logger()
 
-    def __init__(self, reactor: object, settings: DNS, sink: IEventSink, resolv_conf: str = "/etc/resolv.conf") -> None:
+    def __init__(
+        self,
+        reactor: object,
+        settings: DNS,
+        sink: IEventSink,
+        resolv_conf: str = "/etc/resolv.conf",
+        most: int = MOST,
+    ) -> None:
         self._clock = IReactorTime(reactor)
         self._backend = TwistedBackend(reactor)
         self._settings = settings
         self._sink = sink
+        self._turns = Turns(most, "questions to the resolvers", self._clock)
         self.servers = make_servers(settings.resolvers or system_resolvers(resolv_conf), settings.trusted)
         self.outages = Outages(self.servers, settings.untrusted_fallback, sink, self._clock)
         self.judged_anew: Callable[[], object] = lambda: (
@@ -180,7 +190,9 @@ class StubResolver:
         :raises UnusableReply: it says that it knows nothing.
         """
         try:
-            reading = await self._exchange(question, wanted, server)
+            reading = await self._turns.take(
+                lambda: self._exchange(question, wanted, server), question.deadline - self._clock.seconds()
+            )
         except LocalFault as fault:
             self.outages.lacked(fault)
             raise
