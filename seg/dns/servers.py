@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import ipaddress
 from collections.abc import Iterable
 
@@ -13,6 +14,7 @@ from seg.model import IPAddress
 
 PORT = 53
 LOOPBACK = "127.0.0.1"
+_OURS = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EIO})
 DEMOTION = 60.0  # seconds for which a silent resolver is asked after the others
 
 
@@ -74,11 +76,17 @@ def parse_server(text: str) -> tuple[IPAddress, int]:
 
 
 def system_resolvers(path: str) -> tuple[str, ...]:
-    """The name servers of a file like resolv.conf(5); without a usable one that of this host, as in libc."""
+    """The name servers of a file like resolv.conf(5); without a usable one that of this host, as in libc.
+
+    :raises ConfigurationError: the system can't read any file now: that says nothing of what stands in this one.
+    """
     parser = dns.resolver.Resolver(configure=False)
     try:
         parser.read_resolv_conf(path)
-    except (dns.resolver.NoResolverConfiguration, OSError, ValueError):
+    except (dns.resolver.NoResolverConfiguration, OSError, ValueError) as error:
+        for cause in (error, error.__context__):
+            if isinstance(cause, OSError) and cause.errno in _OURS:
+                raise ConfigurationError((f"{path} can't be read: {cause.strerror}",)) from error
         return (LOOPBACK,)
     return tuple(server for server in parser.nameservers if isinstance(server, str)) or (LOOPBACK,)
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import os
 
+import dns._file_util
 from twisted.trial.unittest import SynchronousTestCase
 
 from seg.dns.servers import Server, in_turn, make_servers, parse_server, system_resolvers
@@ -75,6 +77,17 @@ class SystemTests(SynchronousTestCase):
         for text in (b"", b"search a.test\n", b"nameserver\n", b"nameserver nonsense\n", b"\xff\xfe\n"):
             self.assertEqual(self.read(text), ("127.0.0.1",), text)
         self.assertEqual(system_resolvers("/nonexistent"), ("127.0.0.1",))
+
+    def test_out_of_descriptors(self) -> None:
+        """That no file can be read now isn't taken for a file without name servers."""
+
+        def refuse(*_: object, **__: object) -> object:
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+        self.patch(dns._file_util, "maybe_open", refuse)
+        with self.assertRaises(ConfigurationError) as caught:
+            system_resolvers("/etc/resolv.conf")
+        self.assertEqual(caught.exception.problems, ("/etc/resolv.conf can't be read: Too many open files",))
 
 
 class OrderTests(SynchronousTestCase):
