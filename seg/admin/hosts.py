@@ -10,11 +10,14 @@ import attrs
 from zope.interface import implementer
 
 from seg import events
+from seg.errors import DeliveryError
 from seg.interfaces import IEventSink
 from seg.model import domain_of
 
 MOST_HOSTS = 20_000  # destinations; those heard of longest ago are forgotten
 MOST_EXPLANATIONS = 20_000  # (message, destination)
+REMEMBERED = 7 * 86400.0  # seconds for which a destination that nothing is heard of is kept
+LONGEST_TEXT = 300  # characters kept of what a server, a policy or a decision says
 HOSTS_OF_ONE = 10  # hosts whose decision is kept for one message at one destination
 
 
@@ -98,19 +101,30 @@ class HostStatistics:
         record = self._hosts.get(domain)
         if record is None:
             record = self._hosts[domain] = HostRecord(domain)
-            if len(self._hosts) > MOST_HOSTS:
-                self._hosts.popitem(last=False)
+            self._forget()
         else:
             self._hosts.move_to_end(domain)
         record.last_activity = self._now()
         return record
+
+    def _forget(self) -> None:
+        """What a destination costs that isn't heard of any more goes to zero; the first in the table was heard of longest ago."""
+        if len(self._hosts) > MOST_HOSTS:
+            self._hosts.popitem(last=False)
+        oldest = self._now() - REMEMBERED
+        for _ in range(2):  # two for each that comes
+            first = next(iter(self._hosts.values()))
+            if not first.last_activity or first.last_activity > oldest:
+                return
+            del self._hosts[first.domain]
 
     def _was_explained(self, event: events.PolicyExplained) -> None:
         key = (event.mid, event.domain)
         found = self._explained.setdefault(key, {})
         self._explained.move_to_end(key)
         if len(found) < HOSTS_OF_ONE or event.host in found:
-            found[event.host] = Explanation(self._now(), event.host, event.opinions, event.outcome)
+            opinions = tuple((name, text[:LONGEST_TEXT]) for name, text in event.opinions)
+            found[event.host] = Explanation(self._now(), event.host, opinions, event.outcome[:LONGEST_TEXT])
         if len(self._explained) > MOST_EXPLANATIONS:
             self._explained.popitem(last=False)
         if "refused:" in event.outcome:
@@ -131,7 +145,7 @@ class HostStatistics:
     def _delayed(self, event: events.RecipientDelayed) -> None:
         record = self._record(domain_of(event.address))
         record.soft_bounced += 1
-        record.last_failure, record.last_failure_at = str(event.error), record.last_activity
+        record.last_failure, record.last_failure_at = _told(event.error), record.last_activity
         if event.error.code:
             record.up = True  # it answers
 
@@ -140,10 +154,16 @@ class HostStatistics:
         record.hard_bounced += 1
         if event.error.code:
             record.up = True
-            record.last_5xx, record.last_5xx_at = str(event.error), record.last_activity
+            record.last_5xx, record.last_5xx_at = _told(event.error), record.last_activity
+        self._explained.pop((event.mid, record.domain), None)
 
     def _not_reached(self, event: events.DeliveryConnectFailed) -> None:
         record = self._record(event.domain)
         record.up = False
-        text = f"{event.host} [{event.address}]:{event.port}: {event.details}"
+        text = f"{event.host} [{event.address}]:{event.port}: {event.details}"[:LONGEST_TEXT]
         record.last_failure, record.last_failure_at = text, record.last_activity
+
+
+def _told(error: DeliveryError) -> str:
+    """An error as far as it is kept: a server chooses how long its text is."""
+    return str(error)[:LONGEST_TEXT]

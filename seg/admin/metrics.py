@@ -103,6 +103,7 @@ class Metrics:
             events.ExemptionUsed: lambda e: self._exempt.inc(),
             events.TLSAlert: lambda e: self._tls_alerts.inc(),
             events.DeliveryStarted: lambda e: self._remember(self._begun_at, e.dcid),
+            events.DeliveryClosed: self._closed,
             events.RecipientsDelivered: self._delivered,
             events.RecipientsDiscarded: lambda e: self._recipients.labels("discarded").inc(len(e.rids)),
             events.RecipientDelayed: lambda e: self._delays.labels(_status(e.error.enhanced)).inc(),
@@ -202,6 +203,9 @@ class Metrics:
             self._messages.inc()
             self._octets.inc(event.size)
         self._remember(self._received_at, event.mid)
+
+    def _closed(self, event: events.DeliveryClosed) -> None:
+        self._begun_at.pop(event.dcid, None)
 
     def _delivered(self, event: events.RecipientsDelivered) -> None:
         self._recipients.labels("delivered").inc(len(event.rids))

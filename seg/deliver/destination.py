@@ -16,6 +16,7 @@ class Destination:
     window: int = INITIAL_WINDOW
     greeted: bool = False  # one of its hosts was heard
     silent: bool = False  # it let us wait, and has taken nothing since
+    rests_since: float = 0.0  # when its last attempt ended
     _served: bool = False  # it has taken or refused a message
     _successes_wanted: int = 0  # until the window grows
     _careful: bool = False  # the window has been too large once: grow slowly

@@ -35,6 +35,7 @@ from seg.queue.lease import Lease
 LOOK = 1.0  # seconds between two looks at how far the attempts are
 ATTEMPT_TIMEOUT = 3600.0  # seconds for a whole attempt
 MOST_KNOWN = 10_000  # destinations without an attempt under way of which something is remembered: the last ones
+KNOWN_FOR = 3600.0  # seconds for which it is
 
 
 class AttemptLike(Protocol):
@@ -269,9 +270,18 @@ class DeliveryEngine:
         del self._destinations[domain]
         destination.rests()
         if destination.memorable:
+            destination.rests_since = self._clock.seconds()
             self._known[domain] = destination
-            if len(self._known) > MOST_KNOWN:
-                self._known.popitem(last=False)
+        self._forget()
+
+    def _forget(self) -> None:
+        """What a destination costs to which nothing has gone lately is nothing; the first in the table rests for longest."""
+        oldest = self._clock.seconds() - KNOWN_FOR
+        while self._known:
+            domain, destination = next(iter(self._known.items()))
+            if len(self._known) <= MOST_KNOWN and destination.rests_since > oldest:
+                return
+            del self._known[domain]
 
     def _broken(self, failure: Failure, lease: Lease, attempt: AttemptLike) -> None:
         """A fault of ours: say so, and let the schedule space out the next tries."""

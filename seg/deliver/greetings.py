@@ -13,6 +13,7 @@ from seg.model import Peer
 
 AT_ONCE = 2  # connections that wait for the first greeting of an address
 MOST_KNOWN = 10_000  # addresses known to greet; those that were heard longest ago are forgotten
+KNOWN_FOR = 3600.0  # seconds for which one is known
 
 
 class Greetings:
@@ -20,7 +21,7 @@ class Greetings:
 
     def __init__(self, clock: IReactorTime) -> None:
         self._clock = clock
-        self._heard: OrderedDict[str, None] = OrderedDict()
+        self._heard: OrderedDict[str, float] = OrderedDict()  # when they were heard last; the longest ago first
         self._waiting: dict[str, dict[Waiting, float]] = {}  # connections, and since when; the oldest first
         self._others: dict[str, list[Deferred[None]]] = {}  # those that want to know whether an address greets
 
@@ -49,8 +50,11 @@ class Greetings:
         finally:
             if patience.active():
                 patience.cancel()
-            if told in self._others.get(group, ()):
-                self._others[group].remove(told)
+            others = self._others.get(group, [])
+            if told in others:
+                others.remove(told)
+                if not others:
+                    del self._others[group]
 
     def begin(self, address: Peer) -> Waiting:
         """A connection is about to be made."""
@@ -69,11 +73,18 @@ class Greetings:
         if not same:
             self._waiting.pop(group, None)
         if heard:
-            self._heard[group] = None
+            self._heard[group] = self._clock.seconds()
             self._heard.move_to_end(group)
-            if len(self._heard) > MOST_KNOWN:
-                self._heard.popitem(last=False)
+            self._forget()
         self._tell(group)
+
+    def _forget(self) -> None:
+        oldest = self._clock.seconds() - KNOWN_FOR
+        while self._heard:
+            group, heard = next(iter(self._heard.items()))
+            if len(self._heard) <= MOST_KNOWN and heard > oldest:
+                return
+            del self._heard[group]
 
     def _tell(self, group: str) -> None:
         for told in self._others.pop(group, ()):

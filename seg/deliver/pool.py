@@ -80,7 +80,7 @@ class ConnectionPool:
         self._idle[sender] = _Idle(key, self._clock.seconds() + self._idle_timeout)
         self._by_key.setdefault(key, {})[sender] = None
         while len(self._idle) > self._max_idle:
-            self._end(next(iter(self._idle)))
+            self._end(self._surplus())
         self._arm()
 
     async def end_one(self, choose: Callable[[Iterable[ESMTPSender]], ESMTPSender | None]) -> None:
@@ -100,6 +100,11 @@ class ConnectionPool:
             self._end(sender)
         gone: Deferred[None] = DeferredList(tuple(self._leaving)).addCallback(lambda _: None)
         return gone
+
+    def _surplus(self) -> ESMTPSender:
+        """Which connection goes when there are too many: the oldest to the address that has the most, so that nobody takes all places."""
+        most = max(self._by_key.values(), key=len)
+        return next(iter(self._idle if len(most) == 1 else most))
 
     def _remove(self, sender: ESMTPSender) -> None:
         idle = self._idle.pop(sender, None)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from twisted.trial.unittest import SynchronousTestCase
 
 from seg import events
-from seg.admin.hosts import MOST_EXPLANATIONS, MOST_HOSTS, HostStatistics
+from seg.admin.hosts import LONGEST_TEXT, MOST_EXPLANATIONS, MOST_HOSTS, REMEMBERED, HostStatistics
 from seg.errors import Permanent, Temporary
 
 BUSY = Temporary("4.2.1", "mailbox busy", 450, ("4.2.1 busy",))
@@ -44,6 +44,23 @@ class StatisticsTests(SynchronousTestCase):
         self.assertIsNone(self.statistics.host("b.test"))
         emit(events.GatewayStopping())
         self.assertEqual([each.domain for each in self.statistics.hosts()], ["a.test"])
+
+    def test_what_is_kept(self) -> None:
+        """A destination that nothing is heard of costs nothing after a week, and what servers say is kept cut."""
+        long = Temporary("4.2.1", "x", 450, ("y" * 60_000,))
+        for number in range(500):
+            self.time += 1
+            self.statistics.emit(events.RecipientDelayed(number, 0, 3, "s@s.test", f"x@d{number}.test", long))
+            self.explained(number, f"d{number}.test", "refused: " + "z" * 60_000)
+        self.assertEqual(len(self.statistics.hosts()), 500)
+        for record in self.statistics.hosts():
+            self.assertLessEqual(len(record.last_failure), LONGEST_TEXT)
+        self.assertLessEqual(len(self.statistics.explanations(7, "d7.test")[0].outcome), LONGEST_TEXT)
+        self.time += REMEMBERED + 1
+        for number in range(500):
+            self.statistics.emit(events.RecipientsDelivered(3, 1, (2,), "ok", f"e{number % 10}.test"))
+            self.statistics.emit(events.RecipientsDelivered(3, 1, (2,), "ok", f"f{number}.test"))
+        self.assertEqual(len(self.statistics.hosts()), 510)
 
     def test_connections(self) -> None:
         """A connection counts for the destination of its last transaction, until it is closed."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from ipaddress import ip_address
 
+import attrs
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
@@ -174,3 +175,13 @@ class PoolTests(SynchronousTestCase):
     def test_close_empty(self) -> None:
         """Closing an empty pool is done at once."""
         self.successResultOf(self.pool.close())
+
+    def test_shares(self) -> None:
+        """When there are too many, the address that has the most gives one up, its oldest; with one each the oldest of all goes."""
+        other = attrs.evolve(KEY, port=2525)
+        quiet = self.give(StandIn(), other)
+        busy = [self.give(StandIn()) for _ in range(5)]
+        self.assertEqual([sender.quits for sender in (quiet, *busy)], [0, 1, 1, 1, 0, 0])
+        self.pool = ConnectionPool(self.clock, 5.0, max_idle=2)
+        each = [self.give(StandIn(), attrs.evolve(KEY, port=port)) for port in (1, 2, 3)]
+        self.assertEqual([sender.quits for sender in each], [1, 0, 0])

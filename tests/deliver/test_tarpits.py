@@ -7,7 +7,7 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from seg.deliver.engine import MOST_KNOWN, DeliveryEngine
+from seg.deliver.engine import KNOWN_FOR, MOST_KNOWN, DeliveryEngine
 from seg.deliver.lines import Crowded
 from seg.deliver.progress import Progress
 from seg.errors import Temporary
@@ -245,3 +245,6 @@ class TarpitTests(SynchronousTestCase):
         self.clock.pump([1.0] * 3)
         self.assertEqual(len(self.queue.settled), MOST_KNOWN + 500)
         self.assertEqual(engine.known, MOST_KNOWN)
+        self.clock.advance(KNOWN_FOR)
+        self.delivered_after(999_999, "one.example", 3.0)
+        self.assertEqual(engine.known, 1)
