@@ -41,8 +41,6 @@ from seg.config.find import ConfigurationFiles, find_configuration
 from seg.config.paths import drop_path, log_path, spool_path, var_path
 from seg.config.schema import Listener
 from seg.deliver.exemptions import ExemptionWatch
-from seg.deliver.greetings import Greetings
-from seg.deliver.pace import Pace
 from seg.drop.pickup import Pickup
 from seg.errors import ConfigurationError
 from seg.filter.chain import FilterChain
@@ -65,12 +63,12 @@ from seg.window import Window
 from seg.wiring import (
     InForce,
     Mail,
-    Ongoing,
     wire_desk,
     wire_door,
     wire_filters,
     wire_lookups,
     wire_mail,
+    wire_ongoing,
     wire_pickup,
 )
 
@@ -154,7 +152,7 @@ class GatewayService(Service):
         filters = wire_filters(settings, self.hostname, self._bus, reactor)
         self._backoff = Backoff(reactor.seconds)
         desk = wire_desk(settings, files.settings, self._backoff, self._bus, reactor)
-        ongoing = Ongoing(Pace(reactor.seconds), Greetings(reactor))
+        ongoing = wire_ongoing(self._bus, reactor)
         shown = configuration.destinations.certificates()
         ongoing.identities.replace(ongoing.identities.prepared(shown, outbound(settings.tls)))
         self._now = InForce(settings, configuration.destinations, lookups, ongoing, filters, desk)

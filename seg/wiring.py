@@ -32,6 +32,7 @@ from seg.bounce.languages import Languages
 from seg.check.checks import Checks, Surroundings
 from seg.check.rehearsal import Uncounted
 from seg.clock import cautious_of, posix_of
+from seg.conditions import Condition
 from seg.config.destinations import Destinations, LimitPer
 from seg.config.paths import drop_path, policy_cache_path, spool_path, tokens_path, users_path, var_path
 from seg.config.schema import ListenerAuth, Queue, Settings
@@ -56,6 +57,7 @@ from seg.dns.servers import Server
 from seg.dns.turns import SharedResolver, most_questions
 from seg.drop.claim import DropFolder
 from seg.drop.pickup import Pickup
+from seg.events import ConditionKind
 from seg.filter.chain import Station
 from seg.filter.milter.client import milter
 from seg.filter.plugins import stations
@@ -107,6 +109,7 @@ class Ongoing:
 
     pace: Pace
     greetings: Greetings
+    lacking: Condition  # what we lack to open connections
     identities: Identities = attrs.field(factory=Identities)
     lines: Lines = attrs.field(factory=Lines)
     dialogues: Dialogues = attrs.field(factory=Dialogues)
@@ -287,6 +290,11 @@ def wire_sending(now: InForce, hostname: str, counters: ICounters, sink: IEventS
     )
 
 
+def wire_ongoing(sink: IEventSink, reactor: Any) -> Ongoing:
+    """What goes on with nothing under way yet."""
+    return Ongoing(Pace(reactor.seconds), Greetings(reactor), Condition(sink, ConditionKind.LOCAL, "delivery"))
+
+
 def wire_delivery(
     settings: Settings,
     destinations: Callable[[], Destinations],
@@ -299,7 +307,7 @@ def wire_delivery(
 ) -> tuple[Means, ConnectionPool]:
     """What every attempt uses, and the connections that wait for the next message."""
     delivery = settings.delivery
-    ongoing = ongoing or Ongoing(Pace(reactor.seconds), Greetings(reactor))
+    ongoing = ongoing or wire_ongoing(sink, reactor)
     pool = ConnectionPool(reactor, delivery.idle_timeout)
     senders = ESMTPSenderFactory(hostname, delivery, reactor, counters, in_thread=in_thread_of(reactor))
     ties = random.Random()  # noqa: S311 - spreads load among equal hosts, keeps no secret
@@ -316,6 +324,7 @@ def wire_delivery(
         ongoing.lines,
         ongoing.identities,
         ongoing.greetings,
+        ongoing.lacking,
     )
     means = Means(
         router=Router(lookups.resolver, destinations, delivery, hostname, own_addresses(), ties, sink),

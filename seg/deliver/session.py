@@ -95,6 +95,7 @@ class Sessions:
         lines: Lines | None = None,
         identities: Identities | None = None,
         greetings: Greetings | None = None,
+        lacking: Condition | None = None,
     ) -> None:
         self._connector = connector
         self._senders = senders
@@ -108,7 +109,7 @@ class Sessions:
         self._lines = lines or Lines()
         self._identities = identities or Identities()
         self._greetings = greetings
-        self._lacking = Condition(sink, ConditionKind.LOCAL, "delivery")
+        self._lacking = lacking or Condition(sink, ConditionKind.LOCAL, "delivery")
         self._verdicts: dict[ESMTPSender, dict[object, tuple[float, Verdict]]] = {}
 
     async def open(

@@ -20,10 +20,13 @@ from zope.interface import implementer
 
 from seg import events
 from seg.config.schema import Delivery
+from seg.deliver.greetings import Greetings
+from seg.deliver.lines import Crowded
 from seg.deliver.outgoing import Outgoing
 from seg.deliver.pool import ConnectionPool
 from seg.deliver.sender import ESMTPSender, ESMTPSenderFactory
 from seg.deliver.session import Session, Sessions
+from seg.deliver.slots import PATIENCE
 from seg.errors import LOCAL_ERRNOS, Temporary, local_fault
 from seg.interfaces import IConnector
 from seg.model import MXHost, Peer
@@ -34,6 +37,7 @@ from tests.doubles import CountingCounters, RecordingSink
 
 ADDRESS = ip_address("192.0.2.1")
 HOST = MXHost("mx.to.example", 10, (ADDRESS,))
+BY_MX, BY_ROUTE = Outgoing(by_mx=True), Outgoing()
 DECISION = Decision("to.example", HOST.name, Requirement(TLSLevel.MAY, clear_retry=True))
 
 
@@ -84,12 +88,13 @@ class SessionCase(SynchronousTestCase):
             self.settings,
             self.sink,
             self.clock.seconds,
+            greetings=Greetings(self.clock),
         )
 
-    def open(self, host: MXHost = HOST) -> Deferred[Session]:
+    def open(self, host: MXHost = HOST, outgoing: Outgoing = BY_ROUTE) -> Deferred[Session]:
         """Open a session."""
         address = host.addresses[0]
-        return Deferred.fromCoroutine(self.sessions.open(DECISION, host, address, Outgoing()))
+        return Deferred.fromCoroutine(self.sessions.open(DECISION, host, address, outgoing))
 
 
 class ConnectTests(SessionCase):
@@ -127,3 +132,52 @@ class ConnectTests(SessionCase):
         opened = self.open()
         opened.cancel()
         self.failureResultOf(opened, CancelledError)
+
+
+class AddressTests(SessionCase):
+    """How many connections go to one address that strangers name."""
+
+    settings = Delivery(source_address="", max_connections=150)
+
+    def test_before_the_first_greeting(self) -> None:
+        """Two wait for the first greeting of an address; the others wait for what comes of them, and go when it greets."""
+        opened = [self.open(outgoing=BY_MX) for _ in range(5)]
+        self.assertEqual(len(self.connector.pending), 2)
+        sender = self.connector.made(0)
+        sender.dataReceived(b"220 x\r\n")
+        self.assertEqual(len(self.connector.pending), 5)
+        for each in opened:
+            each.addErrback(lambda _: None).cancel()
+
+    def test_silent(self) -> None:
+        """Those that wait behind a silent address are deferred, or go to the next host, after some seconds, and later ones at once."""
+        opened = [self.open(outgoing=BY_MX) for _ in range(5)]
+        self.clock.advance(PATIENCE)
+        for each in (*opened[2:], self.open(outgoing=BY_MX)):
+            self.assertEqual(self.failureResultOf(each, Temporary).value.enhanced, "4.4.1")
+        self.assertEqual(len(self.connector.pending), 2)
+        by_route = self.open()  # the operator's own host isn't bound by it
+        self.assertEqual(len(self.connector.pending), 3)
+        for each in (*opened[:2], by_route):
+            each.addErrback(lambda _: None).cancel()
+
+    def test_share(self) -> None:
+        """A fifth of all connections go to one address, unless the operator set a limit by address; a route's host has no such bound."""
+        for outgoing, most in (
+            (BY_MX, 30),
+            (Outgoing(by_mx=True, connections=40, per_address=True), 40),
+            (Outgoing(by_mx=True, connections=40), 30),
+            (Outgoing(), 45),
+        ):
+            with self.subTest(most=most):
+                self.setUp()
+                opened = []
+                for number in range(45):
+                    opened.append(self.open(outgoing=outgoing))
+                    if number < len(self.connector.pending):
+                        self.connector.made(number).dataReceived(b"220 x\r\n")
+                self.assertEqual(len(self.connector.pending), most)
+                for each in opened[most:]:
+                    self.failureResultOf(each, Crowded)
+                for each in opened[:most]:
+                    each.addErrback(lambda _: None).cancel()
