@@ -180,8 +180,9 @@ class Attempt:
         self._tell_success(decision, session.verdict)
         sender, address = session.sender, session.key.address
         waiting = self._remaining()
+        taken: int | None = None  # of one transaction, when the server wanted no more
         while waiting and self._may_have_recipients(address):
-            most = self._most_recipients(sender.capabilities.max_recipients, address)
+            most = self._most_recipients(sender.capabilities.max_recipients, taken, address)
             batch, rest = waiting[:most], waiting[most:] if most else []
             rids = tuple(r.rid for r in batch)
             self._sink.emit(events.DeliveryStarted(sender.dcid, self._lease.mid, rids, self._lease.domain))
@@ -192,6 +193,8 @@ class Attempt:
             self._tell_delivered(sender.dcid, results)
             refused = [r for r in batch if _is_one_too_many(results[r.rid])]
             progress = len(refused) < len(batch)
+            if refused:
+                taken = len(batch) - len(refused)  # else it could have us say thousands of names again and again
             waiting = [*refused, *rest] if progress and sender.healthy else []
         self.progress.parts()
         limits = (self._profile.messages_per_connection, sender.capabilities.max_transactions)
@@ -213,10 +216,10 @@ class Attempt:
         self.crowded.append(Crowded(address, lambda: pace.allowance(address, rate), "recipients"))
         return False
 
-    def _most_recipients(self, servers: int | None, address: Peer) -> int | None:
-        """The most recipients of one transaction, None for no limit: the server's own limit, or less by ours."""
+    def _most_recipients(self, servers: int | None, taken: int | None, address: Peer) -> int | None:
+        """The most recipients of one transaction, None for no limit: the server's own limit, as said or as shown, or less by ours."""
         ours = self._means.pace.allowance(address, self._rate) if self._rate.recipients else 0
-        return min((limit for limit in (servers, ours) if limit), default=None)
+        return min((limit for limit in (servers, taken, ours) if limit), default=None)
 
     # --- what a rehearsal (`seg.check`) writes down ------------------------------------------------
 

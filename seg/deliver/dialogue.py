@@ -7,6 +7,7 @@ from seg.interfaces import IEventSink
 from seg.smtp.replies import Phase
 
 MOST_DOMAINS = 100  # watched at a time
+MOST_LINES = 5000  # told of one connection: the server chooses how many it says
 LONGEST_LINE = 2000  # octets shown of one line
 CLIENT, SERVER = "C", "S"
 _HIDDEN = b"***"
@@ -20,6 +21,7 @@ class Tap:
         self._dcid = dcid
         self._domain = domain
         self._sink = sink
+        self._left = MOST_LINES
         self._begun = b""  # of the server's line that isn't complete yet
 
     def sent(self, data: bytes, phase: Phase | None) -> None:
@@ -34,7 +36,7 @@ class Tap:
         """What the server says."""
         *lines, self._begun = (self._begun + data).split(b"\n")
         self._begun = self._begun[:LONGEST_LINE]
-        for line in lines:
+        for line in lines[: max(0, self._left) + 1]:
             hidden = phase is Phase.AUTH and line.startswith(_CHALLENGE)
             self._tell(SERVER, _CHALLENGE + b" " + _HIDDEN if hidden else line.rstrip(b"\r"))
 
@@ -43,6 +45,14 @@ class Tap:
         self._tell(CLIENT, text.encode())
 
     def _tell(self, who: str, line: bytes) -> None:
+        if self._left <= 0:
+            if self._left == 0:
+                self._left = -1
+                self._sink.emit(
+                    DialogueLine(self._dcid, self._domain, CLIENT, f"(more than {MOST_LINES} lines: not shown)")
+                )
+            return
+        self._left -= 1
         more = "..." if len(line) > LONGEST_LINE else ""
         text = line[:LONGEST_LINE].decode("utf-8", "backslashreplace") + more
         self._sink.emit(DialogueLine(self._dcid, self._domain, who, text))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from itertools import islice
 
 import attrs
 from twisted.internet.defer import Deferred, DeferredList
@@ -12,6 +13,10 @@ from seg.deliver.sender import ESMTPSender
 from seg.model import PLAIN_SMTP, Manner, Peer
 
 MAX_IDLE = 200  # connections; each holds a socket and, with TLS, some 50 KiB
+
+LOOKED_AT = (
+    8  # connections to one address that are judged for one message: each costs time, and one is much like another
+)
 
 
 @attrs.frozen
@@ -59,7 +64,7 @@ class ConnectionPool:
     def take(self, key: PoolKey, satisfied: Callable[[ESMTPSender], bool]) -> ESMTPSender | None:
         """The connection to `key` used last that is healthy and does what the message's policy wants; it is
         the caller's now."""
-        for sender in reversed(self._by_key.get(key, {})):
+        for sender in islice(reversed(self._by_key.get(key, {})), LOOKED_AT):
             if sender.healthy and satisfied(sender):
                 self._remove(sender)
                 return sender

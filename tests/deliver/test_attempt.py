@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from ipaddress import ip_address
 
@@ -236,6 +237,17 @@ class AttemptTests(SynchronousTestCase):
         self.sessions.answers["mx1.example"] = (stubborn, GOOD)
         outcomes = self.attempt(route(host("mx1.example")))
         self.assertEqual((stubborn.batches, len(outcomes)), ([[0, 1]], 2))
+
+    def test_one_at_a_time(self) -> None:
+        """A server that takes few recipients at a time is asked for no more from then on: each name is said once more at most."""
+        many = tuple(Recipient(rid, f"r{rid}@to.example") for rid in range(100))
+        lease = Lease(Envelope(5, "s@from.example", many, 0.0), "to.example", many, MemoryContent(b"x\r\n"))
+        self.patch(sys.modules[__name__], "LEASE", lease)
+        sender = FakeSender(1, {rid: Delivered(1, "ok") for rid in range(100)}, most=3)
+        self.sessions.answers["mx1.example"] = (sender, GOOD)
+        outcomes = self.attempt(route(host("mx1.example")))
+        self.assertEqual({type(outcome) for outcome in outcomes.values()}, {Delivered})
+        self.assertLessEqual(sum(map(len, sender.batches)), 2 * len(many))
 
     def test_limits(self) -> None:
         """What a server says of its limits is kept (RFC 9422): recipients of a transaction, and transactions on a connection."""

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from seg.deliver.dialogue import LONGEST_LINE, MOST_DOMAINS, Dialogues, Tap
+from seg.deliver.dialogue import LONGEST_LINE, MOST_DOMAINS, MOST_LINES, Dialogues, Tap
 from seg.events import DialogueLine
 from seg.smtp.replies import Phase
 from tests.doubles import RecordingSink
@@ -65,6 +65,14 @@ class TapTests(SynchronousTestCase):
         self.assertEqual(len(self.tap._begun), LONGEST_LINE)
         self.tap.received(b"\xff\n", Phase.EHLO)
         self.assertEqual(self.told(), ["S: " + "2" * LONGEST_LINE + "..."])
+
+    def test_lines_without_end(self) -> None:
+        """However many lines a server says, so many are told, and that there were more."""
+        for _ in range(3):
+            self.tap.received(b"\n" * 65536, Phase.EHLO)
+        told = self.told()
+        self.assertEqual(len(told), MOST_LINES + 1)
+        self.assertIn("not shown", told[-1])
 
     @given(st.binary(max_size=200), st.integers(1, 50))
     def test_cut(self, data: bytes, size: int) -> None:

@@ -10,7 +10,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from seg.deliver.pool import ConnectionPool, PoolKey
+from seg.deliver.pool import LOOKED_AT, ConnectionPool, PoolKey
 from seg.tls.peer import SessionFacts
 
 KEY = PoolKey(ip_address("192.0.2.1"), 25)
@@ -85,6 +85,15 @@ class PoolTests(SynchronousTestCase):
         self.assertIsNone(self.pool.take(KEY, encrypted))
         self.assertIs(self.pool.take(KEY, anything), unfit)
         self.assertIs(self.pool.take(KEY, anything), plain)
+
+    def test_looks_at_a_few(self) -> None:
+        """Of many connections to one address a few are judged for a message, and no more."""
+        self.pool = ConnectionPool(self.clock, 5.0, max_idle=100)
+        for _ in range(100):
+            self.give(StandIn())
+        judged: list[object] = []
+        self.assertIsNone(self.pool.take(KEY, lambda sender: judged.append(sender) is not None))
+        self.assertEqual(len(judged), LOOKED_AT)
 
     def test_unhealthy_is_passed_over(self) -> None:
         """A sender that isn't healthy any more isn't given out."""
