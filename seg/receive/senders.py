@@ -12,6 +12,7 @@ from seg.model import domain_of, local_part
 from seg.smtp.address import PathError, parse_forward_path
 
 ANY = "all"
+MOST_FIELDS = 20  # that say who sent the message
 LONGEST = 4000  # octets of a field that is read; no honest From has more
 # What says who sent a message, or sent it again (RFC 5322 §3.6.2, §3.6.6). A colon may have spaces before it (§4.5.2).
 _FIELD = re.compile(
@@ -76,7 +77,9 @@ def addresses_of(header: bytes) -> Iterator[tuple[str, str]]:
         allowed, RFC 6854 §2.1).
     """
     seen: set[bytes] = set()
-    for match in _FIELD.finditer(header):
+    for number, match in enumerate(_FIELD.finditer(header)):
+        if number == MOST_FIELDS:
+            raise SendersUnclear("There are too many Resent fields")
         name, text = match[1].lower(), match[2]
         if name in seen and not name.startswith(b"resent-"):
             raise SendersUnclear(f"{name.decode().title()} is there twice")

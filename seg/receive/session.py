@@ -37,8 +37,9 @@ if TYPE_CHECKING:
 
 # While a message is being made durable the client may send ahead this much before we stop reading.
 READ_AHEAD = 65536
-# Octets read from a socket at a time: what they may cost (as TLS records of one octet each) bounds a turn of the reactor.
-READ_SIZE = 16384
+# Octets read from a socket at a time. Within TLS fewer, as each record, be it of one octet, is a call of ours: what all sockets that are
+# ready may cost bounds a turn of the reactor.
+READ_SIZE, READ_SIZE_TLS = 16384, 4096
 CONTENT = (State.DATA, State.BDAT)
 # Seconds for the last reply to get through before the connection is cut.
 CLOSING_GRACE = 10.0
@@ -197,8 +198,7 @@ class Session(Protocol):
             return
         early, self._early = self._early, b""
         if house.implicit_tls and not self._core.tls:
-            self._shaking_hands = True
-            self.transport.startTLS(house.tls)  # type: ignore[attr-defined]
+            self._start_tls()
             if early:  # the client's side of the handshake
                 self.transport.dataReceived(early)  # type: ignore[attr-defined]
             return
@@ -363,10 +363,14 @@ class Session(Protocol):
         if out:
             self.transport.write(out)
         if self._core.state is State.TLS and not self._shaking_hands:
-            self._shaking_hands = True
-            self.transport.startTLS(self._house.tls)  # type: ignore[attr-defined]
+            self._start_tls()
         elif self._core.state is State.ENDED:
             self._close()
+
+    def _start_tls(self) -> None:
+        self._shaking_hands = True
+        self.transport.bufferSize = READ_SIZE_TLS  # type: ignore[attr-defined]
+        self.transport.startTLS(self._house.tls)  # type: ignore[attr-defined]
 
     def _close(self) -> None:
         if self._closing:

@@ -85,6 +85,8 @@ class Client:
 class FrontDoorCase(SynchronousTestCase):
     """A test of one listener; `self.settings` may be changed before the first `connect`."""
 
+    transport_class = TCPTransport
+
     def setUp(self) -> None:
         self.clock = Clock()
         self.turns = Turns(self.clock, seconds=lambda: 0.0)
@@ -128,7 +130,7 @@ class FrontDoorCase(SynchronousTestCase):
         kind = IPv6Address if ":" in host else IPv4Address
         peer = kind("TCP", host, 40000)
         protocol = self.factory.buildProtocol(peer)
-        transport = TCPTransport(IPv4Address("TCP", "127.0.0.2", 25), peer)
+        transport = self.transport_class(IPv4Address("TCP", "127.0.0.2", 25), peer)
         protocol.makeConnection(transport)
         return Client(protocol, transport, self.clock)
 
