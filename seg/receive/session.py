@@ -78,6 +78,7 @@ class Session(Protocol):
         self._last_word: Reply | None = None  # to be given once the running transaction is over
         self._advancing = False
         self._shaking_hands = False
+        self._before_handshake = False  # it waits for its turn
         self._closing = False
         self._gone = False
         self._write_blocked = False
@@ -287,7 +288,8 @@ class Session(Protocol):
     def _read_or_wait(self) -> None:
         """Read on, or not: no more comes in than can be answered."""
         ahead = self._core.awaiting and self._core.buffered > READ_AHEAD
-        reading = not (self._write_blocked or self._more or ahead or self._looking_up is not None)
+        waiting = self._more or self._before_handshake or self._looking_up is not None
+        reading = not (self._write_blocked or ahead or waiting)
         if reading != self._reading and not self._closing and not self._gone:
             self._reading = reading
             if reading:
@@ -368,9 +370,15 @@ class Session(Protocol):
             self._close()
 
     def _start_tls(self) -> None:
-        self._shaking_hands = True
+        self._shaking_hands = self._before_handshake = True
         self.transport.bufferSize = READ_SIZE_TLS  # type: ignore[attr-defined]
         self.transport.startTLS(self._house.tls)  # type: ignore[attr-defined]
+        self._house.turns.begin_handshake(self._read_handshake)
+        self._read_or_wait()
+
+    def _read_handshake(self) -> None:
+        self._before_handshake = False
+        self._read_or_wait()
 
     def _close(self) -> None:
         if self._closing:

@@ -17,6 +17,9 @@ from twisted.logger import Logger
 
 STEPS = 20  # commands, chunks and pieces of content in one slice
 SLICE = 0.005  # seconds of one slice; and of all slices between two looks at the sockets
+HANDSHAKES = (
+    10  # that begin between two looks at the sockets; each costs a millisecond or two, and can't be cut into slices
+)
 
 
 class Worker(Protocol):
@@ -45,6 +48,17 @@ class Turns:
         self._waiting: set[Worker] = set()  # all of them
         self._spent = 0.0  # seconds since the sockets were looked at
         self._called = False
+        self._begun = 0  # handshakes, since the sockets were looked at
+        self._lobby: deque[Callable[[], None]] = deque()  # those that have to wait
+
+    def begin_handshake(self, begin: Callable[[], None]) -> None:
+        """Begin a TLS handshake now, if few others do, or soon."""
+        if self._begun < HANDSHAKES and not self._lobby:
+            self._begun += 1
+            begin()
+        else:
+            self._lobby.append(begin)
+        self._call()
 
     def ask(self, worker: Worker) -> None:
         """There is something to do: it is done at once, if there is time, or soon."""
@@ -58,7 +72,7 @@ class Turns:
         self._call()
 
     def _call(self) -> None:
-        if self._waiting and not self._called:
+        if (self._waiting or self._lobby or self._begun) and not self._called:
             self._called = True
             self._clock.callLater(0, self._run)
 
@@ -66,6 +80,9 @@ class Turns:
         """The sockets have been looked at: a slice for as many as there is time for, and for one of those that want more in any case."""
         self._called = False
         self._spent = 0.0
+        self._begun = min(HANDSHAKES, len(self._lobby))
+        for _ in range(self._begun):
+            self._lobby.popleft()()
         starving = bool(self._more)
         for _ in range(len(self._waiting)):
             if self._spent >= SLICE:

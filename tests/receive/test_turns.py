@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from seg.receive.turns import SLICE, STEPS, Turns
+from seg.receive.turns import HANDSHAKES, SLICE, STEPS, Turns
 from tests.receive.front_door import EHLO, MAIL, RCPT, TRANSACTION, FrontDoorCase
 
 # What costs a client nothing to send, and us something to answer. Content among it: each piece or chunk is a step.
@@ -169,6 +169,15 @@ class TurnsTests(SynchronousTestCase):
         """Who is done within a slice costs no turn of the reactor."""
         self.turns.ask(self.worker("a", 1, SLICE / 10))
         self.assertEqual(self.reactor.due, [])
+
+    def test_handshakes(self) -> None:
+        """Of many handshakes a few begin at a time, in order."""
+        for number in range(HANDSHAKES * 3):
+            self.turns.begin_handshake(lambda number=number: self.log.append(str(number)))  # type: ignore[misc]
+        for count in (1, 2, 3, 3):
+            self.assertEqual(self.log, [str(number) for number in range(HANDSHAKES * count)])
+            self.reactor.turn()
+        self.reactor.settle()
 
     def test_a_session_that_fails(self) -> None:
         """An error of one session ends that one, is logged, and stops no other."""
