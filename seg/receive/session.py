@@ -162,7 +162,7 @@ class Session(Protocol):
     def _named(self, found: tuple[str, bool]) -> None:
         """The client's name is known, or that there is none."""
         self._looking_up = None
-        if not self._gone:
+        if not (self._gone or self._closing):
             self._read_or_wait()
             self._meet(*found)
 
@@ -309,7 +309,10 @@ class Session(Protocol):
         :return: whether there is more to do now.
         """
         core, seconds = self._core, self._house.turns.seconds
-        if self._closing or self._gone or self._write_blocked:
+        if self._closing or self._gone:
+            return False
+        if self._write_blocked:
+            self._more = True  # goes on when the client reads again
             return False
         commands, in_content, late = core.commands, core.state in CONTENT, False
         self._advancing = True

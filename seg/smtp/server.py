@@ -180,6 +180,8 @@ class ServerConnection:
         """Say no to what was asked: a refused recipient leaves the transaction as it is."""
         if self._asked is None:
             raise ValueError("nothing was asked")
+        if self.state is State.READY:
+            self._counts.failed()
         self._answer(reply)
 
     def challenge(self, data: bytes) -> None:
@@ -482,6 +484,7 @@ class ServerConnection:
         self._content = None
         self.state = State.READY
         if content.refusal is not None:
+            self._counts.failed()
             self._reply(content.refusal)
             return ContentRefused(content.refusal)
         return self._ask(ContentEnded(content.size), replies.OK, State.READY, self._counts.message)
@@ -533,11 +536,12 @@ class ServerConnection:
         if content.refusal is None and not chunk.last:
             self._reply(Reply(250, "2.0.0", f"{chunk.size} octets taken"))
             if chunk.size:
-                self._counts.recipient()
+                self._counts.progress()
             return None
         self._chunks = None
         self.state = State.READY
         if content.refusal is not None:
+            self._counts.failed()
             self._reply(content.refusal)
             return ContentRefused(content.refusal)
         return self._ask(ContentEnded(content.size), replies.OK, State.READY, self._counts.message)

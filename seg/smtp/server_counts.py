@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+RECIPIENTS = 10  # that came to nothing count as much as one command
+
 
 class Counts:
     """Counts what a client got for its commands.
@@ -11,13 +13,14 @@ class Counts:
     else a recipient and a RSET could be repeated for ever. Faults (unknown and malformed commands) are never forgotten.
     """
 
-    __slots__ = ("_dropped", "_idle", "faults", "refusals")
+    __slots__ = ("_dropped", "_idle", "_recipients", "faults", "refusals")
 
     def __init__(self) -> None:
         self.faults = 0
         self.refusals = 0
         self._idle = 0
         self._dropped = 0  # transactions
+        self._recipients = 0  # accepted in the present transaction
 
     @property
     def idle(self) -> int:
@@ -31,14 +34,25 @@ class Counts:
         else:
             self._idle += 1
 
-    def dropped(self) -> None:
-        """A transaction was given up by the client; its command counts already."""
-        self._dropped += 1
+    def progress(self) -> None:
+        """Content came."""
+        self._idle = 0
 
     def recipient(self) -> None:
-        """A recipient was accepted, or content came."""
+        """A recipient was accepted."""
         self._idle = 0
+        self._recipients += 1
+
+    def dropped(self) -> None:
+        """A transaction was given up by the client, with all the work that its recipients were; its command counts already."""
+        self._dropped += 1 + self._recipients // RECIPIENTS
+        self._recipients = 0
+
+    def failed(self) -> None:
+        """What was to be a message was refused; the reply counts already."""
+        self.refusals += self._recipients // RECIPIENTS
+        self._recipients = 0
 
     def message(self) -> None:
         """A message was accepted."""
-        self._idle = self._dropped = self.refusals = 0
+        self._idle = self._dropped = self.refusals = self._recipients = 0

@@ -102,6 +102,16 @@ class SentAwayTests(FrontDoorCase):
         self.assertFalse(client.closed)
         self.assertEqual(len(self.queue.messages), 30)
 
+    def test_recipients_for_nothing(self) -> None:
+        """However many recipients each transaction has, of those that never become a message only a thousand or two are accepted."""
+        for end in (b"RSET\r\n", EHLO, DATA + b"bare\nline\r\n.\r\n", b"BDAT 5 LAST\r\na\nb\r\n"):
+            for count in (1, 9, 10, 100, 1000):
+                self.sink.events.clear()
+                client = self.connect(STRANGER)
+                client.say(EHLO + (MAIL + RCPT * count + end) * (100 + 20_000 // count))
+                self.assertTrue(client.closed, (end, count))
+                self.assertLessEqual(len(self.sink.of(events.RecipientAccepted)), 2000, (end, count))
+
     def test_many_recipients_and_chunks(self) -> None:
         """A thousand recipients, or chunks with octets in them, are no idle commands."""
         client = self.connect(STRANGER)

@@ -99,6 +99,18 @@ class SliceTests(FrontDoorCase):
         self.reactor.settle()
         self.assertEqual(self.queue.messages, {})
 
+    def test_octets_while_replies_are_unread(self) -> None:
+        """What comes while the client takes none of our replies (the rest of a TLS record) is worked off when it does."""
+        client = self.connect()
+        client.transport.producer.pauseProducing()
+        client.protocol.dataReceived(EHLO + b"NOOP\r\n")
+        self.reactor.settle()
+        self.assertNotIn(b"250", client.heard())
+        client.transport.producer.resumeProducing()
+        self.reactor.settle()
+        self.assertTrue(client.heard().endswith(b"250 2.0.0 Ok\r\n"))
+        self.assertEqual(client.transport.producerState, "producing")
+
     def test_unread_replies(self) -> None:
         """As long as the client takes none of our replies its commands wait, and they are worked off afterwards."""
         client = self.connect()

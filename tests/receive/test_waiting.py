@@ -151,6 +151,16 @@ class WaitingTests(FrontDoorCase):
             [b"220", b"250", b"250", b"550", b"554"],
         )
 
+    def test_shutdown_meanwhile(self) -> None:
+        """A shutdown while the name is looked up is the end, whatever the DNS says then."""
+        self.listen()
+        client = self.connect(STRANGER)
+        self.factory.shutdown(10)
+        self.assertIn(b"421 4.3.2", client.heard())
+        client.transport.clear()
+        self.named()
+        self.assertEqual((client.heard(), client.closed), (b"", True))
+
     def test_proxy_header(self) -> None:
         """The client behind a load balancer is judged by its own address, whatever it sends together with the header."""
         self.listen()
