@@ -13,6 +13,7 @@ from seg.auth.desk import Desk
 from seg.change.texts import Configuration
 from seg.config.schema import Settings
 from seg.deliver.exemptions import ExemptionWatch
+from seg.descriptors import Descriptors
 from seg.errors import ConfigurationError
 from seg.filter.chain import Station
 from seg.interfaces import IEventSink
@@ -38,6 +39,7 @@ class LiveParts:
     mail: Mail
     reception: Reception
     census: Census
+    descriptors: Descriptors
     exemptions: ExemptionWatch
     logs: MailLogs
     metrics: MetricsPort
@@ -130,10 +132,11 @@ class Ready:
         parts.metrics.use(self._metrics)
         if self._entrance is not None:
             parts.entrances.use(self._entrance)
-        parts.mail.engine.max_active = new.settings.delivery.max_connections
+        limits = now.limits = parts.descriptors.use(new.settings)
+        parts.mail.engine.max_active = limits.connections_out
         parts.mail.engine.attempt_timeout = new.settings.delivery.attempt_timeout
-        receive, names = new.settings.receive, (listener.name for listener in new.settings.listener)
-        parts.census.limit(receive.max_connections, receive.max_connections_per_address, names)
+        names = (listener.name for listener in new.settings.listener)
+        parts.census.limit(limits.connections_in, limits.connections_in_of_one, names)
         parts.reception.serve(self._plan, parts.factory())
         parts.exemptions.watch(new.destinations)
         parts.logs.change(new.settings.log, new.settings.log_subscription)

@@ -41,6 +41,7 @@ from seg.config.find import ConfigurationFiles, find_configuration
 from seg.config.paths import drop_path, log_path, spool_path, var_path
 from seg.config.schema import Listener
 from seg.deliver.exemptions import ExemptionWatch
+from seg.descriptors import Descriptors, raise_limit
 from seg.drop.pickup import Pickup
 from seg.errors import ConfigurationError
 from seg.filter.chain import FilterChain
@@ -146,7 +147,8 @@ class GatewayService(Service):
             Metrics(reactor.seconds, posix_of(reactor)),
             Conditions(posix_of(reactor)),
         )
-        self._metrics_port = MetricsPort(reactor, self._observers.metrics)
+        self._descriptors = Descriptors(raise_limit(), reactor, self._bus)
+        self._metrics_port = MetricsPort(reactor, self._observers.metrics, self._descriptors.watch)
         roots = load_roots(settings.tls.ca_file, settings.tls.extra_ca_file)
         lookups = wire_lookups(settings, roots, self._bus, reactor)
         filters = wire_filters(settings, self.hostname, self._bus, reactor)
@@ -155,17 +157,22 @@ class GatewayService(Service):
         ongoing = wire_ongoing(self._bus, reactor)
         shown = configuration.destinations.certificates()
         ongoing.identities.replace(ongoing.identities.prepared(shown, outbound(settings.tls)))
-        self._now = InForce(settings, configuration.destinations, lookups, ongoing, filters, desk)
-        self._reception = Reception(reactor)
+        limits = self._descriptors.limits(settings)
+        self._now = InForce(settings, configuration.destinations, lookups, ongoing, limits, filters, desk)
+        self._reception = Reception(reactor, self._descriptors.watch)
         self._plan = self._reception.plan(settings.listener, inbound(settings.tls))
         self._entrances = Entrances(
-            settings, lambda now: wire_door(now, files.settings, self._bus, reactor), reactor, self._bus
+            settings,
+            lambda now: wire_door(now, files.settings, self._bus, reactor),
+            reactor,
+            self._bus,
+            self._descriptors,
         )
         self._renewal = CertificateRenewal(self._renewable, reactor, self._bus)
         self._exemptions = ExemptionWatch(reactor, self._bus)
         self._clock_watch = ClockWatch(reactor, self._bus, self._clock_stepped)
         names = (listener.name for listener in settings.listener)
-        self._census = Census(settings.receive.max_connections, settings.receive.max_connections_per_address, names)
+        self._census = Census(limits.connections_in, limits.connections_in_of_one, names)
         self._rates = RecipientRates(reactor.seconds)
         self._languages = Languages(files.settings.parent / REPORTS, lambda text: self._bus.emit(events.Fault(text)))
         self._logs = wire_logs(log_path(settings).parent, self.hostname, self._bus, reactor)
@@ -252,6 +259,7 @@ class GatewayService(Service):
         for observer in self._observers.all:
             self._bus.add(observer.emit)
         self._bus.emit(events.GatewayStarted(__version__))
+        self._descriptors.use(self.settings)
         self._bus.hand_out()
         for problem in self._now.lookups.roots.problems:
             self._bus.emit(events.Fault(problem))
@@ -269,6 +277,7 @@ class GatewayService(Service):
             mail=mail,
             reception=self._reception,
             census=self._census,
+            descriptors=self._descriptors,
             exemptions=self._exemptions,
             logs=self._logs,
             metrics=self._metrics_port,
@@ -364,6 +373,7 @@ class GatewayService(Service):
         await self._metrics_port.close()
         if self._pickup is not None:
             await self._pickup.stop()
+        self._descriptors.stop()
         self._exemptions.stop()
         self._clock_watch.stop()
         self._renewal.stop()

@@ -49,6 +49,7 @@ from seg.deliver.pool import ConnectionPool
 from seg.deliver.routes import Router
 from seg.deliver.sender import ESMTPSenderFactory
 from seg.deliver.session import Sessions
+from seg.descriptors import Limits
 from seg.dns.cache import CachingResolver
 from seg.dns.outage import Outages
 from seg.dns.probe import ValidationProbe
@@ -124,6 +125,7 @@ class InForce:
     destinations: Destinations
     lookups: Lookups
     ongoing: Ongoing
+    limits: Limits
     filters: tuple[Station, ...] = ()
     desk: Desk | None = None
 
@@ -247,13 +249,9 @@ def wire_mail(
 
     def limit(domain: str) -> int:
         profile = now.destinations.profile(domain)
-        return (
-            profile.concurrent_connections
-            if profile.limit_per is LimitPer.DOMAIN
-            else now.settings.delivery.max_connections
-        )
+        return profile.concurrent_connections if profile.limit_per is LimitPer.DOMAIN else now.limits.connections_out
 
-    engine = DeliveryEngine(queue, attempt, limit, settings.delivery.max_connections, sink, reactor)
+    engine = DeliveryEngine(queue, attempt, limit, now.limits.connections_out, sink, reactor)
 
     def rate(domain: str) -> Rate:
         profile = now.destinations.profile(domain)

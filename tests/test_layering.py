@@ -29,6 +29,7 @@ ROOMS = (
     "lock",
     "threads",
     "config",
+    "descriptors",
     "change",
     "smtp",
     "dns",

@@ -18,6 +18,7 @@ from seg.admin.socket import belongs_to, group_number, listen
 from seg.admin.tcp import AdminPort
 from seg.config.paths import socket_path, var_path
 from seg.config.schema import Control, Settings
+from seg.descriptors import Descriptors
 from seg.errors import ConfigurationError
 from seg.events import Fault
 from seg.interfaces import IEventSink
@@ -41,12 +42,21 @@ class Entrances:
     """Both, from the start of the gateway to its end.
 
     :param door: makes who lets operators with tokens in.
+    :param descriptors: see to it that the control socket answers when descriptors run out.
     :raises ConfigurationError: the certificate of the admin API can't be used.
     """
 
-    def __init__(self, settings: Settings, door: Callable[[Settings], Door], reactor: Any, sink: IEventSink) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        door: Callable[[Settings], Door],
+        reactor: Any,
+        sink: IEventSink,
+        descriptors: Descriptors,
+    ) -> None:
         self._reactor = reactor
         self._sink = sink
+        self._descriptors = descriptors
         self._door = door
         self._routes: RouteTable | None = None
         self._path = socket_path(settings)
@@ -84,7 +94,8 @@ class Entrances:
         except CannotListenError as error:
             question = f"is another gateway running in {self._folder}?"
             raise ConfigurationError((f"control socket {self._path}: {error.socketError}; {question}",)) from error
-        self._port.serve(self._reactor, routes, self._door(settings), self._sink)
+        self._descriptors.keep_open(self._socket)
+        self._port.serve(self._reactor, routes, self._door(settings), self._sink, watch=self._descriptors.watch)
 
     def prepare(self, settings: Settings) -> PreparedEntrance | None:
         """Read what other settings need; None when nothing changes. Blocks.
@@ -109,7 +120,8 @@ class Entrances:
         assert self._routes is not None  # nothing changes before the start is over
         former, self._port, settings = self._port, prepared.port, prepared.settings
         self._in_force = _what_counts(settings)
-        self._port.serve(self._reactor, self._routes, self._door(settings), self._sink, former)
+        door, watch = self._door(settings), self._descriptors.watch
+        self._port.serve(self._reactor, self._routes, door, self._sink, former, watch)
         Deferred.fromCoroutine(former.close())
         self._give_socket(settings.control)
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import attrs
 from twisted.internet.defer import maybeDeferred
 from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IListeningPort
+from twisted.protocols.policies import LimitTotalConnectionsFactory
 from twisted.web.resource import Resource
 from twisted.web.server import Request
 
@@ -16,6 +18,8 @@ from seg.admin.metrics import CONTENT_TYPE, Metrics
 from seg.admin.socket import QuietSite
 from seg.config.schema import MetricsPage
 from seg.errors import ConfigurationError
+
+MAX_CONNECTIONS = 20  # at a time
 
 
 class MetricsAPI:
@@ -54,8 +58,9 @@ class _Page(Resource):
 class MetricsPort:
     """Serves the metrics at the operator's address, which may change."""
 
-    def __init__(self, reactor: Any, metrics: Metrics) -> None:
+    def __init__(self, reactor: Any, metrics: Metrics, watch: Callable[[Any], None] = lambda port: None) -> None:
         self._reactor = reactor
+        self._watch = watch
         self._metrics = metrics
         self._settings = MetricsPage()  # nowhere
         self._port: IListeningPort | None = None
@@ -67,13 +72,18 @@ class MetricsPort:
         """
         if settings == self._settings or not settings.address:
             return PreparedPage(settings, None)
-        site: Any = QuietSite(_Page(self._metrics), timeout=60)
-        site.displayTracebacks = False
+        pages: Any = QuietSite(_Page(self._metrics), timeout=60)
+        pages.displayTracebacks = False
+        limited: Any = LimitTotalConnectionsFactory
+        site = limited(pages)
+        site.connectionLimit = MAX_CONNECTIONS
+        site.noisy = False
         try:
             port: IListeningPort = self._reactor.listenTCP(settings.port, site, interface=settings.address)
         except CannotListenError as error:
             where = f"{settings.address}:{settings.port}"
             raise ConfigurationError((f"[metrics] can't listen at {where}: {error.socketError}",)) from error
+        self._watch(port)
         return PreparedPage(settings, port)
 
     def use(self, prepared: PreparedPage) -> None:

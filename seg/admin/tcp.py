@@ -189,9 +189,18 @@ class AdminPort:
             self._bound = bind(Listener(name=NAME, address=self._control.address, port=self._control.port))
 
     def serve(
-        self, reactor: Any, routes: RouteTable, door: Door, sink: IEventSink, former: AdminPort | None = None
+        self,
+        reactor: Any,
+        routes: RouteTable,
+        door: Door,
+        sink: IEventSink,
+        former: AdminPort | None = None,
+        watch: Callable[[Any], None] = lambda port: None,
     ) -> None:
-        """Serve the API there, once `bind` was done."""
+        """Serve the API there, once `bind` was done.
+
+        :param watch: is given the port.
+        """
         if not self._control.address:
             return
         factory = Entrance(self.certificates[NAME], APISite(routes, door, reactor), door.known, reactor)
@@ -205,6 +214,7 @@ class AdminPort:
             self._port = reactor.adoptStreamPort(bound.fileno(), bound.family, factory)
         finally:
             bound.close()  # the reactor has a duplicate
+        watch(self._port)
         address: Any = self._port.getHost()
         sink.emit(AdminListening(address.host, address.port))
         Deferred.fromCoroutine(door.prepare())

@@ -28,6 +28,7 @@ from seg.receive.census import Census, ListenerCensus
 from seg.receive.house import House
 from seg.receive.rates import RecipientRates
 from seg.receive.recipients import RecipientAccess
+from seg.receive.refused_connections import RefusedConnections
 from seg.receive.senders import SenderRules
 from seg.receive.session import Session
 from seg.receive.turns import Turns
@@ -58,7 +59,7 @@ class ReceiveFactory(ServerFactory):
     """One listener.
 
     :param hostname: our name in greeting, EHLO and Received.
-    :param clock: a reactor, or a `Clock`; its `seconds` are POSIX seconds.
+    :param clock: a reactor, or a `Clock`.
     :param tls: makes server-side TLS connections; without it, or when the listener says ``off``, STARTTLS
     isn't offered.
     :param postmaster: whom mail to ``<Postmaster>`` goes to; "" is postmaster at `hostname`.
@@ -136,6 +137,7 @@ class ReceiveFactory(ServerFactory):
             auth_profile=auth.checker or "users",
             senders=SenderRules(auth),
         )
+        self._refusals = RefusedConnections(sink, clock)
         self._sessions: set[Session] = set()
         self._all_gone: list[Deferred[None]] = []
         self._shutting_down = False
@@ -168,7 +170,7 @@ class ReceiveFactory(ServerFactory):
         address = client_address(addr.host)
         objection = self._census.enter(address)
         if objection:
-            self._house.sink.emit(events.ReceiveFailed(0, objection))
+            self._refusals.refused(objection)
             return Refusal(TOO_MANY_CONNECTIONS)
         session = Session(self._house, address, self._gone)
         self._sessions.add(session)
@@ -182,6 +184,7 @@ class ReceiveFactory(ServerFactory):
         still gets its 250.
         """
         self._shutting_down = True
+        self._refusals.stop()
         for session in tuple(self._sessions):
             session.finish(SHUTTING_DOWN)
         if not self._sessions:

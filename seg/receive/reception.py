@@ -51,16 +51,19 @@ class Served:
 class Reception:
     """The listeners at work.
 
+    :param watch: is given each port at which clients are accepted.
+
     `certificates` are those in use, by the listener's name; `work` counts what came in and isn't queued yet; `turns` are
     those of all sessions.
     """
 
-    def __init__(self, reactor: Any) -> None:
+    def __init__(self, reactor: Any, watch: Callable[[Any], None] = lambda port: None) -> None:
         self.certificates: dict[str, ListenerCertificates] = {}
         self.suspended: frozenset[str] = frozenset()  # names of listeners
         self.work = WorkQueue()
         self.turns = Turns(reactor)
         self._reactor = reactor
+        self._watch = watch
         self._served: dict[Place, Served] = {}
         self._former: list[ReceiveFactory] = []  # of a configuration before, as long as they have connections
 
@@ -123,6 +126,7 @@ class Reception:
                 port = self._replace(old, factory)
             else:
                 port = factory.serve(self._reactor, plan.bound.pop(place))
+                self._watch(port)
             self._served[place] = Served(factory, port, certificates)
         for old in before.values():
             self._former.append(old.factory)
