@@ -8,8 +8,8 @@ from typing import Any
 import attrs
 from twisted.internet.defer import maybeDeferred
 from twisted.internet.error import CannotListenError
-from twisted.internet.interfaces import IListeningPort
-from twisted.protocols.policies import LimitTotalConnectionsFactory
+from twisted.internet.interfaces import IAddress, IListeningPort
+from twisted.protocols.policies import WrappingFactory
 from twisted.web.resource import Resource
 from twisted.web.server import Request
 
@@ -55,6 +55,16 @@ class _Page(Resource):
         return self._metrics.text()
 
 
+class _Bounded(WrappingFactory):
+    """So many connections and no more; one too many is closed at once."""
+
+    noisy = False
+
+    def buildProtocol(self, addr: IAddress | None) -> Any:
+        """A connection, if there is room for it."""
+        return None if len(self.protocols) >= MAX_CONNECTIONS else super().buildProtocol(addr)
+
+
 class MetricsPort:
     """Serves the metrics at the operator's address, which may change."""
 
@@ -74,10 +84,7 @@ class MetricsPort:
             return PreparedPage(settings, None)
         pages: Any = QuietSite(_Page(self._metrics), timeout=60)
         pages.displayTracebacks = False
-        limited: Any = LimitTotalConnectionsFactory
-        site = limited(pages)
-        site.connectionLimit = MAX_CONNECTIONS
-        site.noisy = False
+        site = _Bounded(pages)
         try:
             port: IListeningPort = self._reactor.listenTCP(settings.port, site, interface=settings.address)
         except CannotListenError as error:
