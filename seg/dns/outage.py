@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from twisted.internet.interfaces import IReactorTime
 
 from seg.conditions import Condition
 from seg.config.schema import UntrustedFallback
+from seg.dns.answer import FailureKind
 from seg.dns.servers import Server
 from seg.errors import LocalFault
 from seg.events import ConditionKind
@@ -15,6 +16,8 @@ from seg.interfaces import IEventSink
 
 QUIET = 60.0  # seconds without a fault of ours until it counts as over
 
+SILENT = 20  # questions in a row to which nobody replied, until that is an outage
+_SILENT = frozenset({FailureKind.TIMEOUT, FailureKind.NETWORK})
 _FOLLOWS = {
     UntrustedFallback.DEFER: "DANE can't be applied, and mail to domains known to have it waits",
     UntrustedFallback.INSECURE: "DANE isn't applied",
@@ -37,6 +40,7 @@ class Outages:
         self._resolvers = Condition(sink, ConditionKind.RESOLVER)
         self._local = Condition(sink, ConditionKind.LOCAL, "dns")
         self._substituted = False
+        self._silent = 0  # questions since anybody replied
         self._lacked_at = 0.0
 
     def follow(self, former: Outages) -> None:
@@ -58,14 +62,26 @@ class Outages:
                 f"the trusted resolvers are away; {server} answers without validation: {self._follows}"
             )
 
-    def nobody(self) -> None:
-        """No server was there at all."""
-        self._resolvers.begin("nobody is there at the address of any resolver: mail waits")
+    def unanswered(self, kinds: Iterable[FailureKind]) -> bool:
+        """No server has replied to a question. Whether that is an outage of ours, and says nothing of the domain: nobody was there, or nobody
+        replies to anything any more. (A single time-out may be the domain's.)
+
+        :param kinds: how each server failed.
+        """
+        failed = set(kinds)
+        if not failed <= _SILENT:
+            return False
+        self._silent += 1
+        if FailureKind.TIMEOUT in failed and self._silent < SILENT:
+            return False
+        self._resolvers.begin("no resolver answers: mail waits")
+        return True
 
     def replied(self, server: Server) -> None:
         """A server is there, whatever it said."""
         if self._local.active and self._clock.seconds() - self._lacked_at >= QUIET:
             self._local.end("questions to the resolvers are put again")
+        self._silent = 0
         if self.substitutes(server):
             return
         if self._resolvers.active:

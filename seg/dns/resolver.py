@@ -159,7 +159,7 @@ class StubResolver:
                 if vouched_only and not server.believed:
                     continue
                 if self._clock.seconds() >= question.deadline:
-                    raise ours or question.summary(failures)
+                    raise ours or self._failure(question, failures)
                 try:
                     reading = await self._ask_server(question, wanted, server)
                     self._told(server, failures)
@@ -173,9 +173,14 @@ class StubResolver:
                     if e.kind is FailureKind.TIMEOUT:
                         again.append(server)
             servers = [server for server in again if server.believed] if vouched_only else again
-        if ours is None and all(kind is FailureKind.NETWORK for _, kind, _ in failures):
-            self.outages.nobody()
-        raise ours or question.summary(failures)
+        raise ours or self._failure(question, failures)
+
+    def _failure(self, question: _Question, failures: list[tuple[Server, FailureKind, str]]) -> DNSFailure | LocalFault:
+        """Why there is no answer: a failure of the servers', or that there are none, which is ours."""
+        failure = question.summary(failures)
+        if failures and self.outages.unanswered(kind for _, kind, _ in failures):
+            return LocalFault(f"no resolver answers: {failure.text}")
+        return failure
 
     def _told(self, server: Server, failures: list[tuple[Server, FailureKind, str]]) -> None:
         """Tell if a server answered in the place of those that are believed."""

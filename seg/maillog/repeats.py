@@ -48,9 +48,17 @@ def _away(event: e.Event) -> str:
     return f"filter {event.name} is away, so {event.decision}: {event.cause}"
 
 
+def _condition(event: e.Event) -> str:
+    assert isinstance(event, e.ConditionBegan | e.ConditionEnded)
+    over = " is over" if isinstance(event, e.ConditionEnded) else ""
+    return f"Condition {event.kind}{over}: {event.subject}{': ' * bool(event.subject)}{event.text}"
+
+
 REPEATABLE: Mapping[type[e.Event], Repeatable] = MappingProxyType(
     {
         e.Fault: Repeatable(1, _fault, fault=True),
+        e.ConditionBegan: Repeatable(10, _condition, fault=True),
+        e.ConditionEnded: Repeatable(10, _condition),
         e.FilterAway: Repeatable(20, _away, fault=True),
         e.ReceiveFailed: Repeatable(20, _failed),
         e.MessageAborted: Repeatable(20, _aborted),

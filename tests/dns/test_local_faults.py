@@ -7,6 +7,7 @@ import socket
 from collections.abc import Callable
 from typing import Any
 
+import dns.rcode
 from twisted.internet import reactor
 
 from seg.config.destinations import IPPreference
@@ -16,10 +17,11 @@ from seg.dns import resolver as resolving
 from seg.dns.addresses import NoAddress, OwnNames, find_host
 from seg.dns.answer import DNSFailure, FailureKind
 from seg.dns.cache import CachingResolver
+from seg.dns.outage import SILENT
 from seg.dns.probe import ValidationProbe
 from seg.dns.routing import mx_route
 from seg.errors import LOCAL_ERRNOS, LocalFault, Temporary, local_fault
-from tests.dns.test_resolver import ResolverCase, sends, silent, truncates
+from tests.dns.test_resolver import ResolverCase, errs, sends, silent, truncates
 from tests.dns.wire_server import WireServer
 from tests.doubles import RecordingSink
 
@@ -109,10 +111,25 @@ class LocalFaultTests(ResolverCase):
                         self.patch(socket, "socket", real)
                         self.patch(reactor, "addReader", watch)
 
-    async def test_not_theirs(self) -> None:
-        """A server that isn't there is its own fault, and no local one."""
-        failure = await self.failure(self.resolver("127.0.0.1:1"))
-        self.assertEqual(failure.kind, FailureKind.NETWORK)
+    async def test_nobody_there(self) -> None:
+        """That nobody is at the resolver's port is an outage of ours; that it fails isn't."""
+        with self.assertRaises(LocalFault):
+            await self.resolver("127.0.0.1:1").query("a.test", "A")
+        failure = await self.failure(self.resolver("127.0.0.1:1", self.serve(errs(dns.rcode.SERVFAIL))))
+        self.assertEqual(failure.kind, FailureKind.SERVFAIL)
+
+    async def test_nobody_replies(self) -> None:
+        """A resolver that replies to nothing any more is away after a while; one that is silent about some names isn't."""
+        server = self.serve(silent)
+        resolver = self.resolver(server, patience=0.02)
+        for _ in range(SILENT - 1):
+            await self.failure(resolver)
+        with self.assertRaises(LocalFault):
+            await resolver.query("a.test", "A")
+        server.udp = sends("a.test. A 192.0.2.1")
+        self.assertTrue((await resolver.query("a.test", "A")).found)
+        server.udp = silent
+        await self.failure(resolver)
 
     async def test_beside_others(self) -> None:
         """A question kept from one server isn't answered by what another one says of its failure; one that answers will do."""

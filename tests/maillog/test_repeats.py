@@ -7,7 +7,18 @@ from collections.abc import Sequence
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from seg.events import ConnectionClosed, Event, Fault, FilterAway, MessageAborted, ReceiveFailed, Repeated
+from seg.events import (
+    ConditionBegan,
+    ConditionEnded,
+    ConditionKind,
+    ConnectionClosed,
+    Event,
+    Fault,
+    FilterAway,
+    MessageAborted,
+    ReceiveFailed,
+    Repeated,
+)
 from seg.maillog.outlet import Outlet
 from seg.maillog.repeats import MINUTE, MOST_TEXTS, REPEATABLE
 from seg.maillog.telling import Telling, Told
@@ -62,6 +73,8 @@ class RepeatsTests(SynchronousTestCase):
         """Every class of such lines is bounded; lines that differ in more than numbers are told apart."""
         makers = {
             Fault: lambda n, what: Fault(f"MID {n}: {what}"),
+            ConditionBegan: lambda n, what: ConditionBegan(ConditionKind.RESOLVER, str(n), what),
+            ConditionEnded: lambda n, what: ConditionEnded(ConditionKind.RESOLVER, str(n), what),
             FilterAway: lambda n, what: FilterAway(n, "rspamd", what, "tempfail", 0.01),
             ReceiveFailed: ReceiveFailed,
             MessageAborted: lambda n, what: MessageAborted(n, n, what),
