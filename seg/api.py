@@ -10,6 +10,7 @@ from seg.admin.api import AdminAPI, Identity
 from seg.admin.changes import ChangesAPI
 from seg.admin.checks import ChecksAPI
 from seg.admin.conditions import Conditions
+from seg.admin.corrupt import CorruptAPI
 from seg.admin.delivery import DeliveryAPI
 from seg.admin.destinations import DestinationsAPI
 from seg.admin.dialogues import DialoguesAPI
@@ -73,6 +74,7 @@ def admin_paths(
         DestinationsAPI(destinations, seconds),
         ChecksAPI(checks),
         ChangesAPI(changes),
+        CorruptAPI(mail.queue.corrupt),
         MetricsAPI(observers.metrics),
         WorkQueueAPI(suspension, window, sink, seconds),
         DNSAPI(traffic, window, reactor),

@@ -203,6 +203,7 @@ class GatewayService(Service):
         mail = self._mail = wire_mail(
             self._now, self.hostname, self._postmaster, self._languages, self._bus, self._reactor
         )
+        self._bus.add(mail.alerts.emit)
         changes = self._change_control(mail)
         window = Window(self._now, mail, self._reception, self._bus, self._reactor)
         self._entrances.open(self.settings, self._admin_paths(mail, window, changes))
@@ -385,6 +386,7 @@ class GatewayService(Service):
         self._locks.release()
 
     async def _stop_mail(self, mail: Mail) -> None:
+        mail.alerts.stop()
         if self._entrances.opened:
             await mail.engine.stop(ATTEMPT_GRACE)
             await mail.sending.pool.close()

@@ -29,6 +29,7 @@ from seg.auth.watched_file import Kind, WatchedFile
 from seg.bounce.alerts import TLSAlerts
 from seg.bounce.composer import ReportComposer
 from seg.bounce.languages import Languages
+from seg.bounce.spool_alerts import SpoolAlerts
 from seg.check.checks import Checks, Surroundings
 from seg.check.rehearsal import Uncounted
 from seg.clock import cautious_of, posix_of
@@ -146,6 +147,7 @@ class Mail:
     queue: Spool
     engine: DeliveryEngine
     sending: Sending
+    alerts: SpoolAlerts
 
 
 def wire_lookups(
@@ -265,7 +267,8 @@ def wire_mail(
         queue, counters, sink, hostname, postmaster, reactor.seconds, posix_of(reactor)
     ).failed
     now.ongoing.lines.on_room = engine.crowd.freed
-    mail = Mail(counters, queue, engine, wire_sending(now, hostname, counters, sink, reactor))
+    alerts = SpoolAlerts(queue, counters, sink, hostname, postmaster, reactor, posix_of(reactor))
+    mail = Mail(counters, queue, engine, wire_sending(now, hostname, counters, sink, reactor), alerts)
     return mail
 
 

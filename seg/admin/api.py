@@ -180,6 +180,7 @@ class AdminAPI:
         mids = await self._chosen(call.body)
         done: list[int] = []
         refused: dict[str, str] = {}
+        not_written: dict[str, str] = {}
         for start in range(0, len(mids), BATCH):
             batch = mids[start : start + BATCH]
             reasons = await gatherResults([Deferred.fromCoroutine(act(mid, call.by)) for mid in batch])
@@ -188,8 +189,10 @@ class AdminAPI:
                     refused[str(mid)] = reason
                 else:
                     done.append(mid)
+                    if why := self._queue.unwritten(mid):
+                        not_written[str(mid)] = why
             await self._queue.pause()
-        return {"done": done, "refused": refused}
+        return {"done": done, "refused": refused, "not_written": not_written}
 
     def _action(self, body: Mapping[str, Any]) -> Action:
         """What a body wants done to one message.
@@ -231,7 +234,12 @@ class AdminAPI:
         return "" if await self._queue.delete(mid, by) else NOT_QUEUED
 
     async def _retry(self, mid: int, by: str) -> str:
-        return "" if await self._queue.retry(mid) else f"{NOT_QUEUED}, or is held, being tried, or due already"
+        """What is due already, or being tried, needs nothing more."""
+        await self._queue.retry(mid)
+        message = self._queue.listing(mid)
+        if message is None:
+            return NOT_QUEUED
+        return "is held (seg queue release)" if message.state is MessageState.HELD else ""
 
     async def _bounce(self, mid: int, by: str) -> str:
         return "" if await self._queue.bounce(mid, by) else f"{NOT_QUEUED}, or all of it is being tried just now"
@@ -266,6 +274,7 @@ def _in_full(shown: Shown) -> dict[str, object]:
         "helo": envelope.helo,
         "body": envelope.body,
         "held": envelope.held,
+        "damage": envelope.damage,
         "recipients": [attrs.asdict(recipient) for recipient in envelope.recipients],
         "header": head.decode("utf-8", "backslashreplace"),
     }

@@ -64,7 +64,7 @@ def in_pieces(
     told, text = not quiet and sys.stderr.isatty(), f"{DOING[action]} messages, please wait."
     if told and console.is_dumb_terminal:  # it can't show what moves
         click.echo(text, err=True)
-    result: dict[str, Any] = {"done": [], "refused": {}}
+    result: dict[str, Any] = {"done": [], "refused": {}, "not_written": {}}
     page = found.first if found.first is not None else _page(gateway, wanted, 0)
     with Progress(console=console, disable=not told, transient=True) as progress:
         task = progress.add_task(text, total=found.total)
@@ -72,6 +72,7 @@ def in_pieces(
             answer = gateway.post("/v1/messages", action=action, mids=list(page), **more)
             result["done"] += answer["done"]
             result["refused"] |= answer["refused"]
+            result["not_written"] |= answer.get("not_written", {})
             progress.advance(task, len(page))
             page = _page(gateway, wanted, page[-1]) if len(page) == PAGE else ()
     return result

@@ -10,6 +10,7 @@ import click
 
 from seg.cli.bulk import Found, counted, find, in_pieces
 from seg.cli.client import Gateway
+from seg.cli.corrupt import corrupt
 from seg.cli.dialogue import sure
 from seg.cli.messages import why
 from seg.cli.options import JSON, MID
@@ -159,6 +160,8 @@ def _act(
     else:
         for mid, reason in refused.items():
             click.echo(f"MID {mid}: {reason}", err=True)
+        for mid, reason in answer.get("not_written", {}).items():
+            click.echo(f"MID {mid}: in force, not written down yet: {reason}", err=True)
         click.echo(f"{counted(number)} {done}." if number or refused else "No such message waits.")
     if refused or not number:
         sys.exit(1)
@@ -201,3 +204,4 @@ def delete(
 
 
 queue.add_command(why)
+queue.add_command(corrupt)

@@ -1,4 +1,4 @@
-"""Group commit: one thread makes many changes of the spool durable together.
+"""Group commit: a thread makes many changes of the spool durable together.
 
 Changes wait in a list while the disk is busy; the thread takes what has gathered (up to `BATCH`), writes all
 files, makes each durable, puts all of them under their names, makes each folder durable once, and only then
@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import ClassVar, Protocol, TypeVar
 
-from twisted.internet.defer import Deferred, fail
+from twisted.internet.defer import Deferred, DeferredList, fail
 from twisted.internet.interfaces import IReactorFromThreads
 from twisted.internet.threads import deferToThreadPool
 from twisted.python.failure import Failure
@@ -117,56 +117,38 @@ def _undo(disk: Disk, change: Change) -> None:
         return  # the error that led here is reported; what stays in tmp/ is removed at the next start
 
 
-class Committer:
-    """The commit thread, and a few threads that read."""
+class _Lane:
+    """One commit thread with the changes that wait for it, kept in order."""
 
-    def __init__(self, reactor: IReactorFromThreads, disk: Disk | None = None) -> None:
+    def __init__(self, reactor: IReactorFromThreads, disk: Disk, name: str) -> None:
         self._reactor = reactor
-        self._disk = disk or Disk()
+        self._disk = disk
         self._waiting: deque[tuple[Change, Deferred[None]]] = deque()
         self._changed = threading.Condition()
         self._stopping = False
-        self._thread: threading.Thread | None = None
-        self._readers = ThreadPool(0, READERS, "spool-readers")
-        self._stopped: Deferred[None] = Deferred()
-
-    def start(self) -> None:
-        """Start the threads."""
-        self._thread = threading.Thread(target=self._run, name="spool-commit", daemon=True)
-        self._thread.start()
-        self._readers.start()
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+        self.stopped: Deferred[None] = Deferred()
+        self.start = self._thread.start
 
     def submit(self, change: Change) -> Deferred[None]:
         """See `ICommits.submit`."""
-        if self._stopping:
-            return fail(OSError(errno.ESHUTDOWN, "the queue is stopping"))
         done: Deferred[None] = Deferred()
         with self._changed:
             self._waiting.append((change, done))
             self._changed.notify()
         return done
 
-    def read(self, work: Callable[[Disk], T]) -> Deferred[T]:
-        """See `ICommits.read`."""
-        if self._stopping:
-            return fail(OSError(errno.ESHUTDOWN, "the queue is stopping"))
-        return deferToThreadPool(self._reactor, self._readers, work, self._disk)
-
-    def stop(self) -> Deferred[None]:
-        """See `ICommits.stop`."""
-        if self._thread is None:
-            self._stopped.callback(None)
+    def stop(self) -> None:
+        """End when all has been done; then `stopped` fires."""
         with self._changed:
             self._stopping = True
             self._changed.notify()
-        return self._stopped
 
     def _run(self) -> None:
         while batch := self._next_batch():
             errors = commit_batch(self._disk, [change for change, _ in batch])
             self._reactor.callFromThread(self._report, batch, errors)
-        self._readers.stop()
-        self._reactor.callFromThread(self._stopped.callback, None)
+        self._reactor.callFromThread(self.stopped.callback, None)
 
     def _next_batch(self) -> list[tuple[Change, Deferred[None]]]:
         """Wait for work; an empty list means stop."""
@@ -182,3 +164,57 @@ class Committer:
                 done.callback(None)
             else:
                 done.errback(Failure(error))
+
+
+class Committer:
+    """Two commit threads, and a few threads that read.
+
+    What has happened to messages is written by a thread of its own: behind hundreds of messages that come in it would wait for as many
+    syncs, and what a kill in between forgets is sent again. A message is stored before anything can happen to it, so the two never work
+    on the same one.
+    """
+
+    def __init__(self, reactor: IReactorFromThreads, disk: Disk | None = None) -> None:
+        self._reactor = reactor
+        self._disk = disk or Disk()
+        self._stores = _Lane(reactor, self._disk, "spool-commit")
+        self._outcomes = _Lane(reactor, self._disk, "spool-outcomes")
+        self._readers = ThreadPool(0, READERS, "spool-readers")
+        self._started = False
+        self._stopping = False
+        self._stopped: Deferred[None] = Deferred()
+
+    def start(self) -> None:
+        """Start the threads."""
+        self._started = True
+        self._stores.start()
+        self._outcomes.start()
+        self._readers.start()
+
+    def submit(self, change: Change) -> Deferred[None]:
+        """See `ICommits.submit`."""
+        if self._stopping:
+            return fail(OSError(errno.ESHUTDOWN, "the queue is stopping"))
+        return (self._outcomes if change.outcome else self._stores).submit(change)
+
+    def read(self, work: Callable[[Disk], T]) -> Deferred[T]:
+        """See `ICommits.read`."""
+        if self._stopping:
+            return fail(OSError(errno.ESHUTDOWN, "the queue is stopping"))
+        return deferToThreadPool(self._reactor, self._readers, work, self._disk)
+
+    def stop(self) -> Deferred[None]:
+        """See `ICommits.stop`."""
+        if not self._stopping:
+            self._stopping = True
+            if self._started:
+                self._stores.stop()
+                self._outcomes.stop()
+                DeferredList([self._stores.stopped, self._outcomes.stopped]).addCallback(self._all_done)
+            else:
+                self._stopped.callback(None)
+        return self._stopped
+
+    def _all_done(self, _: object) -> None:
+        self._readers.stop()
+        self._stopped.callback(None)

@@ -99,6 +99,13 @@ class Custody:
         if record is not None and rewrite:
             self._spawn(self.save(record))
 
+    def replace_envelope(self, record: Record, stored: Stored) -> None:
+        """The true envelope of a message that was held for the loss of it; the file has it already."""
+        self.ledger.change(record, stored.envelope)
+        record.failures = dict(stored.failures)
+        record.expires = self.extended_expiry(stored.envelope)
+        self.ledger.plan(record, stored.envelope)
+
     def extended_expiry(self, envelope: Envelope) -> float:
         """When a message expires that couldn't be tried so far, by a hold or because the gateway was down."""
         return max(self._schedules.expiry(envelope), self._clock.seconds() + self._grace())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
+from contextlib import suppress
 from pathlib import Path
 
 from seg.files import replace_file
@@ -150,7 +151,8 @@ class Disk:
         parent = os.path.dirname(folder)
         if self._root and len(parent) > len(self._root) and not os.path.isdir(parent):
             self._make_folder_of(folder)
-        os.mkdir(folder, 0o700)
+        with suppress(FileExistsError):  # another thread made it
+            os.mkdir(folder, 0o700)
         self._sync(parent)
 
     @staticmethod

@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
+SPARE = 64  # wakes out of date that don't matter
 AT_ONCE = 500  # messages woken before the reactor gets its turn
 
 
@@ -62,6 +63,19 @@ class DueList:
         heapq.heappush(self._later, (when, mid))
         if self._later[0][0] == when:
             self._set_timer()
+
+    def trim(self, messages: int, live: Callable[[int, float], bool]) -> None:
+        """Forget wakes that nobody waits for, once they are more than the others: what is finished leaves nothing behind.
+
+        :param messages: how many there are; each has at most one wake that counts.
+        :param live: whether a (MID, time asked for) counts.
+        """
+        if not messages:
+            self._later = []
+            self._cancel_timer()
+        elif len(self._later) > 2 * messages + SPARE:
+            self._later = [(when, mid) for when, mid in self._later if live(mid, when)]
+            heapq.heapify(self._later)
 
     def stop(self) -> None:
         """Wake nobody any more."""

@@ -102,6 +102,9 @@ class Ledger:
         self._held -= record.held
         self._damaged -= record.damaged
         del self._records[record.mid]
+        if not self._records:
+            self._records.clear()  # a dict that was large keeps its room otherwise
+        self._due.trim(len(self._records), self._live)
         if record.damaged:
             self.damage_changed()
 
@@ -216,6 +219,11 @@ class Ledger:
             record.wake = wake
             if wake != NEVER:
                 self._due.wake_at(wake, record.mid)
+                self._due.trim(len(self._records), self._live)
+
+    def _live(self, mid: int, when: float) -> bool:
+        record = self._records.get(mid)
+        return record is not None and record.wake == when
 
     def _woken(self, mid: int, when: float) -> None:
         record = self._records.get(mid)

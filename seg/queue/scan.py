@@ -55,7 +55,8 @@ class Damaged:
     """A message of which a part is lost; what is known of its envelope says so, and that it is held."""
 
     stored: Stored
-    kept: bool  # the damaged envelope file, if there is one, has a second name in corrupt/: it may be replaced
+    lost: str = ""  # path of the damaged envelope file, "" = there is none
+    kept: bool = True  # it has a second name in corrupt/, if it is there: it may be replaced
 
 
 @attrs.frozen
@@ -119,7 +120,7 @@ class Scan:
         try:
             return [self._read(disk, place)]
         except (SpoolFileError, NotAMessageError) as error:
-            reason = _why(error)
+            reason = why(error)
             moved: list[Found] = [self._put_aside(disk, place.path, reason)]
             if place.envelope:
                 moved.append(self._put_aside(disk, place.envelope, "the message beside it can't be read"))
@@ -206,26 +207,10 @@ class Scan:
     # --- reading ----------------------------------------------------------------------------------
 
     def _read(self, disk: Disk, place: Place) -> Stored | Damaged:
-        """The message's present envelope; or, where that is lost, what else is known of it."""
-        content = _Content(disk, place)
-        if not place.envelope:
-            stored = content.first()
-            return Damaged(_held(stored, MISSING), True) if place.tried else stored
-        try:
-            stored = decode(disk.read(place.envelope, MAX_LINE)[0])
-            content.check_mid(stored.envelope)
-        except (SpoolFileError, NotAMessageError) as error:
-            damage = f"its present envelope can't be read ({_why(error)})"
-            return Damaged(_held(content.first(), damage), self._keep(disk, place.envelope))
-        if content.fits(stored.envelope):
-            return stored
-        try:
-            held = _held(content.first(), "its present envelope is that of another size")
-        except SpoolFileError as error:
-            if content.has_line or not content.may_hold(stored.envelope):
-                raise
-            return Damaged(_held(stored, f"the first line of its file is lost ({error})", sure=True), True)
-        return Damaged(held, self._keep(disk, place.envelope))
+        found = read_message(disk, place)
+        if isinstance(found, Damaged) and found.lost:
+            return attrs.evolve(found, kept=self._keep(disk, found.lost))
+        return found
 
     def _keep(self, disk: Disk, path: str) -> bool:
         """Give a damaged envelope a second name in corrupt/, so that it can be replaced."""
@@ -251,6 +236,34 @@ class Scan:
             number += 1
             free = f"{target}.{number}"
         return free
+
+
+def read_message(disk: Disk, place: Place) -> Stored | Damaged:
+    """A message's present envelope; or, where that is lost, what else is known of it.
+
+    :raises SpoolFileError: nothing can be made of it.
+    :raises NotAMessageError: nor is it a file.
+    :raises OSError: the system can't read it.
+    """
+    content = _Content(disk, place)
+    if not place.envelope:
+        stored = content.first()
+        return Damaged(_held(stored, MISSING)) if place.tried else stored
+    try:
+        stored = decode(disk.read(place.envelope, MAX_LINE)[0])
+        content.check_mid(stored.envelope)
+    except (SpoolFileError, NotAMessageError) as error:
+        damage = f"its present envelope can't be read ({why(error)})"
+        return Damaged(_held(content.first(), damage), place.envelope)
+    if content.fits(stored.envelope):
+        return stored
+    try:
+        held = _held(content.first(), "its present envelope is that of another size")
+    except SpoolFileError as error:
+        if content.has_line or not content.may_hold(stored.envelope):
+            raise
+        return Damaged(_held(stored, f"the first line of its file is lost ({error})", sure=True))
+    return Damaged(held, place.envelope)
 
 
 class _Content:
@@ -303,7 +316,8 @@ class _Content:
         return self._length > envelope.size
 
 
-def _why(error: SpoolFileError | NotAMessageError) -> str:
+def why(error: SpoolFileError | NotAMessageError) -> str:
+    """What is wrong with a file."""
     return str(error.strerror) if isinstance(error, OSError) else str(error)
 
 

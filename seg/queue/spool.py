@@ -23,6 +23,7 @@ from seg.config.schema import Queue
 from seg.interfaces import IContent, ICounters, IEventSink, IMessageWriter, IQueue, IReportComposer
 from seg.model import Outcome
 from seg.queue.commit import ICommits
+from seg.queue.corrupt import CorruptFiles
 from seg.queue.custody import Custody
 from seg.queue.durable import DurableChanges
 from seg.queue.files import Folders
@@ -42,6 +43,7 @@ NO_IDS = OSError(errno.ENOSPC, "no message ids can be reserved")
 class Spool:
     """All messages that got their 250, until they are delivered or returned.
 
+    :ivar corrupt: what was put aside, for operators.
     :param path: the spool folder; made when it doesn't exist. One process at a time.
     :param reactor: the clock; POSIX seconds.
     :param committer: does all disk work; started and stopped with the spool.
@@ -76,6 +78,7 @@ class Spool:
         self._ledger = self._custody.ledger
         self._operators = OperatorCommands(self._custody, sink, reactor)
         self._loading = Loading(self._folders, self._custody, committer, sink, reactor)
+        self.corrupt = CorruptFiles(self._folders, self._custody, self._loading, commits, sink)
         self._health.on_recovery(self._recovered)
 
     def use(self, settings: Queue) -> None:

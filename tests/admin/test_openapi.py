@@ -14,6 +14,7 @@ import seg.admin
 from seg.admin.api import AdminAPI
 from seg.admin.changes import ChangesAPI
 from seg.admin.checks import ChecksAPI
+from seg.admin.corrupt import CorruptAPI
 from seg.admin.delivery import DeliveryAPI
 from seg.admin.destinations import DestinationsAPI
 from seg.admin.dialogues import DialoguesAPI
@@ -39,6 +40,7 @@ def served() -> RouteTable:
     for part in (
         ChangesAPI(NOTHING),
         ChecksAPI(NOTHING),
+        CorruptAPI(NOTHING),
         DeliveryAPI(NOTHING, NOTHING, NOTHING, NOTHING, NOTHING, NOTHING, NOTHING),
         DestinationsAPI(NOTHING, NOTHING),
         MetricsAPI(NOTHING),
