@@ -269,6 +269,9 @@ class _Now(Collector):
         yield _gauge("queue_recipients", "Recipients that wait", counts.recipients)
         yield _gauge("queue_active_recipients", "Recipients being tried", counts.active)
         yield _gauge("queue_held_messages", "Messages held", counts.held)
+        yield _gauge("queue_damaged_messages", "Messages held, as a part of their files is lost", counts.damaged)
+        yield _gauge("queue_unread_files", "Files and folders that the system can't read for now", counts.unread)
+        yield _gauge("queue_corrupt_files", "Files put aside in corrupt/", counts.corrupt)
         age = self._now() - counts.oldest if counts.oldest else 0.0
         yield _gauge("queue_oldest_seconds", "Age of the oldest message", age)
         yield _gauge("queue_destinations", "Destinations with waiting mail", gauges.destinations())

@@ -96,9 +96,9 @@ class JSONOutputTests(GatewayCase):
         done = {words: await self.checked(schema, words) for schema, words in DEEDS}
         self.assertEqual(done["suspenddel", "later.example"]["domains"], ["later.example"])
         self.assertEqual(len(done["suspendlistener",]["listeners"]), 1)
-        self.assertEqual(done["resume",], {"domains": [], "listeners": [], "paused": None})
+        self.assertEqual(done["resume",], {"domains": [], "listeners": [], "paused": None, "not_written": ""})
         self.assertEqual(done["workqueue", "pause", "--reason", "a look"]["paused"]["reason"], "a look")
         self.assertIsNone(done["workqueue", "resume"]["paused"])
         self.assertEqual(done["policyflush", "--all", "--yes"], {"flushed": 1})
-        self.assertEqual(done["removemessage", "1", "--yes"], {"done": [1], "refused": {}})
+        self.assertEqual(done["removemessage", "1", "--yes"], {"done": [1], "refused": {}, "not_written": {}})
         self.assertEqual(done["deleterecipients", "--domain", "later.example", "--yes"]["done"], [2])

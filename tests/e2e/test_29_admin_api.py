@@ -45,6 +45,10 @@ CALLS: tuple[tuple[str, str, dict[str, Any]], ...] = (  # operation, path, query
     ("actOnMessages", "/v1/messages", {"action": "hold", "mids": [1]}),
     ("listMessages", "/v1/messages", {"held": 1}),
     ("actOnMessages", "/v1/messages", {"action": "delete", "all": True}),
+    ("listCorrupt", "/v1/corrupt", {}),
+    ("showCorrupt", "/v1/corrupt/file", {"name": "new-00-core"}),
+    ("actOnCorrupt", "/v1/corrupt", {"action": "restore", "names": ["new-00-core"]}),
+    ("actOnCorrupt", "/v1/corrupt", {"action": "delete", "all": True}),
     ("listPolicies", "/v1/policies", {}),
     ("flushPolicies", "/v1/policies/flush", {"all": True}),
     ("showDNS", "/v1/dns", {}),
@@ -78,6 +82,9 @@ REFUSED: tuple[tuple[str, str, object, int], ...] = (
     ("POST", "/v1/messages", {"action": "explode", "all": True}, 400),
     ("POST", "/v1/messages", {"action": "hold"}, 400),
     ("POST", "/v1/messages", [], 400),
+    ("GET", "/v1/corrupt/file?name=../counters.json", None, 404),
+    ("POST", "/v1/corrupt", {"action": "explode", "all": True}, 400),
+    ("POST", "/v1/corrupt", {"action": "delete"}, 400),
     ("POST", "/v1/suspension", {"suspend": [1]}, 400),
     ("POST", "/v1/suspension", {"suspend_listeners": ["nobody"]}, 404),
     ("POST", "/v1/workqueue", {"resume": True}, 409),
@@ -107,6 +114,7 @@ class AdminAPITests(GatewayCase):
         await gateway.inject("alice@sender.example", "bob@later.example", MESSAGE)
         await gateway.wait_for_event("recipients_pending", mid=1)
         self.socket = gateway.socket
+        (gateway.folder / "var" / "spool" / "corrupt" / "new-00-core").write_bytes(b"x")
 
     async def ask(self, method: str, path: str, body: object = None) -> tuple[int, str, bytes]:
         """Status, type and octets of an answer."""
