@@ -245,6 +245,8 @@ class Custody:
         self._waiting.setdefault(record.mid, []).append(fire)
         work.addErrback(self._broke_off)
         work.addBoth(fire)
+        if record.unwritten:
+            fire()
         return answer
 
     def _not_written(self, record: Record, error: OSError) -> None:

@@ -44,7 +44,7 @@ class RedirectionTests(GatewayCase):
         await self.seg("suspenddel")
         await gateway.inject("alice@sender.example", "bob@receiver.example", MESSAGE)
         found = await self.seg_json("redirectrecipients", "--host", "nowhere.example", "--yes")
-        self.assertEqual(found, {"done": [1], "refused": {}})
+        self.assertEqual(found, {"done": [1], "refused": {}, "not_written": {}})
         await self.seg("resumedel")
         await gateway.wait_for_log("Redirection of receiver.example to nowhere.example can't be used")
         self.assertEqual(

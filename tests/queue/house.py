@@ -95,6 +95,7 @@ class House:
         now: float = NOW,
         settings_of: Callable[[str, str], Queue] | None = None,
         clock: Clock | None = None,
+        fails: Callable[[str, str], int] = lambda operation, path: 0,
     ) -> None:
         self.root = Path(root)
         if clock is None:
@@ -103,9 +104,10 @@ class House:
         self.clock = clock
         self.sink = Recorder()
         self.disk = RecordingDisk(root)
+        self.disk.fails = fails
         self.commits = InlineCommitter(self.disk)
         self.composer = PlainComposer(self.clock)
-        self.counters = Counters(self.root / "counters", self.sink, inline_thread)
+        self.counters = Counters(self.root / "counters", self.sink, inline_thread, self.disk)
         self.spool = Spool(
             root,
             settings or Queue(jitter=0.0),
