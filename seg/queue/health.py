@@ -16,7 +16,7 @@ from seg.events import ConditionKind
 from seg.interfaces import IEventSink
 from seg.queue.commit import Change, ICommits
 from seg.queue.disk import Disk
-from seg.queue.files import Folders
+from seg.queue.files import FOLDER_NAMES, Folders
 from seg.queue.reserve import RESERVE_SIZE, GiveUpReserve, KeepReserve
 
 PROBE_EVERY = 2.0  # seconds between two tries while the spool can't be written
@@ -59,7 +59,7 @@ class WriteProbe(Change):
                 self.failed.append(folder)
                 self.error = error
         disk.unlink(place)
-        return ()
+        return (self._folders.tmp,)
 
     def undo(self, disk: Disk) -> None:
         """Nothing of it stays."""
@@ -111,10 +111,11 @@ class SpoolHealth:
         error = failure.value
         if not isinstance(error, OSError) or error.errno == errno.ESHUTDOWN:
             return
-        for path in (error.filename, error.filename2):
-            folder = os.path.dirname(path) if isinstance(path, str) else ""
-            hashed = os.path.dirname(folder) in (self._folders.new, self._folders.cur)
-            if hashed and len(self._suspects) < MOST_FOLDERS:
+        paths = [path for path in (error.filename, error.filename2) if isinstance(path, str)]
+        for folder in (*paths, *map(os.path.dirname, paths)):
+            hashed = os.path.basename(folder) in FOLDER_NAMES
+            below = os.path.dirname(folder) in (self._folders.new, self._folders.cur)
+            if hashed and below and len(self._suspects) < MOST_FOLDERS:
                 self._suspects[folder] = None
         if self.blocked is None and not (self._condition.active and self._timer is not None):
             self._probe()
