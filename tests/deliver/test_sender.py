@@ -289,6 +289,31 @@ class SendTests(SenderCase):
         super().setUp()
         self.greet()
 
+    def test_given_up(self) -> None:
+        """A transaction that is given up keeps what is certain; the rest has the reason, and nothing is in doubt before the dot."""
+        sent = self.send()
+        self.server(b"250 m\r\n550 5.1.1 no\r\n")
+        self.assertNoResult(sent)
+        self.sender.give_up(Temporary("4.4.7", "enough"))
+        outcomes = self.successResultOf(sent)
+        refused, waiting = outcomes[0], outcomes[1]
+        assert isinstance(refused, Bounced)
+        assert isinstance(waiting, Delayed)
+        self.assertEqual(
+            (refused.error.enhanced, str(waiting.error), waiting.in_doubt), ("5.1.1", "4.4.7 enough", False)
+        )
+        self.assertGone()
+
+    def test_given_up_behind_the_dot(self) -> None:
+        """Behind the final dot it is in doubt who has the message."""
+        sent = self.send()
+        self.server(ACCEPTED)
+        self.assertTrue(self.sender.behind_dot)
+        self.sender.give_up(Temporary("4.4.7", "enough"))
+        for outcome in self.successResultOf(sent).values():
+            assert isinstance(outcome, Delayed)
+            self.assertTrue(outcome.in_doubt)
+
     def test_small(self) -> None:
         """The commands go in one write, small content whole in another; everybody gets an outcome."""
         sent = self.send(MemoryContent(b".dot\r\nx\r\n"))
