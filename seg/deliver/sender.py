@@ -29,7 +29,7 @@ from seg.deliver.faults import StartTLSRefused as StartTLSRefused
 from seg.deliver.faults import Tampered as Tampered
 from seg.deliver.faults import fault_of, lost, reason_of, timed_out, unreadable
 from seg.deliver.flow import ContentFlow
-from seg.errors import Permanent, Temporary
+from seg.errors import LocalFault, Permanent, Temporary
 from seg.interfaces import IContent, ICounters
 from seg.model import Bounced, Delayed, Delivered, Envelope, Outcome, Recipient
 from seg.smtp.client import ClientConnection
@@ -425,8 +425,10 @@ class ESMTPSender(Protocol):
         try:
             self.transport.startTLS(creator)
         except Exception as error:  # noqa: BLE001
-            # Whatever the creator raises ends this connection and no other.
-            self._fail(HandshakeFailed("4.7.5", f"TLS can't be started: {reason_of(error)}"))
+            # Whatever the creator raises ends this connection and no other. It is ours, so that it is a fault of ours.
+            fault = HandshakeFailed("4.7.5", f"TLS can't be started: {reason_of(error)}")
+            fault.__cause__ = LocalFault(fault.text)
+            self._fail(fault)
 
     def _flush(self) -> None:
         data = self._core.data_to_send()

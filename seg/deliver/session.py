@@ -7,6 +7,7 @@ message is sent before the verdict. A pooled connection is judged anew for each 
 from __future__ import annotations
 
 import datetime
+import errno
 from collections.abc import Callable
 
 import attrs
@@ -59,6 +60,9 @@ class Unsatisfied(Temporary):
         self.verdict = verdict
         self.facts = facts or SessionFacts()
 
+
+# Refused by this system on the way to some address, or from a source address of some destination: no condition of all.
+OF_ONE_WAY = frozenset({errno.EACCES, errno.EPERM, errno.EADDRNOTAVAIL})
 
 # Of all connections so many may go to one address that MX records name: whoever owns a domain chooses that address, and it need
 # not be his. A destination's own limit by address takes the place of this.
@@ -149,9 +153,9 @@ class Sessions:
         requirement = decision.requirement
         try:
             return await self._fresh(decision, host, key, outgoing, progress, requirement.tls)
-        except Tampered:
-            raise
         except HandshakeFailed as failure:
+            if isinstance(failure, Tampered) or local_fault(failure) is not None:
+                raise
             why = failure.text
             facts = SessionFacts(starttls_offered=True, failure=why)
             verdict = judge(decision, facts, self._trust())
@@ -353,7 +357,8 @@ class Sessions:
                 raise CancelledError from error
             fault = local_fault(error)
             if fault is not None:
-                self._lacking.begin(f"connections to other hosts can't be opened: {fault.text}")
+                if _number(error) not in OF_ONE_WAY:
+                    self._lacking.begin(f"connections to other hosts can't be opened: {fault.text}")
                 raise fault.temporary() from fault
             if not isinstance(error, ConnectError | TimeoutError | OSError):
                 raise
@@ -445,6 +450,12 @@ def _connect_failure(error: Exception) -> str:
     """``[Errno 111] Connection refused``, as the log and the report show it."""
     if isinstance(error, TimeoutError):
         return "timeout"
-    number = getattr(error, "osError", None) or (error.args[0] if error.args else None)
+    number = _number(error) or (error.args[0] if error.args else None)
     text = str(getattr(error, "string", "") or error)
     return f"[Errno {number}] {text}" if isinstance(number, int) else text
+
+
+def _number(error: BaseException) -> int | None:
+    """The errno of a connect that failed, None for none."""
+    number: int | None = getattr(error, "osError", None) or getattr(error, "errno", None)
+    return number

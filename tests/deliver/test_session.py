@@ -14,7 +14,6 @@ from twisted.internet.error import (
     TimeoutError,
 )
 from twisted.internet.task import Clock
-from twisted.internet.testing import StringTransport
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
@@ -25,7 +24,7 @@ from seg.deliver.lines import Crowded
 from seg.deliver.outgoing import Outgoing
 from seg.deliver.pool import ConnectionPool
 from seg.deliver.sender import ESMTPSender, ESMTPSenderFactory
-from seg.deliver.session import Session, Sessions
+from seg.deliver.session import OF_ONE_WAY, Session, Sessions
 from seg.deliver.slots import PATIENCE
 from seg.errors import LOCAL_ERRNOS, Temporary, local_fault
 from seg.interfaces import IConnector
@@ -33,6 +32,7 @@ from seg.model import MXHost, Peer
 from seg.policy.requirement import Decision, Requirement, TLSLevel
 from seg.tls.context import ClientTLS
 from seg.tls.roots import RootStore
+from tests.deliver.test_sender import MemoryTransport
 from tests.doubles import CountingCounters, RecordingSink
 
 ADDRESS = ip_address("192.0.2.1")
@@ -48,6 +48,7 @@ class MemoryConnector:
     def __init__(self) -> None:
         self.failure: Exception | None = None
         self.pending: list[Deferred[object]] = []
+        self.senders: list[ESMTPSender] = []
         self.factories: list[ESMTPSenderFactory] = []
 
     def connect(self, factory: object, address: Peer, port: int, source: str, timeout: float) -> Deferred[object]:
@@ -64,7 +65,8 @@ class MemoryConnector:
     def made(self, number: int) -> ESMTPSender:
         """The connection asked for comes about."""
         sender = self.factories[number].buildProtocol(None)
-        sender.makeConnection(StringTransport())
+        sender.makeConnection(MemoryTransport())
+        self.senders.append(sender)
         self.pending[number].callback(sender)
         return sender
 
@@ -110,7 +112,7 @@ class ConnectTests(SessionCase):
                 self.assertIsNotNone(local_fault(failed))
         self.assertEqual(self.sink.of(events.DeliveryConnectFailed), [])
         told = [event.text for event in self.sink.of(events.ConditionBegan)]
-        self.assertEqual(len(told), len(LOCAL_ERRNOS))  # each reason once
+        self.assertEqual(len(told), len(LOCAL_ERRNOS - OF_ONE_WAY))  # each reason once
         self.connector.failure = None
         opened = self.open()
         self.connector.made(0)
@@ -126,6 +128,22 @@ class ConnectTests(SessionCase):
             self.assertIsNone(local_fault(failed))
         self.assertEqual(len(self.sink.of(events.DeliveryConnectFailed)), 3)
         self.assertEqual(self.sink.of(events.ConditionBegan), [])
+
+    def test_our_side_of_tls(self) -> None:
+        """What fails in our own TLS before anything is sent is no failure of the host's: no retry in clear text."""
+
+        def broken(*arguments: object) -> object:
+            raise MemoryError
+
+        self.patch(MemoryTransport, "startTLS", broken)
+        opened = self.open()
+        self.connector.made(0).dataReceived(b"220 x\r\n")
+        self.clock.advance(0)
+        sender = self.connector.senders[0]
+        sender.dataReceived(b"250-x\r\n250 STARTTLS\r\n")
+        sender.dataReceived(b"220 go\r\n")
+        self.assertIsNotNone(local_fault(self.failureResultOf(opened, Temporary).value))
+        self.assertEqual(len(self.connector.pending), 1)
 
     def test_cancelled(self) -> None:
         """A connect that is given up leaves nothing behind."""
