@@ -33,8 +33,10 @@ from seg.events import Event
 from seg.interfaces import IEventSink, IPolicyFetcher
 from seg.model import MXHost, Route, RouteKind
 from seg.mtasts.cache import PolicyCache
+from seg.mtasts.fetch import NOBODY
 from seg.mtasts.provider import MTASTSProvider
 from seg.mtasts.store import PolicyStore
+from seg.mtasts.turns import Claim
 from seg.policy.chain import PolicyChain
 from seg.policy.requirement import DomainQuestion
 from seg.policy.static import StaticProvider
@@ -62,7 +64,7 @@ class CountedFetcher:
 
     fetches = 0
 
-    async def fetch(self, domain: str) -> bytes:
+    async def fetch(self, domain: str, claim: Claim = NOBODY) -> bytes:
         """The policy."""
         self.fetches += 1
         return BODY % (domain.encode(), domain.encode())

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from seg.filter.message import FilteredMessage
     from seg.filter.plugins import FilterContext
     from seg.mtasts.answer import PolicyAnswer
+    from seg.mtasts.turns import Claim
     from seg.policy.plugins import ProviderContext
     from seg.policy.requirement import Answer, DomainQuestion
     from seg.queue.lease import Lease
@@ -160,16 +161,19 @@ class IResolver(Interface):
 class IPolicyFetcher(Interface):
     """Fetches MTA-STS policies (RFC 8461 §3.3)."""
 
-    def fetch(domain: str) -> Awaitable[bytes]:
+    def fetch(domain: str, claim: Claim = ...) -> Awaitable[bytes]:
         """The body found at ``https://mta-sts.<domain>/.well-known/mta-sts.txt``.
 
+        :param claim: for which message, and whether a policy of the domain is known; nobody's by default.
         :raises seg.mtasts.errors.FetchError: with the cause in one line.
+        :raises seg.mtasts.errors.OwnFetchFault: for a reason of our own; it is no word of the domain.
         """
 
-    def look(domain: str) -> Awaitable[PolicyAnswer]:
+    def look(domain: str, claim: Claim = ...) -> Awaitable[PolicyAnswer]:
         """The same fetch, and what it met on its way.
 
         :raises seg.mtasts.errors.FetchError: its `met` has what was found out until then.
+        :raises seg.mtasts.errors.OwnFetchFault: the same.
         """
 
 

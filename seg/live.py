@@ -160,6 +160,8 @@ def _looks_up_otherwise(old: Settings, new: Settings) -> bool:
         or old.tls != new.tls
         or old.mta_sts != new.mta_sts
         or old.delivery.providers != new.delivery.providers
+        or old.delivery.allow_loopback != new.delivery.allow_loopback
+        or old.delivery.allow_private != new.delivery.allow_private
     )
 
 

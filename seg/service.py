@@ -212,6 +212,7 @@ class GatewayService(Service):
         await changes.begin()
         await mail.queue.start()
         lookups = self._now.lookups
+        self._bus.add(lookups.policies.cache.heard)
         await lookups.policies.cache.load()
         lookups.probe.start()
         lookups.refresh.start()

@@ -51,6 +51,7 @@ from seg.deliver.routes import Router
 from seg.deliver.sender import ESMTPSenderFactory
 from seg.deliver.session import Sessions
 from seg.descriptors import Limits
+from seg.dns.address_rules import AddressRules
 from seg.dns.cache import CachingResolver
 from seg.dns.outage import Outages
 from seg.dns.probe import ValidationProbe
@@ -70,6 +71,7 @@ from seg.mtasts.fetch import PolicyFetcher
 from seg.mtasts.provider import MTASTSProvider
 from seg.mtasts.refresh import PolicyRefresh
 from seg.mtasts.store import PolicyStore
+from seg.mtasts.troubles import FetchTroubles
 from seg.policy.chain import ANSWER_TIMEOUT, PolicyChain
 from seg.policy.plugins import ProviderContext, in_order
 from seg.policy.static import StaticProvider
@@ -171,9 +173,14 @@ def wire_lookups(
     def trust() -> Trust:
         return Trust(roots, datetime.now(UTC))
 
-    fetcher = PolicyFetcher(reactor, resolver, settings.mta_sts, tls, trust)
+    delivery = settings.delivery
+    rules = AddressRules(own_addresses(), delivery.allow_loopback, delivery.allow_private)
+    fetcher = PolicyFetcher(reactor, resolver, settings.mta_sts, tls, trust, rules)
+    troubles = former.policies.troubles if former else FetchTroubles(sink)
     cache = former.policies.cache if former else PolicyCache(policy_cache_path(settings), in_thread_of(reactor), sink)
-    policies = PolicyStore(resolver, fetcher, cache, settings.mta_sts, sink, cautious_of(reactor))
+    policies = PolicyStore(resolver, fetcher, cache, settings.mta_sts, sink, cautious_of(reactor), troubles)
+    if former and former.policies.proxy != policies.proxy:
+        troubles.proxy_changed()
     refresh = PolicyRefresh(policies, settings.mta_sts, reactor, random.random)
     dane = DANEProvider(resolver, sink, lambda: probe.validates, seen, settings.dns.untrusted_fallback)
     own = (dane, MTASTSProvider(policies, sink), StaticProvider())

@@ -17,10 +17,12 @@ from seg.errors import LocalFault
 from seg.events import OperatorActed
 from seg.interfaces import IEventSink, IResolver
 from seg.model import RecipientState, to_ascii
-from seg.mtasts.cache import CachedPolicy, PolicyCache
+from seg.mtasts.cache import PolicyCache
+from seg.mtasts.entry import CachedPolicy
 from seg.queue.spool import Spool
 
 MOST_HOSTS = 1000  # in one answer
+POLICIES_AT_A_TIME = 500
 MOST_CONTENT = 1024 * 1024  # octets in one answer
 SORTS = {
     "active_rcpts": "active",
@@ -257,12 +259,15 @@ class DeliveryAPI:
 
     async def policies(self, call: Call) -> object:
         """The MTA-STS policies known; query: domain."""
-        domain = call.query.get("domain")
-        entries = [entry for entry in self._gateway.policies if domain in (None, entry.domain)]
-        if domain is not None and not entries:
+        domain, cache = call.query.get("domain"), self._gateway.policies
+        names = sorted(known.domain for known in cache) if domain is None else [domain]
+        shown = []
+        for start in range(0, len(names), POLICIES_AT_A_TIME):
+            found = await cache.read(names[start : start + POLICIES_AT_A_TIME])
+            shown += [self._policy(entry) for entry in found]
+        if domain is not None and not shown:
             raise APIError(404, f"no MTA-STS policy of {domain} is known (seg stsverify {domain} looks for one)")
-        entries.sort(key=lambda entry: entry.domain)
-        return {"policies": [self._policy(entry) for entry in entries]}
+        return {"policies": shown}
 
     def _policy(self, entry: CachedPolicy) -> dict[str, Any]:
         policy = entry.policy
@@ -281,15 +286,13 @@ class DeliveryAPI:
         """Forget policies; body: domain, or all (true)."""
         domain, cache = call.body.get("domain"), self._gateway.policies
         if isinstance(domain, str):
-            chosen = [entry.domain for entry in cache if entry.domain == to_ascii(domain)]
+            count = await cache.flush(to_ascii(domain))
         elif call.body.get("all") is True:
-            chosen = [entry.domain for entry in cache]
+            count = await cache.flush(None)
         else:
             raise APIError(400, "name a domain (a text), or all (true)")
-        for each in chosen:
-            await cache.remove(each)
         self._sink.emit(OperatorActed(call.by, f"policyflush {domain or 'all'}"))
-        return {"flushed": len(chosen)}
+        return {"flushed": count}
 
 
 def _state(record: HostRecord) -> str:

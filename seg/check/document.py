@@ -160,9 +160,14 @@ def _sts(look: STSLook) -> dict[str, Any]:
         "fetch": None if look.fetch is None else _fetch(look.fetch, look.fetch_error),
         "policy": None
         if policy is None
-        else {"mode": policy.mode.value, "mx": list(policy.mx), "max_age": policy.max_age, "text": policy.text},
+        else {"mode": policy.mode.value, "mx": list(policy.mx), "max_age": policy.max_age, "text": _published(look)},
         "policy_error": look.policy_error,
     }
+
+
+def _published(look: STSLook) -> str:
+    """The policy as it came."""
+    return look.fetch.body.decode("utf-8", "replace") if look.fetch else ""
 
 
 def _fetch(look: PolicyAnswer, error: FetchError | None) -> dict[str, Any]:

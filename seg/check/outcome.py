@@ -25,7 +25,14 @@ class Result(enum.StrEnum):
 
 
 # Obstacles of a fetch that say nothing of the domain's own setup: they may be ours, or the network's.
-_OUTSIDE = (FetchFault.DNS, FetchFault.CONNECT, FetchFault.PROXY, FetchFault.TIMEOUT)
+_OUTSIDE = (
+    FetchFault.DNS,
+    FetchFault.CONNECT,
+    FetchFault.PROXY,
+    FetchFault.TIMEOUT,
+    FetchFault.BUSY,
+    FetchFault.LOCAL,
+)
 CERTIFICATE = "certificate"  # the name of the provider that a TLS check asks besides
 
 

@@ -228,6 +228,13 @@ class Receive:
     )
 
 
+class WhenProxyFails(enum.StrEnum):
+    """What follows where the proxy doesn't bring us to a policy host."""
+
+    DEFER = "defer"  # the message waits
+    CONTINUE = "continue"  # as for a policy host that can't be reached
+
+
 class Access(enum.StrEnum):
     """What a sender group may do."""
 
@@ -423,11 +430,13 @@ class MTASTS:
 
     port: int = key(443, "HTTPS port of policy hosts", low=1, high=65535)
     proxy: str = key("", "HTTP proxy for fetching policies: http://[user:password@]host:port; empty: none", secret=True)
+    when_proxy_fails: WhenProxyFails = key(
+        WhenProxyFails.DEFER,
+        "When the proxy doesn't bring us to a policy host: defer (the message waits), or continue (as without a policy, if none is cached)",
+    )
     fetch_timeout: float = key(60.0, "Longest time for one fetch, all in all", unit="seconds", low=1)
     max_fetches: int = key(20, "Most fetches at a time", low=1)
-    retry_interval: float = key(
-        300.0, "Shortest time between two fetches for a domain after a failure", unit="seconds", low=1
-    )
+    retry_interval: float = key(300.0, "Shortest time between two fetches for a domain", unit="seconds", low=1)
     refresh_interval: float = key(86400.0, "Cached policies are checked at least this often", unit="seconds", low=60)
 
 

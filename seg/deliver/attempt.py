@@ -106,8 +106,9 @@ class Attempt:
 
     async def _try_hosts(self, route: Route, reread: bool) -> list[Decision]:
         """Host by host in order of preference, until no recipient is left to serve."""
-        optional = self._lease.envelope.tls_optional
-        policies = self._means.policies.open(DomainQuestion(self._lease.domain, self._profile, route, reread, optional))
+        optional, mid = self._lease.envelope.tls_optional, self._lease.mid
+        question = DomainQuestion(self._lease.domain, self._profile, route, reread, optional, mid)
+        policies = self._means.policies.open(question)
         self._outgoing = attrs.evolve(self._outgoing, by_mx=route.kind is not RouteKind.SMTP_ROUTE)
         decisions: list[Decision] = []
         full: int | None = None  # preference of the hosts that have all the connections they may have

@@ -1,64 +1,63 @@
-"""The policies known: in memory, and on disk so that they outlive the process (RFC 8461 §5.1 rests on that).
+"""The policies known: on disk, so that they outlive the process (RFC 8461 §5.1 rests on that), and the ones in use in memory as well.
 
-One readable file for each domain. Reading and writing happen in threads; what goes wrong there is told, and never changes
-what memory says.
+Of each policy memory knows its mode and times all the time (`KnownPolicy`); the hosts that it lists are read back from disk when they are asked
+for. So no flood of other domains' policies makes one forgotten before it ends, short of `MAX_ENTRIES`. Reading and writing happen in
+threads; what goes wrong there never makes a policy that may be in force count as none (`PolicyLost`).
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
+import contextlib
 import os
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
 import attrs
-from twisted.internet.defer import Deferred, DeferredLock
-from twisted.python.failure import Failure
+from twisted.internet.defer import Deferred, succeed
+from twisted.logger import Logger
 
-from seg.events import Fault
+from seg.conditions import Condition
+from seg.errors import LocalFault
+from seg.events import ConditionKind, Event, Fault, STSSucceeded
+from seg.files import StateAbsent, StateContent, StateDamaged, StateFile, keep_aside
 from seg.interfaces import IEventSink
-from seg.model import to_ascii
-from seg.mtasts.errors import PolicyError
-from seg.mtasts.policy import MAX_SIZE, STSPolicy, parse_policy
-from seg.mtasts.record import is_policy_id
+from seg.mtasts.entry import (
+    SUFFIX,
+    CachedPolicy,
+    KnownPolicy,
+    Rank,
+    file_name,
+    is_entry_name,
+    read_entry,
+    remove_entry,
+    write_entry,
+)
+from seg.mtasts.memory import PolicyMemory
+from seg.mtasts.policy import Mode
 from seg.threads import InThread
-from seg.tls.names import is_host_name, printable
 
 MAX_ENTRIES = 50_000
-MAX_TEXT = 64 * 1024 * 1024  # octets of policies in memory, in all
+MAX_MEMORY = 16 * 1024 * 1024  # octets of the policies in memory, about
+MAX_UNSAVED = 16 * 1024 * 1024  # of those besides that couldn't be written yet
+MOST_TOLD = 20  # damaged files that get a line each
+MAX_LOST = 10_000  # files of which it is remembered what is wrong
 NOTED = 60.0  # seconds: a use is noted when the last one noted is so long ago
-LONGEST_NAME = 200  # characters of a domain in a file name; longer ones are hashed
+AT_A_TIME = 200  # files read in one turn of a thread
+WRITTEN_AT_A_TIME = 20
 
 
-@attrs.frozen
-class CachedPolicy:
-    """One domain's policy, and when it was dealt with (POSIX seconds)."""
-
-    domain: str
-    policy_id: str
-    policy: STSPolicy
-    fetched: float
-    checked: float  # the TXT record was last seen to bear this id
-    used: float
-
-    @property
-    def expires(self) -> float:
-        """When it must not be used any more (RFC 8461 §3.2: max_age counts from the fetch)."""
-        return self.fetched + self.policy.max_age
-
-
-class CacheFileError(ValueError):
-    """A file in the cache folder is no entry; it is as if it weren't there."""
+class PolicyLost(LocalFault):
+    """A policy may be in force, but can't be had from the disk: fetch it anew, or defer."""
 
 
 class PolicyCache:
-    """Policies by domain; the ones used longest ago give way when there are too many.
+    """Policies by domain.
 
     :param in_thread: runs a function in a thread, e.g. ``deferToThreadPool`` with its first arguments given.
     """
+
+    log = Logger()
 
     def __init__(
         self,
@@ -66,163 +65,351 @@ class PolicyCache:
         in_thread: InThread,
         sink: IEventSink,
         max_entries: int = MAX_ENTRIES,
-        max_text: int = MAX_TEXT,
+        max_memory: int = MAX_MEMORY,
     ) -> None:
         self._folder = folder
         self._in_thread = in_thread
         self._sink = sink
         self._max_entries = max_entries
-        self._max_text = max_text
-        self._entries: OrderedDict[str, CachedPolicy] = OrderedDict()
-        self._text = 0
-        self._writing = DeferredLock()  # one write after the other: the last one counts
-        self._told = False
+        self._known: dict[str, KnownPolicy] = {}
+        self._ranks: tuple[OrderedDict[str, None], ...] = tuple(OrderedDict() for _ in Rank)
+        self._memory = PolicyMemory(max_memory)
+        self._unsaved: OrderedDict[str, CachedPolicy | None] = OrderedDict()  # to be written; None: to be removed
+        self._in_flight: dict[str, CachedPolicy | None] = {}  # of these, what is being written
+        self._writing: list[Deferred[None]] | None = None  # who waits for the writer; None: it doesn't run
+        self._listed = False  # the names of all files are known
+        self._unread: OrderedDict[str, None] = OrderedDict()  # names of files that weren't read yet, or couldn't be
+        self._lost: OrderedDict[str, str] = OrderedDict()  # name of a file that is damaged -> what is wrong
+        self._trouble = {
+            subject: Condition(sink, ConditionKind.POLICIES, subject)
+            for subject in ("read", "write", "room", "damaged")
+        }
 
     def __len__(self) -> int:
-        return len(self._entries)
+        return len(self._known)
 
-    def __iter__(self) -> Iterator[CachedPolicy]:
-        """All entries, those used longest ago first."""
-        return iter(tuple(self._entries.values()))
+    def __iter__(self) -> Iterator[KnownPolicy]:
+        """What is known of all."""
+        return iter(tuple(self._known.values()))
+
+    def known(self, domain: str) -> KnownPolicy | None:
+        """What is known of one, expired or not."""
+        return self._known.get(domain)
+
+    # --- reading -----------------------------------------------------------------------------------
 
     async def load(self) -> None:
-        """Read what earlier processes knew. A file that can't be read is told, and left for the next fetch to replace."""
-        entries, faults = await self._in_thread(lambda: read_folder(self._folder))
-        for fault in faults:
-            self._sink.emit(Fault(f"MTA-STS cache: {fault}; the policy will be fetched again"))
-        for entry in sorted(entries, key=lambda entry: entry.used):
-            if entry.domain not in self._entries:
-                self._keep(entry)
+        """Learn what earlier processes knew, some files at a time; until all is read, whoever asks for a domain has its file read."""
+        names, why = await self._in_thread(lambda: _names(self._folder))
+        if names is None:
+            self._trouble["read"].begin(
+                f"{self._folder} can't be read ({why}): mail waits for domains whose policy isn't known"
+            )
+            return
+        self._listed = True
+        self._unread.update(dict.fromkeys(name for name in names if name not in self._lost))
+        await self._read_all()
 
-    def get(self, domain: str) -> CachedPolicy | None:
-        """The entry of a domain, expired or not."""
-        return self._entries.get(domain)
+    async def maintain(self) -> None:
+        """Try again what couldn't be read or written."""
+        if self._unsaved:
+            await self.flushed()
+        if not self._listed:
+            await self.load()
+        elif self._unread:
+            await self._read_all()
 
-    def use(self, entry: CachedPolicy, now: float) -> None:
-        """An entry was used; this is noted to the minute, and written down with its next check."""
-        if entry.domain in self._entries:
-            if abs(now - entry.used) >= NOTED:
-                self._entries[entry.domain] = attrs.evolve(entry, used=now)
-            self._entries.move_to_end(entry.domain)
+    async def _read_all(self) -> None:
+        failed: dict[str, str] = {}
+        waiting = list(self._unread)
+        for start in range(0, len(waiting), AT_A_TIME):
+            names = [name for name in waiting[start : start + AT_A_TIME] if name in self._unread]
+            for name, found in await self._in_thread(_reader(self._folder, names)):
+                if name not in self._unread:
+                    continue  # somebody asked for it, or it was replaced meanwhile
+                why = self._take(name, found)
+                if why:
+                    failed[name] = why
+        if failed:
+            name, why = next(iter(failed.items()))
+            self._trouble["read"].begin(
+                f"{self._folder / name} can't be read ({why}): mail waits for domains whose policy isn't known"
+            )
+        else:
+            self._trouble["read"].end("all files can be read again")
+
+    def _take(self, name: str, found: StateFile[CachedPolicy]) -> str:
+        """Keep what a file holds; why that isn't known, or ""."""
+        if isinstance(found, StateContent):
+            self._unread.pop(name, None)
+            if found.value.domain not in self._known:
+                self._keep(found.value)
+        elif isinstance(found, StateDamaged):
+            self._unread.pop(name, None)
+            self._damaged(name, found.reason)
+        elif isinstance(found, StateAbsent):
+            self._unread.pop(name, None)
+        else:
+            return found.reason
+        return ""
+
+    def _damaged(self, name: str, reason: str) -> None:
+        if name not in self._lost and len(self._lost) < MOST_TOLD:
+            self._sink.emit(Fault(f"MTA-STS cache: {name} is damaged ({reason}); the policy will be fetched again"))
+        self._lost[name] = reason
+        self._lost.move_to_end(name)
+        if len(self._lost) > MAX_LOST:
+            self._lost.popitem(last=False)
+        self._trouble["damaged"].begin(
+            f"files in {self._folder} are damaged: mail waits until their policies are fetched again"
+        )
+
+    async def get(self, domain: str) -> CachedPolicy | None:
+        """The entry of a domain, expired or not; None where there is none.
+
+        :raises PolicyLost: there is, or may be, one that can't be read.
+        """
+        entry = self._at_hand(domain)
+        if entry is not None:
+            return entry
+        name = file_name(domain)
+        if name in self._lost:
+            raise PolicyLost(f"MTA-STS policy not known: {name} in the cache is damaged ({self._lost[name]})")
+        if domain not in self._known and self._listed and name not in self._unread:
+            return None
+        ((_, found),) = await self._in_thread(_reader(self._folder, [name]))
+        return self._at_hand(domain) or self._found(domain, name, found)
+
+    async def read(self, domains: Iterable[str]) -> list[CachedPolicy]:
+        """The entries of these domains, as far as they can be had; for people."""
+        found = []
+        for domain in domains:
+            with contextlib.suppress(PolicyLost):
+                entry = await self.get(domain)
+                if entry is not None:
+                    found.append(entry)
+        return found
+
+    def _at_hand(self, domain: str) -> CachedPolicy | None:
+        entry = self._unsaved.get(domain) or self._in_flight.get(domain) or self._memory.get(domain)
+        known = self._known.get(domain)
+        if entry is None or known is None:
+            return None
+        return attrs.evolve(entry, checked=known.checked, used=known.used, delivered=known.delivered)
+
+    def _found(self, domain: str, name: str, found: StateFile[CachedPolicy]) -> CachedPolicy | None:
+        """What came of reading the file of one domain."""
+        known = self._known.get(domain)
+        if isinstance(found, StateContent) and known is not None:
+            self._memory.put(found.value)
+            return self._at_hand(domain)
+        why = self._take(name, found)
+        if isinstance(found, StateContent):
+            return self._at_hand(domain)
+        if isinstance(found, StateAbsent):
+            if known is None:
+                return None
+            why = "it is gone"
+        if known is not None and known.mode is not Mode.ENFORCE:
+            return None  # nothing that was enforced is lost with it
+        raise PolicyLost(f"MTA-STS policy not known: {name} in the cache can't be read ({why or 'it is damaged'})")
+
+    # --- keeping -----------------------------------------------------------------------------------
+
+    def heard(self, event: Event) -> None:
+        """A listener of all events: policies by which mail went are the last to go."""
+        if isinstance(event, STSSucceeded):
+            known = self._known.get(event.domain)
+            if known is not None and not known.delivered:
+                self._unrank(known)
+                known.delivered = True
+                self._rank(known)
+
+    def over(self, domain: str) -> None:
+        """A policy is over: it is among the first to go."""
+        known = self._known.get(domain)
+        if known is not None:
+            self._unrank(known)
+            known.over = True
+            self._rank(known)
+
+    def use(self, domain: str, now: float) -> None:
+        """A policy was used; this is noted to the minute, and written down with its next check."""
+        known = self._known.get(domain)
+        if known is not None:
+            if abs(now - known.used) >= NOTED:
+                known.used = now
+            self._ranks[known.rank].move_to_end(domain)
+
+    async def check(self, domain: str, now: float) -> None:
+        """Its record was seen to bear the same id; this is written down.
+
+        :raises PolicyLost: the policy can't be had.
+        """
+        known = self._known.get(domain)
+        if known is not None:
+            known.checked = now
+        entry = await self.get(domain)
+        if entry is not None and domain in self._known:
+            self._write(domain, entry)
+            await self.flushed()
 
     def put(self, entry: CachedPolicy) -> Deferred[None]:
         """Keep an entry, in the place of an older one; fires when it is on disk, or when that failed and was told."""
+        name = file_name(entry.domain)
+        self._unread.pop(name, None)
+        if self._lost.pop(name, None) is not None and not self._lost:
+            self._trouble["damaged"].end("what was damaged has been fetched again")
         self._keep(entry)
-        return self._on_disk(lambda: write_entry(self._folder, entry))
+        if entry.domain in self._known:
+            self._write(entry.domain, entry)
+        return self.flushed()
 
     def remove(self, domain: str) -> Deferred[None]:
         """Forget a domain."""
-        entry = self._entries.pop(domain, None)
-        if entry is not None:
-            self._text -= len(entry.policy.text)
-        return self._on_disk(lambda: (self._folder / file_name(domain)).unlink(missing_ok=True))
+        self.forget(domain)
+        return self.flushed()
 
-    def flushed(self) -> Deferred[None]:
-        """Fires when everything put so far is on disk."""
-        return self._on_disk(lambda: None)
+    def forget(self, domain: str) -> None:
+        """Forget a domain; its file goes as soon as it can."""
+        known = self._known.pop(domain, None)
+        if known is not None:
+            self._unrank(known)
+        self._memory.pop(domain)
+        name = file_name(domain)
+        self._unread.pop(name, None)
+        if self._lost.pop(name, None) is not None and not self._lost:
+            self._trouble["damaged"].end("what was damaged is forgotten")
+        if len(self._known) < self._max_entries * 9 // 10:
+            self._trouble["room"].end("there is room for further policies again")
+        self._write(domain, None)
+
+    async def flush(self, domain: str | None) -> int:
+        """Forget a domain, or all, whatever became of the files; how many there were."""
+        if domain is None:
+            chosen = [*self._known, *(name.removesuffix(SUFFIX) for name in (*self._lost, *self._unread))]
+        else:
+            name = file_name(domain)
+            chosen = [domain] if domain in self._known or name in self._lost or name in self._unread else []
+        for each in chosen:
+            self.forget(each)
+        await self.flushed()
+        return len(chosen)
+
+    def _rank(self, known: KnownPolicy) -> None:
+        self._ranks[known.rank][known.domain] = None
+
+    def _unrank(self, known: KnownPolicy) -> None:
+        self._ranks[known.rank].pop(known.domain, None)
 
     def _keep(self, entry: CachedPolicy) -> None:
-        old = self._entries.pop(entry.domain, None)
-        self._text += len(entry.policy.text) - (len(old.policy.text) if old else 0)
-        self._entries[entry.domain] = entry
-        while len(self._entries) > self._max_entries or (self._text > self._max_text and len(self._entries) > 1):
-            self.remove(next(iter(self._entries)))
+        old = self._known.get(entry.domain)
+        if old is not None:
+            self._unrank(old)
+        known = self._known[entry.domain] = KnownPolicy.of(entry)
+        self._rank(known)
+        self._memory.put(entry)
+        while len(self._known) > self._max_entries:
+            self._evict()
 
-    def _on_disk(self, work: Callable[[], None]) -> Deferred[None]:
-        def failed(failure: Failure) -> None:
-            failure.trap(OSError)
-            if not self._told:  # a full disk would repeat it for every policy
-                self._told = True
-                text = f"MTA-STS cache: {self._folder} can't be written ({failure.getErrorMessage()})"
-                self._sink.emit(Fault(f"{text}; policies are kept in memory only"))
+    def _evict(self) -> None:
+        """Forget the policy that is missed least: of the lowest rank that which was used longest ago."""
+        domain = next(domain for rank in self._ranks for domain in rank)
+        known = self._known[domain]
+        if known.mode is Mode.ENFORCE and not known.over:
+            self._trouble["room"].begin(
+                f"more than {self._max_entries} MTA-STS policies: ones in force are forgotten, those by which no mail went first"
+            )
+        self.forget(domain)
 
-        def done(_: object) -> None:
-            self._told = False
+    # --- writing -----------------------------------------------------------------------------------
 
-        written: Deferred[Any] = self._writing.run(self._in_thread, work)
-        return written.addCallbacks(done, failed)
+    def flushed(self) -> Deferred[None]:
+        """Fires when everything put so far is on disk, or couldn't be written and was told."""
+        if not self._unsaved and self._writing is None:
+            return succeed(None)
+        waiting: Deferred[None] = Deferred()
+        if self._writing is not None:
+            self._writing.append(waiting)
+        else:
+            self._writing = [waiting]
+            Deferred.fromCoroutine(self._write_all()).addErrback(
+                lambda failure: self.log.failure("writing policies", failure)
+            )
+        return waiting
 
+    def _write(self, domain: str, entry: CachedPolicy | None) -> None:
+        self._unsaved[domain] = entry
+        self._unsaved.move_to_end(domain)
+        size = sum(each.size for each in self._unsaved.values() if each) if len(self._unsaved) % 64 == 0 else 0
+        if (
+            size > MAX_UNSAVED
+        ):  # the disk is broken, or far behind: what isn't there can't be read back, and is fetched again
+            self._unsaved.popitem(last=False)
 
-# --- files ---------------------------------------------------------------------------------------
-
-
-def file_name(domain: str) -> str:
-    """The file for a domain: its name, which as A-labels holds nothing that a file name may not."""
-    name = domain if len(domain) <= LONGEST_NAME else hashlib.sha256(domain.encode()).hexdigest()
-    return f"{name}.json"
-
-
-def encode_entry(entry: CachedPolicy) -> bytes:
-    """An entry as a file that a person can read."""
-    facts = {
-        "domain": entry.domain,
-        "id": entry.policy_id,
-        "mode": entry.policy.mode,
-        "mx": list(entry.policy.mx),
-        "fetched": entry.fetched,
-        "checked": entry.checked,
-        "used": entry.used,
-        "expires": entry.expires,
-        "policy": entry.policy.text,
-    }
-    return json.dumps(facts, indent=1, ensure_ascii=False).encode() + b"\n"
-
-
-def decode_entry(data: bytes) -> CachedPolicy:
-    """The entry in a file. Only the policy's own text is believed about the policy.
-
-    :raises CacheFileError: it isn't one.
-    """
-    try:
-        facts = json.loads(data.decode("utf-8"))
-        domain, policy_id, text = facts["domain"], facts["id"], facts["policy"]
-        times = [facts[name] for name in ("fetched", "checked", "used")]
-        policy = parse_policy(text.encode())
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, PolicyError) as error:
-        raise CacheFileError(printable(f"{type(error).__name__}: {error}", 100)) from None
-    if not all(type(time) in (int, float) and 0 <= time < 1e11 for time in times):
-        raise CacheFileError("a time that isn't one")
-    if not isinstance(domain, str) or not is_host_name(domain) or domain != to_ascii(domain):
-        raise CacheFileError("a domain that isn't one")
-    if not isinstance(policy_id, str) or not is_policy_id(policy_id):
-        raise CacheFileError("an id that isn't one")
-    return CachedPolicy(domain, policy_id, policy, *map(float, times))
-
-
-def read_folder(folder: Path) -> tuple[list[CachedPolicy], list[str]]:
-    """All entries, and a line for each file that can't be read. Blocks."""
-    entries: list[CachedPolicy] = []
-    faults: list[str] = []
-    try:
-        paths = sorted(path for path in folder.iterdir() if path.suffix == ".json")
-    except FileNotFoundError:
-        return [], []  # nothing was ever kept
-    except OSError as error:
-        return [], [f"{folder} can't be read ({error.strerror})"]
-    for path in paths:
+    async def _write_all(self) -> None:
+        """Write until nothing is left, or the disk doesn't let us."""
+        error: OSError | None = None
         try:
-            with path.open("rb") as file:
-                entry = decode_entry(file.read(8 * MAX_SIZE))
-            if path.name != file_name(entry.domain):
-                raise CacheFileError(f"it holds the policy of {entry.domain}")
-            entries.append(entry)
+            while self._unsaved and error is None:
+                error = await self._write_some()
+            if error is not None:
+                why = error.strerror or error
+                self._trouble["write"].begin(
+                    f"{self._folder} can't be written ({why}): policies are kept in memory only"
+                )
+            else:
+                self._trouble["write"].end("policies can be written again")
+        finally:
+            waiting, self._writing = self._writing, None
+            for each in waiting or ():
+                each.callback(None)
+
+    async def _write_some(self) -> OSError | None:
+        count = min(WRITTEN_AT_A_TIME, len(self._unsaved))
+        self._in_flight = dict(self._unsaved.popitem(last=False) for _ in range(count))
+        failed: Iterable[str] = self._in_flight
+        try:
+            failed, error = await self._in_thread(_writer(self._folder, self._in_flight))
+        finally:
+            for domain in failed:
+                self._unsaved.setdefault(domain, self._in_flight[domain])
+            self._in_flight = {}
+        return error
+
+
+def _names(folder: Path) -> tuple[list[str] | None, str]:
+    """The files that may be entries, or why that isn't known. Blocks."""
+    try:
+        return sorted(name for name in os.listdir(folder) if is_entry_name(name)), ""
+    except FileNotFoundError:
+        return [], ""  # nothing was ever kept
+    except NotADirectoryError:
+        with contextlib.suppress(OSError):
+            keep_aside(folder)
+        return [], ""
+    except OSError as error:
+        return None, error.strerror or str(error)
+
+
+def _reader(folder: Path, names: Iterable[str]) -> Callable[[], list[tuple[str, StateFile[CachedPolicy]]]]:
+    return lambda: [(name, read_entry(folder, name)) for name in names]
+
+
+def _writer(folder: Path, batch: Mapping[str, CachedPolicy | None]) -> Callable[[], tuple[list[str], OSError | None]]:
+    """Writes and removes; what it couldn't, and why."""
+
+    def write() -> tuple[list[str], OSError | None]:
+        done: set[str] = set()
+        try:
+            for domain, entry in batch.items():
+                if entry is None:
+                    remove_entry(folder, domain)
+                else:
+                    write_entry(folder, entry)
+                done.add(domain)
         except OSError as error:
-            faults.append(f"{path.name} can't be read ({error.strerror})")
-        except CacheFileError as error:
-            faults.append(f"{path.name} is damaged ({error})")
-    return entries, faults
+            return [domain for domain in batch if domain not in done], error
+        return [], None
 
-
-def write_entry(folder: Path, entry: CachedPolicy) -> None:
-    """Write an entry so that at any instant the file is the old one or the new one. Blocks.
-
-    :raises OSError: it can't be written.
-    """
-    folder.mkdir(mode=0o750, parents=True, exist_ok=True)
-    path = folder / file_name(entry.domain)
-    part = path.with_suffix(".part")
-    with part.open("wb") as file:
-        file.write(encode_entry(entry))
-        file.flush()
-        os.fsync(file.fileno())
-    part.replace(path)
+    return write

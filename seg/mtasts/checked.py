@@ -26,6 +26,7 @@ from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from seg.errors import local_fault
 from seg.mtasts.errors import FetchError, FetchFault
 from seg.tls.context import session_facts
 from seg.tls.peer import Examination, PeerCertificates, SessionFacts
@@ -56,7 +57,7 @@ class CheckedConnection(Protocol):
         self._address = address
         self._inner: IProtocol | None = None
         self._received = 0
-        self._fault: FetchError | None = None
+        self._fault: Exception | None = None
         self._open = True
         self.cut = False  # the end came without TLS saying so: what was received may not be all
         self.facts = SessionFacts()
@@ -65,8 +66,12 @@ class CheckedConnection(Protocol):
     def handshakeCompleted(self) -> None:
         """Judge the peer; the HTTP protocol begins, or the connection ends."""
         assert self.transport is not None
-        self.facts = session_facts(self.transport.getHandle(), self._host)  # type: ignore[attr-defined]
-        found = self._examine(self.facts.peer)
+        try:
+            self.facts = session_facts(self.transport.getHandle(), self._host)  # type: ignore[attr-defined]
+            found = self._examine(self.facts.peer)
+        except Exception as error:  # noqa: BLE001  an examination never raises: it is ours, and must reach who waits
+            self._fail(error)
+            return
         if not found.ok:
             text = "certificate not accepted: " + "; ".join(found.mismatches)
             self._fail(FetchError(FetchFault.CERTIFICATE, text))
@@ -85,7 +90,7 @@ class CheckedConnection(Protocol):
         elif self._inner is not None:
             self._inner.dataReceived(data)
 
-    def _fail(self, fault: FetchError) -> None:
+    def _fail(self, fault: Exception) -> None:
         if self._fault is None:
             self._fault = fault
             self.abort()
@@ -106,7 +111,10 @@ class CheckedConnection(Protocol):
             self.accepted.errback(self._fault or _handshake_error(reason.value))
 
 
-def _handshake_error(error: BaseException | None) -> FetchError:
+def _handshake_error(error: BaseException | None) -> Exception:
+    lack = local_fault(error)
+    if lack is not None:
+        return lack
     if isinstance(error, SSL.Error):
         entries = error.args[0] if error.args else ()
         # OpenSSL's queue of errors: (library, function, reason), the last one nearest to the cause.
@@ -155,7 +163,8 @@ class CheckedEndpoint:
         """The protocol that `factory` built, and the connection that carries it.
 
         :param handshake: what `progress` says once the connection stands.
-        :raises FetchError: TLS, certificate, proxy, or the connection itself.
+        :raises FetchError: TLS, certificate, or proxy.
+        :raises Exception: whatever the endpoint fails with, or an error of ours.
         """
         checked = _CheckedFactory(self._host, self._examine, factory)
         over_tls = TLSMemoryBIOFactory(self._creator, True, checked, clock=self._clock)
@@ -169,10 +178,6 @@ class CheckedEndpoint:
             if checked.connection is not None:
                 checked.connection.abort()
             raise
-        except FetchError:
-            raise
-        except Exception as error:  # noqa: BLE001  an endpoint may fail with anything
-            raise FetchError(FetchFault.CONNECT, f"can't connect: {str(error).rstrip('.')}") from None
         finally:
             if checked.connection is not None:
                 progress.facts = checked.connection.facts

@@ -5,6 +5,8 @@ from __future__ import annotations
 import enum
 from typing import TYPE_CHECKING
 
+from seg.errors import LocalFault
+
 if TYPE_CHECKING:
     from seg.mtasts.answer import PolicyAnswer
 
@@ -13,6 +15,7 @@ class FetchFault(enum.StrEnum):
     """What kind of obstacle stopped a fetch."""
 
     DNS = "dns"
+    ADDRESS = "address"  # one that a stranger's DNS must not lead to
     CONNECT = "connect"
     PROXY = "proxy"
     TLS = "tls"
@@ -23,6 +26,8 @@ class FetchFault(enum.StrEnum):
     TOO_LARGE = "too-large"
     TIMEOUT = "timeout"
     INVALID_POLICY = "invalid-policy"
+    BUSY = "busy"  # ours: no turn was free
+    LOCAL = "local"  # ours: descriptors, memory, an error in the program
 
 
 class FetchError(Exception):
@@ -41,6 +46,7 @@ class FetchError(Exception):
         self.status = status
         self.doing = ""  # what was being done when it happened; the fetcher knows
         self.met: PolicyAnswer | None = None  # what had been found out by then; the fetcher knows
+        self.doubtful = False  # of a proxy: it may be the policy host's failure that it tells
 
     @property
     def kind(self) -> str:
@@ -49,6 +55,24 @@ class FetchError(Exception):
 
     def __str__(self) -> str:
         return f"{self.cause} ({self.url})" if self.url else self.cause
+
+
+class OwnFetchFault(LocalFault):
+    """A fetch came to nothing for a reason of ours: it says nothing of the domain, and is never remembered as its failure.
+
+    :param fault: `FetchFault.PROXY`, `BUSY` or `LOCAL`.
+    :param cause: one line: what is lacking.
+    :param doubtful: it may be the policy host's failure, told by the proxy.
+    """
+
+    def __init__(self, fault: FetchFault, cause: str, doubtful: bool = False) -> None:
+        begin = "not looked at yet" if fault is FetchFault.BUSY else "not known"
+        super().__init__(f"MTA-STS policy {begin}: {cause}")
+        self.fault = fault
+        self.cause = cause
+        self.doubtful = doubtful
+        self.doing = ""
+        self.met: PolicyAnswer | None = None  # what had been found out by then; the fetcher knows
 
 
 class RecordFault(enum.StrEnum):
@@ -78,6 +102,7 @@ class PolicyFault(enum.StrEnum):
     """What is wrong with a policy."""
 
     TOO_LARGE = "too-large"
+    TOO_MANY = "too-many"
     MEDIA_TYPE = "content-type"
     NOT_UTF8 = "not-utf8"
     BOM = "bom"

@@ -3,29 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeVar
 
-from twisted.internet.defer import Deferred, DeferredSemaphore
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IReactorTime
 from zope.interface import implementer
 
-from seg.config.schema import MTASTS
+from seg.config.schema import MTASTS, WhenProxyFails
+from seg.dns.address_rules import AddressRules
+from seg.errors import local_fault
 from seg.interfaces import IPolicyFetcher, IResolver
 from seg.mtasts.answer import PolicyAnswer
+from seg.mtasts.bounds import FetchBounds
 from seg.mtasts.checked import Progress
 from seg.mtasts.connect import PolicyHostEndpoint, Target
-from seg.mtasts.errors import FetchError, FetchFault
+from seg.mtasts.errors import FetchError, FetchFault, OwnFetchFault
 from seg.mtasts.proxy import parse_proxy
 from seg.mtasts.request import get_policy
+from seg.mtasts.turns import Claim, Turns
 from seg.tls.context import ClientTLS
 from seg.tls.names import is_host_name, printable
 from seg.tls.peer import Trust
 from seg.tls.webpki import WebPKI
 
-T = TypeVar("T")
-
 SOURCE = "mta-sts"
 HTTPS_PORT = 443
+LONGEST_WAIT = 60.0  # seconds for a turn; who has waited longer is deferred, and comes again
+NOBODY = Claim()
 
 
 def policy_host(domain: str) -> str:
@@ -45,6 +48,7 @@ class PolicyFetcher:
 
     :param reactor: TCP, names (for the proxy) and time.
     :param trust: whom we trust now; asked once for each handshake.
+    :param rules: which addresses the DNS may name.
     :raises ValueError: the proxy of the settings isn't a proxy URL.
     """
 
@@ -55,6 +59,7 @@ class PolicyFetcher:
         settings: MTASTS,
         tls: ClientTLS,
         trust: Callable[[], Trust],
+        rules: AddressRules = AddressRules(),  # noqa: B008 - immutable
     ) -> None:
         self._reactor = reactor
         self._clock = IReactorTime(reactor)
@@ -62,43 +67,68 @@ class PolicyFetcher:
         self._settings = settings
         self._tls = tls
         self._trust = trust
+        self._rules = rules
         self._proxy = parse_proxy(settings.proxy)
-        self._turns = DeferredSemaphore(settings.max_fetches)  # first come, first served
+        self._turns = Turns(self._clock, settings.max_fetches, LONGEST_WAIT)
 
-    def fetch(self, domain: str) -> Deferred[bytes]:
+    def fetch(self, domain: str, claim: Claim = NOBODY) -> Deferred[bytes]:
         """The policy text of a domain (`IPolicyFetcher.fetch`). Cancelling closes the connection.
 
-        The time for waiting one's turn is bounded as that for the fetch itself.
+        The time for waiting one's turn is bounded too, and isn't counted as time of the fetch.
         """
-        return self.look(domain).addCallback(lambda answer: answer.body)
+        return self.look(domain, claim).addCallback(lambda answer: answer.body)
 
-    def look(self, domain: str) -> Deferred[PolicyAnswer]:
+    def look(self, domain: str, claim: Claim = NOBODY) -> Deferred[PolicyAnswer]:
         """A fetch, and what it met on its way (`IPolicyFetcher.look`)."""
-        return Deferred.fromCoroutine(self._look(domain, Progress()))
+        return Deferred.fromCoroutine(self._look(domain, claim, Progress()))
 
-    async def _look(self, domain: str, progress: Progress) -> PolicyAnswer:
+    async def _look(self, domain: str, claim: Claim, progress: Progress) -> PolicyAnswer:
         url = policy_url(domain, self._settings.port)
         try:
-            body = await self._fetch(domain, url, progress)
-        except FetchError as error:
-            error.url, error.doing, error.met = url, progress.doing, self._met(url, progress)
+            body = await self._fetch(domain, url, claim, progress)
+        except CancelledError:
             raise
+        except Exception as error:  # noqa: BLE001 - what isn't known to be the policy host's fault is ours
+            failure = self._ours(error, progress) or error
+            if isinstance(failure, FetchError):
+                failure.url = url
+            if isinstance(failure, FetchError | OwnFetchFault):
+                failure.doing, failure.met = progress.doing, self._met(url, progress)
+            raise failure from None
         return self._met(url, progress, body)
+
+    def _ours(self, error: Exception, progress: Progress) -> OwnFetchFault | None:
+        """The fault of ours that stands behind an error; None where it is the policy host's."""
+        if isinstance(error, OwnFetchFault):
+            return error
+        if not isinstance(error, FetchError):
+            lack = local_fault(error)
+            return OwnFetchFault(FetchFault.LOCAL, lack.text if lack else f"internal error: {error!r:.200}")
+        if error.fault is FetchFault.TIMEOUT and not progress.peer:
+            # A host whose name servers are silent is told by the resolver, within its own time: whatever takes longer is ours.
+            return OwnFetchFault(FetchFault.LOCAL, error.cause)
+        if self._proxy is None or self._settings.when_proxy_fails is WhenProxyFails.CONTINUE:
+            return None
+        # Until TLS stands nothing comes from the policy host for certain; and a connection may always be the proxy's that breaks.
+        early = error.fault in (FetchFault.TLS, FetchFault.TIMEOUT) and not progress.facts.tls
+        if error.fault is FetchFault.PROXY:
+            return OwnFetchFault(FetchFault.PROXY, error.cause, doubtful=error.doubtful)
+        if early or error.fault is FetchFault.CONNECT:
+            about = "" if str(self._proxy) in error.cause else f" (through proxy {self._proxy})"
+            return OwnFetchFault(FetchFault.PROXY, error.cause + about, doubtful=True)
+        return None
 
     def _met(self, url: str, progress: Progress, body: bytes = b"") -> PolicyAnswer:
         proxy = self._proxy.where if self._proxy else ""
         return PolicyAnswer(url, proxy, progress.peer, progress.facts, body)
 
-    async def _fetch(self, domain: str, url: str, progress: Progress) -> bytes:
+    async def _fetch(self, domain: str, url: str, claim: Claim, progress: Progress) -> bytes:
         if not is_host_name(policy_host(domain)):
             raise FetchError(FetchFault.DNS, f"{printable(policy_host(domain))} can't be the name of a host")
-        await self._in_time(self._turns.acquire(), progress)
-        try:
-            return await self._in_time(Deferred.fromCoroutine(self._get(domain, url, progress)), progress)
-        finally:
-            self._turns.release()
+        bounds = FetchBounds(self._clock, self._settings.fetch_timeout, self._turns, claim, progress)
+        return await bounds.within(self._get(domain, url, progress, bounds))
 
-    async def _get(self, domain: str, url: str, progress: Progress) -> bytes:
+    async def _get(self, domain: str, url: str, progress: Progress, bounds: FetchBounds) -> bytes:
         host = policy_host(domain)
         authenticator = WebPKI((host,), SOURCE)
         target = Target(
@@ -107,16 +137,8 @@ class PolicyFetcher:
             lambda peer: self._tls.creator(host, peer),
             lambda peer: authenticator.examine(peer, self._trust()),
         )
-        endpoint = PolicyHostEndpoint(
-            self._reactor, self._resolver, target, self._proxy, self._settings.fetch_timeout, progress
-        )
+        endpoint = PolicyHostEndpoint(self._reactor, self._resolver, target, self._proxy, bounds, self._rules)
         try:
             return await get_policy(self._reactor, endpoint, url, progress)
         finally:
             endpoint.close()
-
-    def _in_time(self, work: Deferred[T], progress: Progress) -> Deferred[T]:
-        def too_late(_: object, seconds: float) -> T:
-            raise FetchError(FetchFault.TIMEOUT, f"timed out after {seconds:.0f} s {progress.doing}")
-
-        return work.addTimeout(self._settings.fetch_timeout, self._clock, too_late)

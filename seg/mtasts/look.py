@@ -7,10 +7,11 @@ from typing import Any
 import attrs
 
 from seg.dns.answer import DNSFailure
+from seg.errors import LocalFault
 from seg.interfaces import IPolicyFetcher, IResolver
 from seg.mtasts.answer import PolicyAnswer
-from seg.mtasts.cache import CachedPolicy
-from seg.mtasts.errors import FetchError, PolicyError, RecordError
+from seg.mtasts.entry import CachedPolicy
+from seg.mtasts.errors import FetchError, OwnFetchFault, PolicyError, RecordError
 from seg.mtasts.policy import STSPolicy, parse_policy
 from seg.mtasts.record import read_record, shown
 
@@ -34,7 +35,7 @@ async def look(domain: str, resolver: IResolver, fetcher: IPolicyFetcher, cached
     """Ask for the record, and fetch the policy if there is one, whatever is cached."""
     try:
         answer = await resolver.query(f"_mta-sts.{domain}", "TXT")
-    except DNSFailure as failure:
+    except (DNSFailure, LocalFault) as failure:
         return STSLook(record_error=failure.text, record_failed=True, cached=cached)
     found: list[Any] = list(answer.records) if answer.found else []  # TXT; dnspython's types don't show it
     seen = STSLook(tuple(shown(record.strings) for record in found), cached=cached)
@@ -51,5 +52,7 @@ async def look(domain: str, resolver: IResolver, fetcher: IPolicyFetcher, cached
         return attrs.evolve(seen, policy=parse_policy(fetched.body))
     except FetchError as error:
         return attrs.evolve(seen, fetch=error.met, fetch_error=error)
+    except OwnFetchFault as fault:
+        return attrs.evolve(seen, fetch=fault.met, fetch_error=FetchError(fault.fault, fault.cause))
     except PolicyError as error:
         return attrs.evolve(seen, policy_error=f"invalid policy: {error}")

@@ -16,6 +16,8 @@ from seg.mtasts.errors import PolicyError, PolicyFault
 from seg.tls.names import printable
 
 MAX_SIZE = 65536  # octets (RFC 8461 §3.3 suggests 64 KB)
+MAX_PATTERNS = 200  # of `mx`; RFC 8461 bounds the octets only, and who holds many policies pays for each pattern
+MAX_LINES = 2000
 MAX_AGE = 31557600  # seconds: about a year (RFC 8461 §3.2)
 MEDIA_TYPE = "text/plain"
 
@@ -41,8 +43,13 @@ class STSPolicy:
 
     mode: Mode
     mx: tuple[str, ...]  # patterns in the order given: A-labels, lower case; "*." first is a wildcard
-    max_age: int  # seconds, at most `MAX_AGE`; 0: not to be kept
-    text: str = attrs.field(repr=False)  # as published
+    max_age: int  # seconds, at most `MAX_AGE`
+
+    @property
+    def text(self) -> str:
+        """The policy in its published form: what counts of it, a field a line."""
+        lines = ["version: STSv1", f"mode: {self.mode}", *(f"mx: {pattern}" for pattern in self.mx)]
+        return "\n".join([*lines, f"max_age: {self.max_age}", ""])
 
 
 def is_text_plain(media_type: str) -> bool:
@@ -57,6 +64,7 @@ def parse_policy(body: bytes, media_type: str = MEDIA_TYPE) -> STSPolicy:
     :raises PolicyError: the body isn't a policy; the whole of it counts for nothing then.
     """
     text = _decode(body, media_type)
+    _check_counts(text)
     first: dict[str, str] = {}
     patterns: list[str] = []
     for line, key, value in _fields(text):
@@ -73,7 +81,17 @@ def parse_policy(body: bytes, media_type: str = MEDIA_TYPE) -> STSPolicy:
     mode = Mode(first["mode"])
     if mode is not Mode.NONE and not patterns:
         raise PolicyError(PolicyFault.NO_MX, f'mode {mode} without any "mx"')
-    return STSPolicy(mode, tuple(patterns), min(int(first["max_age"]), MAX_AGE), text)
+    return STSPolicy(mode, tuple(patterns), min(int(first["max_age"]), MAX_AGE))
+
+
+def _check_counts(text: str) -> None:
+    """Refuse what would take long to read, before it is read."""
+    patterns = text.count("\nmx:") + text.startswith("mx:")
+    if patterns > MAX_PATTERNS:
+        raise PolicyError(PolicyFault.TOO_MANY, f"policy has {patterns} mx patterns, more than {MAX_PATTERNS}")
+    lines = text.count("\n") + (not text.endswith("\n"))
+    if lines > MAX_LINES:
+        raise PolicyError(PolicyFault.TOO_MANY, f"policy has {lines} lines, more than {MAX_LINES}")
 
 
 def _decode(body: bytes, media_type: str) -> str:

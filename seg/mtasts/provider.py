@@ -5,6 +5,7 @@ from __future__ import annotations
 from zope.interface import implementer
 
 from seg.config.destinations import STSMode, TLSOption
+from seg.errors import LocalFault
 from seg.events import STSApplied
 from seg.interfaces import IEventSink, IHostPolicy, IPublishedPolicyProvider
 from seg.model import MXHost, RouteKind
@@ -19,6 +20,7 @@ from seg.policy.requirement import (
     Raise,
     Refuse,
     Requirement,
+    TempFail,
     TLSLevel,
 )
 from seg.tls.webpki import WebPKI
@@ -67,19 +69,26 @@ class MTASTSPolicy:
         self._question = question
         self._store = store
         self._sink = sink
-        self._finding: Finding | None = None
+        self._finding: Finding | TempFail | None = None
 
     async def answer(self, host: MXHost) -> Answer:
-        """See `judge_host`. The host counts by the name in the MX record, never by what a CNAME makes of it."""
+        """See `judge_host`. The host counts by the name in the MX record, never by what a CNAME makes of it.
+
+        Where a fault of ours keeps the policy from being known no host can be judged.
+        """
         silent = applies(self._question)
         if silent:
             return NoOpinion(silent)
         if self._finding is None:
             self._finding = await self._find()
-        return judge_host(self._finding, host.name)
+        return self._finding if isinstance(self._finding, TempFail) else judge_host(self._finding, host.name)
 
-    async def _find(self) -> Finding:
-        finding = await self._store.current(self._question.domain, self._question.reread)
+    async def _find(self) -> Finding | TempFail:
+        question = self._question
+        try:
+            finding = await self._store.current(question.domain, question.reread, question.mid)
+        except LocalFault as lack:
+            return TempFail(lack.text)
         if finding.policy is not None and finding.policy.mode is not Mode.NONE:
             self._sink.emit(STSApplied(self._question.domain, finding.policy.mode))
         return finding

@@ -17,6 +17,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from seg.config.syntax import check_proxy
+from seg.errors import local_fault
 from seg.mtasts.errors import FetchError, FetchFault
 from seg.tls.names import printable
 
@@ -101,7 +102,8 @@ class _Tunnel(Protocol):
             self._give_up("answered with something that is not HTTP")
         elif not status[1].startswith(b"2"):
             reason = (status[2] or b"").decode("latin-1")
-            self._give_up(printable(f"refused: {status[1].decode()} {reason}".rstrip(), 100))
+            text = printable(f"refused: {status[1].decode()} {reason}".rstrip(), 100)
+            self._give_up(text, doubtful=status[1] != b"407")
         elif rest:  # the policy host waits for us to speak first: this is the proxy's own
             self._give_up("sent data of its own into the tunnel")
         else:
@@ -117,12 +119,14 @@ class _Tunnel(Protocol):
         inner.makeConnection(self.transport)
         opened.callback(inner)
 
-    def _give_up(self, text: str) -> None:
+    def _give_up(self, text: str, doubtful: bool = False) -> None:
         opened, self._opened = self._opened, None
         self._head = b""
         self.abort()
         assert opened is not None
-        opened.errback(FetchError(FetchFault.PROXY, text))
+        error = FetchError(FetchFault.PROXY, text)
+        error.doubtful = doubtful
+        opened.errback(error)
 
     def abort(self) -> None:
         """Close at once."""
@@ -168,7 +172,7 @@ class ConnectEndpoint:
         self._target = f"{host}:{port}"
 
     def connect(self, protocolFactory: IProtocolFactory) -> Deferred[IProtocol]:
-        """Connect; fails with a `FetchError` that names the proxy and what it said."""
+        """Connect; fails with a `FetchError` that names the proxy and what it said, or with a `LocalFault`."""
         return Deferred.fromCoroutine(self._connect(protocolFactory))
 
     async def _connect(self, factory: IProtocolFactory) -> IProtocol:
@@ -181,8 +185,11 @@ class ConnectEndpoint:
                 tunnels.tunnel.abort()
             raise
         except FetchError as error:
-            raise self._failed(error.cause) from None
+            raise self._failed(error.cause, error.doubtful) from None
         except Exception as error:  # noqa: BLE001  an endpoint may fail with anything
+            lack = local_fault(error)
+            if lack is not None:
+                raise lack from None
             raise self._failed(f"can't be reached: {str(error).rstrip('.')}") from None
 
     def _request(self) -> bytes:
@@ -191,5 +198,7 @@ class ConnectEndpoint:
             lines.append(b"Proxy-Authorization: " + self._proxy.authorization)
         return b"\r\n".join(lines) + b"\r\n\r\n"
 
-    def _failed(self, cause: str) -> FetchError:
-        return FetchError(FetchFault.PROXY, f"proxy {self._proxy} {cause}")
+    def _failed(self, cause: str, doubtful: bool = False) -> FetchError:
+        error = FetchError(FetchFault.PROXY, f"proxy {self._proxy} {cause}")
+        error.doubtful = doubtful
+        return error

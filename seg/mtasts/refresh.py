@@ -16,10 +16,13 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from seg.config.schema import MTASTS
-from seg.mtasts.cache import CachedPolicy
+from seg.errors import LocalFault
+from seg.mtasts.entry import KnownPolicy
 from seg.mtasts.store import PolicyStore
 
 LOOK = 60.0  # seconds between two looks for policies that are due
+LOOKED_AT = 2000  # policies in one turn of the reactor
+PAUSE = 0.05  # seconds between two such turns
 AT_ONCE = 5  # policies renewed at a time
 EARLIEST, LATEST = 0.4, 0.9  # shares of the interval between which a policy is renewed
 KEPT_OVER = (
@@ -73,7 +76,7 @@ class PolicyRefresh:
             renewal.cancel()
         return DeferredList(running).addCallback(lambda _: None)
 
-    def due_at(self, entry: CachedPolicy) -> float:
+    def due_at(self, entry: KnownPolicy) -> float:
         """When a policy is to be renewed: within the interval, and before it expires. Drawn once for each renewal.
 
         One that was looked at in the future is due at once: the clock has gone back.
@@ -88,34 +91,50 @@ class PolicyRefresh:
         self._note(entry, at)
         return at
 
-    def _note(self, entry: CachedPolicy, at: float) -> None:
+    def _note(self, entry: KnownPolicy, at: float) -> None:
         self._due[entry.domain] = _Due(entry.checked, entry.fetched, at)
 
     def _look(self) -> None:
-        self._call = self._clock.callLater(LOOK, self._look)
-        now = self._now()
         self._waiting.clear()
-        for entry in self._store.cache:
-            if entry.expires <= now:
+        self._store.troubles.look(self._now())
+        Deferred.fromCoroutine(self._store.cache.maintain()).addErrback(
+            lambda failure: self.log.failure("the policies' files", failure)
+        )
+        cache = self._store.cache
+        self._due = {domain: due for domain, due in self._due.items() if cache.known(domain) is not None}
+        self._over = {domain: at for domain, at in self._over.items() if self._is_over(domain)}
+        self._look_at(list(cache), 0)
+
+    def _look_at(self, known: list[KnownPolicy], start: int) -> None:
+        """Look at some of them; at the rest in a moment, so that many don't keep everything else waiting."""
+        now = self._now()
+        for entry in known[start : start + LOOKED_AT]:
+            if not self._store.in_force(entry):
                 self._let_go(entry.domain)
             elif entry.domain in self._running:
                 continue
-            elif now >= self.due_at(entry) and now - entry.used <= entry.policy.max_age:
+            elif now >= self.due_at(entry) and now - entry.used <= entry.max_age:
                 self._waiting.append(entry.domain)
-        self._due = {domain: due for domain, due in self._due.items() if self._store.cache.get(domain) is not None}
-        self._over = {domain: at for domain, at in self._over.items() if self._is_over(domain, now)}
+        start += LOOKED_AT
+        if start < len(known):
+            self._call = self._clock.callLater(PAUSE, self._look_at, known, start)
+        else:
+            self._call = self._clock.callLater(LOOK, self._look)
         self._fill()
 
-    def _is_over(self, domain: str, now: float) -> bool:
-        entry = self._store.cache.get(domain)
-        return entry is not None and entry.expires <= now
+    def _is_over(self, domain: str) -> bool:
+        known = self._store.cache.known(domain)
+        return known is not None and not self._store.in_force(known)
 
     def _let_go(self, domain: str) -> None:
         """Forget a policy that is over, and has been for a while: until then it is only not in force."""
         seen = self._clock.seconds()
-        if seen - self._over.setdefault(domain, seen) >= KEPT_OVER:
+        if domain not in self._over:
+            self._over[domain] = seen
+            self._store.cache.over(domain)
+        elif seen - self._over[domain] >= KEPT_OVER:
             del self._over[domain]
-            self._store.cache.remove(domain)
+            self._store.cache.forget(domain)
 
     def _fill(self) -> None:
         """Begin renewals, so many at a time; the end of each begins the next."""
@@ -123,12 +142,12 @@ class PolicyRefresh:
             return  # one that ended at once: the loop below goes on
         self._filling = True
         while self._waiting and len(self._running) < AT_ONCE:
-            entry = self._store.cache.get(self._waiting.popleft())
+            entry = self._store.cache.known(self._waiting.popleft())
             if entry is not None:
                 self._renew(entry)
         self._filling = False
 
-    def _renew(self, entry: CachedPolicy) -> None:
+    def _renew(self, entry: KnownPolicy) -> None:
         # What changes nothing (no answer, no record any more) is tried again later, until the policy expires.
         self._note(entry, self._now() + self._interval * AGAIN * (0.5 + self._random()))
         renewal = self._running[entry.domain] = Deferred.fromCoroutine(self._store.renew(entry))
@@ -140,5 +159,5 @@ class PolicyRefresh:
         self._fill()
 
     def _failed(self, failure: Failure, domain: str) -> None:
-        if not failure.check(CancelledError):
+        if not failure.check(CancelledError, LocalFault):  # a fault of ours is told where it is met
             self.log.failure("the policy of {domain} could not be renewed", failure, domain=domain)

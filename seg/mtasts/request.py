@@ -5,12 +5,14 @@ No redirect is followed, nothing compressed is accepted, no cookie or cached cop
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Callable
 from typing import Any
 
+from OpenSSL import SSL
 from treq.client import HTTPClient
 from twisted.internet.defer import CancelledError, Deferred
-from twisted.internet.error import ConnectionDone, ConnectionLost
+from twisted.internet.error import ConnectError, ConnectionClosed
 from twisted.internet.interfaces import IStreamClientEndpoint
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
@@ -20,13 +22,14 @@ from twisted.web.http_headers import Headers
 from twisted.web.iweb import IAgent, IAgentEndpointFactory, IBodyProducer, IResponse
 from zope.interface import implementer
 
+from seg.errors import LocalFault, local_fault
 from seg.mtasts.checked import Progress
 from seg.mtasts.connect import PolicyHostEndpoint
 from seg.mtasts.errors import FetchError, FetchFault
 from seg.mtasts.policy import MAX_SIZE, MEDIA_TYPE, is_text_plain
 from seg.tls.names import printable
 
-_LOST = (ConnectionDone, ConnectionLost, PotentialDataLoss)
+_LOST = (ConnectionClosed, ConnectError, PotentialDataLoss)
 
 USER_AGENT = "seg (MTA-STS policy fetch, RFC 8461)"
 
@@ -149,13 +152,21 @@ def _too_large() -> FetchError:
 
 
 def explain(error: BaseException | None) -> Exception:
-    """The `FetchError` for whatever an HTTP client raises; a cancellation stays one."""
-    if isinstance(error, FetchError | CancelledError):
-        return error
+    """The `FetchError` for whatever an answer makes an HTTP client raise; a cancellation, and what is no answer's doing, stay what they are."""
     reasons = [getattr(reason, "value", reason) for reason in getattr(error, "reasons", ())]
-    for reason in reasons:
-        if isinstance(reason, FetchError | CancelledError):
+    found = [reason for reason in (error, *reasons) if isinstance(reason, Exception)]
+    for reason in found:
+        if isinstance(reason, FetchError | CancelledError | LocalFault):
             return reason
-    if any(isinstance(reason, _LOST) for reason in (error, *reasons)):
+    if any(isinstance(reason, _LOST) for reason in found):
         return FetchError(FetchFault.CONNECT, "the connection was lost before the answer was complete")
-    return FetchError(FetchFault.HTTP_STATUS, "the answer is not valid HTTP")
+    ours = next((reason for reason in found if local_fault(reason) or not _about_http(reason)), None)
+    return ours or FetchError(FetchFault.HTTP_STATUS, "the answer is not valid HTTP")
+
+
+def _about_http(error: Exception) -> bool:
+    """Whether the parser says this of an answer: one of its own errors (some aren't public), a number that is none, or what it stumbles over."""
+    if isinstance(error, ValueError | SSL.Error) or type(error).__module__.startswith("twisted.web."):
+        return True
+    frames = list(traceback.walk_tb(error.__traceback__))
+    return bool(frames) and str(frames[-1][0].f_globals.get("__name__")).startswith("twisted.web.")

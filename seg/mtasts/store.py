@@ -2,27 +2,30 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any
 
 import attrs
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 
 from seg import events
 from seg.config.schema import MTASTS
 from seg.dns.answer import DNSFailure
+from seg.errors import LocalFault
 from seg.interfaces import IEventSink, IPolicyFetcher, IResolver
-from seg.mtasts.cache import CachedPolicy, PolicyCache
-from seg.mtasts.errors import FetchError, FetchFault, PolicyError, RecordError
+from seg.mtasts.cache import PolicyCache
+from seg.mtasts.entry import CachedPolicy, KnownPolicy
+from seg.mtasts.errors import FetchError, FetchFault, OwnFetchFault, PolicyError, RecordError
 from seg.mtasts.fetch import policy_url
 from seg.mtasts.look import STSLook, look
+from seg.mtasts.moments import Moments, lately
 from seg.mtasts.policy import Mode, STSPolicy, parse_policy
 from seg.mtasts.proxy import parse_proxy
 from seg.mtasts.record import read_record
+from seg.mtasts.troubles import FetchTroubles
+from seg.mtasts.turns import Claim
 
 LOOKUP_FAILED = "TXT lookup failed"
-MAX_REMEMBERED = 50_000  # domains whose last failure, or last second look, is remembered
 
 
 @attrs.frozen
@@ -35,38 +38,34 @@ class Finding:
     reason: str = ""  # without a policy
 
 
-def lately(moment: float, now: float, seconds: float) -> bool:
-    """Whether a moment is less than so many seconds ago. One in the future isn't: the clock has gone back since."""
-    return 0 <= now - moment < seconds
+@attrs.frozen
+class _Kept:
+    """What the cache has of a domain that is in force now."""
 
+    entry: CachedPolicy | None = None
+    lack: LocalFault | None = None  # why that isn't known
 
-class Moments:
-    """When something was last done for a domain; bounded."""
+    def finding(self, reason: str, lack: LocalFault | None = None) -> Finding:
+        """What holds when nothing newer is known.
 
-    def __init__(self) -> None:
-        self._moments: OrderedDict[str, float] = OrderedDict()
-
-    def note(self, domain: str, now: float) -> None:
-        """It is done now."""
-        self._moments[domain] = now
-        self._moments.move_to_end(domain)
-        if len(self._moments) > MAX_REMEMBERED:
-            self._moments.popitem(last=False)
-
-    def forget(self, domain: str) -> None:
-        """As if it had never been done."""
-        self._moments.pop(domain, None)
-
-    def within(self, domain: str, now: float, seconds: float) -> bool:
-        """Whether it was done less than so many seconds ago."""
-        moment = self._moments.get(domain)
-        return moment is not None and lately(moment, now, seconds)
+        :param reason: why there is nothing newer, by the domain's own doing.
+        :param lack: why there isn't, by ours: then only a policy that is enforced stays in force (RFC 8461 §3.3), as any other
+            could have been replaced by one.
+        :raises LocalFault: that can't be told.
+        """
+        entry, lack = self.entry, lack or self.lack
+        if entry is not None and (lack is None or entry.policy.mode is Mode.ENFORCE):
+            return Finding(entry.policy, entry.policy_id, "cached")
+        if lack is not None:
+            raise lack
+        return Finding(reason=reason)
 
 
 class PolicyStore:
     """Knows the policy of every domain, or finds it out.
 
     :param now: POSIX seconds.
+    :param troubles: what is wrong of our own that keeps fetches from being made.
     """
 
     def __init__(
@@ -77,64 +76,88 @@ class PolicyStore:
         settings: MTASTS,
         sink: IEventSink,
         now: Callable[[], float],
+        troubles: FetchTroubles | None = None,
     ) -> None:
         self.cache = cache
+        self.troubles = troubles or FetchTroubles(sink)
         self._resolver = resolver
         self._fetcher = fetcher
         self._settings = settings
         self._sink = sink
         self.now = self._now = now
-        self._proxy = str(parse_proxy(settings.proxy) or "")
-        self._failures = Moments()  # the last fetch that failed
+        self.proxy = str(parse_proxy(settings.proxy) or "")
+        self._failures = Moments()  # the last fetch that failed, by the domain's own doing
         self._rereads = Moments()  # the last time that every MX was refused
         self._flights: dict[str, list[Deferred[Finding]]] = {}  # who waits for a fetch under way
 
-    async def current(self, domain: str, reread: bool = False) -> Finding:
+    async def current(self, domain: str, reread: bool = False, mid: int = 0) -> Finding:
         """The policy in force now. Nothing but the TXT answer and a look into the cache, as long as the id is the same.
 
-        :param reread: every MX was refused: fetch even if the id is the same, at most once in the retry interval.
+        No domain is fetched from more than once in the retry interval, whatever its record says: till then the policy that was
+        fetched stays in force, even one that ends sooner.
+
+        :param reread: every MX was refused: fetch even if the id is the same.
+        :param mid: the message that asks.
+        :raises LocalFault: it isn't known what is in force, for a reason of ours: defer.
         """
-        entry = self._unexpired(domain)
-        policy_id, reason = await self._record(domain)
+        try:
+            policy_id, reason = await self._record(domain)
+        except LocalFault as lack:
+            return self._used(domain, (await self._kept(domain)).finding("", lack))
+        kept = await self._kept(domain)
         if not policy_id:  # RFC 8461 §3.3, §5.1: a cached policy outlives its record
-            return self._cached(entry, reason)
+            return self._used(domain, kept.finding(reason))
         self._sink.emit(events.STSRecordFound(domain, policy_id))
         if reread:
-            reread = self._may_reread(domain, entry)
-        if entry is not None and entry.policy_id == policy_id and not reread:
+            reread = self._may_reread(domain, kept.entry)
+        if kept.entry is not None and kept.entry.policy_id == policy_id and not reread:
             if self._sink.debug:
                 self._sink.emit(events.STSCacheHit(domain))
-            return self._cached(entry, "")
+            return self._used(domain, kept.finding(""))
         if self._failures.within(domain, self._now(), self._settings.retry_interval):
-            return self._cached(entry, "policy fetch failed lately")
-        return await self._fetched(domain, policy_id)
+            return self._used(domain, kept.finding("policy fetch failed lately"))
+        if kept.entry is not None and self._fetched_lately(kept.entry):
+            return self._used(domain, kept.finding(""))
+        try:
+            return await self._fetched(domain, policy_id, kept, mid)
+        except LocalFault as lack:
+            return self._used(domain, kept.finding("", lack))
 
     def _may_reread(self, domain: str, entry: CachedPolicy | None) -> bool:
         """Whether a second look may bring anything new: not right after a fetch, nor after the last second look."""
         now, interval = self._now(), self._settings.retry_interval
-        fetched_lately = entry is not None and lately(entry.fetched, now, interval)
-        if fetched_lately or self._rereads.within(domain, now, interval):
+        if (entry is not None and self._fetched_lately(entry)) or self._rereads.within(domain, now, interval):
             return False
         self._rereads.note(domain, now)
         return True
 
-    async def renew(self, entry: CachedPolicy) -> None:
+    def _fetched_lately(self, entry: CachedPolicy | KnownPolicy) -> bool:
+        return lately(entry.fetched, self._now(), self._settings.retry_interval)
+
+    def in_force(self, entry: CachedPolicy | KnownPolicy) -> bool:
+        """Whether a policy counts still."""
+        return self._now() < entry.expires or self._fetched_lately(entry)
+
+    async def renew(self, known: KnownPolicy) -> None:
         """See whether a cached policy is still the present one, and fetch it anew if not, or if it ends before the next look.
 
         One fetched in the future is fetched anew too: the clock has gone back, and its end can't be known.
         """
-        domain, now = entry.domain, self._now()
+        domain, now = known.domain, self._now()
         policy_id, _ = await self._record(domain)
-        ends_soon = entry.expires - now < 2 * self._settings.refresh_interval
-        if policy_id and (policy_id != entry.policy_id or ends_soon or entry.fetched > now):
-            await self._fetched(domain, policy_id)
+        ends_soon = known.expires - now < 2 * self._settings.refresh_interval
+        if policy_id and (policy_id != known.policy_id or ends_soon or known.fetched > now):
+            if not self._fetched_lately(known):
+                await self._fetched(domain, policy_id, await self._kept(domain))
             return
-        latest = self.cache.get(domain)
-        if latest is not None and policy_id:
-            await self.cache.put(attrs.evolve(latest, checked=now))
+        if policy_id:
+            await self.cache.check(domain, now)
 
     async def _record(self, domain: str) -> tuple[str, str]:
-        """The id in the TXT record, or "" and why there is none."""
+        """The id in the TXT record, or "" and why there is none.
+
+        :raises LocalFault: it couldn't be asked for.
+        """
         try:
             answer = await self._resolver.query(f"_mta-sts.{domain}", "TXT")
             if not answer.found:
@@ -151,21 +174,28 @@ class PolicyStore:
 
     def look(self, domain: str) -> Deferred[STSLook]:
         """See everything anew, for a check; no decision is changed by it."""
-        return Deferred.fromCoroutine(look(domain, self._resolver, self._fetcher, self._unexpired(domain)))
 
-    def _unexpired(self, domain: str) -> CachedPolicy | None:
-        entry = self.cache.get(domain)
-        return entry if entry is not None and self._now() < entry.expires else None
+        async def looking() -> STSLook:
+            kept = await self._kept(domain)
+            return await look(domain, self._resolver, self._fetcher, kept.entry)
 
-    def _cached(self, entry: CachedPolicy | None, reason: str) -> Finding:
-        if entry is None:
-            return Finding(reason=reason)
-        self.cache.use(entry, self._now())
-        return Finding(entry.policy, entry.policy_id, "cached")
+        return Deferred.fromCoroutine(looking())
+
+    async def _kept(self, domain: str) -> _Kept:
+        try:
+            entry = await self.cache.get(domain)
+        except LocalFault as lack:
+            return _Kept(lack=lack)
+        return _Kept(entry if entry is not None and self.in_force(entry) else None)
+
+    def _used(self, domain: str, finding: Finding) -> Finding:
+        if finding.policy is not None:
+            self.cache.use(domain, self._now())
+        return finding
 
     # --- fetching --------------------------------------------------------------------------------
 
-    def _fetched(self, domain: str, policy_id: str) -> Deferred[Finding]:
+    def _fetched(self, domain: str, policy_id: str, kept: _Kept, mid: int = 0) -> Deferred[Finding]:
         """What a fetch brings; those who ask meanwhile share it. Who is cancelled leaves, and the fetch goes on."""
 
         def leave(waiter: Deferred[Finding]) -> None:
@@ -176,43 +206,64 @@ class PolicyStore:
         waiters = self._flights.setdefault(domain, [])
         waiters.append(waiter)
         if under_way is None:
-            Deferred.fromCoroutine(self._fetch(domain, policy_id)).addBoth(self._landed, domain)
+            Deferred.fromCoroutine(self._fetch(domain, policy_id, kept, mid)).addBoth(self._landed, domain)
         return waiter
 
     def _landed(self, result: Any, domain: str) -> None:
         for waiter in self._flights.pop(domain):
-            waiter.callback(result)  # a Failure, if the fetcher broke its promise, becomes each waiter's own
+            waiter.callback(result)  # a Failure becomes each waiter's own
 
-    async def _fetch(self, domain: str, policy_id: str) -> Finding:
+    async def _fetch(self, domain: str, policy_id: str, kept: _Kept, mid: int) -> Finding:
+        """A fetch and what follows from it.
+
+        :raises LocalFault: it couldn't be made.
+        """
         if self._sink.debug:
-            self._sink.emit(events.STSFetchStarted(domain, self._proxy))
+            self._sink.emit(events.STSFetchStarted(domain, self.proxy))
+        known = self.cache.known(domain) is not None
         try:
-            body = await self._fetcher.fetch(domain)
+            body = await self._fetcher.fetch(domain, Claim(mid, known))
             policy = _parse(body)
         except FetchError as error:
-            return self._fetch_failed(domain, error)
+            self.troubles.ended(self._now())
+            return self._fetch_failed(domain, error, kept)
+        except Exception as error:  # noqa: BLE001 - whatever isn't the policy host's fault is ours, and is never taken for its answer
+            raise self._own_fault(domain, error) from None
+        self.troubles.ended(self._now())
+        self._keep(domain, policy_id, policy, kept.entry)
+        return Finding(policy, policy_id, "fetched")
+
+    def _keep(self, domain: str, policy_id: str, policy: STSPolicy, old: CachedPolicy | None) -> None:
         self._failures.forget(domain)
         self._sink.emit(events.STSPolicyFetched(domain, policy_id, policy.mode, policy.max_age))
-        old = self._unexpired(domain)
         if old is not None and old.policy.mode is Mode.ENFORCE and policy.mode is Mode.NONE:
             self._sink.emit(events.STSPolicyWithdrawn(domain, policy_id))
         now = self._now()
-        if policy.max_age:
-            self.cache.put(
-                CachedPolicy(domain, policy_id, policy, fetched=now, checked=now, used=old.used if old else now)
-            )
-        elif old is not None:
-            self.cache.remove(domain)
-        return Finding(policy, policy_id, "fetched")
+        entry = CachedPolicy(domain, policy_id, policy, fetched=now, checked=now, used=now)
+        if old is not None:
+            entry = attrs.evolve(entry, used=old.used, delivered=old.delivered)
+        self.cache.put(entry)
 
-    def _fetch_failed(self, domain: str, error: FetchError) -> Finding:
-        now = self._now()
-        self._failures.note(domain, now)
-        entry = self._unexpired(domain)
+    def _own_fault(self, domain: str, error: Exception) -> LocalFault:
+        if isinstance(error, CancelledError):
+            fault = OwnFetchFault(FetchFault.LOCAL, "its fetch was given up")
+        elif isinstance(error, OwnFetchFault):
+            fault = error
+        elif isinstance(error, LocalFault):
+            fault = OwnFetchFault(FetchFault.LOCAL, error.text)
+        else:
+            fault = OwnFetchFault(FetchFault.LOCAL, f"internal error: {type(error).__name__}")
+            if not self.troubles.lasts(FetchFault.LOCAL):
+                self._sink.emit(events.Fault(f"MTA-STS policy of {domain}: internal error: {error!r:.200}"))
+        self.troubles.met(fault, self._now())
+        return fault
+
+    def _fetch_failed(self, domain: str, error: FetchError, kept: _Kept) -> Finding:
+        self._failures.note(domain, self._now())
         url = error.url or policy_url(domain, self._settings.port)
-        kept = entry.policy_id if entry else ""
-        self._sink.emit(events.STSFetchFailed(domain, url, error.cause, self._proxy, kept))
-        return self._cached(entry, f"policy fetch failed: {error.kind}")
+        held = kept.entry.policy_id if kept.entry else ""
+        self._sink.emit(events.STSFetchFailed(domain, url, error.cause, self.proxy, held))
+        return self._used(domain, kept.finding(f"policy fetch failed: {error.kind}"))
 
 
 def _parse(body: bytes) -> STSPolicy:

@@ -150,6 +150,7 @@ class DomainQuestion:
     route: Route
     reread: bool = False  # every MX was refused: don't rely on a cached policy (rate-limited there)
     tls_optional: bool = False  # the sender's "TLS-Required: No" (RFC 8689 §5)
+    mid: int = 0  # the message that asks; 0: none
 
     def relaxation(self, provider: str, published: bool) -> str:
         """Why a provider is only heard: "optional" by the sender's wish, or as the profile says; "" when it is obeyed.

@@ -10,7 +10,8 @@ from twisted.internet.defer import Deferred
 from twisted.trial.unittest import TestCase
 
 from seg.config.schema import MTASTS
-from seg.mtasts.errors import FetchError, FetchFault
+from seg.dns.address_rules import AddressRules
+from seg.mtasts.errors import FetchError, FetchFault, OwnFetchFault
 from seg.mtasts.fetch import PolicyFetcher
 from seg.tls.context import ClientTLS
 from seg.tls.peer import Trust
@@ -29,6 +30,7 @@ class FetchCase(TestCase):
     timeout = 15
     authority = Authority.root()
     good = authority.leaf(HOST)
+    rules = AddressRules(allow_loopback=True)
 
     def serve(
         self,
@@ -60,9 +62,9 @@ class FetchCase(TestCase):
         """A fetcher that trusts the authority."""
         trust = Trust(RootStore((self.authority.certificate,)), NOW)
         section = MTASTS(port=port, **{"fetch_timeout": 10.0, **settings})
-        return PolicyFetcher(reactor, resolver or FakeResolver(zone), section, ClientTLS(), lambda: trust)
+        return PolicyFetcher(reactor, resolver or FakeResolver(zone), section, ClientTLS(), lambda: trust, self.rules)
 
-    async def failure(self, fetcher: PolicyFetcher, fault: FetchFault, *parts: str) -> FetchError:
+    async def failure(self, fetcher: PolicyFetcher, fault: FetchFault, *parts: str) -> FetchError | OwnFetchFault:
         """The error of a fetch that fails; its line holds the parts and the URL."""
         try:
             body = await fetcher.fetch(DOMAIN)
@@ -72,6 +74,11 @@ class FetchCase(TestCase):
                 self.assertIn(part, str(error))
             self.assertNotIn("\n", str(error))
             return error
+        except OwnFetchFault as own:
+            self.assertEqual(own.fault, fault, str(own))
+            for part in parts:
+                self.assertIn(part, str(own))
+            return own
         raise self.failureException(f"no error, but {body[:80]!r}")
 
     async def when_closed(self, server: LoopbackServer) -> None:

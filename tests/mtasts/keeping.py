@@ -15,8 +15,11 @@ from seg.config.schema import MTASTS
 from seg.interfaces import IPolicyFetcher
 from seg.mtasts.answer import PolicyAnswer
 from seg.mtasts.cache import PolicyCache
+from seg.mtasts.entry import CachedPolicy
 from seg.mtasts.errors import FetchError
+from seg.mtasts.fetch import NOBODY
 from seg.mtasts.store import Finding, PolicyStore
+from seg.mtasts.turns import Claim
 from tests.dns_double import FakeResolver
 from tests.doubles import RecordingSink
 
@@ -38,16 +41,18 @@ class FakeFetcher:
 
     def __init__(self) -> None:
         self.fetches = 0
+        self.claims: list[Claim] = []
         self.answer: bytes | Exception | Deferred[bytes] = body()
 
-    async def fetch(self, domain: str) -> bytes:
+    async def fetch(self, domain: str, claim: Claim = NOBODY) -> bytes:
         """The answer."""
         self.fetches += 1
+        self.claims.append(claim)
         if isinstance(self.answer, Exception):
             raise self.answer
         return self.answer if isinstance(self.answer, bytes) else await self.answer
 
-    async def look(self, domain: str) -> PolicyAnswer:
+    async def look(self, domain: str, claim: Claim = NOBODY) -> PolicyAnswer:
         """The answer, as from an address."""
         met = PolicyAnswer(URL, address="192.0.2.1:443")
         try:
@@ -79,6 +84,12 @@ class StoreCase(SynchronousTestCase):
         cache = PolicyCache(self.folder, in_thread, self.sink)
         self.successResultOf(Deferred.fromCoroutine(cache.load()))
         return PolicyStore(self.resolver, self.fetcher, cache, MTASTS(), self.sink, self.clock.seconds)
+
+    def known(self, domain: str = D) -> CachedPolicy:
+        """The entry of a domain."""
+        entry = self.successResultOf(Deferred.fromCoroutine(self.store.cache.get(domain)))
+        assert entry is not None
+        return entry
 
     def current(self, reread: bool = False, domain: str = D) -> Finding:
         """What is in force."""

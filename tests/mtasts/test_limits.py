@@ -105,7 +105,7 @@ class SlowTests(FetchCase):
         """A proxy whose header goes on for ever costs the time-out."""
         proxy = self.plain(drip(iter([b"HTTP/1.1 200 OK\r\n", *[b"X-Field: a\r\n"] * 1000])))
         fetcher = self.fetcher(443, "", proxy=f"http://127.0.0.1:{proxy.port}", fetch_timeout=0.4)
-        await self.failure(fetcher, FetchFault.TIMEOUT, "connecting through proxy")
+        await self.failure(fetcher, FetchFault.PROXY, "connecting through proxy")
         await self.when_closed(proxy)
 
 

@@ -9,7 +9,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from seg.dns.answer import FailureKind
 from seg.mtasts.answer import PolicyAnswer
-from seg.mtasts.errors import FetchError, FetchFault
+from seg.mtasts.errors import FetchError, FetchFault, OwnFetchFault
 from seg.mtasts.look import STSLook
 from seg.tls.peer import PeerCertificates, SessionFacts
 from tests.certificates import Authority
@@ -130,11 +130,12 @@ class FetchLookTests(FetchCase):
 
     async def met(
         self, port: int, zone: str = f"{HOST} A 127.0.0.1", **settings: object
-    ) -> tuple[FetchError, PolicyAnswer]:
+    ) -> tuple[FetchError | OwnFetchFault, PolicyAnswer]:
         """The error of a look that fails, and what had been found out."""
-        error = await self.assertFailure(self.fetcher(port, zone, **settings).look(DOMAIN), FetchError)
+        error = await self.assertFailure(self.fetcher(port, zone, **settings).look(DOMAIN), FetchError, OwnFetchFault)
         assert error.met is not None
-        self.assertEqual((error.met.url, error.met.body), (error.url, b""))
+        url = f"https://{HOST}{'' if port == 443 else f':{port}'}/.well-known/mta-sts.txt"
+        self.assertEqual((error.met.url, error.met.body), (url, b""))
         return error, error.met
 
     async def test_all_is_well(self) -> None:
@@ -211,4 +212,4 @@ class WaitingLookTests(FetchCase):
         look: Deferred[PolicyAnswer] = fetcher.look(DOMAIN)
         look.cancel()
         self.failureResultOf(look)
-        self.assertEqual(fetcher._turns.tokens, 1)
+        self.assertEqual((list(fetcher._turns._running), list(fetcher._turns._waiting)), ([], []))

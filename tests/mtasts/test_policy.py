@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import time
 from typing import Any
 
 from hypothesis import given, settings
@@ -55,6 +57,42 @@ class PolicyTests(SynchronousTestCase):
         body = b"version: STSv1\nmode: enforce\nnmx: mx.one.test\nmax_age: 86400\n"
         error = self.assertRaises(PolicyError, parse_policy, body)
         self.assertEqual((error.fault, str(error)), (PolicyFault.NO_MX, 'mode enforce without any "mx"'))
+
+    def test_counts_are_bounded(self) -> None:
+        """200 patterns and 2,000 lines are taken; more are refused, with the count, before anything else is read."""
+        many = b"".join(b"mx: m%d.test\n" % n for n in range(199))
+        self.assertEqual(len(parse_policy(GOOD + many).mx), 200)
+        for body, text in (
+            (GOOD + many + b"mx: m.test\n", "policy has 201 mx patterns, more than 200"),
+            (GOOD + b"mx:\n" * 15_000, "policy has 15001 mx patterns"),
+            (GOOD + b"x: y\n" * 1_997, "policy has 2001 lines, more than 2000"),
+            (GOOD + b"\r\n" * 30_000, "policy has 30004 lines"),
+        ):
+            error = self.assertRaises(PolicyError, parse_policy, body)
+            self.assertEqual(error.fault, PolicyFault.TOO_MANY)
+            self.assertIn(text, str(error))
+        long = b"mx: " + b".".join([b"a" * 60] * 5) + b"\n"
+        self.assertRaises(PolicyError, parse_policy, GOOD + long)
+
+    def test_time(self) -> None:
+        """No body of 64 KiB takes longer than 50 ms to read, by far."""
+        units = (b"mx: a.test\n", b"mx: *." + b"a." * 120 + b"test\n", b"x: y\n", b"\n", b"\r\n", b"x: " + b"y" * 30 + b"\n",
+                 b"a", b"mx: a-", b"\xc3\xa9\n", b" \n", b"max_age: 0\n")  # fmt: skip
+        for unit in units:
+            body = (GOOD + unit * (MAX_SIZE // len(unit)))[:MAX_SIZE]
+            best = 1.0
+            for _ in range(3):
+                begin = time.thread_time()
+                with contextlib.suppress(PolicyError):
+                    parse_policy(body)
+                best = min(best, time.thread_time() - begin)
+            self.assertLess(best, 0.05, unit)
+
+    def test_published_form(self) -> None:
+        """What is kept of a policy reads as the same policy."""
+        for mode in Mode:
+            policy = parse_policy(GOOD.replace(b"enforce", mode.encode()) + b"x: y\nmx: *.two.test\n")
+            self.assertEqual(parse_policy(policy.text.encode()), policy)
 
     def test_none_needs_no_mx(self) -> None:
         """Mode none may come without hosts."""

@@ -10,7 +10,7 @@ from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.testing import MemoryReactor, StringTransport
 from twisted.trial.unittest import SynchronousTestCase
 
-from seg.mtasts.errors import FetchError, FetchFault
+from seg.mtasts.errors import FetchError, FetchFault, OwnFetchFault
 from seg.mtasts.proxy import MAX_HEAD, ConnectEndpoint, Proxy, parse_proxy
 from tests.mtasts.fetching import DOMAIN, HOST, FetchCase
 from tests.mtasts.policyserver import TEXT, response, say, tunnel_to
@@ -188,7 +188,7 @@ class ProxyFetchTests(FetchCase):
             fetcher = self.fetcher(443, "", proxy=URL.format(port=proxy.port), fetch_timeout=2.0)
             try:
                 await fetcher.fetch(DOMAIN)
-            except FetchError as error:
+            except OwnFetchFault as error:
                 self.assertEqual(error.fault, FetchFault.PROXY)
                 self.assertIn(f"proxy http://127.0.0.1:{proxy.port} ", error.cause)
                 self.assertIn(text, error.cause)
@@ -203,7 +203,7 @@ class ProxyFetchTests(FetchCase):
         port = proxy.port
         await proxy.stop()
         fetcher = self.fetcher(443, "", proxy=URL.format(port=port))
-        error = await self.assertFailure(fetcher.fetch(DOMAIN), FetchError)
+        error = await self.assertFailure(fetcher.fetch(DOMAIN), OwnFetchFault)
         self.assertEqual(error.fault, FetchFault.PROXY)
         self.assertIn(f"proxy http://127.0.0.1:{port} can't be reached: ", error.cause)
         self.assertNotIn("geheim", str(error))
@@ -212,8 +212,8 @@ class ProxyFetchTests(FetchCase):
         """A proxy that says nothing costs the time-out; then the connection is closed."""
         proxy = self.plain(lambda served: None)
         fetcher = self.fetcher(443, "", proxy=URL.format(port=proxy.port), fetch_timeout=0.2)
-        error = await self.assertFailure(fetcher.fetch(DOMAIN), FetchError)
+        error = await self.assertFailure(fetcher.fetch(DOMAIN), OwnFetchFault)
         text = f"timed out after 0 s connecting through proxy http://127.0.0.1:{proxy.port}"
-        self.assertEqual((error.fault, error.cause), (FetchFault.TIMEOUT, text))
+        self.assertEqual((error.fault, error.cause), (FetchFault.PROXY, text))
         closed: Deferred[None] = Deferred.fromCoroutine(self.when_closed(proxy))
         await closed

@@ -21,8 +21,8 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
-from seg.mtasts.cache import CacheFileError, decode_entry
 from seg.mtasts.checked import Progress
+from seg.mtasts.entry import CacheFileError, decode_entry
 from seg.mtasts.errors import FetchError, FetchFault, PolicyError, RecordError
 from seg.mtasts.match import in_policy
 from seg.mtasts.policy import MAX_SIZE, parse_policy

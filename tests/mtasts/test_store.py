@@ -6,13 +6,15 @@ from twisted.internet.defer import CancelledError, Deferred
 from zope.interface.verify import verifyObject
 
 from seg import events
+from seg.config.schema import MTASTS
 from seg.dns.answer import FailureKind
 from seg.interfaces import IPolicyFetcher
 from seg.maillog.lines import render
 from seg.maillog.vocabulary import Level
-from seg.mtasts.errors import FetchError, FetchFault
+from seg.mtasts.errors import FetchError, FetchFault, OwnFetchFault
+from seg.mtasts.moments import MAX_REMEMBERED, Moments
 from seg.mtasts.policy import MAX_AGE, Mode
-from seg.mtasts.store import MAX_REMEMBERED, Moments
+from seg.mtasts.refresh import PolicyRefresh
 from tests.mtasts.keeping import TXT, WEEK, D, StoreCase, body
 
 LATELY = "policy fetch failed lately"
@@ -43,6 +45,7 @@ class DiscoveryTests(StoreCase):
     def test_a08_new_id(self) -> None:
         """A8: a new id is seen with the next message, and the new policy used."""
         self.current()
+        self.clock.advance(300)
         self.txt("v=STSv1; id=2;")
         self.fetcher.answer = body(mx="new.one.test")
         finding = self.current()
@@ -53,6 +56,7 @@ class DiscoveryTests(StoreCase):
     def test_a08_new_id_that_cannot_be_fetched(self) -> None:
         """A8: a new id whose policy can't be had keeps the old policy in force, and is tried again after five minutes."""
         self.current()
+        self.clock.advance(300)
         self.txt("v=STSv1; id=2;")
         self.fetcher.answer = FetchError(FetchFault.TIMEOUT, "timed out")
         self.assertEqual([(self.current().policy_id, self.current().how) for _ in range(3)], [("1", "cached")] * 3)
@@ -118,10 +122,11 @@ class DiscoveryTests(StoreCase):
         self.assertEqual(self.fetcher.fetches, 1)
 
     def test_broken_fetcher(self) -> None:
-        """An error that a fetcher must not raise reaches each who waits, and the next one may try again."""
+        """An error that a fetcher must not raise is a fault of ours for each who waits, and the next one may try again."""
         self.fetcher.answer = RuntimeError("broken")
         waiting = Deferred.fromCoroutine(self.store.current(D))
-        self.failureResultOf(waiting, RuntimeError)
+        self.assertEqual(self.failureResultOf(waiting, OwnFetchFault).value.cause, "internal error: RuntimeError")
+        self.assertIn("internal error: RuntimeError('broken')", self.sink.of(events.Fault)[0].text)
         self.fetcher.answer = body()
         self.assertEqual(self.current().how, "fetched")
 
@@ -165,6 +170,7 @@ class FailedFetchTests(StoreCase):
     def test_a06_does_not_replace_a_good_one(self) -> None:
         """A6: an invalid policy under a new id doesn't take the place of the cached one."""
         self.current()
+        self.clock.advance(300)
         self.txt("v=STSv1; id=2;")
         self.fetcher.answer = NO_MX
         self.assertEqual((self.current().policy_id, self.current().how), ("1", "cached"))
@@ -189,15 +195,19 @@ class LifetimeTests(StoreCase):
     """max_age, expiry, withdrawal, and the second look."""
 
     def test_max_age_zero(self) -> None:
-        """max_age 0: good for this attempt, and not kept; a policy kept before is gone."""
+        """max_age 0: good until the next fetch is allowed, and then over; a policy kept before is gone."""
         self.fetcher.answer = body(max_age=0)
-        self.assertEqual([self.current().how, self.current().how], ["fetched", "fetched"])
+        self.assertEqual([self.current().how, self.current().how], ["fetched", "cached"])
+        self.clock.advance(300)
         self.fetcher.answer = body()
-        self.current()
+        self.assertEqual(self.current().how, "fetched")
+        self.clock.advance(300)
         self.txt("v=STSv1; id=2;")
         self.fetcher.answer = body(max_age=0)
-        self.current()
-        self.assertEqual((list(self.store.cache), list(self.folder.glob("*.json"))), ([], []))
+        self.assertEqual(self.current().how, "fetched")
+        self.clock.advance(300)
+        self.txt()
+        self.assertEqual(self.current().reason, "no policy")
 
     def test_max_age_above_a_year(self) -> None:
         """A max_age above 31557600 counts as that: one second before its end the policy is used, then it isn't."""
@@ -229,6 +239,7 @@ class LifetimeTests(StoreCase):
     def test_withdrawn(self) -> None:
         """An enforce policy replaced by none is honoured, and told at Warning."""
         self.current()
+        self.clock.advance(300)
         self.txt("v=STSv1; id=2;")
         self.fetcher.answer = NONE
         finding = self.current()
@@ -244,10 +255,35 @@ class LifetimeTests(StoreCase):
         """Testing replaced by none, and none at first sight, aren't worth a Warning."""
         self.fetcher.answer = body("testing")
         self.current()
+        self.clock.advance(300)
         self.txt("v=STSv1; id=2;")
         self.fetcher.answer = NONE
         self.current()
         self.assertEqual(self.sink.of(events.STSPolicyWithdrawn), [])
+
+    def test_id_that_changes_all_the_time(self) -> None:
+        """A record with another id at each answer costs one fetch in five minutes; what was fetched stays in force meanwhile."""
+        for minutes in range(12):
+            for _ in range(10):
+                self.txt(f"v=STSv1; id={self.resolver.count(TXT, 'TXT')};")
+                finding = self.current()
+                assert finding.policy is not None
+                self.assertIs(finding.policy.mode, Mode.ENFORCE)
+                self.clock.advance(6)
+            self.assertEqual(self.fetcher.fetches, minutes // 5 + 1)
+
+    def test_policy_that_ends_at_once(self) -> None:
+        """A policy that lasts for a second, or for none, costs one fetch in five minutes too, with and without mail."""
+        for max_age in (0, 1):
+            self.setUp()
+            self.fetcher.answer = body(max_age=max_age)
+            refresh = PolicyRefresh(self.store, MTASTS(), self.clock, lambda: 0.5)
+            refresh.start()
+            for _ in range(60):
+                self.current()
+                self.clock.advance(60)
+            self.assertLessEqual(self.fetcher.fetches, 12)
+            self.successResultOf(refresh.stop())
 
     def test_a08_reread(self) -> None:
         """A8: every MX refused: fetched once more though the id is the same, but at most every five minutes."""
