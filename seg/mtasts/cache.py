@@ -239,6 +239,10 @@ class PolicyCache:
         if known is not None:
             if abs(now - known.used) >= NOTED:
                 known.used = now
+            if known.over:  # the clock was set right
+                self._unrank(known)
+                known.over = False
+                self._rank(known)
             self._ranks[known.rank].move_to_end(domain)
 
     async def check(self, domain: str, now: float) -> None:
