@@ -320,6 +320,8 @@ class GatewayService(Service):
         desk = self._now.desk
 
         def make(listener: Listener, certificates: ListenerCertificates | None) -> ReceiveFactory:
+            for warning in certificates.warnings if certificates else ():
+                self._bus.emit(events.Fault(warning))
             return ReceiveFactory(
                 settings.receive,
                 listener,

@@ -87,6 +87,7 @@ PURE = (
     "queue/schedule.py",
     "queue/files.py",
     "tls/chain.py",
+    "tls/limits.py",
     "tls/names.py",
     "tls/webpki.py",
 )

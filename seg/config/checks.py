@@ -15,6 +15,7 @@ from seg.config.syntax import (
     check_ipv6,
     check_mailbox,
     check_mode,
+    check_name_pattern,
     check_proxy,
     check_recipient_entry,
     check_sender,
@@ -36,6 +37,7 @@ FORMS: dict[tuple[str, str], Check] = {
     ("gateway", "hostname"): parse_hostname,
     ("gateway", "postmaster"): check_mailbox,
     ("listener", "address"): parse_address,
+    ("listener", "client_names"): check_name_pattern,
     ("control", "address"): parse_address,
     ("metrics", "address"): parse_address,
     ("receive", "relay_networks"): parse_network,
@@ -106,6 +108,8 @@ def listener_faults(listener: Listener) -> Iterator[tuple[str, str]]:
         )
     if listener.client_certificates and listener.tls is ListenerTLS.OFF:
         yield "client_certificates", "certificates of clients need TLS; set tls to starttls, required or implicit"
+    if listener.client_names and not listener.client_certificates:
+        yield "client_names", "names are set, but not client_certificates"
     if listener.key and not listener.certificate:
         yield "key", "a key is set, but no certificate"
 

@@ -163,6 +163,11 @@ class Listener:
         "",
         "PEM file: certificates of clients that may relay, and of authorities that issued such certificates directly; empty: none are asked for",
     )
+    client_names: tuple[str, ...] = key(
+        (),
+        'Names of which a certificate that such an authority issued must have one ("gw.partner.test", "*.partner.test"); empty: none is '
+        "needed, which is for authorities of your own only",
+    )
     more_certificates: tuple[str, ...] = key(
         (), "PEM files with certificate, intermediates and key each, chosen by the name that a client asks for (SNI)"
     )

@@ -60,6 +60,14 @@ def split_port(text: str) -> tuple[str, str | None]:
     return host, port if colon else None
 
 
+def check_name_pattern(text: str) -> None:
+    """A host name, or ``*.`` and one.
+
+    :raises ValueError: it is neither.
+    """
+    parse_hostname(text.removeprefix("*."))
+
+
 def parse_hostname(text: str) -> str:
     """A host or domain name as A-labels in lower case."""
     name = to_ascii(text)

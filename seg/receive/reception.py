@@ -162,10 +162,16 @@ class Reception:
             return None
         for served in self.listeners:
             known = served.factory.listener
-            same = _files(known) == _files(listener) and known.client_certificates == listener.client_certificates
+            same = _files(known) == _files(listener) and _clients(known) == _clients(listener)
             if served.certificates and same and served.certificates.parameters == parameters:
                 return served.certificates
-        return ListenerCertificates(_files(listener), clients=listener.client_certificates, parameters=parameters)
+        clients, names = _clients(listener)
+        return ListenerCertificates(_files(listener), clients=clients, parameters=parameters, client_names=names)
+
+
+def _clients(listener: Listener) -> tuple[str, tuple[str, ...]]:
+    """Which clients may relay by their certificates."""
+    return listener.client_certificates, listener.client_names
 
 
 def _files(listener: Listener) -> list[tuple[str, str]]:

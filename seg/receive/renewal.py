@@ -67,6 +67,8 @@ class CertificateRenewal:
             else:
                 self._refused.pop(name, None)
                 self._sink.emit(Notice(f"{name}: changed on disk, and in use"))
+                for warning in getattr(certificates, "warnings", ()):
+                    self._sink.emit(Fault(warning))
 
     def _tell_refused(self, name: str, problem: str) -> None:
         if self._refused.get(name) != problem:

@@ -8,6 +8,7 @@ found then can turn a refusal into a pass.
 from __future__ import annotations
 
 import datetime
+import enum
 from collections.abc import Iterator
 
 import attrs
@@ -45,6 +46,18 @@ _MIN_EC_BITS = 224
 _WEAK_DIGESTS = ("md5", "sha1")
 
 
+class Purpose(enum.StrEnum):
+    """What the holder of a certificate is in the handshake."""
+
+    SERVER = "server"
+    CLIENT = "client"
+
+    @property
+    def usage(self) -> x509.ObjectIdentifier:
+        """What extendedKeyUsage has to list, if it is there (RFC 5280 §4.2.1.12)."""
+        return ExtendedKeyUsageOID.SERVER_AUTH if self is Purpose.SERVER else ExtendedKeyUsageOID.CLIENT_AUTH
+
+
 @attrs.frozen
 class Path:
     """Leaf first, anchor last; or the reasons why there is no such path."""
@@ -65,8 +78,9 @@ def path_to_anchor(
     now: datetime.datetime,
     *,
     anchor_issued: bool = False,
+    purpose: Purpose = Purpose.SERVER,
 ) -> Path:
-    """The path from ``chain[0]`` through the rest of `chain` to one of `roots`, valid at `now` for a server.
+    """The path from ``chain[0]`` through the rest of `chain` to one of `roots`, valid at `now` for a server, or a client.
 
     :param anchor_issued: the anchors are only the upper end of what was sent, signed with a key that is
         trusted: their own purpose and signature count as well.
@@ -84,8 +98,8 @@ def path_to_anchor(
     try:
         path = _verify(chain, roots, now)
     except crypto.X509StoreContextError as error:
-        return _explain(error, chain, roots, now)
-    faults = list(_unfit(path, anchor_issued))
+        return _explain(error, chain, roots, now, purpose)
+    faults = list(_unfit(path, anchor_issued, purpose))
     if faults:
         return Path(path, tuple(line for _, line in faults), faults[0][0])
     if not anchor_issued:
@@ -101,23 +115,23 @@ def _verify(
     return tuple(certificate.to_cryptography() for certificate in context.get_verified_chain())
 
 
-def _unfit(path: tuple[x509.Certificate, ...], anchor_issued: bool) -> Iterator[tuple[str, str]]:
+def _unfit(path: tuple[x509.Certificate, ...], anchor_issued: bool, purpose: Purpose) -> Iterator[tuple[str, str]]:
     """(summary, line) for each certificate of a path that is of the wrong purpose or too weak."""
     for depth, certificate in enumerate(path):
         # An anchor is trusted as it stands: its own signature and purpose don't matter.
         anchor = depth > 0 and depth == len(path) - 1 and not anchor_issued
         if not anchor:
-            yield from _wrong_purpose(certificate)
+            yield from _wrong_purpose(certificate, purpose)
         yield from _weak(certificate, depth, signed=not anchor)
 
 
-def _wrong_purpose(certificate: x509.Certificate) -> Iterator[tuple[str, str]]:
+def _wrong_purpose(certificate: x509.Certificate, purpose: Purpose) -> Iterator[tuple[str, str]]:
     try:
         usages = certificate.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
     except x509.ExtensionNotFound:
         return
-    if ExtendedKeyUsageOID.SERVER_AUTH not in usages and ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE not in usages:
-        line = f"certificate {subject_of(certificate)} isn't for servers (no serverAuth in extendedKeyUsage)"
+    if purpose.usage not in usages and ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE not in usages:
+        line = f"certificate {subject_of(certificate)} isn't for {purpose}s (no {purpose}Auth in extendedKeyUsage)"
         yield WRONG_PURPOSE, line
 
 
@@ -142,6 +156,7 @@ def _explain(
     chain: tuple[x509.Certificate, ...],
     roots: RootStore,
     now: datetime.datetime,
+    purpose: Purpose,
 ) -> Path:
     """All that is wrong, beginning with what OpenSSL stopped at."""
     sent = _linked(chain)
@@ -155,7 +170,7 @@ def _explain(
         except crypto.X509StoreContextError as other:
             if other.errors[0] not in _DATE_CODES:
                 lines.append(_line(other)[1])
-    lines += (line for _, line in _wrong_purpose(chain[0]))
+    lines += (line for _, line in _wrong_purpose(chain[0], purpose))
     return Path((), tuple(dict.fromkeys(lines)), summary)
 
 

@@ -20,6 +20,7 @@ from seg.files import Mark
 from seg.model import to_ascii
 from seg.tls.chain import MAX_CHAIN
 from seg.tls.credential import marks_of, read_credential
+from seg.tls.limits import chain_excess
 from seg.tls.names import UNREADABLE, is_host_name, printable
 from seg.tls.parameters import USUAL, Parameters
 from seg.tls.peer import PeerCertificates, SessionFacts, TLSVersion
@@ -191,8 +192,11 @@ def _presented(connection: SSL.Connection, resumed: bool) -> PeerCertificates:
     """The chain, or why it can't be judged: a fault makes every examination fail."""
     try:
         chain = tuple(connection.get_peer_cert_chain(as_cryptography=True) or ())
+        much = chain_excess(chain[:MAX_CHAIN])
     except UNREADABLE as error:
         return PeerCertificates(fault=f"certificate can't be read: {printable(str(error))}")
+    if much:  # not even for people
+        return PeerCertificates(fault=f"{much}: too much to look at")
     if len(chain) > MAX_CHAIN:
         return PeerCertificates(chain[:MAX_CHAIN], f"the server sent more than {MAX_CHAIN} certificates")
     if resumed and not chain:

@@ -26,6 +26,7 @@ class ListenerCertificates:
 
     :param files: the first pair is for clients that ask for no name, or for one that no certificate speaks for.
     :param clients: PEM file of clients that may relay by their certificates; "" = none are asked for.
+    :param client_names: names of which their certificates must have one; () = none is needed (`ClientCertificates`).
     :param now: aware, when they have to be valid; None: whenever they are read.
     :raises ConfigurationError: a file is missing or unreadable, a key doesn't fit, the dates are wrong.
     """
@@ -36,10 +37,13 @@ class ListenerCertificates:
         now: datetime.datetime | None = None,
         clients: str = "",
         parameters: Parameters = USUAL,
+        client_names: Sequence[str] = (),
     ) -> None:
         self.parameters = parameters
         self._files = tuple(files)
         self._clients_file = clients
+        self._client_names = tuple(client_names)
+        self.warnings: tuple[str, ...] = ()  # what an operator should know of the files
         self.clients: ClientCertificates | None = None
         self._now = now
         self._marks: tuple[Mark, ...] = ()
@@ -54,7 +58,7 @@ class ListenerCertificates:
             (server_chain(certificate)[0], server_context(certificate, key, self._now, self.parameters))
             for certificate, key in self._files
         ]
-        clients = ClientCertificates(self._clients_file) if self._clients_file else None
+        clients = ClientCertificates(self._clients_file, self._client_names) if self._clients_file else None
         by_name: dict[str, SSL.Context] = {}
         for _, context in contexts if clients else ():
             # Asked for, and judged behind the handshake: a client without one, or with another, is a client like any.
@@ -65,6 +69,7 @@ class ListenerCertificates:
         default = contexts[0][1]
         default.set_tlsext_servername_callback(self._choose)
         self._marks, self._default, self._by_name, self.clients = marks, default, by_name, clients
+        self.warnings = clients.warnings() if clients else ()
 
     def changed(self) -> bool:
         """Whether a file isn't what it was when it was read. Blocks a little: for a thread."""

@@ -11,9 +11,11 @@ import re
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.serialization import Encoding
 from OpenSSL import crypto
 
 from seg.model import to_ascii
+from seg.tls.limits import size_excess
 
 UNREADABLE = (
     ValueError,
@@ -58,8 +60,10 @@ def dns_names(certificate: x509.Certificate) -> tuple[str, ...]:
 
 
 def names_of(certificate: x509.Certificate, limit: int = 50) -> tuple[str, ...]:
-    """The presented dNSNames for a log: printable, at most `limit`; () when unreadable. Never raises."""
+    """The presented dNSNames for a log: printable, at most `limit`; () when unreadable, or too much to read. Never raises."""
     try:
+        if size_excess(certificate.public_bytes(Encoding.DER)):
+            return ()
         return tuple(printable(name, 255) for name in dns_names(certificate)[:limit])
     except UNREADABLE:
         return ()
@@ -74,6 +78,9 @@ def printable(text: str, limit: int = 200) -> str:
 def subject_of(certificate: x509.Certificate) -> str:
     """A certificate's subject for people; its serial number where the subject is empty. Never raises."""
     try:
+        much = size_excess(certificate.public_bytes(Encoding.DER))
+        if much:
+            return f"({much})"
         return printable(certificate.subject.rfc4514_string()) or f"serial {certificate.serial_number:x}"
     except UNREADABLE:
         return "(unreadable subject)"
@@ -82,6 +89,9 @@ def subject_of(certificate: x509.Certificate) -> str:
 def issuer_of(certificate: x509.Certificate) -> str:
     """The name of a certificate's issuer for people. Never raises."""
     try:
+        much = size_excess(certificate.public_bytes(Encoding.DER))
+        if much:
+            return f"({much})"
         return printable(certificate.issuer.rfc4514_string()) or "(empty name)"
     except UNREADABLE:
         return "(unreadable issuer)"

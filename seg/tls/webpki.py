@@ -69,7 +69,7 @@ def unreadable(error: Exception) -> Examination:
 def matching_name(leaf: x509.Certificate, names: tuple[str, ...]) -> str:
     """The first of `names` that the certificate speaks for, or "". May raise one of `UNREADABLE`."""
     presented = {entry.lower() for entry in dns_names(leaf)}
-    return next((name for name in names if fitting(name) & presented), "")
+    return next((name for name in names if not presented.isdisjoint(fitting(name))), "")
 
 
 def name_mismatch(leaf: x509.Certificate, names: tuple[str, ...]) -> str:
