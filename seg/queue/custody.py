@@ -3,7 +3,8 @@ deleted."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Iterable, Mapping
+from collections import Counter
+from collections.abc import Callable, Coroutine, Hashable, Iterable, Mapping
 from functools import partial
 from itertools import count
 from typing import Any
@@ -25,6 +26,7 @@ from seg.queue.commit import Change, ICommits
 from seg.queue.content import FileContent, MemoryContent
 from seg.queue.durable import DurableChanges
 from seg.queue.files import Folders, Stored, encode
+from seg.queue.gathering import Gathering
 from seg.queue.ledger import Ledger
 from seg.queue.record import Record
 from seg.queue.reports import Reports
@@ -66,6 +68,8 @@ class Custody:
         self._sink = sink
         self._clock = clock
         self._serials = count()
+        self._gathering = Gathering(clock, self._ripe)
+        self._saving: Counter[int] = Counter()  # settlements that aren't durable yet, by MID
         self._tasks: set[Deferred[None]] = set()
         self._waiting: dict[int, list[Callable[[], None]]] = {}  # for an answer that it is in force, by MID
         self._stopped = False
@@ -88,6 +92,7 @@ class Custody:
         warn = max(self._schedules.warning(envelope), self._clock.seconds() + self._grace())  # its turn comes first
         record = self.ledger.add(envelope, self.extended_expiry(envelope), warn)
         record.failures = dict(stored.failures)
+        record.relayed = dict(stored.relayed)
 
     def take_up_damaged(self, stored: Stored, rewrite: bool) -> None:
         """A message of which a part is lost: held from now on, also after a restart.
@@ -157,11 +162,11 @@ class Custody:
         if deleted_by:  # what failed needn't be reported or tried again
             outcomes = {rid: o for rid, o in outcomes.items() if not isinstance(o, rules.FAILED)}
         settlement = rules.settle(record.envelope, outcomes, self._schedules, self._clock.seconds())
-        report = self._counters.next_mid() if settlement.failures else 0
-        envelope = rules.allot(settlement.envelope, settlement.failures, report)
+        envelope = self._allotted(settlement.envelope, settlement.failures)
         if settlement.changed:
             self.ledger.change(record, envelope)
             record.failures = {**record.failures, **settlement.failures}
+            record.relayed = {**record.relayed, **settlement.relayed}
         for event in settlement.events:
             self._sink.emit(self._shown(event))
         if deleted_by:
@@ -172,12 +177,47 @@ class Custody:
             return
         if not any(r.state is RecipientState.PENDING and not r.attempts for r in envelope.recipients):
             self.ledger.forget_content(record)
-        await self._notify(record, Action.RELAYED, settlement.relayed)
         if settlement.changed:
+            await self._save_settled(record)
+        if settlement.delays:
+            self._gathering.of(record.mid).delays.update(settlement.delays)
+        if settlement.failures or settlement.relayed or settlement.delays or record.mid in self._gathering:
+            await self._tell_in_time(record)
+
+    async def _save_settled(self, record: Record) -> None:
+        """Make what was settled durable. What another destination's settlement changed meanwhile may not be, when this returns."""
+        self._saving[record.mid] += 1
+        try:
             await self.save(record)
-        await self._notify(record, Action.DELAYED, settlement.delays)
-        if report:
-            await self._tell(record, report, None)
+        finally:
+            self._saving[record.mid] -= 1
+            if not self._saving[record.mid]:
+                del self._saving[record.mid]
+
+    def _allotted(self, envelope: Envelope, failures: Mapping[int, Bounced]) -> Envelope:
+        """The envelope with the MIDs of the reports that will tell of these failures: one for each kind of report that waits."""
+        for key, rids in self._by_kind(envelope, failures).items():
+            reports = self._gathering.of(envelope.mid).reports
+            if key not in reports:
+                reports[key] = self._counters.next_mid()
+            envelope = rules.allot(envelope, rids, reports[key])
+        return envelope
+
+    def _by_kind(self, envelope: Envelope, rids: Iterable[int]) -> dict[Hashable, list[int]]:
+        """Recipients in groups that one report can tell of: what their bounce profiles say of reports is the same."""
+        wanted = frozenset(rids)
+        groups: dict[Hashable, list[int]] = {}
+        for r in envelope.recipients:
+            if r.rid in wanted:
+                settings = self._schedules.of(r.domain, envelope.bounce_profile).settings
+                key = (
+                    settings.report_languages,
+                    settings.report_note,
+                    settings.double_bounces,
+                    settings.max_report_size,
+                )
+                groups.setdefault(key, []).append(r.rid)
+        return groups
 
     def release(self, mid: int, rids: Iterable[int]) -> None:
         """Recipients come back untried."""
@@ -196,9 +236,12 @@ class Custody:
         if rids:
             self._sink.emit(RecipientsDeleted(record.mid, rids, by))
         await self.save(record)
+        await self._tell_in_time(record)
 
     async def save(self, record: Record) -> None:
         """Make the present state durable: the envelope, or that nothing is left to do."""
+        if not record.waiting:
+            await self._tell_relayed(record)
         if record.waiting:
             await self._durable.carry_out(lambda: self._rewrite(record), partial(self._not_written, record))
             record.unwritten = ""
@@ -208,7 +251,7 @@ class Custody:
     def _rewrite(self, record: Record) -> Change | None:
         if not record.waiting:
             return None
-        line = encode(self.in_posix(record.envelope), record.failures)
+        line = encode(self.in_posix(record.envelope), record.failures, record.relayed)
         return RewriteEnvelope(self.folders, record.mid, next(self._serials), line)
 
     async def _finish(self, record: Record) -> None:
@@ -216,6 +259,7 @@ class Custody:
             lambda: RemoveMessage(self.folders, record.mid), partial(self._not_written, record)
         )
         if self.ledger.get(record.mid) is record:
+            self._gathering.take(record.mid)
             self.ledger.remove(record)
             self._sink.emit(MessageFinished(record.mid))
 
@@ -256,11 +300,70 @@ class Custody:
 
     # --- reports ----------------------------------------------------------------------------------
 
-    async def _notify(self, record: Record, action: Action, fared: Mapping[int, Outcome]) -> None:
-        """A report on what isn't a failure: of a success before the message may go, of a delay once that is written down, so that
-        a stop in between repeats the one and loses the other rather than the other way round."""
-        if not fared:
+    async def _tell_in_time(self, record: Record) -> None:
+        """Tell what waits to be told of a message now, if nothing of it is left to be tried, else when it has waited long enough."""
+        if self.ledger.get(record.mid) is not record:
+            return  # it is finished, and all is told
+        if any(r.state is RecipientState.PENDING for r in record.envelope.recipients):
+            self._gathering.wait(record.mid, self._told_before(record))
+        else:
+            await self._tell_gathered(record)
+
+    def _told_before(self, record: Record) -> int:
+        """How many reports there were on a message."""
+        waiting = self._gathering.of(record.mid).reports.values()
+        reports = {r.report for r in record.envelope.recipients if r.report and r.report not in waiting}
+        kinds = len(self._by_kind(record.envelope, (r.rid for r in record.envelope.recipients)))
+        return (len(reports) + record.notices) // max(kinds, 1)
+
+    def _ripe(self, mid: int) -> None:
+        record = self.ledger.get(mid)
+        if record is None:
+            self._gathering.take(mid)
+        else:
+            self._spawn(self._tell_gathered(record))
+
+    async def _tell_gathered(self, record: Record) -> None:
+        """Write the reports on what was gathered."""
+        gathered = self._gathering.take(record.mid)
+        if gathered is None and not record.relayed:
             return
+        if record.mid in self._saving:  # each failure is durable before a report tells of it
+            await self.save(record)
+        if record.relayed:
+            await self._tell_relayed(record)
+            if gathered is None or not gathered.reports:
+                await self.save(record)
+        if gathered is None:
+            return
+        for report in gathered.reports.values():
+            await self._tell(record, report, None)
+        if gathered.delays and self.ledger.get(record.mid) is record:
+            await self._tell_delays(record, gathered.delays)
+
+    async def _tell_relayed(self, record: Record) -> None:
+        """Of a success before the message may go, so that a stop in between repeats it rather than loses it."""
+        relayed, record.relayed = record.relayed, {}
+        await self._notify(record, Action.RELAYED, relayed)
+
+    async def _tell_delays(self, record: Record, delays: Mapping[int, Outcome]) -> None:
+        """Of delays, and with them of all others that wait as long: of a delay once that is written down, so that a stop in between
+        loses it rather than repeats it."""
+        envelope, waits = rules.delayed(record.envelope, record.leased, self._schedules, self._clock.seconds())
+        if waits:
+            self.ledger.change(record, envelope)
+            await self.save(record)
+            await self._notify(
+                record, Action.DELAYED, {rid: delays.get(rid, outcome) for rid, outcome in waits.items()}
+            )
+
+    async def _notify(self, record: Record, action: Action, fared: Mapping[int, Outcome]) -> None:
+        """Reports on what isn't a failure."""
+        for rids in self._by_kind(record.envelope, fared).values():
+            record.notices += 1
+            await self._notify_one(record, action, {rid: fared[rid] for rid in rids})
+
+    async def _notify_one(self, record: Record, action: Action, fared: Mapping[int, Outcome]) -> None:
         envelope = record.envelope
         mid = self._counters.next_mid()
         until = as_posix(self._clock, self._schedules.expiry(envelope))
@@ -309,15 +412,10 @@ class Custody:
         """The sender may have to be told that some of a message still waits for its turn, as its destination is suspended or at its limits.
         Of what fails when it is tried he hears by `settle`."""
         now = self._clock.seconds()
-        envelope, waits, record.warn = rules.overdue(record.envelope, record.leased, self._schedules, now)
+        waits, record.warn = rules.overdue(record.envelope, record.leased, self._schedules, now)
         if waits:
-            self.ledger.change(record, envelope)
-            self._spawn(self._warn(record, waits))
-
-    async def _warn(self, record: Record, waits: Mapping[int, Outcome]) -> None:
-        await self.save(record)
-        if record.waiting:
-            await self._notify(record, Action.DELAYED, waits)
+            self._gathering.of(record.mid).delays.update(waits)
+            self._spawn(self._tell_in_time(record))
 
     # --- background -------------------------------------------------------------------------------
 
@@ -338,5 +436,6 @@ class Custody:
     def stop(self) -> list[Deferred[None]]:
         """Give out and wake nothing more; what is still under way."""
         self.ledger.stop()
+        self._gathering.stop()
         self._durable.stop()
         return list(self._tasks)

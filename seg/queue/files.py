@@ -16,7 +16,7 @@ from typing import Any
 import attrs
 
 from seg.errors import Permanent
-from seg.model import BodyType, Bounced, Envelope, Notify, Recipient, RecipientState, Ret
+from seg.model import BodyType, Bounced, Delivered, Envelope, Notify, Recipient, RecipientState, Ret
 
 SCHEMA = 1  # version of the envelope line
 ENVELOPE_SUFFIX = ".env"
@@ -134,9 +134,14 @@ class Stored:
 
     envelope: Envelope
     failures: Mapping[int, Bounced] = attrs.field(factory=dict)  # of the recipients in state BOUNCING, by RID
+    relayed: Mapping[int, Delivered] = attrs.field(
+        factory=dict
+    )  # of those of whose success the sender is to be told, by RID
 
 
-def encode(envelope: Envelope, failures: Mapping[int, Bounced] | None = None) -> bytes:
+def encode(
+    envelope: Envelope, failures: Mapping[int, Bounced] | None = None, relayed: Mapping[int, Delivered] | None = None
+) -> bytes:
     """The envelope as one line of JSON with its LF."""
     line: dict[str, Any] = {
         "v": SCHEMA,
@@ -170,6 +175,8 @@ def encode(envelope: Envelope, failures: Mapping[int, Bounced] | None = None) ->
     )
     if failures:
         line["failures"] = [_failure_entry(rid, bounced) for rid, bounced in failures.items()]
+    if relayed:
+        line["relayed"] = [{"rid": rid, "dcid": o.dcid, "reply": o.reply} for rid, o in relayed.items()]
     text = json.dumps(line, ensure_ascii=False, separators=(", ", ": "))
     # Undecodable octets of a peer may sit in a str as lone surrogates; they have to survive.
     return text.encode("utf-8", "surrogatepass") + b"\n"
@@ -225,7 +232,7 @@ def decode(line: bytes) -> Stored:
     if version != SCHEMA:
         raise SpoolFileError(f"schema version {version} isn't known (this is version {SCHEMA})")
     try:
-        return Stored(_envelope(entry), _failures(entry))
+        return Stored(_envelope(entry), _failures(entry), _relayed(entry))
     except ValueError as error:  # a state, body type or status code that doesn't exist
         raise SpoolFileError(str(error)) from error
 
@@ -299,6 +306,15 @@ def _failures(entry: dict[str, Any]) -> dict[int, Bounced]:
     if "failures" not in entry:
         return {}
     return {_integer(item, "rid"): _failure(item) for item in _objects(entry, "failures")}
+
+
+def _relayed(entry: dict[str, Any]) -> dict[int, Delivered]:
+    if "relayed" not in entry:
+        return {}
+    return {
+        _integer(item, "rid"): Delivered(_integer(item, "dcid"), _text(item, "reply"))
+        for item in _objects(entry, "relayed")
+    }
 
 
 def _failure(entry: dict[str, Any]) -> Bounced:

@@ -66,7 +66,6 @@ def settle(envelope: Envelope, outcomes: Mapping[int, Outcome], schedules: Sched
             )
             if after.state is RecipientState.PENDING:
                 if _to_be_warned(envelope, after, schedule, now):
-                    after = attrs.evolve(after, warned=True)
                     delays[after.rid] = outcome
                 delayed.setdefault(after.due, []).append(after)
             else:
@@ -97,10 +96,9 @@ def expire(envelope: Envelope, spare: Iterable[int], now: float) -> dict[int, Ou
 
 def overdue(
     envelope: Envelope, leased: Iterable[int], schedules: Schedules, now: float
-) -> tuple[Envelope, dict[int, Outcome], float]:
-    """Recipients that should have been tried by now, and of whose delay the sender is to be told: the envelope that says so, what to
-    tell, and when to look again (infinity: never). What is being tried, or has just become due, isn't meant.
-    """
+) -> tuple[dict[int, Outcome], float]:
+    """Recipients that should have been tried by now, and of whose delay the sender is to be told: what to tell, and when to look
+    again (infinity: never). What is being tried, or has just become due, isn't meant."""
     waits: dict[int, Outcome] = {}
     again = [schedules.warning(envelope)]
     for r in envelope.pending:
@@ -112,8 +110,23 @@ def overdue(
         if turn + GRACE <= now:
             waits[r.rid] = Delayed(waiting(r, now - envelope.arrived))
         again.append(turn + GRACE)
+    return waits, min((at for at in again if at > now), default=NEVER)
+
+
+def delayed(
+    envelope: Envelope, leased: Iterable[int], schedules: Schedules, now: float
+) -> tuple[Envelope, dict[int, Outcome]]:
+    """All of whose delay the sender may be told now, with what their last try said: the envelope that says so, and what to tell. So one
+    report tells of all of them."""
+    waits: dict[int, Outcome] = {
+        r.rid: Delayed(Temporary("4.4.7", r.error) if r.error else waiting(r, now - envelope.arrived))
+        for r in envelope.pending
+        if r.state is RecipientState.PENDING
+        and r.rid not in leased
+        and _to_be_warned(envelope, r, schedules.of(r.domain, envelope.bounce_profile), now)
+    }
     recipients = tuple(attrs.evolve(r, warned=True) if r.rid in waits else r for r in envelope.recipients)
-    return attrs.evolve(envelope, recipients=recipients), waits, min((at for at in again if at > now), default=NEVER)
+    return attrs.evolve(envelope, recipients=recipients), waits
 
 
 def waiting(recipient: Recipient, age: float) -> Temporary:

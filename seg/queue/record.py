@@ -6,10 +6,11 @@ import marshal
 from collections.abc import Mapping
 from typing import Any
 
-from seg.model import BodyType, Bounced, Envelope, Notify, Recipient, RecipientState, Ret
+from seg.model import BodyType, Bounced, Delivered, Envelope, Notify, Recipient, RecipientState, Ret
 
 NEVER = float("inf")
 _NO_FAILURES: Mapping[int, Bounced] = {}
+_NO_RELAYED: Mapping[int, Delivered] = {}
 _NO_RIDS: frozenset[int] = frozenset()
 
 
@@ -27,6 +28,8 @@ class Record:
     :ivar warn: when to see whether the sender is to be told that some of it hasn't had its turn; `NEVER`: nobody is.
     :ivar leased: RIDs given out.
     :ivar failures: why recipients in state BOUNCING failed, by RID.
+    :ivar relayed: recipients handed on of whom the sender wants to hear and hasn't, by RID.
+    :ivar notices: reports on this message since the start that weren't of failures.
     :ivar content: the content while it is kept in memory.
     :ivar damaged: a part of its files is lost (`Envelope.damage`).
     :ivar deleted_by: the operator who wants it deleted once its leases are back.
@@ -42,8 +45,10 @@ class Record:
         "held",
         "leased",
         "mid",
+        "notices",
         "plain",
         "planned",
+        "relayed",
         "unwritten",
         "waiting",
         "wake",
@@ -58,6 +63,8 @@ class Record:
         self.warn = NEVER
         self.leased = _NO_RIDS
         self.failures = _NO_FAILURES
+        self.relayed = _NO_RELAYED
+        self.notices = 0
         self.content = content
         self.deleted_by = ""
         self.unwritten = ""

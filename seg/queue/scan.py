@@ -330,4 +330,4 @@ def _held(stored: Stored, damage: str, sure: bool = False) -> Stored:
     envelope = stored.envelope
     recipients = tuple(attrs.evolve(recipient, error=error) for recipient in envelope.recipients)
     held = attrs.evolve(envelope, recipients=recipients, held=True, damage=damage)
-    return Stored(held, stored.failures)
+    return Stored(held, stored.failures, stored.relayed)

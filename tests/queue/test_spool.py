@@ -23,6 +23,7 @@ from seg.events import (
 from seg.interfaces import IContent, IQueue
 from seg.queue.content import CHUNK
 from seg.queue.files import decode
+from seg.queue.gathering import QUIET
 from tests.queue.house import DELIVERED, HARD, NOW, SOFT, House, HouseCase
 
 
@@ -224,6 +225,8 @@ class OutcomeTests(HouseCase):
         """Recipients that fail together are told in one report; others of the message go on."""
         mid = self.house.put("a@one.test", "b@one.test", "c@two.test")
         self.house.attempt("one.test", HARD)
+        self.assertEqual(self.house.sink.of(BounceGenerated), [])
+        self.house.clock.advance(QUIET)
         self.assertEqual(len(self.house.sink.of(BounceGenerated)), 1)
         self.assertEqual(self.house.sink.of(MessageFinished), [])
         self.assertEqual(self.house.attempt("two.test", DELIVERED), mid)
