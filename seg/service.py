@@ -11,6 +11,7 @@ import signal
 import socket
 import sys
 import threading
+from pathlib import Path
 from typing import Any, ClassVar
 
 from twisted.application.service import Service
@@ -40,6 +41,7 @@ from seg.clockwatch import ClockWatch, last_written
 from seg.config.find import ConfigurationFiles, find_configuration
 from seg.config.paths import drop_path, log_path, spool_path, var_path
 from seg.config.schema import Listener
+from seg.config.trust import fault_of, of_caller
 from seg.deliver.exemptions import ExemptionWatch
 from seg.descriptors import Descriptors, raise_limit
 from seg.drop.pickup import Pickup
@@ -98,6 +100,8 @@ class Options(usage.Options):
         """Read and check the configuration: a fault ends the program before anything is bound or changed."""
         try:
             self.files = find_configuration(self["config"])
+            if self.files.notice:
+                print(f"seg: {self.files.notice}", file=sys.stderr)
             self.texts = read_texts(self.files)
             self.configuration = check(self.texts, self.files)
         except ConfigurationError as error:
@@ -232,6 +236,7 @@ class GatewayService(Service):
     def _have_folders(self) -> None:
         """Make the folders, and see to it that no other gateway works in them: nothing in them is read or written before."""
         var, dropped = var_path(self.settings), drop_path(self.settings) / "taken"
+        self._check_owner(var)
         for name, mode in FOLDERS:
             (var / name).mkdir(mode=mode, parents=True, exist_ok=True)
         self._locks.take((var, *(var / name for name, _ in FOLDERS), *((dropped,) if dropped.is_dir() else ())))
@@ -239,6 +244,20 @@ class GatewayService(Service):
     def _clock_stepped(self, seconds: float) -> None:
         """Answers of the DNS may be older than they seem, if the machine slept."""
         self._now.lookups.resolver.flush()
+
+    def _check_owner(self, var: Path) -> None:
+        """Nobody else's folder is taken for ours; one that others can write is told of.
+
+        :raises ConfigurationError: it belongs to another user.
+        """
+        if not var.exists():
+            var.mkdir(mode=0o751, parents=True)
+        status, trusted = var.stat(), of_caller()
+        fault = fault_of(status, trusted)
+        if status.st_uid not in trusted.users:
+            raise ConfigurationError((f"{var} {fault}: the gateway's user must own it",))
+        if fault:
+            self._bus.emit(events.Fault(f"{var} {fault}: seg check-install tells what to mend"))
 
     def _reload_on_sighup(self, changes: ChangeControl) -> None:
         """SIGHUP: read the files again; faults are in the mail log, and what was in use stays in use."""

@@ -11,6 +11,7 @@ from twisted.internet.defer import Deferred, DeferredLock
 
 from seg.auth.users_file import read_text, too_open
 from seg.conditions import Condition
+from seg.config.trust import fault_of, of_caller
 from seg.events import ConditionKind, Fault
 from seg.files import NO_FILE, Mark, mark_of
 from seg.interfaces import IEventSink
@@ -139,6 +140,8 @@ def look(path: Path, kind: Kind[T], known: Mark | None) -> Look[T]:
         mark = mark_of(path)
         if mark == known:
             return Look(mark, None)
+        if fault := fault_of(path.stat(), of_caller()):
+            raise OSError(f"it {fault}")
         text = read_text(path)
         contents = kind.parse(text)
         faults = tuple(f"{fault}; the line is passed over" for fault in contents.faults)

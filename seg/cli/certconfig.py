@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import os
 import re
 import sys
 from pathlib import Path
@@ -14,6 +13,7 @@ import click
 
 from seg.cli.dialogue import can_ask, menu
 from seg.cli.options import JSON, asked
+from seg.cli.rights import as_owner_of
 from seg.cli.tables import plain, print_json, print_table
 
 if TYPE_CHECKING:
@@ -141,13 +141,10 @@ def _put(target: Path, parts: list[Path]) -> None:
     """Write the parts as one file, for the owner and the group of the configuration's folder."""
     from seg.files import replace_file
 
-    target.parent.mkdir(mode=0o750, exist_ok=True)
     data = b"".join(part.read_bytes().rstrip() + b"\n" for part in parts)
-    replace_file(target, data, 0o640)
-    owner = target.parent.parent.stat()
-    if os.geteuid() == 0:
-        for path in (target.parent, target):
-            os.chown(path, owner.st_uid, owner.st_gid)
+    with as_owner_of(target.parent.parent):
+        target.parent.mkdir(mode=0o750, exist_ok=True)
+        replace_file(target, data, 0o640)
 
 
 def _without_place(file: ServerFile) -> dict[str, Any]:

@@ -28,6 +28,7 @@ class Surroundings:
         self._configuration = configuration
         self._socket = socket
         self._server = server
+        self._files: ConfigurationFiles | None = None
 
     def gateway(self, timeout: float = 30.0) -> Gateway:
         """The running gateway; an answer may take so many seconds."""
@@ -43,7 +44,11 @@ class Surroundings:
             raise click.UsageError(
                 "this works on files of the gateway's own machine: run it there, without --server (SEG_SERVER)"
             )
-        return _told(lambda: find_configuration(self._configuration))
+        if self._files is None:
+            self._files = _told(lambda: find_configuration(self._configuration))
+            if self._files.notice:
+                click.echo(f"seg: {self._files.notice}", err=True)
+        return self._files
 
     def settings(self) -> Settings:
         """What stands in seg.toml."""
@@ -115,6 +120,7 @@ class LazyGroup(click.Group):
             "tlsverify": "seg.cli.check:tlsverify",
             "stsverify": "seg.cli.check:stsverify",
             "daneverify": "seg.cli.check:daneverify",
+            "check-install": "seg.cli.check_install:check_install",
         },
         "Find in the mail log": {
             "debug": "seg.cli.debug:debug",

@@ -59,7 +59,7 @@ def add(surroundings: Any, name: str, role: str, until: str | None, as_json: boo
         raise click.ClickException(f"there is a token {name} already (seg token delete {name})")
     secret = new_secret()
     made = Token(name, Role(role), hash_of(secret.encode()), last)
-    change(path, lambda text: with_token(text, made))
+    change(path, lambda text: with_token(text, made), _folder(surroundings))
     if as_json:
         print_json({"name": name, "role": role, "until": until, "token": secret})
         return
@@ -110,7 +110,7 @@ def delete(surroundings: Any, name: str, as_json: bool) -> None:
     name = _good(parse_name, name)
     if name not in tokens.by_name:
         raise click.ClickException(f"there is no token {name} in {path} (seg token list)")
-    change(path, lambda text: without_token(text, name))
+    change(path, lambda text: without_token(text, name), _folder(surroundings))
     if as_json:
         print_json({"name": name, "done": "deleted"})
     else:
@@ -139,9 +139,15 @@ def _today() -> datetime.date:
     return datetime.datetime.now(datetime.UTC).date()
 
 
+def _folder(surroundings: Any) -> Path:
+    """Where the configuration is that names the file."""
+    folder: Path = surroundings.files().settings.parent
+    return folder
+
+
 def _read(surroundings: Any) -> tuple[Path, Tokens]:
     from seg.admin.tokens import parse_tokens
     from seg.config.paths import tokens_path
 
     path = tokens_path(surroundings.settings(), surroundings.files().settings)
-    return path, read(path, parse_tokens)
+    return path, read(path, parse_tokens, _folder(surroundings))

@@ -102,7 +102,7 @@ def delete(surroundings: Any, name: str, as_json: bool) -> None:
     prepared = _prepared(name)
     if prepared not in users.by_name:
         raise click.ClickException(f"there is no user {prepared} in {path} (seg user list)")
-    change(path, lambda text: without_user(text, prepared))
+    change(path, lambda text: without_user(text, prepared), _folder(surroundings))
     _done(as_json, prepared, "deleted")
 
 
@@ -116,7 +116,7 @@ def _set(surroundings: Any, name: str, from_input: bool, no_scram: bool, as_json
     if not new and prepared not in users.by_name:
         raise click.ClickException(f"there is no user {prepared} in {path} (seg user add {prepared})")
     made = new_user(prepared, _password(from_input), scram=not no_scram)
-    change(path, lambda text: with_user(text, made))
+    change(path, lambda text: with_user(text, made), _folder(surroundings))
     _done(as_json, prepared, "added" if new else "has another password")
 
 
@@ -152,12 +152,18 @@ def _prepared(name: str) -> str:
         raise click.ClickException(str(error)) from None
 
 
+def _folder(surroundings: Any) -> Path:
+    """Where the configuration is that names the file."""
+    folder: Path = surroundings.files().settings.parent
+    return folder
+
+
 def _read(surroundings: Any) -> tuple[Path, Users]:
     from seg.auth.users import parse_users
     from seg.config.paths import users_path
 
     path = users_path(surroundings.settings(), surroundings.files().settings)
-    return path, read(path, parse_users)
+    return path, read(path, parse_users, _folder(surroundings))
 
 
 def _done(as_json: bool, name: str, what: str) -> None:

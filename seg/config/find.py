@@ -7,6 +7,9 @@ from pathlib import Path
 
 import attrs
 
+from seg.config.trust import Trusted, distrust, gateway_user, of_caller
+from seg.errors import ConfigurationError
+
 SETTINGS = "seg.toml"
 DESTINATIONS = "destinations.toml"
 
@@ -18,6 +21,7 @@ class ConfigurationFiles:
     settings: Path
     destinations: Path
     origin: str  # how they were found, for the log: "named", "working directory", "system", "built in"
+    notice: str = ""  # which file was passed over, and why: a line for whoever asked
 
 
 def find_configuration(
@@ -25,20 +29,38 @@ def find_configuration(
 ) -> ConfigurationFiles:
     """The file named, else ``./etc/seg.toml``, else ``/etc/seg/seg.toml``, else the defaults shipped.
 
-    :param explicit: path of a ``seg.toml`` (or of its folder); it is taken as it stands, so that a slip in it
-    is
-        found when it is loaded and never answered by other files.
+    A program is started in folders of other people: ``./etc/seg.toml`` counts only if it and both its folders belong to root or the
+    caller, and nobody else can write them.
+
+    :param explicit: path of a ``seg.toml`` (or of its folder); it is taken as it stands, so that a slip in it is found when it is
+        loaded and never answered by other files.
+    :raises ConfigurationError: the system's file can be written by others than root, the caller and the gateway's user.
     """
     if explicit:
         named = Path(explicit)
         if named.is_dir():
             return _in_folder(named, "named")
         return ConfigurationFiles(named, named.parent / DESTINATIONS, "named")
-    for folder, origin in ((here / "etc", "working directory"), (system, "system")):
-        # A dangling link or a file that can't be read is there all the same: loading it tells what is wrong.
-        if (folder / SETTINGS).is_symlink() or (folder / SETTINGS).exists():
-            return _in_folder(folder, origin)
-    return _in_folder(shipped_folder(), "built in")
+    notice = ""
+    # A dangling link or a file that can't be read is there all the same: loading it tells what is wrong.
+    local, shared = here / "etc" / SETTINGS, system / SETTINGS
+    if local.is_symlink() or local.exists():
+        fault = _fault(local, of_caller(), 2)
+        if not fault:
+            return _in_folder(local.parent, "working directory")
+        notice = f"{fault}: not used; name it with --config"
+    if shared.is_symlink() or shared.exists():
+        if fault := _fault(shared, of_caller(*gateway_user()), 1):
+            raise ConfigurationError(
+                (f"{fault}: not used (seg check-install tells what to mend); name it with --config",)
+            )
+        return _in_folder(system, "system", notice)
+    return _in_folder(shipped_folder(), "built in", notice)
+
+
+def _fault(file: Path, trusted: Trusted, folders: int) -> str:
+    """Why neither the file nor its sibling is to be obeyed."""
+    return distrust(file, trusted, folders) or distrust(file.with_name(DESTINATIONS), trusted, folders)
 
 
 def shipped_folder() -> Path:
@@ -49,5 +71,5 @@ def shipped_folder() -> Path:
     return installed if (installed / SETTINGS).exists() else package.parent / "etc"
 
 
-def _in_folder(folder: Path, origin: str) -> ConfigurationFiles:
-    return ConfigurationFiles(folder / SETTINGS, folder / DESTINATIONS, origin)
+def _in_folder(folder: Path, origin: str, notice: str = "") -> ConfigurationFiles:
+    return ConfigurationFiles(folder / SETTINGS, folder / DESTINATIONS, origin, notice)

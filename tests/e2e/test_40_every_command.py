@@ -96,6 +96,7 @@ COMMANDS = (
     ("event", "tail --lines 1"),
     ("", "grep Listener"),
     ("story", "findevent --mid 1"),
+    ("installation", "check-install"),
     ("Suspension", "suspenddel one.example"),
     ("Suspension", "resumedel one.example"),
     ("Suspension", "suspendlistener relay"),
@@ -116,7 +117,7 @@ COMMANDS = (
     ("Done", "queue delete --all --yes"),
 )  # fmt: skip
 MAY_FAIL = frozenset(
-    {"tlsverify", "stsverify", "daneverify", "queue delete"}
+    {"tlsverify", "stsverify", "daneverify", "queue delete", "check-install"}
 )  # they find a fault, or nothing to do: exit status 1
 ELSEWHERE = frozenset({"demo"})  # tests/lab/test_demo.py: it runs a gateway of its own
 

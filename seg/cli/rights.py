@@ -1,0 +1,40 @@
+"""What root changes for the gateway is changed with the rights of those that the configuration belongs to, and no others."""
+
+from __future__ import annotations
+
+import os
+import pwd
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+@contextmanager
+def as_owner_of(folder: Path) -> Iterator[None]:
+    """Root is the owner of `folder` for so long; for anybody else, and where root owns it, nothing changes.
+
+    Whoever owns the configuration says where users, tokens and certificates are: root must not write where that owner couldn't.
+
+    :raises OSError: there is no such folder.
+    """
+    status = folder.stat()
+    if os.geteuid() != 0 or status.st_uid == 0:
+        yield
+        return
+    group, groups = os.getegid(), os.getgroups()
+    os.setgroups(_groups_of(status.st_uid, status.st_gid))
+    os.setegid(status.st_gid)
+    os.seteuid(status.st_uid)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+        os.setegid(group)
+        os.setgroups(groups)
+
+
+def _groups_of(user: int, group: int) -> list[int]:
+    try:
+        return os.getgrouplist(pwd.getpwuid(user).pw_name, group)
+    except KeyError:
+        return [group]
