@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from typing import Any
 
 import attrs
-import click
 
 from seg.cli.client import Gateway
+from seg.cli.output import say
 
 PAGE = 500  # messages done at a time
 
@@ -63,7 +63,7 @@ def in_pieces(
     console = Console(stderr=True)
     told, text = not quiet and sys.stderr.isatty(), f"{DOING[action]} messages, please wait."
     if told and console.is_dumb_terminal:  # it can't show what moves
-        click.echo(text, err=True)
+        say(text, err=True)
     result: dict[str, Any] = {"done": [], "refused": {}, "not_written": {}}
     page = found.first if found.first is not None else _page(gateway, wanted, 0)
     with Progress(console=console, disable=not told, transient=True) as progress:

@@ -13,6 +13,7 @@ import click
 
 from seg.cli.dialogue import can_ask, menu
 from seg.cli.options import JSON, asked
+from seg.cli.output import say
 from seg.cli.rights import as_owner_of
 from seg.cli.tables import plain, print_json, print_table
 
@@ -50,7 +51,7 @@ def certconfig(context: click.Context) -> None:
     if context.invoked_subcommand is not None:
         return
     if not can_ask():
-        click.echo(context.get_help())
+        say(context.get_help())
         sys.exit(2)
     chosen = menu("Certificates and authorities:", OPERATIONS)
     if chosen:
@@ -70,11 +71,9 @@ def list_certificates(surroundings: Any, as_json: bool) -> None:
     if as_json:
         print_json({"certificates": [{"used_by": user, **attrs.asdict(file)} for user, file in found]})
     elif not found:
-        click.echo(
-            "No listener has a certificate: seg listenerconfig edit NAME --certificate FILE --key FILE --tls starttls"
-        )
+        say("No listener has a certificate: seg listenerconfig edit NAME --certificate FILE --key FILE --tls starttls")
     for user, file in [] if as_json else found:
-        click.echo(f"{user[0].upper()}{user[1:]}: {file.file}")
+        say(f"{user[0].upper()}{user[1:]}: {file.file}")
         _show(file)
     sys.exit(1 if any(file.problems for _, file in found) else 0)
 
@@ -130,10 +129,10 @@ def import_(surroundings: Any, name: str, certificate: Path, key: Path | None, f
     else:
         _show(file)
         if usable:
-            click.echo(f"Imported as {target}.")
-            click.echo(f"To use it: seg listenerconfig edit NAME --certificate {target}, then seg commit")
+            say(f"Imported as {target}.")
+            say(f"To use it: seg listenerconfig edit NAME --certificate {target}, then seg commit")
         else:
-            click.echo("Not imported." + (" --force imports it all the same." if file.chain else ""))
+            say("Not imported." + (" --force imports it all the same." if file.chain else ""))
     sys.exit(0 if usable else 1)
 
 
@@ -165,7 +164,7 @@ def check(certificate: str, key: str | None, as_json: bool) -> None:
     else:
         _show(file)
         if not file.problems:
-            click.echo("Nothing is wrong with it.")
+            say("Nothing is wrong with it.")
     sys.exit(1 if file.problems else 0)
 
 
@@ -194,11 +193,11 @@ def authorities(surroundings: Any, custom: bool, expiring: int | None, as_json: 
         print_json({"lists": [{"kind": kind, **attrs.asdict(each)} for kind, each in lists.items()]})
         return
     if not lists:
-        click.echo("No authorities were added: seg sslconfig --extra-ca-file FILE adds some.")
+        say("No authorities were added: seg sslconfig --extra-ca-file FILE adds some.")
     for kind, each in lists.items():
-        click.echo(f"{kind.capitalize()} list, {plain(each.file)}: {len(each.roots)} authorities")
+        say(f"{kind.capitalize()} list, {plain(each.file)}: {len(each.roots)} authorities")
         for problem in each.problems:
-            click.echo(f"  ! {plain(problem)}")
+            say(f"  ! {plain(problem)}")
         if each.roots:
             columns = (("Authority", "left"), ("Until", "left"), ("Days", "right"))
             print_table(columns, [(root.subject, root.not_after[:10], root.days_left) for root in each.roots])
@@ -207,12 +206,12 @@ def authorities(surroundings: Any, custom: bool, expiring: int | None, as_json: 
 def _show(file: ServerFile) -> None:
     """The chain from the server's own certificate up, and the faults."""
     for depth, each in enumerate(file.chain):
-        click.echo(f"  {depth}  {plain(each.subject)}, issued by {plain(each.issuer)}")
-        click.echo(f"     {_dates(each)}")
+        say(f"  {depth}  {plain(each.subject)}, issued by {plain(each.issuer)}")
+        say(f"     {_dates(each)}")
         if each.names and not depth:
-            click.echo(f"     for {plain(', '.join(each.names))}")
+            say(f"     for {plain(', '.join(each.names))}")
     for problem in file.problems:
-        click.echo(f"  ! {plain(problem)}")
+        say(f"  ! {plain(problem)}")
 
 
 def _dates(each: Listed) -> str:

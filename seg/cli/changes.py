@@ -10,6 +10,7 @@ import click
 from seg.cli.client import Gateway, GatewayError
 from seg.cli.dialogue import sure
 from seg.cli.options import JSON
+from seg.cli.output import prompt, say
 from seg.cli.tables import plain, print_json, print_table, stamp
 
 HINT = "Nothing takes effect until: seg commit"
@@ -19,7 +20,7 @@ def show_diff(diff: str) -> None:
     """A diff, in colours on a terminal."""
     for line in diff.splitlines():
         colour = {"+": "green", "-": "red", "@": "cyan"}.get(line[:1])
-        click.secho(plain(line), fg=None if line.startswith(("+++", "---")) else colour)
+        say(plain(line), fg=None if line.startswith(("+++", "---")) else colour)
 
 
 def stage(gateway: Gateway, edits: list[dict[str, Any]], as_json: bool = False) -> None:
@@ -29,10 +30,10 @@ def stage(gateway: Gateway, edits: list[dict[str, Any]], as_json: bool = False) 
         print_json(answer)
         return
     if not answer["diff"]:
-        click.echo("This is what is in use already: nothing is staged.")
+        say("This is what is in use already: nothing is staged.")
         return
     show_diff(answer["diff"])
-    click.echo(HINT)
+    say(HINT)
 
 
 @click.group(invoke_without_command=True)
@@ -48,13 +49,13 @@ def changes(context: click.Context, as_json: bool) -> None:
         return
     show_diff(found["diff"])
     if not found["diff"]:
-        click.echo("No changes pending.")
+        say("No changes pending.")
     else:
-        click.echo(f"Staged by {plain(found['by'])} since {stamp(found['since'])}. {HINT}")
+        say(f"Staged by {plain(found['by'])} since {stamp(found['since'])}. {HINT}")
     if found["behind"]:
-        click.echo("Somebody else committed meanwhile: seg changes rebase puts yours on top.")
+        say("Somebody else committed meanwhile: seg changes rebase puts yours on top.")
     if found["others"]:
-        click.echo(f"Others have changes too: {', '.join(plain(name) for name in found['others'])}.")
+        say(f"Others have changes too: {', '.join(plain(name) for name in found['others'])}.")
 
 
 @changes.command()
@@ -67,7 +68,7 @@ def rebase(surroundings: Any, as_json: bool) -> None:
         print_json(answer)
     else:
         show_diff(answer["diff"])
-        click.echo(HINT)
+        say(HINT)
 
 
 @click.command()
@@ -85,13 +86,13 @@ def commit(surroundings: Any, words: tuple[str, ...], comment: str | None, as_js
     gateway = surroundings.gateway(120.0)
     text = comment if comment is not None else " ".join(words)
     if not text and not as_json and sys.stdin.isatty():
-        click.echo("Please enter some comments describing your changes:")
-        text = click.prompt("[]", default="", show_default=False, prompt_suffix="> ")
+        say("Please enter some comments describing your changes:")
+        text = prompt("[]", default="", show_default=False, prompt_suffix="> ")
     answer = _told(lambda: gateway.post("/v1/commits", comment=text))
     if as_json:
         print_json(answer)
         return
-    click.echo(f"Changes committed: {stamp(answer['when'])} (commit {answer['number']})")
+    say(f"Changes committed: {stamp(answer['when'])} (commit {answer['number']})")
     _tell_waiting(answer)
 
 
@@ -110,7 +111,7 @@ def clearchanges(surroundings: Any, as_json: bool, yes: bool) -> None:
     if as_json:
         print_json(answer)
     else:
-        click.echo("Changes cleared.")
+        say("Changes cleared.")
 
 
 @click.command()
@@ -129,7 +130,7 @@ def commitdetail(surroundings: Any, number: int | None, as_json: bool) -> None:
     if as_json:
         print_json(found)
         return
-    click.echo(f"Commit {found['number']} by {plain(found['by'])}, {stamp(found['when'])}: {plain(found['comment'])}")
+    say(f"Commit {found['number']} by {plain(found['by'])}, {stamp(found['when'])}: {plain(found['comment'])}")
     show_diff(found["diff"])
 
 
@@ -152,24 +153,24 @@ def rollbackconfig(surroundings: Any, number: int | None, limit: int, at_once: b
         print_table(columns, [(c["number"], stamp(c["when"]), c["by"], c["comment"]) for c in commits])
         if not asks or not commits:
             return
-        number = click.prompt("Enter the number of the configuration to go back to", type=int)
+        number = prompt("Enter the number of the configuration to go back to", type=int)
     answer = _told(lambda: gateway.post("/v1/rollback", number=number))
     if as_json and not at_once:
         print_json(answer)
         return
     if not answer["diff"]:
-        click.echo("That is the configuration in use: nothing is staged.")
+        say("That is the configuration in use: nothing is staged.")
         return
     if not as_json:
         show_diff(answer["diff"])
     if not at_once and not (asks and click.confirm("Do you want to commit this configuration now?", default=False)):
-        click.echo(HINT)
+        say(HINT)
         return
     done = _told(lambda: gateway.post("/v1/commits", comment=f"back to commit {number}"))
     if as_json:
         print_json(done)
         return
-    click.echo(f"Changes committed: {stamp(done['when'])} (commit {done['number']})")
+    say(f"Changes committed: {stamp(done['when'])} (commit {done['number']})")
     _tell_waiting(done)
 
 
@@ -182,9 +183,9 @@ def reload(surroundings: Any, as_json: bool) -> None:
     if as_json:
         print_json(answer)
     elif not answer["changed"]:
-        click.echo("The files are as they were read last.")
+        say("The files are as they were read last.")
     else:
-        click.echo(f"Read again and in force (commit {answer['number']}).")
+        say(f"Read again and in force (commit {answer['number']}).")
         _tell_waiting(answer)
 
 
@@ -200,13 +201,13 @@ def showconfig(surroundings: Any, file: str | None, as_json: bool) -> None:
         return
     for name in [file] if file else ["settings", "destinations"]:
         if not file:
-            click.secho(f"# ===== {found['files'][name]}", bold=True)
-        click.echo(found[name])
+            say(f"# ===== {found['files'][name]}", bold=True)
+        say(found[name])
 
 
 def _tell_waiting(answer: dict[str, Any]) -> None:
     if answer["at_next_start"]:
-        click.echo(f"In force at the next start only: {', '.join(answer['at_next_start'])}.")
+        say(f"In force at the next start only: {', '.join(answer['at_next_start'])}.")
 
 
 def _told(call: Any) -> Any:
@@ -219,6 +220,6 @@ def _told(call: Any) -> Any:
     except GatewayError as error:
         for name, title in (("theirs", "What came in meanwhile:"), ("yours", "Your changes:")):
             if error.answer.get(name):
-                click.echo(title, err=True)
-                click.echo("\n".join(plain(line) for line in error.answer[name].splitlines()), err=True)
+                say(title, err=True)
+                say("\n".join(plain(line) for line in error.answer[name].splitlines()), err=True)
         raise

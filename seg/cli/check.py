@@ -11,6 +11,7 @@ import click
 
 from seg.cli.client import NotRunning
 from seg.cli.options import DOMAIN
+from seg.cli.output import prompt, say
 from seg.cli.tables import print_json
 
 LONGEST = 200.0  # seconds that the gateway may take for a check; it gives up before
@@ -119,7 +120,7 @@ def _run(surroundings: Any, question: dict[str, Any], voice: Voice, here: bool, 
         print_json(document)
     else:
         for line in voice(document):
-            click.echo(line)
+            say(line)
     click.get_current_context().exit(STATUS[document["result"]])
 
 
@@ -131,7 +132,7 @@ def _answer(surroundings: Any, question: dict[str, Any], here: bool) -> dict[str
                 answer: dict[str, Any] = surroundings.gateway(LONGEST).post("/v1/checks", **question)
             return answer
         except NotRunning:
-            click.echo("The gateway isn't running; looking from here with its configuration.", err=True)
+            say("The gateway isn't running; looking from here with its configuration.", err=True)
     from seg.cli.standalone import ask_here
 
     with _waiting(question["domain"]):
@@ -152,8 +153,8 @@ def _waiting(domain: str) -> Any:
 def _ask_tls() -> tuple[str, str]:
     if not sys.stdin.isatty():
         raise click.UsageError("name the domain: seg tlsverify DOMAIN [HOST[:PORT]]")
-    domain = click.prompt("Enter the TLS domain to verify against", prompt_suffix=":\n[]> ")
-    host = click.prompt(
+    domain = prompt("Enter the TLS domain to verify against", prompt_suffix=":\n[]> ")
+    host = prompt(
         "Enter the destination host to connect to. Append the port (example.com:26) if you are not connecting on port 25",
         default="",
         show_default=False,

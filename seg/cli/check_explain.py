@@ -6,8 +6,7 @@ import textwrap
 from collections.abc import Iterator
 from typing import Any
 
-import click
-
+from seg.cli.output import styled
 from seg.cli.tables import plain
 
 Document = dict[str, Any]
@@ -18,7 +17,7 @@ _COLOURS = {"pass": "green", "fail": "red", "unknown": "yellow"}
 
 def explain_lines(document: Document) -> Iterator[str]:
     """All of it; colours are dropped by click where there is no terminal."""
-    yield click.style(document["domain"], bold=True)
+    yield styled(document["domain"], bold=True)
     yield from _profile(document["profile"])
     yield from _route(document)
     for host in document["hosts"]:
@@ -35,13 +34,13 @@ def _profile(profile: Document) -> Iterator[str]:
         + (", fall-through when DANE fails" if profile["dane_opportunistic_failure"] != "defer" else "")
     )
     if profile["exemption"]:
-        yield click.style(f"  {plain(profile['exemption'])}", fg="yellow")
+        yield styled(f"  {plain(profile['exemption'])}", fg="yellow")
 
 
 def _route(document: Document) -> Iterator[str]:
     route, error = document["route"], document["error"]
     if error is not None:
-        yield click.style(f"Route: none. {error['enhanced']} {plain(error['text'])}", fg="red")
+        yield styled(f"Route: none. {error['enhanced']} {plain(error['text'])}", fg="red")
     elif route is not None:
         kinds = {
             "mx": f"MX records, {'signed (DNSSEC)' if route['secure'] else 'not signed'}",
@@ -55,11 +54,11 @@ def _route(document: Document) -> Iterator[str]:
 def _host(host: Document) -> Iterator[str]:
     alias = f", alias of {host['expanded']}" if host["expanded"] not in ("", host["name"]) else ""
     signed = "signed" if host["address_secure"] else "not signed"
-    yield click.style(host["name"], bold=True) + f" (preference {host['preference']}{alias}, address {signed})"
+    yield styled(host["name"], bold=True) + f" (preference {host['preference']}{alias}, address {signed})"
     for opinion in host["opinions"]:
         yield f"  {_SHOWN_AS.get(opinion['provider'], opinion['provider']) + ':':<10}{plain(opinion['text'])}"
     if not host["usable"]:
-        yield "  " + click.style(f"not contacted: {plain(host['refusal'])}", fg="red")
+        yield "  " + styled(f"not contacted: {plain(host['refusal'])}", fg="red")
         return
     yield f"  {'demands:':<10}{'; '.join(host['demands'])}"
     for tried in host["tried"]:
@@ -72,11 +71,11 @@ def _tried(tried: Document) -> Iterator[str]:
     where = f"{tried['address']} port {tried['port']}"
     verdict = tried["verdict"]
     if verdict is None:
-        yield f"  {where}: " + click.style(plain(tried["error"]), fg="yellow")
+        yield f"  {where}: " + styled(plain(tried["error"]), fg="yellow")
         return
     colour = "green" if tried["good"] else "red"
     cipher = f" ({tried['cipher']})" if tried["tls"] else ""
-    yield f"  {where}: " + click.style(plain(verdict["reason"]), fg=colour) + cipher
+    yield f"  {where}: " + styled(plain(verdict["reason"]), fg=colour) + cipher
     certificate = tried["certificate"]
     if certificate is not None:
         names = ", ".join(plain(name) for name in certificate["names"][:8]) or "(none)"
@@ -95,11 +94,11 @@ def _now(document: Document) -> str:
         "deferred": f"deferred, to be tried again: {now['enhanced']} {plain(now['text'])}",
         "bounced": f"returned to its sender: {now['enhanced']} {plain(now['text'])}",
     }[now["outcome"]]
-    return click.style("A message now: ", bold=True) + click.style(what, fg=_COLOURS[document["result"]])
+    return styled("A message now: ", bold=True) + styled(what, fg=_COLOURS[document["result"]])
 
 
 def _advice(advice: list[str]) -> Iterator[str]:
     if advice:
-        yield click.style("What you can do:", bold=True)
+        yield styled("What you can do:", bold=True)
     for line in advice:
         yield from textwrap.wrap(plain(line), WIDTH, initial_indent="  - ", subsequent_indent="    ")

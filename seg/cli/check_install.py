@@ -8,6 +8,7 @@ import attrs
 import click
 
 from seg.cli.options import JSON
+from seg.cli.output import say
 from seg.cli.tables import plain, print_json
 
 
@@ -30,8 +31,8 @@ def check_install(surroundings: Any, as_json: bool) -> None:
         print_json({"user": user, "wrong": [attrs.asdict(each) for each in found]})
     else:
         for each in found:
-            click.echo(f"{plain(each.path)} {plain(each.problem)}\n    {plain(each.mend)}")
+            say(f"{plain(each.path)} {plain(each.problem)}\n    {plain(each.mend)}")
         if not found:
-            click.echo(f"Owners and modes are right (the gateway's user is {plain(user)}).")
+            say(f"Owners and modes are right (the gateway's user is {plain(user)}).")
     if found:
         raise SystemExit(1)

@@ -9,6 +9,7 @@ import click
 
 from seg.cli.dialogue import sure
 from seg.cli.options import JSON
+from seg.cli.output import say
 from seg.cli.tables import ago, plain, print_json, print_table, size, stamp
 
 COLUMNS = (
@@ -39,10 +40,10 @@ def list_(surroundings: Any, as_json: bool) -> None:
         print_json(found)
         return
     if not found["files"]:
-        click.echo("Nothing was put aside.")
+        say("Nothing was put aside.")
         return
     print_table(COLUMNS, [_row(each) for each in found["files"]])
-    click.echo(f"{found['total']} files.")
+    say(f"{found['total']} files.")
 
 
 def _row(file: dict[str, Any]) -> tuple[object, ...]:
@@ -68,11 +69,11 @@ def show(surroundings: Any, name: str, as_json: bool) -> None:
     if as_json:
         print_json(file)
         return
-    click.echo(f"{plain(file['name'])}: {file['kind']}, {size(file['size'])}, changed {stamp(file['modified'])}")
-    click.echo(f"What is wrong: {plain(file['reason'])}")
+    say(f"{plain(file['name'])}: {file['kind']}, {size(file['size'])}, changed {stamp(file['modified'])}")
+    say(f"What is wrong: {plain(file['reason'])}")
     if file["recipients"]:
-        click.echo(f"From <{plain(file['sender'])}> to {plain(', '.join(file['recipients']))}")
-    click.echo("\n" + "\n".join(plain(line.expandtabs()) for line in file["head"].splitlines()))
+        say(f"From <{plain(file['sender'])}> to {plain(', '.join(file['recipients']))}")
+    say("\n" + "\n".join(plain(line.expandtabs()) for line in file["head"].splitlines()))
 
 
 @corrupt.command()
@@ -109,8 +110,8 @@ def _act(surroundings: Any, action: str, done: str, names: tuple[str, ...], ever
         print_json(answer)
     else:
         for name, reason in answer["refused"].items():
-            click.echo(f"{plain(name)}: {plain(reason)}", err=True)
+            say(f"{plain(name)}: {plain(reason)}", err=True)
         count = len(answer["done"])
-        click.echo(f"{count} files {done}." if count != 1 else f"1 file {done}.")
+        say(f"{count} files {done}." if count != 1 else f"1 file {done}.")
     if answer["refused"] or not answer["done"]:
         sys.exit(1)

@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from seg.cli.options import JSON
+from seg.cli.output import say
 from seg.cli.tables import print_json, print_table
 
 
@@ -38,10 +39,10 @@ def debug(surroundings: Any, domain: str | None, sessions: int, as_json: bool) -
     if as_json:
         print_json(found)
     elif domain and not sessions:
-        click.echo(f"{domain} is not watched any more.")
+        say(f"{domain} is not watched any more.")
     elif domain:
-        click.echo(f"The next {sessions} sessions with {domain} will be in the mail log: seg tail -f")
+        say(f"The next {sessions} sessions with {domain} will be in the mail log: seg tail -f")
     elif watched:
         print_table((("Domain", "left"), ("Sessions", "right")), sorted(watched.items()))
     else:
-        click.echo("No destination is watched: seg debug example.com")
+        say("No destination is watched: seg debug example.com")

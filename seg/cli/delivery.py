@@ -9,6 +9,7 @@ import click
 from seg.cli.bulk import counted, find, in_pieces
 from seg.cli.dialogue import ask, can_ask, choose, sure
 from seg.cli.options import JSON, RECIPIENT_HOST
+from seg.cli.output import say
 from seg.cli.tables import ago, duration, paused_line, plain, print_json, print_not_written, print_table, stamp, until
 
 SORTS = ("active_rcpts", "conn_out", "deliv_recip", "hard_bounced", "soft_bounced")
@@ -32,8 +33,8 @@ def tophosts(surroundings: Any, sort: str, limit: int, as_json: bool) -> None:
     if as_json:
         print_json(found)
         return
-    click.echo(f"Status as of: {stamp(found['at'])}, sorted by {TITLES[sort]}")
-    click.echo("Hosts marked with '*' were down as of the last delivery attempt; (s): deliveries suspended.")
+    say(f"Status as of: {stamp(found['at'])}, sorted by {TITLES[sort]}")
+    say("Hosts marked with '*' were down as of the last delivery attempt; (s): deliveries suspended.")
     columns = (
         ("#", "right"),
         ("Recipient Host", "left"),
@@ -49,7 +50,7 @@ def tophosts(surroundings: Any, sort: str, limit: int, as_json: bool) -> None:
     ]
     print_table(columns, rows)
     if found["total"] > len(rows):
-        click.echo(f"{len(rows)} of {found['total']}; more with -n.")
+        say(f"{len(rows)} of {found['total']}; more with -n.")
 
 
 def _name(host: dict[str, Any]) -> str:
@@ -80,22 +81,22 @@ def hoststatus(surroundings: Any, domain: str, as_json: bool) -> None:
         ("Last Activity", f"{ago(h['last_activity'])} ago" if h["last_activity"] else "none since the start"),
     ]
     for title, value in rows:
-        click.echo(f"{title + ':':<31}{value}" if title else "")
+        say(f"{title + ':':<31}{value}" if title else "")
     for title, text, at in (
         ("Last 5XX Error", h["last_5xx"], h["last_5xx_at"]),
         ("Last Failure", h["last_failure"], h["last_failure_at"]),
     ):
         if text:
-            click.echo(f"\n{title} ({ago(at)} ago):\n  {plain(text)}")
+            say(f"\n{title} ({ago(at)} ago):\n  {plain(text)}")
     mx = h["mx"]
-    click.echo(
+    say(
         "\nMX Records:"
         + (f" ({'signed' if mx['secure'] else 'not signed'}, TTL {mx['ttl']:.0f} s)" if mx["records"] else "")
     )
     for record in mx["records"]:
-        click.echo(f"  {record['preference']:>5}  {plain(record['host'])}")
+        say(f"  {record['preference']:>5}  {plain(record['host'])}")
     if not mx["records"]:
-        click.echo(f"  none{': ' + plain(mx['failure']) if mx['failure'] else ''}")
+        say(f"  none{': ' + plain(mx['failure']) if mx['failure'] else ''}")
 
 
 @click.command()
@@ -109,7 +110,7 @@ def topin(surroundings: Any, as_json: bool) -> None:
         return
     columns = (("#", "right"), ("Remote IP addr.", "left"), ("Listener", "left"), ("Conn. In", "right"))
     rows = [(n, c["address"], c["listener"], c["connections"]) for n, c in enumerate(found["clients"], 1)]
-    print_table(columns, rows) if rows else click.echo("Nobody is connected.")
+    print_table(columns, rows) if rows else say("Nobody is connected.")
 
 
 # --- suspending ---------------------------------------------------------------------------------------------------
@@ -121,10 +122,10 @@ def _suspension(surroundings: Any, as_json: bool, **body: list[str]) -> None:
         print_json(found)
         return
     domains, listeners = found["domains"], found["listeners"]
-    click.echo("Deliveries suspended: " + (", ".join(plain(d) for d in domains) if domains else "none"))
-    click.echo("Listeners suspended:  " + (", ".join(plain(n) for n in listeners) if listeners else "none"))
+    say("Deliveries suspended: " + (", ".join(plain(d) for d in domains) if domains else "none"))
+    say("Listeners suspended:  " + (", ".join(plain(n) for n in listeners) if listeners else "none"))
     if found["paused"]:
-        click.echo(f"Nothing leaves the queue (seg workqueue resume). {paused_line(found['paused'])}")
+        say(f"Nothing leaves the queue (seg workqueue resume). {paused_line(found['paused'])}")
     print_not_written(found)
 
 
@@ -198,7 +199,7 @@ def delivernow(surroundings: Any, domain: str | None, everything: bool, as_json:
         print_json(answer)
     else:
         number = len(answer["done"])
-        click.echo(f"{counted(number)} {'is' if number == 1 else 'are'} due now.")
+        say(f"{counted(number)} {'is' if number == 1 else 'are'} due now.")
 
 
 def _asked_destination() -> str | None:
@@ -223,7 +224,7 @@ def _asked_destination() -> str | None:
 def dnsflush(surroundings: Any, name: str | None, as_json: bool) -> None:
     """Forget answers of the DNS: those for NAME and all below it, or all."""
     answer = surroundings.gateway().post("/v1/dns/flush", **({"name": name} if name else {}))
-    print_json(answer) if as_json else click.echo(f"{answer['flushed']} answers forgotten.")
+    print_json(answer) if as_json else say(f"{answer['flushed']} answers forgotten.")
 
 
 @click.command()
@@ -240,16 +241,14 @@ def policyshow(surroundings: Any, domain: str | None, as_json: bool) -> None:
     if domain is None:
         columns = (("Domain", "left"), ("Mode", "left"), ("Id", "left"), ("MX", "left"), ("Expires", "left"))
         rows = [(p["domain"], p["mode"], p["id"], ", ".join(p["mx"]), until(p["expires"])) for p in policies]
-        print_table(columns, rows) if rows else click.echo("No MTA-STS policy is known.")
+        print_table(columns, rows) if rows else say("No MTA-STS policy is known.")
         return
     for p in policies:
-        click.echo(
+        say(
             f"{plain(p['domain'])}: id {plain(p['id'])}, fetched {ago(p['fetched'])} ago, checked {ago(p['checked'])} ago"
         )
-        click.echo(f"version: STSv1\nmode: {p['mode']}")
-        click.echo(
-            "".join(f"mx: {plain(mx)}\n" for mx in p["mx"]) + f"max_age: {p['max_age']} ({duration(p['max_age'])})"
-        )
+        say(f"version: STSv1\nmode: {p['mode']}")
+        say("".join(f"mx: {plain(mx)}\n" for mx in p["mx"]) + f"max_age: {p['max_age']} ({duration(p['max_age'])})")
 
 
 @click.command()
@@ -266,4 +265,4 @@ def policyflush(surroundings: Any, domain: str | None, everything: bool, yes: bo
     what = "all policies" if everything else f"the policy of {domain}"
     sure(f"Forget {what}?", f"this forgets {what}", yes or as_json)
     answer = surroundings.gateway().post("/v1/policies/flush", **({"domain": domain} if domain else {"all": True}))
-    print_json(answer) if as_json else click.echo(f"{answer['flushed']} policies forgotten.")
+    print_json(answer) if as_json else say(f"{answer['flushed']} policies forgotten.")

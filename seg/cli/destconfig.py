@@ -15,6 +15,7 @@ from seg.cli.dialogue import can_ask
 from seg.cli.exchange import FROM_FILE, TO_FILE, YES, clear, merge_or_replace, read, replaces, write
 from seg.cli.keys import options
 from seg.cli.options import JSON
+from seg.cli.output import say
 from seg.cli.staged import Edit, Workbench, put, remove
 from seg.config.destinations import Profile
 from seg.config.syntax import parse_pattern
@@ -41,7 +42,7 @@ def destconfig(context: click.Context) -> None:
     if context.invoked_subcommand is not None:
         return
     if not can_ask():
-        click.echo(context.get_help())
+        say(context.get_help())
         sys.exit(2)
     dialogue.main_menu(
         Workbench(context.obj.gateway()),
@@ -202,7 +203,7 @@ def import_(surroundings: Any, file: Path, how: str | None, as_json: bool) -> No
     if replacing:
         edits += [remove(FILE, (ENTRIES, domain)) for domain in gone]
     for note in tables.notes:
-        click.echo(f"Note: {note}", err=True)
+        say(f"Note: {note}", err=True)
     bench.stage(edits, as_json)
 
 

@@ -9,6 +9,7 @@ import click
 
 from seg.cli.dialogue import ask, choose, confirm, menu, number
 from seg.cli.keys import fault_of, shown, typed
+from seg.cli.output import say, shown_safely
 from seg.cli.staged import Edit, Workbench, put, remove
 from seg.config.destinations import IPPreference, LimitPer, Profile, TLSOption
 from seg.config.syntax import parse_pattern
@@ -79,7 +80,7 @@ def main_menu(
         try:
             actions[chosen]()
         except click.ClickException as error:
-            error.show()
+            shown_safely(error).show()
 
 
 def new_entry(bench: Workbench, domain: str | None) -> None:
@@ -251,7 +252,7 @@ def _tls(old: dict[str, Any], values: dict[str, Any], default: dict[str, Any]) -
         at = labels.index(old["tls"]) + 1 if old.get("tls") in labels else 2
         values["tls"] = labels[choose("Do you want to use TLS support?", TLS_OPTIONS, at) - 1]
         if values["tls"] != "no":
-            click.echo(CERTIFICATE_ADVICE)
+            say(CERTIFICATE_ADVICE)
     if not _has_tls(values, default):
         return  # neither is possible without TLS
     if confirm("Do you wish to configure DANE support?", "dane" in old):
@@ -262,7 +263,7 @@ def _tls(old: dict[str, Any], values: dict[str, Any], default: dict[str, Any]) -
         at = words.index(old["mta_sts"]) + 1 if old.get("mta_sts") in words else 1
         values["mta_sts"] = words[choose("Do you want to use MTA STS support?", STS_OPTIONS, at) - 1]
         if values["mta_sts"] != "off":
-            click.echo(ROUTES_ADVICE)
+            say(ROUTES_ADVICE)
 
 
 def _has_tls(values: dict[str, Any], inherited: dict[str, Any]) -> bool:

@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from seg.cli.options import DOMAIN, JSON
+from seg.cli.output import say
 from seg.cli.tables import plain, print_json, print_table
 
 LABELS = {
@@ -51,8 +52,8 @@ def list_(surroundings: Any, as_json: bool) -> None:
         return
     print_table(COLUMNS, [_row(entry) for entry in found["destinations"]])
     for route in found["routes"]:
-        click.echo(f"SMTP route for {plain(route['domain'])}: {_hosts(route)}")
-    click.echo("(...) is inherited from Default.")
+        say(f"SMTP route for {plain(route['domain'])}: {_hosts(route)}")
+    say("(...) is inherited from Default.")
 
 
 def _row(entry: dict[str, Any]) -> tuple[str, ...]:
@@ -107,15 +108,15 @@ def detail(surroundings: Any, domain: str, as_json: bool) -> None:
         return
     profile, entry = found["profile"], found["entry"]
     name = entry if found["domain"] == entry.lower() else found["domain"]
-    click.echo(f"{plain(name)}: by the entry {plain(entry)}")
+    say(f"{plain(name)}: by the entry {plain(entry)}")
     for name, label in LABELS.items():
         stated = name in profile["stated"]
         origin = entry if stated else "Default" if entry != "Default" else "built in"
         value = "-" if profile[name] == "" else plain(profile[name])
-        click.echo(f"  {label + ':':<31}{value}  ({plain(origin)})")
-    click.echo(f"  {'Exemption:':<31}{plain(_exemption(profile['exemption']))}")
+        say(f"  {label + ':':<31}{value}  ({plain(origin)})")
+    say(f"  {'Exemption:':<31}{plain(_exemption(profile['exemption']))}")
     route = found["route"]
     where = (
         f"{_hosts(route)} (route for {plain(route['domain'])}; DANE and MTA-STS are not applied)" if route else "by MX"
     )
-    click.echo(f"  {'Next hop:':<31}{where}")
+    say(f"  {'Next hop:':<31}{where}")

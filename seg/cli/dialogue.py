@@ -11,6 +11,8 @@ from collections.abc import Callable, Sequence
 
 import click
 
+from seg.cli.output import say
+
 
 def can_ask() -> bool:
     """Whether somebody sits in front of it."""
@@ -23,12 +25,12 @@ def ask(question: str, default: str = "", check: Callable[[str], str] | None = N
     :param check: what is wrong with an answer, "" when nothing is: it is told, and asked again.
     """
     while True:
-        click.echo(question)
+        say(question)
         answer = _line(f"[{default}]> ") or default
         problem = check(answer) if check is not None else ""
         if not problem:
             return answer
-        click.echo(problem)
+        say(problem)
 
 
 def confirm(question: str, default: bool = False) -> bool:
@@ -39,7 +41,7 @@ def confirm(question: str, default: bool = False) -> bool:
             return default
         if answer in ("y", "yes", "n", "no"):
             return answer.startswith("y")
-        click.echo("Please answer y or n.")
+        say("Please answer y or n.")
 
 
 def sure(question: str, told: str, yes: bool) -> None:
@@ -62,9 +64,9 @@ def choose(question: str, options: Sequence[str], default: int = 1) -> int:
     """One of numbered options; its number, from 1."""
     while True:
         if question:
-            click.echo(question)
+            say(question)
         for number, option in enumerate(options, 1):
-            click.echo(f"{number}. {option}")
+            say(f"{number}. {option}")
         answer = _line(f"[{default}]> ")
         if not answer:
             return default
@@ -73,7 +75,7 @@ def choose(question: str, options: Sequence[str], default: int = 1) -> int:
         found = [number for number, option in enumerate(options, 1) if option.lower().startswith(answer.lower())]
         if len(found) == 1:
             return found[0]
-        click.echo(f"Please answer with a number from 1 to {len(options)}.")
+        say(f"Please answer with a number from 1 to {len(options)}.")
 
 
 def number(question: str, default: int | None, low: int, high: int) -> int:
@@ -89,23 +91,23 @@ def number(question: str, default: int | None, low: int, high: int) -> int:
 
 def menu(title: str, operations: dict[str, str]) -> str:
     """One of the operations by its name, any case, or a prefix that fits one only; "" leaves the menu."""
-    click.echo(title)
-    click.echo("\nChoose the operation you want to perform:")
+    say(title)
+    say("\nChoose the operation you want to perform:")
     for name, meaning in operations.items():
-        click.echo(f"- {name} - {meaning}")
+        say(f"- {name} - {meaning}")
     while True:
         answer = _line("[]> ").upper()
         found = [name for name in operations if name == answer] or [n for n in operations if n.startswith(answer)]
         if not answer or len(found) == 1:
             return found[0] if answer else ""
-        click.echo(f"Please answer with one of {', '.join(operations)}, or with an empty line to leave.")
+        say(f"Please answer with one of {', '.join(operations)}, or with an empty line to leave.")
 
 
 def _line(prompt: str) -> str:
-    click.echo(prompt, nl=False)
+    say(prompt, nl=False)
     sys.stdout.flush()
     line = sys.stdin.readline()
     if not line:
-        click.echo()
+        say()
         raise click.Abort
     return line.strip()

@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from seg.cli.options import JSON
+from seg.cli.output import say
 from seg.cli.tables import ago, plain, print_json, print_table, stamp
 
 COUNTERS = (
@@ -47,17 +48,17 @@ def dnsstatus(surroundings: Any, as_json: bool) -> None:
         print_json(facts)
         return
     totals = facts["totals"]
-    click.echo(f"Status as of:        {stamp(facts['at'])}")
-    click.echo(f"Counted since:       {stamp(facts['counted_since'])}")
-    click.echo(f"Last counter reset:  {stamp(facts['last_reset'])}")
-    click.echo(f"Answers cached now:  {facts['cached']:,}\n")
+    say(f"Status as of:        {stamp(facts['at'])}")
+    say(f"Counted since:       {stamp(facts['counted_since'])}")
+    say(f"Last counter reset:  {stamp(facts['last_reset'])}")
+    say(f"Answers cached now:  {facts['cached']:,}\n")
     rows = [(title, *(f"{totals[c][key]:,}" for c in ("reset", "uptime", "lifetime"))) for title, key in COUNTERS]
     print_table(COLUMNS, rows)
     print_table(RESOLVERS, [_row(resolver) for resolver in facts["resolvers"]])
     for resolver in facts["resolvers"]:
         if resolver["last_failure"]:
             when = ago(resolver["last_failure_at"])
-            click.echo(f"Last failure of {resolver['server']}, {when} ago: {plain(resolver['last_failure'])}")
+            say(f"Last failure of {resolver['server']}, {when} ago: {plain(resolver['last_failure'])}")
 
 
 def _row(resolver: dict[str, Any]) -> tuple[object, ...]:

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import click
 
 from seg.cli.dialogue import can_ask, confirm, sure
+from seg.cli.output import say
 from seg.cli.staged import Workbench, remove
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -47,13 +48,13 @@ def write(file: Path | None, text: str) -> None:
     :raises click.ClickException: it can't be written.
     """
     if file is None:
-        click.echo(text, nl=False)
+        say(text, nl=False)
         return
     try:
         file.write_text(text, "utf-8")
     except OSError as error:
         raise click.ClickException(f"{file} can't be written: {error.strerror}") from None
-    click.echo(f"Written to {file}.")
+    say(f"Written to {file}.")
 
 
 def replaces(how: str | None, gone: Sequence[str], noun: str, file: Path) -> bool:
@@ -65,7 +66,7 @@ def replaces(how: str | None, gone: Sequence[str], noun: str, file: Path) -> boo
         told = f"{len(gone)} {noun} aren't in {file}"
         if not can_ask():
             raise click.UsageError(f"{told}: say --merge to keep or --replace to remove them")
-        click.echo(f"{told}: {', '.join(gone[:SHOWN])}{', ...' if len(gone) > SHOWN else ''}")
+        say(f"{told}: {', '.join(gone[:SHOWN])}{', ...' if len(gone) > SHOWN else ''}")
         return not confirm("Keep them?", True)
     return how == "replace"
 

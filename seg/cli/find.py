@@ -15,6 +15,7 @@ import click
 from seg.cli.dialogue import ask, can_ask, choose
 from seg.cli.logs import LOG, ChosenLog, chosen_log
 from seg.cli.options import JSON
+from seg.cli.output import say
 from seg.cli.tables import plain, print_json
 from seg.config.schema import LogForm
 from seg.maillog.follow import follow
@@ -73,9 +74,9 @@ def grep(
         for line in matching(lines, wanted, invert=invert, context=context):
             found += 1
             if not count:
-                click.echo(line.decode("utf-8", "backslashreplace"))
+                say(line.decode("utf-8", "backslashreplace"))
     if count:
-        click.echo(found)
+        say(found)
     sys.exit(0 if found else 1)
 
 
@@ -140,15 +141,15 @@ def findevent(
         print_json({"mids": list(mids), "lines": told})
         return
     for line in told:
-        click.echo(plain(line))
+        say(plain(line))
 
 
 def _tell_many(mids: tuple[int, ...], as_json: bool) -> None:
     if as_json:
         print_json({"mids": list(mids), "lines": []})
         return
-    click.echo(f"{len(mids)} messages fit: {', '.join(map(str, mids[:100]))}{', ...' if len(mids) > 100 else ''}")
-    click.echo("seg findevent --mid N tells the story of one, --all those of all.")
+    say(f"{len(mids)} messages fit: {', '.join(map(str, mids[:100]))}{', ...' if len(mids) > 100 else ''}")
+    say("seg findevent --mid N tells the story of one, --all those of all.")
 
 
 def _asked() -> tuple[tuple[int, ...], str, str, str]:
@@ -168,7 +169,7 @@ def _asked() -> tuple[tuple[int, ...], str, str, str]:
 
 
 def _broken(path: Path, error: Exception) -> None:
-    click.echo(f"seg: {path} can't be read to its end: {error}", err=True)
+    say(f"seg: {path} can't be read to its end: {error}", err=True)
 
 
 def _files(log: ChosenLog) -> list[Path]:

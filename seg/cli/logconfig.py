@@ -9,6 +9,7 @@ import click
 
 from seg.cli.dialogue import can_ask
 from seg.cli.options import JSON
+from seg.cli.output import say
 from seg.cli.sections import Named, named_group, named_menu, section_command, section_dialogue
 from seg.cli.staged import Workbench
 from seg.cli.tables import print_json, print_table
@@ -84,9 +85,9 @@ def _list(named: Named, bench: Workbench, as_json: bool) -> None:
     log = bench.table("settings", "log")
     level = log.get("level", word(Log().level))
     files = "mail.log and mail.jsonl" if log.get("json", True) else "mail.log"
-    click.echo(f"{files}: level {level} (seg logconfig --help for more)")
+    say(f"{files}: level {level} (seg logconfig --help for more)")
     if not entries:
-        click.echo(f"There is no {named.noun} (seg logconfig new NAME ...).")
+        say(f"There is no {named.noun} (seg logconfig new NAME ...).")
         return
     columns = ("Subscription", "Kind", "Level", "Form", "Where", "Events")
     rows = [(one.name, one.kind, one.level, one.form, place_of(one), ", ".join(one.events) or "all") for one in entries]

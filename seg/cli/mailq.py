@@ -10,6 +10,7 @@ import click
 
 from seg.cli.client import Gateway
 from seg.cli.options import JSON
+from seg.cli.output import say
 from seg.cli.tables import print_json
 
 TITLE = "-Queue ID-  --Size-- ----Arrival Time---- -Sender/Recipient-------"
@@ -44,7 +45,7 @@ def _block(message: dict[str, Any]) -> str:
 
 def show(gateway: Gateway) -> None:
     """Print it."""
-    sys.stdout.write(listing(gateway.get("/v1/messages", limit=MOST)))
+    say(listing(gateway.get("/v1/messages", limit=MOST)), nl=False)
 
 
 @click.command()

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import sys
+import traceback
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 from click.core import ParameterSource
 
 from seg.cli.client import ControlSocket, Gateway
+from seg.cli.output import say, shown_safely
 
 if TYPE_CHECKING:
     from seg.cli.remote import Wanted
@@ -47,7 +51,7 @@ class Surroundings:
         if self._files is None:
             self._files = _told(lambda: find_configuration(self._configuration))
             if self._files.notice:
-                click.echo(f"seg: {self._files.notice}", err=True)
+                say(f"seg: {self._files.notice}", err=True)
         return self._files
 
     def settings(self) -> Settings:
@@ -76,6 +80,11 @@ def _told(read: Callable[[], T]) -> T:
         return read()
     except ConfigurationError as error:
         raise click.ClickException("\n".join(error.problems)) from None
+
+
+def _told_safely(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """What Python says of an exception that ends the program."""
+    say("".join(traceback.format_exception(kind, error, trace)), err=True, nl=False)
 
 
 class LazyGroup(click.Group):
@@ -166,6 +175,25 @@ class LazyGroup(click.Group):
         },
     }
     verbs = {name: place for section in sections.values() for name, place in section.items()}
+
+    def main(self, *args: Any, **extra: Any) -> Any:
+        """Run; an exception that nobody expected doesn't steer the terminal either."""
+        sys.excepthook = _told_safely
+        return super().main(*args, **extra)
+
+    def make_context(self, *args: Any, **extra: Any) -> click.Context:
+        """See `click.Group.make_context`."""
+        try:
+            return super().make_context(*args, **extra)
+        except click.ClickException as error:
+            raise shown_safely(error) from None
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """See `click.Group.invoke`."""
+        try:
+            return super().invoke(ctx)
+        except click.ClickException as error:
+            raise shown_safely(error) from None
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """The verbs, in the order in which a newcomer needs them."""

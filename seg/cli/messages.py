@@ -15,6 +15,7 @@ from seg.cli.client import Gateway
 from seg.cli.dialogue import ask as ask_for
 from seg.cli.dialogue import can_ask, choose, sure
 from seg.cli.options import JSON, MID
+from seg.cli.output import say
 from seg.cli.tables import ago, paused_line, plain, print_json, print_table, size, stamp, times, until
 
 PIECE = 1024 * 1024  # octets asked for at a time
@@ -34,36 +35,36 @@ def why(surroundings: Any, mid: int, as_json: bool) -> None:
         print_json(found)
         return
     sender = found["sender"] or "<> (a report)"
-    click.echo(f"MID {mid} from {plain(sender)}, {size(found['size'])}, here for {ago(found['arrived'])}")
-    click.echo(f"State: {found['state']}; returned to its sender {until(found['expires'])} ({stamp(found['expires'])})")
+    say(f"MID {mid} from {plain(sender)}, {size(found['size'])}, here for {ago(found['arrived'])}")
+    say(f"State: {found['state']}; returned to its sender {until(found['expires'])} ({stamp(found['expires'])})")
     if found["state"] == "held":
-        click.echo(f"It is held: seg queue release {mid} lets it go on.")
+        say(f"It is held: seg queue release {mid} lets it go on.")
     if found["paused"]:
-        click.echo(f"Nothing leaves the queue until: seg workqueue resume. {paused_line(found['paused'])}")
+        say(f"Nothing leaves the queue until: seg workqueue resume. {paused_line(found['paused'])}")
     for place in found["destinations"]:
         _tell_place(mid, place, found["paused"] is not None)
 
 
 def _tell_place(mid: int, place: dict[str, Any], paused: bool) -> None:
     suspended = ", deliveries suspended" if place["suspended"] else ""
-    click.echo(f"\n{plain(place['domain'])} ({place['state']}{suspended}; profile {plain(place['entry'])})")
+    say(f"\n{plain(place['domain'])} ({place['state']}{suspended}; profile {plain(place['entry'])})")
     if place["limited"]:
-        click.echo(f"  Limit reached: {plain(place['limited'])}")
+        say(f"  Limit reached: {plain(place['limited'])}")
     for recipient in place["recipients"]:
         tries = recipient["attempts"]
         tried = "not tried yet" if not tries else f"tried {times(tries)}"
-        click.echo(f"  <{plain(recipient['address'])}>: {tried}; next try {until(recipient['due'])}")
+        say(f"  <{plain(recipient['address'])}>: {tried}; next try {until(recipient['due'])}")
         if recipient["via"]:
-            click.echo(f"    redirected to {plain(recipient['via'])} (seg redirectrecipients --normal undoes it)")
+            say(f"    redirected to {plain(recipient['via'])} (seg redirectrecipients --normal undoes it)")
         if recipient["error"]:
-            click.echo(f"    last failure: {plain(recipient['error'])}")
+            say(f"    last failure: {plain(recipient['error'])}")
     for host in place["hosts"]:
-        click.echo(f"  {plain(host['host'])}, {ago(host['at'])} ago: {plain(host['outcome'])}")
+        say(f"  {plain(host['host'])}, {ago(host['at'])} ago: {plain(host['outcome'])}")
         for provider, word in host["opinions"]:
-            click.echo(f"    {provider}: {plain(word)}")
+            say(f"    {provider}: {plain(word)}")
     if not place["hosts"] and any(recipient["attempts"] for recipient in place["recipients"]):
-        click.echo("  (what each policy said is in the mail log, and here again after the next try)")
-    click.echo(f"  What to do: {'seg workqueue resume' if paused else _advice(mid, place)}")
+        say("  (what each policy said is in the mail log, and here again after the next try)")
+    say(f"  What to do: {'seg workqueue resume' if paused else _advice(mid, place)}")
 
 
 def _advice(mid: int, place: dict[str, Any]) -> str:
@@ -113,9 +114,9 @@ def showmessage(surroundings: Any, mid: int, limit: int, raw: bool) -> None:
     buffer = io.BytesIO()
     whole = copy_content(gateway, mid, buffer, limit)
     for line in buffer.getvalue().decode("utf-8", "backslashreplace").split("\r\n"):
-        click.echo(plain(line.expandtabs()))
+        say(plain(line.expandtabs()))
     if whole > limit:
-        click.echo(f"... {size(limit)} of {size(whole)}; more with --limit, all with --raw", err=True)
+        say(f"... {size(limit)} of {size(whole)}; more with --limit, all with --raw", err=True)
 
 
 @click.command()
@@ -142,9 +143,7 @@ def archivemessage(surroundings: Any, mid: int, output: Path | None, as_json: bo
         raise click.ClickException(f"{path} is there already; name another with --output") from None
     except OSError as error:
         raise click.ClickException(f"{path} can't be written: {error.strerror}") from None
-    print_json({"mid": mid, "file": str(path)}) if as_json else click.echo(
-        f"Message {mid} has been archived in {path}."
-    )
+    print_json({"mid": mid, "file": str(path)}) if as_json else say(f"Message {mid} has been archived in {path}.")
 
 
 @click.command()
@@ -160,9 +159,9 @@ def oldmessage(surroundings: Any, as_json: bool) -> None:
     if as_json:
         print_json(facts)
         return
-    click.echo(f"MID {facts['mid']}: {ago(facts['arrived'])} old")
+    say(f"MID {facts['mid']}: {ago(facts['arrived'])} old")
     for line in facts["header"].splitlines():
-        click.echo(plain(line))
+        say(plain(line))
 
 
 # --- many ---------------------------------------------------------------------------------------------------------
@@ -182,9 +181,9 @@ def showrecipients(surroundings: Any, domain: str | None, sender: str | None, li
         return
     columns = (("MID", "right"), ("Bytes", "right"), ("Atmps", "right"), ("Sender", "left"), ("Recipients", "left"))
     rows = [(m["mid"], m["size"], m["attempts"], m["sender"] or "<>", _recipients(m)) for m in found["messages"]]
-    print_table(columns, rows) if rows else click.echo("Nothing waits.")
+    print_table(columns, rows) if rows else say("Nothing waits.")
     if found["total"] > len(rows):
-        click.echo(f"The first {len(rows)} of {found['total']}; more with --limit.")
+        say(f"The first {len(rows)} of {found['total']}; more with --limit.")
 
 
 def _recipients(message: dict[str, Any]) -> str:
@@ -231,9 +230,9 @@ def _bulk(surroundings: Any, action: str, done: str, chosen: dict[str, Any], yes
     if as_json:
         print_json(result)
         return
-    click.echo(f"{counted(len(result['done']))} {done}.")
+    say(f"{counted(len(result['done']))} {done}.")
     for mid, reason in list(result["refused"].items())[:20]:
-        click.echo(f"MID {mid}: {reason}", err=True)
+        say(f"MID {mid}: {reason}", err=True)
 
 
 def _bulk_options(command: Any) -> Any:
@@ -279,9 +278,9 @@ def removemessage(surroundings: Any, mid: int, yes: bool, as_json: bool) -> None
     gateway = surroundings.gateway()
     facts = gateway.get(f"/v1/messages/{mid}")
     if not yes and can_ask():
-        click.echo(f"MID {mid} from {plain(facts['sender'] or '<>')}, {ago(facts['arrived'])} old")
+        say(f"MID {mid} from {plain(facts['sender'] or '<>')}, {ago(facts['arrived'])} old")
         for line in facts["header"].splitlines():
-            click.echo(plain(line))
+            say(plain(line))
     sure("Remove this message?", f"this deletes MID {mid}", yes)
     answer = gateway.post("/v1/messages", action="delete", mids=[mid])
-    print_json(answer) if as_json else click.echo(f"Message {mid} has been removed.")
+    print_json(answer) if as_json else say(f"Message {mid} has been removed.")

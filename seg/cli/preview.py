@@ -8,10 +8,10 @@ from email.message import EmailMessage
 from email.policy import default
 
 import attrs
-import click
 
 from seg.bounce.composer import ReportComposer
 from seg.bounce.languages import FOLDER, Languages
+from seg.cli.output import say
 from seg.config.find import ConfigurationFiles
 from seg.config.load import load_destinations, load_settings
 from seg.errors import ConfigurationError, Permanent, Temporary
@@ -43,7 +43,7 @@ def sample(files: ConfigurationFiles, profile: str | None, languages: tuple[str,
         hostname,
         settings.gateway.postmaster or f"postmaster@{hostname}",
         time.time,
-        Languages(files.settings.parent / FOLDER, lambda text: click.echo(f"Warning: {text}", err=True)),
+        Languages(files.settings.parent / FOLDER, lambda text: say(f"Warning: {text}", err=True)),
         lambda domain, listener: queue,
     )
     action, now = Action(kind), time.time()

@@ -14,6 +14,7 @@ from seg.cli.corrupt import corrupt
 from seg.cli.dialogue import sure
 from seg.cli.messages import why
 from seg.cli.options import JSON, MID
+from seg.cli.output import say
 from seg.cli.tables import ago, plain, print_json, print_long, print_table, size, stamp, times, until
 
 COLUMNS = (
@@ -53,11 +54,11 @@ def list_(surroundings: Any, domain: str | None, sender: str | None, held: bool,
         print_json(found)
         return
     if not found["messages"]:
-        click.echo("No such message waits." if domain or held or sender is not None else "The queue is empty.")
+        say("No such message waits." if domain or held or sender is not None else "The queue is empty.")
         return
     shown = _print(gateway, wanted, found["messages"], limit)
     total = max(shown, found["total"])  # more may have come meanwhile
-    click.echo(f"{total} messages." if shown == total else f"The first {shown} of {total} messages; more with --limit.")
+    say(f"{total} messages." if shown == total else f"The first {shown} of {total} messages; more with --limit.")
 
 
 def _print(gateway: Gateway, wanted: Mapping[str, object], messages: list[dict[str, Any]], limit: int) -> int:
@@ -100,22 +101,22 @@ def show(surroundings: Any, mid: int, as_json: bool) -> None:
     if as_json:
         print_json(message)
         return
-    click.echo(f"MID {message['mid']} from <{plain(message['sender'])}>, {size(message['size'])}, {message['state']}")
-    click.echo(
+    say(f"MID {message['mid']} from <{plain(message['sender'])}>, {size(message['size'])}, {message['state']}")
+    say(
         f"Received {stamp(message['arrived'])} ({ago(message['arrived'])} ago) from {message['client'] or 'the gateway itself'}"
     )
-    click.echo(f"Returned to its sender if not delivered by {stamp(message['expires'])} ({until(message['expires'])})")
+    say(f"Returned to its sender if not delivered by {stamp(message['expires'])} ({until(message['expires'])})")
     for recipient in message["recipients"]:
-        click.echo(
+        say(
             f"\nRID {recipient['rid']} <{plain(recipient['address'])}>: {recipient['state']}, tried {times(recipient['attempts'])}"
         )
         if recipient["state"] == "pending" and not message["held"]:
-            click.echo(f"  Next try {until(recipient['due'])}")
+            say(f"  Next try {until(recipient['due'])}")
         if recipient["via"]:
-            click.echo(f"  Redirected to {plain(recipient['via'])}")
+            say(f"  Redirected to {plain(recipient['via'])}")
         if recipient["error"]:
-            click.echo(f"  Last failure: {plain(recipient['error'])}")
-    click.echo("\n" + "\n".join(plain(line.expandtabs()) for line in message["header"].splitlines()))
+            say(f"  Last failure: {plain(recipient['error'])}")
+    say("\n" + "\n".join(plain(line.expandtabs()) for line in message["header"].splitlines()))
 
 
 def _chosen(mids: tuple[int, ...], domain: str | None, everything: bool) -> dict[str, Any]:
@@ -159,10 +160,10 @@ def _act(
         print_json(answer)
     else:
         for mid, reason in refused.items():
-            click.echo(f"MID {mid}: {reason}", err=True)
+            say(f"MID {mid}: {reason}", err=True)
         for mid, reason in answer.get("not_written", {}).items():
-            click.echo(f"MID {mid}: in force, not written down yet: {reason}", err=True)
-        click.echo(f"{counted(number)} {done}." if number or refused else "No such message waits.")
+            say(f"MID {mid}: in force, not written down yet: {reason}", err=True)
+        say(f"{counted(number)} {done}." if number or refused else "No such message waits.")
     if refused or not number:
         sys.exit(1)
 

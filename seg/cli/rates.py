@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 import click
 
 from seg.cli.options import JSON, RECIPIENT_HOST
+from seg.cli.output import say
 from seg.cli.tables import plain, print_json, stamp
 
 Row = dict[str, Any]
@@ -101,7 +101,7 @@ def watch(
 ) -> None:
     """Print a line now and every `interval` seconds, with what was added to each of `counted`."""
     if not as_json:
-        click.echo(f"{'Time':<{STAMP}}" + "".join(f"{title:>{WIDTH}}" for title, _ in columns))
+        say(f"{'Time':<{STAMP}}" + "".join(f"{title:>{WIDTH}}" for title, _ in columns))
     before: Row | None = None
     shown = 0
     while True:
@@ -109,10 +109,10 @@ def watch(
         row.update({f"{name}_delta": row[name] - before[name] if before else 0 for name in counted})
         row["at"] = time.time()
         if as_json:
-            click.echo(json.dumps(row))
+            print_json(row, None)
         else:
             cells = "".join(f"{plain(row[key]):>{WIDTH}}" for _, key in columns)
-            click.echo(f"{stamp(row['at']):<{STAMP}}{cells}")
+            say(f"{stamp(row['at']):<{STAMP}}{cells}")
         before, shown = row, shown + 1
         if shown == count:
             return
@@ -128,4 +128,4 @@ def resetcounters(surroundings: Any, as_json: bool) -> None:
     if as_json:
         print_json(done)
     else:
-        click.echo(f"Counters reset at {stamp(done['last_reset'])}.")
+        say(f"Counters reset at {stamp(done['last_reset'])}.")

@@ -9,6 +9,7 @@ import click
 from seg.cli.bulk import counted, find, in_pieces
 from seg.cli.dialogue import ask, can_ask, confirm, sure
 from seg.cli.options import JSON
+from seg.cli.output import say
 from seg.cli.tables import plain, print_json
 
 QUESTION = "Please enter the hostname or IP address of the machine you want to send all mail to."
@@ -63,7 +64,7 @@ def _redirect(surroundings: Any, host: str, wanted: dict[str, str], yes: bool, a
     if not found.total:
         raise click.ClickException("no such message waits")
     if host and not wanted and not yes and can_ask():
-        click.echo(WARNING)
+        say(WARNING)
         if not confirm(f'Are you sure you want to redirect all mail in the queue to "{plain(host)}"?'):
             raise click.Abort
     deed = f"redirect {concerned} to {plain(host)}" if host else f"send {concerned} by the own route"
@@ -74,6 +75,6 @@ def _redirect(surroundings: Any, host: str, wanted: dict[str, str], yes: bool, a
         print_json(result)
         return
     done = len(result["done"])
-    click.echo(f"{counted(done)} {'redirected' if host else 'by the own route again'}.")
+    say(f"{counted(done)} {'redirected' if host else 'by the own route again'}.")
     for mid, reason in list(result["refused"].items())[:20]:
-        click.echo(f"MID {mid}: {reason}", err=True)
+        say(f"MID {mid}: {reason}", err=True)

@@ -12,6 +12,7 @@ import click
 from seg.cli.dialogue import ask, can_ask, confirm, menu
 from seg.cli.keys import fault_of, options, shown, typed
 from seg.cli.options import JSON
+from seg.cli.output import say, shown_safely
 from seg.cli.staged import Edit, Workbench, put, remove
 from seg.cli.tables import plain, print_json, print_table
 from seg.config.destinations import AuthProfile
@@ -95,7 +96,7 @@ def _show(keys: Mapping[str, KeySpec], stated: Mapping[str, Any], as_json: bool)
         for name, spec in keys.items()
     ]
     print_table((("Key", "left"), ("Value", "left"), ("Unit", "left"), ("Meaning", "left")), rows)
-    click.echo("(...) is the default.")
+    say("(...) is the default.")
 
 
 def _plain(spec: KeySpec) -> Any:
@@ -175,7 +176,7 @@ def named_group(named: Named) -> click.Group:
         if can_ask():
             named_menu(named, Workbench(context.obj.gateway()))
         else:
-            click.echo(context.get_help())
+            say(context.get_help())
             context.exit(2)
 
     @group.command("list", help=f"List every {noun}.")
@@ -241,7 +242,7 @@ def list_named(named: Named, bench: Workbench, as_json: bool) -> None:
         print_json({"entries": [{"name": name, **entry} for name, entry in entries.items()]})
         return
     if not entries:
-        click.echo(f"There is no {named.noun}.")
+        say(f"There is no {named.noun}.")
         return
     keys = named.keys
     rows = [
@@ -299,7 +300,7 @@ def named_menu(
             else:
                 bench.stage((_change if chosen == "EDIT" else _delete)(named, bench, entry, {}, ()))
         except click.ClickException as error:
-            error.show()
+            shown_safely(error).show()
 
 
 WHOLE_SPOOL = ("memory", "max_report_size")
@@ -370,4 +371,4 @@ def preview(surroundings: Any, profile: str | None, languages: tuple[str, ...], 
     if as_json:
         print_json({"subject": str(message["Subject"]), "text": text.get_content(), "source": message.as_string()})
         return
-    click.echo(f"From: {message['From']}\nSubject: {message['Subject']}\n\n{text.get_content()}", nl=False)
+    say(f"From: {message['From']}\nSubject: {message['Subject']}\n\n{text.get_content()}", nl=False)

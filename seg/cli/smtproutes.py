@@ -13,6 +13,7 @@ import click
 from seg.cli.dialogue import ask, can_ask, confirm, menu
 from seg.cli.exchange import FROM_FILE, TO_FILE, YES, clear, merge_or_replace, read, replaces, write
 from seg.cli.options import JSON
+from seg.cli.output import say, shown_safely
 from seg.cli.staged import Workbench, put, remove
 from seg.cli.tables import plain, print_json, print_table
 
@@ -48,7 +49,7 @@ def smtproutes(context: click.Context) -> None:
     if context.invoked_subcommand is not None:
         return
     if not can_ask():
-        click.echo(context.get_help())
+        say(context.get_help())
         sys.exit(2)
     _menu(Workbench(context.obj.gateway()))
 
@@ -232,7 +233,7 @@ def _print(bench: Workbench, as_json: bool) -> None:
     if as_json:
         print_json({"routes": [{"domain": name, **route} for name, route in routes.items()]})
     elif not routes:
-        click.echo("There are no routes: every domain goes by its MX.")
+        say("There are no routes: every domain goes by its MX.")
     else:
         rows = [(name, plain(shown_hosts(route)), plain(_shown_manner(route))) for name, route in routes.items()]
         print_table((("Domain", "left"), ("Destination hosts", "left"), ("By", "left")), rows)
@@ -247,7 +248,7 @@ def _menu(bench: Workbench) -> None:
         try:
             _perform(chosen, bench, routes)
         except click.ClickException as error:
-            error.show()
+            shown_safely(error).show()
 
 
 def _perform(chosen: str, bench: Workbench, routes: dict[str, Any]) -> None:

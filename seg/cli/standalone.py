@@ -13,6 +13,7 @@ from zope.interface import implementer
 
 from seg.admin.checks import question_of
 from seg.check.checks import CheckError
+from seg.cli.output import say
 from seg.config.find import ConfigurationFiles
 from seg.config.load import load_destinations, load_settings
 from seg.errors import ConfigurationError
@@ -34,7 +35,7 @@ class _Complaints:
     def emit(self, event: Event) -> None:
         """Show it, if something is wrong."""
         if isinstance(event, Fault):
-            click.echo(f"Warning: {event.text}", err=True)
+            say(f"Warning: {event.text}", err=True)
 
 
 def ask_here(files: ConfigurationFiles, body: dict[str, Any]) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from seg.cli.options import JSON
+from seg.cli.output import say
 from seg.cli.tables import ago, duration, paused_line, plain, print_json, print_table, size, stamp
 from seg.version import __version__
 
@@ -32,7 +33,7 @@ def status(surroundings: Any, detail: str | None, as_json: bool, check: bool) ->
         print_json(facts)
     else:
         for line in _attention(facts) if check else status_lines(facts):
-            click.echo(line)
+            say(line)
         if detail and not check:
             _in_detail(facts)
     if check and facts["conditions"]:
@@ -100,8 +101,8 @@ def _some(names: list[str]) -> str:
 def _in_detail(facts: dict[str, Any]) -> None:
     """Counters and rates."""
     totals, rates = facts["totals"], facts["rates"]
-    click.echo(f"\nCounted since:       {stamp(facts['counted_since'])}")
-    click.echo(f"Last counter reset:  {stamp(facts['last_reset'])}\n")
+    say(f"\nCounted since:       {stamp(facts['counted_since'])}")
+    say(f"Last counter reset:  {stamp(facts['last_reset'])}\n")
     columns = (("Counters", "left"), ("Reset", "right"), ("Uptime", "right"), ("Lifetime", "right"))
     print_table(columns, [(_title(name), *(f"{totals[c][name]:,}" for c in COLUMNS)) for name in totals["uptime"]])
     columns = (("Rates (an hour)", "left"), ("1 minute", "right"), ("5 minutes", "right"), ("15 minutes", "right"))
@@ -141,4 +142,4 @@ def version(as_json: bool) -> None:
     if as_json:
         print_json(facts)
     else:
-        click.echo("\n".join(f"{name} {number}" for name, number in facts.items()))
+        say("\n".join(f"{name} {number}" for name, number in facts.items()))

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import time
 from collections.abc import Sequence
 from typing import Any
 
-import click
-
-
-def print_json(value: object) -> None:
-    """The same facts for a program: one JSON document."""
-    click.echo(json.dumps(value, indent=2, ensure_ascii=False))
+from seg.cli.output import print_json as print_json
+from seg.cli.output import say
 
 
 def print_table(columns: Sequence[tuple[str, str]], rows: Sequence[Sequence[object]]) -> None:
@@ -41,7 +36,7 @@ def print_long(columns: Sequence[tuple[str, str]], rows: Sequence[Sequence[objec
         line = "   ".join(
             f"{cell:>{width}}" if side == "right" else f"{cell:<{width}}" for cell, width, (_, side) in pairs
         )
-        click.echo(f" {line.rstrip()}")
+        say(f" {line.rstrip()}")
 
 
 def plain(value: object) -> str:
@@ -82,7 +77,7 @@ def paused_line(pause: dict[str, Any]) -> str:
 def print_not_written(facts: dict[str, Any]) -> None:
     """What is in force and would be forgotten by a restart."""
     if facts["not_written"]:
-        click.echo(f"In force, not written down yet: {plain(facts['not_written'])}. It is tried again every minute.")
+        say(f"In force, not written down yet: {plain(facts['not_written'])}. It is tried again every minute.")
 
 
 def until(moment: float) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from seg.cli.logs import LOG, chosen_log
+from seg.cli.output import print_json_line, say
 
 
 @click.command()
@@ -39,7 +40,7 @@ def tail(surroundings: Any, log: str | None, following: bool, lines: int, as_jso
         raise click.ClickException(f"there is no {path}: has the gateway run here yet?")
     try:
         for line in follow(path, lines) if following else last_lines(path, lines):
-            click.echo(line)
+            print_json_line(line) if chosen.form is LogForm.JSON else say(line)
     except PermissionError:
         raise click.ClickException(
             f"you may not read {path}: be the user that runs the gateway (sudo -u ...)"

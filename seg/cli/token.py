@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from seg.cli.options import JSON
+from seg.cli.output import say
 from seg.cli.secret_file import change, read
 from seg.cli.tables import print_json, print_table
 
@@ -63,8 +64,8 @@ def add(surroundings: Any, name: str, role: str, until: str | None, as_json: boo
     if as_json:
         print_json({"name": name, "role": role, "until": until, "token": secret})
         return
-    click.echo(secret)
-    click.echo(f"Token {name} added. Keep it now: it can't be shown again.", err=True)
+    say(secret)
+    say(f"Token {name} added. Keep it now: it can't be shown again.", err=True)
 
 
 @token.command("list")
@@ -87,7 +88,7 @@ def list_(surroundings: Any, as_json: bool) -> None:
         print_json({"file": str(path), "tokens": found, "faults": list(tokens.faults)})
         return
     if not found:
-        click.echo(f"There are no tokens in {path} (seg token add NAME).")
+        say(f"There are no tokens in {path} (seg token add NAME).")
     else:
         rows = [
             (str(each["name"]), str(each["role"]), (f"{each['until'] or '-'}" + (" (over)" if each["over"] else "")))
@@ -95,7 +96,7 @@ def list_(surroundings: Any, as_json: bool) -> None:
         ]
         print_table((("Token", "left"), ("Role", "left"), ("Until", "left")), rows)
     for fault in tokens.faults:
-        click.echo(f"{path}: {fault}; the line is passed over", err=True)
+        say(f"{path}: {fault}; the line is passed over", err=True)
 
 
 @token.command()
@@ -114,7 +115,7 @@ def delete(surroundings: Any, name: str, as_json: bool) -> None:
     if as_json:
         print_json({"name": name, "done": "deleted"})
     else:
-        click.echo(f"Token {name} deleted.")
+        say(f"Token {name} deleted.")
 
 
 def _good(parse: Any, text: str) -> Any:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from seg.cli.options import JSON
+from seg.cli.output import say
 from seg.cli.secret_file import change, read
 from seg.cli.tables import print_json, print_table
 
@@ -79,7 +80,7 @@ def list_(surroundings: Any, as_json: bool) -> None:
         print_json({"file": str(path), "users": found, "faults": list(users.faults)})
         return
     if not users.by_name:
-        click.echo(f"There are no users in {path} (seg user add NAME).")
+        say(f"There are no users in {path} (seg user add NAME).")
     else:
         rows = [
             (each.name, "yes" if each.password else "no", "yes" if each.scram else "no")
@@ -87,7 +88,7 @@ def list_(surroundings: Any, as_json: bool) -> None:
         ]
         print_table((("User", "left"), ("PLAIN, LOGIN", "left"), ("SCRAM", "left")), rows)
     for fault in users.faults:
-        click.echo(f"{path}: {fault}; the line is passed over", err=True)
+        say(f"{path}: {fault}; the line is passed over", err=True)
 
 
 @user.command()
@@ -170,4 +171,4 @@ def _done(as_json: bool, name: str, what: str) -> None:
     if as_json:
         print_json({"user": name, "done": what})
     else:
-        click.echo(f"User {name} {what}.")
+        say(f"User {name} {what}.")

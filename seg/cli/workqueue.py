@@ -8,6 +8,7 @@ import click
 
 from seg.cli.dialogue import ask, can_ask, menu
 from seg.cli.options import JSON
+from seg.cli.output import say
 from seg.cli.rates import as_lines, count, interval, watch
 from seg.cli.tables import paused_line, print_json, print_not_written, stamp
 
@@ -98,10 +99,10 @@ def _change(gateway: Any, as_json: bool, **body: object) -> None:
 
 def _print(facts: dict[str, Any]) -> None:
     pause = facts["paused"]
-    click.echo(f"Status as of:  {stamp(facts['at'])}")
-    click.echo(f"Status:        {paused_line(pause) if pause else 'Operational'}")
+    say(f"Status as of:  {stamp(facts['at'])}")
+    say(f"Status:        {paused_line(pause) if pause else 'Operational'}")
     print_not_written(facts)
-    click.echo(f"Messages:      {facts['pending']} with the filters or being written, {facts['queued']} queued")
+    say(f"Messages:      {facts['pending']} with the filters or being written, {facts['queued']} queued")
 
 
 def _rate(gateway: Any, interval: int, count: int | None, as_json: bool) -> None:

@@ -1,0 +1,77 @@
+"""The one way to a terminal. What comes from other hosts, from messages and from files must not steer it, nor turn the order of its letters."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+import click
+
+# C0 but tab and line feed, DEL, C1; what changes the direction of writing, ends a line, can't be seen, or is half a character.
+_STEERING = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\ud800-\udfff\U000e0000-\U000e007f]"
+)
+
+_STYLE = 0x10F000  # and the number of an attribute (ECMA-48, SGR) behind it
+_COLOURS = {"red": 31, "green": 32, "yellow": 33, "cyan": 36}
+_STYLES = re.compile(f"[{''.join(chr(_STYLE + code) for code in (0, 1, *_COLOURS.values()))}]")
+
+
+def visible(text: object) -> str:
+    """Text for a terminal: everything that would steer it is shown as an escape; line ends and tabs stay."""
+    return _STEERING.sub(_escape, str(text))
+
+
+def _escape(found: re.Match[str]) -> str:
+    return found[0].encode("unicode_escape", "surrogatepass").decode("ascii")
+
+
+def styled(text: object, *, fg: str | None = None, bold: bool = False) -> str:
+    """A part of a line in a colour, for `say`. Characters of private use stand for the colours until then."""
+    codes = [*([_COLOURS[fg]] if fg else []), *([1] if bold else [])]
+    return "".join(chr(_STYLE + code) for code in codes) + visible(text) + chr(_STYLE)
+
+
+def say(
+    text: object = "", *, err: bool = False, nl: bool = True, fg: str | None = None, bold: bool | None = None
+) -> None:
+    """Write text, the colours of our own choice around it.
+
+    :param err: to standard error.
+    :param nl: end the line.
+    """
+    shown = visible(styled(text, fg=fg, bold=bool(bold)) if fg or bold else text)
+    click.echo(_STYLES.sub(lambda found: f"\x1b[{ord(found[0]) - _STYLE}m", shown), err=err, nl=nl)
+
+
+def print_json(value: object, indent: int | None = 2) -> None:
+    """The same facts for a program: one JSON document. It may be shown in a terminal all the same: what steers it is escaped in JSON's way."""
+    print_json_line(json.dumps(value, indent=indent, ensure_ascii=False))
+
+
+def print_json_line(text: str) -> None:
+    """JSON that is text already."""
+    click.echo(_STEERING.sub(_escape_in_json, text))
+
+
+def _escape_in_json(found: re.Match[str]) -> str:
+    """As two halves where it is beyond 16 bits (RFC 8259 §7); json itself leaves DEL as it is."""
+    units = found[0].encode("utf-16-be", "surrogatepass")
+    return "".join(f"\\u{units[i]:02x}{units[i + 1]:02x}" for i in range(0, len(units), 2))
+
+
+def shown_safely(error: click.ClickException) -> click.ClickException:
+    """The same error, whose message doesn't steer a terminal either."""
+    told = error.format_message
+
+    def message() -> str:
+        return visible(told())
+
+    error.format_message = message  # type: ignore[method-assign]
+    return error
+
+
+def prompt(question: str, **options: Any) -> Any:
+    """`click.prompt`, whose question may name what comes from elsewhere."""
+    return click.prompt(visible(question), **options)
