@@ -15,6 +15,7 @@ from seg.admin.conditions import Conditions
 from seg.admin.http import APIError, Call, RouteTable, Text
 from seg.admin.suspension import Suspension
 from seg.admin.traffic import Traffic
+from seg.admin.turns import in_turns
 from seg.config.routes_file import next_hop
 from seg.model import to_ascii
 from seg.queue.operators import Listing, MessageState, Shown
@@ -171,7 +172,7 @@ class AdminAPI:
         found = await self._queue.show(call.mid)
         if found is None:
             raise APIError(404, f"MID {call.mid} {NOT_QUEUED} (seg queue list shows what is)")
-        return _in_full(found)
+        return await _in_full(found)
 
     async def act(self, call: Call) -> object:
         """Do one thing to some messages; body: action, and one of mids (a list), domain, all (true); for redirect also host, and
@@ -264,7 +265,7 @@ def _listing(message: Listing) -> dict[str, object]:
     return facts
 
 
-def _in_full(shown: Shown) -> dict[str, object]:
+async def _in_full(shown: Shown) -> dict[str, object]:
     """A message with each recipient, and its header."""
     envelope = shown.envelope
     head = shown.head.partition(b"\r\n\r\n")[0]
@@ -275,7 +276,7 @@ def _in_full(shown: Shown) -> dict[str, object]:
         "body": envelope.body,
         "held": envelope.held,
         "damage": envelope.damage,
-        "recipients": [attrs.asdict(recipient) for recipient in envelope.recipients],
+        "recipients": [attrs.asdict(recipient) async for recipient in in_turns(envelope.recipients)],
         "header": head.decode("utf-8", "backslashreplace"),
     }
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable
+from heapq import nsmallest
 from typing import Any, Protocol
 
 import attrs
@@ -11,6 +12,7 @@ import attrs
 from seg.admin.hosts import HostRecord, HostStatistics
 from seg.admin.http import APIError, Call, RouteTable
 from seg.admin.suspension import ALL, Suspension
+from seg.admin.turns import in_turns
 from seg.config.destinations import Destinations
 from seg.dns.answer import DNSFailure
 from seg.errors import LocalFault
@@ -23,6 +25,7 @@ from seg.queue.spool import Spool
 
 MOST_HOSTS = 1000  # in one answer
 POLICIES_AT_A_TIME = 500
+AT_ONCE = 500  # destinations looked at before the reactor may get its turn
 MOST_CONTENT = 1024 * 1024  # octets in one answer
 SORTS = {
     "active_rcpts": "active",
@@ -104,13 +107,15 @@ class DeliveryAPI:
         limit = call.number("limit", 20, MOST_HOSTS)
         active, connections = self._queue.destinations(), self._statistics.connections()
         known = {record.domain: record for record in self._statistics.hosts()}
-        names = known.keys() | active.keys()
-        rows = [
-            self._row(known.get(name) or HostRecord(name), active.get(name, 0), connections.get(name, 0))
-            for name in names
-        ]
-        rows.sort(key=lambda row: (-row[SORTS[sort]], row["domain"]))
-        return {"at": self._now(), "sort": sort, "total": len(rows), "hosts": rows[:limit]}
+        names = [*known.keys(), *(name for name in active if name not in known)]
+        rows: list[dict[str, Any]] = []
+        async for start in in_turns(range(0, len(names), AT_ONCE)):  # a stranger may choose how many there are
+            rows += [
+                self._row(known.get(name) or HostRecord(name), active.get(name, 0), connections.get(name, 0))
+                for name in names[start : start + AT_ONCE]
+            ]
+            rows = nsmallest(limit, rows, key=lambda row: (-row[SORTS[sort]], row["domain"]))
+        return {"at": self._now(), "sort": sort, "total": len(names), "hosts": rows}
 
     def _row(self, record: HostRecord, active: int, connections: int) -> dict[str, Any]:
         return {
@@ -179,7 +184,7 @@ class DeliveryAPI:
                     "suspended": self._suspension.now.delivery(domain),
                     "limited": self._gateway.limited(domain),
                     "entry": profile.name,
-                    "recipients": [attrs.asdict(r) | {"notify": None} for r in waiting],
+                    "recipients": [attrs.asdict(r) | {"notify": None} async for r in in_turns(waiting)],
                     "next": min((r.due for r in waiting), default=0.0),
                     "hosts": [attrs.asdict(each) for each in self._statistics.explanations(call.mid, domain)],
                 }

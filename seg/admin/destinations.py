@@ -7,6 +7,7 @@ from collections.abc import Callable
 import attrs
 
 from seg.admin.http import APIError, Call, RouteTable
+from seg.admin.turns import in_turns
 from seg.config.destinations import Destinations, Profile, SMTPRoute
 from seg.config.values import word
 from seg.model import to_ascii
@@ -34,11 +35,12 @@ class DestinationsAPI:
     async def entries(self, call: Call) -> object:
         """Every entry in the order of the file, Default last, and the SMTP routes."""
         destinations = self._destinations()
-        entries = [self._entry(pattern, profile) for pattern, profile in destinations.profiles.items()]
+        profiles = destinations.profiles.items()
+        entries = [self._entry(pattern, profile) async for pattern, profile in in_turns(profiles)]
         entries.append(self._entry(DEFAULT, destinations.default))
         return {
             "destinations": entries,
-            "routes": [_route(route) for route in destinations.routes.values()],
+            "routes": [_route(route) async for route in in_turns(destinations.routes.values())],
             "exemptions": destinations.exemptions_in_force(self._now()),
         }
 

@@ -14,6 +14,8 @@ from twisted.python.failure import Failure
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request
 
+from seg.admin.turns import encoded
+
 MAX_BODY = 65536  # octets of a request's body
 
 Parameters = Mapping[str, str]
@@ -151,13 +153,14 @@ class APIResource(Resource):
             result, status, headers = {"error": error.text, **error.details}, error.status, error.headers
         for name, value in headers.items():
             request.setHeader(name.encode("ascii"), value.encode("ascii"))
-        _send(request, status, result)
+        _send(request, status, result if isinstance(result, Text) else await encoded(result))
 
     def _broken(self, failure: Failure, request: Request) -> None:
         if getattr(request, "_disconnected", False):
             return
         self.log.failure("request {path!r} broke", failure, path=request.path)
-        _send(request, 500, {"error": f"internal error: {failure.getErrorMessage()}"})
+        text = json.dumps({"error": f"internal error: {failure.getErrorMessage()}"})
+        _send(request, 500, [text.encode()])
 
 
 def _path(request: Request) -> str:
@@ -189,12 +192,15 @@ def _body(request: Request, most: int) -> Mapping[str, Any]:
     return value
 
 
-def _send(request: Request, status: int, result: object) -> None:
+def _send(request: Request, status: int, result: Text | list[bytes]) -> None:
     request.setResponseCode(status)
     if isinstance(result, Text):
         request.setHeader(b"content-type", result.content_type.encode("ascii"))
         request.write(result.data)
     else:
         request.setHeader(b"content-type", b"application/json")
-        request.write(json.dumps(result).encode() + b"\n")
+        request.setHeader(b"content-length", str(sum(map(len, result)) + 1).encode())
+        for start in range(0, len(result), 100):
+            request.write(b"".join(result[start : start + 100]))
+        request.write(b"\n")
     request.finish()
