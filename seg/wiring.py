@@ -286,7 +286,12 @@ def wire_pickup(now: InForce, mail: Mail, hostname: str, sink: IEventSink, react
         return now.settings.receive.max_message_size, now.settings.receive.max_recipients
 
     folder = DropFolder(drop_path(now.settings))
-    return Pickup(folder, mail.queue, mail.counters, sink, hostname, limits, reactor, in_thread_of(reactor))
+
+    def max_hops() -> int:
+        return now.settings.receive.max_received_hops
+
+    in_thread = in_thread_of(reactor)
+    return Pickup(folder, mail.queue, mail.counters, sink, hostname, limits, reactor, in_thread, max_hops)
 
 
 def wire_sending(now: InForce, hostname: str, counters: ICounters, sink: IEventSink, reactor: Any) -> Sending:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import pwd
 import re
 import stat
 import time
+from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import attrs
 
@@ -19,6 +21,8 @@ from seg.drop.note import LONGEST, Note, NoteError, decode
 
 PIECE = 65536
 ABANDONED = 86400.0  # seconds after which a file that nobody finished is removed
+AT_A_LOOK = 20_000  # names in the folder that are looked at at a time
+MOST_BAD = 1000  # unusable files that are kept
 _NAME = re.compile(r"[0-9a-f]{32}")
 
 
@@ -47,6 +51,8 @@ class DropFolder:
         self.path = path
         self._taken = path / "taken"
         self._bad = path / "bad"
+        self._entries: Any = None  # of the folder, where the last look ended
+        self._looked = 0
 
     def prepare(self) -> None:
         """Make what is missing. Its permissions are the administrator's, once it is there."""
@@ -57,19 +63,34 @@ class DropFolder:
             folder.mkdir(mode=0o700, exist_ok=True)
 
     def waiting(self, most: int) -> list[str]:
-        """Names of some files that are complete."""
-        names: list[str] = []
-        with os.scandir(self.path) as entries:
-            for entry in entries:
-                if entry.is_dir(follow_symlinks=False):
-                    continue  # ours, or somebody's that can't be moved by us
-                if _NAME.fullmatch(entry.name):
-                    names.append(entry.name)
-                elif entry.name.startswith(UNFINISHED):
-                    self._forget_abandoned(entry)
-                if len(names) == most:
-                    break
-        return names
+        """Names of some files that are complete, of each user in turn: nobody's flood keeps another one's mail waiting.
+
+        A look goes through a bounded number of names, and the next one goes on behind them.
+        """
+        by_user: dict[int, deque[str]] = {}
+        if self._entries is None:
+            self._entries = os.scandir(self.path)
+        for entry in itertools.islice(self._entries, AT_A_LOOK):
+            self._looked += 1
+            if entry.is_dir(follow_symlinks=False):
+                continue  # ours, or somebody's that can't be moved by us
+            if _NAME.fullmatch(entry.name):
+                with contextlib.suppress(OSError):
+                    names = by_user.setdefault(entry.stat(follow_symlinks=False).st_uid, deque())
+                    if len(names) < most:
+                        names.append(entry.name)
+            elif entry.name.startswith(UNFINISHED):
+                self._forget_abandoned(entry)
+        if self._looked % AT_A_LOOK or not self._looked:  # that was the end of the folder
+            self._entries.close()
+            self._entries, self._looked = None, 0
+        found: list[str] = []
+        while by_user and len(found) < most:
+            for user, names in list(by_user.items()):
+                found.append(names.popleft())
+                if not names:
+                    del by_user[user]
+        return found[:most]
 
     def claimed(self) -> list[int]:
         """MIDs of the files that were claimed and not removed."""
@@ -112,9 +133,12 @@ class DropFolder:
         sync_folder(self._taken)
 
     def set_aside(self, mid: int) -> Path:
-        """Put an unusable file where an operator finds it."""
+        """Put an unusable file where an operator finds it; it is removed where there are too many."""
         aside = self._bad / str(mid)
         os.rename(self._taken / str(mid), aside)
+        if len(os.listdir(self._bad)) > MOST_BAD:
+            with contextlib.suppress(OSError):
+                os.unlink(aside)
         return aside
 
     def _forget_abandoned(self, entry: os.DirEntry[str]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from functools import partial
 from typing import Any, Protocol
 
@@ -15,11 +15,13 @@ from seg.drop.claim import DropFolder, Taken
 from seg.drop.note import NoteError
 from seg.interfaces import IContent, ICounters, IEventSink, IMessageWriter
 from seg.model import Envelope, Recipient
+from seg.receive.header import HeaderReader
 from seg.receive.trace import date_time
-from seg.smtp.dots import NULInContent
+from seg.smtp.dots import NULInContent, normalised
 from seg.threads import InThread
 
 EVERY = 1.0  # seconds between two looks
+DEFAULT_HOPS = 50
 MOST = 100  # files of one look: a flood must not keep the others waiting
 
 
@@ -36,6 +38,7 @@ class Store(Protocol):
 class Pickup:
     """Takes the messages of the drop folder one after the other.
 
+    :param max_hops: tells the Received fields above which a message is taken for looping.
     :param limits: tells the most octets and the most recipients of a message; one beyond them is set aside.
     """
 
@@ -49,6 +52,7 @@ class Pickup:
         limits: Callable[[], tuple[int, int]],
         clock: Any,
         in_thread: InThread,
+        max_hops: Callable[[], int] = lambda: DEFAULT_HOPS,
     ) -> None:
         self._folder = folder
         self._queue = queue
@@ -58,10 +62,12 @@ class Pickup:
         self._limits = limits
         self._clock = clock
         self._in_thread = in_thread
+        self._max_hops = max_hops
         self._loop = LoopingCall(lambda: Deferred.fromCoroutine(self._look()))
         self._loop.clock = clock
         self._ended: Deferred[Any] | None = None
-        self._complaint = ""
+        self._complaint = ""  # what was said last
+        self._failure = ""  # what failed in this look
 
     async def begin(self) -> None:
         """Finish what was under way when the gateway ended. The queue is started, nothing is delivered yet.
@@ -85,23 +91,34 @@ class Pickup:
             await self._ended
 
     async def _look(self) -> None:
-        """One look; what fails (a full disk) is said once, and tried again at the next."""
+        """One look; what fails (a full disk) is said once, and tried again at the next. One file that fails holds no other up."""
+        self._failure = ""
         try:
             for mid in await self._in_thread(self._folder.claimed):
-                await self._take(mid)
+                await self._try(self._take(mid))
+            if self._failure:
+                return  # no more is claimed than can be taken
             for name in await self._in_thread(lambda: self._folder.waiting(MOST)):
                 if not self._loop.running:
                     return
-                mid = self._counters.next_mid()
-                await self._in_thread(partial(self._folder.claim, name, mid))
-                await self._take(mid)
+                await self._try(self._claim(name))
         except OSError as error:
-            complaint = f"mail in {self._folder.path} waits: {error.strerror or error}"
-            if complaint != self._complaint:
-                self._sink.emit(events.Fault(complaint))
-            self._complaint = complaint
-        else:
-            self._complaint = ""
+            self._failure = error.strerror or str(error)
+        finally:
+            if self._failure and self._failure != self._complaint:
+                self._sink.emit(events.Fault(f"mail in {self._folder.path} waits: {self._failure}"))
+            self._complaint = self._failure
+
+    async def _claim(self, name: str) -> None:
+        mid = self._counters.next_mid()
+        await self._in_thread(partial(self._folder.claim, name, mid))
+        await self._take(mid)
+
+    async def _try(self, work: Coroutine[Any, Any, None]) -> None:
+        try:
+            await work
+        except OSError as error:
+            self._failure = error.strerror or str(error)
 
     async def _take(self, mid: int) -> None:
         try:
@@ -126,14 +143,19 @@ class Pickup:
 
         writer = self._queue.begin_held_back(mid, remove)
         try:
+            header = HeaderReader()
             writer.write(self._received(mid, taken, now))
             pieces = taken.pieces()
             while piece := await self._in_thread(lambda: next_of(pieces)):
                 writer.write(piece)
+                if not header.complete:
+                    header.feed(normalised(piece))
                 if writer.size > most_octets:
                     raise NoteError(f"{taken.user} made it larger than {most_octets} octets")
                 if writer.pressure is not None:
                     await writer.pressure
+            if header.hops > self._max_hops():
+                raise NoteError(f"it loops: it has {header.hops} Received fields")
             await writer.commit(self._envelope(mid, taken, now))
         except NULInContent as error:
             writer.abort()

@@ -10,6 +10,7 @@ from typing import Any
 from twisted.internet.defer import Deferred, maybeDeferred
 
 from seg import events
+from seg.drop import claim
 from seg.drop.claim import DropFolder
 from seg.drop.folder import drop
 from seg.drop.note import Note, NoteError, decode
@@ -33,7 +34,7 @@ class DropCase(HouseCase):
         self.folder = DropFolder(self.path)
         self.folder.prepare()
 
-    def pickup(self, house: House, last: int = 1000, limits: tuple[int, int] = (1000, 2)) -> Pickup:
+    def pickup(self, house: House, last: int = 1000, limits: tuple[int, int] = (2000, 2)) -> Pickup:
         """One whose process is killed behind its `last` step of disk work."""
         steps = iter(range(last))
 
@@ -93,7 +94,7 @@ class PickupTests(DropCase):
 
     def test_set_aside(self) -> None:
         """What can't be sent is kept for an operator, who is told why, and those behind it are sent."""
-        drop(self.path, NOTE, [b"x" * 2000])
+        drop(self.path, NOTE, [b"x" * 3000])
         drop(self.path, Note("", ("a@a.test", "b@b.test", "c@c.test")), [b"x\n"])
         (self.path / ("0" * 32)).write_bytes(b"no envelope\n")
         os.symlink("/etc/passwd", self.path / ("1" * 32))
@@ -183,3 +184,79 @@ class PickupTests(DropCase):
         self.house.commits.resume()
         self.assertEqual(seen, [1])
         self.successResultOf(Deferred.fromCoroutine(pickup.stop()))
+
+    def test_of_each_user_in_turn(self) -> None:
+        """A flood of one user's files keeps another one's waiting no longer than its turn; a look goes through a bounded number of names."""
+        self.patch(claim, "AT_A_LOOK", 50)
+        names = [f"{number:032x}" for number in range(120)]
+        for name in names:
+            (self.path / name).write_bytes(b"x")
+        users = {name: 7 if name == names[60] else 5 for name in names}
+        stat = os.stat_result
+
+        class Entry:
+            def __init__(self, name: str) -> None:
+                self.name = name
+
+            def is_dir(self, follow_symlinks: bool) -> bool:
+                return False
+
+            def stat(self, follow_symlinks: bool) -> Any:
+                return stat((0, 0, 0, 0, users[self.name], 0, 0, 0, 0, 0))
+
+        class Entries:
+            def __init__(self) -> None:
+                self.left = iter([Entry(name) for name in names])
+
+            def __iter__(self) -> Any:
+                return self.left
+
+            def __next__(self) -> Any:
+                return next(self.left)
+
+            def close(self) -> None:
+                pass
+
+        self.patch(os, "scandir", lambda path: Entries())
+        self.assertEqual(self.folder.waiting(10), names[:10])
+        self.assertEqual(sorted(self.folder.waiting(10)), sorted([names[60], *names[50:59]]))
+        self.assertEqual(self.folder.waiting(10), names[100:110])
+        self.assertEqual(self.folder.waiting(10), names[:10])
+
+    def test_one_fails(self) -> None:
+        """A file that can't be read just now holds no other one up, and is tried again; it is complained of once."""
+        drop(self.path, NOTE, [b"Subject: one\n\n"])
+        drop(self.path, NOTE, [b"Subject: two\n\n"])
+        opened, broken = self.folder.open, []
+
+        def failing(mid: int) -> Any:
+            if not broken or broken == [mid]:
+                broken[:] = [mid]
+                raise OSError(5, "Input/output error")
+            return opened(mid)
+
+        self.folder.open = failing  # type: ignore[method-assign]
+        self.live(self.house, self.pickup(self.house))
+        self.assertIsNotNone(self.house.attempt("one.test", DELIVERED))
+        self.assertEqual(
+            [event.text.rpartition(": ")[2] for event in self.house.sink.of(events.Fault)], ["Input/output error"]
+        )
+        self.folder.open = opened  # type: ignore[method-assign]
+        self.live(self.house, self.pickup(self.house))
+        self.assertIsNotNone(self.house.attempt("one.test", DELIVERED))
+
+    def test_loop(self) -> None:
+        """A message that comes round again and again is stopped here as well as in SMTP."""
+        drop(self.path, NOTE, [b"Received: x\n" * 51 + b"Subject: x\n\n"])
+        self.live(self.house, self.pickup(self.house))
+        self.assertIn("it loops", self.house.sink.of(events.Fault)[0].text)
+        self.assertIsNone(self.house.attempt("one.test", DELIVERED))
+
+    def test_bounded_aside(self) -> None:
+        """Unusable files are kept for an operator, so many of them."""
+        self.patch(claim, "MOST_BAD", 3)
+        for number in range(6):
+            (self.path / f"{number:032x}").write_bytes(b"no envelope\n")
+        self.live(self.house, self.pickup(self.house))
+        self.assertEqual(len(os.listdir(self.path / "bad")), 3)
+        self.assertEqual(len(self.house.sink.of(events.Fault)), 6)
