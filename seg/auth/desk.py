@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import traceback
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from twisted.cred.checkers import ICredentialsChecker
 from twisted.cred.credentials import IUsernamePassword, UsernamePassword
 from twisted.cred.error import UnauthorizedLogin
 from twisted.cred.portal import Portal
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, TimeoutError
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
 
@@ -28,6 +28,7 @@ from seg.shares import Shares
 MOST_CHECKS = 200  # at a time, of which clients that were let in of late are sure of some; more are told to come again
 KNOWN_CLIENTS = "known"  # the group of these
 MOST_HASHING = max(2, os.cpu_count() or 1)  # passwords hashed at a time
+CHECK_TIMEOUT = 60.0  # seconds for a checker's answer
 BUSY_WAIT = 1.0  # seconds until a check that may not begin yet is tried again
 MOST_BUSY = 30  # times
 
@@ -99,7 +100,7 @@ class Desk:
 
         :raises CheckUnavailable: it can't be looked up.
         """
-        return await self._salts.salt(user)
+        return await self._in_time(self._salts.salt(user))
 
     async def check(self, user: str, credentials: Any, address: IPAddress) -> str:
         """The name of whoever has these credentials.
@@ -124,9 +125,20 @@ class Desk:
     async def _login(self, credentials: Any, group: str) -> Any:
         self._checks.take(group)
         try:
-            return await self._portal.login(credentials, None, ISubmitter)
+            return await self._in_time(self._portal.login(credentials, None, ISubmitter))
         finally:
             self._checks.give_back(group)
+
+    async def _in_time(self, answer: Awaitable[Any]) -> Any:
+        """What a checker says: a session doesn't wait for ever for a third party's.
+
+        :raises CheckUnavailable: it says nothing.
+        """
+        waiting: Deferred[Any] = answer if isinstance(answer, Deferred) else Deferred.fromCoroutine(_awaited(answer))
+        try:
+            return await waiting.addTimeout(CHECK_TIMEOUT, self._clock)
+        except TimeoutError:
+            raise CheckUnavailable(f"the checker gave no answer in {CHECK_TIMEOUT:g} seconds") from None
 
     async def _wait_for_turn(self, user: str, address: IPAddress) -> None:
         await self._sleep(self._backoff.delay(address, user))
@@ -199,6 +211,10 @@ class Exchange:
         else:
             credentials = ScramCredentials(name, step.proof)
         return self._machine.accepted(await self._desk.check(step.user, credentials, self._address))
+
+
+async def _awaited(answer: Awaitable[Any]) -> Any:
+    return await answer
 
 
 def _place(error: Exception) -> str:

@@ -21,7 +21,7 @@ from zope.interface.verify import verifyObject
 
 from seg.auth.backoff import FREE, MOST, WINDOW, Backoff, Entry
 from seg.auth.checker import ScramCredentials, Submission, Submitter, UsersChecker
-from seg.auth.desk import Ask, Desk, In, Out
+from seg.auth.desk import CHECK_TIMEOUT, Ask, Desk, In, Out
 from seg.auth.passwords import hash_password
 from seg.auth.plugins import checker_named
 from seg.auth.scram_keys import Proof, derive
@@ -198,6 +198,20 @@ class DeskTests(SynchronousTestCase):
         self.assertEqual(self.successResultOf(self.plain("alice", "x")), Out("the directory is away", "alice", True))
         checker.answer = fail(ZeroDivisionError())
         self.assertTrue(self.successResultOf(self.plain("alice", "x")).later)
+
+    def test_silent_checker(self) -> None:
+        """A checker that gives no answer keeps nobody waiting for ever, nor holds the client's turn."""
+        silent = Foreign()
+        desk = Desk(silent, self.backoff, self.clock)
+        for _ in range(MOST + 1):
+            silent.answer = Deferred()
+            waiting = desk.exchange("PLAIN", {}, ADDRESS).start(b"\0alice\0x")
+            self.clock.advance(CHECK_TIMEOUT - 1)
+            self.assertNoResult(waiting)
+            self.clock.advance(1)
+            out = self.successResultOf(waiting)
+            self.assertEqual(out, Out("the checker gave no answer in 60 seconds", "alice", later=True))
+        self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def test_realm(self) -> None:
         """There are only submitters, with a name."""
