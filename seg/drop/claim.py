@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import itertools
 import os
 import pwd
@@ -22,6 +23,7 @@ from seg.drop.note import LONGEST, Note, NoteError, decode
 PIECE = 65536
 ABANDONED = 86400.0  # seconds after which a file that nobody finished is removed
 AT_A_LOOK = 20_000  # names in the folder that are looked at at a time
+_UNREADABLE = frozenset({errno.EACCES, errno.EPERM, errno.ELOOP, errno.ENXIO, errno.ENODEV, errno.EISDIR})
 MOST_BAD = 1000  # unusable files that are kept
 _NAME = re.compile(r"[0-9a-f]{32}")
 
@@ -111,6 +113,8 @@ class DropFolder:
         try:
             descriptor = os.open(self._taken / str(mid), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
         except OSError as error:
+            if error.errno not in _UNREADABLE:
+                raise  # for lack of descriptors, by a broken disk: no fault of the file
             raise NoteError(f"it can't be read: {error.strerror}") from None
         found = os.fstat(descriptor)
         file = open(descriptor, "rb")  # noqa: SIM115 - the pickup closes it

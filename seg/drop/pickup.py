@@ -92,11 +92,11 @@ class Pickup:
 
     async def _look(self) -> None:
         """One look; what fails (a full disk) is said once, and tried again at the next. One file that fails holds no other up."""
-        self._failure = ""
+        self._failure, failed = "", 0
         try:
             for mid in await self._in_thread(self._folder.claimed):
-                await self._try(self._take(mid))
-            if self._failure:
+                failed += not await self._try(self._take(mid))
+            if failed >= MOST:
                 return  # no more is claimed than can be taken
             for name in await self._in_thread(lambda: self._folder.waiting(MOST)):
                 if not self._loop.running:
@@ -114,11 +114,14 @@ class Pickup:
         await self._in_thread(partial(self._folder.claim, name, mid))
         await self._take(mid)
 
-    async def _try(self, work: Coroutine[Any, Any, None]) -> None:
+    async def _try(self, work: Coroutine[Any, Any, None]) -> bool:
+        """Whether it was done; else it is tried again at the next look."""
         try:
             await work
         except OSError as error:
             self._failure = error.strerror or str(error)
+            return False
+        return True
 
     async def _take(self, mid: int) -> None:
         try:

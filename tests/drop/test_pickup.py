@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -260,3 +261,24 @@ class PickupTests(DropCase):
         self.live(self.house, self.pickup(self.house))
         self.assertEqual(len(os.listdir(self.path / "bad")), 3)
         self.assertEqual(len(self.house.sink.of(events.Fault)), 6)
+
+    def test_ours(self) -> None:
+        """Mail isn't put aside for descriptors that the gateway lacks, or for a disk that fails: it is tried again, and what comes
+        meanwhile is taken."""
+        for number in (errno.EMFILE, errno.ENFILE, errno.EIO, errno.ENOMEM):
+            drop(self.path, NOTE, [b"Subject: one\n\n"])
+            really, fails = os.open, [True]
+
+            def opened(path: Any, *rest: Any, number: int = number, really: Any = really, fails: Any = fails) -> int:
+                if fails[0] and Path(path).parent.name == "taken":
+                    raise OSError(number, os.strerror(number))
+                return really(path, *rest)
+
+            patched = self.patch(os, "open", opened)
+            self.live(self.house, self.pickup(self.house))
+            self.assertEqual((len(os.listdir(self.path / "bad")), len(os.listdir(self.path / "taken"))), (0, 1))
+            self.assertIsNone(self.house.attempt("one.test", DELIVERED))
+            fails[0] = False
+            self.live(self.house, self.pickup(self.house))
+            self.assertIsNotNone(self.house.attempt("one.test", DELIVERED))
+            patched.restore()

@@ -16,6 +16,7 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
+from seg import events
 from seg.config.schema import Filter
 from seg.filter.answers import (
     Accept,
@@ -30,13 +31,13 @@ from seg.filter.answers import (
     Reject,
     TempFail,
 )
-from seg.filter.chain import FilterFault
+from seg.filter.chain import FilterChain, FilterFault, Refused, Station
 from seg.filter.changes import applied
 from seg.filter.message import FilteredMessage
 from seg.filter.milter.client import MilterFilter, milter
 from seg.filter.milter.options import OUR_ACTIONS, Actions, Stage, Steps
 from seg.filter.milter.wire import CHUNK
-from seg.filter.plugins import FilterContext
+from seg.filter.plugins import LONGEST, FilterContext
 from seg.interfaces import IMessageFilter
 from seg.model import BodyType, Notify, Recipient, Ret
 from seg.smtp.commands import MailArguments
@@ -125,6 +126,27 @@ class HostileTests(MilterCase):
         """The same when it closes."""
         for octet in self.COMMANDS:
             self.assertIn("closed the connection", self.fault(Milter({bytes([octet]): [None]})))
+
+    def test_progress_for_ever(self) -> None:
+        """A milter that makes progress has ten minutes, and isn't waited for any longer."""
+        house, sink, self.clock = Milter(), RecordingSink(), Clock()
+        house.deaf.add(b"E")
+        endpoint = MemoryEndpoint(house)
+        context = FilterContext(SETTINGS, "mx.test", sink, self.clock)
+        chain = FilterChain([Station(SETTINGS, MilterFilter(context, endpoint), LONGEST)], sink, self.clock)
+        judging = Deferred.fromCoroutine(chain.judge(message()))
+        endpoint.flush()
+        assert endpoint.pump is not None
+        for _ in range(5):
+            self.assertNoResult(judging)
+            self.clock.advance(100)
+            endpoint.pump.server.transport.write(answer(b"p"))
+            endpoint.flush()
+        self.assertNoResult(judging)
+        self.clock.advance(100)
+        self.assertIsInstance(self.successResultOf(judging), Refused)
+        self.assertEqual(sink.of(events.FilterAway)[0].cause, "no answer within 600 s")
+        self.assertTrue(endpoint.pump.clientIO.disconnecting)
 
     def test_many_lists(self) -> None:
         """A megabyte of lists of macros isn't read."""
