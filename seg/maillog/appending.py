@@ -177,7 +177,9 @@ class AppendingFile:
         """Tell once what hinders the log; the next write tries again from the start."""
         if not self.hindrance:
             self._log.error("{path} can't be written, mail goes on: {error}", path=str(self.path), error=error)
-        self.hindrance = f"it can't be written: {error.strerror or error}; its lines wait in memory, mail goes on"
+        self.hindrance = (
+            f"{self.path.name} can't be written: {error.strerror or error}; its lines wait in memory, mail goes on"
+        )
 
     def _release(self) -> None:
         descriptor, self._descriptor = self._descriptor, -1

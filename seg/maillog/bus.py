@@ -26,15 +26,16 @@ class EventBus:
         self._all: tuple[Listener, ...] = ()
         self._debug: tuple[Listener, ...] = ()
         self._reported: tuple[Listener, ...] = ()
+        self._holding = False
         self._held: deque[Event] = deque(maxlen=MOST_HELD)
 
     def hold(self) -> None:
-        """Keep all events until `hand_out`: those who want to know of them aren't there yet."""
-        self.add(self._held.append)
+        """Keep all events until `hand_out`: those who want to know of them aren't there yet. Nobody hears of them before, and nobody twice."""
+        self._holding = True
 
     def hand_out(self) -> None:
         """Tell the listeners there are now what was kept, and keep nothing any more."""
-        self.remove(self._held.append)
+        self._holding = False
         while self._held:
             self.emit(self._held.popleft())
 
@@ -59,6 +60,9 @@ class EventBus:
     def emit(self, event: Event) -> None:
         """Tell all listeners (`IEventSink.emit`). A listener that raises stops neither the others nor the
         stage."""
+        if self._holding:
+            self._held.append(event)
+            return
         for listener in self._debug if isinstance(event, DebugEvent) else self._all:
             try:
                 listener(event)

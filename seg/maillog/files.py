@@ -106,7 +106,7 @@ class MailLogFile(Outlet):
             self._retry = None
         for name, file in self._files.items():
             file.close()
-            self._conditions[name].end("it isn't written any more")
+            self._conditions[name].end(f"{name.name} isn't written any more")
 
     def change(self, plan: FilePlan) -> None:
         """Work by another plan from the next event on; a file that stays is written on."""
@@ -114,7 +114,7 @@ class MailLogFile(Outlet):
         self._plan, self._telling = plan, plan.telling()
         for name in self._files.keys() - set(plan.files):
             self._files.pop(name).close()
-            self._conditions.pop(name).end("it isn't written any more")
+            self._conditions.pop(name).end(f"{name.name} isn't written any more")
         self._have_files()
 
     def _have_files(self) -> None:
@@ -162,7 +162,7 @@ class MailLogFile(Outlet):
             if file.hindrance:
                 self._conditions[name].begin(file.hindrance)
             else:
-                self._conditions[name].end("it is written again")
+                self._conditions[name].end(f"{name.name} is written again")
 
     def _again(self) -> None:
         self._retry = None

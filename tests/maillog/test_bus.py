@@ -31,6 +31,17 @@ class BusTests(SynchronousTestCase):
         self.bus.emit(ConnectionClosed(1))
         self.assertEqual((self.heard, other), ([ConnectionClosed(1)], [ConnectionClosed(1)]))
 
+    def test_hold(self) -> None:
+        """What is emitted before everybody listens is told once and in order, to all, also to those who listened before."""
+        self.bus.hold()
+        self.bus.emit(ConnectionClosed(1))
+        self.bus.add(self.heard.append)
+        self.bus.emit(ConnectionClosed(2))
+        self.assertEqual(self.heard, [])
+        self.bus.hand_out()
+        self.bus.emit(ConnectionClosed(3))
+        self.assertEqual(self.heard, [ConnectionClosed(1), ConnectionClosed(2), ConnectionClosed(3)])
+
     def test_debug(self) -> None:
         """Debug events go only to those who asked, and `debug` says whether anybody did."""
         self.bus.add(self.heard.append)

@@ -326,14 +326,17 @@ class LogFileTests(SynchronousTestCase):
         for number in range(3):
             self.emit(ConnectionClosed(number))
         self.clock.advance(60)
-        text = "it can't be written: No space left on device; its lines wait in memory, mail goes on"
+        text = "can't be written: No space left on device; its lines wait in memory, mail goes on"
         files = [str(self.folder / name) for name in ("mail.log", "mail.jsonl")]
-        self.assertEqual(self.sink.events, [ConditionBegan(ConditionKind.LOG, file, text) for file in files])
+        self.assertEqual(
+            self.sink.events, [ConditionBegan(ConditionKind.LOG, file, f"{Path(file).name} {text}") for file in files]
+        )
         have(10**6)
         self.clock.advance(10)
         self.clock.advance(0)
         self.assertEqual(
-            self.sink.events[2:], [ConditionEnded(ConditionKind.LOG, file, "it is written again") for file in files]
+            self.sink.events[2:],
+            [ConditionEnded(ConditionKind.LOG, file, f"{Path(file).name} is written again") for file in files],
         )
         self.assertEqual(self.texts()[3:], [f"Info: ICID {n} close" for n in range(3)])
         self.assertEqual(self.clock.getDelayedCalls(), [])
