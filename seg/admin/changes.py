@@ -6,8 +6,9 @@ from collections.abc import Awaitable
 from typing import Any
 
 from seg.admin.http import MAX_BODY, APIError, Call, Handler, RouteTable
+from seg.admin.turns import in_turns
 from seg.change.control import LONGEST_COMMENT, ChangeControl, Conflict, NothingStaged, Outcome
-from seg.change.edits import Edit, EditError
+from seg.change.edits import EditError
 from seg.change.history import Commit
 from seg.change.staging import edit_from
 from seg.errors import ConfigurationError
@@ -61,7 +62,14 @@ class ChangesAPI:
 
     async def stage(self, call: Call) -> object:
         """Stage edits; body: edits, a list of {file, path, value}."""
-        return {"diff": await self._control.stage(call.by, _edits(call.body.get("edits")))}
+        raw = call.body.get("edits")
+        if not isinstance(raw, list) or not raw:
+            raise APIError(400, "edits must be a list of {file, path, value}")
+        try:
+            edits = [edit_from(item) async for item in in_turns(raw)]
+        except ValueError as error:
+            raise APIError(400, str(error)) from None
+        return {"diff": await self._control.stage(call.by, edits)}
 
     async def clear(self, call: Call) -> object:
         """Drop what is staged."""
@@ -125,15 +133,6 @@ async def _told(work: Awaitable[object]) -> object:
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
         raise APIError(500, f"{where}{error.strerror or error}") from None
-
-
-def _edits(raw: object) -> list[Edit]:
-    if not isinstance(raw, list) or not raw:
-        raise APIError(400, "edits must be a list of {file, path, value}")
-    try:
-        return [edit_from(item) for item in raw]
-    except ValueError as error:
-        raise APIError(400, str(error)) from None
 
 
 def _comment(raw: object) -> str:
