@@ -313,8 +313,10 @@ class Custody:
         """How many reports there were on a message."""
         waiting = self._gathering.of(record.mid).reports.values()
         reports = {r.report for r in record.envelope.recipients if r.report and r.report not in waiting}
-        kinds = len(self._by_kind(record.envelope, (r.rid for r in record.envelope.recipients)))
-        return (len(reports) + record.notices) // max(kinds, 1)
+        told = len(reports) + record.notices
+        if told < 2:  # as nearly always: what sets them apart needn't be looked for
+            return told
+        return told // max(len(self._by_kind(record.envelope, (r.rid for r in record.envelope.recipients))), 1)
 
     def _ripe(self, mid: int) -> None:
         record = self.ledger.get(mid)
