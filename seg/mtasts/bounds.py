@@ -45,7 +45,7 @@ class FetchBounds:
         work = self._work = Deferred.fromCoroutine(coroutine)
         try:
             return await work
-        except BaseException:
+        except Exception:
             if self._stopped is not None:
                 raise self._stopped from None
             raise
@@ -80,7 +80,7 @@ class FetchBounds:
         self._timer = self._clock.callLater(max(0.0, self._left), self._too_late)
 
     def _pause(self) -> None:
-        if self._timer is not None:
+        if self._timer is not None and self._timer.active():
             self._timer.cancel()
             self._timer = None
             self._left -= self._clock.seconds() - self._since

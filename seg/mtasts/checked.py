@@ -136,6 +136,18 @@ class _CheckedFactory(Factory):
         return self.connection
 
 
+@implementer(IOpenSSLClientConnectionCreator)
+@attrs.frozen(eq=False)
+class _Ready:
+    """Hands out the one OpenSSL connection that was made before."""
+
+    _connection: SSL.Connection
+
+    def clientConnectionForTLS(self, tlsProtocol: object) -> SSL.Connection:
+        """It."""
+        return self._connection
+
+
 class CheckedEndpoint:
     """Connects with TLS; what it fires with speaks to an accepted peer.
 
@@ -167,7 +179,9 @@ class CheckedEndpoint:
         :raises Exception: whatever the endpoint fails with, or an error of ours.
         """
         checked = _CheckedFactory(self._host, self._examine, factory)
-        over_tls = TLSMemoryBIOFactory(self._creator, True, checked, clock=self._clock)
+        # Made here, as an error within Twisted's own call would end the connection without telling anybody why.
+        ready = _Ready(self._creator.clientConnectionForTLS(None))  # type: ignore[arg-type]
+        over_tls = TLSMemoryBIOFactory(ready, True, checked, clock=self._clock)
         over_tls.noisy = False
         try:
             await self._inner.connect(over_tls)

@@ -120,7 +120,7 @@ class Turns:
             self._look = self._clock.callLater(LOOK, self._make_room)
         try:
             await turn.ready
-        except BaseException:
+        except Exception:
             self._leave(turn)
             raise
         return turn
@@ -191,9 +191,9 @@ class Turns:
 
     def _waits_no_more(self, turn: Turn) -> None:
         self._waiting.pop(turn, None)
-        if turn.timer is not None:
+        if turn.timer is not None and turn.timer.active():
             turn.timer.cancel()
-            turn.timer = None
+        turn.timer = None
         if not self._waiting and self._look is not None:
             self._look.cancel()
             self._look = None

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import time
+
+from twisted.internet import reactor
+from twisted.internet.defer import Deferred, gatherResults
+from twisted.internet.task import deferLater
+
 from seg.lab.behaviour import Behaviour
 from seg.lab.dnsserver import Failure
 from seg.lab.policyhost import Answer
 from seg.lab.world import MX, TLSA, Policy
+from seg.model import Delayed
 from tests.cases.house import CaseTest
 
 SHORT = {"mta_sts": {"fetch_timeout": 1.0}, "dns": {"timeout": 0.3, "lifetime": 0.5}}
@@ -52,6 +59,31 @@ class HostileCases(CaseTest):
             self.assert_delivered(outcome, name)
             if name != "good.example":
                 self.assertIn("mta-sts=none(policy fetch failed: ", self.explained(name)[0])
+
+    async def test_silent_policy_hosts(self) -> None:
+        """Forty domains with silent policy hosts, and beside them one whose enforce policy isn't cached yet, behind a forged MX without TLS: its
+        mail is never sent in clear text, and an honest domain's mail isn't held up for long."""
+        for number in range(40):
+            await self.internet.add_domain(f"d{number}.example", policy=Policy(answer=Answer.HANGS))
+        forged = [MX("mx.evil.example", behaviour=Behaviour(starttls=False))]
+        await self.internet.add_domain("victim.example", mx=forged, policy=Policy(mx=("mx.victim.example",)))
+        await self.internet.add_domain("honest.example", policy=Policy(mx=("mx.honest.example",)))
+        self.open(default={"dane": "none"}, settings={"mta_sts": {"fetch_timeout": 30.0}})
+        flood = [Deferred.fromCoroutine(self.attempt(f"d{number}.example")) for number in range(40)]
+        await deferLater(reactor, 1.0)  # type: ignore[arg-type]
+        begin = time.monotonic()
+        victim, honest = await self.attempts("victim.example", "honest.example")
+        self.assertLess(time.monotonic() - begin, 15)
+        self.assert_delayed(victim, "victim.example", "4.7.5", "MX not in policy")
+        self.assert_delivered(honest, "honest.example", tls=True)
+        self.assertIn("mta-sts=enforce(id ", self.explained("honest.example")[0])
+        turns = self.lookups.policies._fetcher._turns  # type: ignore[attr-defined]
+        while turns._running or turns._waiting:
+            for turn in tuple(turns._running):
+                turn.taken_away()
+                turns.give_back(turn)
+        for outcome in await gatherResults(flood):
+            self.assertIsInstance(outcome, Delayed)
 
     async def test_lying_resolver(self) -> None:
         """Garbage, silence and errors for the MX question: the mail waits, never by the domain's own address instead."""
