@@ -1,10 +1,9 @@
 """Starts the gateway with a long queue on disk, and tells how long that takes and how much memory it needs.
 
-``python -m bench.queue [--messages 1000000] [--destinations 2000] [--folder /var/tmp] [--limit-mib 0]``
+``python -m bench.queue [--messages 1000000] [--destinations 2000] [--folder /var/tmp]``
 
 The spool is made of real files in a temporary folder (4 KiB of disk and one inode a message). Deliveries are suspended, so that
 what is measured is the queue itself.
-``--limit-mib`` sets the most address space that the gateway gets (RLIMIT_AS), as a memory limit of a container would do.
 """
 
 from __future__ import annotations
@@ -12,7 +11,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import resource
 import shutil
 import socket
 import subprocess
@@ -57,17 +55,13 @@ def proportional_set(pid: int) -> int:
     return int(next(line for line in text.splitlines() if line.startswith("Pss:")).split()[1]) * 1024
 
 
-def run(folder: Path, limit: int) -> tuple[float, float, int, int]:
+def run(folder: Path) -> tuple[float, float, int, int]:
     """Start a gateway: seconds until it listens, its seconds of CPU, its Pss, its messages."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     (folder / "seg.toml").write_text(SEG_TOML.format(folder=folder, port=port))
     (folder / "destinations.toml").write_text("")
-
-    def limited() -> None:
-        if limit:
-            resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
 
     began = time.monotonic()
     command = (
@@ -89,7 +83,6 @@ def run(folder: Path, limit: int) -> tuple[float, float, int, int]:
             stderr=output,
             cwd=folder,
             env={**os.environ, "PYTHONPATH": os.getcwd()},
-            preexec_fn=limited,  # noqa: PLW1509 - no threads here,
         ) as gateway,
     ):
         while not _greets(port):
@@ -134,7 +127,6 @@ def main() -> None:
     parser.add_argument("--messages", type=int, default=1_000_000)
     parser.add_argument("--destinations", type=int, default=2000)
     parser.add_argument("--folder", default=None)
-    parser.add_argument("--limit-mib", type=int, default=0)
     arguments = parser.parse_args()
     base = 0
     for messages in (0, arguments.messages):
@@ -143,7 +135,7 @@ def main() -> None:
             (folder / "var").mkdir()
             (folder / "var" / "suspended.json").write_text(json.dumps({"domains": ["ALL"], "listeners": []}))
             make_spool(folder / "var" / "spool", messages, arguments.destinations)
-            started, cpu, memory, waiting = run(folder, arguments.limit_mib * 1024 * 1024)
+            started, cpu, memory, waiting = run(folder)
         finally:
             shutil.rmtree(folder)
         base = base or memory

@@ -13,6 +13,7 @@ from twisted.logger import Logger
 
 from seg.maillog.stamps import file_stamp
 
+FUTURE = 60.0  # seconds by which a file's time may be ahead of the clock
 MOST_WAITING = 4 * 1024 * 1024  # octets kept while the file can't be written
 
 
@@ -157,9 +158,14 @@ class AppendingFile:
             os.write(self._descriptor, self._frame.end())
         self._release()
         folder, pattern = self.path.parent, self._closed_name.format("*")
-        closed = sorted(
-            folder.glob(pattern + "*"), key=lambda p: (p.stat().st_mtime_ns, p.name)
-        )  # compressed ones, too
+        now = self._seconds()
+
+        def age(path: Path) -> tuple[bool, int, str]:
+            """The oldest first; a file of the future comes before all, as the clock was wrong when it was written."""
+            written = path.stat()
+            return written.st_mtime <= now + FUTURE, written.st_mtime_ns, path.name
+
+        closed = sorted(folder.glob(pattern + "*"), key=age)  # compressed ones, too
         for old in closed[: -self._keep]:
             old.unlink(missing_ok=True)
         self._closed(folder, pattern)
