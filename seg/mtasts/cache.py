@@ -10,12 +10,11 @@ from __future__ import annotations
 import contextlib
 import os
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import attrs
-from twisted.internet.defer import Deferred, succeed
-from twisted.logger import Logger
+from twisted.internet.defer import Deferred
 
 from seg.conditions import Condition
 from seg.errors import LocalFault
@@ -30,21 +29,18 @@ from seg.mtasts.entry import (
     file_name,
     is_entry_name,
     read_entry,
-    remove_entry,
-    write_entry,
 )
 from seg.mtasts.memory import PolicyMemory
 from seg.mtasts.policy import Mode
+from seg.mtasts.saving import PolicySaving
 from seg.threads import InThread
 
 MAX_ENTRIES = 50_000
 MAX_MEMORY = 16 * 1024 * 1024  # octets of the policies in memory, about
-MAX_UNSAVED = 16 * 1024 * 1024  # of those besides that couldn't be written yet
 MOST_TOLD = 20  # damaged files that get a line each
 MAX_LOST = 10_000  # files of which it is remembered what is wrong
 NOTED = 60.0  # seconds: a use is noted when the last one noted is so long ago
 AT_A_TIME = 200  # files read in one turn of a thread
-WRITTEN_AT_A_TIME = 20
 
 
 class PolicyLost(LocalFault):
@@ -56,8 +52,6 @@ class PolicyCache:
 
     :param in_thread: runs a function in a thread, e.g. ``deferToThreadPool`` with its first arguments given.
     """
-
-    log = Logger()
 
     def __init__(
         self,
@@ -74,15 +68,12 @@ class PolicyCache:
         self._known: dict[str, KnownPolicy] = {}
         self._ranks: tuple[OrderedDict[str, None], ...] = tuple(OrderedDict() for _ in Rank)
         self._memory = PolicyMemory(max_memory)
-        self._unsaved: OrderedDict[str, CachedPolicy | None] = OrderedDict()  # to be written; None: to be removed
-        self._in_flight: dict[str, CachedPolicy | None] = {}  # of these, what is being written
-        self._writing: list[Deferred[None]] | None = None  # who waits for the writer; None: it doesn't run
+        self._saving = PolicySaving(folder, in_thread, Condition(sink, ConditionKind.POLICIES, "write"))
         self._listed = False  # the names of all files are known
         self._unread: OrderedDict[str, None] = OrderedDict()  # names of files that weren't read yet, or couldn't be
         self._lost: OrderedDict[str, str] = OrderedDict()  # name of a file that is damaged -> what is wrong
         self._trouble = {
-            subject: Condition(sink, ConditionKind.POLICIES, subject)
-            for subject in ("read", "write", "room", "damaged")
+            subject: Condition(sink, ConditionKind.POLICIES, subject) for subject in ("read", "room", "damaged")
         }
 
     def __len__(self) -> int:
@@ -112,8 +103,7 @@ class PolicyCache:
 
     async def maintain(self) -> None:
         """Try again what couldn't be read or written."""
-        if self._unsaved:
-            await self.flushed()
+        await self._saving.flushed()
         if not self._listed:
             await self.load()
         elif self._unread:
@@ -191,7 +181,7 @@ class PolicyCache:
         return found
 
     def _at_hand(self, domain: str) -> CachedPolicy | None:
-        entry = self._unsaved.get(domain) or self._in_flight.get(domain) or self._memory.get(domain)
+        entry = self._saving.get(domain) or self._memory.get(domain)
         known = self._known.get(domain)
         if entry is None or known is None:
             return None
@@ -255,7 +245,7 @@ class PolicyCache:
             known.checked = now
         entry = await self.get(domain)
         if entry is not None and domain in self._known:
-            self._write(domain, entry)
+            self._saving.put(domain, entry)
             await self.flushed()
 
     def put(self, entry: CachedPolicy) -> Deferred[None]:
@@ -266,7 +256,7 @@ class PolicyCache:
             self._trouble["damaged"].end("what was damaged has been fetched again")
         self._keep(entry)
         if entry.domain in self._known:
-            self._write(entry.domain, entry)
+            self._saving.put(entry.domain, entry)
         return self.flushed()
 
     def remove(self, domain: str) -> Deferred[None]:
@@ -286,7 +276,7 @@ class PolicyCache:
             self._trouble["damaged"].end("what was damaged is forgotten")
         if len(self._known) < self._max_entries * 9 // 10:
             self._trouble["room"].end("there is room for further policies again")
-        self._write(domain, None)
+        self._saving.put(domain, None)
 
     async def flush(self, domain: str | None) -> int:
         """Forget a domain, or all, whatever became of the files; how many there were."""
@@ -326,60 +316,9 @@ class PolicyCache:
             )
         self.forget(domain)
 
-    # --- writing -----------------------------------------------------------------------------------
-
     def flushed(self) -> Deferred[None]:
         """Fires when everything put so far is on disk, or couldn't be written and was told."""
-        if not self._unsaved and self._writing is None:
-            return succeed(None)
-        waiting: Deferred[None] = Deferred()
-        if self._writing is not None:
-            self._writing.append(waiting)
-        else:
-            self._writing = [waiting]
-            Deferred.fromCoroutine(self._write_all()).addErrback(
-                lambda failure: self.log.failure("writing policies", failure)
-            )
-        return waiting
-
-    def _write(self, domain: str, entry: CachedPolicy | None) -> None:
-        self._unsaved[domain] = entry
-        self._unsaved.move_to_end(domain)
-        size = sum(each.size for each in self._unsaved.values() if each) if len(self._unsaved) % 64 == 0 else 0
-        if (
-            size > MAX_UNSAVED
-        ):  # the disk is broken, or far behind: what isn't there can't be read back, and is fetched again
-            self._unsaved.popitem(last=False)
-
-    async def _write_all(self) -> None:
-        """Write until nothing is left, or the disk doesn't let us."""
-        error: OSError | None = None
-        try:
-            while self._unsaved and error is None:
-                error = await self._write_some()
-            if error is not None:
-                why = error.strerror or error
-                self._trouble["write"].begin(
-                    f"{self._folder} can't be written ({why}): policies are kept in memory only"
-                )
-            else:
-                self._trouble["write"].end("policies can be written again")
-        finally:
-            waiting, self._writing = self._writing, None
-            for each in waiting or ():
-                each.callback(None)
-
-    async def _write_some(self) -> OSError | None:
-        count = min(WRITTEN_AT_A_TIME, len(self._unsaved))
-        self._in_flight = dict(self._unsaved.popitem(last=False) for _ in range(count))
-        failed: Iterable[str] = self._in_flight
-        try:
-            failed, error = await self._in_thread(_writer(self._folder, self._in_flight))
-        finally:
-            for domain in failed:
-                self._unsaved.setdefault(domain, self._in_flight[domain])
-            self._in_flight = {}
-        return error
+        return self._saving.flushed()
 
 
 def _names(folder: Path) -> tuple[list[str] | None, str]:
@@ -398,22 +337,3 @@ def _names(folder: Path) -> tuple[list[str] | None, str]:
 
 def _reader(folder: Path, names: Iterable[str]) -> Callable[[], list[tuple[str, StateFile[CachedPolicy]]]]:
     return lambda: [(name, read_entry(folder, name)) for name in names]
-
-
-def _writer(folder: Path, batch: Mapping[str, CachedPolicy | None]) -> Callable[[], tuple[list[str], OSError | None]]:
-    """Writes and removes; what it couldn't, and why."""
-
-    def write() -> tuple[list[str], OSError | None]:
-        done: set[str] = set()
-        try:
-            for domain, entry in batch.items():
-                if entry is None:
-                    remove_entry(folder, domain)
-                else:
-                    write_entry(folder, entry)
-                done.add(domain)
-        except OSError as error:
-            return [domain for domain in batch if domain not in done], error
-        return [], None
-
-    return write

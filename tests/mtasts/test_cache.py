@@ -19,6 +19,7 @@ from seg import events
 from seg.dns.answer import FailureKind
 from seg.files import StateAbsent, StateContent, StateFile, StateUnreadable
 from seg.mtasts import cache as cache_module
+from seg.mtasts import saving
 from seg.mtasts.cache import PolicyCache, PolicyLost
 from seg.mtasts.entry import (
     CachedPolicy,
@@ -301,12 +302,12 @@ class CacheTests(StoreCase):
 
     def test_a30_unwritable(self) -> None:
         """A30: a disk that is full or broken is told once, and decisions are the same; what couldn't be written is, as soon as it can."""
-        real = cache_module.write_entry
+        real = saving.write_entry
 
         def full(folder: Path, entry: CachedPolicy) -> None:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-        self.patch(cache_module, "write_entry", full)
+        self.patch(saving, "write_entry", full)
         for number in range(3):
             self.txt(f"v=STSv1; id={number};")
             self.assertEqual([self.current().how, self.current().how], ["fetched", "cached"])
@@ -315,7 +316,7 @@ class CacheTests(StoreCase):
         self.assertEqual(self.current().how, "cached")
         (told,) = self.told()
         self.assertIn("can't be written (No space left on device): policies are kept in memory only", told)
-        self.patch(cache_module, "write_entry", real)
+        self.patch(saving, "write_entry", real)
         self.successResultOf(Deferred.fromCoroutine(self.store.cache.maintain()))
         self.assertEqual(decode_entry((self.folder / "one.test.json").read_bytes()).policy_id, "2")
         self.assertEqual(self.told(), ["policies can be written again"])
@@ -518,13 +519,13 @@ class FloodTests(StoreCase):
         def broken(folder: Path, entry: CachedPolicy) -> None:
             raise OSError(errno.EIO, os.strerror(errno.EIO))
 
-        self.patch(cache_module, "write_entry", broken)
-        self.patch(cache_module, "MAX_UNSAVED", 100_000)
+        self.patch(saving, "write_entry", broken)
+        self.patch(saving, "MAX_UNSAVED", 100_000)
         cache = self.small(max_memory=1)
         self.current()
         for number in range(1_000):
             cache.put(entry_of(f"d{number}.test"))
-        self.assertLess(sum(entry.size for entry in cache._unsaved.values() if entry), 200_000)
+        self.assertLess(cache._saving.octets, 200_000)
         self.resolver.fail(TXT, "TXT", FailureKind.SERVFAIL)
         self.failureResultOf(Deferred.fromCoroutine(self.store.current(D)), PolicyLost)
         self.resolver.mend(TXT, "TXT")

@@ -22,7 +22,7 @@ from seg.dns.address_rules import AddressRules
 from seg.errors import LOCAL_ERRNOS, LocalFault
 from seg.events import ConditionKind
 from seg.model import MXHost, Route, RouteKind
-from seg.mtasts import cache, checked, request, store
+from seg.mtasts import cache, checked, request, saving, store
 from seg.mtasts.errors import FetchError, FetchFault, OwnFetchFault
 from seg.mtasts.fetch import PolicyFetcher
 from seg.mtasts.provider import MTASTSProvider
@@ -79,7 +79,7 @@ class StepTests(StoreCase):
         elif step == "parse":
             self.patch(store, "parse_policy", failing_at_once)
         else:
-            self.patch(cache, "write_entry", failing_at_once)
+            self.patch(saving, "write_entry", failing_at_once)
 
     def begin(self, cached: str) -> None:
         """A domain of which a policy of this mode is cached ("" for none), with another id and mode enforce now."""
