@@ -26,6 +26,7 @@ from twisted.internet.defer import Deferred
 from zope.interface import implementer
 
 from seg.dns.answer import DNSAnswer, DNSFailure, FailureKind, Status
+from seg.errors import LocalFault
 from seg.interfaces import IResolver
 
 ANY = "*"
@@ -63,7 +64,7 @@ class FakeResolver:
         self._records: dict[Question, list[dns.rdata.Rdata]] = {}
         self._ttls: dict[Question, float] = {}
         self._names: set[str] = set()
-        self._failures: dict[Question, FailureKind] = {}
+        self._failures: dict[Question, FailureKind | LocalFault] = {}
         self._held: dict[Question, list[Deferred[None]]] = {}
         self._security: dict[Question, bool] = {("", ANY): everything_secure}
         self.add(zone)
@@ -105,8 +106,8 @@ class FakeResolver:
         """Take the records of one type away; the name goes on to exist."""
         self._records.pop((_plain(name), rdtype), None)
 
-    def fail(self, name: str, rdtype: str, kind: FailureKind = FailureKind.SERVFAIL) -> None:
-        """Fail this question until `mend`; type ``*`` is all types."""
+    def fail(self, name: str, rdtype: str, kind: FailureKind | LocalFault = FailureKind.SERVFAIL) -> None:
+        """Fail this question until `mend`, by our own fault if it is one; type ``*`` is all types."""
         self._failures[_plain(name), rdtype] = kind
 
     def mend(self, name: str, rdtype: str) -> None:
@@ -144,6 +145,8 @@ class FakeResolver:
             self._held[name, rdtype].append(waiter)
             await waiter
         kind = self._failures.get((name, rdtype)) or self._failures.get((name, ANY))
+        if isinstance(kind, LocalFault):
+            raise kind
         if kind is not None:
             raise DNSFailure(name, rdtype, kind)
         return self._look_up(name, rdtype)

@@ -49,6 +49,11 @@ class _Entry:
     group: SenderGroup
     network: IPv4Network | IPv6Network | None = None
 
+    @property
+    def by_name(self) -> bool:
+        """Whether clients are matched by their names."""
+        return self.network is None and self.text != ALL
+
     def fits(self, client: IPAddress, name: str) -> bool:
         """Whether it is for this client; `name` is its verified name, "" if it has none."""
         if self.network is not None:
@@ -74,7 +79,7 @@ class HostAccess:
                 problems.append(f"sender group {group.name}: {error}")
         if problems:
             raise ConfigurationError(tuple(problems))
-        self.needs_names = any(entry.network is None and entry.text != ALL for entry in self._entries)
+        self.needs_names = any(entry.by_name for entry in self._entries)
 
     def admit(self, client: IPAddress, name: str = "") -> Admission:
         """The word on a client with this verified name ("" = none)."""
@@ -82,6 +87,16 @@ class HostAccess:
             if entry.fits(client, name):
                 return Admission(entry.group, entry.text)
         return _EVERYBODY_ELSE
+
+    def admit_unnamed(self, client: IPAddress) -> Admission | None:
+        """The word on a client whose name couldn't be looked up, or None if it depends on the name."""
+        without = self.admit(client)
+        for entry in self._entries:
+            if entry.fits(client, ""):
+                return without
+            if entry.by_name and entry.group is not without.group:
+                return None
+        return without
 
 
 def sender_groups(groups: Sequence[SenderGroup], relay_networks: Iterable[str]) -> tuple[SenderGroup, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from ipaddress import ip_address
 from typing import Any
 
@@ -10,12 +11,20 @@ from seg.interfaces import IResolver
 from seg.model import IPAddress
 
 MOST_NAMES = 5  # of one address
+LONGEST = 10.0  # seconds after which no further name is looked at
 
 
-async def client_name(resolver: IResolver, client: IPAddress) -> tuple[str, bool]:
-    """(name, verified); "" when there is none or the DNS doesn't answer. A verified name is preferred. Never raises `DNSFailure`."""
+async def client_name(resolver: IResolver, client: IPAddress, seconds: Callable[[], float]) -> tuple[str, bool]:
+    """(name, verified); "" when there is none or the client's DNS doesn't answer. A verified name is preferred. Never raises `DNSFailure`.
+
+    :param seconds: the time.
+    :raises LocalFault: we couldn't ask, so that nothing is known.
+    """
+    until = seconds() + LONGEST
     names = await _names(resolver, client)
     for name in names:
+        if seconds() >= until:
+            break
         if client in await _addresses(resolver, name, "AAAA" if client.version == 6 else "A"):
             return name, True
     return (names[0], False) if names else ("", False)

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import attrs
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, TimeoutError
 from twisted.internet.error import ConnectionAborted, ConnectionDone
 from twisted.internet.interfaces import IHandshakeListener, IPushProducer, ITCPTransport
 from twisted.internet.protocol import Protocol, connectionDone
@@ -18,6 +18,7 @@ from seg.auth.binding import channel_bindings
 from seg.client import client_address
 from seg.clock import posix
 from seg.config.schema import Access, SenderGroup
+from seg.errors import LocalFault
 from seg.filter.message import SessionTLS
 from seg.model import IPAddress
 from seg.receive.deadlines import Deadlines
@@ -45,9 +46,11 @@ CONTENT = (State.DATA, State.BDAT)
 CLOSING_GRACE = 10.0
 
 PROXY_TIMEOUT = 10.0  # seconds for the header of a load balancer
-NAME_TIMEOUT = 10.0  # seconds for the name of a client
+# Seconds for the name of a client. The resolver ends each question long before: who is over this is ours.
+NAME_TIMEOUT = 60.0
 
 TOO_MANY_CONNECTIONS = Reply(421, "4.7.0", "Too many connections from your address; try again later")
+NAME_NOT_KNOWN = Reply(421, "4.3.0", "Your host name can't be looked up at the moment; try again later")
 TIMED_OUT = Reply(421, "4.4.2", "Timeout; closing connection")
 LIVED_TOO_LONG = Reply(421, "4.4.2", "Allowable connection time exceeded; closing connection")
 
@@ -153,10 +156,10 @@ class Session(Protocol):
         if house.resolver is None:
             self._meet("", False)
             return
-        looking = Deferred.fromCoroutine(client_name(house.resolver, self.address))
-        looking.addTimeout(NAME_TIMEOUT, house.clock).addErrback(lambda _: ("", False))
+        looking = Deferred.fromCoroutine(client_name(house.resolver, self.address, house.clock.seconds))
+        looking.addTimeout(NAME_TIMEOUT, house.clock)
         self._looking_up = looking
-        looking.addCallback(self._named)
+        looking.addCallbacks(self._named, self._not_named)
         self._read_or_wait()
 
     def _named(self, found: tuple[str, bool]) -> None:
@@ -166,11 +169,29 @@ class Session(Protocol):
             self._read_or_wait()
             self._meet(*found)
 
+    def _not_named(self, failure: Failure) -> None:
+        """It is our fault that the name isn't known: where the table's word depends on it nothing can be said."""
+        self._looking_up = None
+        if self._gone or self._closing:
+            return
+        self._read_or_wait()
+        admission = self._house.access.admit_unnamed(self.address)
+        if admission is not None:
+            self._meet("", False)
+            return
+        fault = failure.value.text if isinstance(failure.value, LocalFault) else _describe_fault(failure)
+        self._accepted("", False)
+        self._intake.report(f"Name of {self.address} not looked up: {fault}")
+        self._end(NAME_NOT_KNOWN)
+
+    def _accepted(self, name: str, verified: bool) -> None:
+        listener, local = self._house.listener, self.transport.getHost().host
+        self._house.sink.emit(events.ConnectionAccepted(self.icid, listener, local, str(self.address), name, verified))
+
     def _meet(self, name: str, verified: bool) -> None:
         """Look the client up in the host access table, and greet it or not."""
         house = self._house
-        local = self.transport.getHost().host
-        house.sink.emit(events.ConnectionAccepted(self.icid, house.listener, local, str(self.address), name, verified))
+        self._accepted(name, verified)
         admission = house.access.admit(self.address, name if verified else "")
         house.sink.emit(events.ConnectionAdmitted(self.icid, admission.action, admission.group.name, admission.match))
         if admission.group.access is Access.REFUSE:
@@ -449,6 +470,12 @@ def options_for(options: ServerOptions, group: SenderGroup) -> ServerOptions:
         max_message_size=group.max_message_size or options.max_message_size,
         max_recipients=group.max_recipients or options.max_recipients,
     )
+
+
+def _describe_fault(failure: Failure) -> str:
+    if failure.check(TimeoutError):
+        return f"no answer within {NAME_TIMEOUT:.0f} s"
+    return f"{type(failure.value).__name__}: {failure.getErrorMessage()}"
 
 
 def _describe(reason: Failure) -> str:

@@ -250,7 +250,7 @@ async def _host(resolver: IResolver, name: str) -> object:
 
 
 async def _client(resolver: IResolver, name: str) -> object:
-    return await client_name(resolver, CLIENT)
+    return await client_name(resolver, CLIENT, Clock().seconds)
 
 
 async def _record(resolver: IResolver, name: str) -> object:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from ipaddress import ip_address
 
+from hypothesis import given
+from hypothesis import strategies as st
 from twisted.internet.defer import Deferred
+from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from seg import events
 from seg.config.load import parse_settings
 from seg.config.schema import Access, Recipients, SenderGroup
 from seg.dns.answer import FailureKind
-from seg.errors import ConfigurationError
+from seg.errors import ConfigurationError, LocalFault
 from seg.receive.access import HostAccess, sender_groups
 from seg.receive.names import client_name
 from seg.receive.rates import HOUR, RecipientRates
@@ -151,7 +154,7 @@ class NameTests(SynchronousTestCase):
     def find(self, zone: str, address: str = "192.0.2.1") -> tuple[str, bool]:
         """The name of an address."""
         resolver = FakeResolver(zone)
-        return self.successResultOf(Deferred.fromCoroutine(client_name(resolver, ip_address(address))))
+        return self.successResultOf(Deferred.fromCoroutine(client_name(resolver, ip_address(address), Clock().seconds)))
 
     def test_names(self) -> None:
         """A name is verified when one of its addresses is the client's; a verified one is preferred; IPv6 too."""
@@ -170,10 +173,13 @@ class NameTests(SynchronousTestCase):
         resolver.fail("mx.one.example", "A", FailureKind.SERVFAIL)
         client = ip_address("192.0.2.1")
         self.assertEqual(
-            self.successResultOf(Deferred.fromCoroutine(client_name(resolver, client))), ("mx.one.example", False)
+            self.successResultOf(Deferred.fromCoroutine(client_name(resolver, client, Clock().seconds))),
+            ("mx.one.example", False),
         )
         resolver.fail("1.2.0.192.in-addr.arpa", "PTR", FailureKind.TIMEOUT)
-        self.assertEqual(self.successResultOf(Deferred.fromCoroutine(client_name(resolver, client))), ("", False))
+        self.assertEqual(
+            self.successResultOf(Deferred.fromCoroutine(client_name(resolver, client, Clock().seconds))), ("", False)
+        )
 
 
 class SessionTests(FrontDoorCase):
@@ -254,7 +260,8 @@ class SessionTests(FrontDoorCase):
         self.assertEqual((accepted.reverse_name, accepted.verified), ("mx.partner.example", True))
 
     def test_name_that_does_not_come(self) -> None:
-        """A lookup that takes too long is as good as no name; a client that leaves meanwhile leaves nothing behind."""
+        """A lookup that never ends is our fault, and where a group goes by names nobody is let in or refused without one; a client that
+        leaves meanwhile leaves nothing behind."""
         resolver = FakeResolver("")
         for address in ("9.113.0.203", "8.113.0.203"):
             resolver.hold(f"{address}.in-addr.arpa", "PTR")
@@ -262,8 +269,95 @@ class SessionTests(FrontDoorCase):
         client, gone = self.connect("203.0.113.9"), self.connect("203.0.113.8")
         gone.vanish()
         self.clock.advance(NAME_TIMEOUT)
-        self.assertEqual(client.heard(), b"220 mx.test ESMTP\r\n")
-        self.assertEqual(client.codes(EHLO + MAIL + RCPT % b"b@two.test"), [250, 250, 550])
+        self.assertEqual(client.heard(), NO_NAME_NOW)
+        self.assertTrue(client.closed)
         self.assertEqual(gone.heard(), b"")
         client.vanish()
         self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_their_dns_fails(self) -> None:
+        """A client whose own DNS fails or is silent is one without a name."""
+        for kind in FailureKind:
+            resolver = FakeResolver("")
+            resolver.fail("9.113.0.203.in-addr.arpa", "PTR", kind)
+            self.build(groups=(PARTNER, PUBLIC), recipients=Recipients(accept=("two.test",)), resolver=resolver)
+            client = self.connect("203.0.113.9")
+            self.assertEqual(client.codes(EHLO + MAIL + RCPT % b"b@two.test"), [250, 250, 250])
+
+    def test_names_without_end(self) -> None:
+        """Behind ten seconds no further name is looked at."""
+        zone = "\n".join(f"9.113.0.203.in-addr.arpa PTR n{number}.example." for number in range(5))
+        resolver = FakeResolver(zone)
+        for number in range(5):
+            resolver.hold(f"n{number}.example", "A")
+        self.build(groups=(PARTNER, PUBLIC), recipients=Recipients(accept=("two.test",)), resolver=resolver)
+        client = self.connect("203.0.113.9")
+        self.clock.advance(11.0)
+        resolver.release("n0.example", "A")
+        self.assertEqual(client.codes(EHLO + MAIL + RCPT % b"b@two.test"), [250, 250, 250])
+        self.assertEqual(len(resolver.questions), 2)
+
+
+NO_NAME_NOW = b"421 4.3.0 Your host name can't be looked up at the moment; try again later\r\n"
+FAULT = LocalFault("all 128 questions about clients that there may be at a time are taken")
+GROUPS = (
+    CUT,
+    INSIDE,
+    PARTNER,
+    BLOCKED,
+    PUBLIC,
+    SenderGroup("SPAMMERS", (".partner.example", ".spam.example"), Access.REJECT, "Go away"),
+    SenderGroup("LIMITED", ("203.0.113.0/25", ".many.example"), Access.ACCEPT, max_recipients=1),
+)
+
+
+class OwnFaultTests(FrontDoorCase):
+    """The name of a client can't be looked up by a fault of ours."""
+
+    @given(
+        groups=st.lists(st.sampled_from(GROUPS), max_size=5, unique_by=lambda group: group.name),
+        address=st.sampled_from(("192.0.2.7", "203.0.113.9", "198.51.100.65", "198.51.100.66")),
+    )
+    def test_table(self, groups: list[SenderGroup], address: str) -> None:
+        """The table says what it says whatever the client is called, or nothing."""
+        table, client = HostAccess(groups), ip_address(address)
+        names = ("", "mx.partner.example", "x.inside.example", "a.spam.example", "b.many.example")
+        words = {table.admit(client, name).group.name for name in names}
+        word = table.admit_unnamed(client)
+        self.assertEqual(word.group.name if word else None, words.pop() if len(words) == 1 else None)
+
+    def test_neither_weaker_nor_stronger(self) -> None:
+        """Whoever could be refused, limited or let in by name hears 421, at the look-up of the name and at that of its addresses; who
+        is decided on by his address goes on."""
+        zone = "9.113.0.203.in-addr.arpa PTR mx.partner.example.\nmx.partner.example A 203.0.113.9"
+        for failing in (("9.113.0.203.in-addr.arpa", "PTR"), ("mx.partner.example", "A")):
+            resolver = FakeResolver(zone)
+            resolver.fail(*failing, FAULT)
+            for first in (
+                PARTNER,
+                GROUPS[5],
+                SenderGroup("SMALL", (".partner.example",), Access.ACCEPT, max_messages=1),
+            ):
+                self.build(groups=(first, PUBLIC), recipients=Recipients(accept=("two.test",)), resolver=resolver)
+                client = self.connect("203.0.113.9")
+                self.assertEqual((client.heard(), client.closed), (NO_NAME_NOW, True))
+                client.vanish()
+                self.assertEqual(self.clock.getDelayedCalls(), [])
+            self.build(groups=(PUBLIC, PARTNER), recipients=Recipients(accept=("two.test",)), resolver=resolver)
+            client = self.connect("203.0.113.9")
+            self.assertEqual(client.heard(), b"220 mx.test ESMTP\r\n")
+            client.vanish()
+        self.assertIn(
+            f"Name of 203.0.113.9 not looked up: {FAULT.text}", [e.text for e in self.sink.of(events.ReceiveFailed)]
+        )
+
+    def test_represented(self) -> None:
+        """So does the client of a mail proxy, whatever the proxy itself may do."""
+        resolver = FakeResolver("7.2.0.192.in-addr.arpa PTR proxy.example.")
+        resolver.fail("9.113.0.203.in-addr.arpa", "PTR", FAULT)
+        groups = (SenderGroup("PROXY", ("192.0.2.7",), Access.RELAY), PARTNER, PUBLIC)
+        self.build(groups=groups, resolver=resolver, xclient_networks=("192.0.2.7",))
+        client = self.connect("192.0.2.7")
+        client.say(EHLO)
+        self.assertEqual(client.say(b"XCLIENT ADDR=203.0.113.9\r\n" + TRANSACTION), NO_NAME_NOW)
+        self.assertTrue(client.closed)

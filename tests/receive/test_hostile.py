@@ -232,6 +232,8 @@ class HostileTests(FrontDoorCase):
             return ("ReceiveTLSFailed",)
         if behaviour in ("closing", "reset"):
             return ("ConnectionLost",)
+        if state == "before the banner":  # it is we who don't come to an end
+            return ("ReceiveFailed",)
         if behaviour in ("silence", "octet_by_octet", "never_reading"):
             return ("ReceiveTimedOut",)
         return ("ReceiveFailed", "ReceiveTimedOut")
