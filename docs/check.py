@@ -58,7 +58,7 @@ def missing_tests(page: Path) -> Iterator[str]:
     """A line for each test that a table names (``smtp/test_server `test_greeting` ``) and that isn't there."""
     for row in re.findall(r"^\|.*\|$", page.read_text("utf-8"), re.MULTILINE):
         cell = row.rstrip("|").rpartition("|")[2]
-        for place, names in re.findall(r"\b((?:\w+/)test_\w+)((?: ?`\w+`,?)*)", cell):
+        for place, names in re.findall(r"(?<![\w`/])((?:\w+/)?test_\w+)((?: ?`\w+`,?)*)", cell):
             files = sorted((ROOT / "tests").glob(f"{place}*.py"))
             source = "".join(file.read_text("utf-8") for file in files)
             if not files:
