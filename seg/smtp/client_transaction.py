@@ -8,15 +8,15 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from seg.errors import Permanent, Temporary
 from seg.model import BodyType, Envelope, Recipient, local_part, to_ascii
+from seg.smtp.address import PathError, check_forward_path
 from seg.smtp.client_capabilities import Capabilities
 from seg.smtp.client_events import Result
+from seg.smtp.commands import is_envid, is_orcpt
 from seg.smtp.replies import Phase, Reply
 from seg.status import status_text
 
-# What would end a path or a command line early: control characters anywhere; space and angle brackets unless
-# quoted (RFC 5321 §4.1.2).
+# What could end a path or a command line early. Some of it may stand in a quoted local part (RFC 5321 §4.1.2): then the grammar decides.
 _SUSPECT = re.compile(r"[\x00-\x20\x7f<>\ud800-\udfff]")
-_QUOTED = re.compile(r'"(?:[^"\\\x00-\x1f\x7f\ud800-\udfff]|\\[ -~])*"')
 
 
 class Transaction:
@@ -59,6 +59,8 @@ class Transaction:
             return
         for recipient in recipients:
             fault = unsendable_address(recipient.address, capabilities, "5.1.3")
+            if fault is None and recipient.orcpt and not is_orcpt(recipient.orcpt):
+                fault = Permanent("5.5.4", f"{status_text('5.5.4')}: malformed ORCPT in the envelope")
             if fault is None:
                 self.recipients.append(recipient)
             else:
@@ -169,16 +171,21 @@ def unsendable(envelope: Envelope, size: int, offered: Capabilities) -> Temporar
         return Permanent("5.6.3", f"{status_text('5.6.3')}: 8-bit content, and the server doesn't offer 8BITMIME")
     if envelope.smtputf8 and not offered.smtputf8:
         return Permanent("5.6.7", f"{status_text('5.6.7')}: the server doesn't offer SMTPUTF8")  # RFC 6531 §3.5
+    if envelope.envid and not is_envid(envelope.envid):
+        return Permanent("5.5.4", f"{status_text('5.5.4')}: malformed ENVID in the envelope")
     return unsendable_address(envelope.reverse_path, offered, "5.1.7")
 
 
 def unsendable_address(address: str, offered: Capabilities, malformed: str) -> Permanent | None:
-    """Why an address can't stand in a command, or None when it can.
+    """Why an address can't stand in a command, or None when it can. It comes from a spool file, which somebody may have edited.
 
     :param malformed: the status code for one that would break the command line.
     """
-    if _SUSPECT.search(address) and _SUSPECT.search(_QUOTED.sub("", address)):
-        return Permanent(malformed, status_text(malformed))
+    if _SUSPECT.search(address):
+        try:
+            check_forward_path(address)
+        except PathError:
+            return Permanent(malformed, status_text(malformed))
     if _beyond_ascii(address) and not offered.smtputf8:
         return Permanent("5.6.7", f"{status_text('5.6.7')}: the server doesn't offer SMTPUTF8")
     return None
