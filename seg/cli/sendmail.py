@@ -10,7 +10,7 @@ import os
 import pwd
 import secrets
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from email.utils import formatdate
 from pathlib import Path
 from socket import getfqdn
@@ -28,8 +28,9 @@ from seg.config.schema import Settings
 from seg.drop.folder import drop
 from seg.drop.note import LONGEST, Note
 from seg.errors import ConfigurationError
-from seg.model import BodyType
+from seg.model import BodyType, domain_of, local_part
 from seg.smtp.address import PathError, check_forward_path, check_reverse_path
+from seg.smtp.address_list import AddressListError, Mailbox, mailboxes
 
 PIECE = 65536
 SYSTEM = Path("/etc/seg")
@@ -116,14 +117,16 @@ def _send(wanted: Wanted, place: Place, source: BinaryIO) -> None:
     if not wanted.recipients and not wanted.from_header:
         raise UsageFault("name recipients, or have them taken from the header with -t")
     user, full_name = _me()
-    sender = _address(wanted.sender if wanted.sender is not None else user, place.hostname, may_be_null=True)
+    sender, given_name = _sender(wanted.sender if wanted.sender is not None else user, place.hostname)
     lines = _lines(source, wanted.dot_ends)
     header, first = _header(lines)
-    recipients = list(wanted.recipients)
+    recipients = [address for text in wanted.recipients for address in _addresses(text, "recipient", place.hostname)]
     if wanted.from_header:
-        recipients += header.recipients()
+        recipients += [
+            address for name, text in header.recipients() for address in _addresses(text, name, place.hostname)
+        ]
         header.without_bcc()
-    addresses = tuple(dict.fromkeys(_address(each, place.hostname) for each in recipients))
+    addresses = tuple({(local_part(each), domain_of(each)): each for each in reversed(recipients)}.values())[::-1]
     if not addresses:
         raise Failure(os.EX_DATAERR, "the header names no recipient (To, Cc, Bcc)")
     if len(addresses) > place.settings.receive.max_recipients:
@@ -131,8 +134,8 @@ def _send(wanted: Wanted, place: Place, source: BinaryIO) -> None:
             os.EX_UNAVAILABLE, f"{len(addresses)} recipients; {place.settings.receive.max_recipients} are allowed"
         )
     header.complete(
-        sender or f"MAILER-DAEMON@{place.hostname}",
-        wanted.name or full_name,
+        _in_header(sender or f"MAILER-DAEMON@{place.hostname}"),
+        wanted.name or given_name or full_name,
         formatdate(localtime=True),
         f"<{secrets.token_hex(12)}@{place.hostname}>",
     )
@@ -194,18 +197,52 @@ class _Content:
             yield line
 
 
-def _address(text: str, hostname: str, may_be_null: bool = False) -> str:
-    """An address of a command line; one without domain is of this machine."""
-    address = text.strip().removeprefix("<").removesuffix(">")
-    if may_be_null and not address:
-        return ""
-    if "@" not in address:
-        address = f"{address}@{hostname}"
+def _sender(text: str, hostname: str) -> tuple[str, str]:
+    """The envelope sender, and the name that stands with it."""
+    if text.strip() in ("", "<>"):
+        return "", ""
+    found = _mailboxes(text, "sender")
+    if len(found) != 1:
+        raise Failure(os.EX_DATAERR, f"{text!r} isn't one sender")
+    return _address(found[0].address, hostname, check_reverse_path), found[0].name.strip('"')
+
+
+def _addresses(text: str, field: str, hostname: str) -> list[str]:
+    """The addresses of a list."""
+    return [_address(each.address, hostname, check_forward_path) for each in _mailboxes(text, field)]
+
+
+def _mailboxes(text: str, field: str) -> list[Mailbox]:
     try:
-        (check_reverse_path if may_be_null else check_forward_path)(address)
+        return mailboxes(text, is_user)
+    except AddressListError as error:
+        raise Failure(os.EX_DATAERR, f"{field}: {error}; nothing is sent") from None
+
+
+def _address(address: str, hostname: str, check: Callable[[str], None]) -> str:
+    """An address of a list; one without domain is of this machine."""
+    whole = address if "@" in address else f"{address}@{hostname}"
+    try:
+        check(whole)
     except PathError as error:
-        raise Failure(os.EX_DATAERR, f"{text!r} is no address: {error}") from None
-    return address
+        raise Failure(os.EX_DATAERR, f"{address!r} is no address: {error}") from None
+    return whole
+
+
+def _in_header(address: str) -> str:
+    """The address with its domain in A-labels, which need no SMTPUTF8."""
+    return f"{local_part(address)}@{domain_of(address)}"
+
+
+def is_user(name: str) -> bool:
+    """Whether somebody on this machine has the name, or is to be reached by it everywhere."""
+    if name.lower() in ("postmaster", "abuse", "root"):
+        return True
+    try:
+        pwd.getpwnam(name)
+    except (KeyError, ValueError):
+        return False
+    return True
 
 
 def _me() -> tuple[str, str]:

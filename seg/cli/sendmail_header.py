@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from email.header import Header
-from email.utils import formataddr, getaddresses
+from email.utils import formataddr
 
 _FIELD = re.compile(rb"([!-9;-~]+)[ \t]*:")
 _TO = (b"to", b"cc", b"bcc")
@@ -29,14 +29,18 @@ class HeaderFields:
         self._fields.append((found[1].lower(), line))
         return True
 
-    def recipients(self) -> list[str]:
-        """Whom the header names: Resent-To, -Cc and -Bcc where there are any (RFC 5322 §3.6.6), else To, Cc and Bcc."""
-        names = tuple(b"resent-" + name for name in _TO)
-        texts = self._texts(names) or self._texts(_TO)
-        return [address for _, address in getaddresses(texts) if address]
+    def recipients(self) -> list[tuple[str, str]]:
+        """The fields that name recipients, each as its name and its text: Resent-To, -Cc and -Bcc where there are any (RFC 5322
+        §3.6.6), else To, Cc and Bcc. A text is a list of addresses (`seg.smtp.address_list`) if the program wrote it well."""
+        return self._texts(tuple(b"resent-" + name for name in _TO)) or self._texts(_TO)
 
-    def _texts(self, names: Iterable[bytes]) -> list[str]:
-        return [_unfolded(text) for name, text in self._fields if name in names]
+    def _texts(self, names: Iterable[bytes]) -> list[tuple[str, str]]:
+        return [(name.decode().title(), _unfolded(text)) for name, text in self._fields if name in names]
+
+    @property
+    def ascii(self) -> bool:
+        """Whether all of it is in ASCII."""
+        return all(text.isascii() for _, text in self._fields)
 
     def without_bcc(self) -> None:
         """Nobody is to see who got it in secret."""
@@ -63,5 +67,5 @@ def mailbox(name: str, address: str) -> str:
 
 
 def _unfolded(text: bytes) -> str:
-    value = text.partition(b":")[2].decode("utf-8", "replace")
-    return " ".join(value.split())
+    """Octets that aren't UTF-8 stay what they are: no address has them."""
+    return text.partition(b":")[2].decode("utf-8", "surrogateescape").replace("\n", "").strip()

@@ -13,6 +13,9 @@ the programs of a machine that send mail that way.
 The message is a header, an empty line and a body, with lines that end in LF or CRLF. From, Date and Message-ID are added where they
 are missing, and Bcc is taken out with -t. Without -i a line with a dot alone ends the message.
 
+A recipient may be a list of addresses, with names or without; so may the fields of -t. A list that isn't clear about who is meant (a name
+with a comma but without quotes, two addresses in one place) is refused as a whole: status 65, and nothing is sent.
+
 Sender and recipients without a domain are of this machine. Who dropped a message is in the mail log, in its Received field and
 in seg queue show.
 """
@@ -23,11 +26,11 @@ OPTIONS = (
     ),
     (
         "-f ADDRESS, -r ADDRESS",
-        "The envelope sender; '<>' is the null reverse-path. Else it is the user who runs the command.",
+        "The envelope sender, with a name or without; '<>' is the null reverse-path. Else it is the user who runs the command.",
     ),
     ("-F NAME", "The full name of the sender, for a message without From."),
     ("-i, -oi", "A line with a dot alone doesn't end the message."),
-    ("-B TYPE", "7BIT or 8BITMIME; else 8BITMIME."),
+    ("-B TYPE", "7BIT or 8BITMIME, without effect: the gateway looks at the content itself."),
     ("-N WISHES", "When to send a delivery status notification: never, or some of success,failure,delay."),
     ("-R WHAT", "How much of the message such a report is to return: full or hdrs."),
     ("-V ID", "The sender's own name for the message in such reports."),

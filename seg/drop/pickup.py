@@ -14,7 +14,7 @@ from seg.clock import posix
 from seg.drop.claim import DropFolder, Taken
 from seg.drop.note import NoteError
 from seg.interfaces import IContent, ICounters, IEventSink, IMessageWriter
-from seg.model import Envelope, Recipient
+from seg.model import BodyType, Envelope, Recipient, local_part
 from seg.receive.header import HeaderReader
 from seg.receive.trace import date_time
 from seg.smtp.dots import NULInContent, normalised
@@ -146,11 +146,12 @@ class Pickup:
 
         writer = self._queue.begin_held_back(mid, remove)
         try:
-            header = HeaderReader()
+            header, plain = HeaderReader(), True
             writer.write(self._received(mid, taken, now))
             pieces = taken.pieces()
             while piece := await self._in_thread(lambda: next_of(pieces)):
                 writer.write(piece)
+                plain = plain and piece.isascii()
                 if not header.complete:
                     header.feed(normalised(piece))
                 if writer.size > most_octets:
@@ -159,7 +160,9 @@ class Pickup:
                     await writer.pressure
             if header.hops > self._max_hops():
                 raise NoteError(f"it loops: it has {header.hops} Received fields")
-            await writer.commit(self._envelope(mid, taken, now))
+            await writer.commit(
+                self._envelope(mid, taken, now, BodyType.SEVEN_BIT if plain else BodyType.EIGHT_BIT, header)
+            )
         except NULInContent as error:
             writer.abort()
             raise NoteError(f"{taken.user} put a NUL into it") from error
@@ -168,9 +171,11 @@ class Pickup:
             raise
         self._sink.emit(events.MessageQueued(mid))
 
-    def _envelope(self, mid: int, taken: Taken, now: float) -> Envelope:
+    def _envelope(self, mid: int, taken: Taken, now: float, body: BodyType, header: HeaderReader) -> Envelope:
+        """The envelope, by what the content is: programs say what they like of it (RFC 6152 §3 would have it returned for that)."""
         note = taken.note
-        utf8 = note.smtputf8 or not (note.sender + "".join(note.recipients)).isascii()
+        # Domains can be written in A-labels, and what a recipient's local part needs concerns that recipient only (RFC 6531 §3.2).
+        utf8 = not local_part(note.sender).isascii() or (note.smtputf8 and not header.ascii)
         return Envelope(
             mid=mid,
             reverse_path=note.sender,
@@ -178,7 +183,7 @@ class Pickup:
                 Recipient(rid, address, notify=note.notify) for rid, address in enumerate(note.recipients)
             ),
             arrived=now,
-            body=note.body,
+            body=body,
             smtputf8=utf8,
             ret=note.ret,
             envid=note.envid,

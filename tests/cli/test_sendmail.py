@@ -6,7 +6,9 @@ import io
 import os
 import re
 import string
+import sys
 import tempfile
+from contextlib import redirect_stderr
 from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
@@ -17,6 +19,7 @@ from seg.cli.sendmail_header import HeaderFields
 from seg.cli.sendmail_manual import OPTIONS as OPTIONS_TOLD
 from seg.cli.sendmail_manual import sendmail_page
 from seg.cli.sendmail_options import UsageFault, Wanted, parse
+from seg.drop.note import Note, decode
 from seg.model import BodyType, Notify, Ret
 
 OPTIONS: list[tuple[str, Wanted]] = [
@@ -93,8 +96,11 @@ class HeaderTests(SynchronousTestCase):
     def test_recipients(self) -> None:
         """To, Cc and Bcc name recipients, folded and with names; Resent- fields go before them."""
         text = b'To: "A, B" <a@x.test>,\n b@x.test\nCC: c@x.test\nBcc: d@x.test\n'
-        self.assertEqual(self.header(text).recipients(), ["a@x.test", "b@x.test", "c@x.test", "d@x.test"])
-        self.assertEqual(self.header(text + b"Resent-To: e@x.test\n").recipients(), ["e@x.test"])
+        self.assertEqual(
+            self.header(text).recipients(),
+            [("To", '"A, B" <a@x.test>, b@x.test'), ("Cc", "c@x.test"), ("Bcc", "d@x.test")],
+        )
+        self.assertEqual(self.header(text + b"Resent-To: e@x.test\n").recipients(), [("Resent-To", "e@x.test")])
 
     def test_completed(self) -> None:
         """Bcc goes with its folded lines; From, Date and Message-ID come where they are missing."""
@@ -109,6 +115,69 @@ class HeaderTests(SynchronousTestCase):
         text = b"a\r\n.\r\nb\n"
         self.assertEqual(list(_lines(io.BytesIO(text), True)), [b"a\n"])
         self.assertEqual(list(_lines(io.BytesIO(text), False)), [b"a\n", b".\n", b"b\n"])
+
+
+class DropTests(SynchronousTestCase):
+    """What `run` leaves in the drop folder."""
+
+    def setUp(self) -> None:
+        self.folder = Path(self.mktemp()).absolute()
+        self.dropped = self.folder / "maildrop"
+        self.dropped.mkdir(parents=True)
+        self.file = self.folder / "seg.toml"
+        self.file.write_text(f'[gateway]\nhostname = "gw.test"\nvar = "{self.folder}"\n')
+
+    def send(self, message: bytes, *arguments: str) -> tuple[int, str]:
+        """Call the command; its exit status, and what it says."""
+        said = io.StringIO()
+        source = io.TextIOWrapper(io.BytesIO(message))
+        with redirect_stderr(said):
+            self.patch(sys, "stdin", source)
+            status = run(["-C", str(self.file), *arguments])
+        return status, said.getvalue()
+
+    def note(self) -> Note:
+        """The envelope of the one message that was dropped."""
+        (name,) = os.listdir(self.dropped)
+        with open(self.dropped / name, "rb") as file:
+            found = decode(file.readline())
+            self.content = file.read()
+        os.unlink(self.dropped / name)
+        return found
+
+    def test_header_lists(self) -> None:
+        """-t sends to those whom the header names, and to nobody whose address is another one's name; nothing at all when it isn't clear."""
+        status, said = self.send(b"To: boss@other.test <real@rcpt.test>\n\nhi\n", "-t", "-i", "-f", "a@client.test")
+        self.assertEqual((status, self.note().recipients), (0, ("real@rcpt.test",)), said)
+        for field in (b"Doe, John <john@x.test>", b"<a@x.test> <b@x.test>", b'"Doe <a@x.test>', b"J\xfcrgen@x.test"):
+            status, said = self.send(b"Cc: ok@x.test\nTo: " + field + b"\n\nhi\n", "-t")
+            self.assertEqual((status, os.listdir(self.dropped)), (os.EX_DATAERR, []), field)
+
+    def test_argument_lists(self) -> None:
+        """An argument is a list of addresses, with names or without (mutt, mailx, PHP); and so is -f."""
+        for argument in ("u1@x.test,u2@x.test", "u1@x.test, U <u2@x.test>", "U <u1@x.test>, <u2@x.test>"):
+            status, said = self.send(b"\nhi\n", "-f", "Me Myself <me@x.test>", argument)
+            note = self.note()
+            self.assertEqual((status, note.recipients, note.sender), (0, ("u1@x.test", "u2@x.test"), "me@x.test"), said)
+            self.assertIn(b"From: Me Myself <me@x.test>\n", self.content)
+        self.assertEqual(self.send(b"\n", "-f", "a@x.test, b@x.test", "u@x.test")[0], os.EX_DATAERR)
+
+    def test_null_sender(self) -> None:
+        """Both ways to say that nobody is to be told."""
+        for sender in ("<>", ""):
+            self.assertEqual(self.send(b"\n", "-f", sender, "u@x.test")[0], 0)
+            self.assertEqual(self.note().sender, "")
+
+    def test_once_each(self) -> None:
+        """Addresses that differ in the case of their domain, or in how it is written, are the same; local parts aren't."""
+        self.send(b"\n", "u@X.test", "u@x.TEST", "U@x.test", "u@b\u00fccher.test", "u@xn--bcher-kva.test")
+        self.assertEqual(self.note().recipients, ("u@X.test", "U@x.test", "u@b\u00fccher.test"))
+
+    def test_sender_in_header(self) -> None:
+        """A From that is added needs no SMTPUTF8 where only the domain is beyond ASCII."""
+        self.send(b"\n", "-f", "me@b\u00fccher.test", "-F", "Me", "u@x.test")
+        self.note()
+        self.assertIn(b"From: Me <me@xn--bcher-kva.test>\n", self.content)
 
 
 class MailqTests(SynchronousTestCase):

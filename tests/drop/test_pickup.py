@@ -93,6 +93,27 @@ class PickupTests(DropCase):
             self.assertIsNone(house.attempt("one.test", DELIVERED))
         self.assertTrue(survived, "there are more steps than were tried")
 
+    def test_labels(self) -> None:
+        """What has to be demanded of servers is found in the content and the addresses, whatever the program claims."""
+        plain, beyond = b"Subject: x\n\nhi\n", b"Subject: x\n\nh\xc3\xbc\n"
+        for sender, recipient, claims, content, body, smtputf8 in (
+            ("a@s.test", "b@one.test", False, plain, BodyType.SEVEN_BIT, False),
+            ("a@s.test", "b@one.test", True, plain, BodyType.SEVEN_BIT, False),
+            ("a@s.test", "b@one.test", True, beyond, BodyType.EIGHT_BIT, False),
+            ("a@s.test", "b@one.test", True, b"Subject: \xc3\xbc\n\nhi\n", BodyType.EIGHT_BIT, True),
+            ("a@b\u00fccher.test", "b@one.test", False, plain, BodyType.SEVEN_BIT, False),
+            ("a@s.test", "b\u00fc@one.test", False, plain, BodyType.SEVEN_BIT, False),
+            ("\u00e4@s.test", "b@one.test", False, plain, BodyType.SEVEN_BIT, True),
+        ):
+            for claimed in BodyType:
+                drop(self.path, Note(sender, (recipient,), claimed, smtputf8=claims), [content])
+                self.live(self.house, self.pickup(self.house))
+                lease = self.house.spool.lease("one.test")
+                assert lease is not None
+                found = lease.envelope.body, lease.envelope.smtputf8
+                self.assertEqual(found, (body, smtputf8), (sender, recipient, claims, content))
+                self.house.spool.settle(lease, {0: DELIVERED})
+
     def test_set_aside(self) -> None:
         """What can't be sent is kept for an operator, who is told why, and those behind it are sent."""
         drop(self.path, NOTE, [b"x" * 3000])
