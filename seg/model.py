@@ -72,10 +72,6 @@ class Ret(enum.StrEnum):
     HEADERS = "HDRS"
 
 
-# Envelope id of a report to the postmaster on a message without a reverse-path: if that fails too it is dropped.
-DOUBLE_BOUNCE = "double-bounce"
-
-
 class Action(enum.StrEnum):
     """What a report says became of a recipient (RFC 3464 §2.3.3)."""
 
@@ -150,6 +146,8 @@ class Envelope:
     bounce_profile: str = ""  # of the listener that took it; a destination's own goes before it
     submitter: str = ""  # who handed it in, if he authenticated (RFC 4954)
     damage: str = ""  # what of its spool files was lost, so that it is held; "" = nothing
+    # Our own report to the postmaster on a message without a reverse-path: if that fails too it is dropped. No client can say it.
+    double_bounce: bool = False
 
     @property
     def pending(self) -> tuple[Recipient, ...]:

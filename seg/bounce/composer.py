@@ -30,7 +30,7 @@ from seg.bounce.languages import ENGLISH, Language, Languages
 from seg.bounce.wording import IN_FULL, account, diagnostic, explanation, listing, status
 from seg.config.schema import DoubleBounces, Queue
 from seg.interfaces import IReportComposer
-from seg.model import DOUBLE_BOUNCE, Action, BodyType, Delivered, Envelope, Outcome, Recipient, Ret
+from seg.model import Action, BodyType, Delivered, Envelope, Outcome, Recipient, Ret
 from seg.smtp.dots import has_bare
 
 DEFAULTS = Queue()
@@ -111,7 +111,7 @@ class ReportComposer:
             size=size,
             body=BodyType.EIGHT_BIT if beyond_ascii else BodyType.SEVEN_BIT,
             smtputf8=beyond_ascii,
-            envid="" if envelope.reverse_path else DOUBLE_BOUNCE,
+            double_bounce=not envelope.reverse_path,
         )
 
     def _text(

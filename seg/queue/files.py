@@ -20,6 +20,8 @@ from seg.model import BodyType, Bounced, Delivered, Envelope, Notify, Recipient,
 
 SCHEMA = 1  # version of the envelope line
 ENVELOPE_SUFFIX = ".env"
+# Former versions told such a report by its ENVID, which clients may choose, too; the key always stands beside it since.
+OLD_DOUBLE_BOUNCE = "double-bounce"
 MAX_LINE = 16 * 1024 * 1024  # octets; a longer first line is damage, not an envelope
 
 
@@ -157,6 +159,8 @@ def encode(
         "helo": envelope.helo,
         "held": envelope.held,
     }
+    if envelope.double_bounce or envelope.envid == OLD_DOUBLE_BOUNCE:
+        line["double_bounce"] = envelope.double_bounce
     # What few messages have stands there only when they have it.
     line.update(
         {
@@ -245,25 +249,32 @@ def _envelope(entry: dict[str, Any]) -> Envelope:
         raise SpoolFileError("two recipients have the same RID")
     if any(r.state is RecipientState.BOUNCING and not r.report for r in recipients):
         raise SpoolFileError("a failed recipient has no report")
+    envid = _text(entry, "envid") if "envid" in entry else ""
+    icid, reverse_path = _integer(entry, "icid"), _text(entry, "from")
+    if "double_bounce" in entry:
+        double_bounce = _flag(entry, "double_bounce")
+    else:
+        double_bounce = envid == OLD_DOUBLE_BOUNCE and not (icid or reverse_path)
     return Envelope(
         mid=_integer(entry, "mid"),
-        reverse_path=_text(entry, "from"),
+        reverse_path=reverse_path,
         recipients=recipients,
         arrived=_number(entry, "arrived"),
         size=_integer(entry, "size"),
         body=BodyType(_text(entry, "body")),
         smtputf8=_flag(entry, "smtputf8"),
-        icid=_integer(entry, "icid"),
+        icid=icid,
         client=_text(entry, "client"),
         helo=_text(entry, "helo"),
         held=_flag(entry, "held"),
         ret=Ret(_text(entry, "ret") if "ret" in entry else ""),
-        envid=_text(entry, "envid") if "envid" in entry else "",
+        envid=envid,
         requiretls=_flag(entry, "requiretls") if "requiretls" in entry else False,
         tls_optional=_flag(entry, "tls_optional") if "tls_optional" in entry else False,
         bounce_profile=_text(entry, "bounce_profile") if "bounce_profile" in entry else "",
         submitter=_text(entry, "submitter") if "submitter" in entry else "",
         damage=_text(entry, "damage") if "damage" in entry else "",
+        double_bounce=double_bounce,
     )
 
 

@@ -9,7 +9,7 @@ import attrs
 from seg.config.schema import DoubleBounces, Queue
 from seg.errors import DeliveryError, Permanent, Temporary
 from seg.events import DoubleBounce, Event, RecipientBounced, RecipientDelayed, RecipientsPending
-from seg.model import DOUBLE_BOUNCE, Bounced, Delayed, Delivered, Envelope, Notify, Outcome, Recipient, RecipientState
+from seg.model import Bounced, Delayed, Delivered, Envelope, Notify, Outcome, Recipient, RecipientState
 from seg.queue.record import NEVER
 from seg.queue.schedule import Schedule, Schedules
 
@@ -197,7 +197,7 @@ def _fail(after: Recipient, outcome: Bounced, envelope: Envelope, events: list[E
     if envelope.reverse_path:  # RFC 3461 §4.1: the sender doesn't want to hear of it, or the operator that he does
         return attrs.evolve(after, state=RecipientState.BOUNCED, error=_line(error))
     events.append(DoubleBounce(envelope.mid, after.rid, after.address, error))
-    if settings.double_bounces is DoubleBounces.POSTMASTER and envelope.envid != DOUBLE_BOUNCE:
+    if settings.double_bounces is DoubleBounces.POSTMASTER and not envelope.double_bounce:
         return attrs.evolve(after, state=RecipientState.BOUNCING, error=_line(error))
     return attrs.evolve(after, state=RecipientState.BOUNCED, error=_line(error))
 

@@ -131,6 +131,7 @@ def _pack(envelope: Envelope) -> bytes:
             envelope.bounce_profile,
             envelope.submitter,
             envelope.damage,
+            envelope.double_bounce,
         )
     )
 
@@ -148,8 +149,8 @@ def _recipient(packed: tuple[Any, ...]) -> Recipient:
 def _unpack(packed: bytes) -> Envelope:
     # These octets were made by _pack in this process and are never read from anywhere.
     values = marshal.loads(packed)  # noqa: S302
-    mid, reverse_path, recipients, arrived, size, body, *flags, ret, envid, requiretls, optional, profile = values[:-2]
-    user, damage = values[-2:]
+    mid, reverse_path, recipients, arrived, size, body, *flags, ret, envid, requiretls, optional, profile = values[:-3]
+    user, damage, double_bounce = values[-3:]
     smtputf8, icid, client, helo, held = flags
     return Envelope(
         mid,
@@ -170,4 +171,5 @@ def _unpack(packed: bytes) -> Envelope:
         profile,
         user,
         damage,
+        double_bounce,
     )

@@ -17,7 +17,7 @@ from seg.bounce.languages import FOLDER, LanguageError, Languages, available, pa
 from seg.config.find import shipped_folder
 from seg.config.schema import DoubleBounces, Queue
 from seg.errors import Permanent, Temporary
-from seg.model import DOUBLE_BOUNCE, Action, Bounced, Delayed, Delivered, Envelope, Recipient
+from seg.model import Action, Bounced, Delayed, Delivered, Envelope, Recipient
 from seg.status import status_text
 
 CONTENT = b"From: <alice@sender.example>\r\nSubject: figures\r\n\r\nThe figures.\r\n"
@@ -157,6 +157,6 @@ class LanguageTests(SynchronousTestCase):
         assert message is not None
         self.assertEqual(message["To"], "postmaster@gw.example")
         letter = self.made[0]
-        self.assertEqual((letter.reverse_path, letter.envid), ("", DOUBLE_BOUNCE))
+        self.assertEqual((letter.reverse_path, letter.envid, letter.double_bounce), ("", "", True))
         self.assertEqual(letter.recipients[0].notify, frozenset())
         self.assertIsNone(self.report(Action.DELAYED, sender=""))

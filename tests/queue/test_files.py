@@ -33,8 +33,12 @@ envelopes = st.builds(
     text,
     st.booleans(),
     st.sampled_from(Ret),
-    text,
+    text | st.just("double-bounce"),
     st.booleans(),
+    st.booleans(),
+    text,
+    text,
+    text,
     st.booleans(),
 )
 failure = st.builds(
@@ -104,6 +108,16 @@ class FilesTests(SynchronousTestCase):
             self.assertRaises(SpoolFileError, decode, _line({**good, key: value}))
         self.assertRaises(SpoolFileError, decode, b"[" * 100_000 + b"\n")
         self.assertRaises(SpoolFileError, decode, encode(Envelope(5, "", (Recipient(0, "x"),), 1.0))[:-1])
+
+    def test_double_bounce_of_former_versions(self) -> None:
+        """A report of a former version is known by its ENVID; a message of a client that has the same isn't, nor is any of today."""
+        for icid, sender, ours in ((0, "", True), (7, "", False), (0, "a@b.test", False)):
+            line = json.loads(
+                encode(Envelope(5, sender, (Recipient(0, "c@d.test"),), 1.0, icid=icid, envid="double-bounce"))
+            )
+            self.assertFalse(decode(_line(line)).envelope.double_bounce)
+            del line["double_bounce"]
+            self.assertEqual(decode(_line(line)).envelope.double_bounce, ours)
 
     def test_readable(self) -> None:
         """A person sees sender, recipients and their state at the head of the file."""

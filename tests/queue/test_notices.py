@@ -6,7 +6,7 @@ import attrs
 
 from seg.config.schema import DoubleBounces, Queue
 from seg.events import BounceGenerated, DoubleBounce, Fault
-from seg.model import DOUBLE_BOUNCE, Delayed, Envelope, Notify, Outcome, Recipient
+from seg.model import Delayed, Envelope, Notify, Outcome, Recipient
 from seg.queue.gathering import QUIET
 from seg.queue.outcomes import GRACE
 from tests.queue.house import DELIVERED, HARD, NOW, SOFT, HouseCase
@@ -18,13 +18,21 @@ HOUR = 3600.0
 class NoticeTests(HouseCase):
     """What becomes of NOTIFY, and of a message that waits long."""
 
-    def put(self, *notify: frozenset[Notify] | None, sender: str = "from@sender.test", envid: str = "") -> int:
+    def put(
+        self,
+        *notify: frozenset[Notify] | None,
+        sender: str = "from@sender.test",
+        envid: str = "",
+        double_bounce: bool = False,
+    ) -> int:
         """A message to one recipient at one.test for each wish."""
         mid = self.house.counters.next_mid()
         writer = self.house.spool.begin(mid)
         writer.write(b"Subject: x\r\n\r\nhi\r\n")
         recipients = tuple(Recipient(rid, f"r{rid}@one.test", notify=asked) for rid, asked in enumerate(notify))
-        envelope = Envelope(mid, sender, recipients, self.house.clock.seconds(), envid=envid)
+        envelope = Envelope(
+            mid, sender, recipients, self.house.clock.seconds(), envid=envid, double_bounce=double_bounce
+        )
         self.successResultOf(writer.commit(envelope))
         return mid
 
@@ -151,15 +159,16 @@ class NoticeTests(HouseCase):
 
     def test_double_bounce(self) -> None:
         """A failure of a message without a reverse-path is told in the log; to the postmaster only where the operator wants it, once."""
-        for kind, envid, reports in (
-            (DoubleBounces.DROP, "", 0),
-            (DoubleBounces.POSTMASTER, "", 1),
-            (DoubleBounces.POSTMASTER, DOUBLE_BOUNCE, 0),
+        for kind, envid, ours, reports in (
+            (DoubleBounces.DROP, "", False, 0),
+            (DoubleBounces.POSTMASTER, "", False, 1),
+            (DoubleBounces.POSTMASTER, "double-bounce", False, 1),  # as any client may say
+            (DoubleBounces.POSTMASTER, "", True, 0),
         ):
             self.restart(Queue(jitter=0.0, double_bounces=kind), NOW)
             told = len(self.house.sink.of(DoubleBounce))
             asked = len(self.house.composer.heads)
-            self.put(None, sender="", envid=envid)
+            self.put(None, sender="", envid=envid, double_bounce=ours)
             self.house.attempt("one.test", HARD)
             self.assertEqual(len(self.house.sink.of(DoubleBounce)) - told, 1)
             self.assertEqual(len(self.house.composer.heads) - asked, reports)
