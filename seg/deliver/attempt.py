@@ -6,7 +6,7 @@ session that satisfies the decision or leave the host alone, send, and keep what
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import attrs
 from twisted.internet.defer import CancelledError
@@ -26,6 +26,7 @@ from seg.policy.chain import OpenChain, PolicyChain, every_refused_by
 from seg.policy.judge import NOBODY, ObservedResult, Verdict
 from seg.policy.requirement import Decision, DomainQuestion, TLSLevel
 from seg.queue.lease import Lease
+from seg.smtp.replies import Phase, TooManyRecipients
 
 
 @attrs.frozen
@@ -193,10 +194,9 @@ class Attempt:
             self.outcomes.update((rid, _at_host(outcome, decision.host)) for rid, outcome in results.items())
             self._tell_delivered(sender.dcid, results)
             refused = [r for r in batch if _is_one_too_many(results[r.rid])]
-            progress = len(refused) < len(batch)
             if refused:
-                taken = len(batch) - len(refused)  # else it could have us say thousands of names again and again
-            waiting = [*refused, *rest] if progress and sender.healthy else []
+                taken = _fewer(len(batch), [results[r.rid] for r in refused])
+            waiting = [*refused, *rest] if taken != 0 and sender.healthy else []
         self.progress.parts()
         limits = (self._profile.messages_per_connection, sender.capabilities.max_transactions)
         self._means.sessions.give(session, min(limit for limit in limits if limit))
@@ -342,7 +342,17 @@ def _another_host_may_help(outcome: Outcome | None) -> bool:
 
 def _is_one_too_many(outcome: Outcome) -> bool:
     """Whether a recipient was refused only because the transaction had too many (RFC 5321 §4.5.3.1.10): the next one may have it."""
-    return isinstance(outcome, Delayed) and not outcome.in_doubt and outcome.error.enhanced == "4.5.3"
+    return isinstance(outcome, Delayed) and isinstance(outcome.error, TooManyRecipients)
+
+
+def _fewer(batch: int, refused: Sequence[Outcome]) -> int:
+    """How many recipients the next transaction may have after so many of a batch were too many: those that this one had accepted, or half
+    where the server said so behind RCPT; 0: there is no use in another one."""
+    first = refused[0]
+    if len(refused) < batch:
+        return batch - len(refused)  # else it could have us say thousands of names again and again
+    behind = isinstance(first, Delayed) and getattr(first.error, "phase", None) in (Phase.DATA, Phase.CONTENT)
+    return batch // 2 if behind else 0
 
 
 def _at_host(outcome: Outcome, host: str) -> Outcome:

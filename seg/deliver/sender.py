@@ -138,6 +138,10 @@ class ESMTPSender(Protocol):
         """Whether all of the content has gone out, and its reply is due."""
         return self._dot_written and self._waiter is not None
 
+    def tls_failed(self) -> None:
+        """TLS failed on a connection before, which is why this one is in clear text."""
+        self._core.tls_failed = True
+
     def on_greeted(self, callback: Callable[[], object]) -> None:
         """Have `callback` called once when the server has greeted (at once when it has already)."""
         if self._core.greeted:

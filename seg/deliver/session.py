@@ -238,6 +238,8 @@ class Sessions:
         line = await self._line(decision.domain, host, key.address, outgoing)
         sender = await self._connect(decision, host, key, line, progress)
         progress.talks(sender)
+        if why_clear:
+            sender.tls_failed()
         try:
             if host.manner.implicit_tls:
                 await self._secure(sender, decision, key)

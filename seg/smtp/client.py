@@ -39,9 +39,11 @@ from seg.smtp.client_events import (
 from seg.smtp.client_transaction import Transaction
 from seg.smtp.dots import Chunk, ContentEncoder, DotEncoder
 from seg.smtp.replies import Phase, Reply, ReplyError, ReplyParser
+from seg.smtp.verdicts import Circumstance
 
 _QUIT = b"QUIT\r\n"
 _SERVICE_CLOSING = 421  # RFC 5321 §3.8: in answer to any command
+_TLS_FAILED = frozenset({Circumstance.TLS_FAILED})
 _IN_FULL = frozenset({Phase.EHLO, Phase.AUTH})  # what these say is for us; of all others only people are told
 
 
@@ -59,6 +61,7 @@ class ClientConnection:
         self.ended: Temporary | None = None  # why the connection can't be used any more
         self.closed = False  # no operation may begin: failed, or QUIT was sent
         self.replies = 0  # taken so far
+        self.tls_failed = False  # TLS was to be, and failed, so that this session is one in clear text
         self._hostname = hostname.encode("ascii")
         self._lmtp = lmtp
         self._wants_chunking = chunking
@@ -171,7 +174,8 @@ class ClientConnection:
         if self.capabilities is None:
             raise RuntimeError("no transaction before EHLO")
         self._may_secure = False
-        transaction = Transaction(envelope, recipients, size, self.capabilities)
+        circumstances = _TLS_FAILED if self.tls_failed else frozenset()
+        transaction = Transaction(envelope, recipients, size, self.capabilities, circumstances)
         if not transaction.recipients:
             return TransactionDone(transaction.results)
         self._transaction = transaction
@@ -290,6 +294,7 @@ class ClientConnection:
 
     def _starttls(self, reply: Reply) -> None:
         if reply.code != 220:
+            self.tls_failed = True
             self._events.append(TLSRefused(_temporary(reply, Phase.STARTTLS)))
         elif _is_alert(self._parser.rest):
             self._fail(AlertBehindReply("4.7.5", "TLS alert behind the reply to STARTTLS"))

@@ -13,10 +13,14 @@ from seg.smtp.client_capabilities import Capabilities
 from seg.smtp.client_events import Result
 from seg.smtp.commands import is_envid, is_orcpt
 from seg.smtp.replies import Phase, Reply
+from seg.smtp.verdicts import Circumstance
 from seg.status import status_text
 
 # What could end a path or a command line early. Some of it may stand in a quoted local part (RFC 5321 §4.1.2): then the grammar decides.
 _SUSPECT = re.compile(r"[\x00-\x20\x7f<>\ud800-\udfff]")
+
+
+_ACCEPTED = frozenset({Circumstance.SOME_ACCEPTED})
 
 
 class Transaction:
@@ -30,6 +34,7 @@ class Transaction:
         "_accepted",
         "_answered",
         "_capabilities",
+        "_circumstances",
         "_envelope",
         "_utf8",
         "recipients",
@@ -39,11 +44,18 @@ class Transaction:
     )
 
     def __init__(
-        self, envelope: Envelope, recipients: Sequence[Recipient], size: int, capabilities: Capabilities
+        self,
+        envelope: Envelope,
+        recipients: Sequence[Recipient],
+        size: int,
+        capabilities: Capabilities,
+        circumstances: frozenset[Circumstance] = frozenset(),
     ) -> None:
+        """:param circumstances: of the session, that a refusal is to be seen in."""
         self._envelope = envelope
         self.size = size
         self._capabilities = capabilities
+        self._circumstances = circumstances
         self._accepted: list[int] = []
         self._answered = 0  # RCPT commands that got their reply
         self._utf8 = capabilities.smtputf8 and (
@@ -106,7 +118,7 @@ class Transaction:
     def mail_answered(self, reply: Reply) -> bool:
         """Take the reply to MAIL; whether the transaction goes on."""
         if not reply.positive:
-            self.refusal = reply.to_error(Phase.MAIL)
+            self.refusal = self._error(Phase.MAIL, reply)
             self._settle((r.rid for r in self.recipients), self.refusal)
         return reply.positive
 
@@ -118,11 +130,8 @@ class Transaction:
             return
         if reply.positive:
             self._accepted.append(rid)
-        elif reply.code == 552 and self._accepted and reply.enhanced in ("", "5.5.3"):
-            # RFC 5321 §4.5.3.1.10: old servers mean "too many recipients" by it, which is 452.
-            self.results[rid] = Temporary("4.5.3", status_text("4.5.3"), remote=reply.lines)
         else:
-            self.results[rid] = reply.to_error(Phase.RCPT)
+            self.results[rid] = self._error(Phase.RCPT, reply)
 
     def all_answered(self) -> bool:
         """Whether each RCPT has its reply."""
@@ -135,17 +144,21 @@ class Transaction:
     def content_answered(self, phase: Phase, reply: Reply) -> None:
         """Take the reply that decides about all accepted recipients: a refusal of DATA, or any to the final
         dot."""
-        self._settle(self._accepted, reply if reply.positive else reply.to_error(phase))
+        self._settle(self._accepted, reply if reply.positive else self._error(phase, reply))
         self._accepted = []
 
     def next_content_answered(self, reply: Reply) -> None:
         """Take the reply to the content for the next accepted recipient (LMTP, RFC 2033 §4.2)."""
         rid = self._accepted.pop(0)
-        self.results[rid] = reply if reply.positive else reply.to_error(Phase.CONTENT)
+        self.results[rid] = reply if reply.positive else self._error(Phase.CONTENT, reply)
 
     def broken_off(self, error: Temporary) -> None:
         """The connection has failed: whoever has no result yet gets this error."""
         self._settle((r.rid for r in self.recipients if r.rid not in self.results), error)
+
+    def _error(self, phase: Phase, reply: Reply) -> Temporary | Permanent:
+        """What a refusal means here."""
+        return reply.to_error(phase, self._circumstances | _ACCEPTED if self._accepted else self._circumstances)
 
     def _on_the_wire(self, address: str) -> str:
         """The address as sent: a domain in A-labels unless the transaction is one of SMTPUTF8 (RFC 5890 §2.3.2.1)."""

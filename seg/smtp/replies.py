@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import enum
 import re
 from collections.abc import Mapping
 
 import attrs
 
 from seg.errors import Permanent, Temporary
+from seg.smtp.verdicts import SESSION_PHASES as SESSION_PHASES
+from seg.smtp.verdicts import Circumstance, Verdict, verdict_on
+from seg.smtp.verdicts import Phase as Phase
 from seg.status import status_text
 
 MAX_LINE = 2048  # octets before the LF; RFC 5321 §4.5.3.1.5 has 512, and real servers exceed it
@@ -17,26 +19,6 @@ MAX_REPLY = 65536  # octets of one reply
 KEPT = 1000  # characters kept of a reply that somebody is told of: in memory, in the envelope, in the log, in reports
 CUT = " ..."  # stands for the rest
 
-
-class Phase(enum.Enum):
-    """What a reply answers. The value is its name in texts."""
-
-    GREETING = "greeting"
-    EHLO = "EHLO"
-    HELO = "HELO"
-    STARTTLS = "STARTTLS"
-    AUTH = "AUTH"
-    MAIL = "MAIL"
-    RCPT = "RCPT"
-    DATA = "DATA"
-    CONTENT = "end of data"
-    RSET = "RSET"
-    QUIT = "QUIT"
-
-
-# Whatever a server says in these phases concerns the session, not a recipient: never a reason to return a
-# message.
-SESSION_PHASES = frozenset({Phase.GREETING, Phase.EHLO, Phase.HELO, Phase.STARTTLS, Phase.AUTH, Phase.RSET, Phase.QUIT})
 
 # The status (RFC 3463, without its class) that a reply stands for when it names none: by phase and code, then
 # by code alone, then by phase.
@@ -48,8 +30,16 @@ _BY_PHASE_AND_CODE: Mapping[tuple[Phase, int], str] = {
 _BY_CODE: Mapping[int, str] = {
     421: "3.2",
     452: "3.1",
+    500: "5.2",  # RFC 5248 §2.4, and so on
+    502: "5.1",
+    503: "5.1",
+    504: "5.4",
     521: "3.2",  # RFC 7504 §3: the host takes no mail
     530: "7.0",
+    534: "7.9",
+    535: "7.8",
+    538: "7.11",
+    555: "5.4",
     556: "1.10",  # RFC 7504 §4
 }
 _BY_PHASE: Mapping[Phase, str] = {
@@ -71,6 +61,17 @@ _ENHANCED = re.compile(r"([245])\.(\d{1,3}\.\d{1,3})(?:[ \t]|$)", re.ASCII)
 
 class ReplyError(Temporary):
     """What came isn't an SMTP reply, or exceeds a limit. The connection can't be used any more."""
+
+
+class TooManyRecipients(Temporary):
+    """A transaction has more recipients than the server wants of one: the next one may have them.
+
+    :ivar phase: what the server said so to: at RCPT the recipients before were accepted.
+    """
+
+    def __init__(self, phase: Phase, remote: tuple[str, ...] = ()) -> None:
+        super().__init__("4.5.3", status_text("4.5.3"), remote=remote)
+        self.phase = phase
 
 
 @attrs.frozen
@@ -126,21 +127,25 @@ class Reply:
         """Whether the command was refused (4xx or 5xx)."""
         return 400 <= self.code < 600
 
-    def to_error(self, phase: Phase) -> Temporary | Permanent:
+    def to_error(self, phase: Phase, circumstances: frozenset[Circumstance] = frozenset()) -> Temporary | Permanent:
         """What this reply, given instead of the one hoped for, means for the recipients that it concerns.
 
-        A 5xx is permanent where it is a verdict on sender, recipient or message, temporary where it is one on
-        the session (`SESSION_PHASES`). Whatever isn't a 4xx or 5xx breaks the protocol: temporary, 4.5.0.
+        A 5xx is permanent only where it is a verdict on sender, recipient or message (`seg.smtp.verdicts`). Whatever isn't a
+        4xx or 5xx breaks the protocol: temporary, 4.5.0.
         """
         if not self.negative:
             return Temporary("4.5.0", f"Unexpected reply to {phase.value}: {self.code} {self.text}", remote=self.lines)
+        verdict = verdict_on(phase, self.code, self.enhanced[2:], circumstances)
+        if verdict is Verdict.SPLIT:
+            return TooManyRecipients(phase, self.lines)
         status = self._status(phase)
-        if phase not in SESSION_PHASES:
-            kind = Permanent if self.code >= 500 else Temporary
-            enhanced = f"{kind.status_class}.{status}"
-            return kind(enhanced, status_text(enhanced), self.code, self.lines)
-        text = f"{status_text('4.' + status)}: {phase.value} refused with {self.code}"
-        return Temporary(f"4.{status}", text, self.code if self.code < 500 else 0, self.lines)
+        if verdict is Verdict.RETURNED:
+            return Permanent(f"5.{status}", status_text(f"5.{status}"), self.code, self.lines)
+        enhanced = f"4.{status}"
+        if self.code < 500 and phase not in SESSION_PHASES:
+            return Temporary(enhanced, status_text(enhanced), self.code, self.lines)
+        text = f"{status_text(enhanced)}: {phase.value} refused with {self.code}"
+        return Temporary(enhanced, text, self.code if self.code < 500 else 0, self.lines)
 
     def _status(self, phase: Phase) -> str:
         if self.enhanced:

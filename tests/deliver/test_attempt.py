@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from ipaddress import ip_address
+from typing import Any
 
 import attrs
 from twisted.internet.defer import Deferred
@@ -46,7 +47,7 @@ from seg.policy.requirement import (
 )
 from seg.queue.lease import Lease
 from seg.smtp.client_capabilities import parse_capabilities
-from seg.smtp.replies import Reply
+from seg.smtp.replies import Phase, Reply, TooManyRecipients
 from tests.doubles import MemoryContent, RecordingSink
 
 TWO = (Recipient(0, "a@to.example"), Recipient(1, "b@to.example"))
@@ -105,7 +106,7 @@ class FakeView:
         return self.look(self.question, host)
 
 
-TOO_MANY = Delayed(Temporary("4.5.3", "too many recipients", 452, ("4.5.3 too many",)), 1)
+TOO_MANY = Delayed(TooManyRecipients(Phase.RCPT, ("4.5.3 too many",)), 1)
 
 
 class FakeSender:
@@ -248,6 +249,26 @@ class AttemptTests(SynchronousTestCase):
         outcomes = self.attempt(route(host("mx1.example")))
         self.assertEqual({type(outcome) for outcome in outcomes.values()}, {Delivered})
         self.assertLessEqual(sum(map(len, sender.batches)), 2 * len(many))
+
+    def test_too_many_for_the_content(self) -> None:
+        """A server that finds a transaction too large behind RCPT gets half as many, and so on; one recipient alone waits."""
+        many = tuple(Recipient(rid, f"r{rid}@to.example") for rid in range(10))
+        lease = Lease(Envelope(5, "s@from.example", many, 0.0), "to.example", many, MemoryContent(b"x\r\n"))
+        self.patch(sys.modules[__name__], "LEASE", lease)
+        too_many = Delayed(TooManyRecipients(Phase.CONTENT, ("5.5.3 too many",)), 1)
+
+        class Sender(FakeSender):
+            async def send(self, envelope: object, recipients: Any, content: object) -> dict[int, Outcome]:
+                self.batches.append([r.rid for r in recipients])
+                outcome = Delivered(1, "ok") if len(recipients) <= most else too_many
+                return {r.rid: outcome for r in recipients}
+
+        for most, sizes in ((2, [10, 5, 2, 2, 2, 2, 2]), (0, [10, 5, 2, 1])):
+            sender = Sender(1, {})
+            self.sessions.answers["mx1.example"] = (sender, GOOD)
+            outcomes = self.attempt(route(host("mx1.example")))
+            self.assertEqual([len(batch) for batch in sender.batches], sizes)
+            self.assertEqual({type(outcome) for outcome in outcomes.values()}, {Delivered if most else Delayed})
 
     def test_limits(self) -> None:
         """What a server says of its limits is kept (RFC 9422): recipients of a transaction, and transactions on a connection."""

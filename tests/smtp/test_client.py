@@ -490,6 +490,22 @@ class TransactionTests(SynchronousTestCase):
             {0: "ok ok", 1: "P 5.1.3", 2: "ok ok", 3: "P 5.6.7", 4: "P 5.1.3", 5: "P 5.1.3"},
         )
 
+    def test_order_of_commands(self) -> None:
+        """A server that has forgotten its transaction after a refusal, or a 250, says so to all that follows: everybody waits."""
+        for ehlo in (PLAIN, PIPELINING):
+            for replies, expected in (
+                ((b"451 4.7.1 later", b"503 5.5.1 need MAIL", b"503 5.5.1 need MAIL"), {0: "T 4.7.1", 1: "T 4.5.1"}),
+                ((b"250 a", b"250 b", b"503 5.5.1 need RCPT"), {0: "T 4.5.1", 1: "T 4.5.1"}),
+                ((b"250 a", b"503 need MAIL", b"503 need RCPT"), {0: "T 4.5.1", 1: "T 4.5.1"}),
+            ):
+                with self.subTest(f"{replies} {ehlo!r}"):
+                    dialogue = Dialogue(ehlo)
+                    dialogue.begin()
+                    asked = [b"250 m", *replies]
+                    while asked and TransactionDone not in dialogue.kinds():
+                        dialogue.server(asked.pop(0) + b"\r\n")
+                    self.assertEqual(dialogue.results(), expected)
+
     def test_mixtures(self) -> None:
         """Each recipient has its own result, in one batch as well as one at a time."""
         for case, replies, last, expected in (
@@ -501,6 +517,7 @@ class TransactionTests(SynchronousTestCase):
                 b"250 q",
                 {0: "ok q", 1: "T 4.5.3"},
             ),
+            ("too many", (b"250 m", b"250 a", b"550 5.5.3 too many"), b"250 q", {0: "ok q", 1: "T 4.5.3"}),
             ("mailbox full", (b"250 m", b"250 a", b"552 5.2.2 full"), b"250 q", {0: "ok q", 1: "P 5.2.2"}),
             ("dot 4xx", (b"250 m", b"250 a", b"550 b"), b"451 4.3.0 q", {0: "T 4.3.0", 1: "P 5.1.0"}),
             ("dot 5xx", (b"250 m", b"250 a", b"450 b"), b"554 5.7.1 spam", {0: "P 5.7.1", 1: "T 4.1.0"}),
@@ -595,7 +612,7 @@ class TransactionTests(SynchronousTestCase):
         dialogue.begin()
         dialogue.server(b"502 no\r\n")
         self.assertEqual(dialogue.kinds(), [TransactionDone, Ended])
-        self.assertEqual(dialogue.results(), {0: "T 4.5.0", 1: "T 4.5.0"})
+        self.assertEqual(dialogue.results(), {0: "T 4.5.1", 1: "T 4.5.1"})
 
     def test_closing_anywhere(self) -> None:
         """421 in a transaction delays whoever has no result yet and ends the connection."""

@@ -197,7 +197,6 @@ class ReplyTests(SynchronousTestCase):
             (Phase.RCPT, 421, "4.3.2 try again later", "4.3.2 Not accepting messages at this time"),
             (Phase.MAIL, 421, "later", "4.3.2 Not accepting messages at this time"),
             (Phase.MAIL, 553, "bad sender", "5.1.0 Unknown address error"),
-            (Phase.MAIL, 530, "login", "5.7.0 Other security problem"),
             (Phase.MAIL, 552, "too big", "5.3.4 Message too big for system"),
             (Phase.DATA, 451, "oops", "4.3.0 Other mail system problem"),
             (Phase.CONTENT, 554, "spam", "5.3.0 Other mail system problem"),
