@@ -159,6 +159,7 @@ class ReceiveTLSStarted(Event):
     icid: int
     protocol: str
     cipher: str
+    group: str = ""  # of the key exchange; "" = none
 
 
 @attrs.frozen
@@ -477,6 +478,7 @@ class DeliveryTLSStarted(Event):
     cipher: str
     names: tuple[str, ...]  # the dNSNames presented; () when there was none
     resumed: bool = False
+    group: str = ""  # of the key exchange; "" = none
 
 
 @attrs.frozen

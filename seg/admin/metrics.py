@@ -86,8 +86,8 @@ class Metrics:
         self._define()
         self._take: dict[type, Callable[[Any], None]] = {
             events.ConnectionAdmitted: lambda e: self._connections.labels(e.action.lower()).inc(),
-            events.ReceiveTLSStarted: lambda e: self._tls.labels("in", e.protocol).inc(),
-            events.DeliveryTLSStarted: lambda e: self._tls.labels("out", e.protocol).inc(),
+            events.ReceiveTLSStarted: lambda e: self._tls_started("in", e),
+            events.DeliveryTLSStarted: lambda e: self._tls_started("out", e),
             events.DeliveryTLSFailed: lambda e: self._tls_failed.inc(),
             events.DeliveryConnectFailed: lambda e: self._unreachable.inc(),
             events.AuthSucceeded: lambda e: self._auth.labels("succeeded").inc(),
@@ -130,6 +130,9 @@ class Metrics:
             "connections_in", "Connections of clients, by the host access table's word", "action"
         )
         self._tls = counter("tls_sessions", "TLS sessions, by direction and version", "direction", "version")
+        self._tls_groups = counter(
+            "tls_groups", "TLS sessions, by direction and key exchange group", "direction", "group"
+        )
         self._tls_failed = counter("tls_failures", "TLS handshakes with other hosts that failed")
         self._unreachable = counter("connect_failures", "Connections to other hosts that didn't come about")
         self._auth = counter("auth", "AUTH of clients", "result")
@@ -203,6 +206,10 @@ class Metrics:
             self._messages.inc()
             self._octets.inc(event.size)
         self._remember(self._received_at, event.mid)
+
+    def _tls_started(self, direction: str, event: events.DeliveryTLSStarted | events.ReceiveTLSStarted) -> None:
+        self._tls.labels(direction, event.protocol).inc()
+        self._tls_groups.labels(direction, event.group or "none").inc()  # of those that we offer, or take
 
     def _closed(self, event: events.DeliveryClosed) -> None:
         self._begun_at.pop(event.dcid, None)

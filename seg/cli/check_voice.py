@@ -105,7 +105,7 @@ def _fetch(fetch: Document) -> Iterator[str]:
     if fetch["peer"] and not fetch["proxy"]:
         yield f"Connected to {plain(fetch['peer'])}." if fetch["protocol"] else f"Trying {plain(fetch['peer'])}."
     if fetch["protocol"]:
-        yield f"TLS connection established: protocol {fetch['protocol']}, cipher {fetch['cipher']}."
+        yield f"TLS connection established: protocol {fetch['protocol']}, cipher {fetch['cipher']}{_group(fetch)}."
     if fetch["certificate"] is not None:
         yield from _names("Policy host certificate", fetch["certificate"])
     if fetch["error"]:
@@ -182,8 +182,12 @@ def _no_tls(tried: Document) -> str:
     )
 
 
+def _group(session: Document) -> str:
+    return f", group {session['group']}" if session["group"] else ""
+
+
 def _established(tried: Document) -> str:
-    return f"TLS connection established: protocol {tried['protocol']}, cipher {tried['cipher']}."
+    return f"TLS connection established: protocol {tried['protocol']}, cipher {tried['cipher']}{_group(tried)}."
 
 
 def _certificate(tried: Document) -> Iterator[str]:

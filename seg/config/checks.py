@@ -11,6 +11,7 @@ from seg.config.schema import DNS, Auth, Control, Delivery, Listener, ListenerAu
 from seg.config.subscriptions import check_file_name, check_kind_of_events, parse_syslog_address
 from seg.config.syntax import (
     check_ciphers,
+    check_groups,
     check_ipv4,
     check_ipv6,
     check_mailbox,
@@ -66,6 +67,8 @@ FORMS: dict[tuple[str, str], Check] = {
     ("control", "mode"): check_mode,
     ("tls", "inbound_ciphers"): check_ciphers,
     ("tls", "outbound_ciphers"): check_ciphers,
+    ("tls", "inbound_groups"): check_groups,
+    ("tls", "outbound_groups"): check_groups,
 }
 _REQUIRED = {("gateway", "var"), ("listener", "address"), ("log_subscription", "address"), ("control", "mode")}
 

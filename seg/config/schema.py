@@ -427,6 +427,14 @@ class TLS:
         "Lowest version towards other hosts, policy hosts too: TLSv1.2, TLSv1.3; a host that can't is one whose TLS fails",
     )
     outbound_ciphers: str = key("", "Ciphers of TLS 1.2 towards other hosts, as an OpenSSL cipher list")
+    inbound_groups: str = key(
+        "", "Key exchange groups at the listeners, as X25519:P-256:X25519MLKEM768; empty: OpenSSL's choice"
+    )
+    outbound_groups: str = key(
+        "X25519:P-256:P-384:P-521:X25519MLKEM768",
+        "Key exchange groups towards other hosts, the first one with its share; a post-quantum one first makes a client hello of two segments, "
+        "which some hosts mishandle. A host whose handshake fails is tried once more with the classical ones",
+    )
 
 
 @attrs.frozen

@@ -131,6 +131,28 @@ def check_ciphers(text: str) -> None:
         raise ValueError(f'"{text}" has no cipher of TLS 1.2 that OpenSSL knows; {hint}') from None
 
 
+_POST_QUANTUM = frozenset(
+    {"x25519mlkem768", "secp256r1mlkem768", "secp384r1mlkem1024", "mlkem512", "mlkem768", "mlkem1024"}
+)
+_CLASSICAL = frozenset(
+    {"x25519", "x448", "p-256", "p-384", "p-521", "secp256r1", "prime256v1", "secp384r1", "secp521r1"}
+    | {"ffdhe2048", "ffdhe3072", "ffdhe4096", "ffdhe6144", "ffdhe8192"}
+)
+
+
+def is_post_quantum(group: str) -> bool:
+    """Whether a key exchange group is a post-quantum one, alone or together with a classical one."""
+    return group.lower() in _POST_QUANTUM
+
+
+def check_groups(text: str) -> None:
+    """Key exchange groups by the names that OpenSSL has for them, with colons between (RFC 8446 §4.2.7)."""
+    for name in text.split(":"):
+        if name.lower() not in _POST_QUANTUM | _CLASSICAL:
+            hint = "write names with colons between, such as X25519:P-256:P-384:X25519MLKEM768"
+            raise ValueError(f'"{name}" is no key exchange group; {hint}')
+
+
 def check_proxy(text: str) -> None:
     """An HTTP proxy, ``http://[user:password@]host:port``. No part of the value is told: it may hold a
     password."""

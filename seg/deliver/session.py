@@ -152,7 +152,7 @@ class Sessions:
             return session
         requirement = decision.requirement
         try:
-            return await self._fresh(decision, host, key, outgoing, progress, requirement.tls)
+            return await self._negotiated(decision, host, key, outgoing, progress)
         except HandshakeFailed as failure:
             if isinstance(failure, Tampered) or local_fault(failure) is not None:
                 raise
@@ -165,7 +165,26 @@ class Sessions:
                 raise unsatisfied from failure
             if not requirement.clear_retry or host.manner.implicit_tls:
                 raise
-        return await self._fresh(decision, host, key, outgoing, progress, TLSLevel.NEVER, why)
+        return await self._fresh(decision, host, key, outgoing, progress, TLSLevel.NEVER, why_clear=why)
+
+    async def _negotiated(
+        self, decision: Decision, host: MXHost, key: PoolKey, outgoing: Outgoing, progress: Progress
+    ) -> Session:
+        """A fresh session. A handshake that fails gets one more on a new connection, with classical key exchange groups only."""
+        level, tls = decision.requirement.tls, self._tls
+        classical = tls.narrows and tls.classical_peers.has(_peer(key), self._now())
+        try:
+            return await self._fresh(decision, host, key, outgoing, progress, level, classical=classical)
+        except HandshakeFailed as failure:
+            if not self._may_narrow(failure, classical):
+                raise
+        return await self._fresh(decision, host, key, outgoing, progress, level, classical=True)
+
+    def _may_narrow(self, failure: HandshakeFailed, classical: bool) -> bool:
+        """Whether fewer groups may help: not where somebody had a hand in it, nor where the fault is ours."""
+        return (
+            self._tls.narrows and not classical and not isinstance(failure, Tampered) and local_fault(failure) is None
+        )
 
     def _keep_within(self, domain: str, outgoing: Outgoing) -> None:
         """A domain that has taken over another one's connection gives up one of its own that waits, if it has too many now."""
@@ -232,6 +251,7 @@ class Sessions:
         outgoing: Outgoing,
         progress: Progress,
         level: TLSLevel,
+        classical: bool = False,
         why_clear: str = "",
     ) -> Session:
         progress.asks()
@@ -242,17 +262,17 @@ class Sessions:
             sender.tls_failed()
         try:
             if host.manner.implicit_tls:
-                await self._secure(sender, decision, key)
+                await self._secure(sender, decision, key, classical)
             capabilities = await sender.hello()
             if capabilities.starttls and level is not TLSLevel.NEVER and not sender.facts.tls:
-                await self._start_tls(sender, decision, key)
+                await self._start_tls(sender, decision, key, classical)
             verdict = self._judge(decision, sender)
             if not verdict.ok:
                 self._refuse(sender, decision, verdict)
             if sender.facts.tls:
                 if not host.manner.implicit_tls:
                     await sender.hello()
-                self._remember(sender, decision, key)
+                self._remember(sender, decision, key, classical)
             elif level is TLSLevel.MAY or why_clear:
                 reason = why_clear or sender.facts.failure or "STARTTLS isn't offered"
                 self._sink.emit(events.DeliveryInClear(sender.dcid, host.name, reason))
@@ -290,15 +310,16 @@ class Sessions:
                 error.enhanced, f"AUTH profile {login.name} ({mechanism.name}) is refused: {said}"
             ) from error
 
-    async def _secure(self, sender: ESMTPSender, decision: Decision, key: PoolKey) -> None:
+    async def _secure(self, sender: ESMTPSender, decision: Decision, key: PoolKey, classical: bool) -> None:
         """TLS from the first octet."""
         sni = decision.requirement.sni or decision.host
+        creator = self._creator(decision, key, classical)
         try:
-            facts = await sender.secure(self._creator(decision, key), lambda connection: session_facts(connection, sni))
+            facts = await sender.secure(creator, lambda connection: session_facts(connection, sni))
         except HandshakeFailed as failure:
             self._sink.emit(events.DeliveryTLSFailed(sender.dcid, failure.text))
             raise
-        self._tell_started(sender, facts)
+        self._shaken(sender, facts, key, classical)
 
     async def _line(self, domain: str, host: MXHost, address: Peer, outgoing: Outgoing) -> Line:
         """Room for one more connection.
@@ -389,41 +410,44 @@ class Sessions:
         sender.tap = self._dialogues.tap(sender.dcid, decision.domain, self._sink)
         return sender
 
-    async def _start_tls(self, sender: ESMTPSender, decision: Decision, key: PoolKey) -> None:
+    async def _start_tls(self, sender: ESMTPSender, decision: Decision, key: PoolKey, classical: bool) -> None:
         """STARTTLS and the handshake. A refusal before the 220 leaves a session in clear, for the verdict to judge."""
         sni = decision.requirement.sni or decision.host
+        creator = self._creator(decision, key, classical)
         try:
-            facts = await sender.start_tls(
-                self._creator(decision, key), lambda connection: session_facts(connection, sni)
-            )
+            facts = await sender.start_tls(creator, lambda connection: session_facts(connection, sni))
         except StartTLSRefused as refusal:
             self._sink.emit(events.DeliveryTLSFailed(sender.dcid, str(refusal)))
             return
         except HandshakeFailed as failure:
             self._sink.emit(events.DeliveryTLSFailed(sender.dcid, failure.text))
-            if decision.requirement.tls is TLSLevel.MUST:
+            if decision.requirement.tls is TLSLevel.MUST and not self._may_narrow(failure, classical):
                 self._sink.emit(events.DeliveryTLSRequired(sender.dcid, decision.host))
             raise
-        self._tell_started(sender, facts)
+        self._shaken(sender, facts, key, classical)
 
-    def _tell_started(self, sender: ESMTPSender, facts: SessionFacts) -> None:
+    def _shaken(self, sender: ESMTPSender, facts: SessionFacts, key: PoolKey, classical: bool) -> None:
+        """A handshake is done: how is told, and a host that needed the smaller offer gets no other one for a day."""
+        if classical:
+            self._tls.classical_peers.add(_peer(key), self._now())
         names = names_of(facts.peer.chain[0]) if facts.peer.chain else ()
-        self._sink.emit(events.DeliveryTLSStarted(sender.dcid, facts.version, facts.cipher, names, facts.resumed))
+        started = events.DeliveryTLSStarted(sender.dcid, facts.version, facts.cipher, names, facts.resumed, facts.group)
+        self._sink.emit(started)
 
-    def _creator(self, decision: Decision, key: PoolKey) -> IOpenSSLClientConnectionCreator:
+    def _creator(self, decision: Decision, key: PoolKey, classical: bool) -> IOpenSSLClientConnectionCreator:
         requirement = decision.requirement
-        peer = f"{key.address}:{key.port}"
         identity = self._identities.get(key.certificate)
-        return self._tls.creator(requirement.sni or decision.host, peer, requirement.min_version, identity)
+        sni = requirement.sni or decision.host
+        return self._tls.creator(sni, _peer(key), requirement.min_version, identity, classical)
 
-    def _remember(self, sender: ESMTPSender, decision: Decision, key: PoolKey) -> None:
+    def _remember(self, sender: ESMTPSender, decision: Decision, key: PoolKey, classical: bool) -> None:
         """Keep the TLS session; the EHLO reply has come in, so a TLS 1.3 ticket has too if there is one."""
         requirement = decision.requirement
         handle = sender.transport.getHandle()
         if isinstance(handle, SSL.Connection):
-            peer = f"{key.address}:{key.port}"
             identity = self._identities.get(key.certificate)
-            self._tls.remember(handle, requirement.sni or decision.host, peer, requirement.min_version, identity)
+            sni = requirement.sni or decision.host
+            self._tls.remember(handle, sni, _peer(key), requirement.min_version, identity, classical)
 
     def _refuse(self, sender: ESMTPSender, decision: Decision, verdict: Verdict) -> None:
         """Say what didn't fit, in the vendor's two lines.
@@ -446,6 +470,11 @@ class Sessions:
 
     def _trust(self) -> Trust:
         return Trust(self._roots, datetime.datetime.fromtimestamp(self._now(), datetime.UTC))
+
+
+def _peer(key: PoolKey) -> str:
+    """The address and port of a peer, as `ClientTLS` knows it."""
+    return f"{key.address}:{key.port}"
 
 
 def _connect_failure(error: Exception) -> str:

@@ -28,6 +28,8 @@ class StartTLS(enum.Enum):
     CLOSES = "closes"  # 220, then the connection is closed in the middle of the handshake
     GARBAGE = "garbage"  # 220, then octets that aren't TLS in answer to the ClientHello
     HANGS = "hangs"  # 220, then silence
+    CLASSICAL_HANGS = "classical groups, else hangs"  # silence for a client hello with a post-quantum group
+    CLASSICAL_CLOSES = "classical groups, else closes"  # such a hello ends the connection
     INJECTS = "injects"  # plaintext replies behind the 220, as an attacker would put them there
 
 

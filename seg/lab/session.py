@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from seg.lab.receiver import Receiver
 
 MAX_LINE = 1 << 20
+CLASSICAL_ONLY = (StartTLS.CLASSICAL_HANGS, StartTLS.CLASSICAL_CLOSES)
+POST_QUANTUM = b"\x11\xec"  # X25519MLKEM768 in the list of groups of a client hello
 INJECTED = b"250-injected.invalid\r\n250 XINJECTED\r\n"
 INJECTION_WAIT = 0.3  # seconds in which a client that took INJECTED for our reply gives itself away
 
@@ -123,7 +125,11 @@ class SMTPSession(Protocol):
         """Whether these octets go nowhere because the handshake is one of the broken kinds."""
         if not self._awaits_handshake or self._inside_tls:
             return False
-        if self._says.starttls is StartTLS.CLOSES:
+        if self._says.starttls in CLASSICAL_ONLY and POST_QUANTUM not in data:
+            self._start_tls()
+            self.transport.protocol.dataReceived(data)  # type: ignore[union-attr]  # TLS stands in between now
+            return True
+        if self._says.starttls in (StartTLS.CLOSES, StartTLS.CLASSICAL_CLOSES):
             self.abort()
         elif self._says.starttls is StartTLS.GARBAGE:
             self._write(b"this is no ServerHello\r\n" * 4)
@@ -226,9 +232,12 @@ class SMTPSession(Protocol):
         self._write(b"220 2.0.0 go ahead\r\n" + (INJECTED if how is StartTLS.INJECTS else b""))
         self._forget_envelope()
         if how in (StartTLS.OFFERED, StartTLS.INJECTS):
-            self._inside_tls = True
-            self.session.helo = ""
-            self.transport.startTLS(self._receiver.contexts())  # type: ignore[union-attr]
+            self._start_tls()
+
+    def _start_tls(self) -> None:
+        self._inside_tls = True
+        self.session.helo = ""
+        self.transport.startTLS(self._receiver.contexts())  # type: ignore[union-attr]
 
     def _mail(self, rest: str) -> None:
         path, parameters = _path(rest, "FROM:")

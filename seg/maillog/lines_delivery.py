@@ -19,6 +19,8 @@ def _connect_failed(event: e.DeliveryConnectFailed) -> tuple[Line, ...]:
 
 def _tls_started(event: e.DeliveryTLSStarted) -> tuple[Line, ...]:
     text = f"DCID {event.dcid} TLS success protocol {event.protocol} cipher {event.cipher}"
+    if event.group:
+        text += f" group {event.group}"
     if event.names:
         text += f" subjectAltName:dNSName={event.names[0]}"
     lines: tuple[Line, ...] = ((INFO, text),)
@@ -72,12 +74,15 @@ ENTRIES: tuple[Entry, ...] = (
     entry(
         _tls_started,
         e.DeliveryTLSStarted(
-            834833, "TLSv1.3", "TLS_AES_256_GCM_SHA384", ("*.mail123.domain.com", "mail.domain.com"), True
+            834833, "TLSv1.3", "TLS_AES_256_GCM_SHA384", ("*.mail123.domain.com", "mail.domain.com"), True, "x25519"
         ),
         "The handshake is done; whether the peer is the right one is judged next. The first name "
         "that the certificate "
         "presents is shown at Info, all of them at Debug.",
-        (INFO, "DCID {dcid} TLS success protocol {protocol} cipher {cipher} subjectAltName:dNSName={name}"),
+        (
+            INFO,
+            "DCID {dcid} TLS success protocol {protocol} cipher {cipher} group {group} subjectAltName:dNSName={name}",
+        ),
         (DEBUG, "DCID {dcid} TLS names presented: {names}"),
         (DEBUG, "DCID {dcid} TLS session resumed"),
     ),

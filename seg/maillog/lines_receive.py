@@ -18,6 +18,11 @@ def _accepted(event: e.ConnectionAccepted) -> tuple[Line, ...]:
     return ((INFO, text),)
 
 
+def _tls_started(event: e.ReceiveTLSStarted) -> tuple[Line, ...]:
+    group = f" group {event.group}" if event.group else ""
+    return ((INFO, f"ICID {event.icid} TLS success protocol {event.protocol} cipher {event.cipher}{group}"),)
+
+
 def _admitted(event: e.ConnectionAdmitted) -> tuple[Line, ...]:
     group, match = event.group or "None", event.match or "None"
     return ((INFO, f"ICID {event.icid} {event.action} SG {group} match {match} SBRS not enabled"),)
@@ -87,11 +92,11 @@ ENTRIES: tuple[Entry, ...] = (
         "The host access table's word on the client: ACCEPT, RELAY, REJECT or TCPREFUSE.",
         (INFO, "ICID {icid} {action} SG {group, or None} match {rule, or None} SBRS not enabled"),
     ),
-    plain(
-        INFO,
-        "ICID {icid} TLS success protocol {protocol} cipher {cipher}",
-        e.ReceiveTLSStarted(1020089, "TLSv1.3", "TLS_AES_256_GCM_SHA384"),
+    entry(
+        _tls_started,
+        e.ReceiveTLSStarted(1020089, "TLSv1.3", "TLS_AES_256_GCM_SHA384", "X25519MLKEM768"),
         "The client's STARTTLS worked.",
+        (INFO, "ICID {icid} TLS success protocol {protocol} cipher {cipher} group {group}"),
     ),
     plain(
         INFO,

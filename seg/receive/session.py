@@ -32,6 +32,7 @@ from seg.smtp.server_replies import Reply
 from seg.smtp.server_table import State
 from seg.smtp.xclient import XClient
 from seg.tls.clients import holder_of
+from seg.tls.groups import group_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -268,7 +269,7 @@ class Session(Protocol):
         connection = self.transport.getHandle()  # type: ignore[attr-defined]
         protocol, cipher = connection.get_protocol_version_name(), connection.get_cipher_name() or ""
         self._intake.tls = SessionTLS(protocol, cipher, connection.get_cipher_bits() or 0)
-        self._house.sink.emit(events.ReceiveTLSStarted(self.icid, protocol, cipher))
+        self._house.sink.emit(events.ReceiveTLSStarted(self.icid, protocol, cipher, group_of(connection)))
         self._look_at_certificate(connection)
         if self._intake.login is not None:
             self._intake.login.secured(channel_bindings(connection))

@@ -20,18 +20,20 @@ from seg.files import Mark
 from seg.model import to_ascii
 from seg.tls.chain import MAX_CHAIN
 from seg.tls.credential import marks_of, read_credential
+from seg.tls.groups import ClassicalPeers, group_of
 from seg.tls.limits import chain_excess
 from seg.tls.names import UNREADABLE, is_host_name, printable
-from seg.tls.parameters import USUAL, Parameters
+from seg.tls.parameters import OUTBOUND, USUAL, Parameters
 from seg.tls.peer import PeerCertificates, SessionFacts, TLSVersion
 
 _SESSIONS_PER_PEER = 4  # as many connections at a time can be resumed; a session is used once (RFC 8446 §C.4)
 
-SessionKey = tuple[str, str, TLSVersion, str]  # peer, server name, lowest version, our certificate
+Offer = tuple[TLSVersion, bool]  # lowest version, and whether classical groups alone are offered
+SessionKey = tuple[str, str, Offer, str]  # peer, server name, what was offered, our certificate
 
 
 class SessionCache:
-    """TLS sessions by peer, server name, minimum version and our certificate; the peers used longest ago are forgotten first.
+    """TLS sessions by peer, server name, what was offered and our certificate; the peers used longest ago are forgotten first.
 
     A session is handed out once: one that a server chokes on can't spoil the next connection too.
     """
@@ -91,11 +93,11 @@ class ClientIdentity:
     :raises ConfigurationError: a file is missing or unreadable, the key doesn't fit, the dates are wrong.
     """
 
-    def __init__(self, certificate_file: str, key_file: str = "", parameters: Parameters = USUAL) -> None:
+    def __init__(self, certificate_file: str, key_file: str = "", parameters: Parameters = OUTBOUND) -> None:
         self.parameters = parameters
         self._files = (certificate_file, key_file)
         self._marks: tuple[Mark, ...] = ()
-        self.contexts: dict[TLSVersion, SSL.Context] = {}
+        self.contexts: dict[Offer, SSL.Context] = {}
         self.mark = ""  # tells one certificate from another: the fingerprint
         self.load()
 
@@ -120,9 +122,11 @@ class ClientTLS:
     :param sessions: how many peers' sessions are kept.
     """
 
-    def __init__(self, sessions: int = 500, parameters: Parameters = USUAL) -> None:
+    def __init__(self, sessions: int = 500, parameters: Parameters = OUTBOUND) -> None:
         self._contexts = _client_contexts(parameters)
         self._sessions = SessionCache(sessions)
+        self.narrows = parameters.classical is not None  # whether there is a second offer, of classical groups only
+        self.classical_peers = ClassicalPeers()
 
     def creator(
         self,
@@ -130,17 +134,20 @@ class ClientTLS:
         peer: str,
         min_version: TLSVersion = TLSVersion.TLS1_2,
         identity: ClientIdentity | None = None,
+        classical: bool = False,
     ) -> IOpenSSLClientConnectionCreator:
         """What ``startTLS`` needs for one connection.
 
         :param sni: server name to send; left out when it is an address or no host name.
         :param peer: whom we connect to ("192.0.2.1:25"); sessions are resumed with the same peer only.
         :param identity: who we are, if the server asks.
+        :param classical: whether to offer classical key exchange groups only.
         """
         name = to_ascii(sni)
-        key = (peer, name, min_version, identity.mark if identity else "")
+        offer = (min_version, classical)
+        key = (peer, name, offer, identity.mark if identity else "")
         contexts = identity.contexts if identity else self._contexts
-        return ClientConnections(contexts[min_version], name if is_host_name(name) else "", self._sessions, key)
+        return ClientConnections(contexts[offer], name if is_host_name(name) else "", self._sessions, key)
 
     def remember(
         self,
@@ -149,6 +156,7 @@ class ClientTLS:
         peer: str,
         min_version: TLSVersion = TLSVersion.TLS1_2,
         identity: ClientIdentity | None = None,
+        classical: bool = False,
     ) -> None:
         """Keep the session for the next connection to this peer.
 
@@ -156,12 +164,14 @@ class ClientTLS:
         """
         session = connection.get_session()
         if session is not None:
-            self._sessions.put((peer, to_ascii(sni), min_version, identity.mark if identity else ""), session)
+            mark = identity.mark if identity else ""
+            self._sessions.put((peer, to_ascii(sni), (min_version, classical), mark), session)
 
 
-def _client_contexts(parameters: Parameters) -> dict[TLSVersion, SSL.Context]:
-    """One for each minimum version that a policy may want."""
-    return {version: _client_context(parameters, version) for version in TLSVersion}
+def _client_contexts(parameters: Parameters) -> dict[Offer, SSL.Context]:
+    """One for each minimum version that a policy may want, with all groups and with the classical ones only."""
+    offers = {False: parameters, True: parameters.classical or parameters}
+    return {(version, few): _client_context(offer, version) for version in TLSVersion for few, offer in offers.items()}
 
 
 def _client_context(parameters: Parameters, min_version: TLSVersion) -> SSL.Context:
@@ -185,6 +195,7 @@ def session_facts(connection: SSL.Connection, sni: str) -> SessionFacts:
         peer=_presented(connection, resumed),
         starttls_offered=True,
         resumed=resumed,
+        group=group_of(connection),
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from seg.tls.context import ClientIdentity
-from seg.tls.parameters import USUAL, Parameters
+from seg.tls.parameters import OUTBOUND, Parameters
 
 Files = tuple[str, str]  # certificate, key ("" = in the certificate file)
 
@@ -20,7 +20,7 @@ class Identities:
         """The one of these files; None for files that nothing in force names, such as ("", "")."""
         return self.known.get(files)
 
-    def prepared(self, wanted: Iterable[Files], parameters: Parameters = USUAL) -> dict[Files, ClientIdentity]:
+    def prepared(self, wanted: Iterable[Files], parameters: Parameters = OUTBOUND) -> dict[Files, ClientIdentity]:
         """All that are wanted; files that aren't known, or not with these parameters, are read, which blocks.
 
         :raises ConfigurationError: one can't be used.

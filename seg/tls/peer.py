@@ -69,3 +69,4 @@ class SessionFacts:
     starttls_offered: bool = False
     failure: str = ""  # why there is no TLS though it was tried
     resumed: bool = False
+    group: str = ""  # of the key exchange, as OpenSSL calls it: "x25519", "X25519MLKEM768"; "" = none

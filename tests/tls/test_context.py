@@ -53,7 +53,7 @@ class ClientTests(SynchronousTestCase):
         self.assertEqual((facts.tls, facts.version, facts.sni), (True, "TLSv1.3", "mx.example.com"))
         self.assertTrue(facts.cipher.startswith("TLS_"))
         self.assertEqual((facts.peer.chain, facts.peer.fault, facts.resumed), (LEAF.chain, "", False))
-        self.assertEqual(seen, [b"mx.example.com"])
+        self.assertEqual(set(seen), {b"mx.example.com"})
 
     def test_server_name(self) -> None:
         """SNI holds A-labels, and is left out for addresses and for what is no host name."""
@@ -65,7 +65,7 @@ class ClientTests(SynchronousTestCase):
         ):
             listener, seen = server(LEAF)
             shake(self.tls.creator(sni, "192.0.2.1:25"), listener)
-            self.assertEqual(seen, [sent])
+            self.assertEqual(set(seen), {sent})  # twice when the server asks for another group
 
     def test_resumption(self) -> None:
         """A session is resumed once, and shows the chain again; another peer or name doesn't get it."""

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import attrs
 from OpenSSL import SSL
 from twisted.trial.unittest import SynchronousTestCase
 
 from seg.config.schema import TLS, TLSMinimum
 from seg.errors import ConfigurationError
 from seg.tls.context import ClientTLS, server_context
-from seg.tls.parameters import USUAL, Parameters, inbound, outbound
+from seg.tls.parameters import OUTBOUND, USUAL, Parameters, inbound, outbound
 from seg.tls.peer import TLSVersion
 from tests.certificates import NOW, Authority
 from tests.tls.handshake import ServerTLS, shake
@@ -38,8 +39,8 @@ class ParametersTests(SynchronousTestCase):
         """Each direction has its own keys; nothing set is TLS 1.2 and OpenSSL's ciphers."""
         tls = TLS(inbound_min_version=TLSMinimum.TLS1_3, outbound_ciphers=CHACHA)
         self.assertEqual(inbound(tls), ONLY_1_3)
-        self.assertEqual(outbound(tls), Parameters(ciphers=CHACHA))
-        self.assertEqual((inbound(TLS()), outbound(TLS())), (USUAL, USUAL))
+        self.assertEqual(outbound(tls), attrs.evolve(OUTBOUND, ciphers=CHACHA))
+        self.assertEqual((inbound(TLS()), outbound(TLS())), (USUAL, OUTBOUND))
 
     def test_ciphers(self) -> None:
         """Either side's list decides on the cipher of TLS 1.2."""
