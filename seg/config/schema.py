@@ -126,6 +126,14 @@ class Verifying(enum.StrEnum):
     ANSWER = "answer"  # as RCPT would be
 
 
+class LenientAddresses(enum.StrEnum):
+    """From whom addresses are taken as old programs write them."""
+
+    RELAY = "relay"  # who may relay
+    ALL = "all"
+    NONE = "none"
+
+
 @attrs.frozen
 class Gateway:
     """The gateway as a whole."""
@@ -189,6 +197,11 @@ class Receive:
     vrfy: Verifying = key(
         Verifying.NONCOMMITTAL,
         "VRFY: noncommittal (252 whatever is asked), refuse (502), answer (as RCPT would be answered)",
+    )
+    lenient_addresses: LenientAddresses = key(
+        LenientAddresses.RELAY,
+        "From whom addresses in MAIL and RCPT are taken as old programs and devices write them (without angle brackets, with spaces "
+        "within them, with a dot at the end, without a domain, which is then gateway.hostname): relay (who may relay), all, none",
     )
     max_message_size: int = key(26214400, "Largest message", unit="octets", low=1024)
     max_recipients: int = key(1000, "Most recipients in one message", low=1)

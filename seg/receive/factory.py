@@ -223,6 +223,7 @@ def _options(settings: Receive, listener: Listener, hostname: str, *, within_tls
         tls_required=listener.tls is ListenerTLS.REQUIRED,
         banner=listener.banner,
         vrfy=settings.vrfy,
+        lenient=settings.lenient_addresses,
         auth=login,
         auth_required=listener.auth is ListenerAuth.REQUIRED,
         max_recipients=settings.max_recipients,

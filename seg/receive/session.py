@@ -137,6 +137,7 @@ class Session(Protocol):
         self._represented = client
         self._intake.address = self.address
         self._intake.admission = NOBODY
+        self._core.may_relay = False
         self._intake.certified = ""  # the proxy's own
         self._house.census.move(before, self.address)
         self._deadlines.stop()
@@ -205,6 +206,7 @@ class Session(Protocol):
         self._intake.admission = admission
         self._intake.client_name = name if verified else ""
         self._core.options = options_for(house.options, admission.group)
+        self._core.may_relay = admission.may_relay
         self._core.may_represent = house.proxies.admit(self._peer).may_relay
         self._deadlines.start(
             house.settings.command_timeout,
@@ -289,6 +291,7 @@ class Session(Protocol):
         holder = holder_of(leaf)
         self._house.sink.emit(events.ClientCertificateShown(self.icid, holder, known))
         self._intake.certified = holder if known else ""
+        self._core.may_relay = self._core.may_relay or known
 
     # --- the flow of octets
 

@@ -1,6 +1,11 @@
-"""Paths and mailboxes by the grammar of RFC 5321 §4.1.2, with the lengths of §4.5.3.1. Pure functions.
+"""Paths and mailboxes by the grammar of RFC 5321 §4.1.2. Pure functions.
 
 Where the client asked for SMTPUTF8 the grammar is that of RFC 6531 §3.3: local parts may be beyond ASCII, domains may have U-labels.
+Underscores are met in domains, and allowed. The lengths of §4.5.3.1 are those that everybody has to take at the least: local parts of
+mailing lists and forwarders (VERP, SRS) are longer.
+
+Old programs write addresses otherwise: without angle brackets, with spaces within them, with a dot behind the domain, or without a
+domain. To whom that is forgiven the caller says by `default_domain`.
 """
 
 from __future__ import annotations
@@ -13,9 +18,10 @@ import idna
 
 from seg.model import a_labels
 
-MAX_LOCAL_PART = 64  # §4.5.3.1.1
-MAX_DOMAIN = 255  # §4.5.3.1.2
-MAX_PATH = 256  # §4.5.3.1.3, with the angle brackets
+MAX_DOMAIN = 255  # §4.5.3.1.2, and no longer name is in the DNS
+MAX_PATH = (
+    900  # with the angle brackets: a command line with its parameters has room for it, and so has a line of a header
+)
 
 # RFC 6531 §3.3, UTF8-non-ascii, without what would break a line of text or of a log.
 _BEYOND_ASCII = "\\u00a0-\\u2027\\u202a-\\ud7ff\\ue000-\\U0010ffff"
@@ -23,22 +29,31 @@ _LITERAL = r"\[[\x21-\x5a\x5e-\x7e]+\]"
 
 
 def _domain_pattern(more: str) -> str:
-    label = rf"[A-Za-z0-9{more}](?:[A-Za-z0-9\-{more}]{{0,61}}[A-Za-z0-9{more}])?"
+    label = rf"[A-Za-z0-9_{more}](?:[A-Za-z0-9_\-{more}]{{0,61}}[A-Za-z0-9_{more}])?"
     return rf"{label}(?:\.{label})*"
 
 
-def _path_pattern(more: str) -> re.Pattern[str]:
-    """:param more: characters allowed besides ASCII, as they stand in a character class."""
+def _path_patterns(more: str) -> tuple[re.Pattern[str], re.Pattern[str]]:
+    """By the grammar, and as old programs write it.
+
+    :param more: characters allowed besides ASCII, as they stand in a character class.
+    """
     atext = rf"[A-Za-z0-9!#$%&'*+\-/=?^_`{{|}}~{more}]+"
     dot_string = rf"{atext}(?:\.{atext})*"
     quoted_string = rf'"(?:[\x20\x21\x23-\x5b\x5d-\x7e{more}]|\\[\x20-\x7e])*"'
     domain = _domain_pattern(more)
     source_route = rf"(?:@{domain}(?:,@{domain})*:)?"
-    return re.compile(rf"<{source_route}(?P<local>{dot_string}|{quoted_string})@(?P<domain>{domain}|{_LITERAL})>")
+    local = rf"{source_route}(?P<local>{dot_string}|{quoted_string})"
+    domain = rf"@(?P<domain>{domain}|{_LITERAL})"
+    return (
+        re.compile(rf"<{local}{domain}>"),
+        re.compile(rf"(?P<bracket><)? *{local}(?:{domain}\.?)?(?(bracket) *>|(?= |$))"),
+    )
 
 
-_PATH = _path_pattern("")
-_UTF8_PATH = _path_pattern(_BEYOND_ASCII)
+_PATH, _OLD_PATH = _path_patterns("")
+_UTF8_PATH, _OLD_UTF8_PATH = _path_patterns(_BEYOND_ASCII)
+_NULL = re.compile(r"< *>")
 _POSTMASTER = re.compile(r"<postmaster>", re.IGNORECASE)
 _WHOLE_DOMAIN = re.compile(_domain_pattern(""))
 
@@ -55,24 +70,29 @@ class Path:
     end: int  # where the path ended in the text: parameters follow
 
 
-def parse_reverse_path(text: str, start: int) -> Path:
+def parse_reverse_path(text: str, start: int, default_domain: str = "") -> Path:
     """The path behind ``MAIL FROM:``: a mailbox, or ``<>``. Whether it may be beyond ASCII is the caller's affair.
 
+    :param default_domain: what old programs write is taken too, and an address without a domain is in this one; "": it isn't.
     :raises PathError: it doesn't follow the grammar.
     """
     if text.startswith("<>", start):
         return Path("", start + 2)
-    return _parse_mailbox_path(text, start)
+    null = _NULL.match(text, start) if default_domain else None
+    return Path("", null.end()) if null else _parse_mailbox_path(text, start, default_domain)
 
 
-def parse_forward_path(text: str, start: int) -> Path:
+def parse_forward_path(text: str, start: int, default_domain: str = "") -> Path:
     """The path behind ``RCPT TO:``: a mailbox, or ``<Postmaster>`` in any case.
 
+    :param default_domain: as for `parse_reverse_path`.
     :raises PathError: it doesn't follow the grammar.
     """
     if _POSTMASTER.match(text, start):
         return Path(text[start + 1 : start + 11], start + 12)
-    return _parse_mailbox_path(text, start)
+    path = _parse_mailbox_path(text, start, default_domain)
+    local, _, domain = path.address.rpartition("@")
+    return Path(local, path.end) if domain == default_domain and local.lower() == "postmaster" else path
 
 
 def check_reverse_path(address: str) -> None:
@@ -115,19 +135,29 @@ def is_address_literal(text: str) -> bool:
         return False
 
 
-def _parse_mailbox_path(text: str, start: int) -> Path:
+def _parse_mailbox_path(text: str, start: int, default_domain: str = "") -> Path:
     match = (_PATH if text.isascii() else _UTF8_PATH).match(text, start)
+    if match is None and default_domain:
+        match = _match_old(text, start)
     if match is None:
         raise PathError("Syntax error in address")
-    local, domain = match.group("local", "domain")
+    local, domain = match["local"], match["domain"] or default_domain
     # §4.1.1.3, appendix C: a source route is accepted and ignored; it does count for the length.
-    if _octets(match.group()) > MAX_PATH or _octets(local) > MAX_LOCAL_PART or _octets(domain) > MAX_DOMAIN:
+    if _octets(match.group()) > MAX_PATH or _octets(domain) > MAX_DOMAIN:
         raise PathError("Address too long")
     if not domain.isascii():
         _check_labels(domain)
     if domain.startswith("[") and not is_address_literal(domain):
         raise PathError("Unknown address literal")
     return Path(f"{local}@{domain}", match.end())
+
+
+def _match_old(text: str, start: int) -> re.Match[str] | None:
+    """What old programs write. A parameter isn't taken for an address that was left out."""
+    match = (_OLD_PATH if text.isascii() else _OLD_UTF8_PATH).match(text, start)
+    if match is None or match["bracket"] or match["domain"] or "=" not in match["local"]:
+        return match
+    return None
 
 
 def _octets(text: str) -> int:

@@ -95,16 +95,17 @@ def parse_greeting(argument: str) -> str:
     return name
 
 
-def parse_mail(argument: str, auth: bool = False) -> MailArguments:
+def parse_mail(argument: str, auth: bool = False, default_domain: str = "") -> MailArguments:
     """``FROM:<path> [parameters]``.
 
     :param auth: AUTH is offered, and so is its parameter (RFC 4954 §5): it is checked, and nobody here relies on it.
+    :param default_domain: as for `parse_reverse_path`.
     :raises CommandError: 501 for a malformed path or parameter, 553 for an address beyond ASCII without SMTPUTF8, 555 for an unknown
         parameter.
     """
     start = _skip_keyword(argument, "FROM:")
     try:
-        path = parse_reverse_path(argument, start)
+        path = parse_reverse_path(argument, start, default_domain)
     except PathError as error:
         raise CommandError(Reply(501, "5.1.7", str(error))) from None
     if path.end == len(argument):
@@ -144,16 +145,17 @@ def parse_mail(argument: str, auth: bool = False) -> MailArguments:
     return MailArguments(path.address, int(size), kind, utf8 is not None, wanted, envid or "", requiretls is not None)
 
 
-def parse_rcpt(argument: str, utf8: bool) -> RcptArguments:
+def parse_rcpt(argument: str, utf8: bool, default_domain: str = "") -> RcptArguments:
     """``TO:<path> [parameters]``: the recipient; ``Postmaster`` in any case may stand without a domain.
 
     :param utf8: MAIL had SMTPUTF8.
+    :param default_domain: as for `parse_reverse_path`.
     :raises CommandError: 501 for a malformed path or parameter, 553 for an address beyond ASCII without SMTPUTF8, 555 for an
         unknown parameter.
     """
     start = _skip_keyword(argument, "TO:")
     try:
-        path = parse_forward_path(argument, start)
+        path = parse_forward_path(argument, start, default_domain)
     except PathError as error:
         raise CommandError(Reply(501, "5.1.3", str(error))) from None
     parameters = _parse_parameters(argument, path.end) if path.end != len(argument) else {}

@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator
 
 import attrs
 
-from seg.config.schema import Verifying
+from seg.config.schema import LenientAddresses, Verifying
 from seg.smtp import server_auth as auth
 from seg.smtp import server_replies as replies
 from seg.smtp.commands import (
@@ -83,6 +83,7 @@ class ServerOptions:
     auth: bool = False  # AUTH is offered, within TLS
     auth_required: bool = False  # no transaction without it
     vrfy: Verifying = Verifying.NONCOMMITTAL
+    lenient: LenientAddresses = LenientAddresses.NONE
     max_recipients: int = 0  # of one message, as told in EHLO (RFC 9422); 0 = not told
     max_refusals: int = 100  # since the last message that was accepted, before the session is ended
     max_idle_commands: int = 100  # to no purpose, since the last recipient or message that was accepted
@@ -98,6 +99,7 @@ class ServerConnection:
         self.esmtp = False  # greeted with EHLO
         self.tls = False
         self.may_represent = False  # XCLIENT is taken from this client
+        self.may_relay = False  # by its address, its name or its certificate
         self.mechanisms: tuple[str, ...] = ()  # for AUTH; the adapter sets them when TLS is on
         self.identity = ""  # whom the client authenticated as
         self.interrupted = False  # `receive_data` ended because of `most`
@@ -304,7 +306,7 @@ class ServerConnection:
         """Do what the table says for the command."""
         match step:
             case Step.ADD_RECIPIENT:
-                recipient = parse_rcpt(argument, self._utf8)
+                recipient = parse_rcpt(argument, self._utf8, self._default_domain)
                 return self._ask(RecipientGiven(recipient), replies.RECIPIENT_OK, State.RCPT, self._counts.recipient)
             case Step.BEGIN:
                 return self._begin(argument)
@@ -351,10 +353,17 @@ class ServerConnection:
         address = parse_rcpt(f"TO:<{bare}>", False).address
         return self._ask(AddressToVerify(address), Reply(250, "2.1.5", f"<{address}>"), self.state)
 
+    @property
+    def _default_domain(self) -> str:
+        """That of addresses without one, where what old programs write is taken from the client; else ""."""
+        lenient = self.options.lenient
+        may = lenient is LenientAddresses.RELAY and (self.may_relay or bool(self.identity))
+        return self.options.hostname if may or lenient is LenientAddresses.ALL else ""
+
     def _begin(self, argument: str) -> ServerEvent:
         if self.options.auth_required and not self.identity:
             raise CommandError(auth.AUTH_REQUIRED)
-        arguments = parse_mail(argument, bool(self.mechanisms))
+        arguments = parse_mail(argument, bool(self.mechanisms), self._default_domain)
         if arguments.requiretls and not self.tls:  # RFC 8689 §2: it wasn't offered
             raise CommandError(replies.TLS_NEEDED)
         self._utf8 = arguments.smtputf8
