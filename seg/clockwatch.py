@@ -8,12 +8,12 @@ from typing import Final
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
-from seg.clock import ahead, posix
+from seg.clock import SteadyClock, ahead, posix
 from seg.conditions import Condition
 from seg.events import ConditionKind
 from seg.interfaces import IEventSink
 
-EVERY: Final = 5.0  # seconds between two looks
+EVERY: Final = 1.0  # seconds between two looks
 TOLD: Final = 5.0  # seconds by which the clock has to be set before that is told
 LASTS: Final = 600.0  # seconds without another step after which the clock counts as right again
 
@@ -37,6 +37,8 @@ class ClockWatch:
 
         :param youngest: when the run before wrote something last, in POSIX seconds: it can't have been later than now.
         """
+        if isinstance(self._clock.seconds, SteadyClock):
+            self._clock.seconds.watched()
         self._ahead = ahead(self._clock)
         if youngest - posix(self._clock) > TOLD:
             behind = span(youngest - posix(self._clock))
@@ -55,7 +57,7 @@ class ClockWatch:
         step, self._ahead = now - self._ahead, now
         if abs(step) >= TOLD:
             way = "forward" if step > 0 else "back"
-            slept = " (or the machine slept)" if step > 0 else ""
+            slept = " (or the machine slept, or the gateway was stopped)" if step > 0 else ""
             self._tell(
                 f"the system's clock was set {way} by {span(abs(step))}{slept}; waits and retries go on by the time passed"
             )

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from seg.clock import SteadyClock, ahead, as_posix, as_steady, cautious_of, posix, posix_of
+from seg.clock import STANDSTILL, SteadyClock, ahead, as_posix, as_steady, cautious_of, posix, posix_of, stood_still
 from seg.clockwatch import EVERY, LASTS, ClockWatch, last_written, span
 from seg.events import ConditionBegan, ConditionEnded, ConditionKind
 from tests.doubles import RecordingSink, SettableClock
@@ -69,6 +69,31 @@ class SteadyClockTests(SynchronousTestCase):
             clock.advance(1)
             self.assertAlmostEqual(clock.seconds(), NOW + number, 5)
 
+    def test_standstill(self) -> None:
+        """While somebody asks each second, time in which nobody did counts as a second: a time-out of five seconds isn't over by it."""
+        clock, called = SettableClock(NOW), []
+        steady = clock.seconds
+        assert isinstance(steady, SteadyClock)
+        steady.watched()
+        clock.callLater(5, called.append, 1)
+        clock.pump([1, 1, 60])
+        self.assertEqual((called, clock.seconds(), stood_still(clock)), ([], NOW + 3, 59))
+        self.assertEqual(posix(clock), NOW + 62)
+        clock.pump([1, 1])
+        self.assertEqual((called, clock.seconds()), ([1], NOW + 5))
+
+    @given(st.lists(st.floats(0.1, 1e6), max_size=20))
+    def test_any_standstill(self, steps: list[float]) -> None:
+        """However the process is stopped, no more than three seconds pass between two looks, none is lost without it, and nothing goes back."""
+        clock = SettableClock(NOW)
+        steady = clock.seconds
+        assert isinstance(steady, SteadyClock)
+        steady.watched()
+        for step in steps:
+            before = clock.seconds()
+            clock.advance(step)
+            self.assertAlmostEqual(clock.seconds() - before, step if step <= STANDSTILL else 1.0, 2)
+
     def test_real(self) -> None:
         """The real one begins now."""
         clock = SteadyClock()
@@ -111,6 +136,13 @@ class ClockWatchTests(SynchronousTestCase):
         self.clock.set_by(2)
         self.clock.advance(EVERY)
         self.assertEqual((self.began(), self.steps), ([], [2.0]))
+
+    def test_standstill(self) -> None:
+        """A gateway that was stopped says so, and everything goes by the new difference."""
+        self.watch.start()
+        self.clock.pump([EVERY, EVERY, 60, EVERY, EVERY])
+        self.assertIn("forward by 59 seconds (or the machine slept, or the gateway was stopped)", self.began()[0])
+        self.assertEqual([round(step) for step in self.steps], [59])
 
     def test_start_behind(self) -> None:
         """A clock behind what the run before wrote is wrong, and that is told at the start."""

@@ -8,6 +8,7 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IReactorTime
 from zope.interface import implementer
 
+from seg.clock import stood_still
 from seg.config.schema import MTASTS, WhenProxyFails
 from seg.dns.address_rules import AddressRules
 from seg.errors import local_fault
@@ -84,12 +85,16 @@ class PolicyFetcher:
 
     async def _look(self, domain: str, claim: Claim, progress: Progress) -> PolicyAnswer:
         url = policy_url(domain, self._settings.port)
+        before = stood_still(self._clock)
         try:
             body = await self._fetch(domain, url, claim, progress)
         except CancelledError:
             raise
         except Exception as error:  # noqa: BLE001 - what isn't known to be the policy host's fault is ours
             failure = self._ours(error, progress) or error
+            if isinstance(failure, FetchError) and stood_still(self._clock) > before:
+                # The policy host may have given up on us.
+                failure = OwnFetchFault(FetchFault.LOCAL, f"this gateway was stopped meanwhile: {failure.cause}")
             if isinstance(failure, FetchError):
                 failure.url = url
             if isinstance(failure, FetchError | OwnFetchFault):
