@@ -93,9 +93,9 @@ class Window:
         ]
         return [(name, host.host, host.port) for name, host in bound]
 
-    def resolver_validates(self) -> bool:
-        """Whether the AD bit can be believed."""
-        return self._now.lookups.probe.validates
+    def resolver_validates(self) -> bool | None:
+        """Whether the AD bit can be believed; None: no trusted resolver has said so far."""
+        return self._now.lookups.probe.verdict
 
     # --- what an operator may have done (`seg.admin.delivery.Gateway`) ----------------------------
 

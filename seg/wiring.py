@@ -167,6 +167,8 @@ def wire_lookups(
     if former:
         stub.outages.follow(former.outages)
     probe = ValidationProbe(stub, reactor, sink, changed=resolver.flush)
+    if former:
+        probe.follow(former.probe)
     seen = former.seen if former else SeenDANE(reactor.seconds, settings.dns.max_ttl)
     tls = ClientTLS(parameters=outbound(settings.tls))
 

@@ -47,8 +47,8 @@ class Gauges(Protocol):
     def listeners(self) -> Sequence[tuple[str, str, int]]:
         """(name, address, port) of each listener."""
 
-    def resolver_validates(self) -> bool:
-        """Whether the AD bit can be believed."""
+    def resolver_validates(self) -> bool | None:
+        """Whether the AD bit can be believed; None: no trusted resolver has said so far."""
 
     def exemptions(self) -> int:
         """Destinations that are exempt from their policies now."""

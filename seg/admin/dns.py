@@ -22,8 +22,8 @@ class Resolving(Protocol):
     def resolvers(self) -> Sequence[Server]:
         """The resolvers asked."""
 
-    def resolver_validates(self) -> bool:
-        """Whether the AD bit can be believed."""
+    def resolver_validates(self) -> bool | None:
+        """Whether the AD bit can be believed; None: no trusted resolver has said so far."""
 
 
 class DNSAPI:
@@ -54,7 +54,7 @@ def _resolver(server: Server, clock: IReactorTime) -> dict[str, Any]:
     return {
         "server": str(server),
         "trusted": server.trusted,
-        "validates": server.validating,
+        "validates": server.validating if server.probed or not server.trusted else None,
         "believed": server.believed,
         "asked_last": server.demoted_until > clock.seconds(),
         "answers": server.answers,

@@ -5,6 +5,7 @@ Names and units follow Prometheus' conventions: totals end in ``_total``, times 
 
 from __future__ import annotations
 
+import math
 import re
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
@@ -52,8 +53,8 @@ class Gauges(Protocol):
     def policies_cached(self) -> int:
         """MTA-STS policies known."""
 
-    def resolver_validates(self) -> bool:
-        """Whether the AD bit can be believed."""
+    def resolver_validates(self) -> bool | None:
+        """Whether the AD bit can be believed; None: no trusted resolver has said so far."""
 
     def exemptions(self) -> int:
         """Destinations that are exempt now."""
@@ -288,9 +289,9 @@ class _Now(Collector):
             "connections_idle", "Connections to other hosts that wait for a message", gauges.connections_idle()
         )
         yield _gauge("sts_policies_cached", "MTA-STS policies known", gauges.policies_cached())
-        yield _gauge(
-            "resolver_validates", "1: the resolver validates DNSSEC, DANE is applied", gauges.resolver_validates()
-        )
+        validates = gauges.resolver_validates()
+        text = "1: the resolver validates DNSSEC, DANE is applied; NaN: it hasn't answered yet"
+        yield _gauge("resolver_validates", text, math.nan if validates is None else validates)
         yield _gauge("exemptions", "Destinations that are exempt from their policies now", gauges.exemptions())
         yield _gauge(
             "destinations_limited", "Destinations whose limits hold mail back now", gauges.limited_destinations()

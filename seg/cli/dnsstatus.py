@@ -72,6 +72,8 @@ def _row(resolver: dict[str, Any]) -> tuple[object, ...]:
 
 
 def _validates(resolver: dict[str, Any]) -> str:
+    if resolver["validates"] is None:
+        return "unknown"
     if resolver["believed"]:
         return "yes"
     return "not in dns.trusted" if not resolver["trusted"] else "no"

@@ -11,6 +11,11 @@ from seg.cli.output import say
 from seg.cli.tables import ago, duration, paused_line, plain, print_json, print_table, size, stamp
 from seg.version import __version__
 
+VALIDATES = {
+    True: "yes",
+    False: "no: DANE is not in use (see the mail log)",
+    None: "unknown: no trusted resolver has answered yet",
+}
 COLUMNS = ("reset", "uptime", "lifetime")
 
 
@@ -51,7 +56,7 @@ def status_lines(facts: dict[str, Any]) -> list[str]:
     oldest = f", the oldest for {ago(queue['oldest'])}" if queue["oldest"] else ""
     held = f", {queue['held']} held" if queue["held"] else ""
     listeners = ", ".join(f"{x['name']} {x['address']}:{x['port']}" for x in facts["listeners"])
-    dane = "yes" if facts["resolver_validates"] else "no: DANE is not in use (see the mail log)"
+    dane = VALIDATES[facts["resolver_validates"]]
     return [
         f"seg {facts['version']} on {facts['hostname']}, process {facts['pid']}",
         f"Up since:            {stamp(facts['started'])} ({duration(facts['uptime'])})",

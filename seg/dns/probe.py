@@ -10,9 +10,10 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from seg.conditions import Condition
 from seg.dns.answer import DNSFailure
 from seg.errors import LocalFault
-from seg.events import Fault, Notice
+from seg.events import ConditionKind, Fault, Notice
 from seg.interfaces import IEventSink
 
 HOUR = 3600.0
@@ -22,6 +23,10 @@ NOT_VALIDATING = (
     "no trusted resolver validates DNSSEC: DANE isn't applied, and mail to destinations with mandatory DANE "
     "waits. Run a validating resolver on this host (unbound, knot-resolver), name it in dns.resolvers, and "
     "see that its address is in dns.trusted"
+)
+UNKNOWN = (
+    "no trusted resolver answers the gateway's probe: whether they validate DNSSEC isn't known; see that they run, and that dns.resolvers and "
+    "dns.trusted are right"
 )
 VALIDATING = "the resolver validates DNSSEC again: DANE is applied"
 
@@ -41,7 +46,7 @@ class ValidationProbe:
     """Probes a resolver and keeps the verdict in `validates`; one Warning when it is bad, one Notice when
     it's good again.
 
-    A probe that gets no answer changes nothing: who can suppress answers must not be able to switch DANE off.
+    A probe that gets no answer changes nothing: who can suppress answers must not be able to switch DANE off. It is told as a condition.
 
     :param interval: seconds between two probes.
     :param changed: called when the verdict changed: answers kept from before bear the wrong security.
@@ -58,6 +63,8 @@ class ValidationProbe:
         changed: Callable[[], object] = lambda: None,
     ) -> None:
         self.validates = True  # the operator named it as trusted; that counts until it is known better
+        self.known = False  # whether some probe was answered
+        self._unanswered = Condition(sink, ConditionKind.RESOLVER, "probe")
         self._resolver = resolver
         self._clock = clock
         self._sink = sink
@@ -65,6 +72,15 @@ class ValidationProbe:
         self._changed = changed
         self._running: Deferred[None] | None = None
         self._timer: IDelayedCall | None = None
+
+    @property
+    def verdict(self) -> bool | None:
+        """Whether the resolver validates, as far as it has ever said; None: it never has."""
+        return self.validates if self.known else None
+
+    def follow(self, former: ValidationProbe) -> None:
+        """Go on with what lasts, after a reload with other resolvers."""
+        self._unanswered = former._unanswered
 
     def start(self) -> Deferred[None]:
         """Begin; fires after the first probe, and never fails."""
@@ -89,10 +105,13 @@ class ValidationProbe:
             self._judge(await self._resolver.probe())
         except (DNSFailure, LocalFault) as failure:
             self.log.info("the resolver's validation can't be probed: {failure}", failure=failure)
+            self._unanswered.begin(UNKNOWN)
             wait = min(RETRY, self._interval)
         self._timer = self._clock.callLater(wait, self._run)
 
     def _judge(self, validates: bool) -> None:
+        self.known = True
+        self._unanswered.end("the resolvers answer the gateway's probe")
         if validates == self.validates:
             return
         self.validates = validates

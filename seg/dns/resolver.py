@@ -128,7 +128,7 @@ class StubResolver:
                 ours = fault
             else:
                 answered = True
-                server.validating = reading.authentic
+                server.validating, server.probed = reading.authentic, True
         if [server.validating for server in trusted] != before:
             self.judged_anew()
         if not answered:

@@ -26,6 +26,7 @@ class Server:
     port: int = PORT
     trusted: bool = False  # in the operator's list of networks whose AD bit is believed
     validating: bool = True  # what the last probe found; until then the operator's word counts
+    probed: bool = False  # whether it has ever answered a probe
     demoted_until: float = 0.0  # on the reactor's clock
     answers: int = 0  # replies that could be used
     failures: int = 0  # questions without one

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from pathlib import Path
 
@@ -41,8 +42,10 @@ class GaugesDouble:
     def policies_cached(self) -> int:
         return 7
 
-    def resolver_validates(self) -> bool:
-        return True
+    validates: bool | None = True
+
+    def resolver_validates(self) -> bool | None:
+        return self.validates
 
     def limited_destinations(self) -> int:
         return 2
@@ -137,6 +140,12 @@ class MetricsTests(SynchronousTestCase):
             ("not reached: timeout", "not_reached"),
         ):
             self.assertEqual(outcome_class(outcome), word)
+
+    def test_unknown_resolver(self) -> None:
+        """A resolver that never answered neither validates nor fails to: the gauge is no number."""
+        GaugesDouble.validates = None
+        self.addCleanup(setattr, GaugesDouble, "validates", True)
+        self.assertTrue(math.isnan(self.values()["seg_resolver_validates"]))
 
     def test_syslog(self) -> None:
         """A syslog that is away is a fault, and the lines that it loses are counted."""

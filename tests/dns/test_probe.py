@@ -7,8 +7,9 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from seg.dns.answer import DNSFailure, FailureKind
-from seg.dns.probe import NOT_VALIDATING, VALIDATING, ValidationProbe
-from seg.events import Event, Fault, Notice
+from seg.dns.probe import NOT_VALIDATING, UNKNOWN, VALIDATING, ValidationProbe
+from seg.errors import LocalFault
+from seg.events import ConditionBegan, ConditionEnded, Event, Fault, Notice
 from tests.doubles import RecordingSink
 
 
@@ -81,6 +82,21 @@ class ProbeTests(SynchronousTestCase):
             self.assertEqual(self.changes, 0 if verdict else 1)
             self.clock.advance(60)
             self.assertEqual(self.resolver.probes, 3)
+
+    def test_never_answered(self) -> None:
+        """A resolver that never answered is unknown, which a Warning says after the first probe; DANE isn't switched off by it. An answer
+        ends it, and a later silence is told again while what was known stays."""
+        for failure in (SILENT, LocalFault("no descriptors")):
+            probe = self.make(failure, failure, True, failure, failure)
+            probe.start()
+            self.assertEqual((probe.verdict, probe.validates), (None, True))
+            self.assertEqual([e.text for e in self.sink.of(ConditionBegan)], [UNKNOWN])
+            self.clock.advance(60)
+            self.assertEqual(len(self.sink.events), 1)
+            self.clock.advance(60)
+            self.assertEqual((probe.verdict, len(self.sink.of(ConditionEnded))), (True, 1))
+            self.clock.advance(3600)
+            self.assertEqual((probe.verdict, len(self.sink.of(ConditionBegan))), (True, 2))
 
     def test_broken(self) -> None:
         """A fault of our own is told, and probing goes on."""
