@@ -9,6 +9,8 @@ from pathlib import Path
 
 from twisted.trial.unittest import SkipTest
 
+from tests.programs import optional_program
+
 SERVICES = """\
 pickup unix n - n 60 1 pickup
 cleanup unix n - n - 0 cleanup
@@ -33,8 +35,7 @@ postlog unix-dgram n - n - 1 postlogd
 
 def required() -> None:
     """Skip where there is no Postfix, or nobody who may start one."""
-    if shutil.which("postfix") is None:
-        raise SkipTest("Postfix isn't installed")
+    optional_program("postfix")
     if os.geteuid() != 0:
         raise SkipTest("Postfix is started by root only")
 

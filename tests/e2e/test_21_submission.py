@@ -7,7 +7,6 @@ import datetime
 import hashlib
 import hmac
 import os
-import shutil
 import smtplib
 import ssl
 import subprocess
@@ -16,10 +15,10 @@ from typing import Any
 
 from cryptography.hazmat.primitives.serialization import Encoding
 from twisted.internet.threads import deferToThread
-from twisted.trial.unittest import SkipTest
 
 from tests.certificates import Authority, Issued
 from tests.e2e.base import MESSAGE, ROOT, SEG, GatewayCase
+from tests.programs import swaks_with_tls
 
 USER, PASSWORD = "alice@sender.example", "correct horse"
 
@@ -197,9 +196,7 @@ class SubmissionTests(GatewayCase):
 
     async def test_swaks(self) -> None:
         """A client that administrators test with gets in by each mechanism that it knows."""
-        swaks = shutil.which("swaks")
-        if swaks is None:
-            raise SkipTest("swaks isn't installed")
+        swaks = swaks_with_tls()
         port = await self.begin()
         command = [swaks, "--server", f"127.0.0.1:{port}", "--tls", "--from", USER, "--to", "bob@receiver.example"]
         for mechanism in ("PLAIN", "LOGIN"):

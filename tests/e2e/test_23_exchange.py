@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from twisted.internet.threads import deferToThread
-from twisted.trial.unittest import SkipTest
 
 from seg.lab.gateway import GatewayProcess
 from seg.lab.internet import free_port
 from tests.e2e.base import GatewayCase
 from tests.e2e.postfix import Postfix, required
+from tests.programs import optional_program
 from tests.smtp.test_smuggling import SEQUENCES, SMUGGLED
 
 START = b"X-Start: here\r\n"
@@ -113,8 +113,7 @@ smtpd_relay_restrictions = permit_mynetworks, reject""",
     async def test_ten_thousand_recipients(self) -> None:
         """One message to 10,000 recipients, from smtp-source to smtp-sink: each is asked for once, and has it."""
         for program in ("smtp-source", "smtp-sink"):
-            if shutil.which(program) is None:
-                raise SkipTest(f"{program} isn't installed")
+            optional_program(program, "-?", package="postfix")
         folder = Path(tempfile.mkdtemp(prefix="seg-sink-"))
         self.addCleanup(shutil.rmtree, folder, True)
         port = free_port()

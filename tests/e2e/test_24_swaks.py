@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import shutil
 import smtplib
 import ssl
 import subprocess
 from pathlib import Path
 
 from twisted.internet.threads import deferToThread
-from twisted.trial.unittest import SkipTest
 
 from seg.lab.behaviour import EXTENSIONS, Behaviour
 from seg.lab.world import MX
 from tests.e2e.base import GatewayCase
+from tests.programs import swaks_with_tls
 
 # Arguments of swaks, exit status, and what it has to show. The last column: what the receiver has to see.
 SCRIPTS = (
@@ -39,9 +38,7 @@ class SwaksTests(GatewayCase):
 
     async def test_scripts(self) -> None:
         """Each script ends as it should, and what it sends arrives with what it showed."""
-        swaks = shutil.which("swaks")
-        if swaks is None:
-            raise SkipTest("swaks isn't installed")
+        swaks = swaks_with_tls()
         await self.internet.add_domain("receiver.example")
         pem = self.internet.authority.issue(["mx.lab.example"]).write(Path(self.folder, "listener.pem"))
         settings = {

@@ -7,7 +7,6 @@ import contextlib
 import json
 import os
 import pwd
-import shutil
 import smtplib
 import ssl
 import subprocess
@@ -31,6 +30,7 @@ from seg.lab.internet import free_port
 from tests.e2e.base import MESSAGE, ROOT, SEG, GatewayCase, without_trace
 from tests.filter.milter_double import CONTINUE, Milter, answer
 from tests.plugin_packages import documented
+from tests.programs import optional_program
 
 SENDER, RECIPIENT = "alice@sender.example", "bob@receiver.example"
 
@@ -255,9 +255,7 @@ class OpenDKIMTests(FilterCase):
 
     async def test_signed_and_verified(self) -> None:
         """What one OpenDKIM signs another one, behind it, verifies: the second sees the first one's field, and content is exact."""
-        program = shutil.which("opendkim", path="/usr/sbin:/usr/bin")
-        if program is None:
-            self.skipTest("opendkim isn't installed (Debian package opendkim)")
+        program = optional_program("opendkim", "-V")
         key = rsa.generate_private_key(65537, 2048)
         pem = key.private_bytes(
             serialization.Encoding.PEM, serialization.PrivateFormat.TraditionalOpenSSL, serialization.NoEncryption()
@@ -308,9 +306,7 @@ class RspamdTests(FilterCase):
 
     async def test_gtube(self) -> None:
         """The test pattern for spam filters is refused in rspamd's words; other mail passes."""
-        program = shutil.which("rspamd", path="/usr/sbin:/usr/bin")
-        if program is None:
-            self.skipTest("rspamd isn't installed (Debian package rspamd)")
+        program = optional_program("rspamd", "--version")
         port = free_port()
         configuration = self.folder / "rspamd.conf"
         (self.folder / "tld").write_text("com\nexample\n")
@@ -376,9 +372,8 @@ class ClamAVTests(FilterCase):
 
     async def clamav(self, infected: str) -> str:
         """Start both; the milter's address."""
-        scanner, milter = (shutil.which(name, path="/usr/sbin:/usr/bin") for name in ("clamd", "clamav-milter"))
-        if scanner is None or milter is None:
-            self.skipTest("clamd and clamav-milter aren't installed (Debian packages clamav-daemon, clamav-milter)")
+        scanner = optional_program("clamd", "--version", package="clamav-daemon")
+        milter = optional_program("clamav-milter", "--version")
         database = self.folder / "signatures"
         database.mkdir()
         (database / "seg.ndb").write_text(f"Seg.Test.Signature:0:*:{VIRUS.hex()}\n")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import re
-import shutil
 import socket
 import subprocess
 from collections.abc import Callable
@@ -18,6 +17,7 @@ from twisted.internet.task import deferLater
 
 from seg.lab.internet import free_port
 from tests.e2e.base import MESSAGE, GatewayCase
+from tests.programs import optional_program
 
 RSYSLOG = """
 module(load="imuxsock" SysSock.Use="off")
@@ -241,9 +241,7 @@ class LogSubscriptionTests(GatewayCase):
 
     async def test_rsyslog(self) -> None:
         """A real rsyslog reads every field over each transport (skipped where there is none)."""
-        program = shutil.which("rsyslogd", path="/usr/sbin:/usr/bin")
-        if program is None:
-            self.skipTest("rsyslog isn't installed (Debian package rsyslog)")
+        program = optional_program("rsyslogd", "-v", package="rsyslog")
         await self.internet.add_domain("receiver.example")
         folder, port = self.folder / "rsyslog", free_port()
         folder.mkdir()

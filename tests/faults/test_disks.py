@@ -17,6 +17,7 @@ from pathlib import Path
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.faults.load import Clients, Gateway, Sink
+from tests.programs import optional_program
 
 RECOVERY = 10.0  # seconds
 SHIM = Path(__file__).with_name("shim.c")
@@ -169,8 +170,7 @@ class BrokenTests(DiskCase):
 
     def environment(self) -> dict[str, str]:
         """The environment of a process whose calls can be made to fail."""
-        if not shutil.which("gcc"):
-            raise unittest.SkipTest("needs gcc")
+        optional_program("gcc", "--version")
         library = self.folder / "shim.so"
         subprocess.run(["gcc", "-shared", "-fPIC", "-o", str(library), str(SHIM), "-ldl"], check=True)
         return {"LD_PRELOAD": str(library), "SEG_FAULT": str(self.folder / "fault")}
