@@ -16,6 +16,7 @@ HOUSE = Path(seg.__file__).parent
 ROOMS = (
     "version",
     "status",
+    "echoes",
     "errors",
     "model",
     "client",
@@ -65,6 +66,7 @@ EXCEPTIONS = {("cli", "lab"), ("cli", "wiring"), ("cli", "service")}
 PURE = (
     "model.py",
     "errors.py",
+    "echoes.py",
     "smtp",
     "config",
     "policy/requirement.py",

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from seg.echoes import WITHHELD, EchoedSecrets
 from seg.events import DialogueLine
 from seg.interfaces import IEventSink
-from seg.smtp.replies import Phase
+from seg.smtp.replies import MAX_LINES, Phase
 
 MOST_DOMAINS = 100  # watched at a time
 MOST_LINES = 5000  # told of one connection: the server chooses how many it says
@@ -23,6 +24,8 @@ class Tap:
         self._sink = sink
         self._left = MOST_LINES
         self._begun = b""  # of the server's line that isn't complete yet
+        self._reply: list[bytes] = []  # lines of the reply that isn't complete yet, once there is something to hide
+        self.echoes: EchoedSecrets | None = None  # what the server isn't to be shown to say
 
     def sent(self, data: bytes, phase: Phase | None) -> None:
         """What we say; `phase` is what the server owes then. What AUTH (RFC 4954) carries isn't told."""
@@ -38,7 +41,21 @@ class Tap:
         self._begun = self._begun[:LONGEST_LINE]
         for line in lines[: max(0, self._left) + 1]:
             hidden = phase is Phase.AUTH and line.startswith(_CHALLENGE)
-            self._tell(SERVER, _CHALLENGE + b" " + _HIDDEN if hidden else line.rstrip(b"\r"))
+            self._heard(_CHALLENGE + b" " + _HIDDEN if hidden else line.rstrip(b"\r"))
+
+    def _heard(self, line: bytes) -> None:
+        """Tell a line, or where a secret may go over several all lines of the reply once they are there."""
+        if self.echoes is None:
+            self._tell(SERVER, line)
+            return
+        self._reply.append(line[:LONGEST_LINE])
+        if line[3:4] == b"-" and len(self._reply) < MAX_LINES:
+            return
+        lines, self._reply = self._reply, []
+        texts = (each[4:] if each[:3].isdigit() else each for each in lines)
+        withheld = self.echoes.withheld(text.decode("ascii", "backslashreplace") for text in texts)
+        for each in lines:
+            self._tell(SERVER, each[:4] + WITHHELD.encode() if withheld else each)
 
     def note(self, text: str) -> None:
         """What happens besides."""

@@ -438,6 +438,7 @@ class ESMTPSender(Protocol):
         data = self._core.data_to_send()
         if data:
             if self.tap is not None:
+                self.tap.echoes = self._core.echoes
                 self.tap.sent(data, self._core.awaiting)
             self._write(data)
 

@@ -17,12 +17,14 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from seg.config.syntax import check_proxy
+from seg.echoes import WITHHELD, EchoedSecrets
 from seg.errors import local_fault
 from seg.mtasts.errors import FetchError, FetchFault
 from seg.tls.names import printable
 
 MAX_HEAD = 16384  # octets of the proxy's answer
 
+_BASIC = b"Basic "
 _END_OF_HEAD = re.compile(rb"\r?\n\r?\n")
 _STATUS = re.compile(rb"HTTP/1\.[01] ([0-9]{3})(?: ([^\r\n]*))?\r?\n")
 
@@ -41,6 +43,14 @@ class Proxy:
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{host}:{self.port}"
 
+    @property
+    def echoes(self) -> EchoedSecrets:
+        """Finds the password in what the proxy says."""
+        encoded = self.authorization.removeprefix(_BASIC)
+        echoes = EchoedSecrets(base64.b64decode(encoded).partition(b":")[2])
+        echoes.add_sent(encoded)
+        return echoes
+
     def __str__(self) -> str:
         return f"http://{self.where}"
 
@@ -57,7 +67,7 @@ def parse_proxy(text: str) -> Proxy | None:
     authorization = b""
     if parts.username is not None:
         credentials = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
-        authorization = b"Basic " + base64.b64encode(credentials.encode())  # RFC 7617 §2
+        authorization = _BASIC + base64.b64encode(credentials.encode())  # RFC 7617 §2
     return Proxy(parts.hostname or "", parts.port or 0, authorization)
 
 
@@ -65,9 +75,15 @@ class _Tunnel(Protocol):
     """Asks for the tunnel, then stands aside: what comes is the inner protocol's."""
 
     def __init__(
-        self, request: bytes, factory: IProtocolFactory, address: IAddress | None, opened: Deferred[IProtocol]
+        self,
+        request: bytes,
+        factory: IProtocolFactory,
+        address: IAddress | None,
+        opened: Deferred[IProtocol],
+        echoes: EchoedSecrets,
     ) -> None:
         self._request = request
+        self._echoes = echoes
         self._inner_factory = factory  # `factory` is overwritten by Factory.buildProtocol
         self._address = address
         self._opened: Deferred[IProtocol] | None = opened
@@ -101,7 +117,9 @@ class _Tunnel(Protocol):
         if status is None:
             self._give_up("answered with something that is not HTTP")
         elif not status[1].startswith(b"2"):
-            reason = (status[2] or b"").decode("latin-1")
+            reason = (status[2] or b"").decode("ascii", "backslashreplace")
+            if self._echoes.stand_in(reason):
+                reason = WITHHELD
             text = printable(f"refused: {status[1].decode()} {reason}".rstrip(), 100)
             self._give_up(text, doubtful=status[1] != b"407")
         elif rest:  # the policy host waits for us to speak first: this is the proxy's own
@@ -147,15 +165,16 @@ class _TunnelFactory(Factory):
 
     noisy = False
 
-    def __init__(self, request: bytes, factory: IProtocolFactory) -> None:
+    def __init__(self, request: bytes, factory: IProtocolFactory, echoes: EchoedSecrets) -> None:
         self._request = request
+        self._echoes = echoes
         self._inner_factory = factory
         self.opened: Deferred[IProtocol] = Deferred()
         self.tunnel: _Tunnel | None = None
 
     def buildProtocol(self, addr: IAddress | None) -> Protocol:
         """The connection to the proxy stands."""
-        self.tunnel = _Tunnel(self._request, self._inner_factory, addr, self.opened)
+        self.tunnel = _Tunnel(self._request, self._inner_factory, addr, self.opened, self._echoes)
         return self.tunnel
 
 
@@ -176,7 +195,7 @@ class ConnectEndpoint:
         return Deferred.fromCoroutine(self._connect(protocolFactory))
 
     async def _connect(self, factory: IProtocolFactory) -> IProtocol:
-        tunnels = _TunnelFactory(self._request(), factory)
+        tunnels = _TunnelFactory(self._request(), factory, self._proxy.echoes)
         try:
             await self._to_proxy.connect(tunnels)
             return await tunnels.opened

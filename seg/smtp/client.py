@@ -17,6 +17,9 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
+import attrs
+
+from seg.echoes import WITHHELD, EchoedSecrets
 from seg.errors import Permanent, Temporary
 from seg.model import Envelope, Recipient
 from seg.smtp.client_auth import MOST_CHALLENGES, ChallengeError, ClientMechanism, response
@@ -66,6 +69,9 @@ class ClientConnection:
         self._lmtp = lmtp
         self._wants_chunking = chunking
         self._mechanism: ClientMechanism | None = None  # of the AUTH under way
+        self.echoes: EchoedSecrets | None = (
+            None  # of the last AUTH: what the server says from then on isn't to repeat its password
+        )
         self._challenges = 0  # of the AUTH under way
         self._given_up: ChallengeError | None = None  # why the AUTH under way was given up
         self._computing = False  # an answer is computed elsewhere; the server owes nothing meanwhile
@@ -145,8 +151,10 @@ class ClientConnection:
         """Authenticate (RFC 4954 §4). Ends with `Authenticated` or `AuthRefused`."""
         self._require_idle()
         self._mechanism, self._challenges, self._given_up = mechanism, 0, None
+        self.echoes = mechanism.echoes
         first = mechanism.first()
         initial = b"" if first is None else b" " + (base64.b64encode(first) or b"=")
+        self.echoes.add_sent(initial)
         self._send(Phase.AUTH, b"AUTH %s%s\r\n" % (mechanism.name.encode("ascii"), initial))
 
     def respond(self, response: bytes | ChallengeError) -> None:
@@ -156,6 +164,8 @@ class ClientConnection:
             return
         if isinstance(response, ChallengeError):
             self._given_up, response = response, b"*"
+        elif self.echoes is not None:
+            self.echoes.add_sent(response)
         self._send(Phase.AUTH, response + b"\r\n")
 
     def starttls(self) -> None:
@@ -213,7 +223,10 @@ class ClientConnection:
             while self.ended is None and (reply := self._parser.next_reply()) is not None:
                 self._take(reply)
         except ReplyError as error:
-            self._fail(error if self._awaited else self._out_of_turn(error.remote))
+            lines = self._shown(error.remote)
+            if lines is not error.remote:
+                error = ReplyError(error.enhanced, error.text, remote=lines)
+            self._fail(error if self._awaited else self._out_of_turn(lines))
         if not self._awaited and self.ended is None and self._parser.pending:
             self._fail(self._out_of_turn(()))
         return self._take_events()
@@ -232,11 +245,13 @@ class ClientConnection:
         """Match a reply to the command that it answers, and act on it."""
         self.replies += 1
         if not self._awaited:
-            reply = reply.kept()
+            reply = self._told(reply).kept()
             closing = reply.code == _SERVICE_CLOSING
             self._fail(_temporary(reply, Phase.GREETING) if closing else self._out_of_turn(reply.lines))
             return
         phase = self._awaited.popleft()
+        if not (phase is Phase.AUTH and reply.intermediate):
+            reply = self._told(reply)
         if reply.negative or phase not in _IN_FULL:
             reply = reply.kept()
         hoped_for = reply.intermediate if phase is Phase.DATA else reply.positive
@@ -249,6 +264,14 @@ class ClientConnection:
             if last and self._awaited and self._parser.pending and not self._content_under_way:
                 # The server spoke before it could know the command that was just made.
                 self._fail(self._out_of_turn(()))
+
+    def _told(self, reply: Reply) -> Reply:
+        """A reply as others may hear of it."""
+        lines = self._shown(reply.lines)
+        return reply if lines is reply.lines else attrs.evolve(reply, lines=lines)
+
+    def _shown(self, lines: tuple[str, ...]) -> tuple[str, ...]:
+        return (WITHHELD,) if self.echoes is not None and self.echoes.withheld(lines) else lines
 
     def _fail(self, error: Temporary, parting: bytes = b"") -> None:
         """The end: whoever waits for a result gets `error`, and nothing but `parting` is sent any more."""

@@ -14,6 +14,8 @@ import secrets
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
+from seg.echoes import EchoedSecrets
+
 MOST_ITERATIONS = (
     200_000  # of SCRAM: some 0.1 s in a thread; RFC 7677 §4 has 4,096, today's servers up to 100,000 or so
 )
@@ -36,6 +38,7 @@ class ClientMechanism(Protocol):
 
     name: str
     costly: bool  # `answer` takes time: not to be called in the reactor
+    echoes: EchoedSecrets  # finds the password in what the server says
 
     def first(self) -> bytes | None:
         """What goes with the command, None for nothing."""
@@ -59,6 +62,7 @@ class Plain:
     costly = False
 
     def __init__(self, user: str, password: str) -> None:
+        self.echoes = EchoedSecrets(password.encode())
         self._message = f"\0{user}\0{password}".encode()
 
     def first(self) -> bytes | None:
@@ -80,6 +84,7 @@ class Login:
     costly = False
 
     def __init__(self, user: str, password: str) -> None:
+        self.echoes = EchoedSecrets(password.encode())
         self._left = [user.encode(), password.encode()]
 
     def first(self) -> bytes | None:
@@ -107,6 +112,7 @@ class Scram:
     ) -> None:
         self.trusted = False
         self._password = password.encode()
+        self.echoes = EchoedSecrets(self._password)
         self._nonce = new_nonce()
         name = user.replace("=", "=3D").replace(",", "=2C")
         self._bare = f"n={name},r={self._nonce}"

@@ -10,6 +10,7 @@ from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.testing import MemoryReactor, StringTransport
 from twisted.trial.unittest import SynchronousTestCase
 
+from seg.echoes import WITHHELD
 from seg.mtasts.errors import FetchError, FetchFault, OwnFetchFault
 from seg.mtasts.proxy import MAX_HEAD, ConnectEndpoint, Proxy, parse_proxy
 from tests.mtasts.fetching import DOMAIN, HOST, FetchCase
@@ -103,6 +104,30 @@ class TunnelTests(SynchronousTestCase):
             self.refused(text)
             self.tunnel.dataReceived(b"HTTP/1.1 200 OK\r\n\r\n")
             self.assertEqual(self.received, [])
+
+    def test_password_said_back(self) -> None:
+        """A proxy that repeats our password, in any of its spellings, brings it into no text; the code is told."""
+        for echo in (
+            b"c2VnOmh1bnRlcjI=",
+            b"Basic c2VnOmh1bnRlcjI=",
+            b"hunter2",
+            b"no seg:HUNTER2 here",
+            b"aHVudGVyMg",
+            b"68756e74657232",
+        ):
+            for status in (b"407", b"403", b"502"):
+                reactor = MemoryReactor()
+                to_proxy = TCP4ClientEndpoint(reactor, "192.0.2.9", 3128)
+                proxy = parse_proxy("http://seg:hunter2@192.0.2.9:3128")
+                assert proxy is not None
+                connected = ConnectEndpoint(to_proxy, proxy, HOST, 443).connect(Factory.forProtocol(Protocol))
+                tunnel = reactor.tcpClients[0][2].buildProtocol(None)
+                transport = StringTransport()
+                transport.abortConnection = transport.loseConnection  # type: ignore[method-assign]
+                tunnel.makeConnection(transport)
+                tunnel.dataReceived(b"HTTP/1.1 %s %s\r\n\r\n" % (status, echo))
+                error = self.failureResultOf(connected, FetchError).value
+                self.assertIn(f"refused: {status.decode()} {WITHHELD}", error.cause)
 
     def test_early_data(self) -> None:
         """Data behind the answer's header can't be the policy host's: the tunnel isn't used."""

@@ -112,7 +112,7 @@ def open_tunnel(pieces: list[bytes]) -> Deferred[IProtocol]:
     """What comes of a proxy's answer, when the connection has ended behind it."""
     reactor = MemoryReactor()
     to_proxy = TCP4ClientEndpoint(reactor, "192.0.2.9", 3128)
-    endpoint = ConnectEndpoint(to_proxy, Proxy("192.0.2.9", 3128, b"Basic geheim"), "mta-sts.one.test", 443)
+    endpoint = ConnectEndpoint(to_proxy, Proxy("192.0.2.9", 3128, b"Basic Z2VoZWlt"), "mta-sts.one.test", 443)
     opened = endpoint.connect(Factory.forProtocol(Protocol))
     tunnel = reactor.tcpClients[0][2].buildProtocol(None)
     tunnel.makeConnection(Transport())
