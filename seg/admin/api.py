@@ -13,11 +13,11 @@ from twisted.internet.defer import Deferred, gatherResults
 
 from seg.admin.conditions import Conditions
 from seg.admin.http import APIError, Call, RouteTable, Text
+from seg.admin.names import asked_domain
 from seg.admin.suspension import Suspension
 from seg.admin.traffic import Traffic
 from seg.admin.turns import in_turns
 from seg.config.routes_file import next_hop
-from seg.model import to_ascii
 from seg.queue.operators import Listing, MessageState, Shown
 from seg.queue.spool import Spool
 from seg.version import __version__
@@ -154,7 +154,9 @@ class AdminAPI:
     async def _matching(self, wanted: Mapping[str, Any], after: int = 0) -> AsyncIterator[Listing]:
         """The messages with this domain, sender, held (each may be left out), the oldest first."""
         domain, sender, held = wanted.get("domain"), wanted.get("sender"), wanted.get("held")
-        mention = to_ascii(domain) if domain is not None else (sender or "").lower()
+        mention = (
+            (sender or "").lower() if domain is None else asked_domain(domain, self._queue.destinations().__contains__)
+        )
         for number, mid in enumerate(self._queue.mids(after), 1):
             if not number % AT_ONCE:
                 await self._queue.pause()
@@ -218,8 +220,10 @@ class AdminAPI:
             except ValueError as error:
                 raise APIError(400, f"host: {error}") from None
 
+        only = asked_domain(domain, self._queue.destinations().__contains__) if domain else ""
+
         async def redirect(mid: int, by: str) -> str:
-            return "" if await self._queue.redirect(mid, host, by, to_ascii(domain)) else NOTHING_WAITS
+            return "" if await self._queue.redirect(mid, host, by, only) else NOTHING_WAITS
 
         return redirect
 

@@ -11,6 +11,7 @@ import attrs
 
 from seg.admin.hosts import HostRecord, HostStatistics
 from seg.admin.http import APIError, Call, RouteTable
+from seg.admin.names import asked_domain, asked_pattern
 from seg.admin.suspension import ALL, Suspension
 from seg.admin.turns import in_turns
 from seg.config.destinations import Destinations
@@ -18,7 +19,7 @@ from seg.dns.answer import DNSFailure
 from seg.errors import LocalFault
 from seg.events import OperatorActed
 from seg.interfaces import IEventSink, IResolver
-from seg.model import RecipientState, to_ascii
+from seg.model import RecipientState
 from seg.mtasts.cache import PolicyCache
 from seg.mtasts.entry import CachedPolicy
 from seg.queue.spool import Spool
@@ -131,9 +132,7 @@ class DeliveryAPI:
 
     async def host(self, call: Call) -> object:
         """One destination; query: domain."""
-        domain = to_ascii(call.query.get("domain", "")[:1024].strip())
-        if not domain:
-            raise APIError(400, "name a domain: ?domain=example.com")
+        domain = asked_domain(call.query.get("domain"), lambda name: self._statistics.host(name) is not None)
         record = self._statistics.host(domain) or HostRecord(domain)
         active = self._queue.destinations().get(domain, 0)
         return {
@@ -240,16 +239,31 @@ class DeliveryAPI:
                 raise APIError(404, f"there is no listener {unknown[0]}; there are {', '.join(names)}")
             if ALL in given.get(key, ()):
                 given[key] = list(names)
-        still = ALL in self._suspension.now.domains and "resume" in given and ALL not in given["resume"]
-        if still:
-            raise APIError(
-                409, "all deliveries are suspended: resume them all (seg resumedel), then suspend those that shall wait"
-            )
+        self._names_of_domains(given)
         self._suspension.change(**given)
         self._gateway.suspension_changed()
         said = "; ".join(f"{key.replace('_', ' ')} {', '.join(values)}" for key, values in given.items())
         self._sink.emit(OperatorActed(call.by, said))
         return await self.suspended(call)
+
+    def _names_of_domains(self, given: dict[str, list[str]]) -> None:
+        """Check them, and put them as they are looked up.
+
+        :raises APIError: 400, no domain has such a name; 409, something wider would still hold back what is to be resumed.
+        """
+        now = self._suspension.now
+        for key in given.keys() & {"suspend", "resume"}:
+            given[key] = [ALL if name == ALL else asked_pattern(name, now.domains.__contains__) for name in given[key]]
+        resumed = frozenset(given.get("resume", ()))
+        if ALL in resumed:
+            return
+        if ALL in now.domains and "resume" in given:
+            raise APIError(
+                409, "all deliveries are suspended: resume them all (seg resumedel), then suspend those that shall wait"
+            )
+        for name in sorted(resumed - now.domains):
+            if wider := now.by(name):
+                raise APIError(409, f"{name} is suspended by {wider}: resume that, then suspend those that shall wait")
 
     # --- caches ------------------------------------------------------------------------------------
 
@@ -258,13 +272,14 @@ class DeliveryAPI:
         name = call.body.get("name")
         if name is not None and not isinstance(name, str):
             raise APIError(400, "name must be a text")
-        count = self._gateway.flush_dns(to_ascii(name) if name else None)
+        count = self._gateway.flush_dns(asked_domain(name) if name else None)
         self._sink.emit(OperatorActed(call.by, f"dnsflush {name or 'all'}"))
         return {"flushed": count}
 
     async def policies(self, call: Call) -> object:
         """The MTA-STS policies known; query: domain."""
-        domain, cache = call.query.get("domain"), self._gateway.policies
+        asked, cache = call.query.get("domain"), self._gateway.policies
+        domain = None if asked is None else asked_domain(asked)
         names = sorted(known.domain for known in cache) if domain is None else [domain]
         shown = []
         for start in range(0, len(names), POLICIES_AT_A_TIME):
@@ -291,7 +306,7 @@ class DeliveryAPI:
         """Forget policies; body: domain, or all (true)."""
         domain, cache = call.body.get("domain"), self._gateway.policies
         if isinstance(domain, str):
-            count = await cache.flush(to_ascii(domain))
+            count = await cache.flush(asked_domain(domain))
         elif call.body.get("all") is True:
             count = await cache.flush(None)
         else:
@@ -308,4 +323,4 @@ def _texts(body: Any, key: str) -> list[str]:
     values = body[key]
     if not isinstance(values, list) or not all(isinstance(value, str) and value for value in values):
         raise APIError(400, f"{key} must be a list of names")
-    return [value if value == ALL or "listener" in key else to_ascii(value) for value in values]
+    return values

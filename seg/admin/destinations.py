@@ -6,14 +6,13 @@ from collections.abc import Callable
 
 import attrs
 
-from seg.admin.http import APIError, Call, RouteTable
+from seg.admin.http import Call, RouteTable
+from seg.admin.names import asked_domain
 from seg.admin.turns import in_turns
 from seg.config.destinations import Destinations, Profile, SMTPRoute
 from seg.config.values import word
-from seg.model import to_ascii
 
 DEFAULT = "Default"
-LONGEST_NAME = 1024  # characters of a domain that is asked for
 
 
 class DestinationsAPI:
@@ -46,9 +45,7 @@ class DestinationsAPI:
 
     async def one(self, call: Call) -> object:
         """What holds for one domain; query: domain."""
-        domain = to_ascii(call.query.get("domain", "")[:LONGEST_NAME].strip())
-        if not domain:
-            raise APIError(400, "name a domain: ?domain=example.com")
+        domain = asked_domain(call.query.get("domain"))
         destinations = self._destinations()
         profile, route = destinations.profile(domain), destinations.route(domain)
         entry = profile.name if profile is not destinations.default else DEFAULT

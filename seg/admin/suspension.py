@@ -43,14 +43,25 @@ class Pause:
 class Suspended:
     """What is suspended."""
 
-    domains: frozenset[str] = frozenset()  # or ALL
+    domains: frozenset[str] = frozenset()  # names, .suffixes, or ALL
     listeners: frozenset[str] = frozenset()
     pause: Pause | None = None
     unknown: str = ""  # why nobody knows what was suspended: the file is damaged, or can't be read
 
     def delivery(self, domain: str) -> bool:
         """Whether nothing is to be sent to a destination."""
-        return self.pause is not None or ALL in self.domains or domain in self.domains
+        return self.pause is not None or bool(self.by(domain))
+
+    def by(self, domain: str) -> str:
+        """What holds back a destination: ALL, its name, or ``.suffix`` as in destinations.toml; "" when nothing does."""
+        if not self.domains or ALL in self.domains or domain in self.domains:
+            return ALL if ALL in self.domains else domain if self.domains else ""
+        parent = domain
+        while parent:
+            parent = parent.partition(".")[2]
+            if parent and f".{parent}" in self.domains:
+                return f".{parent}"
+        return ""
 
 
 class Suspension:

@@ -18,6 +18,7 @@ from seg.check.outcome import CERTIFICATE, Result, of_dane, of_delivery, of_sts,
 from seg.check.rehearsal import Notebook, Rehearsal
 from seg.clock import posix_of
 from seg.config.destinations import DANEMode, Destinations, IPPreference, STSMode, TLSOption
+from seg.config.syntax import nearest_domain
 from seg.deliver.attempt import Means
 from seg.deliver.pace import Pace
 from seg.deliver.session import Sessions
@@ -71,7 +72,7 @@ def parse_domain(text: str) -> str:
     """
     domain = to_ascii(text.strip().rpartition("@")[2])
     if not is_host_name(domain) and parse_literal(domain) is None:
-        raise CheckError(f"{text[:100]!r} is no domain name")
+        raise CheckError(f"{text[:100]!r} is no domain name{nearest_domain(text[:300])}")
     return domain
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import re
 import ssl
+from collections.abc import Callable
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_interface, ip_network
 from urllib.parse import urlsplit
 
@@ -87,13 +88,56 @@ def parse_host(text: str) -> str:
 
 
 def parse_pattern(text: str) -> str:
-    """A destination as looked up: domain, ``.suffix``, or address literal such as ``[192.0.2.1]``."""
+    """A destination as looked up: domain, ``.suffix``, or address literal such as ``[192.0.2.1]``.
+
+    :raises ValueError: it is none of them; the message names the nearest that is.
+    """
+    try:
+        return _parsed_pattern(text)
+    except ValueError as error:
+        raise ValueError(f"{error}{_nearest(text, _parsed_pattern)}") from None
+
+
+def parse_domain(text: str) -> str:
+    """As `parse_pattern`, for one domain: no ``.suffix``."""
+    try:
+        return _parsed_domain(text)
+    except ValueError as error:
+        raise ValueError(f"{error}{nearest_domain(text)}") from None
+
+
+def _parsed_pattern(text: str) -> str:
+    return "." + parse_hostname(text[1:]) if text.startswith(".") else _parsed_domain(text)
+
+
+def _parsed_domain(text: str) -> str:
     if text.startswith("[") and text.endswith("]"):
         literal = text[1:-1]
         parse_address(literal[5:] if literal.lower().startswith("ipv6:") else literal)
         return text.lower()
-    suffix = text.startswith(".")
-    return ("." if suffix else "") + parse_hostname(text[1:] if suffix else text)
+    return parse_hostname(text)
+
+
+# What is put around names by mistake: addresses, URLs, ports, wildcards.
+_AROUND = re.compile(
+    r"(?:[a-z]+://|mailto:)?(?:[^@]*@)?(?P<name>[^@/:]*|\[[^\]]*\])(?::[0-9]*)?(?:/.*)?", re.IGNORECASE
+)
+
+
+def nearest_domain(text: str) -> str:
+    """What was probably meant by a text that is no domain, as words to put behind an objection; "" where nothing is near."""
+    return _nearest(text, _parsed_domain)
+
+
+def _nearest(text: str, parse: Callable[[str], str]) -> str:
+    match = _AROUND.fullmatch(text.strip().strip("<>\"'"))
+    name = match["name"].strip() if match else ""
+    for near in (name.removeprefix("*"), name.strip("*."), f"[{name}]", f"[IPv6:{text.strip('[]')}]"):
+        try:
+            return f"; did you mean {parse(near)}?"
+        except ValueError:
+            continue
+    return ""
 
 
 def check_ipv4(text: str) -> None:
