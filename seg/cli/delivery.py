@@ -134,8 +134,8 @@ def _suspension(surroundings: Any, as_json: bool, **body: list[str]) -> None:
 @JSON
 @click.pass_obj
 def suspenddel(surroundings: Any, domains: tuple[str, ...], as_json: bool) -> None:
-    """Send nothing to DOMAINS (.DOMAIN: all below it; all without one) until resumed, over restarts too. What is under way is completed; mail goes on
-    being taken."""
+    """Send nothing to DOMAINS (.DOMAIN: all below it; all without one) until resumed, over restarts too. What is under way is
+    completed; mail goes on being taken."""
     _suspension(surroundings, as_json, suspend=list(domains) or ["ALL"])
 
 
