@@ -357,6 +357,7 @@ class RecipientDelayed(Event):
     reverse_path: str
     address: str
     error: Temporary
+    in_doubt: bool = False  # the server may have taken the message: a copy may arrive
 
 
 @attrs.frozen

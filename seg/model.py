@@ -173,6 +173,8 @@ class Delayed:
     dcid: int = 0  # 0: never connected
     in_doubt: bool = False  # the connection broke behind the final dot: the server may have taken the message
     host: str = ""  # the MX host that it happened with, "" = none (Remote-MTA of a report)
+    seldom: bool = False  # each further try may bring a copy, as the server's answer to the message can't be read
+    anew: bool = False  # the connection couldn't serve it, whatever it is: a new one to the same host may, at once
 
 
 @attrs.frozen

@@ -118,7 +118,7 @@ class Rehearsal(Attempt):
         self._decisions[host.name] = decision
         self._seen.pop(host.name, None)  # a second look takes the place of the first
 
-    async def _send(self, decision: Decision, session: Session) -> None:
+    async def _send(self, decision: Decision, session: Session, waiting: list[Recipient]) -> list[Recipient]:
         """Nothing is sent: leave politely."""
         key, sender = session.key, session.sender
         report = AddressReport(
@@ -128,6 +128,7 @@ class Rehearsal(Attempt):
         if self._taken is None:
             self._taken = (decision.host, Delivered(0, session.verdict.reason))
         sender.quit_soon()
+        return []
 
     def _address_failed(self, decision: Decision, address: Peer, error: Temporary) -> None:
         super()._address_failed(decision, address, error)

@@ -28,6 +28,8 @@ from seg.policy.requirement import Decision, DomainQuestion, TLSLevel
 from seg.queue.lease import Lease
 from seg.smtp.replies import Phase, TooManyRecipients
 
+MOST_ANEW = 3  # connections to one address in an attempt, where what was kept from earlier can't serve
+
 
 @attrs.frozen
 class Means:
@@ -135,33 +137,45 @@ class Attempt:
             if not self._may_have_recipients(address):
                 continue
             self._addresses_left -= 1
+            if await self._try_address(policies, decision, host, address):
+                return
+
+    async def _try_address(self, policies: OpenChain, decision: Decision, host: MXHost, address: Peer) -> bool:
+        """Try one address, and at once on a new connection what one kept from earlier couldn't serve; whether the host had its say."""
+        waiting = self._remaining()
+        for number in range(MOST_ANEW):
+            for recipient in waiting if number else ():
+                self.outcomes.pop(recipient.rid, None)
             try:
-                decision, session = await self._open(policies, decision, host, address)
+                used, session = await self._open(policies, decision, host, address, fresh=number > 0)
             except Crowded as crowded:
                 self._addresses_left += 1
                 self.crowded.append(crowded)
-                continue
+                return False
             except Temporary as error:
                 self._session_failed(decision, address, error)
-                continue
+                return False
             self.connected = True
             if self._lease.envelope.requiretls and session.verdict.by == NOBODY:
                 self.progress.parts()
                 self._means.sessions.give(session, self._profile.messages_per_connection)
-                self._address_failed(decision, address, unverified(decision.host))
-                return
-            await self._send(decision, session)
-            return
+                self._address_failed(used, address, unverified(used.host))
+                return True
+            waiting = await self._send(used, session, waiting)
+            if not waiting or self._over:
+                break
+        return True
 
     async def _open(
-        self, policies: OpenChain, decision: Decision, host: MXHost, address: Peer
+        self, policies: OpenChain, decision: Decision, host: MXHost, address: Peer, fresh: bool
     ) -> tuple[Decision, Session]:
         """A session that satisfies the decision, or, where the operator allows it, what is left without a failing DANE.
 
+        :param fresh: on a new connection.
         :raises Temporary: this address can't be used.
         """
         try:
-            return decision, await self._means.sessions.open(decision, host, address, self._outgoing, self.progress)
+            return decision, await self._session(decision, host, address, fresh)
         except Unsatisfied as failure:
             self._tell_failure(decision, failure.verdict)
             if not decision.fall_through or not set(failure.verdict.failed) & set(decision.fall_through):
@@ -172,16 +186,19 @@ class Attempt:
         if not weaker.usable:
             raise Temporary(weaker.enhanced, weaker.refusal)
         try:
-            return weaker, await self._means.sessions.open(weaker, host, address, self._outgoing, self.progress)
+            return weaker, await self._session(weaker, host, address, fresh)
         except Unsatisfied as failure:
             self._tell_failure(weaker, failure.verdict)
             raise
 
-    async def _send(self, decision: Decision, session: Session) -> None:
-        """As many transactions as the server's limits and ours ask for, and what each recipient got."""
+    async def _session(self, decision: Decision, host: MXHost, address: Peer, fresh: bool) -> Session:
+        return await self._means.sessions.open(decision, host, address, self._outgoing, self.progress, fresh)
+
+    async def _send(self, decision: Decision, session: Session, waiting: list[Recipient]) -> list[Recipient]:
+        """As many transactions as the server's limits and ours ask for, and what each recipient got; whom a new connection may serve."""
         self._tell_success(decision, session.verdict)
         sender, address = session.sender, session.key.address
-        waiting = self._remaining()
+        anew: list[Recipient] = []
         taken: int | None = None  # of one transaction, when the server wanted no more
         while waiting and self._may_have_recipients(address):
             most = self._most_recipients(sender.capabilities.max_recipients, taken, address)
@@ -196,10 +213,15 @@ class Attempt:
             refused = [r for r in batch if _is_one_too_many(results[r.rid])]
             if refused:
                 taken = _fewer(len(batch), [results[r.rid] for r in refused])
-            waiting = [*refused, *rest] if taken != 0 and sender.healthy else []
+            waiting = [*refused, *rest]
+            if any(_may_go_anew(results[r.rid]) for r in batch):
+                anew = [*(r for r in batch if _may_go_anew(results[r.rid])), *waiting]
+            if taken == 0 or not sender.healthy:
+                break
         self.progress.parts()
         limits = (self._profile.messages_per_connection, sender.capabilities.max_transactions)
         self._means.sessions.give(session, min(limit for limit in limits if limit))
+        return anew
 
     # --- limits of one address -------------------------------------------------------------------
 
@@ -338,6 +360,11 @@ def unverified(host: str) -> Temporary:
 
 def _another_host_may_help(outcome: Outcome | None) -> bool:
     return outcome is None or (isinstance(outcome, Delayed) and not outcome.in_doubt)
+
+
+def _may_go_anew(outcome: Outcome) -> bool:
+    """Whether a new connection to the same host may have a recipient at once."""
+    return isinstance(outcome, Delayed) and outcome.anew
 
 
 def _is_one_too_many(outcome: Outcome) -> bool:

@@ -91,6 +91,14 @@ class Lines:
         lines = self._groups.get(group, {})
         return next((sender for sender in senders if self._of.get(sender) in lines), None)
 
+    def at_work(self, group: Group, but: ESMTPSender) -> int:
+        """How many connections of a group, other than this one, have been greeted and aren't on their way out."""
+        lines = self._groups.get(group, {})
+        return sum(
+            line in lines and sender is not but and sender.greeted and not sender.leaving
+            for sender, line in self._of.items()
+        )
+
     def leaving(self, group: Group) -> ESMTPSender | None:
         """A sender of a group that is on its way out; None when there is none."""
         lines = self._groups.get(group, {})

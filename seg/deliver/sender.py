@@ -36,6 +36,7 @@ from seg.smtp.client import ClientConnection
 from seg.smtp.client_auth import ChallengeError, ClientMechanism
 from seg.smtp.client_capabilities import Capabilities
 from seg.smtp.client_events import (
+    Anew,
     AuthRefused,
     ClientEvent,
     ContentWanted,
@@ -47,7 +48,7 @@ from seg.smtp.client_events import (
     TransactionDone,
 )
 from seg.smtp.dots import ContentEncoder
-from seg.smtp.replies import Phase, Reply
+from seg.smtp.replies import Phase, Reply, ReplyError
 from seg.status import status_text
 from seg.threads import InThread
 from seg.tls.peer import SessionFacts
@@ -141,6 +142,20 @@ class ESMTPSender(Protocol):
     def tls_failed(self) -> None:
         """TLS failed on a connection before, which is why this one is in clear text."""
         self._core.tls_failed = True
+
+    @property
+    def bdat_unknown(self) -> bool:
+        """Whether the server has offered CHUNKING without knowing BDAT."""
+        return self._core.anew is Anew.BDAT_UNKNOWN
+
+    def without_chunking(self) -> None:
+        """Send content by DATA, whatever the server offers."""
+        self._core.without_chunking()
+
+    @property
+    def greeted(self) -> bool:
+        """Whether the server's greeting has come, and welcomed us."""
+        return self._core.greeted
 
     def on_greeted(self, callback: Callable[[], object]) -> None:
         """Have `callback` called once when the server has greeted (at once when it has already)."""
@@ -243,7 +258,7 @@ class ESMTPSender(Protocol):
             return self._outcomes({r.rid: unreadable(error) for r in recipients})
         if not self.healthy:
             gone = self._core.ended or Temporary("4.4.2", status_text("4.4.2"))
-            return self._outcomes({r.rid: gone for r in recipients})
+            return {r.rid: Delayed(gone, self.dcid, anew=self.transactions > 0) for r in recipients}
         self._dot_written = False
         done = self._core.begin(envelope, recipients, content.size)
         if done is None:
@@ -491,9 +506,12 @@ class ESMTPSender(Protocol):
             return Delivered(self.dcid, result.text, self.capabilities.dsn)
         if isinstance(result, Permanent):
             return Bounced(result, self.dcid)
+        ended = result is self._core.ended
+        if ended and self._core.anew is not None:
+            return Delayed(result, self.dcid, anew=True)
         # Lost without a reply behind the final dot: the server may have taken the message (RFC 1047).
-        in_doubt = self._dot_written and result is self._core.ended and not result.code
-        return Delayed(result, self.dcid, in_doubt)
+        in_doubt = self._dot_written and ended and not result.code
+        return Delayed(result, self.dcid, in_doubt, seldom=in_doubt and isinstance(result, ReplyError))
 
 
 class ESMTPSenderFactory(ClientFactory):

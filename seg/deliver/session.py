@@ -26,6 +26,7 @@ from seg.deliver.lines import Crowded, Group, Line, Lines
 from seg.deliver.outgoing import Outgoing, mechanism_for
 from seg.deliver.pool import ConnectionPool, PoolKey
 from seg.deliver.progress import Progress
+from seg.deliver.recent import Recent
 from seg.deliver.sender import ESMTPSender, ESMTPSenderFactory, HandshakeFailed, StartTLSRefused, Tampered
 from seg.deliver.slots import PATIENCE
 from seg.errors import Temporary, local_fault
@@ -34,6 +35,7 @@ from seg.interfaces import IConnector, IEventSink
 from seg.model import MXHost, Peer, SocketPath
 from seg.policy.judge import NOBODY, Verdict, judge
 from seg.policy.requirement import Decision, TLSLevel
+from seg.smtp.client_capabilities import Capabilities
 from seg.tls.context import ClientTLS, session_facts
 from seg.tls.identities import Identities
 from seg.tls.names import names_of
@@ -68,6 +70,9 @@ OF_ONE_WAY = frozenset({errno.EACCES, errno.EPERM, errno.EADDRNOTAVAIL})
 # not be his. A destination's own limit by address takes the place of this.
 SHARE_OF_ADDRESS = 5  # one in so many
 LEAST_OF_ADDRESS = 20
+
+WITHOUT_BDAT = 86400.0  # seconds for which a server that offers CHUNKING and doesn't know BDAT gets DATA
+ENOUGH = 300.0  # seconds for which an address that has refused a further connection gets no more than it had
 
 
 @attrs.frozen
@@ -114,6 +119,8 @@ class Sessions:
         self._identities = identities or Identities()
         self._greetings = greetings
         self._lacking = lacking or Condition(sink, ConditionKind.LOCAL, "delivery")
+        self._without_bdat: Recent[tuple[Peer, int], bool] = Recent(WITHOUT_BDAT, now)
+        self._enough: Recent[Peer, int] = Recent(ENOUGH, now)  # connections that an address takes at a time
         self._verdicts: dict[ESMTPSender, dict[object, tuple[float, Verdict]]] = {}
 
     async def open(
@@ -123,10 +130,12 @@ class Sessions:
         address: Peer,
         outgoing: Outgoing,
         progress: Progress | None = None,
+        fresh: bool = False,
     ) -> Session:
         """A session with this host at this address that satisfies the decision.
 
         :param progress: of the attempt; from here on it tells how far the session is.
+        :param fresh: on a new connection, as a kept one could not serve.
 
         :raises Unsatisfied: the peer was judged, and refused.
         :raises Tampered: somebody in between may have had a hand in it: no other way in this attempt.
@@ -144,7 +153,7 @@ class Sessions:
             host.manner,
             outgoing.certificate,
         )
-        session = None if self._dialogues.wanted(decision.domain) else self._reuse(decision, key)
+        session = None if fresh or self._dialogues.wanted(decision.domain) else self._reuse(decision, key)
         if session is not None:
             self._keep_within(decision.domain, outgoing)
             progress.talks(session.sender)
@@ -201,6 +210,8 @@ class Sessions:
 
     def give(self, session: Session, max_transactions: int) -> None:
         """Take a session back: the next message may use its connection."""
+        if session.sender.bdat_unknown:
+            self._without_bdat.learn((session.key.address, session.key.port), True)
         self._pool.give(session.key, session.sender, max_transactions)
         self._lines.rests(session.sender)
 
@@ -263,7 +274,7 @@ class Sessions:
         try:
             if host.manner.implicit_tls:
                 await self._secure(sender, decision, key, classical)
-            capabilities = await sender.hello()
+            capabilities = await self._welcomed(sender, key.address)
             if capabilities.starttls and level is not TLSLevel.NEVER and not sender.facts.tls:
                 await self._start_tls(sender, decision, key, classical)
             verdict = self._judge(decision, sender)
@@ -288,6 +299,21 @@ class Sessions:
             self._leave(sender)
             raise
         return Session(sender, verdict, key)
+
+    async def _welcomed(self, sender: ESMTPSender, address: Peer) -> Capabilities:
+        """The greeting and EHLO.
+
+        :raises Crowded: the server wants no further connection, while others to it are at work: these are enough.
+        :raises Temporary: it doesn't want this one.
+        """
+        try:
+            return await sender.hello()
+        except Temporary as error:
+            others = self._lines.at_work(address, sender)
+            if not 400 <= error.code < 500 or not others:
+                raise
+            self._enough.learn(address, others)
+            raise Crowded(address, lambda: self._lines.room(address, others)) from error
 
     async def _authenticate(self, sender: ESMTPSender, login: AuthProfile | None, verdict: Verdict) -> None:
         """Show who we are. What goes wrong is the operator's business, and never the sender's: the mail waits.
@@ -334,6 +360,9 @@ class Sessions:
             await self._room(group, outgoing.connections)
         if outgoing.by_mx and not (outgoing.connections and outgoing.per_address):
             await self._room(address, max(LEAST_OF_ADDRESS, self._settings.max_connections // SHARE_OF_ADDRESS))
+        enough = self._enough.get(address)
+        if enough is not None:
+            await self._room(address, enough)
         return self._lines.begin(domain, address)
 
     async def _greets(self, greetings: Greetings, host: MXHost, address: Peer) -> None:
@@ -400,6 +429,8 @@ class Sessions:
                 waiting.end(heard=True)
             progress.heard()
 
+        if self._without_bdat.get((address, host.port)):
+            sender.without_chunking()
         sender.on_greeted(greeted)
         if waiting is not None:
             sender.on_closed(lambda _: waiting.end())

@@ -62,6 +62,9 @@ class Behaviour:
     closes_in_data: int | None = None  # says 421 and closes once this many octets of content have come
     closes_after_data: bool = False  # takes the content and closes without any reply
     delay: float = 0.0  # seconds before every reply
+    messages: int = 0  # taken on one connection: at the MAIL behind them it is closed without a word; 0 = any number
+    connections: int = 0  # at a time: a further one is greeted with 421; 0 = any number
+    empty_lines: bool = False  # an empty line behind every reply
 
     @property
     def without_pipelining(self) -> Behaviour:

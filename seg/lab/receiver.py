@@ -141,6 +141,11 @@ class Receiver:
         self.most_open = max(self.most_open, len(self._staying))
         self.sessions.append(session.session)
 
+    @property
+    def staying(self) -> int:
+        """How many connections are open that haven't said QUIT."""
+        return len(self._staying)
+
     def leaving(self, session: SMTPSession) -> None:
         """A client has said QUIT."""
         self._staying.discard(session)

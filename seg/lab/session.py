@@ -69,6 +69,7 @@ class SMTPSession(Protocol):
         self._calls: list[IDelayedCall] = []
         self._closing = False
         self._owes_ehlo = False
+        self._taken = 0  # messages on this connection
         self._forget_envelope()
 
     # --- transport ---
@@ -78,6 +79,10 @@ class SMTPSession(Protocol):
         assert self.transport is not None
         self.session = Session(client=cast(Any, self.transport.getPeer()).host)
         self._receiver.opened(self)
+        if 0 < self._says.connections < self._receiver.staying:
+            self._reply("421 4.7.0 too many connections")
+            self._close()
+            return
         self._reply(self._says.banner or f"220 {self._receiver.host} ESMTP")
         if self._says.banner and not self._says.banner.startswith("220"):
             self._close()
@@ -139,7 +144,8 @@ class SMTPSession(Protocol):
     # --- replies ---
 
     def _reply(self, text: str) -> None:
-        self._later(lambda: self._write(text.encode() + b"\r\n"))
+        end = b"\r\n\r\n" if self._says.empty_lines else b"\r\n"
+        self._later(lambda: self._write(text.encode() + end))
 
     def _close(self) -> None:
         self._closing = True
@@ -240,6 +246,10 @@ class SMTPSession(Protocol):
         self.transport.startTLS(self._receiver.contexts())  # type: ignore[union-attr]
 
     def _mail(self, rest: str) -> None:
+        if 0 < self._says.messages <= self._taken:
+            self._closing = True
+            self.abort()
+            return
         path, parameters = _path(rest, "FROM:")
         if path is None or self._reverse_path is not None:
             self._reply("503 5.5.1 not now" if path is not None else "501 5.5.4 MAIL FROM:<address> wanted")
@@ -333,6 +343,7 @@ class SMTPSession(Protocol):
             return
         reply = self._says.final or "250 2.0.0 taken"
         if reply.startswith("2"):
+            self._taken += 1
             self._receiver.arrivals.take(
                 ReceivedMessage(
                     host=self._receiver.host,

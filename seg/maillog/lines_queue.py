@@ -29,6 +29,8 @@ def _failed(word: str, event: e.RecipientDelayed | e.RecipientBounced) -> tuple[
         f"{word}: DCID {event.dcid} MID {event.mid} From: <{event.reverse_path}> To: <{event.address}> "
         f"RID {event.rid} - {reason(event.error)}"
     )
+    if isinstance(event, e.RecipientDelayed) and event.in_doubt:
+        text += " - it may have been taken all the same: copies may arrive"
     return ((INFO, text),)
 
 
@@ -67,7 +69,8 @@ ENTRIES: tuple[Entry, ...] = (
         e.RecipientDelayed(5444, 0, 834833, "alice@example.net", "bob@domain.com", _FULL),
         "A recipient couldn't be served for now; it stays in the queue. DCID 0: there was no "
         "connection; code 000: "
-        "there was no reply.",
+        "there was no reply. Where the server may have taken the message (the connection broke behind its last octet, or "
+        "the answer can't be read), `it may have been taken all the same: copies may arrive` stands behind it.",
         (
             INFO,
             "Delayed: DCID {dcid} MID {mid} From: <{reverse-path}> To: <{recipient}> RID {rid} - "

@@ -53,7 +53,7 @@ def settle(envelope: Envelope, outcomes: Mapping[int, Outcome], schedules: Sched
                 relayed[before.rid] = outcome
         elif isinstance(outcome, Delayed):
             schedule = schedules.of(before.domain, envelope.bounce_profile)
-            after = _delay(before, outcome.error, envelope.arrived, schedule, now)
+            after = _delay(before, outcome, envelope.arrived, schedule, now)
             events.append(
                 RecipientDelayed(
                     envelope.mid,
@@ -62,6 +62,7 @@ def settle(envelope: Envelope, outcomes: Mapping[int, Outcome], schedules: Sched
                     envelope.reverse_path,
                     before.address,
                     outcome.error,
+                    outcome.in_doubt,
                 )
             )
             if after.state is RecipientState.PENDING:
@@ -180,9 +181,9 @@ def deleted(envelope: Envelope) -> tuple[Envelope, tuple[int, ...]]:
     return attrs.evolve(envelope, recipients=recipients), rids
 
 
-def _delay(before: Recipient, error: Temporary, arrived: float, schedule: Schedule, now: float) -> Recipient:
-    attempts = before.attempts + 1
-    due = schedule.next_due(attempts, arrived, now)
+def _delay(before: Recipient, outcome: Delayed, arrived: float, schedule: Schedule, now: float) -> Recipient:
+    attempts, error = before.attempts + 1, outcome.error
+    due = schedule.next_due(attempts, arrived, now, outcome.seldom)
     if due is None:
         return attrs.evolve(before, state=RecipientState.BOUNCING, attempts=attempts, error=_line(error))
     return attrs.evolve(before, attempts=attempts, due=due, error=_line(error))

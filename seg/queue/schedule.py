@@ -10,6 +10,8 @@ import attrs
 from seg.config.schema import Queue
 from seg.model import Envelope, Notify, Recipient
 
+SELDOM = 4 * 3600.0  # seconds at least between tries of which each may bring the recipient a copy
+
 
 @attrs.frozen
 class Schedule:
@@ -37,15 +39,18 @@ class Schedule:
         """POSIX seconds at which a message is returned, tried or not."""
         return arrived + self.settings.lifetime
 
-    def next_due(self, attempts: int, arrived: float, now: float) -> float | None:
+    def next_due(self, attempts: int, arrived: float, now: float, seldom: bool = False) -> float | None:
         """POSIX seconds of what comes after `attempts` failed ones, or None: return the message at once.
 
         A try that would lie past the message's lifetime isn't made: the time given is then the end of the
         lifetime, at which the message is returned.
+
+        :param seldom: each further try may bring the recipient a copy.
         """
         if attempts > self.settings.max_retries or now >= self.expiry(arrived):
             return None
-        return min(now + self.wait(attempts), self.expiry(arrived))
+        wait = max(self.wait(attempts), SELDOM) if seldom else self.wait(attempts)
+        return min(now + wait, self.expiry(arrived))
 
 
 @attrs.frozen

@@ -26,6 +26,7 @@ from seg.smtp.client_auth import MOST_CHALLENGES, ChallengeError, ClientMechanis
 from seg.smtp.client_capabilities import Capabilities, parse_capabilities
 from seg.smtp.client_events import (
     AlertBehindReply,
+    Anew,
     Authenticated,
     AuthRefused,
     ClientEvent,
@@ -42,7 +43,7 @@ from seg.smtp.client_events import (
 from seg.smtp.client_transaction import Transaction
 from seg.smtp.dots import Chunk, ContentEncoder, DotEncoder
 from seg.smtp.replies import Phase, Reply, ReplyError, ReplyParser
-from seg.smtp.verdicts import Circumstance
+from seg.smtp.verdicts import Circumstance, Verdict, verdict_on
 
 _QUIT = b"QUIT\r\n"
 _SERVICE_CLOSING = 421  # RFC 5321 §3.8: in answer to any command
@@ -65,6 +66,7 @@ class ClientConnection:
         self.closed = False  # no operation may begin: failed, or QUIT was sent
         self.replies = 0  # taken so far
         self.tls_failed = False  # TLS was to be, and failed, so that this session is one in clear text
+        self.anew: Anew | None = None  # why the transaction that ended last may have a new connection at once
         self._hostname = hostname.encode("ascii")
         self._lmtp = lmtp
         self._wants_chunking = chunking
@@ -84,6 +86,7 @@ class ClientConnection:
         self._wants_hello = False
         self._dirty = False  # the server may hold an unfinished transaction: RSET before the next
         self._content_under_way = False
+        self._used = False  # a transaction has begun here before
         self._transaction: Transaction | None = None
         self._takes: Mapping[Phase, Callable[[Reply], None]] = {
             Phase.GREETING: self._greeting,
@@ -114,6 +117,10 @@ class ClientConnection:
         """Whether the server's greeting has come, and welcomed us."""
         return self._greeted
 
+    def without_chunking(self) -> None:
+        """Send content by DATA, whatever the server offers."""
+        self._wants_chunking = False
+
     @property
     def _idle(self) -> bool:
         return not self._awaited and not self._computing and not self.closed
@@ -128,10 +135,11 @@ class ClientConnection:
 
     def encoder(self, size: int) -> ContentEncoder:
         """What makes content of `size` octets ready to be sent on this connection."""
-        return Chunk(size) if self._chunking else DotEncoder()
+        return Chunk(size) if self.chunking else DotEncoder()
 
     @property
-    def _chunking(self) -> bool:
+    def chunking(self) -> bool:
+        """Whether content goes out by BDAT."""
         return self._wants_chunking and self.capabilities is not None and self.capabilities.chunking
 
     # --- operations -------------------------------------------------------------------------------
@@ -188,7 +196,7 @@ class ClientConnection:
         transaction = Transaction(envelope, recipients, size, self.capabilities, circumstances)
         if not transaction.recipients:
             return TransactionDone(transaction.results)
-        self._transaction = transaction
+        self._transaction, self.anew = transaction, None
         if self._dirty:
             self._send(Phase.RSET, b"RSET\r\n")
         if self.capabilities.pipelining:
@@ -282,6 +290,8 @@ class ClientConnection:
         # Content that the server doesn't wait for any more isn't to be sent.
         self._events = [event for event in self._events if type(event) is not ContentWanted]
         if self._transaction is not None:
+            if self._used and not self._transaction.mail_was_answered and self.anew is None:
+                self.anew = Anew.KEPT_ENDED
             self._transaction.broken_off(error)
             self._finish(self._transaction)
         self._events.append(Ended(error))
@@ -321,7 +331,7 @@ class ClientConnection:
             self._events.append(TLSRefused(_temporary(reply, Phase.STARTTLS)))
         elif _is_alert(self._parser.rest):
             self._fail(AlertBehindReply("4.7.5", "TLS alert behind the reply to STARTTLS"))
-        elif self._parser.pending:
+        elif self._parser.rest:
             # Put there by somebody in between, it would be taken for the first reply inside TLS
             # (CVE-2011-0411 and its kin).
             self._fail(InjectedPlaintext("4.7.0", "Plaintext behind the reply to STARTTLS, before any handshake"))
@@ -377,7 +387,7 @@ class ClientConnection:
             self._send(Phase.RCPT, transaction.rcpt(transaction.next_recipient()))
         elif not transaction.accepted:
             self._finish(transaction)
-        elif self._chunking:
+        elif self.chunking:
             self._outgoing.append(b"BDAT %d LAST\r\n" % transaction.size)
             self._want_content(transaction)
         else:
@@ -408,7 +418,11 @@ class ClientConnection:
 
     def _content(self, reply: Reply) -> None:
         transaction = self._current()
-        if not self._content_under_way and self._lmtp:
+        if self.chunking and reply.negative and _unknown(reply):
+            # What is left of the content, or all of it, is taken for commands.
+            self.anew = Anew.BDAT_UNKNOWN
+            self._fail(_temporary(reply, Phase.CONTENT))
+        elif not self._content_under_way and self._lmtp:
             transaction.next_content_answered(reply)
             if not self._awaited:
                 self._dirty = False
@@ -461,12 +475,13 @@ class ClientConnection:
         self._send(Phase.MAIL, transaction.mail())
         for recipient in transaction.recipients:
             self._send(Phase.RCPT, transaction.rcpt(recipient))
-        if not self._chunking:
+        if not self.chunking:
             self._send(Phase.DATA, b"DATA\r\n")
 
     def _finish(self, transaction: Transaction) -> None:
         self._transaction = None
         self._content_under_way = False
+        self._used = True
         self._events.append(TransactionDone(transaction.results))
 
     def _current(self) -> Transaction:
@@ -482,6 +497,11 @@ class ClientConnection:
 def _is_alert(octets: bytes) -> bool:
     """Whether these are one TLS record of type alert and nothing else (RFC 8446 §5.1, §6)."""
     return len(octets) == 7 and octets[:2] == b"\x15\x03" and octets[3:5] == b"\x00\x02"
+
+
+def _unknown(reply: Reply) -> bool:
+    """Whether a refusal says that the command itself isn't known."""
+    return verdict_on(Phase.CONTENT, reply.code, reply.enhanced[2:]) is Verdict.COMMAND
 
 
 def _temporary(reply: Reply, phase: Phase) -> Temporary:

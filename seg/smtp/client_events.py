@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Callable, Mapping
 
 import attrs
@@ -22,6 +23,13 @@ class InjectedPlaintext(Temporary):
 
 class AlertBehindReply(Temporary):
     """A TLS alert came in one segment with the 220 of STARTTLS: the server's TLS had failed before it saw anything of ours."""
+
+
+class Anew(enum.Enum):
+    """Why a transaction that a connection didn't serve may have another one at once."""
+
+    KEPT_ENDED = "a connection kept from an earlier message had ended"
+    BDAT_UNKNOWN = "the server offers CHUNKING and doesn't know BDAT"
 
 
 @attrs.frozen

@@ -37,6 +37,7 @@ class Transaction:
         "_circumstances",
         "_envelope",
         "_utf8",
+        "mail_was_answered",
         "recipients",
         "refusal",
         "results",
@@ -57,6 +58,7 @@ class Transaction:
         self._capabilities = capabilities
         self._circumstances = circumstances
         self._accepted: list[int] = []
+        self.mail_was_answered = False
         self._answered = 0  # RCPT commands that got their reply
         self._utf8 = capabilities.smtputf8 and (
             envelope.smtputf8 or any(_beyond_ascii(address) for address in _addresses(envelope, recipients))
@@ -117,6 +119,7 @@ class Transaction:
 
     def mail_answered(self, reply: Reply) -> bool:
         """Take the reply to MAIL; whether the transaction goes on."""
+        self.mail_was_answered = True
         if not reply.positive:
             self.refusal = self._error(Phase.MAIL, reply)
             self._settle((r.rid for r in self.recipients), self.refusal)

@@ -56,11 +56,12 @@ _BY_PHASE: Mapping[Phase, str] = {
     Phase.QUIT: "5.0",
 }
 
+_EMPTY_LINES = re.compile(rb"(?:\r?\n)*")
 _ENHANCED = re.compile(r"([245])\.(\d{1,3}\.\d{1,3})(?:[ \t]|$)", re.ASCII)
 
 
 class ReplyError(Temporary):
-    """What came isn't an SMTP reply, or exceeds a limit. The connection can't be used any more."""
+    """What came isn't an SMTP reply, exceeds a limit, or is none that the command can get. The connection can't be used any more."""
 
 
 class TooManyRecipients(Temporary):
@@ -134,7 +135,7 @@ class Reply:
         4xx or 5xx breaks the protocol: temporary, 4.5.0.
         """
         if not self.negative:
-            return Temporary("4.5.0", f"Unexpected reply to {phase.value}: {self.code} {self.text}", remote=self.lines)
+            return ReplyError("4.5.0", f"Unexpected reply to {phase.value}: {self.code} {self.text}", remote=self.lines)
         verdict = verdict_on(phase, self.code, self.enhanced[2:], circumstances)
         if verdict is Verdict.SPLIT:
             return TooManyRecipients(phase, self.lines)
@@ -156,7 +157,7 @@ class Reply:
 
 class ReplyParser:
     """Reads replies from octets in pieces of any size. Lines end with LF; the CR before it may be missing: no
-    harm comes of it.
+    harm comes of it. Empty lines before a reply are passed over: some servers write one behind each.
 
     Call `feed`, then `next_reply` until it gives None.
     """
@@ -173,8 +174,13 @@ class ReplyParser:
 
     @property
     def pending(self) -> bool:
-        """Whether octets were fed that no reply given out accounts for."""
-        return bool(self._lines) or self._position < len(self._buffer)
+        """Whether octets were fed that no reply given out accounts for, other than empty lines behind one."""
+        if self._lines:
+            return True
+        if self._buffer.startswith((b"\r", b"\n"), self._position):
+            found = _EMPTY_LINES.match(self._buffer, self._position)
+            self._position = found.end() if found else self._position
+        return self.rest not in (b"", b"\r")  # of an empty line, the LF may come yet
 
     @property
     def rest(self) -> bytes:
@@ -202,6 +208,8 @@ class ReplyParser:
                 return None
             line = self._buffer[start:end]
             self._position = end + 1
+            if not self._lines and line in (b"", b"\r"):
+                continue
             if self._take(line[:-1] if line.endswith(b"\r") else line):
                 reply = Reply(int(self._code), tuple(self._lines))
                 self._lines = []

@@ -60,13 +60,17 @@ class CaseTest(TestCase):
 
     async def attempt(self, domain: str, *, sender: str = "alice@sender.example", content: bytes = CONTENT) -> Outcome:
         """What becomes of a message to one recipient there."""
+        attempt = self.begin(domain, sender=sender, content=content)
+        await attempt.run()
+        return attempt.outcomes[0]
+
+    def begin(self, domain: str, *, sender: str = "alice@sender.example", content: bytes = CONTENT) -> Attempt:
+        """An attempt that is to be run, for a message to one recipient there."""
         self.mid += 1
         means: Means = self.means
         recipient = Recipient(0, f"bob@{domain}")
         envelope = Envelope(self.mid, sender, (recipient,), 0.0, size=len(content), **self.wishes)
-        attempt = Attempt(Lease(envelope, domain, (recipient,), MemoryContent(content)), means)
-        await attempt.run()
-        return attempt.outcomes[0]
+        return Attempt(Lease(envelope, domain, (recipient,), MemoryContent(content)), means)
 
     async def attempts(self, *domains: str) -> list[Outcome]:
         """Several at a time."""

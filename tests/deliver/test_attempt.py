@@ -140,10 +140,16 @@ class FakeSessions:
         self.given: list[int] = []
 
     async def open(
-        self, decision: Decision, host: MXHost, address: IPAddress, outgoing: object = None, progress: object = None
+        self,
+        decision: Decision,
+        host: MXHost,
+        address: IPAddress,
+        outgoing: object = None,
+        progress: object = None,
+        fresh: bool = False,
     ) -> Session:
         """By address first, then by host name."""
-        self.opened.append(f"{host.name}/{address}")
+        self.opened.append(f"{host.name}/{address}{' anew' if fresh else ''}")
         answer = self.answers.get(str(address), self.answers.get(host.name))
         if callable(answer):
             answer = answer(decision)

@@ -3,7 +3,11 @@
 from twisted.trial.unittest import SynchronousTestCase
 
 from seg.config.schema import Queue
-from seg.queue.schedule import Schedule
+from seg.errors import Temporary
+from seg.events import RecipientDelayed
+from seg.model import Delayed, Envelope, Recipient
+from seg.queue.outcomes import settle
+from seg.queue.schedule import SELDOM, Schedule, Schedules
 
 
 def attempts(settings: Queue, random: float = 0.0) -> tuple[list[float], float]:
@@ -54,3 +58,27 @@ class ScheduleTests(SynchronousTestCase):
     def test_past(self) -> None:
         """Past its lifetime a message is returned at once."""
         self.assertIsNone(Schedule(Queue(lifetime=100), lambda: 0.0).next_due(1, 0.0, 100.0))
+
+    def test_seldom(self) -> None:
+        """Where each try may bring a copy, tries are hours apart, whatever the schedule says; the lifetime ends them as ever."""
+        schedule = Schedule(Queue(jitter=0, first_retry=1, max_retry=2), lambda: 0.0)
+        self.assertEqual(schedule.next_due(1, 0.0, 5.0), 6.0)
+        self.assertEqual(schedule.next_due(1, 0.0, 5.0, seldom=True), 5.0 + SELDOM)
+        self.assertEqual(schedule.next_due(1, 0.0, schedule.expiry(0.0) - 1, seldom=True), schedule.expiry(0.0))
+        self.assertEqual(
+            Schedule(Queue(jitter=0, first_retry=SELDOM * 2, max_retry=SELDOM * 2), lambda: 0.0).next_due(
+                1, 0.0, 0.0, True
+            ),
+            SELDOM * 2,
+        )
+
+    def test_doubt(self) -> None:
+        """An outcome in doubt whose answer can't be read is settled so, and its event says that copies may arrive."""
+        to = Recipient(0, "b@to.example")
+        schedules = Schedules(Schedule(Queue(jitter=0, first_retry=1), lambda: 0.0))
+        for seldom, due in ((False, 101.0), (True, 100.0 + SELDOM)):
+            outcome = Delayed(Temporary("4.5.0", "not a reply"), 1, in_doubt=True, seldom=seldom)
+            settlement = settle(Envelope(1, "a@b.example", (to,), 100.0), {0: outcome}, schedules, 100.0)
+            self.assertEqual(settlement.envelope.recipients[0].due, due)
+            (told,) = (event for event in settlement.events if isinstance(event, RecipientDelayed))
+            self.assertTrue(told.in_doubt)

@@ -278,7 +278,7 @@ class StartTLSTests(SynchronousTestCase):
         """A reply that is there before STARTTLS or MAIL was sent isn't taken for theirs: in clear text, where TLS is on offer, it is told
         as tampering; where it isn't, or inside TLS, as a broken protocol. Either way the connection ends."""
         for ehlo, error in ((FULL, InjectedPlaintext), (PLAIN, Temporary)):
-            for octets in (b"220 go\r\n", b"250 ok\r\n", b"220", b"354 x\r\n", b"\n"):
+            for octets in (b"220 go\r\n", b"250 ok\r\n", b"220", b"354 x\r\n", b" \n"):
                 for together in (True, False):
                     with self.subTest(error=error, octets=octets, together=together):
                         dialogue = Dialogue()

@@ -70,7 +70,7 @@ class ReplyParserTests(SynchronousTestCase):
     def test_malformed(self) -> None:
         """What isn't a reply is an error that shows the line, and stays one."""
         for octets in (
-            b"\r\n",
+            b" \r\n",
             b"25\r\n",
             b"hello\r\n",
             b"250x\r\n",
@@ -85,6 +85,22 @@ class ReplyParserTests(SynchronousTestCase):
                     error = self.assertRaises(ReplyError, parser.next_reply)
                     self.assertEqual(error.enhanced, "4.5.0")
                     self.assertEqual(error.remote, (octets[:-2].decode(),))
+
+    def test_empty_lines(self) -> None:
+        """Empty lines before, between and behind replies are passed over, however they are cut; within a reply they break it."""
+        for empty in (b"\r\n", b"\n", b"\r\n\n\r\n"):
+            replies, fault = parse(empty + b"250-a\r\n250 b\r\n" + empty + b"550 c\r\n" + empty)
+            self.assertEqual(([reply.code for reply in replies], fault), ([250, 550], ""))
+            for parser in (ReplyParser(), ReplyParser()):
+                parser.feed(b"250 a\r\n" + empty)
+                self.assertIsNotNone(parser.next_reply())
+                self.assertFalse(parser.pending)
+                parser.feed(b"\r")
+                self.assertFalse(parser.pending)
+                parser.feed(b"\n2")
+                self.assertIsNone(parser.next_reply())
+                self.assertTrue(parser.pending)
+        self.assertIn("not an SMTP reply", parse(b"250-a\r\n\r\n250 b\r\n")[1])
 
     def test_codes_differ(self) -> None:
         """The lines of one reply must have one code."""
