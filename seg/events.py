@@ -357,7 +357,16 @@ class RecipientDelayed(Event):
     reverse_path: str
     address: str
     error: Temporary
-    in_doubt: bool = False  # the server may have taken the message: a copy may arrive
+
+
+@attrs.frozen
+class RecipientsInDoubt(Event):
+    """The server may have taken the message, and it is tried again."""
+
+    mid: int
+    rids: tuple[int, ...]
+    cause: str
+    seldom: bool  # each further try may bring a copy: it is hours away
 
 
 @attrs.frozen

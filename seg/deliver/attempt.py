@@ -192,7 +192,9 @@ class Attempt:
             raise
 
     async def _session(self, decision: Decision, host: MXHost, address: Peer, fresh: bool) -> Session:
-        return await self._means.sessions.open(decision, host, address, self._outgoing, self.progress, fresh)
+        sessions = self._means.sessions
+        opened = sessions.open_anew if fresh else sessions.open
+        return await opened(decision, host, address, self._outgoing, self.progress)
 
     async def _send(self, decision: Decision, session: Session, waiting: list[Recipient]) -> list[Recipient]:
         """As many transactions as the server's limits and ours ask for, and what each recipient got; whom a new connection may serve."""

@@ -130,12 +130,10 @@ class Sessions:
         address: Peer,
         outgoing: Outgoing,
         progress: Progress | None = None,
-        fresh: bool = False,
     ) -> Session:
         """A session with this host at this address that satisfies the decision.
 
         :param progress: of the attempt; from here on it tells how far the session is.
-        :param fresh: on a new connection, as a kept one could not serve.
 
         :raises Unsatisfied: the peer was judged, and refused.
         :raises Tampered: somebody in between may have had a hand in it: no other way in this attempt.
@@ -145,20 +143,23 @@ class Sessions:
         A `Temporary` whose cause is a `LocalFault` is a failure of our own, and no word on the host.
         """
         progress = progress or Progress()
-        key = PoolKey(
-            address,
-            host.port,
-            self._source(address, outgoing),
-            outgoing.ehlo_name,
-            host.manner,
-            outgoing.certificate,
-        )
-        session = None if fresh or self._dialogues.wanted(decision.domain) else self._reuse(decision, key)
+        key = self._key(host, address, outgoing)
+        session = None if self._dialogues.wanted(decision.domain) else self._reuse(decision, key)
         if session is not None:
             self._keep_within(decision.domain, outgoing)
             progress.talks(session.sender)
             progress.heard()
             return session
+        return await self.open_anew(decision, host, address, outgoing, progress)
+
+    async def open_anew(
+        self, decision: Decision, host: MXHost, address: Peer, outgoing: Outgoing, progress: Progress
+    ) -> Session:
+        """`open`, on a new connection: one that waited could not serve.
+
+        :raises: as `open`.
+        """
+        key = self._key(host, address, outgoing)
         requirement = decision.requirement
         try:
             return await self._negotiated(decision, host, key, outgoing, progress)
@@ -194,6 +195,10 @@ class Sessions:
         return (
             self._tls.narrows and not classical and not isinstance(failure, Tampered) and local_fault(failure) is None
         )
+
+    def _key(self, host: MXHost, address: Peer, outgoing: Outgoing) -> PoolKey:
+        source = self._source(address, outgoing)
+        return PoolKey(address, host.port, source, outgoing.ehlo_name, host.manner, outgoing.certificate)
 
     def _keep_within(self, domain: str, outgoing: Outgoing) -> None:
         """A domain that has taken over another one's connection gives up one of its own that waits, if it has too many now."""

@@ -29,8 +29,6 @@ def _failed(word: str, event: e.RecipientDelayed | e.RecipientBounced) -> tuple[
         f"{word}: DCID {event.dcid} MID {event.mid} From: <{event.reverse_path}> To: <{event.address}> "
         f"RID {event.rid} - {reason(event.error)}"
     )
-    if isinstance(event, e.RecipientDelayed) and event.in_doubt:
-        text += " - it may have been taken all the same: copies may arrive"
     return ((INFO, text),)
 
 
@@ -44,6 +42,12 @@ def _pending(event: e.RecipientsPending) -> tuple[Line, ...]:
     text = f"MID {event.mid} to RID {rid_list(event.rids)} pending till {until} [{event.profile}]"
     text += f" after {attempts}"
     return ((INFO, f"{text}: {event.cause}" if event.cause else text),)
+
+
+def _doubted(event: e.RecipientsInDoubt) -> tuple[Line, ...]:
+    text = f"MID {event.mid} RID {rid_list(event.rids)} may have been taken all the same: copies may arrive"
+    text += ", so that it is tried seldom" if event.seldom else ""
+    return ((INFO, f"{text}: {event.cause}"),)
 
 
 def _deleted(event: e.RecipientsDeleted) -> tuple[Line, ...]:
@@ -69,8 +73,7 @@ ENTRIES: tuple[Entry, ...] = (
         e.RecipientDelayed(5444, 0, 834833, "alice@example.net", "bob@domain.com", _FULL),
         "A recipient couldn't be served for now; it stays in the queue. DCID 0: there was no "
         "connection; code 000: "
-        "there was no reply. Where the server may have taken the message (the connection broke behind its last octet, or "
-        "the answer can't be read), `it may have been taken all the same: copies may arrive` stands behind it.",
+        "there was no reply.",
         (
             INFO,
             "Delayed: DCID {dcid} MID {mid} From: <{reverse-path}> To: <{recipient}> RID {rid} - "
@@ -95,6 +98,17 @@ ENTRIES: tuple[Entry, ...] = (
             INFO,
             "Double bounce: MID {mid} to RID {rid} - {enhanced status} - {its name} ('{code}', "
             "['{reply line}', ...]) []",
+        ),
+    ),
+    entry(
+        _doubted,
+        e.RecipientsInDoubt(5444, (0,), "4.5.0 Protocol error: not an SMTP reply", True),
+        "The server may have taken the message: the connection broke behind its last octet, or the answer can't be read. It is tried again, "
+        "and a copy may arrive; where every try may bring one, the next is four hours later at the soonest.",
+        (INFO, "MID {mid} RID {rids} may have been taken all the same: copies may arrive: {cause}"),
+        (
+            INFO,
+            "MID {mid} RID {rids} may have been taken all the same: copies may arrive, so that it is tried seldom: {cause}",
         ),
     ),
     entry(

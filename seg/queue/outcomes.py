@@ -8,7 +8,7 @@ import attrs
 
 from seg.config.schema import DoubleBounces, Queue
 from seg.errors import DeliveryError, Permanent, Temporary
-from seg.events import DoubleBounce, Event, RecipientBounced, RecipientDelayed, RecipientsPending
+from seg.events import DoubleBounce, Event, RecipientBounced, RecipientDelayed, RecipientsInDoubt, RecipientsPending
 from seg.model import Bounced, Delayed, Delivered, Envelope, Notify, Outcome, Recipient, RecipientState
 from seg.queue.record import NEVER
 from seg.queue.schedule import Schedule, Schedules
@@ -44,6 +44,7 @@ def settle(envelope: Envelope, outcomes: Mapping[int, Outcome], schedules: Sched
     relayed: dict[int, Delivered] = {}
     events: list[Event] = []
     delayed: dict[float, list[Recipient]] = {}
+    doubted: dict[tuple[str, bool], list[int]] = {}  # by cause, and whether they are tried seldom
     for before in envelope.recipients:
         outcome = outcomes.get(before.rid) if before.state is RecipientState.PENDING else None
         after = before
@@ -62,12 +63,13 @@ def settle(envelope: Envelope, outcomes: Mapping[int, Outcome], schedules: Sched
                     envelope.reverse_path,
                     before.address,
                     outcome.error,
-                    outcome.in_doubt,
                 )
             )
             if after.state is RecipientState.PENDING:
                 if _to_be_warned(envelope, after, schedule, now):
                     delays[after.rid] = outcome
+                if outcome.in_doubt:
+                    doubted.setdefault((after.error, outcome.seldom), []).append(after.rid)
                 delayed.setdefault(after.due, []).append(after)
             else:
                 outcome = Bounced(expired(outcome.error, after.attempts, now - envelope.arrived), 0, outcome.host)
@@ -80,6 +82,7 @@ def settle(envelope: Envelope, outcomes: Mapping[int, Outcome], schedules: Sched
             if after.state is RecipientState.BOUNCING:
                 failures[after.rid] = outcome
         recipients.append(after)
+    events.extend(RecipientsInDoubt(envelope.mid, tuple(rids), *cause) for cause, rids in doubted.items())
     events.extend(_pending(envelope.mid, due, waiting) for due, waiting in sorted(delayed.items()))
     settled = attrs.evolve(envelope, recipients=tuple(recipients))
     return Settlement(settled, failures, delays, relayed, tuple(events), settled != envelope)

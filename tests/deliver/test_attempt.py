@@ -140,16 +140,10 @@ class FakeSessions:
         self.given: list[int] = []
 
     async def open(
-        self,
-        decision: Decision,
-        host: MXHost,
-        address: IPAddress,
-        outgoing: object = None,
-        progress: object = None,
-        fresh: bool = False,
+        self, decision: Decision, host: MXHost, address: IPAddress, outgoing: object = None, progress: object = None
     ) -> Session:
         """By address first, then by host name."""
-        self.opened.append(f"{host.name}/{address}{' anew' if fresh else ''}")
+        self.opened.append(f"{host.name}/{address}")
         answer = self.answers.get(str(address), self.answers.get(host.name))
         if callable(answer):
             answer = answer(decision)
