@@ -2,8 +2,9 @@
 
 Whoever sends mail to domains of his own, or has us send reports there, chooses policy hosts, and they may be silent. So there are shares, by
 the network of the address that is connected to, by message, and by what is known of the domain; and while others wait, of the turns of a share
-only half may be held by slow hosts, and an eighth while more wait than there are turns. A turn that isn't got, or is taken away, is a fault
-of ours: it tells nothing of the domain.
+only half may be held by slow hosts, and an eighth while more wait than there are turns. Of those who wait the message goes first that has had
+the fewest turns, so that one with a thousand domains of slow hosts, tried again and again, keeps nobody else from a host that they share.
+A turn that isn't got, or is taken away, is a fault of ours: it tells nothing of the domain.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ SLOW = 5.0  # seconds of a whole fetch that make it slow
 HURRY = 0.5  # of these times, when more wait than there are turns
 REMEMBERED = 600.0  # seconds for which a network is known to be slow
 MOST_SLOW = 10_000  # networks known to be slow; the oldest are forgotten first
+MOST_SERVED = 10_000  # messages whose turns are counted; the longest without one are forgotten first
 
 Share = tuple[str, object]
 
@@ -58,6 +60,7 @@ def network_of(address: IPAddress) -> str:
 class Turn:
     """One turn, or the wait for it."""
 
+    mid: int  # the message; 0: none
     shares: tuple[tuple[Share, int], ...]  # (share, how many it may have at a time)
     standing: Standing
     network: str  # "" = not known (the proxy connects)
@@ -88,6 +91,7 @@ class Turns:
         self._running: dict[Turn, None] = {}  # in the order in which they began
         self._waiting: dict[Turn, None] = {}  # in the order in which they came
         self._slow: OrderedDict[str, float] = OrderedDict()  # network -> when it was last slow
+        self._served: OrderedDict[int, int] = OrderedDict()  # message -> turns that it has had
         self._newest = True  # who of equals goes next: the newest and the oldest by turns
         self._look: IDelayedCall | None = None
 
@@ -108,7 +112,7 @@ class Turns:
         """
         network = network_of(address) if address is not None else ""
         standing = self._standing(claim, network)
-        turn = Turn(tuple(self._shares(claim, standing, network)), standing, network, heard, taken_away)
+        turn = Turn(claim.mid, tuple(self._shares(claim, standing, network)), standing, network, heard, taken_away)
         if not self._full(turn):
             self._begin(turn)
             return turn
@@ -158,6 +162,14 @@ class Turns:
         self._running[turn] = None
         self._counts.update(share for share, _ in turn.shares)
         turn.since = self._clock.seconds()
+        if turn.mid:
+            self._served[turn.mid] = self._served.pop(turn.mid, 0) + 1
+            if len(self._served) > MOST_SERVED:
+                self._served.popitem(last=False)
+
+    def _rank(self, turn: Turn) -> tuple[Standing, int]:
+        """The lowest goes first."""
+        return turn.standing, self._served.get(turn.mid, 0)
 
     def _end(self, turn: Turn, slow: bool = False) -> bool:
         """Whether it was running.
@@ -211,7 +223,7 @@ class Turns:
             return None
         best: Turn | None = None
         for turn in reversed(self._waiting) if self._newest else self._waiting:
-            if (best is None or turn.standing < best.standing) and not self._full(turn):
+            if (best is None or self._rank(turn) < self._rank(best)) and not self._full(turn):
                 best = turn
         return best
 
@@ -221,7 +233,7 @@ class Turns:
         now = self._clock.seconds()
         many = len(self._waiting) > self._most
         slow = [turn for turn in self._running if turn.slow(now, HURRY if many else 1.0)]
-        for waiting in sorted(self._waiting, key=lambda turn: turn.standing):
+        for waiting in sorted(self._waiting, key=self._rank):
             if not slow:
                 break
             if waiting not in self._waiting:

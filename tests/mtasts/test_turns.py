@@ -176,6 +176,35 @@ class SilenceTests(TurnsCase):
         self.wait(SLOW + 2)
         self.assertTrue(honest.ended > 0)
 
+    def test_same_host_again_and_again(self) -> None:
+        """A message with hundreds of domains at the honest one's host, all tried again as soon as their turns are taken away, keeps honest
+        ones from theirs for some seconds; so do ten such messages for longer, but not for the whole of their wait."""
+        for messages, most in ((1, SLOW + 2), (10, WAIT)):
+            self.setUp()
+            hostile = [self.fetch("192.0.2.1", mid=n % messages + 1, tls=True) for n in range(300)]
+
+            def again(messages: int = messages, hostile: list[Fetch] = hostile) -> None:
+                for n, fetch in enumerate(hostile):
+                    if fetch.lost or fetch.busy:
+                        hostile[n] = self.fetch("192.0.2.1", mid=n % messages + 1, tls=True)
+
+            for _ in range(60):
+                self.wait(1)
+                again()
+            honest = self.fetch("192.0.2.9", mid=100, takes=HONEST)
+            for _ in range(round(most)):
+                self.wait(1)
+                again()
+            self.assertTrue(honest.ended > 0, messages)
+
+    def test_fewest_turns_first(self) -> None:
+        """Of those who wait for one host the messages take their turns in turn, however many domains each has."""
+        running = [self.fetch("192.0.2.1", mid=1, takes=HONEST) for _ in range(20)]
+        others = [self.fetch("192.0.2.1", mid=2 + n, takes=HONEST) for n in range(4)]
+        self.wait(HONEST * 3 + 0.2)
+        self.assertEqual([fetch.ended > 0 for fetch in others], [True] * 4)
+        self.assertEqual(sum(fetch.ended > 0 for fetch in running), PER_NETWORK)
+
     def test_heard_to_the_end(self) -> None:
         """Some slow hosts keep their turns all the time: they are the oldest, so that each is heard to its end some day."""
         fetches = [self.fetch(hostile(n), mid=n + 1) for n in range(200)]
@@ -200,9 +229,11 @@ class SilenceTests(TurnsCase):
 
         self.patch(turns, "MOST_SLOW", 10)
         self.patch(turns, "MOST_WAITING", 50)
+        self.patch(turns, "MOST_SERVED", 10)
         fetches = [self.fetch(hostile(n), mid=n + 1, takes=WAIT / 2) for n in range(100)]
         self.assertEqual(sum(fetch.busy for fetch in fetches), 100 - 50 - MOST * 3 // 4)
         self.wait(WAIT * 3)
         self.assertLessEqual(len(self.turns._slow), 10)
+        self.assertLessEqual(len(self.turns._served), 10)
         self.assertEqual(self.clock.getDelayedCalls(), [])
         self.assertFalse(self.turns._counts or self.turns._running or self.turns._waiting)
