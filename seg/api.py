@@ -19,6 +19,7 @@ from seg.admin.hosts import HostStatistics
 from seg.admin.http import RouteTable
 from seg.admin.metrics import Metrics
 from seg.admin.metrics_page import MetricsAPI
+from seg.admin.policy_holds import PolicyHoldsAPI
 from seg.admin.traffic import Traffic
 from seg.admin.workqueue import WorkQueueAPI
 from seg.change.control import ChangeControl
@@ -76,6 +77,7 @@ def admin_paths(
         ChangesAPI(changes),
         CorruptAPI(mail.queue.corrupt),
         MetricsAPI(observers.metrics),
+        PolicyHoldsAPI(mail.queue, seconds),
         WorkQueueAPI(suspension, window, sink, seconds),
         DNSAPI(traffic, window, reactor),
         DialoguesAPI(now.ongoing.dialogues, sink),

@@ -13,6 +13,7 @@ from ipaddress import IPv4Address, IPv6Address
 import attrs
 import idna
 
+from seg.causes import CauseKind
 from seg.errors import Permanent, Temporary
 
 IPAddress = IPv4Address | IPv6Address
@@ -99,6 +100,25 @@ class RecipientState(enum.StrEnum):
 
 
 @attrs.frozen
+class HostRefusal:
+    """TLS policy kept mail from one host."""
+
+    host: str
+    cause: CauseKind
+
+
+MOST_REFUSALS = 5  # hosts that are named for one recipient
+
+
+@attrs.frozen
+class PolicyHold:
+    """The last try ended at TLS policy: mail waits until a host satisfies it."""
+
+    since: float  # POSIX seconds; every try since ended like that
+    refusals: tuple[HostRefusal, ...]  # of the last try, at most `MOST_REFUSALS`
+
+
+@attrs.frozen
 class Recipient:
     """One forward-path of an envelope, and how it has fared."""
 
@@ -113,6 +133,7 @@ class Recipient:
     orcpt: str = ""  # the original recipient as given (RFC 3461 §4.2): "rfc822;bob@example.com", in xtext
     warned: bool = False  # the sender has been told that it is delayed
     via: str = ""  # host, host:port or unix:/path that an operator redirected it to; "" = by its domain's own route
+    policy: PolicyHold | None = None  # TLS policy is why it waits
 
     @property
     def domain(self) -> str:
@@ -175,6 +196,7 @@ class Delayed:
     host: str = ""  # the MX host that it happened with, "" = none (Remote-MTA of a report)
     seldom: bool = False  # each further try may bring a copy, as the server's answer to the message can't be read
     anew: bool = False  # the connection couldn't serve it, whatever it is: a new one to the same host may, at once
+    refusals: tuple[HostRefusal, ...] = ()  # hosts that TLS policy kept it from
 
 
 @attrs.frozen

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from twisted.internet.interfaces import IReactorTime
 
 from seg.admin.suspension import Suspension
+from seg.causes import CauseKind
 from seg.clock import posix
 from seg.config.paths import var_path
 from seg.dns.cache import DNSCounters
@@ -60,6 +62,10 @@ class Window:
     def counts(self) -> Counts:
         """The queue in numbers."""
         return self._mail.queue.counts()
+
+    def causes(self) -> Mapping[CauseKind, int]:
+        """Messages that TLS policy keeps waiting, by cause."""
+        return self._mail.queue.causes()
 
     def destinations(self) -> int:
         """Destinations with waiting mail."""

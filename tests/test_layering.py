@@ -17,6 +17,7 @@ ROOMS = (
     "version",
     "status",
     "echoes",
+    "causes",
     "errors",
     "model",
     "client",
@@ -64,6 +65,7 @@ SHARED = {("deliver", "seg.queue.lease")}
 EXCEPTIONS = {("cli", "lab"), ("cli", "wiring"), ("cli", "service")}
 # No reactor, no socket: they can be tested, and reasoned about, as functions.
 PURE = (
+    "causes.py",
     "model.py",
     "errors.py",
     "echoes.py",

@@ -17,6 +17,7 @@ from seg.admin.names import asked_domain
 from seg.admin.suspension import Suspension
 from seg.admin.traffic import Traffic
 from seg.admin.turns import in_turns
+from seg.causes import CauseKind
 from seg.config.routes_file import next_hop
 from seg.queue.operators import Listing, MessageState, Shown
 from seg.queue.spool import Spool
@@ -134,11 +135,11 @@ class AdminAPI:
         }
 
     async def messages(self, call: Call) -> object:
-        """The waiting messages; query: domain, sender, held, limit, after (only those with a higher MID: the next page)."""
+        """The waiting messages; query: domain, sender, held, cause, limit, after (only those with a higher MID: the next page)."""
         limit = call.number("limit", 100, MAX_LISTED)
         total = 0
         shown: list[dict[str, object]] = []
-        everything = not {"domain", "sender", "held", "after"} & call.query.keys()
+        everything = not {"domain", "sender", "held", "cause", "after"} & call.query.keys()
         page = "after" in call.query
         async for message in self._matching(call.query, call.number("after", 0, 10**12 - 1)):
             if everything and total == limit:  # how many there are is known without looking at each
@@ -152,12 +153,13 @@ class AdminAPI:
         return {"total": total, "messages": shown}
 
     async def _matching(self, wanted: Mapping[str, Any], after: int = 0) -> AsyncIterator[Listing]:
-        """The messages with this domain, sender, held (each may be left out), the oldest first."""
+        """The messages with this domain, sender, held, cause (each may be left out), the oldest first."""
         domain, sender, held = wanted.get("domain"), wanted.get("sender"), wanted.get("held")
+        cause = _cause(wanted.get("cause"))
         mention = (
             (sender or "").lower() if domain is None else asked_domain(domain, self._queue.destinations().__contains__)
         )
-        for number, mid in enumerate(self._queue.mids(after), 1):
+        for number, mid in enumerate(self._mids(after, cause), 1):
             if not number % AT_ONCE:
                 await self._queue.pause()
             message = self._queue.listing(mid, mention, bool(held))
@@ -167,7 +169,13 @@ class AdminAPI:
                 continue
             if held and message.state is not MessageState.HELD:
                 continue
+            if cause is not None and cause not in message.causes:
+                continue
             yield message
+
+    def _mids(self, after: int, cause: CauseKind | None) -> list[int]:
+        """The messages that may be meant."""
+        return self._queue.mids(after) if cause is None else [m for m in self._queue.policy_held() if m > after]
 
     async def message(self, call: Call) -> object:
         """One message."""
@@ -259,6 +267,19 @@ class AdminAPI:
         if body.get("all") is True:
             return [message.mid async for message in self._matching({})]
         raise APIError(400, "name messages by mids (a list of message ids), by domain (a text), or by all (true)")
+
+
+def _cause(name: object) -> CauseKind | None:
+    """The cause that a query names, None where it names none.
+
+    :raises APIError: 400, there is no such cause.
+    """
+    if name is None:
+        return None
+    try:
+        return CauseKind(str(name))
+    except ValueError:
+        raise APIError(400, f"cause must be one of {', '.join(CauseKind)}, not {str(name)[:100]!r}") from None
 
 
 def _listing(message: Listing) -> dict[str, object]:

@@ -17,6 +17,7 @@ from prometheus_client.registry import Collector
 from zope.interface import implementer
 
 from seg import events
+from seg.causes import CauseKind
 from seg.dns.cache import DNSCounters
 from seg.interfaces import IEventSink
 from seg.queue.ledger import Counts
@@ -37,6 +38,9 @@ class Gauges(Protocol):
 
     def counts(self) -> Counts:
         """The queue."""
+
+    def causes(self) -> Mapping[CauseKind, int]:
+        """Messages that TLS policy keeps waiting, by cause."""
 
     def destinations(self) -> int:
         """Destinations with waiting mail."""
@@ -296,6 +300,13 @@ class _Now(Collector):
         yield _gauge(
             "destinations_limited", "Destinations whose limits hold mail back now", gauges.limited_destinations()
         )
+        held = GaugeMetricFamily(
+            "seg_queue_held_by_policy", "Messages that TLS policy keeps waiting, by cause", labels=["cause"]
+        )
+        causes = gauges.causes()
+        for cause in CauseKind:
+            held.add_metric([cause], causes.get(cause, 0))
+        yield held
         condition = GaugeMetricFamily(
             "seg_condition", "Things that are wrong with the gateway itself, by kind", labels=["kind"]
         )

@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from seg.causes import CauseKind
 from seg.cli.bulk import Found, counted, find, in_pieces
 from seg.cli.client import Gateway
 from seg.cli.corrupt import corrupt
@@ -15,6 +16,7 @@ from seg.cli.dialogue import sure
 from seg.cli.messages import why
 from seg.cli.options import JSON, MID
 from seg.cli.output import say
+from seg.cli.policy_holds import held_by_policy
 from seg.cli.tables import ago, plain, print_json, print_long, print_table, size, stamp, times, until
 
 COLUMNS = (
@@ -43,18 +45,27 @@ def queue() -> None:
 @click.option("--domain", metavar="DOMAIN", help="Only messages with a recipient waiting in this domain.")
 @click.option("--sender", metavar="ADDRESS", help="Only messages of this sender ('' for reports).")
 @click.option("--held", is_flag=True, help="Only messages that are held.")
+@click.option(
+    "--cause",
+    metavar="NAME",
+    type=click.Choice(list(CauseKind)),
+    help="Only messages that TLS policy keeps waiting for this cause (seg queue held-by-policy).",
+)
 @click.option("--limit", type=click.IntRange(1, 100000), default=100, show_default=True, help="Most messages shown.")
 @JSON
 @click.pass_obj
-def list_(surroundings: Any, domain: str | None, sender: str | None, held: bool, limit: int, as_json: bool) -> None:
+def list_(
+    surroundings: Any, domain: str | None, sender: str | None, held: bool, cause: str | None, limit: int, as_json: bool
+) -> None:
     """List the messages that wait, the oldest first."""
-    gateway, wanted = surroundings.gateway(), {"domain": domain, "sender": sender, "held": 1 if held else None}
+    gateway = surroundings.gateway()
+    wanted = {"domain": domain, "sender": sender, "held": 1 if held else None, "cause": cause}
     found = gateway.get("/v1/messages", limit=limit if as_json else min(limit, PAGE), **wanted)
     if as_json:
         print_json(found)
         return
     if not found["messages"]:
-        say("No such message waits." if domain or held or sender is not None else "The queue is empty.")
+        say("No such message waits." if domain or held or cause or sender is not None else "The queue is empty.")
         return
     shown = _print(gateway, wanted, found["messages"], limit)
     total = max(shown, found["total"])  # more may have come meanwhile
@@ -205,4 +216,5 @@ def delete(
 
 
 queue.add_command(why)
+queue.add_command(held_by_policy)
 queue.add_command(corrupt)

@@ -72,6 +72,7 @@ def status_lines(facts: dict[str, Any]) -> list[str]:
         *_attention(facts),
         "",
         f"Queue:               {queue['messages']} messages, {queue['recipients']} recipients waiting{held}{oldest}",
+        *_held_by_policy(queue),
         f"Connections now:     {gauges['connections_in']} in, {gauges['attempts']} attempts, {gauges['connections_idle']} idle",
         f"Memory:              {size(gauges['memory'])}",
         "",
@@ -84,6 +85,12 @@ def status_lines(facts: dict[str, Any]) -> list[str]:
         *_observed(counters["policy_observed"]),
         *_filters(counters.get("filters", {})),
     ]
+
+
+def _held_by_policy(queue: dict[str, Any]) -> list[str]:
+    """What TLS policy keeps waiting."""
+    count = queue["policy_held"]
+    return [f"Held by TLS policy:  {count} of these messages (seg queue held-by-policy)"] if count else []
 
 
 def _suspended(suspension: dict[str, Any]) -> list[str]:

@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 from zope.interface import implementer
 
+from seg.causes import CauseKind
 from seg.dane.tlsa import CERTIFICATE, DANE_EE, DANE_TA, FULL, PUBLIC_KEY, TLSARecord, association, strongest
 from seg.interfaces import IAuthenticator
 from seg.tls.chain import MAX_CHAIN, Path, path_to_anchor
@@ -67,7 +68,9 @@ class DANEAuthenticator:
         lines = [f"TLSA {record} doesn't match" for record in records[:_SHOWN] if record.usage == DANE_EE]
         lines.append(f"presented certificate has 3 1 1 {association(chain[0], PUBLIC_KEY, 1).hex()}")
         lines += found.mismatches if found else ()
-        return Examination(tuple(lines), summary=found.summary if found else NO_MATCH)
+        if found is None:
+            return Examination(tuple(lines), summary=NO_MATCH, cause=CauseKind.TLSA_NO_MATCH)
+        return Examination(tuple(lines), summary=found.summary, cause=found.cause)
 
     def _below_anchor(
         self, chain: tuple[x509.Certificate, ...], records: tuple[TLSARecord, ...], trust: Trust
@@ -80,14 +83,15 @@ class DANEAuthenticator:
             if signed:
                 path, label = self._path(chain, signed, trust, issued=True), _labels(signed.values())
             elif not anchors:
-                lines = (f"TLSA {record}: no such trust anchor in the chain" for record in records[:_SHOWN])
-                return Examination(tuple(lines), summary=NO_MATCH)
+                absent = (f"TLSA {record}: no such trust anchor in the chain" for record in records[:_SHOWN])
+                return Examination(tuple(absent), summary=NO_MATCH, cause=CauseKind.TLSA_NO_MATCH)
         if not path.ok:
-            return Examination(path.mismatches, summary=path.summary)
+            return Examination(path.mismatches, summary=path.summary, cause=path.cause)
         name = matching_name(chain[0], self.names)
         if not name:
             summary = f"peer cert does not match domain {self.base}"
-            return Examination((name_mismatch(chain[0], self.names),), summary=summary)
+            lines = (name_mismatch(chain[0], self.names),)
+            return Examination(lines, summary=summary, cause=CauseKind.CERTIFICATE_NAME)
         return Examination(matched=f"TLSA {label}, name {name}")
 
     @staticmethod

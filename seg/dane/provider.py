@@ -7,6 +7,7 @@ from collections.abc import Callable
 import attrs
 from zope.interface import implementer
 
+from seg.causes import CauseKind
 from seg.config.destinations import DANEFailure, DANEMode
 from seg.config.schema import UntrustedFallback
 from seg.dane.authenticator import DANEAuthenticator
@@ -101,7 +102,7 @@ class DANEPolicy:
         if self._question.route.kind is RouteKind.ADDRESS_LITERAL:
             return self._no_dane("address literal")
         if not self._validates():
-            return self._insecure(host, UNVALIDATED)
+            return self._insecure(host, UNVALIDATED, CauseKind.RESOLVER_NOT_VALIDATING)
         if not host.mx_secure and self._seen.knows(self._question.domain):
             # Whoever forges the MX answer can name a signed host of his own.
             return self._insecure(host, "insecure MX")
@@ -129,11 +130,11 @@ class DANEPolicy:
             try:
                 found = await self._resolver.query(f"_{host.port}._tcp.{name}", "TLSA")
             except DNSFailure as failure:
-                return TempFail(f"{AWAY}; TLSA lookup failed: {failure.kind}")
+                return TempFail(f"{AWAY}; TLSA lookup failed: {failure.kind}", cause=CauseKind.RESOLVER_AWAY)
             except LocalFault as fault:
-                return TempFail(f"{AWAY}; {fault.text}")
+                return TempFail(f"{AWAY}; {fault.text}", cause=CauseKind.GATEWAY_FAULT)
             if found.found:
-                return TempFail(AWAY)
+                return TempFail(AWAY, cause=CauseKind.RESOLVER_AWAY)
         return None
 
     async def _look_up(self, host: MXHost, bases: tuple[str, ...]) -> Answer:
@@ -146,7 +147,7 @@ class DANEPolicy:
             except DNSFailure as failure:
                 return self._failed(host, name, failure)
             except LocalFault as fault:  # ours: no setting for failures of theirs weakens anything for it
-                return TempFail(f"TLSA lookup failed: {fault.text}")
+                return TempFail(f"TLSA lookup failed: {fault.text}", cause=CauseKind.GATEWAY_FAULT)
             self._tell_records(host, name, found)
             if found.found and found.secure:
                 return self._conclude(host, base, found)
@@ -154,7 +155,7 @@ class DANEPolicy:
                 reason = "insecure TLSA"
             if found.substitute and self._defers:
                 return TempFail(
-                    AWAY
+                    AWAY, cause=CauseKind.RESOLVER_AWAY
                 )  # below a secure address only a denial that was validated counts (RFC 7672 §2.1.2)
             certain = certain and found.secure
         if not certain:
@@ -164,12 +165,12 @@ class DANEPolicy:
             self._seen.forget(self._question.domain)
         return self._no_dane(reason)
 
-    def _insecure(self, host: MXHost, reason: str) -> Answer:
+    def _insecure(self, host: MXHost, reason: str, cause: CauseKind = CauseKind.DANE_UNUSABLE) -> Answer:
         """Nothing shows that there is DANE; but what was seen to have it lately hasn't lost it because nobody validates any more."""
         known = self._seen.knows(self._question.domain) or self._seen.knows(host.name)
         if known and self._defers and self._mode is not DANEMode.MANDATORY:
-            return TempFail(f"{KNOWN}, now {reason}")
-        return self._no_dane(reason)
+            return TempFail(f"{KNOWN}, now {reason}", cause=CauseKind.DANE_LOST)
+        return self._no_dane(reason, cause)
 
     def _conclude(self, host: MXHost, base: str, found: DNSAnswer) -> Answer:
         """Secure records are there: TLS is a must, and the usable ones authenticate."""
@@ -193,9 +194,9 @@ class DANEPolicy:
         # Whoever forges the MX answer can name a signed host of his own: MTA-STS has to hold as well.
         return Raise(requirement, f"trusted({labels}, insecure MX)", self._falls_through)
 
-    def _no_dane(self, reason: str) -> Answer:
+    def _no_dane(self, reason: str, cause: CauseKind = CauseKind.DANE_UNUSABLE) -> Answer:
         if self._mode is DANEMode.MANDATORY:
-            return Refuse(f"DANE is mandatory: {reason}")
+            return Refuse(f"DANE is mandatory: {reason}", cause=cause)
         return NoOpinion(reason)
 
     def _failed(self, host: MXHost, name: str, failure: DNSFailure) -> Answer:
@@ -207,7 +208,7 @@ class DANEPolicy:
         if self._falls_through:
             self._sink.emit(DANEWeakened(self._question.domain, host.name, reason))
             return NoOpinion(f"{reason}, fall-through")
-        return TempFail(reason)
+        return TempFail(reason, cause=CauseKind.TLSA_LOOKUP_FAILED)
 
     def _tell(self, host: MXHost) -> None:
         """What is known of the host before any lookup of ours, for the debug log."""

@@ -12,6 +12,7 @@ import attrs
 from twisted.internet.defer import CancelledError
 
 from seg import events
+from seg.causes import CauseKind
 from seg.config.destinations import Destinations, LimitPer
 from seg.deliver.lines import Crowded
 from seg.deliver.outgoing import outgoing_of
@@ -21,7 +22,19 @@ from seg.deliver.sender import Tampered
 from seg.deliver.session import DANE, MTA_STS, Session, Sessions, Unsatisfied, mismatches_of
 from seg.errors import LocalFault, Permanent, Temporary, local_fault
 from seg.interfaces import IEventSink, IRouter
-from seg.model import Bounced, Delayed, Delivered, MXHost, Outcome, Peer, Recipient, Route, RouteKind
+from seg.model import (
+    MOST_REFUSALS,
+    Bounced,
+    Delayed,
+    Delivered,
+    HostRefusal,
+    MXHost,
+    Outcome,
+    Peer,
+    Recipient,
+    Route,
+    RouteKind,
+)
 from seg.policy.chain import OpenChain, PolicyChain, every_refused_by
 from seg.policy.judge import NOBODY, ObservedResult, Verdict
 from seg.policy.requirement import Decision, DomainQuestion, TLSLevel
@@ -61,6 +74,7 @@ class Attempt:
         self._profile = means.destinations().profile(lease.domain).at(means.now())
         self._outgoing = outgoing_of(self._profile, means.destinations())
         self._addresses_left = means.max_addresses
+        self._refusals: dict[str, CauseKind] = {}  # hosts that TLS policy keeps the mail from
         self._tampered = False  # no other host is to be tried
         self._obstacle = Temporary("4.4.4", f"Unable to route: no usable host for {lease.domain}")
 
@@ -75,7 +89,7 @@ class Attempt:
             if self.progress.given_up is None:
                 raise
         if self.progress.given_up is not None:
-            self._conclude(Delayed(self.progress.given_up))
+            self._conclude(self._delayed(self.progress.given_up))
 
     async def _serve(self) -> None:
         try:
@@ -99,7 +113,7 @@ class Attempt:
             await self._try_hosts(route, reread=True)
         if self.crowded and self._remaining():
             return  # what has no outcome is due again when there is room
-        self._conclude(Delayed(self._obstacle, self._obstacle.dcid))
+        self._conclude(self._delayed(self._obstacle))
 
     def _discard(self) -> None:
         """The operator's table says /dev/null. The sender, who may have asked for success, hears that it was relayed to nobody."""
@@ -122,6 +136,7 @@ class Attempt:
             decision = await policies.decide(host)
             decisions.append(decision)
             self._decided(host, decision)
+            self._refusals.pop(host.name, None)  # of an earlier look
             if decision.usable:
                 await self._try_addresses(policies, decision, host)
                 full = host.preference if self.crowded else None
@@ -159,6 +174,7 @@ class Attempt:
             if self._lease.envelope.requiretls and session.verdict.by == NOBODY:
                 self.progress.parts()
                 self._means.sessions.give(session, self._profile.messages_per_connection)
+                self._refusals[used.host] = CauseKind.REQUIRETLS_UNVERIFIED
                 self._address_failed(used, address, unverified(used.host))
                 return True
             waiting = await self._send(used, session, waiting)
@@ -184,6 +200,7 @@ class Attempt:
             self._sink.emit(events.DANEWeakened(decision.domain, decision.host, failure.verdict.summary))
         weaker = await policies.decide(host, without=decision.fall_through)
         if not weaker.usable:
+            self._refusals[weaker.host] = weaker.cause or CauseKind.PROVIDER_REFUSED
             raise Temporary(weaker.enhanced, weaker.refusal)
         try:
             return weaker, await self._session(weaker, host, address, fresh)
@@ -275,14 +292,22 @@ class Attempt:
         for rid in self._lease.rids:
             self.outcomes.setdefault(rid, outcome)
 
+    def _delayed(self, error: Temporary) -> Delayed:
+        """What holds for those whom no host has answered, with the hosts that TLS policy kept them from."""
+        refusals = tuple(HostRefusal(host, cause) for host, cause in self._refusals.items())
+        return Delayed(error, error.dcid, refusals=refusals[:MOST_REFUSALS])
+
     def _session_failed(self, decision: Decision, address: Peer, error: Temporary) -> None:
         """No session came about at an address."""
         if local_fault(error) is not None:
             self.progress.ours = True
         elif isinstance(error, Unsatisfied):
+            self._refusals[decision.host] = error.verdict.cause or CauseKind.OTHER
             self._alert(decision, mismatches_of(error.verdict))
         elif isinstance(error, Tampered) and decision.requirement.tls is not TLSLevel.NEVER:
             self._tampered = True  # whoever is in between may be so on the way to the next host, too
+            if decision.requirement.tls is TLSLevel.MUST:
+                self._refusals[decision.host] = CauseKind.TLS_FAILED
             self._alert(decision, error.text)
         self._address_failed(decision, address, error)
 
@@ -293,6 +318,7 @@ class Attempt:
     def _host_refused(self, decision: Decision) -> None:
         text = f"{decision.host} may not be used for {decision.domain}: {decision.refusal}"
         self._obstacle = Temporary(decision.enhanced, text)
+        self._refusals[decision.host] = decision.cause or CauseKind.PROVIDER_REFUSED
         self._alert(decision, decision.refusal)
         refused_by = decision.opinions[-1].provider if decision.opinions else ""
         if refused_by == MTA_STS:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from zope.interface import implementer
 
+from seg.causes import CauseKind
 from seg.config.destinations import STSMode, TLSOption
 from seg.errors import LocalFault
 from seg.events import STSApplied
@@ -57,8 +58,10 @@ def judge_host(finding: Finding, host: str) -> Answer:
         ties_host=policy.mode is Mode.ENFORCE,
     )
     if policy.mode is Mode.TESTING:
-        return Observe(requirement, reason, "" if listed else NOT_IN_POLICY)
-    return Raise(requirement, reason) if listed else Refuse(NOT_IN_POLICY)
+        if listed:
+            return Observe(requirement, reason)
+        return Observe(requirement, reason, NOT_IN_POLICY, cause=CauseKind.MX_NOT_IN_POLICY)
+    return Raise(requirement, reason) if listed else Refuse(NOT_IN_POLICY, cause=CauseKind.MX_NOT_IN_POLICY)
 
 
 @implementer(IHostPolicy)
@@ -88,7 +91,7 @@ class MTASTSPolicy:
         try:
             finding = await self._store.current(question.domain, question.reread, question.mid)
         except LocalFault as lack:
-            return TempFail(lack.text)
+            return TempFail(lack.text, cause=CauseKind.GATEWAY_FAULT)
         if finding.policy is not None and finding.policy.mode is not Mode.NONE:
             self._sink.emit(STSApplied(self._question.domain, finding.policy.mode))
         return finding

@@ -9,6 +9,7 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
 
+from seg.causes import CauseKind
 from seg.dns.gather import go_on
 from seg.errors import LocalFault
 from seg.interfaces import IAuthenticator
@@ -116,10 +117,12 @@ def checked(answer: object) -> Answer:
     elif isinstance(answer, Observe):
         words = isinstance(answer.reason, str) and isinstance(answer.failure, str)
         sound = words and _sound(answer.requirement) and (answer.floor is None or _sound(answer.floor))
+        sound = sound and (answer.cause is None or isinstance(answer.cause, CauseKind))
     else:
         sound = False
     if isinstance(answer, Refuse | TempFail):
         sound = sound and isinstance(answer.enhanced, str) and answer.enhanced.startswith("4.")
+        sound = sound and isinstance(answer.cause, CauseKind)
     if not sound:
         raise NoAnswer("no answer", f"{repr(answer)[:200]} is no answer")
     return answer  # type: ignore[return-value]

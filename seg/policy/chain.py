@@ -11,6 +11,7 @@ from collections.abc import Sequence
 import attrs
 from twisted.internet.interfaces import IReactorTime
 
+from seg.causes import CauseKind
 from seg.errors import LocalFault
 from seg.events import Fault
 from seg.interfaces import IEventSink, IHostPolicy, IPublishedPolicyProvider, ITLSPolicyProvider
@@ -57,6 +58,7 @@ def fold(domain: str, host: str, opinions: Sequence[Opinion]) -> Decision:
                 refusal=answer.reason or opinion.text,
                 temporary=isinstance(answer, TempFail),
                 enhanced=answer.enhanced,
+                cause=answer.cause,
             )
         tied = floor is not None and floor.ties_host
         if isinstance(answer, Observe):
@@ -145,7 +147,7 @@ class OpenChain:
         try:
             return await ask(lambda: self._view(provider).answer(host), self._clock, self._limit)
         except LocalFault as lack:
-            return TempFail(lack.text)
+            return TempFail(lack.text, cause=CauseKind.GATEWAY_FAULT)
         except NoAnswer as error:
             fault = f"TLS policy provider {provider.name} failed for {self._domain} via {host.name}: {error.detail}"
             self._sink.emit(Fault(fault))

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import attrs
 
+from seg.causes import CauseKind
 from seg.interfaces import IAuthenticator
 from seg.policy.requirement import Decision, Observe, Requirement, TLSLevel
 from seg.tls.peer import Examination, SessionFacts, TLSVersion, Trust
@@ -27,6 +28,7 @@ class ObservedResult:
     text: str  # what matched, or the short reason of the failure
     details: tuple[str, ...] = ()  # every mismatch
     relaxed: bool = False  # enforced, but for the operator's monitor mode or exemption
+    cause: CauseKind | None = None  # of the failure
 
 
 @attrs.frozen
@@ -44,6 +46,7 @@ class Verdict:
     matched: tuple[tuple[str, str], ...] = ()  # (who, what satisfied it): ("dane", "TLSA 3 1 1")
     failed: tuple[str, ...] = ()  # providers whose authenticators refused the peer
     observed: tuple[ObservedResult, ...] = ()
+    cause: CauseKind | None = None  # on failure: of the first mismatch
 
 
 @attrs.frozen
@@ -56,6 +59,7 @@ class _Held:
     failed: tuple[str, ...] = ()
     verified: tuple[str, ...] = ()
     trusted: bool = False
+    cause: CauseKind | None = None  # of the first mismatch
 
 
 def judge(decision: Decision, facts: SessionFacts, trust: Trust) -> Verdict:
@@ -66,6 +70,7 @@ def judge(decision: Decision, facts: SessionFacts, trust: Trust) -> Verdict:
             mismatches=(decision.refusal,),
             summary=decision.refusal,
             reason=f"refused: {decision.refusal}",
+            cause=decision.cause or CauseKind.PROVIDER_REFUSED,
         )
     held = _hold(decision.requirement, facts, trust)
     ok = not held.mismatches
@@ -81,6 +86,7 @@ def judge(decision: Decision, facts: SessionFacts, trust: Trust) -> Verdict:
         held.matched,
         held.failed,
         tuple(_observe(provider, wish, facts, trust) for provider, wish in decision.observed),
+        held.cause,
     )
 
 
@@ -90,14 +96,16 @@ def _hold(requirement: Requirement, facts: SessionFacts, trust: Trust) -> _Held:
         # Authenticators are MUST in themselves: a peer that showed nothing can't be accepted.
         if requirement.tls is not TLSLevel.MUST and not requirement.authenticators:
             return _Held()
-        cause = facts.failure or ("TLS wasn't started" if facts.starttls_offered else "STARTTLS wasn't offered")
+        why = facts.failure or ("TLS wasn't started" if facts.starttls_offered else "STARTTLS wasn't offered")
         sources = (
             requirement.source,
             *(authenticator.source for authenticator in requirement.authenticators),
         )
-        return _Held((f"TLS is required: {cause}",), cause, failed=_words(sources))
+        kind = CauseKind.TLS_FAILED if facts.failure or facts.starttls_offered else CauseKind.TLS_NOT_OFFERED
+        return _Held((f"TLS is required: {why}",), why, failed=_words(sources), cause=kind)
     mismatches: list[str] = []
     summaries: list[str] = []
+    causes: list[CauseKind] = []
     failed: list[str] = []
     verified: list[str] = []
     matched: list[tuple[str, str]] = []
@@ -105,12 +113,14 @@ def _hold(requirement: Requirement, facts: SessionFacts, trust: Trust) -> _Held:
     if _VERSIONS.get(facts.version, 0) < requirement.min_version:
         mismatches.append(f"{facts.version or 'unknown TLS version'} is below {requirement.min_version.label}")
         summaries.append("protocol version too low")
+        causes.append(CauseKind.TLS_VERSION_TOO_LOW)
         failed.append(requirement.source)
     for authenticator in requirement.authenticators:
         found = _examined(authenticator, facts, trust)
         if not found.ok:
             mismatches += found.mismatches
             summaries.append(found.summary or found.mismatches[0])
+            causes.append(found.cause or CauseKind.CERTIFICATE_OTHER)
             failed.append(authenticator.source)
             continue
         matched.append((_word(authenticator.source), found.matched))
@@ -118,7 +128,8 @@ def _hold(requirement: Requirement, facts: SessionFacts, trust: Trust) -> _Held:
         if authenticator.verifies:
             verified.append(_word(authenticator.source))
     lines = tuple(dict.fromkeys(mismatches))
-    return _Held(lines, summaries[0] if summaries else "", tuple(matched), _words(failed), tuple(verified), trusted)
+    summary, cause = (summaries[0], causes[0]) if summaries else ("", None)
+    return _Held(lines, summary, tuple(matched), _words(failed), tuple(verified), trusted, cause)
 
 
 def _examined(authenticator: IAuthenticator, facts: SessionFacts, trust: Trust) -> Examination:
@@ -135,10 +146,12 @@ def _examined(authenticator: IAuthenticator, facts: SessionFacts, trust: Trust) 
 
 def _observe(provider: str, wish: Observe, facts: SessionFacts, trust: Trust) -> ObservedResult:
     if wish.failure:
-        return ObservedResult(provider, False, wish.failure, (wish.failure,), wish.relaxed)
+        return ObservedResult(
+            provider, False, wish.failure, (wish.failure,), wish.relaxed, wish.cause or CauseKind.OTHER
+        )
     held = _hold(wish.requirement, facts, trust)
     if held.mismatches:
-        return ObservedResult(provider, False, held.summary, held.mismatches, wish.relaxed)
+        return ObservedResult(provider, False, held.summary, held.mismatches, wish.relaxed, held.cause)
     return ObservedResult(provider, True, ", ".join(text for _, text in held.matched) or "TLS", (), wish.relaxed)
 
 

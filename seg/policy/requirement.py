@@ -11,6 +11,7 @@ import enum
 
 import attrs
 
+from seg.causes import CauseKind
 from seg.config.destinations import DANEMode, Profile
 from seg.interfaces import IAuthenticator
 from seg.model import Route
@@ -94,6 +95,7 @@ class Observe:
     failure: str = ""  # a failure that is known before any session, e.g. "MX not in policy"
     floor: Requirement | None = None  # what is enforced all the same, as by `Raise`
     relaxed: bool = False  # the operator's monitor mode or exemption is why it isn't enforced
+    cause: CauseKind | None = attrs.field(default=None, eq=False)  # of `failure`
 
 
 @attrs.frozen
@@ -102,6 +104,7 @@ class Refuse:
 
     reason: str
     enhanced: str = "4.7.5"
+    cause: CauseKind = attrs.field(default=CauseKind.PROVIDER_REFUSED, eq=False)  # why; what is asked is the same
 
 
 @attrs.frozen
@@ -110,6 +113,7 @@ class TempFail:
 
     reason: str
     enhanced: str = "4.7.5"
+    cause: CauseKind = attrs.field(default=CauseKind.PROVIDER_FAILED, eq=False)
 
 
 Answer = Decide | Raise | NoOpinion | Observe | Refuse | TempFail
@@ -138,7 +142,7 @@ def relaxed(answer: Answer, why: str) -> Answer:
     reason = f"{why}({render(answer)})"
     if isinstance(answer, Decide | Raise):
         return Observe(answer.requirement, reason, relaxed=True)
-    return Observe(Requirement(TLSLevel.MAY), reason, failure=answer.reason, relaxed=True)
+    return Observe(Requirement(TLSLevel.MAY), reason, failure=answer.reason, relaxed=True, cause=answer.cause)
 
 
 @attrs.frozen
@@ -187,6 +191,7 @@ class Decision:
     temporary: bool = False  # the refusal came from a TempFail
     enhanced: str = "4.7.5"  # status of the refusal
     fall_through: tuple[str, ...] = ()  # providers to leave out if the verdict fails (`OpenChain.decide`)
+    cause: CauseKind | None = None  # of the refusal
 
     @property
     def usable(self) -> bool:

@@ -15,8 +15,21 @@ from typing import Any
 
 import attrs
 
+from seg.causes import cause_named
 from seg.errors import Permanent
-from seg.model import BodyType, Bounced, Delivered, Envelope, Notify, Recipient, RecipientState, Ret
+from seg.model import (
+    MOST_REFUSALS,
+    BodyType,
+    Bounced,
+    Delivered,
+    Envelope,
+    HostRefusal,
+    Notify,
+    PolicyHold,
+    Recipient,
+    RecipientState,
+    Ret,
+)
 
 SCHEMA = 1  # version of the envelope line
 ENVELOPE_SUFFIX = ".env"
@@ -202,6 +215,9 @@ def _recipient_entry(recipient: Recipient) -> dict[str, Any]:
         entry["warned"] = True
     if recipient.via:
         entry["via"] = recipient.via
+    if recipient.policy is not None:
+        hosts = [[refusal.host, refusal.cause.value] for refusal in recipient.policy.refusals]
+        entry["policy"] = {"since": recipient.policy.since, "hosts": hosts}
     return entry
 
 
@@ -289,6 +305,7 @@ def _recipient(entry: dict[str, Any]) -> Recipient:
         "orcpt": _text(entry, "orcpt") if "orcpt" in entry else "",
         "warned": _flag(entry, "warned") if "warned" in entry else False,
         "via": _text(entry, "via") if "via" in entry else "",
+        "policy": _policy(entry["policy"]) if "policy" in entry else None,
     }
     if "attempts" not in entry:
         return Recipient(rid, address, state, **wishes)
@@ -302,6 +319,18 @@ def _recipient(entry: dict[str, Any]) -> Recipient:
         error=_text(entry, "error"),
         report=_integer(entry, "report"),
     )
+
+
+def _policy(entry: Any) -> PolicyHold:
+    hosts = entry.get("hosts") if isinstance(entry, dict) else None
+    if not isinstance(hosts, list) or not all(map(_is_refusal, hosts)):
+        raise SpoolFileError("'policy' isn't a time with hosts and causes")
+    refusals = tuple(HostRefusal(host, cause_named(cause)) for host, cause in hosts[:MOST_REFUSALS])
+    return PolicyHold(_number(entry, "since"), refusals)
+
+
+def _is_refusal(pair: object) -> bool:
+    return isinstance(pair, list) and len(pair) == 2 and all(isinstance(word, str) for word in pair)
 
 
 def _notify(entry: dict[str, Any]) -> frozenset[Notify] | None:

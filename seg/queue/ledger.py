@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable
 import attrs
 from twisted.internet.interfaces import IReactorTime
 
+from seg.causes import CauseKind
 from seg.clock import as_posix
 from seg.model import Envelope, Recipient, RecipientState
 from seg.queue.duelist import DueList
@@ -32,6 +33,7 @@ class Counts:
     damaged: int = 0  # messages that are held, as a part of their files is lost
     unread: int = 0  # files and folders that the system can't read for now; their messages aren't among `messages`
     corrupt: int = 0  # files in corrupt/
+    policy_held: int = 0  # messages of which TLS policy keeps recipients waiting
 
 
 class Ledger:
@@ -50,6 +52,8 @@ class Ledger:
         self._records: dict[int, Record] = {}
         self._due = DueList(clock, self._woken)
         self.by_domain: Counter[str] = Counter()  # recipients that wait, by destination
+        self.by_cause: Counter[CauseKind] = Counter()  # messages that TLS policy keeps waiting, by cause
+        self._policy_held: set[int] = set()
         self._content = 0
         self._recipients = 0
         self._active = 0
@@ -74,7 +78,15 @@ class Ledger:
         """The queue in numbers; cheap."""
         first = next(iter(self._records.values()), None)
         oldest = as_posix(self._clock, first.envelope.arrived) if first else 0.0
-        return Counts(len(self._records), self._recipients, self._active, self._held, oldest, self._damaged)
+        return Counts(
+            len(self._records),
+            self._recipients,
+            self._active,
+            self._held,
+            oldest,
+            self._damaged,
+            policy_held=len(self._policy_held),
+        )
 
     def add(self, envelope: Envelope, expires: float, warn: float, content: bytes | None = None) -> Record:
         """A message is in the spool: due from now on."""
@@ -88,6 +100,7 @@ class Ledger:
         self.by_domain.update(r.domain for r in envelope.pending)
         self._held += record.held
         self._damaged += record.damaged
+        self._count_causes(record, 1)
         if record.damaged:
             self.damage_changed()
         self.plan(record, envelope)
@@ -101,6 +114,7 @@ class Ledger:
         self._recipients -= record.waiting
         self._held -= record.held
         self._damaged -= record.damaged
+        self._count_causes(record, -1)
         del self._records[record.mid]
         if not self._records:
             self._records.clear()  # a dict that was large keeps its room otherwise
@@ -120,12 +134,28 @@ class Ledger:
         damaged = record.damaged
         self._damaged -= damaged
         self._count(record.envelope, envelope)
+        self._count_causes(record, -1)
         record.envelope = envelope
+        self._count_causes(record, 1)
         self._recipients += record.waiting
         self._held += record.held
         self._damaged += record.damaged
         if damaged != record.damaged:
             self.damage_changed()
+
+    def policy_held(self) -> list[int]:
+        """The messages of which TLS policy keeps recipients waiting, oldest first."""
+        return sorted(self._policy_held)
+
+    def _count_causes(self, record: Record, by: int) -> None:
+        """Keep `by_cause` in step."""
+        if not record.causes:
+            return
+        (self._policy_held.add if by > 0 else self._policy_held.discard)(record.mid)
+        for cause in record.causes:
+            self.by_cause[cause] += by
+            if not self.by_cause[cause]:
+                del self.by_cause[cause]
 
     def _count(self, old: Envelope | None, new: Envelope | None) -> None:
         """Keep `by_domain` in step."""

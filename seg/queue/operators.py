@@ -10,6 +10,7 @@ import attrs
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
 
+from seg.causes import CauseKind
 from seg.clock import as_posix
 from seg.errors import Permanent
 from seg.events import MessageHeld, MessageReleased, OperatorActed
@@ -47,6 +48,7 @@ class Listing:
     due: float  # POSIX seconds of the next try; 0.0: at once
     error: str  # the last failure, one line
     expires: float  # POSIX seconds at which it is returned
+    causes: tuple[CauseKind, ...] = ()  # why TLS policy keeps recipients of it waiting
 
 
 @attrs.frozen
@@ -56,6 +58,16 @@ class Shown:
     listing: Listing
     envelope: Envelope
     head: bytes  # the first octets of the content
+
+
+@attrs.frozen
+class HeldByPolicy:
+    """What TLS policy keeps waiting of one message."""
+
+    mid: int
+    recipients: tuple[Recipient, ...]  # each with its `policy`; times in POSIX seconds
+    held: bool  # by an operator besides
+    expires: float  # POSIX seconds at which it is returned
 
 
 class OperatorCommands:
@@ -87,6 +99,21 @@ class OperatorCommands:
         if record is None or not record.waiting or (held and not record.held) or not record.may_mention(mention):
             return None
         return self._listing(record, record.envelope)
+
+    def policy_held(self) -> list[int]:
+        """The messages of which TLS policy keeps recipients waiting, oldest first."""
+        return self._ledger.policy_held()
+
+    def held_by_policy(self, mid: int) -> HeldByPolicy | None:
+        """What TLS policy keeps of a message; None when there is nothing."""
+        record = self._ledger.get(mid)
+        if record is None or not record.causes:
+            return None
+        envelope = self._custody.in_posix(record.envelope)
+        waiting = tuple(
+            r for r in envelope.recipients if r.state is RecipientState.PENDING and r.policy and r.policy.refusals
+        )
+        return HeldByPolicy(mid, waiting, record.held, as_posix(self._clock, record.expires))
 
     async def show(self, mid: int) -> Shown | None:
         """One message with the beginning of its content; None when it isn't queued.
@@ -209,6 +236,7 @@ class OperatorCommands:
             due=as_posix(self._clock, due) if due else 0.0,
             error=last.error,
             expires=as_posix(self._clock, record.expires),
+            causes=tuple(sorted(record.causes)),
         )
 
     def _state(self, record: Record, waiting: list[Recipient], due: float) -> MessageState:

@@ -9,7 +9,17 @@ import attrs
 from seg.config.schema import DoubleBounces, Queue
 from seg.errors import DeliveryError, Permanent, Temporary
 from seg.events import DoubleBounce, Event, RecipientBounced, RecipientDelayed, RecipientsInDoubt, RecipientsPending
-from seg.model import Bounced, Delayed, Delivered, Envelope, Notify, Outcome, Recipient, RecipientState
+from seg.model import (
+    Bounced,
+    Delayed,
+    Delivered,
+    Envelope,
+    Notify,
+    Outcome,
+    PolicyHold,
+    Recipient,
+    RecipientState,
+)
 from seg.queue.record import NEVER
 from seg.queue.schedule import Schedule, Schedules
 
@@ -189,7 +199,9 @@ def _delay(before: Recipient, outcome: Delayed, arrived: float, schedule: Schedu
     due = schedule.next_due(attempts, arrived, now, outcome.seldom)
     if due is None:
         return attrs.evolve(before, state=RecipientState.BOUNCING, attempts=attempts, error=_line(error))
-    return attrs.evolve(before, attempts=attempts, due=due, error=_line(error))
+    since = before.policy.since if before.policy else now
+    policy = PolicyHold(since, outcome.refusals) if outcome.refusals else None
+    return attrs.evolve(before, attempts=attempts, due=due, error=_line(error), policy=policy)
 
 
 def _fail(after: Recipient, outcome: Bounced, envelope: Envelope, events: list[Event], settings: Queue) -> Recipient:

@@ -6,12 +6,25 @@ import marshal
 from collections.abc import Mapping
 from typing import Any
 
-from seg.model import BodyType, Bounced, Delivered, Envelope, Notify, Recipient, RecipientState, Ret
+from seg.causes import CauseKind
+from seg.model import (
+    BodyType,
+    Bounced,
+    Delivered,
+    Envelope,
+    HostRefusal,
+    Notify,
+    PolicyHold,
+    Recipient,
+    RecipientState,
+    Ret,
+)
 
 NEVER = float("inf")
 _NO_FAILURES: Mapping[int, Bounced] = {}
 _NO_RELAYED: Mapping[int, Delivered] = {}
 _NO_RIDS: frozenset[int] = frozenset()
+_NO_CAUSES: frozenset[CauseKind] = frozenset()
 
 
 class Record:
@@ -32,11 +45,13 @@ class Record:
     :ivar notices: reports on this message since the start that weren't of failures.
     :ivar content: the content while it is kept in memory.
     :ivar damaged: a part of its files is lost (`Envelope.damage`).
+    :ivar causes: why TLS policy keeps recipients of it waiting, each once.
     :ivar deleted_by: the operator who wants it deleted once its leases are back.
     """
 
     __slots__ = (
         "_packed",
+        "causes",
         "content",
         "damaged",
         "deleted_by",
@@ -71,6 +86,7 @@ class Record:
         self.waiting = 0
         self.held = False
         self.damaged = False
+        self.causes = _NO_CAUSES
         self.envelope = envelope
 
     @property
@@ -85,6 +101,7 @@ class Record:
         self.waiting = len(envelope.pending)
         self.held = envelope.held
         self.damaged = bool(envelope.damage)
+        self.causes = _causes(envelope)
 
     def may_mention(self, text: str) -> bool:
         """False when an address or domain, in lower case and A-labels, surely isn't in the envelope. Ten times quicker than
@@ -113,6 +130,7 @@ def _pack(envelope: Envelope) -> bytes:
                     r.orcpt,
                     r.warned,
                     r.via,
+                    _held(r.policy),
                 )
                 for r in envelope.recipients
             ),
@@ -140,10 +158,29 @@ def _asked(recipient: Recipient) -> tuple[str, ...] | None:
     return None if recipient.notify is None else tuple(map(str, recipient.notify))
 
 
+def _held(policy: PolicyHold | None) -> tuple[Any, ...] | None:
+    return None if policy is None else (policy.since, tuple((r.host, str(r.cause)) for r in policy.refusals))
+
+
+def _hold(packed: tuple[Any, ...] | None) -> PolicyHold | None:
+    if packed is None:
+        return None
+    since, refusals = packed
+    return PolicyHold(since, tuple(HostRefusal(host, CauseKind(cause)) for host, cause in refusals))
+
+
+def _causes(envelope: Envelope) -> frozenset[CauseKind]:
+    """Why TLS policy keeps recipients waiting."""
+    holds = [r.policy for r in envelope.recipients if r.policy is not None and r.state is RecipientState.PENDING]
+    return frozenset(refusal.cause for hold in holds for refusal in hold.refusals) if holds else _NO_CAUSES
+
+
 def _recipient(packed: tuple[Any, ...]) -> Recipient:
-    rid, address, state, attempts, due, error, report, asked, *rest = packed
+    rid, address, state, attempts, due, error, report, asked, orcpt, warned, via, policy = packed
     notify = None if asked is None else frozenset(map(Notify, asked))
-    return Recipient(rid, address, _STATES[state], attempts, due, error, report, notify, *rest)
+    return Recipient(
+        rid, address, _STATES[state], attempts, due, error, report, notify, orcpt, warned, via, _hold(policy)
+    )
 
 
 def _unpack(packed: bytes) -> Envelope:

@@ -96,8 +96,15 @@ def shifted(envelope: Envelope, seconds: float) -> Envelope:
     """An envelope with all its times so many seconds later; 0.0 for a time is "at once" and stays."""
     if not seconds:
         return envelope
-    recipients = tuple(attrs.evolve(r, due=r.due + seconds) if r.due else r for r in envelope.recipients)
+    recipients = tuple(_later(recipient, seconds) for recipient in envelope.recipients)
     return attrs.evolve(envelope, arrived=envelope.arrived + seconds, recipients=recipients)
+
+
+def _later(recipient: Recipient, seconds: float) -> Recipient:
+    policy = recipient.policy
+    if policy is not None:
+        policy = attrs.evolve(policy, since=policy.since + seconds)
+    return attrs.evolve(recipient, due=recipient.due + seconds if recipient.due else 0.0, policy=policy)
 
 
 def clamped(envelope: Envelope, schedules: Schedules, now: float) -> Envelope:

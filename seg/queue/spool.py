@@ -19,6 +19,7 @@ from twisted.internet.task import deferLater
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from seg.causes import CauseKind
 from seg.config.schema import Queue
 from seg.interfaces import IContent, ICounters, IEventSink, IMessageWriter, IQueue, IReportComposer
 from seg.model import Outcome
@@ -31,7 +32,7 @@ from seg.queue.health import NewMailCommits, SpoolHealth, WatchedCommits
 from seg.queue.lease import Lease
 from seg.queue.ledger import Counts
 from seg.queue.loading import Loading
-from seg.queue.operators import Listing, OperatorCommands, Shown
+from seg.queue.operators import HeldByPolicy, Listing, OperatorCommands, Shown
 from seg.queue.reports import Reports
 from seg.queue.schedule import Schedule, Schedules
 from seg.queue.writer import MessageWriter
@@ -210,6 +211,18 @@ class Spool:
     def listing(self, mid: int, mention: str = "", held: bool = False) -> Listing | None:
         """See `OperatorCommands.listing`."""
         return self._operators.listing(mid, mention, held)
+
+    def causes(self) -> Mapping[CauseKind, int]:
+        """Messages that TLS policy keeps waiting, by cause; one with several counts for each."""
+        return self._ledger.by_cause
+
+    def policy_held(self) -> list[int]:
+        """See `OperatorCommands.policy_held`."""
+        return self._operators.policy_held()
+
+    def held_by_policy(self, mid: int) -> HeldByPolicy | None:
+        """See `OperatorCommands.held_by_policy`."""
+        return self._operators.held_by_policy(mid)
 
     def pause(self) -> Deferred[None]:
         """Fires in the reactor's next turn: whoever goes through many messages lets others in between."""

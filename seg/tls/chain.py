@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import dsa, ec, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID
 from OpenSSL import crypto
 
+from seg.causes import CauseKind
 from seg.tls.names import issuer_of, printable, subject_of
 from seg.tls.roots import RootStore
 
@@ -39,6 +40,20 @@ _WORDS = {
     19: "self signed certificate in certificate chain",
     20: NO_ISSUER,
     21: NO_ISSUER,
+}
+
+_CAUSES = {
+    2: CauseKind.CERTIFICATE_ISSUER,
+    9: CauseKind.CERTIFICATE_NOT_YET_VALID,
+    10: CauseKind.CERTIFICATE_EXPIRED,
+    18: CauseKind.CERTIFICATE_ISSUER,
+    19: CauseKind.CERTIFICATE_ISSUER,
+    20: CauseKind.CERTIFICATE_ISSUER,
+    21: CauseKind.CERTIFICATE_ISSUER,
+    26: CauseKind.CERTIFICATE_PURPOSE,
+    66: CauseKind.CERTIFICATE_WEAK,
+    67: CauseKind.CERTIFICATE_WEAK,
+    68: CauseKind.CERTIFICATE_WEAK,
 }
 
 _MIN_RSA_BITS = 2048  # 112 bits of security: NIST SP 800-57, OpenSSL's level 2
@@ -65,6 +80,7 @@ class Path:
     certificates: tuple[x509.Certificate, ...] = ()
     mismatches: tuple[str, ...] = ()  # each a line for people
     summary: str = ""  # the first fault in OpenSSL's words
+    cause: CauseKind | None = None  # of the first fault
 
     @property
     def ok(self) -> bool:
@@ -89,9 +105,10 @@ def path_to_anchor(
     that is a mismatch.
     """
     if not chain:
-        return Path((), ("the server sent no certificate",), NO_CERTIFICATE)
+        return Path((), ("the server sent no certificate",), NO_CERTIFICATE, CauseKind.CERTIFICATE_MISSING)
     if len(chain) > MAX_CHAIN:
-        return Path((), (f"the server sent more than {MAX_CHAIN} certificates",), "too many certificates from server")
+        line = f"the server sent more than {MAX_CHAIN} certificates"
+        return Path((), (line,), "too many certificates from server", CauseKind.CERTIFICATE_OTHER)
     path = () if anchor_issued else roots.proven(chain, now)
     if path:
         return Path(path)
@@ -101,7 +118,8 @@ def path_to_anchor(
         return _explain(error, chain, roots, now, purpose)
     faults = list(_unfit(path, anchor_issued, purpose))
     if faults:
-        return Path(path, tuple(line for _, line in faults), faults[0][0])
+        summary, _, cause = faults[0]
+        return Path(path, tuple(line for _, line, _ in faults), summary, cause)
     if not anchor_issued:
         roots.remember(chain, path)
     return Path(path)
@@ -115,8 +133,11 @@ def _verify(
     return tuple(certificate.to_cryptography() for certificate in context.get_verified_chain())
 
 
-def _unfit(path: tuple[x509.Certificate, ...], anchor_issued: bool, purpose: Purpose) -> Iterator[tuple[str, str]]:
-    """(summary, line) for each certificate of a path that is of the wrong purpose or too weak."""
+Fault = tuple[str, str, CauseKind]  # summary, line, cause
+
+
+def _unfit(path: tuple[x509.Certificate, ...], anchor_issued: bool, purpose: Purpose) -> Iterator[Fault]:
+    """What is wrong for each certificate of a path that is of the wrong purpose or too weak."""
     for depth, certificate in enumerate(path):
         # An anchor is trusted as it stands: its own signature and purpose don't matter.
         anchor = depth > 0 and depth == len(path) - 1 and not anchor_issued
@@ -125,17 +146,17 @@ def _unfit(path: tuple[x509.Certificate, ...], anchor_issued: bool, purpose: Pur
         yield from _weak(certificate, depth, signed=not anchor)
 
 
-def _wrong_purpose(certificate: x509.Certificate, purpose: Purpose) -> Iterator[tuple[str, str]]:
+def _wrong_purpose(certificate: x509.Certificate, purpose: Purpose) -> Iterator[Fault]:
     try:
         usages = certificate.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
     except x509.ExtensionNotFound:
         return
     if purpose.usage not in usages and ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE not in usages:
         line = f"certificate {subject_of(certificate)} isn't for {purpose}s (no {purpose}Auth in extendedKeyUsage)"
-        yield WRONG_PURPOSE, line
+        yield WRONG_PURPOSE, line, CauseKind.CERTIFICATE_PURPOSE
 
 
-def _weak(certificate: x509.Certificate, depth: int, signed: bool) -> Iterator[tuple[str, str]]:
+def _weak(certificate: x509.Certificate, depth: int, signed: bool) -> Iterator[Fault]:
     key = certificate.public_key()
     bits = key.key_size if isinstance(key, rsa.RSAPublicKey | dsa.DSAPublicKey | ec.EllipticCurvePublicKey) else 0
     least = _MIN_EC_BITS if isinstance(key, ec.EllipticCurvePublicKey) else _MIN_RSA_BITS
@@ -144,11 +165,12 @@ def _weak(certificate: x509.Certificate, depth: int, signed: bool) -> Iterator[t
         yield (
             f"{kind} certificate key too weak",
             f"certificate {subject_of(certificate)} has a key of {bits} bits only",
+            CauseKind.CERTIFICATE_WEAK,
         )
     digest = certificate.signature_hash_algorithm  # None: the algorithm has its own (Ed25519)
     if signed and digest is not None and digest.name in _WEAK_DIGESTS:
         line = f"certificate {subject_of(certificate)} is signed with {digest.name.upper()}"
-        yield "CA signature digest algorithm too weak", line
+        yield "CA signature digest algorithm too weak", line, CauseKind.CERTIFICATE_WEAK
 
 
 def _explain(
@@ -170,8 +192,8 @@ def _explain(
         except crypto.X509StoreContextError as other:
             if other.errors[0] not in _DATE_CODES:
                 lines.append(_line(other)[1])
-    lines += (line for _, line in _wrong_purpose(chain[0], purpose))
-    return Path((), tuple(dict.fromkeys(lines)), summary)
+    lines += (line for _, line, _ in _wrong_purpose(chain[0], purpose))
+    return Path((), tuple(dict.fromkeys(lines)), summary, _CAUSES.get(error.errors[0], CauseKind.CERTIFICATE_OTHER))
 
 
 def _line(error: crypto.X509StoreContextError) -> tuple[str, str]:

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 import attrs
 from cryptography import x509
 
+from seg.causes import CauseKind
+
 if TYPE_CHECKING:
     from seg.tls.roots import RootStore
 
@@ -50,6 +52,7 @@ class Examination:
     ] = ()  # every one, each a line for people: names wanted and presented, dates, missing issuer
     matched: str = ""  # what satisfied it: "name mx.example.com", "TLSA 3 1 1"
     summary: str = ""  # on failure: the short form for "verify error: <summary>"
+    cause: CauseKind | None = attrs.field(default=None, eq=False)  # on failure
 
     @property
     def ok(self) -> bool:

@@ -8,6 +8,7 @@ import attrs
 from cryptography import x509
 from zope.interface import implementer
 
+from seg.causes import CauseKind
 from seg.interfaces import IAuthenticator
 from seg.tls.chain import NO_CERTIFICATE, path_to_anchor
 from seg.tls.names import UNREADABLE, dns_names, fitting, names_of, printable
@@ -48,22 +49,25 @@ class WebPKI:
             mismatches.append(name_mismatch(leaf, self.names))
             mismatches += filter(None, (self.hint,))
         summary = path.summary or f"peer cert does not match domain {self.names[0] if self.names else ''}"
-        return Examination(tuple(mismatches), summary=summary)
+        return Examination(tuple(mismatches), summary=summary, cause=path.cause or CauseKind.CERTIFICATE_NAME)
 
 
 def unfit(peer: PeerCertificates) -> Examination | None:
     """The failure that any authenticator finds when there is nothing to judge; None when there is a chain."""
     if peer.fault:
-        return Examination((printable(peer.fault),), summary=printable(peer.fault))
+        fault = printable(peer.fault)
+        return Examination((fault,), summary=fault, cause=CauseKind.CERTIFICATE_OTHER)
     if not peer.chain:
-        return Examination(("the server sent no certificate",), summary=NO_CERTIFICATE)
+        missing = "the server sent no certificate"
+        return Examination((missing,), summary=NO_CERTIFICATE, cause=CauseKind.CERTIFICATE_MISSING)
     return None
 
 
 def unreadable(error: Exception) -> Examination:
     """The failure for certificates whose fields can't be decoded."""
     summary = "certificate can't be read"
-    return Examination((f"{summary}: {printable(str(error))}",), summary=summary)
+    line = f"{summary}: {printable(str(error))}"
+    return Examination((line,), summary=summary, cause=CauseKind.CERTIFICATE_OTHER)
 
 
 def matching_name(leaf: x509.Certificate, names: tuple[str, ...]) -> str:

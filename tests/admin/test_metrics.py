@@ -13,6 +13,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from seg import events
 from seg.admin.conditions import Conditions
 from seg.admin.metrics import MOST_WORDS, Metrics, outcome_class
+from seg.causes import CauseKind
 from seg.dns.cache import DNSCounters
 from seg.errors import Permanent, Temporary
 from seg.maillog.lines import LINES
@@ -26,6 +27,9 @@ class GaugesDouble:
 
     def counts(self) -> Counts:
         return Counts(3, 4, 1, 0, 90.0)
+
+    def causes(self) -> dict[CauseKind, int]:
+        return {CauseKind.TLSA_NO_MATCH: 3}
 
     def destinations(self) -> int:
         return 2

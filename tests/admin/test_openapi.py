@@ -21,6 +21,7 @@ from seg.admin.dialogues import DialoguesAPI
 from seg.admin.dns import DNSAPI
 from seg.admin.http import RouteTable
 from seg.admin.metrics_page import MetricsAPI
+from seg.admin.policy_holds import PolicyHoldsAPI
 from seg.admin.traffic import Traffic
 from seg.admin.workqueue import WorkQueueAPI
 
@@ -44,6 +45,7 @@ def served() -> RouteTable:
         DeliveryAPI(NOTHING, NOTHING, NOTHING, NOTHING, NOTHING, NOTHING, NOTHING),
         DestinationsAPI(NOTHING, NOTHING),
         MetricsAPI(NOTHING),
+        PolicyHoldsAPI(NOTHING, NOTHING),
         DNSAPI(NOTHING, NOTHING, NOTHING),
         WorkQueueAPI(NOTHING, NOTHING, NOTHING, NOTHING),
         DialoguesAPI(NOTHING, NOTHING),

@@ -13,6 +13,7 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from seg import events
+from seg.causes import CauseKind
 from seg.config.destinations import Destinations, Exemption, LimitPer, Profile
 from seg.deliver.attempt import Attempt, Means
 from seg.deliver.lines import Crowded
@@ -25,6 +26,7 @@ from seg.model import (
     Delayed,
     Delivered,
     Envelope,
+    HostRefusal,
     IPAddress,
     MXHost,
     Outcome,
@@ -336,6 +338,30 @@ class AttemptTests(SynchronousTestCase):
         lost_at = attrs.evolve(lost, host="mx1.example")
         self.assertEqual(self.attempt(route(host("mx1.example"), host("mx2.example"))), {0: lost_at, 1: lost_at})
         self.assertEqual(len(self.sessions.opened), 1)
+
+    def test_causes(self) -> None:
+        """Whom TLS policy keeps from a host waits with the host and its cause, also where the last host failed otherwise; whom a host has
+        answered doesn't."""
+        refusing = Refuse("any text", cause=CauseKind.MX_NOT_IN_POLICY)
+        self.providers.insert(
+            0, FakeProvider("mta-sts", lambda q, h: refusing if h.name == "evil.example" else Raise(MUST, "enforce"))
+        )
+        decision = Decision("to.example", "mx2.example", MUST)
+        failed = Verdict(False, summary="any text", cause=CauseKind.CERTIFICATE_EXPIRED)
+        self.sessions.answers.update({"mx2.example": Unsatisfied(decision, failed), "mx3.example": UNREACHABLE})
+        found = route(host("evil.example"), host("mx2.example"), host("mx3.example"))
+        outcome = self.attempt(found)[0]
+        assert isinstance(outcome, Delayed)
+        self.assertEqual(outcome.error, UNREACHABLE)
+        refusals = (
+            HostRefusal("evil.example", CauseKind.MX_NOT_IN_POLICY),
+            HostRefusal("mx2.example", CauseKind.CERTIFICATE_EXPIRED),
+        )
+        self.assertEqual(outcome.refusals, refusals)
+        busy = Delayed(Temporary("4.2.1", "busy", 450), 1)
+        self.sessions.answers["mx3.example"] = (FakeSender(1, {0: busy, 1: OK[1]}), GOOD)
+        answered = self.attempt(found)
+        self.assertEqual(answered, {0: attrs.evolve(busy, host="mx3.example"), 1: OK[1]})
 
     def test_refused_host(self) -> None:
         """A host that a policy refuses isn't connected to; the next one is used."""

@@ -111,6 +111,7 @@ COMMANDS = (
     ("", "showmessage 2"),
     ("workqueue_rate", "workqueue rate -n 1"),
     ("Corrupt", "queue corrupt list"),
+    ("HeldByPolicy", "queue held-by-policy"),
     ("Done", "queue retry --all"),
     ("Done", "redirectrecipients --host 127.0.0.1:9 --domain here.example --yes"),
     ("Done", "bouncerecipients --domain here.example --yes"),
