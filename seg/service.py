@@ -39,9 +39,10 @@ from seg.change.texts import Configuration, Texts, check, read_texts
 from seg.clock import SteadyClock, posix, posix_of
 from seg.clockwatch import ClockWatch, last_written
 from seg.config.find import ConfigurationFiles, find_configuration
-from seg.config.paths import drop_path, log_path, spool_path, var_path
+from seg.config.paths import drop_path, log_path, seen_dane_path, spool_path, var_path
 from seg.config.schema import Listener
 from seg.config.trust import fault_of, of_caller
+from seg.dane.kept import SeenDANEFile
 from seg.deliver.exemptions import ExemptionWatch
 from seg.descriptors import Descriptors, raise_limit
 from seg.drop.pickup import Pickup
@@ -180,6 +181,8 @@ class GatewayService(Service):
         self._rates = RecipientRates(reactor.seconds)
         self._languages = Languages(files.settings.parent / REPORTS, lambda text: self._bus.emit(events.Fault(text)))
         self._logs = wire_logs(log_path(settings).parent, self.hostname, self._bus, reactor)
+        in_thread = in_thread_of(reactor)
+        self._seen_dane = SeenDANEFile(lookups.seen, seen_dane_path(settings), reactor, in_thread, self._bus)
         self._locks = FolderLocks()
         self._mail: Mail | None = None
         self._pickup: Pickup | None = None
@@ -218,6 +221,7 @@ class GatewayService(Service):
         lookups = self._now.lookups
         self._bus.add(lookups.policies.cache.heard)
         await lookups.policies.cache.load()
+        await self._seen_dane.begin()
         lookups.probe.start()
         lookups.refresh.start()
         self._exemptions.watch(self._now.destinations)
@@ -413,6 +417,7 @@ class GatewayService(Service):
             await mail.engine.stop(ATTEMPT_GRACE)
             await mail.sending.pool.close()
             await self._now.lookups.policies.cache.flushed()
+            await self._seen_dane.end()
             await self._entrances.close_socket()
             await mail.queue.stop()
         mail.counters.close()

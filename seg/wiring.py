@@ -169,7 +169,7 @@ def wire_lookups(
     probe = ValidationProbe(stub, reactor, sink, changed=resolver.flush)
     if former:
         probe.follow(former.probe)
-    seen = former.seen if former else SeenDANE(reactor.seconds, settings.dns.max_ttl)
+    seen = former.seen if former else SeenDANE(cautious_of(reactor), settings.dns.max_ttl)
     tls = ClientTLS(parameters=outbound(settings.tls))
 
     def trust() -> Trust:

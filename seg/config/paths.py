@@ -42,6 +42,11 @@ def drop_path(settings: Settings) -> Path:
     return var_path(settings) / "maildrop"
 
 
+def seen_dane_path(settings: Settings) -> Path:
+    """What is known to have DANE."""
+    return var_path(settings) / "cache" / "dane.json"
+
+
 def policy_cache_path(settings: Settings) -> Path:
     """The MTA-STS policies known."""
     return var_path(settings) / "cache" / "mta-sts"

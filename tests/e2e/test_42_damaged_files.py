@@ -12,6 +12,7 @@ from tests.e2e.base import MESSAGE, GatewayCase
 STATE = (
     "var/suspended.json",
     "var/totals.json",
+    "var/cache/dane.json",
     "var/changes/staged/root.json",
     "var/changes/commits/000001.json",
     "users",
