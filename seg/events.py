@@ -85,6 +85,7 @@ class ConditionKind(enum.StrEnum):
     PROXY = "proxy"  # the HTTP proxy for policy fetches is away
     RESOLVER = "resolver"  # no trusted resolver answers
     POLICIES = "policies"  # MTA-STS policies in force can't be kept, or can't be read
+    CERTIFICATE = "certificate"  # one of our own certificates is out of date
     LOCAL = "local"  # the gateway lacks something else of its own
 
 

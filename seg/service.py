@@ -59,6 +59,7 @@ from seg.receive.rates import RecipientRates
 from seg.receive.reception import MakeFactory, Reception
 from seg.receive.renewal import CertificateRenewal, Renewable
 from seg.threads import in_thread_of
+from seg.tls.expiry import ExpiryWatch, Presenting
 from seg.tls.listening import ListenerCertificates
 from seg.tls.parameters import inbound, outbound
 from seg.tls.roots import load_roots
@@ -161,11 +162,11 @@ class GatewayService(Service):
         desk = wire_desk(settings, files.settings, self._backoff, self._bus, reactor)
         ongoing = wire_ongoing(self._bus, reactor)
         shown = configuration.destinations.certificates()
-        ongoing.identities.replace(ongoing.identities.prepared(shown, outbound(settings.tls)))
+        ongoing.identities.replace(ongoing.identities.prepared(shown, outbound(settings.tls), outdated=True))
         limits = self._descriptors.limits(settings)
         self._now = InForce(settings, configuration.destinations, lookups, ongoing, limits, filters, desk)
         self._reception = Reception(reactor, self._descriptors.watch)
-        self._plan = self._reception.plan(settings.listener, inbound(settings.tls))
+        self._plan = self._reception.plan(settings.listener, inbound(settings.tls), outdated=True)
         self._entrances = Entrances(
             settings,
             lambda now: wire_door(now, files.settings, self._bus, reactor),
@@ -174,6 +175,7 @@ class GatewayService(Service):
             self._descriptors,
         )
         self._renewal = CertificateRenewal(self._renewable, reactor, self._bus)
+        self._expiry = ExpiryWatch(self._presenting, reactor, self._bus)
         self._exemptions = ExemptionWatch(reactor, self._bus)
         self._clock_watch = ClockWatch(reactor, self._bus, self._clock_stepped)
         names = (listener.name for listener in settings.listener)
@@ -212,7 +214,7 @@ class GatewayService(Service):
         )
         self._bus.add(mail.alerts.emit)
         changes = self._change_control(mail)
-        window = Window(self._now, mail, self._reception, self._bus, self._reactor)
+        window = Window(self._now, mail, self._reception, self._expiry, self._bus, self._reactor)
         self._entrances.open(self.settings, self._admin_paths(mail, window, changes))
         self._observers.metrics.watch(window, self._observers.conditions.counts)
         self._metrics_port.use(self._metrics_port.prepare(self.settings.metrics))
@@ -234,6 +236,7 @@ class GatewayService(Service):
         pickup.start()
         self._reception.serve(self._plan, self._listener_maker(mail))
         self._renewal.start()
+        self._expiry.start()
         self._reload_on_sighup(changes)
         supervisor.tell(supervisor.READY)
 
@@ -337,6 +340,15 @@ class GatewayService(Service):
             **self._now.ongoing.identities.renewable(),
         }
 
+    def _presenting(self) -> dict[str, Presenting]:
+        """The certificates in use, by who shows them."""
+        shown: dict[str, Presenting] = {f"listener {name}": each for name, each in self._reception.certificates.items()}
+        shown.update(self._entrances.certificates)
+        shown.update(
+            (f"towards servers, {files[0]}", each) for files, each in self._now.ongoing.identities.known.items()
+        )
+        return shown
+
     def _listener_maker(self, mail: Mail) -> MakeFactory:
         """Makes listeners by what is in force now."""
         settings, lookups, filters = self._now.settings, self._now.lookups, self._now.filters
@@ -404,6 +416,7 @@ class GatewayService(Service):
         self._exemptions.stop()
         self._clock_watch.stop()
         self._renewal.stop()
+        self._expiry.stop()
         self._now.lookups.probe.stop()
         await self._now.lookups.refresh.stop()
         if self._mail is not None:

@@ -18,13 +18,16 @@ from seg.mtasts.cache import PolicyCache
 from seg.queue.ledger import Counts
 from seg.receive.reception import Reception
 from seg.receive.workqueue import WorkQueue
+from seg.tls.expiry import ExpiryWatch, Lasting
 from seg.wiring import InForce, Mail
 
 
 class Window:
     """Looks at the parts that run; there is one as soon as there is mail."""
 
-    def __init__(self, now: InForce, mail: Mail, reception: Reception, sink: IEventSink, clock: IReactorTime) -> None:
+    def __init__(
+        self, now: InForce, mail: Mail, reception: Reception, expiry: ExpiryWatch, sink: IEventSink, clock: IReactorTime
+    ) -> None:
         self.suspension = Suspension(
             var_path(now.settings) / "suspended.json",
             [listener.name for listener in now.settings.listener],
@@ -35,6 +38,7 @@ class Window:
         self._now = now
         self._mail = mail
         self._reception = reception
+        self._expiry = expiry
         self._clock = clock
 
     # --- what an operator may see (`seg.admin.api.Gauges`) ---------------------------------------
@@ -58,6 +62,10 @@ class Window:
     def connections_idle(self) -> int:
         """Connections that wait for another message."""
         return len(self._mail.sending.pool)
+
+    def certificates(self) -> tuple[Lasting, ...]:
+        """Our own certificates in use, those that end first first."""
+        return self._expiry.lasting()
 
     def counts(self) -> Counts:
         """The queue in numbers."""

@@ -21,6 +21,7 @@ from seg.causes import CauseKind
 from seg.config.routes_file import next_hop
 from seg.queue.operators import Listing, MessageState, Shown
 from seg.queue.spool import Spool
+from seg.tls.expiry import Lasting
 from seg.version import __version__
 
 MAX_LISTED = 100_000  # messages in one answer
@@ -50,6 +51,9 @@ class Gauges(Protocol):
 
     def resolver_validates(self) -> bool | None:
         """Whether the AD bit can be believed; None: no trusted resolver has said so far."""
+
+    def certificates(self) -> Sequence[Lasting]:
+        """Our own certificates in use."""
 
     def exemptions(self) -> int:
         """Destinations that are exempt from their policies now."""
@@ -122,6 +126,7 @@ class AdminAPI:
             "listeners": [{"name": n, "address": a, "port": p} for n, a, p in gauges.listeners()],
             "resolver_validates": gauges.resolver_validates(),
             "exemptions": gauges.exemptions(),
+            "certificates": [attrs.asdict(each) | {"soon": each.soon} for each in gauges.certificates()],
             "suspension": gauges.suspension.facts(),
             "conditions": self._conditions.facts(),
             "queue": attrs.asdict(self._queue.counts()),

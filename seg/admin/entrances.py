@@ -63,7 +63,7 @@ class Entrances:
         self._folder = var_path(settings)
         self._socket: IListeningPort | None = None
         self._in_force = _what_counts(settings)
-        self._port = AdminPort(settings.control, inbound(settings.tls))
+        self._port = AdminPort(settings.control, inbound(settings.tls), outdated=True)  # of the start
 
     @property
     def certificates(self) -> dict[str, ListenerCertificates]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import re
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector, generate_latest
@@ -21,6 +21,7 @@ from seg.causes import CauseKind
 from seg.dns.cache import DNSCounters
 from seg.interfaces import IEventSink
 from seg.queue.ledger import Counts
+from seg.tls.expiry import Lasting
 from seg.version import __version__
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -59,6 +60,9 @@ class Gauges(Protocol):
 
     def resolver_validates(self) -> bool | None:
         """Whether the AD bit can be believed; None: no trusted resolver has said so far."""
+
+    def certificates(self) -> Sequence[Lasting]:
+        """Our own certificates in use."""
 
     def exemptions(self) -> int:
         """Destinations that are exempt now."""
@@ -307,6 +311,15 @@ class _Now(Collector):
         for cause in CauseKind:
             held.add_metric([cause], causes.get(cause, 0))
         yield held
+
+        certificates = GaugeMetricFamily(
+            "seg_certificate_expiry_seconds",
+            "Until one of our own certificates ends; negative: it has ended",
+            labels=["used_by", "file"],
+        )
+        for each in gauges.certificates():
+            certificates.add_metric([each.used_by, each.file], each.seconds_left)
+        yield certificates
         condition = GaugeMetricFamily(
             "seg_condition", "Things that are wrong with the gateway itself, by kind", labels=["kind"]
         )

@@ -168,16 +168,18 @@ class AdminPort:
 
     `certificates` are its own, by the name that the log has for it.
 
+    :param outdated: whether certificates whose dates are wrong are taken.
     :raises ConfigurationError: they can't be used.
     """
 
-    def __init__(self, control: Control, parameters: Parameters = USUAL) -> None:
+    def __init__(self, control: Control, parameters: Parameters = USUAL, outdated: bool = False) -> None:
         self.certificates: dict[str, ListenerCertificates] = {}
         self._control = control
         self._bound: socket.socket | None = None
         self._port: IListeningPort | None = None
         if control.address:
-            self.certificates[NAME] = ListenerCertificates([(control.certificate, control.key)], parameters=parameters)
+            files = [(control.certificate, control.key)]
+            self.certificates[NAME] = ListenerCertificates(files, parameters=parameters, outdated=outdated)
 
     def bind(self, former: AdminPort | None = None) -> None:
         """Have the port; clients wait in the kernel.

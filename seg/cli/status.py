@@ -68,6 +68,7 @@ def status_lines(facts: dict[str, Any]) -> list[str]:
             if facts["exemptions"]
             else []
         ),
+        *(f"Certificate:         {plain(_ends(each))}" for each in facts["certificates"] if each["soon"]),
         *_suspended(facts["suspension"]),
         *_attention(facts),
         "",
@@ -91,6 +92,14 @@ def _held_by_policy(queue: dict[str, Any]) -> list[str]:
     """What TLS policy keeps waiting."""
     count = queue["policy_held"]
     return [f"Held by TLS policy:  {count} of these messages (seg queue held-by-policy)"] if count else []
+
+
+def _ends(certificate: dict[str, Any]) -> str:
+    """One that should have been renewed."""
+    until, left = certificate["not_after"][:10], certificate["seconds_left"]
+    days = int(left // 86400)
+    when = certificate["fault"] or (f"ends on {until}, in {days} day{'s' * (days != 1)}")
+    return f"{certificate['file']} ({certificate['used_by']}) {when} (seg certconfig list)"
 
 
 def _suspended(suspension: dict[str, Any]) -> list[str]:

@@ -90,12 +90,13 @@ class Reception:
             found.update((factory.listener.name, str(address)) for address in factory.clients())
         return [(name, address, count) for (name, address), count in found.most_common()]
 
-    def plan(self, listeners: Sequence[Listener], parameters: Parameters) -> Plan:
+    def plan(self, listeners: Sequence[Listener], parameters: Parameters, outdated: bool = False) -> Plan:
         """Read the certificates that aren't in use already. Blocks.
 
+        :param outdated: whether those whose dates are wrong are taken.
         :raises ConfigurationError: one can't be used.
         """
-        return Plan(tuple(listeners), tuple(self._certificates(each, parameters) for each in listeners))
+        return Plan(tuple(listeners), tuple(self._certificates(each, parameters, outdated) for each in listeners))
 
     def bind(self, plan: Plan) -> Plan:
         """Bind the addresses that nobody of ours listens at yet.
@@ -157,7 +158,7 @@ class Reception:
     def _factories(self) -> list[ReceiveFactory]:
         return [*(served.factory for served in self.listeners), *self._former]
 
-    def _certificates(self, listener: Listener, parameters: Parameters) -> ListenerCertificates | None:
+    def _certificates(self, listener: Listener, parameters: Parameters, outdated: bool) -> ListenerCertificates | None:
         if listener.tls is ListenerTLS.OFF:
             return None
         for served in self.listeners:
@@ -166,7 +167,9 @@ class Reception:
             if served.certificates and same and served.certificates.parameters == parameters:
                 return served.certificates
         clients, names = _clients(listener)
-        return ListenerCertificates(_files(listener), clients=clients, parameters=parameters, client_names=names)
+        return ListenerCertificates(
+            _files(listener), clients=clients, parameters=parameters, client_names=names, outdated=outdated
+        )
 
 
 def _clients(listener: Listener) -> tuple[str, tuple[str, ...]]:

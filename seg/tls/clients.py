@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 
 import attrs
 from cryptography import x509
@@ -14,6 +13,7 @@ from seg.errors import ConfigurationError
 from seg.tls.chain import Purpose, path_to_anchor
 from seg.tls.limits import excess
 from seg.tls.names import UNREADABLE, dns_names, subject_of
+from seg.tls.pem import read_pem
 from seg.tls.roots import RootStore, read_bundle, system_list
 
 
@@ -26,10 +26,7 @@ class ClientCertificates:
     """
 
     def __init__(self, path: str, names: Sequence[str] = ()) -> None:
-        try:
-            found, problems = read_bundle(Path(path).read_bytes())
-        except OSError as error:
-            raise ConfigurationError((f"{path}: can't be read: {error.strerror or error}",)) from None
+        found, problems = read_bundle(read_pem(path))
         if problems or not found:
             raise ConfigurationError(tuple(f"{path}: {problem}" for problem in problems or ["no certificate in it"]))
         self._path = path
@@ -114,7 +111,7 @@ def _public_authorities() -> frozenset[_Identity]:
     if not path:
         return frozenset()
     try:
-        found, _ = read_bundle(Path(path).read_bytes())
-    except OSError:
+        found, _ = read_bundle(read_pem(path))
+    except ConfigurationError:
         return frozenset()
     return frozenset(map(_identity, found))

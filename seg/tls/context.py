@@ -20,6 +20,7 @@ from seg.files import Mark
 from seg.model import to_ascii
 from seg.tls.chain import MAX_CHAIN
 from seg.tls.credential import marks_of, read_credential
+from seg.tls.expiry import Presented
 from seg.tls.groups import ClassicalPeers, group_of
 from seg.tls.limits import chain_excess
 from seg.tls.names import UNREADABLE, is_host_name, printable
@@ -90,25 +91,33 @@ class ClientIdentity:
     """A certificate that we show to servers that ask for one (RFC 8446 §4.3.2). Reading it blocks: for the start, or a thread.
 
     :param key_file: "" = the key is in the certificate file.
+    :param outdated: whether a certificate whose dates are wrong is taken now; a renewed one never is.
     :raises ConfigurationError: a file is missing or unreadable, the key doesn't fit, the dates are wrong.
     """
 
-    def __init__(self, certificate_file: str, key_file: str = "", parameters: Parameters = OUTBOUND) -> None:
+    def __init__(
+        self, certificate_file: str, key_file: str = "", parameters: Parameters = OUTBOUND, outdated: bool = False
+    ) -> None:
         self.parameters = parameters
         self._files = (certificate_file, key_file)
         self._marks: tuple[Mark, ...] = ()
         self.contexts: dict[Offer, SSL.Context] = {}
         self.mark = ""  # tells one certificate from another: the fingerprint
-        self.load()
+        self.presented: tuple[Presented, ...] = ()
+        self._load(outdated)
 
     def load(self) -> None:
         """Read the files; what was read before stays if they can't be used."""
+        self._load(outdated=False)
+
+    def _load(self, outdated: bool) -> None:
         marks = marks_of(self._files)
-        credential = read_credential(*self._files)
+        credential = read_credential(*self._files, outdated=outdated)
         contexts = _client_contexts(self.parameters)
         for context in contexts.values():
             credential.install(context)
         self._marks, self.contexts = marks, contexts
+        self.presented = (Presented(self._files[0], tuple(credential.chain)),)
         self.mark = credential.chain[0].fingerprint(hashes.SHA256()).hex()
 
     def changed(self) -> bool:
@@ -216,15 +225,20 @@ def _presented(connection: SSL.Connection, resumed: bool) -> PeerCertificates:
 
 
 def server_context(
-    certificate_file: str, key_file: str = "", now: datetime.datetime | None = None, parameters: Parameters = USUAL
+    certificate_file: str,
+    key_file: str = "",
+    now: datetime.datetime | None = None,
+    parameters: Parameters = USUAL,
+    outdated: bool = False,
 ) -> SSL.Context:
     """TLS of a server from PEM files: one certificate, TLS 1.2 or newer. Reads them: for the start of the gateway, or a thread.
 
     :param key_file: empty: the key is in the certificate file.
     :param now: aware; empty: the present time.
+    :param outdated: whether one whose dates are wrong is taken, too.
     :raises ConfigurationError: a file is missing or unreadable, the key doesn't fit, the dates are wrong.
     """
-    credential = read_credential(certificate_file, key_file, now)
+    credential = read_credential(certificate_file, key_file, now, outdated)
     context = SSL.Context(SSL.TLS_SERVER_METHOD)
     parameters.apply(context)
     context.set_options(SSL.OP_NO_RENEGOTIATION | SSL.OP_CIPHER_SERVER_PREFERENCE)

@@ -16,6 +16,7 @@ from seg.errors import ConfigurationError
 from seg.files import NO_FILE, Mark, mark_of
 from seg.tls.chain import date_line
 from seg.tls.names import UNREADABLE, subject_of
+from seg.tls.pem import read_pem
 
 
 @attrs.frozen
@@ -44,17 +45,20 @@ class Credential:
             raise _problem(self._certificate_file, f"{fault} ({_reason(error)})") from error
 
 
-def read_credential(certificate_file: str, key_file: str = "", now: datetime.datetime | None = None) -> Credential:
+def read_credential(
+    certificate_file: str, key_file: str = "", now: datetime.datetime | None = None, outdated: bool = False
+) -> Credential:
     """What stands in PEM files, of a certificate that is valid at `now` (aware; None: the present time). Blocks.
 
     :param key_file: "" = the key is in the certificate file.
+    :param outdated: whether one that isn't valid then is taken, too: for a start, as it is better than no gateway (`seg.tls.expiry` tells).
     :raises ConfigurationError: a file is missing or unreadable, or the dates are wrong.
     """
     chain = server_chain(certificate_file)
     key = _load_key(key_file or certificate_file)
     leaf = chain[0]
     now = now or datetime.datetime.now(datetime.UTC)
-    if not leaf.not_valid_before_utc <= now <= leaf.not_valid_after_utc:
+    if not outdated and not leaf.not_valid_before_utc <= now <= leaf.not_valid_after_utc:
         raise _problem(certificate_file, date_line(leaf, expired=now > leaf.not_valid_after_utc))
     return Credential(chain, key, certificate_file, key_file or certificate_file)
 
@@ -81,19 +85,12 @@ def _reason(error: Exception) -> str:
     return entries[0][-1] if isinstance(entries, list) and entries else str(error)
 
 
-def _read(path: str) -> bytes:
-    try:
-        return Path(path).read_bytes()
-    except OSError as error:
-        raise _problem(path, f"can't be read: {error.strerror}") from error
-
-
 def server_chain(path: str) -> list[x509.Certificate]:
     """The certificates in a PEM file, the server's own first.
 
     :raises ConfigurationError: there are none, or the file can't be read.
     """
-    data = _read(path)
+    data = read_pem(path)
     try:
         return x509.load_pem_x509_certificates(data)
     except UNREADABLE as error:
@@ -101,7 +98,7 @@ def server_chain(path: str) -> list[x509.Certificate]:
 
 
 def _load_key(path: str) -> PrivateKeyTypes:
-    data = _read(path)
+    data = read_pem(path)
     try:
         return serialization.load_pem_private_key(data, password=None)
     except UNREADABLE as error:

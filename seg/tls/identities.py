@@ -20,16 +20,19 @@ class Identities:
         """The one of these files; None for files that nothing in force names, such as ("", "")."""
         return self.known.get(files)
 
-    def prepared(self, wanted: Iterable[Files], parameters: Parameters = OUTBOUND) -> dict[Files, ClientIdentity]:
+    def prepared(
+        self, wanted: Iterable[Files], parameters: Parameters = OUTBOUND, outdated: bool = False
+    ) -> dict[Files, ClientIdentity]:
         """All that are wanted; files that aren't known, or not with these parameters, are read, which blocks.
 
+        :param outdated: whether certificates whose dates are wrong are taken.
         :raises ConfigurationError: one can't be used.
         """
 
         def one(files: Files) -> ClientIdentity:
             known = self.known.get(files)
             same = known is not None and known.parameters == parameters
-            return known if known is not None and same else ClientIdentity(*files, parameters)
+            return known if known is not None and same else ClientIdentity(*files, parameters, outdated)
 
         return {files: one(files) for files in wanted}
 

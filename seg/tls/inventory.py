@@ -6,7 +6,6 @@ import datetime
 import itertools
 import warnings
 from collections.abc import Sequence
-from pathlib import Path
 
 import attrs
 from cryptography import x509
@@ -18,6 +17,7 @@ from seg.errors import ConfigurationError
 from seg.tls.context import server_context
 from seg.tls.credential import server_chain
 from seg.tls.names import UNREADABLE, issuer_of, names_of, subject_of
+from seg.tls.pem import read_pem
 from seg.tls.roots import read_bundle
 
 SOON = datetime.timedelta(days=21)  # a certificate that ends within it should have been renewed
@@ -92,9 +92,9 @@ def server_file(certificate_file: str, key_file: str, now: datetime.datetime) ->
 def trust_list(file: str, now: datetime.datetime) -> TrustList:
     """The roots of a PEM file, those that end first first. Reads it. Never raises."""
     try:
-        certificates, problems = read_bundle(Path(file).read_bytes())
-    except OSError as error:
-        return TrustList(file, (), (f"{file}: {error.strerror or error}",))
+        certificates, problems = read_bundle(read_pem(file))
+    except ConfigurationError as error:
+        return TrustList(file, (), error.problems)
     roots = []
     for certificate in certificates:
         try:

@@ -14,6 +14,7 @@ from seg.files import Mark
 from seg.tls.clients import ClientCertificates
 from seg.tls.context import server_context
 from seg.tls.credential import marks_of, server_chain
+from seg.tls.expiry import Presented
 from seg.tls.names import dns_names, fitting
 from seg.tls.parameters import USUAL, Parameters
 
@@ -27,6 +28,7 @@ class ListenerCertificates:
     :param files: the first pair is for clients that ask for no name, or for one that no certificate speaks for.
     :param clients: PEM file of clients that may relay by their certificates; "" = none are asked for.
     :param client_names: names of which their certificates must have one; () = none is needed (`ClientCertificates`).
+    :param outdated: whether certificates whose dates are wrong are taken now; renewed ones never are.
     :param now: aware, when they have to be valid; None: whenever they are read.
     :raises ConfigurationError: a file is missing or unreadable, a key doesn't fit, the dates are wrong.
     """
@@ -38,6 +40,7 @@ class ListenerCertificates:
         clients: str = "",
         parameters: Parameters = USUAL,
         client_names: Sequence[str] = (),
+        outdated: bool = False,
     ) -> None:
         self.parameters = parameters
         self._files = tuple(files)
@@ -49,26 +52,33 @@ class ListenerCertificates:
         self._marks: tuple[Mark, ...] = ()
         self._default: SSL.Context
         self._by_name: dict[str, SSL.Context] = {}
-        self.load()
+        self.presented: tuple[Presented, ...] = ()
+        self._load(outdated)
 
     def load(self) -> None:
         """Read the files; what was read before stays in force if they can't be used. Blocks: for the start, or a thread."""
+        self._load(outdated=False)
+
+    def _load(self, outdated: bool) -> None:
         marks = self._look()
         contexts = [
-            (server_chain(certificate)[0], server_context(certificate, key, self._now, self.parameters))
+            (server_context(certificate, key, self._now, self.parameters, outdated), server_chain(certificate))
             for certificate, key in self._files
         ]
         clients = ClientCertificates(self._clients_file, self._client_names) if self._clients_file else None
         by_name: dict[str, SSL.Context] = {}
-        for _, context in contexts if clients else ():
+        for context, _ in contexts if clients else ():
             # Asked for, and judged behind the handshake: a client without one, or with another, is a client like any.
             context.set_verify(SSL.VERIFY_PEER, lambda *_: True)
             context.set_session_id(b"seg")
-        for leaf, context in reversed(contexts):  # of two for one name the first counts
-            by_name.update((name.lower(), context) for name in dns_names(leaf))
-        default = contexts[0][1]
+        for context, chain in reversed(contexts):  # of two for one name the first counts
+            by_name.update((name.lower(), context) for name in dns_names(chain[0]))
+        default = contexts[0][0]
         default.set_tlsext_servername_callback(self._choose)
         self._marks, self._default, self._by_name, self.clients = marks, default, by_name, clients
+        self.presented = tuple(
+            Presented(file, tuple(chain)) for (file, _), (_, chain) in zip(self._files, contexts, strict=True)
+        )
         self.warnings = clients.warnings() if clients else ()
 
     def changed(self) -> bool:

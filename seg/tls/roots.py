@@ -18,6 +18,7 @@ from OpenSSL import crypto
 
 from seg.errors import ConfigurationError
 from seg.tls.names import UNREADABLE
+from seg.tls.pem import read_pem
 
 _ENTRY = re.compile(
     rb"-----BEGIN (?:TRUSTED |X509 )?CERTIFICATE-----.*?-----END (?:TRUSTED |X509 )?CERTIFICATE-----",
@@ -100,11 +101,7 @@ def load_roots(ca_file: str = "", extra_ca_file: str = "") -> RootStore:
     found: list[x509.Certificate] = []
     problems: list[str] = []
     for path in filter(None, (ca_file or system_list(), extra_ca_file)):
-        try:
-            data = Path(path).read_bytes()
-        except OSError as error:
-            raise ConfigurationError((f"{path}: list of trusted roots can't be read: {error.strerror}",)) from error
-        certificates, faults = read_bundle(data)
+        certificates, faults = read_bundle(read_pem(path, "list of trusted roots"))
         found += certificates
         problems += (f"{path}: {fault}" for fault in faults)
     if not found:

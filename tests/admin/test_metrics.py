@@ -18,6 +18,7 @@ from seg.dns.cache import DNSCounters
 from seg.errors import Permanent, Temporary
 from seg.maillog.lines import LINES
 from seg.queue.ledger import Counts
+from seg.tls.expiry import Lasting
 
 PACKAGING = Path(__file__).parents[2] / "packaging"
 
@@ -50,6 +51,9 @@ class GaugesDouble:
 
     def resolver_validates(self) -> bool | None:
         return self.validates
+
+    def certificates(self) -> tuple[Lasting, ...]:
+        return (Lasting("listener relay", "mx.pem", "CN=mx.example", "2026-01-01T00:00:00+00:00", 86400.0),)
 
     def limited_destinations(self) -> int:
         return 2
@@ -115,6 +119,7 @@ class MetricsTests(SynchronousTestCase):
             ("seg_queue_oldest_seconds", 12.2),
             ("seg_dns_hits_total", 4),
             ("seg_resolver_validates", 1),
+            ("seg_certificate_expiry_seconds file=mx.pem used_by=listener relay", 86400),
         ):
             self.assertAlmostEqual(values[name], value, msg=name)
 
