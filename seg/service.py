@@ -38,6 +38,7 @@ from seg.change.control import ChangeControl
 from seg.change.texts import Configuration, Texts, check, read_texts
 from seg.clock import SteadyClock, posix, posix_of
 from seg.clockwatch import ClockWatch, last_written
+from seg.config.ehlo_names import unfit_names
 from seg.config.find import ConfigurationFiles, find_configuration
 from seg.config.paths import drop_path, log_path, seen_dane_path, spool_path, var_path
 from seg.config.schema import Listener
@@ -287,6 +288,8 @@ class GatewayService(Service):
         for observer in self._observers.all:
             self._bus.add(observer.emit)
         self._bus.emit(events.GatewayStarted(__version__))
+        for problem in unfit_names(self.hostname, self._now.destinations):
+            self._bus.emit(events.Fault(problem))
         self._descriptors.use(self.settings)
         self._bus.hand_out()
         for problem in self._now.lookups.roots.problems:

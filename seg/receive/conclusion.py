@@ -150,7 +150,8 @@ class Conclusion:
     def _accept(self, transaction: Transaction) -> None:
         """Say that the message is ours, be it queued or discarded."""
         self.injected += 1
-        self._core.accept(Reply(250, "2.0.0", f"MID {transaction.mid} queued"))
+        # The form in which most servers tell the id: libraries and log tools of clients find it by that.
+        self._core.accept(Reply(250, "2.0.0", f"Ok: queued as {transaction.mid}"))
         self._on_answer()
 
     def _not_durable(self, failure: Failure, transaction: Transaction) -> None:

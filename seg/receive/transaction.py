@@ -36,6 +36,7 @@ class Transaction:
         "header",
         "max_hops",
         "mid",
+        "plain",
         "recipients",
         "size",
         "trace",
@@ -50,6 +51,7 @@ class Transaction:
         self._wishes: dict[int, RcptArguments] = {}  # of the recipients for whom something was asked
         self._readdressed: tuple[Recipient, ...] | None = None  # by filters
         self.header = HeaderReader()
+        self.plain = True  # the content is ASCII so far
         self.trace = 0  # octets of the Received field
         self.size = 0  # octets written, the Received field included
         self.writer: IMessageWriter | None = None
@@ -69,7 +71,8 @@ class Transaction:
         self._store(received)
 
     def write(self, piece: bytes) -> None:
-        """The next piece of content."""
+        """The next piece of content. What it is counts, not what the client said of it: many say nothing, and some the wrong thing."""
+        self.plain = self.plain and piece.isascii()
         header = self.header
         if not header.complete:
             header.feed(piece)
@@ -90,12 +93,10 @@ class Transaction:
     def replace_content(self, writer: IMessageWriter, header: HeaderReader, size: int, plain: bool) -> None:
         """Filters have changed the content: this takes the place of what the client sent.
 
-        :param plain: it is ASCII; if it isn't, it goes as 8BITMIME whatever the client said.
+        :param plain: it is ASCII.
         """
         self.abort()
-        self.writer, self.header, self.size = writer, header, size
-        if not plain:
-            self.arguments = attrs.evolve(self.arguments, body=BodyType.EIGHT_BIT)
+        self.writer, self.header, self.size, self.plain = writer, header, size, plain
 
     def recipient_records(self) -> tuple[Recipient, ...]:
         """The recipients as the queue keeps them."""
@@ -121,7 +122,7 @@ class Transaction:
             recipients=self._held_back(holds) if holds else self.recipient_records(),
             arrived=arrived,
             size=self.size,
-            body=self.arguments.body,
+            body=BodyType.SEVEN_BIT if self.plain else BodyType.EIGHT_BIT,
             smtputf8=self._needs_smtputf8(),
             icid=icid,
             client=client,

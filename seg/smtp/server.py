@@ -493,10 +493,20 @@ class ServerConnection:
         self._content = None
         self.state = State.READY
         if content.refusal is not None:
-            self._counts.failed()
-            self._reply(content.refusal)
-            return ContentRefused(content.refusal)
+            return self._refuse_content(content.refusal)
         return self._ask(ContentEnded(content.size), replies.OK, State.READY, self._counts.message)
+
+    def _refuse_content(self, reply: Reply) -> ContentRefused:
+        """Where lines aren't what they should be, the client may see the end of the content elsewhere, or somebody wants it to be
+        seen there: what follows isn't read as commands. (The octets of chunks are counted: there nobody can be mistaken.)"""
+        self._counts.failed()
+        if reply not in replies.BAD_LINES:
+            self._reply(reply)
+            return ContentRefused(reply)
+        last = attrs.evolve(reply, text=f"{reply.text}; closing connection")
+        self.end(last)
+        self._ending = SessionEnded("")
+        return ContentRefused(last)
 
     @property
     def _passed_over(self) -> int:

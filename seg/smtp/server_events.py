@@ -138,4 +138,4 @@ class CommandRefused(ServerEvent):
 class SessionEnded(ServerEvent):
     """The last reply is given: send what is due, then close. A transaction that was open is dropped."""
 
-    cause: str  # "" when the client said QUIT
+    cause: str  # "" when the client said QUIT, and where the event before it says it

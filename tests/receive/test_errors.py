@@ -34,8 +34,7 @@ NOWHERE = (
     MAIL + RCPT + b"BDAT 3\r\nabc" + b"RSET\r\n",
     b"MAIL FROM:<a@one.test> SIZE=999999999\r\n",
     b"MAIL FROM:<a@one.test> BODY=8BITMIME RET=HDRS\r\nRSET\r\n",
-    TRANSACTION + b"bare\nline\r\n.\r\n",
-    TRANSACTION + b"nul\0\r\n.\r\n",
+    MAIL + RCPT + b"BDAT 5 LAST\r\na\0b\r\n",
     MAIL + RCPT + b"BDAT 5 LAST\r\na\nb\r\n",
     TRANSACTION + b"Received: x\r\n" * 60 + b"\r\n.\r\n",
 )

@@ -22,7 +22,7 @@ from tests.filter.test_chain import FilterDouble
 from tests.receive.front_door import DATA, EHLO, MAIL, MESSAGE, RCPT, TRANSACTION, FrontDoorCase
 from tests.receive.front_door import Client as Peer
 
-QUEUED = b"250 2.0.0 MID 1 queued\r\n"
+QUEUED = b"250 2.0.0 Ok: queued as 1\r\n"
 
 
 class FilterCase(FrontDoorCase):

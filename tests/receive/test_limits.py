@@ -123,7 +123,7 @@ class TimeTests(FrontDoorCase):
             self.clock.advance(100)
         self.assertEqual(client.heard(), b"")
         self.queue.commits[0].callback(None)
-        self.assertTrue(client.heard().startswith(b"250 2.0.0 MID 1 queued\r\n421 4.4.2 "))
+        self.assertTrue(client.heard().startswith(b"250 2.0.0 Ok: queued as 1\r\n421 4.4.2 "))
         self.assertTrue(client.closed)
 
     def test_client_that_does_not_close(self) -> None:

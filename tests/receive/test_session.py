@@ -31,7 +31,7 @@ class SessionTests(FrontDoorCase):
             b"250 2.1.0 Sender ok\r\n250 2.1.5 Recipient ok\r\n354 End data with <CR><LF>.<CR><LF>\r\n",
         )
         said = client.say(b"Message-ID: <1@one.test>\r\nSubject: a\r\n b\r\n\r\n..dot\r\n.\r\n")
-        self.assertEqual(said, b"250 2.0.0 MID 1 queued\r\n")
+        self.assertEqual(said, b"250 2.0.0 Ok: queued as 1\r\n")
         self.assertEqual(client.say(b"QUIT\r\n"), b"221 2.0.0 Goodbye\r\n")
         self.assertTrue(client.closed)
         client.vanish()
@@ -53,7 +53,7 @@ class SessionTests(FrontDoorCase):
                 recipients=(Recipient(0, "b@two.test"),),
                 arrived=1764044000.0,
                 size=size,
-                body=BodyType.EIGHT_BIT,
+                body=BodyType.SEVEN_BIT,
                 icid=1,
                 client="127.0.0.1",
                 helo="client.test",
@@ -93,7 +93,7 @@ class SessionTests(FrontDoorCase):
         client = self.connect()
         client.say(EHLO + b"MAIL FROM:<a@one.test>\r\n" + RCPT)
         self.assertEqual(client.say(b"BDAT 12\r\nSubject: a\r\n"), b"250 2.0.0 12 octets taken\r\n")
-        self.assertEqual(client.say(b"BDAT 5 LAST\r\n\r\n.\r\n"), b"250 2.0.0 MID 1 queued\r\n")
+        self.assertEqual(client.say(b"BDAT 5 LAST\r\n\r\n.\r\n"), b"250 2.0.0 Ok: queued as 1\r\n")
         content = self.queue.messages[1].content
         self.assertTrue(content.startswith(b"Received: from client.test"))
         self.assertTrue(content.endswith(b"Subject: a\r\n\r\n.\r\n"))
@@ -194,17 +194,46 @@ class SessionTests(FrontDoorCase):
         self.assertIsInstance(failed, events.ReceiveFailed)
 
     def test_bare_newline(self) -> None:
-        """A message with a bare LF is refused at its end, nothing is queued, and the reason is told."""
+        """A message with a bare LF, a bare CR or a NUL is refused at its end, nothing is queued, the reason is told, and what follows is
+        never read as commands."""
+        for number, (octets, named) in enumerate({b"a\nb": "bare LF", b"a\rb": "bare CR", b"a\0b": "NUL"}.items(), 1):
+            client = self.connect()
+            said = client.say(EHLO + TRANSACTION + octets + b"\r\n.\r\n" + MESSAGE)
+            self.assertIn(b"\r\n550 5.6.0 Message has a " + named.encode(), said)
+            self.assertTrue(said.endswith(b"; closing connection\r\n"))
+            self.assertTrue(client.closed)
+            self.assertEqual(client.say(MESSAGE), b"")
+            (told,) = self.sink.of(events.ReceiveFailed)[number - 1 :]
+            self.assertTrue(
+                told.text.startswith(f"Message has a {named}") and told.text.endswith("; closing connection")
+            )
+        self.assertEqual(len(self.queue.writers), 3)
+        self.assertEqual((self.queue.messages, all(writer.aborted for writer in self.queue.writers)), ({}, True))
+
+    def test_bare_newline_in_chunks(self) -> None:
+        """The octets of a chunk are counted, so that nothing can be mistaken for its end: the session goes on."""
         client = self.connect()
-        said = client.say(EHLO + TRANSACTION + b"a\nb\r\n.\r\n" + MESSAGE)
-        self.assertIn(b"\r\n550 5.6.0 Message has a bare LF", said)
-        self.assertTrue(said.endswith(b"250 2.0.0 MID 2 queued\r\n"))
-        self.assertEqual(list(self.queue.messages), [2])
-        self.assertTrue(self.queue.writers[0].aborted)
-        self.assertEqual(
-            self.sink.of(events.ReceiveFailed),
-            [events.ReceiveFailed(1, "Message has a bare LF: lines must end with CRLF")],
-        )
+        said = client.codes(EHLO + MAIL + RCPT + b"BDAT 5 LAST\r\na\nb\r\n" + MESSAGE)
+        self.assertEqual(said, [250, 250, 250, 550, 250, 250, 354, 250])
+
+    def test_judged_by_its_octets(self) -> None:
+        """Content is 7-bit or 8-bit by what is in it, whatever the client said of it, however it comes and is cut."""
+        for content, wanted in (
+            (b"Subject: x\r\n\r\nascii\r\n", BodyType.SEVEN_BIT),
+            (b"Subject: x\r\n\r\nj\xc3\xb6rg\r\n", BodyType.EIGHT_BIT),
+            (b"Subject: \xf6\r\n\r\nascii\r\n", BodyType.EIGHT_BIT),
+            (b"\r\n" + b"x\r\n" * 9000 + b"\xff\r\n" + b"x\r\n" * 9000, BodyType.EIGHT_BIT),
+        ):
+            for said in (b"", b" BODY=7BIT", b" BODY=8BITMIME"):
+                mail = EHLO + b"MAIL FROM:<a@one.test>" + said + b"\r\n" + RCPT
+                for data in (b"DATA\r\n" + content + b".\r\n", b"BDAT %d LAST\r\n" % len(content) + content):
+                    client = self.connect()
+                    for start in range(0, len(data), 7000):
+                        client.say((mail if not start else b"") + data[start : start + 7000])
+                    self.assertIs(
+                        self.queue.messages[max(self.queue.messages)].envelope.body, wanted, (content[:30], said)
+                    )
+                    client.vanish()
 
     def test_loop(self) -> None:
         """More Received fields than allowed are a loop: 554 5.4.6, however the header is cut."""
@@ -238,7 +267,7 @@ class QueueTests(FrontDoorCase):
         self.assertEqual(self.sink.of(events.MessageReceived), [])
         client.transport.clear()
         self.queue.commits[0].callback(None)
-        self.assertEqual(client.heard(), b"250 2.0.0 MID 1 queued\r\n")
+        self.assertEqual(client.heard(), b"250 2.0.0 Ok: queued as 1\r\n")
         self.assertEqual(self.told()[-2:], ["MessageReceived", "MessageQueued"])
 
     def test_pipelined_behind_a_commit(self) -> None:
@@ -248,11 +277,11 @@ class QueueTests(FrontDoorCase):
         client.say(EHLO + MESSAGE)
         self.assertEqual(client.say(b"NOOP\r\nFOO\r\n" + MESSAGE + b"QUIT\r\n"), b"")
         self.queue.commits[0].callback(None)
-        self.assertTrue(client.heard().startswith(b"250 2.0.0 MID 1 queued\r\n250 2.0.0 Ok\r\n500 "))
+        self.assertTrue(client.heard().startswith(b"250 2.0.0 Ok: queued as 1\r\n250 2.0.0 Ok\r\n500 "))
         self.assertFalse(client.closed)
         client.transport.clear()
         self.queue.commits[1].callback(None)
-        self.assertEqual(client.heard(), b"250 2.0.0 MID 2 queued\r\n221 2.0.0 Goodbye\r\n")
+        self.assertEqual(client.heard(), b"250 2.0.0 Ok: queued as 2\r\n221 2.0.0 Goodbye\r\n")
 
     def test_full_disk(self) -> None:
         """A commit that fails with OSError is answered 452 4.3.1; nothing is kept; the session goes on."""
@@ -305,7 +334,7 @@ class QueueTests(FrontDoorCase):
         self.queue.commits[0].callback(None)
         client.settle()
         self.assertEqual(client.transport.producerState, "producing")
-        self.assertEqual(client.heard().count(b"250 2.0.0 Ok"), 11000)
+        self.assertEqual(client.heard().count(b"250 2.0.0 Ok\r\n"), 11000)
 
     def test_client_that_does_not_read(self) -> None:
         """When the client doesn't take our replies, we don't take its commands."""

@@ -33,7 +33,7 @@ class ShutdownTests(FrontDoorCase):
         done = self.factory.shutdown(30)
         self.assertEqual(client.heard().count(b"421"), 0)
         said = client.say(b".\r\n" + MESSAGE)
-        self.assertEqual(said, b"250 2.0.0 MID 1 queued\r\n" + LAST_WORD)
+        self.assertEqual(said, b"250 2.0.0 Ok: queued as 1\r\n" + LAST_WORD)
         self.assertEqual(list(self.queue.messages), [1])
         client.vanish()
         self.successResultOf(done)
@@ -58,7 +58,7 @@ class ShutdownTests(FrontDoorCase):
         self.clock.advance(30)
         client.transport.clear()
         self.queue.commits[0].callback(None)
-        self.assertEqual(client.heard(), b"250 2.0.0 MID 1 queued\r\n" + LAST_WORD)
+        self.assertEqual(client.heard(), b"250 2.0.0 Ok: queued as 1\r\n" + LAST_WORD)
 
     def test_newcomers(self) -> None:
         """A connection that still comes in gets 421 and no session."""

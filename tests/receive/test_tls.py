@@ -146,7 +146,7 @@ class TLSTests(TestCase):
         client.transport.startTLS(ClientTLS())
         self.assertNotIn(b"STARTTLS", await client.ask(EHLO, b"250 REQUIRETLS\r\n"))
         body = b"".join(b"..%06d %s\r\n" % (i, b"x" * 60) for i in range(15000))
-        await client.ask(MESSAGE + body + b".\r\n", b"250 2.0.0 MID 1 queued\r\n")
+        await client.ask(MESSAGE + body + b".\r\n", b"250 2.0.0 Ok: queued as 1\r\n")
         await client.ask(b"QUIT\r\n", b"221 2.0.0 Goodbye\r\n")
         await client.gone
         await self.settle()
