@@ -20,6 +20,7 @@ from seg.admin.http import RouteTable
 from seg.admin.metrics import Metrics
 from seg.admin.metrics_page import MetricsAPI
 from seg.admin.policy_holds import PolicyHoldsAPI
+from seg.admin.policy_report import PolicyReport
 from seg.admin.traffic import Traffic
 from seg.admin.workqueue import WorkQueueAPI
 from seg.change.control import ChangeControl
@@ -39,11 +40,12 @@ class Observers:
     statistics: HostStatistics
     metrics: Metrics
     conditions: Conditions
+    policies: PolicyReport
 
     @property
-    def all(self) -> tuple[Traffic | HostStatistics | Metrics | Conditions, ...]:
+    def all(self) -> tuple[Traffic | HostStatistics | Metrics | Conditions | PolicyReport, ...]:
         """Each of them."""
-        return self.traffic, self.statistics, self.metrics, self.conditions
+        return self.traffic, self.statistics, self.metrics, self.conditions, self.policies
 
 
 def admin_paths(
@@ -78,6 +80,7 @@ def admin_paths(
         CorruptAPI(mail.queue.corrupt),
         MetricsAPI(observers.metrics),
         PolicyHoldsAPI(mail.queue, seconds),
+        observers.policies,
         WorkQueueAPI(suspension, window, sink, seconds),
         DNSAPI(traffic, window, reactor),
         DialoguesAPI(now.ongoing.dialogues, sink),

@@ -11,6 +11,7 @@ import enum
 
 import attrs
 
+from seg.causes import CauseKind
 from seg.errors import Permanent, Temporary
 
 
@@ -596,6 +597,7 @@ class PolicyObserved(Event):
     provider: str
     ok: bool
     text: str  # what matched, or what failed
+    cause: CauseKind | None = None  # of the failure
 
 
 @attrs.frozen

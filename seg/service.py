@@ -29,6 +29,7 @@ from seg.admin.hosts import HostStatistics
 from seg.admin.http import RouteTable
 from seg.admin.metrics import Metrics
 from seg.admin.metrics_page import MetricsPort
+from seg.admin.policy_report import PolicyReport
 from seg.admin.traffic import Traffic
 from seg.api import Observers, admin_paths
 from seg.auth.backoff import Backoff
@@ -153,6 +154,7 @@ class GatewayService(Service):
             HostStatistics(posix_of(reactor)),
             Metrics(reactor.seconds, posix_of(reactor)),
             Conditions(posix_of(reactor)),
+            PolicyReport(posix_of(reactor)),
         )
         self._descriptors = Descriptors(raise_limit(), reactor, self._bus)
         self._metrics_port = MetricsPort(reactor, self._observers.metrics, self._descriptors.watch)

@@ -129,6 +129,7 @@ class LazyGroup(click.Group):
             "tlsverify": "seg.cli.check:tlsverify",
             "stsverify": "seg.cli.check:stsverify",
             "daneverify": "seg.cli.check:daneverify",
+            "policyreport": "seg.cli.policy_report:policyreport",
             "check-install": "seg.cli.check_install:check_install",
         },
         "Find in the mail log": {

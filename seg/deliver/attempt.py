@@ -340,7 +340,7 @@ class Attempt:
     def _tell_observed(self, domain: str, host: str, observed: ObservedResult) -> None:
         """How the session fared against a policy that isn't enforced."""
         text = "; ".join(dict.fromkeys((observed.text, *observed.details)))
-        self._sink.emit(events.PolicyObserved(domain, host, observed.provider, observed.ok, text))
+        self._sink.emit(events.PolicyObserved(domain, host, observed.provider, observed.ok, text, observed.cause))
         if observed.ok:
             return
         if observed.provider == MTA_STS:

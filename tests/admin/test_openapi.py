@@ -22,6 +22,7 @@ from seg.admin.dns import DNSAPI
 from seg.admin.http import RouteTable
 from seg.admin.metrics_page import MetricsAPI
 from seg.admin.policy_holds import PolicyHoldsAPI
+from seg.admin.policy_report import PolicyReport
 from seg.admin.traffic import Traffic
 from seg.admin.workqueue import WorkQueueAPI
 
@@ -46,6 +47,7 @@ def served() -> RouteTable:
         DestinationsAPI(NOTHING, NOTHING),
         MetricsAPI(NOTHING),
         PolicyHoldsAPI(NOTHING, NOTHING),
+        PolicyReport(lambda: 0.0),
         DNSAPI(NOTHING, NOTHING, NOTHING),
         WorkQueueAPI(NOTHING, NOTHING, NOTHING, NOTHING),
         DialoguesAPI(NOTHING, NOTHING),

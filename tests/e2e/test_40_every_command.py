@@ -112,6 +112,7 @@ COMMANDS = (
     ("workqueue_rate", "workqueue rate -n 1"),
     ("Corrupt", "queue corrupt list"),
     ("HeldByPolicy", "queue held-by-policy"),
+    ("PolicyReport", "policyreport --days 3"),
     ("Done", "queue retry --all"),
     ("Done", "redirectrecipients --host 127.0.0.1:9 --domain here.example --yes"),
     ("Done", "bouncerecipients --domain here.example --yes"),

@@ -1,0 +1,122 @@
+"""What would have failed if every policy were enforced: sessions held against a policy that is only watched, by domain, cause and day.
+
+In memory, since the start of the gateway: at most `MOST_DOMAINS` domains (those that failed longest ago are forgotten) with `DAYS` days each.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, OrderedDict
+from collections.abc import Callable
+from typing import Any
+
+import attrs
+from zope.interface import implementer
+
+from seg import events
+from seg.admin.http import Call, RouteTable
+from seg.admin.names import asked_domain
+from seg.causes import CauseKind
+from seg.interfaces import IEventSink
+
+MOST_DOMAINS = 5000
+MOST_POLICIES = 20  # (provider, cause) of one domain; more are left out
+DAYS = 31
+LONGEST_TEXT = 300  # characters kept of what failed
+MOST_SHOWN = 1000  # domains in one answer
+DAY = 86400.0
+
+Policy = tuple[str, CauseKind]  # provider and cause
+
+
+@attrs.define
+class Failing:
+    """One cause at one domain."""
+
+    days: Counter[int] = attrs.field(factory=Counter)  # sessions, by days since 1970
+    last: float = 0.0  # POSIX seconds
+    host: str = ""  # of the last one
+    text: str = ""
+
+    def note(self, now: float, host: str, text: str) -> None:
+        """One more session."""
+        today = int(now // DAY)
+        self.days[today] += 1
+        for day in [day for day in self.days if day <= today - DAYS]:
+            del self.days[day]
+        self.last, self.host, self.text = now, host, text[:LONGEST_TEXT]
+
+    def count(self, since: int) -> int:
+        """The sessions from a day on."""
+        return sum(number for day, number in self.days.items() if day >= since)
+
+
+@implementer(IEventSink)
+class PolicyReport:
+    """Listens on the event bus.
+
+    :param now: POSIX seconds.
+    """
+
+    debug = False
+
+    def __init__(self, now: Callable[[], float]) -> None:
+        self._now = now
+        self._since = now()
+        self._domains: OrderedDict[str, dict[Policy, Failing]] = OrderedDict()
+
+    def emit(self, event: events.Event) -> None:
+        """Note a session that a policy would have refused."""
+        if not isinstance(event, events.PolicyObserved) or event.ok:
+            return
+        found = self._domains.setdefault(event.domain, {})
+        self._domains.move_to_end(event.domain)
+        if len(self._domains) > MOST_DOMAINS:
+            self._domains.popitem(last=False)
+        policy = (event.provider, event.cause or CauseKind.OTHER)
+        if policy in found or len(found) < MOST_POLICIES:
+            found.setdefault(policy, Failing()).note(self._now(), event.host, event.text)
+
+    def add_to(self, table: RouteTable) -> None:
+        """Take the path."""
+        table.add("GET", "/v1/policy-report", self.report)
+
+    async def report(self, call: Call) -> object:
+        """A domain a row; query: days, domain, limit."""
+        days, limit = call.number("days", 7, DAYS), call.number("limit", 100, MOST_SHOWN)
+        only, now = call.query.get("domain", ""), self._now()
+        if only:
+            only = asked_domain(only, self._domains.__contains__)
+        first = int(now // DAY) - max(days, 1) + 1
+        rows = [
+            row
+            for domain, found in self._domains.items()
+            if only in ("", domain) and (row := _row(domain, found, first)) is not None
+        ]
+        rows.sort(key=lambda row: (-row["sessions"], row["domain"]))
+        return {"at": now, "since": max(self._since, first * DAY), "total": len(rows), "domains": rows[:limit]}
+
+
+def _row(domain: str, found: dict[Policy, Failing], first: int) -> dict[str, Any] | None:
+    """What a domain would have lost from a day on; None: nothing."""
+    causes = [
+        {
+            "provider": provider,
+            "cause": cause,
+            "text": cause.text,
+            "sessions": count,
+            "last": failing.last,
+            "host": failing.host,
+            "detail": failing.text,
+        }
+        for (provider, cause), failing in found.items()
+        if (count := failing.count(first))
+    ]
+    if not causes:
+        return None
+    causes.sort(key=lambda each: (-each["sessions"], each["cause"]))  # type: ignore[operator]
+    return {
+        "domain": domain,
+        "sessions": sum(failing.count(first) for failing in found.values()),
+        "last": max(failing.last for failing in found.values()),
+        "causes": causes,
+    }
