@@ -19,10 +19,10 @@ def _connect_failed(event: e.DeliveryConnectFailed) -> tuple[Line, ...]:
 
 def _tls_started(event: e.DeliveryTLSStarted) -> tuple[Line, ...]:
     text = f"DCID {event.dcid} TLS success protocol {event.protocol} cipher {event.cipher}"
-    if event.group:
-        text += f" group {event.group}"
     if event.names:
         text += f" subjectAltName:dNSName={event.names[0]}"
+    if event.group:  # last: what reads the line as it was before finds all in its place
+        text += f" group {event.group}"
     lines: tuple[Line, ...] = ((INFO, text),)
     if len(event.names) > 1:
         lines += ((DEBUG, f"DCID {event.dcid} TLS names presented: {', '.join(event.names)}"),)
@@ -81,7 +81,7 @@ ENTRIES: tuple[Entry, ...] = (
         "presents is shown at Info, all of them at Debug.",
         (
             INFO,
-            "DCID {dcid} TLS success protocol {protocol} cipher {cipher} group {group} subjectAltName:dNSName={name}",
+            "DCID {dcid} TLS success protocol {protocol} cipher {cipher} subjectAltName:dNSName={name} group {group}",
         ),
         (DEBUG, "DCID {dcid} TLS names presented: {names}"),
         (DEBUG, "DCID {dcid} TLS session resumed"),
