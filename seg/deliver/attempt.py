@@ -40,6 +40,7 @@ from seg.policy.judge import NOBODY, ObservedResult, Verdict
 from seg.policy.requirement import Decision, DomainQuestion, TLSLevel
 from seg.queue.lease import Lease
 from seg.smtp.replies import Phase, TooManyRecipients
+from seg.smtp.told_replies import ToldReplies
 
 MOST_ANEW = 3  # connections to one address in an attempt, where what was kept from earlier can't serve
 
@@ -369,8 +370,9 @@ class Attempt:
         for rid, outcome in results.items():
             if isinstance(outcome, Delivered):
                 by_reply.setdefault(outcome.reply, []).append(rid)
+        told = ToldReplies()
         for reply, rids in by_reply.items():
-            lease = self._lease
+            lease, reply = self._lease, told.text(reply)
             self._sink.emit(events.RecipientsDelivered(dcid, lease.mid, tuple(rids), reply, lease.domain))
 
     def _explain(self, decision: Decision, outcome: str) -> None:

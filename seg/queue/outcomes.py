@@ -22,6 +22,7 @@ from seg.model import (
 )
 from seg.queue.record import NEVER
 from seg.queue.schedule import Schedule, Schedules
+from seg.smtp.told_replies import ToldReplies
 
 FAILED = (Delayed, Bounced)
 GRACE = 60.0  # seconds that a recipient who is due may wait for its turn before that is a delay of its own
@@ -53,6 +54,7 @@ def settle(envelope: Envelope, outcomes: Mapping[int, Outcome], schedules: Sched
     delays: dict[int, Delayed] = {}
     relayed: dict[int, Delivered] = {}
     events: list[Event] = []
+    told = ToldReplies()
     delayed: dict[float, list[Recipient]] = {}
     doubted: dict[tuple[str, bool], list[int]] = {}  # by cause, and whether they are tried seldom
     for before in envelope.recipients:
@@ -72,7 +74,7 @@ def settle(envelope: Envelope, outcomes: Mapping[int, Outcome], schedules: Sched
                     outcome.dcid,
                     envelope.reverse_path,
                     before.address,
-                    outcome.error,
+                    told.error(outcome.error),
                 )
             )
             if after.state is RecipientState.PENDING:
@@ -87,7 +89,7 @@ def settle(envelope: Envelope, outcomes: Mapping[int, Outcome], schedules: Sched
             after = attrs.evolve(before, attempts=before.attempts + 1)
         if isinstance(outcome, Bounced):
             after = _fail(
-                after, outcome, envelope, events, schedules.of(before.domain, envelope.bounce_profile).settings
+                after, outcome, envelope, events, schedules.of(before.domain, envelope.bounce_profile).settings, told
             )
             if after.state is RecipientState.BOUNCING:
                 failures[after.rid] = outcome
@@ -204,15 +206,17 @@ def _delay(before: Recipient, outcome: Delayed, arrived: float, schedule: Schedu
     return attrs.evolve(before, attempts=attempts, due=due, error=_line(error), policy=policy)
 
 
-def _fail(after: Recipient, outcome: Bounced, envelope: Envelope, events: list[Event], settings: Queue) -> Recipient:
+def _fail(
+    after: Recipient, outcome: Bounced, envelope: Envelope, events: list[Event], settings: Queue, told: ToldReplies
+) -> Recipient:
     """A failure for good: to be reported, or where nobody can be told (RFC 5321 §4.5.5), or is to be by the operator, dropped."""
-    error = outcome.error
-    events.append(RecipientBounced(envelope.mid, after.rid, outcome.dcid, envelope.reverse_path, after.address, error))
+    error, shown = outcome.error, told.error(outcome.error)
+    events.append(RecipientBounced(envelope.mid, after.rid, outcome.dcid, envelope.reverse_path, after.address, shown))
     if envelope.reverse_path and settings.failure_reports and after.wants(Notify.FAILURE):
         return attrs.evolve(after, state=RecipientState.BOUNCING, error=_line(error))
     if envelope.reverse_path:  # RFC 3461 §4.1: the sender doesn't want to hear of it, or the operator that he does
         return attrs.evolve(after, state=RecipientState.BOUNCED, error=_line(error))
-    events.append(DoubleBounce(envelope.mid, after.rid, after.address, error))
+    events.append(DoubleBounce(envelope.mid, after.rid, after.address, shown))
     if settings.double_bounces is DoubleBounces.POSTMASTER and not envelope.double_bounce:
         return attrs.evolve(after, state=RecipientState.BOUNCING, error=_line(error))
     return attrs.evolve(after, state=RecipientState.BOUNCED, error=_line(error))
