@@ -73,6 +73,7 @@ from seg.wiring import (
     wire_desk,
     wire_door,
     wire_filters,
+    wire_local,
     wire_lookups,
     wire_mail,
     wire_ongoing,
@@ -188,6 +189,7 @@ class GatewayService(Service):
         self._logs = wire_logs(log_path(settings).parent, self.hostname, self._bus, reactor)
         in_thread = in_thread_of(reactor)
         self._seen_dane = SeenDANEFile(lookups.seen, seen_dane_path(settings), reactor, in_thread, self._bus)
+        self._local = wire_local(self._now, self.hostname, files.settings, self._bus, reactor)
         self._locks = FolderLocks()
         self._mail: Mail | None = None
         self._pickup: Pickup | None = None
@@ -213,7 +215,7 @@ class GatewayService(Service):
         before = last_written((spool_path(self.settings) / "counters.json", log_path(self.settings)))
         self._start_log()
         mail = self._mail = wire_mail(
-            self._now, self.hostname, self._postmaster, self._languages, self._bus, self._reactor
+            self._now, self.hostname, self._postmaster, self._languages, self._bus, self._reactor, self._local
         )
         self._bus.add(mail.alerts.emit)
         changes = self._change_control(mail)
@@ -222,6 +224,8 @@ class GatewayService(Service):
         self._observers.metrics.watch(window, self._observers.conditions.counts)
         self._metrics_port.use(self._metrics_port.prepare(self.settings.metrics))
         await changes.begin()
+        await self._local.look()
+        self._local.start()
         await mail.queue.start()
         lookups = self._now.lookups
         self._bus.add(lookups.policies.cache.heard)
@@ -381,6 +385,7 @@ class GatewayService(Service):
                 turns=self._reception.turns,
                 desk=desk,
                 auth=settings.auth,
+                local=lambda: self._local.table,
                 filters=FilterChain(for_listener(filters, listener.name), self._bus, self._reactor),
             )
 
@@ -417,6 +422,7 @@ class GatewayService(Service):
         await self._metrics_port.close()
         if self._pickup is not None:
             await self._pickup.stop()
+        await self._local.stop()
         self._descriptors.stop()
         self._exemptions.stop()
         self._clock_watch.stop()

@@ -35,7 +35,7 @@ from seg.check.rehearsal import Uncounted
 from seg.clock import cautious_of, posix_of
 from seg.conditions import Condition
 from seg.config.destinations import Destinations, LimitPer
-from seg.config.paths import drop_path, policy_cache_path, spool_path, tokens_path, users_path, var_path
+from seg.config.paths import aliases_path, drop_path, policy_cache_path, spool_path, tokens_path, users_path, var_path
 from seg.config.schema import ListenerAuth, Queue, Settings
 from seg.dane.memory import SeenDANE
 from seg.dane.provider import DANEProvider
@@ -65,6 +65,7 @@ from seg.filter.chain import Station
 from seg.filter.milter.client import milter
 from seg.filter.plugins import stations
 from seg.interfaces import ICounters, IEventSink, ITLSPolicyProvider
+from seg.local.mail import LocalMail
 from seg.model import IPAddress
 from seg.mtasts.cache import PolicyCache
 from seg.mtasts.fetch import PolicyFetcher
@@ -228,7 +229,13 @@ def wire_filters(settings: Settings, hostname: str, sink: IEventSink, reactor: A
 
 
 def wire_mail(
-    now: InForce, hostname: str, postmaster: str, languages: Languages, sink: IEventSink, reactor: Any
+    now: InForce,
+    hostname: str,
+    postmaster: str,
+    languages: Languages,
+    sink: IEventSink,
+    reactor: Any,
+    local: LocalMail,
 ) -> Mail:
     """Queue and delivery. Makes the spool's folders and counters.
 
@@ -253,6 +260,7 @@ def wire_mail(
         Committer(reactor),
         random.random,
         settings_of,
+        local.readdressed,
     )
 
     def attempt(lease: Lease) -> Attempt:
@@ -279,6 +287,13 @@ def wire_mail(
     alerts = SpoolAlerts(queue, counters, sink, hostname, postmaster, reactor, posix_of(reactor))
     mail = Mail(counters, queue, engine, wire_sending(now, hostname, counters, sink, reactor), alerts)
     return mail
+
+
+def wire_local(now: InForce, hostname: str, file: Path, sink: IEventSink, reactor: Any) -> LocalMail:
+    """Who gets the mail for users of this machine; `file` is the settings' own."""
+    settings = now.settings.gateway
+    in_thread = in_thread_of(reactor)
+    return LocalMail(aliases_path(file), settings, hostname, lambda: now.destinations, in_thread, sink, reactor)
 
 
 def wire_pickup(now: InForce, mail: Mail, hostname: str, sink: IEventSink, reactor: Any) -> Pickup:

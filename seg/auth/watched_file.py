@@ -1,4 +1,4 @@
-"""A file with secrets of people, as the gateway knows it: read when it is first asked for, and again when it has changed."""
+"""A file of lines on people, as the gateway knows it: read when it is first asked for, and again when it has changed."""
 
 from __future__ import annotations
 
@@ -42,6 +42,11 @@ class Kind(Generic[T]):
     parse: Callable[[str], T]
     harm: str  # as long as nothing can be read: "nobody can log in"
     remedy: str  # when it isn't there: "seg user add"
+    secret: bool = True  # only its owner should be able to read it
+    needed: bool = True  # else it is well if it isn't there, or is empty
+    stale: Callable[[], bool] = lambda: (
+        False
+    )  # whether something else has changed that its contents were made of; in a thread
 
 
 @attrs.frozen
@@ -138,7 +143,7 @@ def look(path: Path, kind: Kind[T], known: Mark | None) -> Look[T]:
     """
     try:
         mark = mark_of(path)
-        if mark == known:
+        if mark == known and not kind.stale():
             return Look(mark, None)
         if fault := fault_of(path.stat(), of_caller()):
             raise OSError(f"it {fault}")
@@ -146,11 +151,12 @@ def look(path: Path, kind: Kind[T], known: Mark | None) -> Look[T]:
         contents = kind.parse(text)
         faults = tuple(f"{fault}; the line is passed over" for fault in contents.faults)
         damage = f"{len(faults)} of its lines can't be used and are passed over" if faults else ""
-        if not text:
+        if not text and kind.needed:
             damage = f"it is empty, so {kind.harm} ({kind.remedy})"
-        if too_open(path):
+        if kind.secret and too_open(path):
             faults = ("others than its owner may read it (chmod 600)", *faults)
         return Look(mark, contents, faults, damage)
     except FileNotFoundError:
         fault = f"it isn't there, so {kind.harm} ({kind.remedy})"
-        return Look(NO_FILE, kind.parse(""), (fault,)) if known != NO_FILE else Look(NO_FILE, None)
+        faults = (fault,) if kind.needed else ()
+        return Look(NO_FILE, kind.parse(""), faults) if known != NO_FILE else Look(NO_FILE, None)

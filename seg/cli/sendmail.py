@@ -1,13 +1,13 @@
 """``seg-sendmail``: the command that programs send mail with, as Sendmail, Postfix and Exim have it.
 
 It leaves the message in the gateway's drop folder (`seg.drop`), durably, whether the gateway runs or not. Exit statuses are
-those of sysexits.h: 64 wrong usage, 65 bad message, 69 not to be had, 73 or 75 the folder can't be used, 78 bad configuration.
+those of sysexits.h: 64 wrong usage, 65 bad message, 67 no such user here, 69 not to be had, 73 or 75 the folder can't be used, 78 bad
+configuration.
 """
 
 from __future__ import annotations
 
 import os
-import pwd
 import secrets
 import sys
 from collections.abc import Callable, Iterator
@@ -20,6 +20,8 @@ import attrs
 
 from seg.cli.client import ControlSocket, Gateway, GatewayError
 from seg.cli.sendmail_header import HeaderFields
+from seg.cli.sendmail_local import LocalUsers
+from seg.cli.sendmail_names import is_user, who_runs_this
 from seg.cli.sendmail_options import UsageFault, Wanted, parse
 from seg.config.find import ConfigurationFiles, find_configuration
 from seg.config.load import load_settings
@@ -51,6 +53,7 @@ class Place:
     settings: Settings
     folder: Path
     hostname: str
+    local: LocalUsers
 
 
 def main() -> None:
@@ -68,7 +71,7 @@ def run(arguments: list[str]) -> int:
         elif wanted.mode == "s":
             from seg.cli.sendmail_smtp import serve
 
-            serve(sys.stdin.buffer, sys.stdout.buffer, place.hostname, place.settings, place.folder)
+            serve(sys.stdin.buffer, sys.stdout.buffer, place.hostname, place.settings, place.folder, place.local)
         else:
             _send(wanted, place, sys.stdin.buffer)
     except UsageFault as fault:
@@ -100,7 +103,8 @@ def _place(configuration: str | None) -> Place:
     if configuration is None and (SYSTEM / "seg.toml").exists():
         files = ConfigurationFiles(SYSTEM / "seg.toml", SYSTEM / "destinations.toml", "system")
     settings = load_settings(files.settings)
-    return Place(settings, drop_path(settings), settings.gateway.hostname or getfqdn())
+    hostname = settings.gateway.hostname or getfqdn()
+    return Place(settings, drop_path(settings), hostname, LocalUsers(settings, hostname, files))
 
 
 def _operate(wanted: Wanted, place: Place) -> None:
@@ -116,15 +120,13 @@ def _operate(wanted: Wanted, place: Place) -> None:
 def _send(wanted: Wanted, place: Place, source: BinaryIO) -> None:
     if not wanted.recipients and not wanted.from_header:
         raise UsageFault("name recipients, or have them taken from the header with -t")
-    user, full_name = _me()
+    user, full_name = who_runs_this()
     sender, given_name = _sender(wanted.sender if wanted.sender is not None else user, place.hostname)
     lines = _lines(source, wanted.dot_ends)
     header, first = _header(lines)
-    recipients = [address for text in wanted.recipients for address in _addresses(text, "recipient", place.hostname)]
+    recipients = [address for text in wanted.recipients for address in _addresses(text, "recipient", place)]
     if wanted.from_header:
-        recipients += [
-            address for name, text in header.recipients() for address in _addresses(text, name, place.hostname)
-        ]
+        recipients += [address for name, text in header.recipients() for address in _addresses(text, name, place)]
         header.without_bcc()
     addresses = tuple({(local_part(each), domain_of(each)): each for each in reversed(recipients)}.values())[::-1]
     if not addresses:
@@ -133,6 +135,9 @@ def _send(wanted: Wanted, place: Place, source: BinaryIO) -> None:
         raise Failure(
             os.EX_UNAVAILABLE, f"{len(addresses)} recipients; {place.settings.receive.max_recipients} are allowed"
         )
+    for address in addresses:
+        if (objection := place.local.objection(address)) is not None:
+            raise Failure(*objection)
     header.complete(
         _in_header(sender or f"MAILER-DAEMON@{place.hostname}"),
         wanted.name or given_name or full_name,
@@ -207,14 +212,15 @@ def _sender(text: str, hostname: str) -> tuple[str, str]:
     return _address(found[0].address, hostname, check_reverse_path), found[0].name.strip('"')
 
 
-def _addresses(text: str, field: str, hostname: str) -> list[str]:
+def _addresses(text: str, field: str, place: Place) -> list[str]:
     """The addresses of a list."""
-    return [_address(each.address, hostname, check_forward_path) for each in _mailboxes(text, field)]
+    found = _mailboxes(text, field, place.local.known)
+    return [_address(each.address, place.hostname, check_forward_path) for each in found]
 
 
-def _mailboxes(text: str, field: str) -> list[Mailbox]:
+def _mailboxes(text: str, field: str, known: Callable[[str], bool] = is_user) -> list[Mailbox]:
     try:
-        return mailboxes(text, is_user)
+        return mailboxes(text, known)
     except AddressListError as error:
         raise Failure(os.EX_DATAERR, f"{field}: {error}; nothing is sent") from None
 
@@ -232,23 +238,3 @@ def _address(address: str, hostname: str, check: Callable[[str], None]) -> str:
 def _in_header(address: str) -> str:
     """The address with its domain in A-labels, which need no SMTPUTF8."""
     return f"{local_part(address)}@{domain_of(address)}"
-
-
-def is_user(name: str) -> bool:
-    """Whether somebody on this machine has the name, or is to be reached by it everywhere."""
-    if name.lower() in ("postmaster", "abuse", "root"):
-        return True
-    try:
-        pwd.getpwnam(name)
-    except (KeyError, ValueError):
-        return False
-    return True
-
-
-def _me() -> tuple[str, str]:
-    """Name and full name of who runs this."""
-    try:
-        entry = pwd.getpwuid(os.getuid())
-    except KeyError:
-        return f"uid{os.getuid()}", ""
-    return entry.pw_name, entry.pw_gecos.partition(",")[0]

@@ -16,7 +16,7 @@ are missing, and Bcc is taken out with -t. Without -i a line with a dot alone en
 A recipient may be a list of addresses, with names or without; so may the fields of -t. A list that isn't clear about who is meant (a name
 with a comma but without quotes, two addresses in one place) is refused as a whole: status 65, and nothing is sent.
 
-Sender and recipients without a domain are of this machine. Who dropped a message is in the mail log, in its Received field and
+Sender and recipients without a domain are of this machine; who gets their mail is in the file aliases beside seg.toml. Who dropped a message is in the mail log, in its Received field and
 in seg queue show.
 """
 OPTIONS = (
@@ -48,7 +48,8 @@ STATUS = (
     ("0", "the message is in the drop folder"),
     ("64", "wrong usage"),
     ("65", "the message or an address was refused"),
-    ("69", "too many recipients; for -bp and -q: the gateway doesn't run"),
+    ("67", "nobody takes mail for a user of this machine: there is neither an alias nor local_users"),
+    ("69", "an alias can't be used; too many recipients; for -bp and -q: the gateway doesn't run"),
     ("73", "there is no drop folder: the gateway makes it at its first start"),
     ("75", "try again (the disk is full)"),
     ("77", "not allowed: members of the drop folder's group may send, the gateway's user may use -bp and -q"),
@@ -56,6 +57,7 @@ STATUS = (
 )
 FILES = (
     ("/etc/seg/seg.toml", "the gateway's configuration, which must be readable for everybody who may send"),
+    ("/etc/seg/aliases", "who gets the mail for users of this machine"),
     ("var/maildrop", "the drop folder"),
     ("var/maildrop/bad", "what the gateway didn't understand, or what broke a limit"),
 )

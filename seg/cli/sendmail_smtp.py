@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
+from seg.cli.sendmail_local import LocalUsers
 from seg.config.schema import Settings
 from seg.drop.folder import drop
 from seg.drop.note import Note
@@ -21,12 +23,12 @@ NOT_STORED = Reply(451, "4.3.0", "The message could not be stored; try again lat
 TOO_MANY = Reply(452, "4.5.3", "Too many recipients")
 
 
-def serve(source: BinaryIO, out: BinaryIO, hostname: str, settings: Settings, folder: Path) -> None:
+def serve(source: BinaryIO, out: BinaryIO, hostname: str, settings: Settings, folder: Path, local: LocalUsers) -> None:
     """Hold one session; returns when the client has ended it."""
     receive = settings.receive
     options = ServerOptions(hostname, receive.max_message_size, receive.max_unknown_commands, True, False)
     core = ServerConnection(options)
-    desk = _Desk(core, folder, receive.max_recipients)
+    desk = _Desk(core, folder, receive.max_recipients, local)
     core.greet()
     _flush(core, out)
     read = getattr(source, "read1", source.read)
@@ -46,11 +48,12 @@ def _flush(core: ServerConnection, out: BinaryIO) -> None:
 class _Desk:
     """Answers what the core asks."""
 
-    def __init__(self, core: ServerConnection, folder: Path, most: int) -> None:
+    def __init__(self, core: ServerConnection, folder: Path, most: int, local: LocalUsers) -> None:
         self.ended = False
         self._core = core
         self._folder = folder
         self._most = most
+        self._local = local
         self._begin(MailArguments(""))
 
     def _begin(self, arguments: MailArguments) -> None:
@@ -75,6 +78,10 @@ class _Desk:
     def _add(self, recipient: RcptArguments) -> None:
         if len(self._recipients) >= self._most:
             self._core.refuse(TOO_MANY)
+            return
+        if (objection := self._local.objection(recipient.address)) is not None:
+            status, text = objection
+            self._core.refuse(Reply(550, "5.1.1", text) if status == os.EX_NOUSER else Reply(451, "4.3.5", text))
             return
         self._recipients.append(recipient)
         self._core.accept()

@@ -37,6 +37,8 @@ Check = Callable[[str], object]  # raises ValueError
 FORMS: dict[tuple[str, str], Check] = {
     ("gateway", "hostname"): parse_hostname,
     ("gateway", "postmaster"): check_mailbox,
+    ("gateway", "local_users"): check_mailbox,
+    ("gateway", "local_domains"): parse_hostname,
     ("listener", "address"): parse_address,
     ("listener", "client_names"): check_name_pattern,
     ("control", "address"): parse_address,

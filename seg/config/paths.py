@@ -32,6 +32,11 @@ def users_path(settings: Settings, file: Path) -> Path:
     return Path(settings.auth.users) if settings.auth.users else file.parent / "users"
 
 
+def aliases_path(file: Path) -> Path:
+    """The aliases: beside the settings' own `file`."""
+    return file.parent / "aliases"
+
+
 def tokens_path(settings: Settings, file: Path) -> Path:
     """The tokens of the admin API: as named, else beside the settings' own `file`."""
     return Path(settings.control.tokens) if settings.control.tokens else file.parent / "tokens"

@@ -142,6 +142,14 @@ class Gateway:
     postmaster: str = key(
         "", "Sender shown in reports, and where mail to <postmaster> goes; empty: postmaster@hostname"
     )
+    local_users: str = key(
+        "",
+        "Where mail for users of this machine goes (its hostname and local_domains), as far as the file aliases beside this one says "
+        "nothing else; empty: only those of aliases have mail, and postmaster, abuse and root, whose mail goes to the postmaster",
+    )
+    local_domains: tuple[str, ...] = key(
+        (), "Domains besides the hostname whose mail is for users of this machine; one with an SMTP route isn't"
+    )
     var: str = key("var", "Folder of spool, log, run and cache; relative to the working directory")
 
 

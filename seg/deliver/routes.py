@@ -10,7 +10,7 @@ import attrs
 from zope.interface import implementer
 
 from seg.config.destinations import Destinations, IPPreference, NextHop, SMTPRoute
-from seg.config.routes_file import next_hop
+from seg.config.routes_file import DISCARD, next_hop
 from seg.config.schema import Delivery
 from seg.dns.addresses import NoAddress, OwnNames, find_host
 from seg.dns.answer import DNSFailure
@@ -116,10 +116,12 @@ class Router:
 
 
 def _redirection(domain: str, via: str) -> SMTPRoute:
-    """The operator's word for some messages, as if it stood in the table.
+    """The operator's word for some messages (or that of the aliases, for those whom nobody gets), as if it stood in the table.
 
     :raises Temporary: it came out of a file that was edited by hand, and names no host.
     """
+    if via == DISCARD:
+        return SMTPRoute(domain, discard=True)
     try:
         return SMTPRoute(domain, (next_hop(via),))
     except ValueError as error:

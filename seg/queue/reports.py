@@ -55,12 +55,14 @@ class Reports:
         durable: DurableChanges,
         sink: IEventSink,
         head_limit: Callable[[], int],
+        readdress: Callable[[Envelope], Envelope] = lambda envelope: envelope,
     ) -> None:
         self._composer = composer
         self._folders = folders
         self._durable = durable
         self._sink = sink
         self._head_limit = head_limit
+        self._readdress = readdress
 
     async def write(
         self, failed: Envelope, failures: Mapping[int, Bounced], content: IContent, mid: int
@@ -106,7 +108,7 @@ class Reports:
                 self.log.failure("a report can't be composed")
                 self._sink.emit(Fault(f"the report on MID {envelope.mid} can't be composed: {error!r:.200}"))
             else:
-                return None if report is None else _clean(*report)
+                return None if report is None else _clean(self._readdress(report[0]), report[1])
         return None
 
     def announce(self, original: int, report: Envelope) -> None:
@@ -115,7 +117,7 @@ class Reports:
         story: tuple[Event, ...] = (
             BounceGenerated(report.mid, original, report.reverse_path, recipient.address),
             MessageStarted(report.mid, 0, report.reverse_path),
-            RecipientAccepted(report.mid, 0, recipient.rid, recipient.address),
+            *(RecipientAccepted(report.mid, 0, each.rid, each.address) for each in report.recipients),
             MessageReceived(report.mid, 0, report.reverse_path, report.size),
             MessageQueued(report.mid),
         )

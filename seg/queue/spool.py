@@ -22,7 +22,7 @@ from zope.interface import implementer
 from seg.causes import CauseKind
 from seg.config.schema import Queue
 from seg.interfaces import IContent, ICounters, IEventSink, IMessageWriter, IQueue, IReportComposer
-from seg.model import Outcome
+from seg.model import Envelope, Outcome
 from seg.queue.commit import ICommits
 from seg.queue.corrupt import CorruptFiles
 from seg.queue.custody import Custody
@@ -50,6 +50,7 @@ class Spool:
     :param committer: does all disk work; started and stopped with the spool.
     :param random: a number from 0 up to 1, for the retry schedule.
     :param settings_of: the settings for a domain and a listener's bounce profile, where some have their own schedule.
+    :param readdress: what becomes of the envelope of each new message, reports among them, before it is stored.
     """
 
     def __init__(
@@ -63,6 +64,7 @@ class Spool:
         committer: ICommits,
         random: Callable[[], float],
         settings_of: Callable[[str, str], Queue] | None = None,
+        readdress: Callable[[Envelope], Envelope] = lambda envelope: envelope,
     ) -> None:
         self._folders = Folders(os.fspath(path))
         self._settings = settings
@@ -73,7 +75,8 @@ class Spool:
         commits = self._commits = WatchedCommits(committer, self._health, self._could_not_read)
         self._new_mail = NewMailCommits(commits, self._refusal)
         durable = self._durable = DurableChanges(commits, sink, reactor, self._health.give_up_reserve)
-        reports = Reports(composer, self._folders, durable, sink, lambda: self._settings.max_report_size)
+        self._readdress = readdress
+        reports = Reports(composer, self._folders, durable, sink, lambda: self._settings.max_report_size, readdress)
         schedules = Schedules(Schedule(settings, random), settings_of)
         self._custody = Custody(self._folders, schedules, reports, durable, commits, counters, sink, reactor)
         self._ledger = self._custody.ledger
@@ -131,13 +134,21 @@ class Spool:
 
     def begin(self, mid: int) -> IMessageWriter:
         """See `IQueue.begin`. The writer is a `seg.queue.writer.MessageWriter` (with its `pressure`)."""
-        return MessageWriter(mid, self._folders, self._settings.memory, self._new_mail, self._custody.accept)
+        return MessageWriter(
+            mid, self._folders, self._settings.memory, self._new_mail, self._custody.accept, readdress=self._readdress
+        )
 
     def begin_held_back(self, mid: int, first: Callable[[], Deferred[None]]) -> IMessageWriter:
         """As `begin`; but what has become durable isn't due until ``first()`` has fired: what the message was made of is gone
         then, so that a restart can't find both. If it fails, so does the commit, and the message is due after a restart."""
         return MessageWriter(
-            mid, self._folders, self._settings.memory, self._new_mail, self._custody.accept, first=first
+            mid,
+            self._folders,
+            self._settings.memory,
+            self._new_mail,
+            self._custody.accept,
+            first=first,
+            readdress=self._readdress,
         )
 
     def subscribe(self, on_ready: Callable[[str], None]) -> None:

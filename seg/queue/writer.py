@@ -33,6 +33,7 @@ class MessageWriter:
     :param stored: called with the envelope and the content (None when it isn't in memory) once they are durable and whoever committed
         has been told: the message is due.
     :param first: to be done before that; if its Deferred fails, so does the commit, and the message is due after a restart.
+    :param readdress: puts those who get mail for this machine in the place of its users.
     :param serials: numbers for the writers of the same message, which have files of their own.
     :ivar size: octets written so far.
     :ivar pressure: None, or a Deferred that fires when the disk has caught up: pause the sender until then.
@@ -47,6 +48,7 @@ class MessageWriter:
         stored: Callable[[Envelope, bytes | None], None],
         serials: Iterator[int] | None = None,
         first: Callable[[], Deferred[None]] | None = None,
+        readdress: Callable[[Envelope], Envelope] = lambda envelope: envelope,
     ) -> None:
         self._serials = serials or itertools.count()
         number = next(self._serials)
@@ -57,6 +59,7 @@ class MessageWriter:
         self._commits = commits
         self._stored = stored
         self._first = first
+        self._readdress = readdress
         self._lines = CleanLines()
         self._pieces: list[bytes] = []
         self._held = 0  # octets in `_pieces`
@@ -93,7 +96,14 @@ class MessageWriter:
     def beside(self) -> IMessageWriter:
         """See `IMessageWriter.beside`."""
         return MessageWriter(
-            self._mid, self._folders, self._memory, self._commits, self._stored, self._serials, self._first
+            self._mid,
+            self._folders,
+            self._memory,
+            self._commits,
+            self._stored,
+            self._serials,
+            self._first,
+            self._readdress,
         )
 
     def commit(self, envelope: Envelope) -> Deferred[None]:
@@ -106,7 +116,7 @@ class MessageWriter:
             raise ValueError(f"MID {envelope.mid} isn't the one that was begun: {self._mid}")
         self._finish_lines()
         self._closed = True
-        envelope = attrs.evolve(envelope, size=self.size)
+        envelope = self._readdress(attrs.evolve(envelope, size=self.size))
         content: bytes | None = None
         change: Change
         if self._file is None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.defer import Deferred, succeed
@@ -22,6 +22,7 @@ from seg.client import client_address
 from seg.config.schema import Auth, BareNewlines, Listener, ListenerAuth, ListenerTLS, Receive, Recipients, SenderGroup
 from seg.filter.chain import FilterChain
 from seg.interfaces import ICounters, IEventSink, IQueue, IResolver
+from seg.local.table import LocalTable
 from seg.model import IPAddress
 from seg.receive.access import HostAccess, sender_groups
 from seg.receive.census import Census, ListenerCensus
@@ -67,6 +68,7 @@ class ReceiveFactory(ServerFactory):
     :param groups: the host access table; without any group it is `Receive.relay_networks`.
     :param desk: where clients authenticate, if the listener says so.
     :param resolver: looks the names of clients up, if a group is for names or there are filters, who want to know them.
+    :param local: tells who gets mail for this machine.
     :param filters: judge messages before their 250.
     :raises seg.errors.ConfigurationError: an entry of a table can't be read.
     """
@@ -95,6 +97,7 @@ class ReceiveFactory(ServerFactory):
         filters: FilterChain | None = None,
         desk: Desk | None = None,
         auth: Auth = DEFAULT_AUTH,
+        local: Callable[[], LocalTable] | None = None,
     ) -> None:
         self.listener = listener
         self.suspended = False  # by an operator: new connections are told to come again
@@ -124,6 +127,7 @@ class ReceiveFactory(ServerFactory):
             proxies=proxies,
             balancers=balancers,
             recipients=RecipientAccess(recipients or Recipients()),
+            local=local,
             rates=rates or RecipientRates(clock.seconds),
             census=self._census,
             work=work or WorkQueue(),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import attrs
 from twisted.internet.interfaces import IOpenSSLServerConnectionCreator, IReactorTime
 
@@ -9,6 +11,7 @@ from seg.auth.desk import Desk
 from seg.config.schema import Receive
 from seg.filter.chain import FilterChain
 from seg.interfaces import ICounters, IEventSink, IQueue, IResolver
+from seg.local.table import LocalTable
 from seg.receive.access import HostAccess
 from seg.receive.census import ListenerCensus
 from seg.receive.rates import RecipientRates
@@ -46,4 +49,5 @@ class House:
     desk: Desk | None = None  # where clients authenticate; None: AUTH isn't offered
     bounce_profile: str = ""  # of the listener
     auth_profile: str = ""  # its name in the log
+    local: Callable[[], LocalTable] | None = None  # who gets mail for this machine
     senders: SenderRules = NO_RULES  # as whom those who authenticated may send

@@ -13,7 +13,7 @@ from seg.receive.access import Admission
 from seg.receive.conclusion import Conclusion
 from seg.receive.house import House
 from seg.receive.login import Login
-from seg.receive.recipients import RELAYING_DENIED
+from seg.receive.recipients import RELAYING_DENIED, local_objection
 from seg.receive.refusals import Refusals
 from seg.receive.trace import received_field
 from seg.receive.transaction import Transaction
@@ -149,7 +149,15 @@ class Intake:
             if objection is not None:
                 self._core.refuse(objection)
                 return
+        if (objection := self._nobody(address)) is not None:
+            self._core.refuse(objection)
+            return
         self._core.accept()
+
+    def _nobody(self, address: str) -> Reply | None:
+        """The reply where a recipient is on this machine and nobody takes his mail."""
+        local = self._house.local
+        return None if local is None else local_objection(local(), address)
 
     def _add_recipient(self, arguments: RcptArguments) -> None:
         transaction, sink, address = self._conclusion.transaction, self._house.sink, arguments.address
@@ -174,6 +182,8 @@ class Intake:
             objection = house.recipients.objection(address)
             if objection is not None:
                 return objection
+        if (objection := self._nobody(address)) is not None:
+            return objection
         if recipients >= (admission.group.max_recipients or house.settings.max_recipients):
             return TOO_MANY_RECIPIENTS
         if not house.rates.count(self.address, admission.group.recipients_per_hour):

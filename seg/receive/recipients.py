@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from seg.config.schema import Recipients
+from seg.local.table import LocalTable, NoTaker
 from seg.model import domain_of, local_part
 from seg.smtp.server_replies import Reply
 
@@ -29,6 +30,18 @@ class RecipientAccess:
         return RELAYING_DENIED
 
 
+def local_objection(table: LocalTable, address: str) -> Reply | None:
+    """The reply to a recipient on this machine whose mail nobody takes; None when somebody does, or when he isn't on this machine."""
+    if not table.is_local(address):
+        return None
+    none = table.takers(address).none
+    if none is NoTaker.BROKEN:
+        return ALIAS_BROKEN
+    return NO_SUCH_USER if none and table.strict and not table.elsewhere else None
+
+
+ALIAS_BROKEN = Reply(451, "4.3.5", "The aliases of this host can't be used for this recipient")
+NO_SUCH_USER = Reply(550, "5.1.1", "No such user here")
 RELAYING_DENIED = Reply(550, "5.7.1", "Relaying denied")
 
 

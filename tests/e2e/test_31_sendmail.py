@@ -86,3 +86,58 @@ class SendmailTests(GatewayCase):
         """-bp shows the queue; an empty one is said to be empty."""
         await self.prepare()
         self.assertEqual((await self.sendmail("-bp")).stdout, b"Mail queue is empty\n")
+
+
+class LocalMailTests(GatewayCase):
+    """Mail to users of the gateway's own machine, by SMTP and by seg-sendmail alike."""
+
+    sendmail = SendmailTests.sendmail
+
+    async def prepare(self, **keys: str) -> GatewayProcess:
+        """A gateway with a receiver where the administrator has his mail."""
+        await self.internet.add_domain("receiver.example")
+        settings = {"gateway": {"hostname": "gw.example", **keys}}
+        return await self.start_gateway(settings=settings, default={"mta_sts": "off", "dane": "none"})
+
+    async def delivered(self, count: int) -> set[str]:
+        """Who has mail, once there are so many messages."""
+        messages = await self.internet.wait_for_messages("receiver.example", count, 20)
+        return {address for message in messages for address in message.recipients}
+
+    async def test_administrator(self) -> None:
+        """What cron sends to root reaches the postmaster; a user whom nobody has said anything of is refused at once, with nothing kept."""
+        gateway = await self.prepare(postmaster="admin@receiver.example")
+        done = await self.sendmail("-i", "-FCronDaemon", "-oem", "root", letter=b"Subject: cron\n\nout\n")
+        self.assertEqual((done.returncode, done.stderr), (0, b""))
+        self.assertEqual(await self.delivered(1), {"admin@receiver.example"})
+        done = await self.sendmail("nobody.here")
+        self.assertEqual(done.returncode, os.EX_NOUSER)
+        self.assertIn(b"nobody takes mail for nobody.here@gw.example here", done.stderr)
+        await gateway.wait_for_log("root@gw.example goes to admin@receiver.example")
+
+    async def test_aliases(self) -> None:
+        """The aliases count for SMTP and for programs, as soon as they are written; a line that can't be used is told."""
+        gateway = await self.prepare(local_users="users@receiver.example")
+        file = gateway.configuration.parent / "aliases"
+        file.write_text("root: a@receiver.example,\n  b@receiver.example\nhook: |/bin/true\nsilent: /dev/null\n")
+        await gateway.wait_for_log("line 3: hook has a command")
+        refused = await gateway.inject(
+            "s@sender.example",
+            ["root@gw.example", "silent@GW.example", "else@gw.example", "hook@gw.example"],
+            b"Subject: x\r\n\r\nhi\r\n",
+        )
+        self.assertEqual({address: code for address, (code, _) in refused.items()}, {"hook@gw.example": 451})
+        wanted = {"a@receiver.example", "b@receiver.example", "users@receiver.example"}
+        self.assertEqual(await self.delivered(1), wanted)
+        done = await self.sendmail("hook")
+        self.assertEqual(done.returncode, os.EX_UNAVAILABLE)
+        self.assertIn(f"{file}, line 3: hook has a command".encode(), done.stderr)
+        self.assertEqual((await self.sendmail("root")).returncode, 0)
+        await self.internet.wait_for_messages("receiver.example", 2, 20)
+
+    async def test_report(self) -> None:
+        """The report on mail that a local program sent comes to the administrator."""
+        await self.prepare(postmaster="admin@receiver.example")
+        done = await self.sendmail("-f", "daemon", "x@no-such-domain.example", letter=b"Subject: lost\n\nx\n")
+        self.assertEqual(done.returncode, 0, done)
+        self.assertEqual(await self.delivered(1), {"admin@receiver.example"})
