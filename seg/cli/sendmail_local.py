@@ -15,8 +15,7 @@ from seg.config.paths import aliases_path
 from seg.config.schema import Settings
 from seg.errors import ConfigurationError
 from seg.local.aliases import parse_aliases
-from seg.local.mail import local_domains, local_table
-from seg.local.table import LocalTable, NoTaker
+from seg.local.table import LocalTable, NoTaker, local_domains, local_table
 
 INCLUDED = (
     "somebody@included.invalid"  # a file that is included isn't read here: only the gateway may have to be able to

@@ -16,8 +16,8 @@ are missing, and Bcc is taken out with -t. Without -i a line with a dot alone en
 A recipient may be a list of addresses, with names or without; so may the fields of -t. A list that isn't clear about who is meant (a name
 with a comma but without quotes, two addresses in one place) is refused as a whole: status 65, and nothing is sent.
 
-Sender and recipients without a domain are of this machine; who gets their mail is in the file aliases beside seg.toml. Who dropped a message is in the mail log, in its Received field and
-in seg queue show.
+Sender and recipients without a domain are of this machine; who gets their mail is in the file aliases beside seg.toml. Who dropped a
+message is in the mail log, in its Received field and in seg queue show.
 """
 OPTIONS = (
     (

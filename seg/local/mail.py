@@ -17,8 +17,8 @@ from seg.events import Notice
 from seg.interfaces import IEventSink
 from seg.local.aliases import Aliases, parse_aliases
 from seg.local.includes import Includes
-from seg.local.table import LocalTable
-from seg.model import Envelope, to_ascii
+from seg.local.table import LocalTable, local_domains, local_table
+from seg.model import Envelope
 from seg.threads import InThread
 
 EVERY = 1.0  # seconds between two looks at the files
@@ -103,21 +103,3 @@ class LocalMail:
         for line in told:
             self._sink.emit(Notice(f"MID {envelope.mid}: {line}"))
         return envelope
-
-
-def local_domains(settings: Gateway, hostname: str, destinations: Destinations) -> frozenset[str]:
-    """The domains of this machine. One with an SMTP route of its own is served elsewhere, whatever a smart host takes."""
-    smart_host = destinations.routes.get("ALL")
-    names = map(to_ascii, (hostname, *settings.local_domains))
-    return frozenset(each for each in names if destinations.route(each) in (None, smart_host))
-
-
-def local_table(
-    settings: Gateway, hostname: str, destinations: Destinations, aliases: Aliases, unreadable: str = ""
-) -> LocalTable:
-    """What a configuration says of local mail."""
-    smart_host = destinations.routes.get("ALL")
-    domains = local_domains(settings, hostname, destinations)
-    elsewhere = smart_host is not None and not smart_host.use_dns
-    strict = bool(aliases.entries or aliases.broken or settings.local_users or settings.local_domains)
-    return LocalTable(domains, settings.postmaster, settings.local_users, aliases, unreadable, strict, elsewhere)

@@ -6,9 +6,11 @@ import enum
 
 import attrs
 
+from seg.config.destinations import Destinations
 from seg.config.routes_file import DISCARD
+from seg.config.schema import Gateway
 from seg.local.aliases import Aliases, plain_name
-from seg.model import Envelope, Recipient, domain_of, local_part
+from seg.model import Envelope, Recipient, domain_of, local_part, to_ascii
 
 POSTMASTER, ROOT = "postmaster", "root"
 # They always reach somebody (RFC 5321 §4.5.1, RFC 2142); what programs of the system send goes to root.
@@ -135,3 +137,21 @@ def _same(recipient: Recipient) -> object:
 def _shown(takers: Takers) -> str:
     first = ", ".join(takers.addresses[:10]) or "nobody (/dev/null)"
     return first if len(takers.addresses) <= 10 else f"{first} and {len(takers.addresses) - 10} more"
+
+
+def local_domains(settings: Gateway, hostname: str, destinations: Destinations) -> frozenset[str]:
+    """The domains of this machine. One with an SMTP route of its own is served elsewhere, whatever a smart host takes."""
+    smart_host = destinations.routes.get("ALL")
+    names = map(to_ascii, (hostname, *settings.local_domains))
+    return frozenset(each for each in names if destinations.route(each) in (None, smart_host))
+
+
+def local_table(
+    settings: Gateway, hostname: str, destinations: Destinations, aliases: Aliases, unreadable: str = ""
+) -> LocalTable:
+    """What a configuration says of local mail."""
+    smart_host = destinations.routes.get("ALL")
+    domains = local_domains(settings, hostname, destinations)
+    elsewhere = smart_host is not None and not smart_host.use_dns
+    strict = bool(aliases.entries or aliases.broken or settings.local_users or settings.local_domains)
+    return LocalTable(domains, settings.postmaster, settings.local_users, aliases, unreadable, strict, elsewhere)
