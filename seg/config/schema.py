@@ -499,7 +499,18 @@ class Delivery:
         low=1,
     )
     idle_timeout: float = key(5.0, "How long an unused connection is kept for the next message", unit="seconds", low=0)
+    host_connections: int = key(
+        20,
+        'Most connections at a time to one address of hosts that MX records name, for all domains together (limit_per = "address" of a '
+        "destination takes its place); 0: no limit",
+        low=0,
+    )
     chunking: bool = key(True, "Send by BDAT where the server offers CHUNKING (RFC 3030); false: always by DATA")
+    convert_8bit: bool = key(
+        True,
+        "Convert content beyond ASCII to quoted-printable or base64 for servers without 8BITMIME (RFC 6152 §3); never what is signed "
+        "(DKIM, multipart/signed). What isn't converted is returned there (5.6.3)",
+    )
     source_address: str = key("", "Local address to send from; empty: the system chooses")
     source_address6: str = key("", "Local IPv6 address to send from; empty: the system chooses")
     max_hosts: int = key(5, "Most hosts tried in one attempt", low=1)

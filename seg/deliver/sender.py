@@ -22,6 +22,8 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from seg.config.schema import Delivery
+from seg.deliver.body import SMALL as SMALL
+from seg.deliver.body import body_for
 from seg.deliver.deadline import Deadline
 from seg.deliver.dialogue import Tap
 from seg.deliver.faults import HandshakeFailed as HandshakeFailed
@@ -53,7 +55,6 @@ from seg.status import status_text
 from seg.threads import InThread
 from seg.tls.peer import SessionFacts
 
-SMALL = 65536  # octets of content up to which it goes out in one write
 CLOSE_TIMEOUT = 5.0  # seconds for the reply to QUIT, and again for the peer to close
 
 
@@ -253,17 +254,22 @@ class ESMTPSender(Protocol):
     async def send(self, envelope: Envelope, recipients: Sequence[Recipient], content: IContent) -> dict[int, Outcome]:
         """One transaction; the outcome of each recipient by RID. Raises nothing but `CancelledError`."""
         try:
-            whole = await _encoded(content, self._core.encoder(content.size)) if content.size <= SMALL else None
+            body = await body_for(
+                content, envelope.body, self.capabilities, self._settings.convert_8bit, self._in_thread
+            )
+            whole = None if body.whole is None else _encoded(body.whole, self._core.encoder(body.content.size))
         except OSError as error:
             return self._outcomes({r.rid: unreadable(error) for r in recipients})
         if not self.healthy:
             gone = self._core.ended or Temporary("4.4.2", status_text("4.4.2"))
             return {r.rid: Delayed(gone, self.dcid, anew=self.transactions > 0) for r in recipients}
         self._dot_written = False
-        done = self._core.begin(envelope, recipients, content.size)
+        if envelope.body is not body.type:
+            envelope = attrs.evolve(envelope, body=body.type)
+        done = self._core.begin(envelope, recipients, body.content.size, body.unconvertible)
         if done is None:
             self.transactions += 1
-            done = await self._transaction(content, whole)
+            done = await self._transaction(body.content, whole)
         return self._outcomes(done.results)
 
     async def reset(self) -> None:
@@ -548,8 +554,9 @@ class ESMTPSenderFactory(ClientFactory):
         return ESMTPSender(dcid, self._hostname, self._settings, self._clock, self._lmtp, self._in_thread)
 
 
-async def _encoded(content: IContent, encoder: ContentEncoder) -> bytes:
-    """All of the content, ready to be sent."""
-    pieces = [encoder.feed(chunk) async for chunk in content.chunks()]
-    pieces.append(encoder.finish())
-    return b"".join(pieces)
+def _encoded(content: bytes, encoder: ContentEncoder) -> bytes:
+    """All of the content, ready to be sent.
+
+    :raises OSError: it isn't as long as was said.
+    """
+    return encoder.feed(content) + encoder.finish()

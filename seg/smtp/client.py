@@ -181,19 +181,22 @@ class ClientConnection:
         self._require_idle()
         self._send(Phase.STARTTLS, b"STARTTLS\r\n")
 
-    def begin(self, envelope: Envelope, recipients: Sequence[Recipient], size: int) -> TransactionDone | None:
+    def begin(
+        self, envelope: Envelope, recipients: Sequence[Recipient], size: int, unconvertible: str = ""
+    ) -> TransactionDone | None:
         """Begin a transaction; what is returned at once is its end: nothing was or will be sent.
 
         Else it ends with `TransactionDone`, after `ContentWanted` if a recipient is accepted.
 
         :param size: octets of the content before dot-stuffing.
+        :param unconvertible: why content beyond ASCII isn't converted for this server; "" = it needn't be, or nobody has tried.
         """
         self._require_idle()
         if self.capabilities is None:
             raise RuntimeError("no transaction before EHLO")
         self._may_secure = False
         circumstances = _TLS_FAILED if self.tls_failed else frozenset()
-        transaction = Transaction(envelope, recipients, size, self.capabilities, circumstances)
+        transaction = Transaction(envelope, recipients, size, self.capabilities, circumstances, unconvertible)
         if not transaction.recipients:
             return TransactionDone(transaction.results)
         self._transaction, self.anew = transaction, None

@@ -51,8 +51,11 @@ class Transaction:
         size: int,
         capabilities: Capabilities,
         circumstances: frozenset[Circumstance] = frozenset(),
+        unconvertible: str = "",
     ) -> None:
-        """:param circumstances: of the session, that a refusal is to be seen in."""
+        """:param circumstances: of the session, that a refusal is to be seen in.
+        :param unconvertible: see `unsendable`.
+        """
         self._envelope = envelope
         self.size = size
         self._capabilities = capabilities
@@ -66,7 +69,7 @@ class Transaction:
         self.results: dict[int, Result] = {}
         self.recipients: list[Recipient] = []
         self.refusal: Temporary | Permanent | None = None
-        fault = unsendable(envelope, size, capabilities)
+        fault = unsendable(envelope, size, capabilities, unconvertible)
         if fault is not None:
             self.refusal = fault
             self._settle((r.rid for r in recipients), fault)
@@ -175,16 +178,22 @@ class Transaction:
             self.results[rid] = result
 
 
-def unsendable(envelope: Envelope, size: int, offered: Capabilities) -> Temporary | Permanent | None:
-    """Why a message can't be sent to a server that offers these extensions, or None when it can."""
+def unsendable(
+    envelope: Envelope, size: int, offered: Capabilities, unconvertible: str = ""
+) -> Temporary | Permanent | None:
+    """Why a message can't be sent to a server that offers these extensions, or None when it can.
+
+    :param unconvertible: why its content, if it is beyond ASCII, isn't converted.
+    """
     if envelope.requiretls and not offered.requiretls:
         # RFC 8689 §4.2.1: not by this host; another one may offer it, or this one later.
         return Temporary("4.7.30", f"{status_text('4.7.30')}: the server doesn't offer REQUIRETLS")
     if offered.size is not None and size > offered.size:
         return Permanent("5.3.4", f"{status_text('5.3.4')}: {size} octets, the server takes {offered.size}")
     if envelope.body is BodyType.EIGHT_BIT and not offered.eightbitmime:
-        # RFC 6152 §3: return the message, or convert it, which would break signatures.
-        return Permanent("5.6.3", f"{status_text('5.6.3')}: 8-bit content, and the server doesn't offer 8BITMIME")
+        # RFC 6152 §3: return the message, or convert it; whoever begins the transaction has seen that it can't be.
+        text = f"{status_text('5.6.3')}: 8-bit content, and the server doesn't offer 8BITMIME"
+        return Permanent("5.6.3", f"{text}; not converted: {unconvertible}" if unconvertible else text)
     if envelope.smtputf8 and not offered.smtputf8:
         return Permanent("5.6.7", f"{status_text('5.6.7')}: the server doesn't offer SMTPUTF8")  # RFC 6531 §3.5
     if envelope.envid and not is_envid(envelope.envid):
