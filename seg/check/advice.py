@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from seg.check.facts import AddressReport, HostReport, Report
+from seg.check.facts import AddressReport, HostReport, NoSession, Report
 from seg.config.destinations import TLSOption
 from seg.dane.provider import UNVALIDATED
 from seg.errors import Permanent
@@ -80,13 +80,23 @@ def _of_refusal(report: Report, host: str, refusal: str) -> Iterator[str]:
         yield f"{host} may not be used: {refusal}"
 
 
+_NO_SESSION = {
+    NoSession.UNREACHABLE: "{name} can't be reached at {address} port {port}. See whether outgoing connections to that port are allowed here "
+    "(many providers block port 25); if so, the fault is theirs, and mail waits for them.",
+    NoSession.LOCAL: "This system can't open connections as it should ({error}): see `seg status`, and the limits of the service.",
+    NoSession.AUTH: "{name} answers, but we can't authenticate to it: {error}. See [auth_profile] in destinations.toml (user name, "
+    "password, mechanisms) and what the host wants; mail waits meanwhile.",
+    NoSession.TLS: "{name} answers, but TLS with it doesn't come about: {error}. See what versions and ciphers it has, and whether a device on "
+    "the way interferes; if it is theirs, tell them.",
+    NoSession.REFUSED: "{name} answers, and doesn't let us in: {error}. See what its words ask for (many hosts look at the reverse DNS of the "
+    "address that we come from, and at block lists), or ask them; mail waits meanwhile.",
+}
+
+
 def _of_session(report: Report, host: HostReport, tried: AddressReport) -> Iterator[str]:
     name, verdict = host.host.name, tried.verdict
     if verdict is None:
-        yield (
-            f"{name} can't be reached at {tried.address} port {tried.port}. See whether outgoing connections to that port are allowed here "
-            "(many providers block port 25); if so, the fault is theirs, and mail waits for them."
-        )
+        yield _NO_SESSION[tried.cause].format(name=name, address=tried.address, port=tried.port, error=tried.error)
         return
     text = "; ".join((verdict.summary, *verdict.mismatches))
     if not tried.facts.tls:

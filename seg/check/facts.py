@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import enum
+
 import attrs
 from cryptography import x509
 
@@ -39,6 +41,16 @@ def certificate_of(peer: PeerCertificates) -> CertificateFacts | None:
     return CertificateFacts(subject_of(leaf), issuer_of(leaf), names_of(leaf), *dates, len(peer.chain))
 
 
+class NoSession(enum.Enum):
+    """Why no session came about that could be judged."""
+
+    UNREACHABLE = "unreachable"  # no connection, or no word on it
+    LOCAL = "local"  # a fault of this system
+    AUTH = "auth"  # the route's AUTH profile doesn't do
+    TLS = "tls"  # the handshake fails
+    REFUSED = "refused"  # the host answers, and has no use for us
+
+
 @attrs.frozen
 class AddressReport:
     """One address of a host: a session that would do (`verdict.ok`), one that wouldn't, or none (`error` alone)."""
@@ -50,6 +62,7 @@ class AddressReport:
     facts: SessionFacts = attrs.field(factory=SessionFacts)
     verdict: Verdict | None = None  # None: the session never came so far
     error: str = ""
+    cause: NoSession = NoSession.UNREACHABLE  # of the error, where there is no verdict
 
     @property
     def good(self) -> bool:

@@ -8,10 +8,11 @@ import attrs
 from zope.interface import implementer
 
 from seg import events
-from seg.check.facts import AddressReport, HostReport, Report
+from seg.check.facts import AddressReport, HostReport, NoSession, Report
 from seg.deliver.attempt import Attempt, Means
+from seg.deliver.faults import AuthFailed, HandshakeFailed, Unreachable
 from seg.deliver.session import Session, Unsatisfied
-from seg.errors import DeliveryError, Temporary
+from seg.errors import DeliveryError, Temporary, local_fault
 from seg.interfaces import IContent, ICounters, IEventSink
 from seg.model import Delayed, Delivered, Envelope, MXHost, Outcome, Peer, Recipient, Route
 from seg.policy.requirement import Decision
@@ -75,6 +76,19 @@ class NoContent:
         return b""
 
 
+def _cause(error: Temporary) -> NoSession:
+    """Why no session came about."""
+    if local_fault(error) is not None:
+        return NoSession.LOCAL
+    if isinstance(error, AuthFailed):
+        return NoSession.AUTH
+    if isinstance(error, HandshakeFailed):
+        return NoSession.TLS
+    if isinstance(error, Unreachable) or not error.remote:
+        return NoSession.UNREACHABLE
+    return NoSession.REFUSED
+
+
 class Rehearsal(Attempt):
     """`run` it, then take the `report`. All hosts are looked at, also those behind one that would take the message."""
 
@@ -136,7 +150,7 @@ class Rehearsal(Attempt):
         if isinstance(error, Unsatisfied):
             held_against, facts, verdict = error.decision, error.facts, error.verdict
         port, interface = self._port_of(decision.host), self._notebook.interface
-        report = AddressReport(str(address), port, held_against, interface, facts, verdict, error.text)
+        report = AddressReport(str(address), port, held_against, interface, facts, verdict, error.text, _cause(error))
         self._note(decision, report)
 
     def _note(self, decision: Decision, report: AddressReport) -> None:

@@ -12,6 +12,14 @@ from seg.smtp.replies import Phase
 from seg.status import status_text
 
 
+class Unreachable(Temporary):
+    """No connection came about: nobody answers at that address and port."""
+
+
+class AuthFailed(Temporary):
+    """We couldn't, or wouldn't, show who we are to a host that wants it. The operator's business: profile, password, or TLS for it."""
+
+
 class StartTLSRefused(Temporary):
     """STARTTLS got another reply than 220. The session is still good, in clear text."""
 

@@ -21,6 +21,7 @@ from seg.conditions import Condition
 from seg.config.destinations import AuthProfile
 from seg.config.schema import Delivery
 from seg.deliver.dialogue import Dialogues
+from seg.deliver.faults import AuthFailed, Unreachable
 from seg.deliver.greetings import Greetings
 from seg.deliver.lines import Crowded, Group, Line, Lines
 from seg.deliver.outgoing import Outgoing, mechanism_for
@@ -65,11 +66,6 @@ class Unsatisfied(Temporary):
 
 # Refused by this system on the way to some address, or from a source address of some destination: no condition of all.
 OF_ONE_WAY = frozenset({errno.EACCES, errno.EPERM, errno.EADDRNOTAVAIL})
-
-# Of all connections so many may go to one address that MX records name: whoever owns a domain chooses that address, and it need
-# not be his. A destination's own limit by address takes the place of this.
-SHARE_OF_ADDRESS = 5  # one in so many
-LEAST_OF_ADDRESS = 20
 
 WITHOUT_BDAT = 86400.0  # seconds for which a server that offers CHUNKING and doesn't know BDAT gets DATA
 ENOUGH = 300.0  # seconds for which an address that has refused a further connection gets no more than it had
@@ -323,21 +319,24 @@ class Sessions:
     async def _authenticate(self, sender: ESMTPSender, login: AuthProfile | None, verdict: Verdict) -> None:
         """Show who we are. What goes wrong is the operator's business, and never the sender's: the mail waits.
 
-        :raises Temporary: it isn't possible, or refused.
+        :raises AuthFailed: it isn't possible, or refused.
         """
         if login is None:
-            raise Temporary("4.7.0", "the AUTH profile of the route isn't there any more")
+            raise AuthFailed("4.7.0", "the AUTH profile of the route isn't there any more")
         if not sender.facts.tls:
-            raise Temporary("4.7.0", f"AUTH profile {login.name}: no password is sent without TLS")
+            raise AuthFailed("4.7.0", f"AUTH profile {login.name}: no password is sent without TLS")
         if verdict.by == NOBODY and not login.unverified:
             text = "nothing verified the server's certificate; set the destination's tls to required-verify-hosted, or unverified = true"
-            raise Temporary("4.7.0", f"AUTH profile {login.name}: {text}")
-        mechanism = mechanism_for(login, sender.capabilities.raw.get("AUTH", ""))
+            raise AuthFailed("4.7.0", f"AUTH profile {login.name}: {text}")
+        try:
+            mechanism = mechanism_for(login, sender.capabilities.raw.get("AUTH", ""))
+        except Temporary as error:
+            raise AuthFailed(error.enhanced, error.text) from error
         try:
             await sender.authenticate(mechanism)
         except Temporary as error:
             said = " ".join(error.remote) or error.text
-            raise Temporary(
+            raise AuthFailed(
                 error.enhanced, f"AUTH profile {login.name} ({mechanism.name}) is refused: {said}"
             ) from error
 
@@ -363,8 +362,9 @@ class Sessions:
         group: Group = address if outgoing.per_address else domain
         if outgoing.connections:
             await self._room(group, outgoing.connections)
-        if outgoing.by_mx and not (outgoing.connections and outgoing.per_address):
-            await self._room(address, max(LEAST_OF_ADDRESS, self._settings.max_connections // SHARE_OF_ADDRESS))
+        most = self._settings.host_connections
+        if most and outgoing.by_mx and not (outgoing.connections and outgoing.per_address):
+            await self._room(address, most)
         enough = self._enough.get(address)
         if enough is not None:
             await self._room(address, enough)
@@ -425,7 +425,7 @@ class Sessions:
                 events.DeliveryConnectFailed(decision.domain, host.name, str(address), host.port, details, reason)
             )
             text = f"No answer from host {host.name} [{address}]:{host.port}: {details}"
-            raise Temporary("4.4.1", text) from error
+            raise Unreachable("4.4.1", text) from error
         self._lacking.end("connections to other hosts can be opened again")
         self._lines.made(line, sender)
 

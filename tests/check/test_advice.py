@@ -6,7 +6,7 @@ import attrs
 from twisted.trial.unittest import SynchronousTestCase
 
 from seg.check.advice import advice
-from seg.check.facts import Report
+from seg.check.facts import NoSession, Report
 from seg.config.destinations import Exemption, Profile, TLSOption
 from seg.errors import Permanent, Temporary
 from seg.model import Delivered, RouteKind
@@ -44,6 +44,17 @@ class AdviceTests(SynchronousTestCase):
             (Refuse("closed on Sundays"), "may not be used: closed on Sundays"),
         ):
             self.assertIn(words, self.of(answer))
+
+    def test_no_session(self) -> None:
+        """Why no session came about decides what is advised, and each has the host's own words; only a host that isn't reached is said not to
+        be."""
+        decision = decided(mta_sts=MAY)
+        for cause in NoSession:
+            seen = attrs.evolve(tried(decision, None, error="535 5.7.8 no such login"), cause=cause)
+            text = " ".join(advice(report(host(decision, seen))))
+            self.assertEqual("can't be reached" in text, cause is NoSession.UNREACHABLE)
+            self.assertEqual("535 5.7.8 no such login" in text, cause is not NoSession.UNREACHABLE)
+            self.assertEqual("can't authenticate" in text, cause is NoSession.AUTH)
 
     def test_sessions(self) -> None:
         """A session that won't do."""

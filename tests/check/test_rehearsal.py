@@ -27,9 +27,10 @@ from seg.check.rehearsal import NoContent, Notebook, Uncounted
 from seg.config.destinations import DANEMode, Destinations, Profile, SMTPRoute, STSMode, TLSOption
 from seg.dane.authenticator import DANEAuthenticator
 from seg.dane.tlsa import TLSARecord
+from seg.deliver.faults import AuthFailed, HandshakeFailed, Unreachable
 from seg.deliver.pool import PoolKey
 from seg.deliver.session import Session, Unsatisfied
-from seg.errors import Permanent, Temporary
+from seg.errors import LocalFault, Permanent, Temporary
 from seg.interfaces import IContent, ICounters, IEventSink
 from seg.model import IPAddress, MXHost, Route
 from seg.mtasts.look import STSLook
@@ -203,6 +204,27 @@ class RehearsalTests(ChecksCase):
         self.assertEqual(seen["verdict"]["summary"], "peer cert does not match domain example.com")
         self.assertEqual(seen["certificate"]["names"], (HOST.name,))
         self.assertEqual(document["hosts"][0]["demands"][1], "certificate for example.com (static)")
+
+    def test_no_session(self) -> None:
+        """Why no session came about is seen from the kind of error: AUTH that was refused isn't a host that can't be reached."""
+        local = Temporary("4.3.0", "too many open files")
+        local.__cause__ = LocalFault("too many open files")
+        for error, words in (
+            (
+                AuthFailed("4.7.8", "AUTH profile provider (PLAIN) is refused: no"),
+                "can't authenticate to it: AUTH profile provider",
+            ),
+            (Unreachable("4.4.1", "No answer from host"), "can't be reached"),
+            (HandshakeFailed("4.7.5", "TLS handshake failed: timeout"), "TLS with it doesn't come about"),
+            (
+                Temporary("4.7.1", "greeting refused with 554", 0, ("5.7.1 listed",)),
+                "doesn't let us in: greeting refused with 554",
+            ),
+            (local, "This system can't open connections"),
+        ):
+            self.shows[HOST.name] = self.shows[SECOND.name] = error
+            document = self.ask()
+            self.assertIn(words, document["advice"][0])
 
     def test_no_route(self) -> None:
         """Without a route there is nothing but the reason."""
