@@ -91,6 +91,10 @@ class Lines:
         lines = self._groups.get(group, {})
         return next((sender for sender in senders if self._of.get(sender) in lines), None)
 
+    def alone(self, address: Peer, domain: str) -> bool:
+        """Whether all connections to an address carry messages of this domain."""
+        return all(line.domain == domain for line in self._groups.get(address, ()))
+
     def at_work(self, group: Group, but: ESMTPSender) -> int:
         """How many connections of a group, other than this one, have been greeted and aren't on their way out."""
         lines = self._groups.get(group, {})

@@ -67,6 +67,11 @@ class Unsatisfied(Temporary):
 # Refused by this system on the way to some address, or from a source address of some destination: no condition of all.
 OF_ONE_WAY = frozenset({errno.EACCES, errno.EPERM, errno.EADDRNOTAVAIL})
 
+# Of all connections so many may go to one address that MX records name: whoever owns a domain chooses that address, and it need
+# not be his. A destination's own limit by address takes the place of this.
+SHARE_OF_ADDRESS = 5  # one in so many
+LEAST_OF_ADDRESS = 20
+
 WITHOUT_BDAT = 86400.0  # seconds for which a server that offers CHUNKING and doesn't know BDAT gets DATA
 ENOUGH = 300.0  # seconds for which an address that has refused a further connection gets no more than it had
 
@@ -362,9 +367,10 @@ class Sessions:
         group: Group = address if outgoing.per_address else domain
         if outgoing.connections:
             await self._room(group, outgoing.connections)
-        most = self._settings.host_connections
-        if most and outgoing.by_mx and not (outgoing.connections and outgoing.per_address):
-            await self._room(address, most)
+        if outgoing.by_mx and not (outgoing.connections and outgoing.per_address):
+            await self._room(address, max(LEAST_OF_ADDRESS, self._settings.max_connections // SHARE_OF_ADDRESS))
+            if self._settings.host_connections and not self._lines.alone(address, domain):
+                await self._room(address, self._settings.host_connections)
         enough = self._enough.get(address)
         if enough is not None:
             await self._room(address, enough)

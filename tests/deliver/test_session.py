@@ -180,19 +180,41 @@ class AddressTests(SessionCase):
         for each in (*opened[:2], by_route):
             each.addErrback(lambda _: None).cancel()
 
-    def test_share(self) -> None:
-        """So many connections go to one address over all domains, unless the operator set a limit by address; a route's host has no such
+    def test_several_domains(self) -> None:
+        """Several domains at one address share so many connections, unless the operator set a limit by address; a route's host has no such
         bound."""
-        for most_of_host, outgoing, most in (
+        for allowed, outgoing, most in (
             (20, BY_MX, 20),
-            (20, Outgoing(by_mx=True, connections=40, per_address=True), 40),
-            (20, Outgoing(by_mx=True, connections=40), 20),
-            (20, Outgoing(), 45),
-            (30, BY_MX, 30),
-            (0, BY_MX, 45),
+            (20, Outgoing(by_mx=True, connections=25, per_address=True), 25),
+            (20, Outgoing(by_mx=True, connections=25), 20),
+            (20, Outgoing(), 28),
+            (7, BY_MX, 7),
+            (0, BY_MX, 28),
+        ):
+            with self.subTest(allowed=allowed, most=most):
+                self.settings = attrs.evolve(self.settings, host_connections=allowed)
+                self.setUp()
+                opened = []
+                for number in range(28):
+                    decision = attrs.evolve(DECISION, domain=f"d{number}.example")
+                    opened.append(Deferred.fromCoroutine(self.sessions.open(decision, HOST, ADDRESS, outgoing)))
+                    if number < len(self.connector.pending):
+                        self.connector.made(number).dataReceived(b"220 x\r\n")
+                self.assertEqual(len(self.connector.pending), most)
+                for each in opened[most:]:
+                    self.failureResultOf(each, Crowded)
+                for each in opened[:most]:
+                    each.addErrback(lambda _: None).cancel()
+
+    def test_share(self) -> None:
+        """A fifth of all connections go to one address, unless the operator set a limit by address; a route's host has no such bound."""
+        for outgoing, most in (
+            (BY_MX, 30),
+            (Outgoing(by_mx=True, connections=40, per_address=True), 40),
+            (Outgoing(by_mx=True, connections=40), 30),
+            (Outgoing(), 45),
         ):
             with self.subTest(most=most):
-                self.settings = attrs.evolve(self.settings, host_connections=most_of_host)
                 self.setUp()
                 opened = []
                 for number in range(45):
