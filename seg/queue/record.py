@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import marshal
+import weakref
 from collections.abc import Mapping
 from typing import Any
 
@@ -25,6 +26,9 @@ _NO_FAILURES: Mapping[int, Bounced] = {}
 _NO_RELAYED: Mapping[int, Delivered] = {}
 _NO_RIDS: frozenset[int] = frozenset()
 _NO_CAUSES: frozenset[CauseKind] = frozenset()
+
+
+SHARED_FROM = 10  # recipients
 
 
 class Record:
@@ -51,6 +55,7 @@ class Record:
 
     __slots__ = (
         "_packed",
+        "_shared",
         "causes",
         "content",
         "damaged",
@@ -71,6 +76,7 @@ class Record:
     )
 
     def __init__(self, envelope: Envelope, expires: float, content: bytes | None = None) -> None:
+        self._shared: weakref.ref[Envelope] | None = None
         self.mid = envelope.mid
         self.expires = expires
         self.planned = 0.0
@@ -91,17 +97,26 @@ class Record:
 
     @property
     def envelope(self) -> Envelope:
-        """The envelope as it is now."""
-        return _unpack(self._packed)
+        """The envelope as it is now; one object for all who have it, as each of a thousand destinations leases the whole of it."""
+        envelope = self._shared() if self._shared is not None else None
+        if envelope is None:
+            envelope = _unpack(self._packed)
+            self._share(envelope)
+        return envelope
 
     @envelope.setter
     def envelope(self, envelope: Envelope) -> None:
         self._packed = _pack(envelope)
+        self._share(envelope)
         self.plain = envelope.reverse_path.isascii() and all(r.address.isascii() for r in envelope.recipients)
         self.waiting = len(envelope.pending)
         self.held = envelope.held
         self.damaged = bool(envelope.damage)
         self.causes = _causes(envelope)
+
+    def _share(self, envelope: Envelope) -> None:
+        """Only of messages to many: those to a few are quickly unpacked, and a reference takes room for as long as the message waits."""
+        self._shared = weakref.ref(envelope) if len(envelope.recipients) > SHARED_FROM else None
 
     def may_mention(self, text: str) -> bool:
         """False when an address or domain, in lower case and A-labels, surely isn't in the envelope. Ten times quicker than

@@ -1,0 +1,36 @@
+"""How a waiting message's envelope is kept."""
+
+from __future__ import annotations
+
+import gc
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from seg.model import Envelope, Recipient
+from seg.queue.record import SHARED_FROM, Record
+
+
+def envelope(count: int) -> Envelope:
+    """An envelope with so many destinations."""
+    return Envelope(1, "alice@sender.example", tuple(Recipient(n, f"bob@d{n}.example") for n in range(count)), 0.0)
+
+
+class SharedEnvelopeTests(SynchronousTestCase):
+    """One message to a thousand destinations is leased a thousand times."""
+
+    def test_one_object(self) -> None:
+        """All who have the envelope at the same time have one object: neither time nor memory grows by destinations times recipients."""
+        record = Record(envelope(1000), 0.0)
+        leased = [record.envelope for _ in range(1000)]
+        self.assertEqual(len({id(each) for each in leased}), 1)
+        record.envelope = changed = envelope(999)
+        self.assertIs(record.envelope, changed)
+
+    def test_nothing_kept(self) -> None:
+        """Nothing but its packed form is kept while nobody has it, and no reference where there are few recipients."""
+        for count in (1, SHARED_FROM + 1):
+            record = Record(envelope(count), 0.0)
+            gc.collect()
+            self.assertEqual(record.envelope, envelope(count))
+            self.assertIsNone(record._shared() if record._shared is not None else None)
+            self.assertEqual(record._shared is None, count == 1)
