@@ -191,6 +191,7 @@ class GatewayService(Service):
         self._seen_dane = SeenDANEFile(lookups.seen, seen_dane_path(settings), reactor, in_thread, self._bus)
         self._local = wire_local(self._now, self.hostname, files.settings, self._bus, reactor)
         self._locks = FolderLocks()
+        self._bound = False
         self._mail: Mail | None = None
         self._pickup: Pickup | None = None
 
@@ -199,6 +200,7 @@ class GatewayService(Service):
     def privilegedStartService(self) -> None:
         """Bind the ports of the listeners and of the admin API. Clients wait in the kernel until the queue is ready."""
         super().privilegedStartService()
+        self._bound = True
         try:
             self._reception.bind(self._plan)
             self._entrances.bind()
@@ -207,6 +209,8 @@ class GatewayService(Service):
 
     def startService(self) -> None:
         """Start all parts in order."""
+        if not self._bound:  # `twist` calls this one alone
+            self.privilegedStartService()
         super().startService()
         Deferred.fromCoroutine(self._start()).addErrback(self._start_failed)
 

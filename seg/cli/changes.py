@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
 import sys
+from pathlib import Path
 from typing import Any
 
 import click
@@ -24,7 +26,8 @@ def show_diff(diff: str) -> None:
 
 
 def stage(gateway: Gateway, edits: list[dict[str, Any]], as_json: bool = False) -> None:
-    """Stage edits, and show what is staged by now."""
+    """Stage edits, and show what they changed (`seg changes` shows all that is staged)."""
+    before = {} if as_json else gateway.get("/v1/configuration")
     answer = gateway.post("/v1/changes", edits=edits)
     if as_json:
         print_json(answer)
@@ -32,8 +35,18 @@ def stage(gateway: Gateway, edits: list[dict[str, Any]], as_json: bool = False) 
     if not answer["diff"]:
         say("This is what is in use already: nothing is staged.")
         return
-    show_diff(answer["diff"])
+    show_diff(_own_change(before, gateway.get("/v1/configuration")) or answer["diff"])
     say(HINT)
+
+
+def _own_change(before: dict[str, Any], after: dict[str, Any]) -> str:
+    """What one command changed, as a diff; "" when it can't be seen (a password that changed)."""
+    lines: list[str] = []
+    for file in ("settings", "destinations"):
+        name = Path(after["files"][file]).name
+        old, new = before[file].splitlines(), after[file].splitlines()
+        lines += difflib.unified_diff(old, new, f"{name} (before)", name, lineterm="")
+    return "\n".join(lines)
 
 
 @click.group(invoke_without_command=True)
@@ -138,9 +151,10 @@ def commitdetail(surroundings: Any, number: int | None, as_json: bool) -> None:
 @click.argument("number", type=click.IntRange(1), required=False)
 @click.option("--limit", type=click.IntRange(1, 100), default=10, show_default=True, help="Most commits listed.")
 @click.option("--commit", "at_once", is_flag=True, help="Commit it at once.")
+@click.option("--yes", is_flag=True, help="Don't ask before changes of yours are replaced that aren't committed.")
 @JSON
 @click.pass_obj
-def rollbackconfig(surroundings: Any, number: int | None, limit: int, at_once: bool, as_json: bool) -> None:
+def rollbackconfig(surroundings: Any, number: int | None, limit: int, at_once: bool, yes: bool, as_json: bool) -> None:
     """List the last commits, or stage the configuration as it was after commit NUMBER."""
     gateway = surroundings.gateway(120.0)
     asks = not as_json and sys.stdin.isatty()
@@ -154,6 +168,11 @@ def rollbackconfig(surroundings: Any, number: int | None, limit: int, at_once: b
         if not asks or not commits:
             return
         number = prompt("Enter the number of the configuration to go back to", type=int)
+    pending = "" if yes else gateway.get("/v1/changes")["diff"]
+    if pending:
+        if not as_json:
+            show_diff(pending)
+        sure("This replaces your changes above. Are you sure?", "this replaces your changes that aren't committed", yes)
     answer = _told(lambda: gateway.post("/v1/rollback", number=number))
     if as_json and not at_once:
         print_json(answer)

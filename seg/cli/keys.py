@@ -102,6 +102,19 @@ def shown(spec: KeySpec, value: Any) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
+def _added_up(context: click.Context, option: click.Parameter, values: tuple[Any, ...]) -> Any:
+    """The values of an option that was given several times as one; None when it wasn't given."""
+    if not values:
+        return None
+    if isinstance(values[0], dict):
+        made: dict[str, list[str]] = {}
+        for table in values:
+            for name, items in table.items():
+                made.setdefault(name, []).extend(items)
+        return made
+    return list(dict.fromkeys(item for items in values for item in items))
+
+
 def options(section: type, without: Iterable[str] = ()) -> Callable[[Any], Any]:
     """An option for each key of a section: ``--max-recipients N``."""
     left_out = frozenset(without)
@@ -112,8 +125,15 @@ def options(section: type, without: Iterable[str] = ()) -> Callable[[Any], Any]:
                 continue
             allowed = f" ({spec.range})" if spec.range else ""
             option = "json-twin" if name == "json" else name.replace("_", "-")  # --json is the command's own
+            several = get_origin(spec.kind) in (tuple, dict)
             command = click.option(
-                f"--{option}", name, type=KeyValue(spec), default=None, help=f"{spec.doc}{allowed}."
+                f"--{option}",
+                name,
+                type=KeyValue(spec),
+                default=None,
+                multiple=several,
+                callback=_added_up if several else None,
+                help=f"{spec.doc}{allowed}." + (" May be repeated." if several else ""),
             )(command)
         return command
 

@@ -14,6 +14,7 @@ from click.core import ParameterSource
 
 from seg.cli.client import ControlSocket, Gateway
 from seg.cli.output import say, shown_safely
+from seg.version import __version__
 
 if TYPE_CHECKING:
     from seg.cli.remote import Wanted
@@ -243,6 +244,9 @@ class LazyGroup(click.Group):
     envvar="SEG_CA_FILE",
     help="PEM file of the authorities that may have issued that gateway's certificate; or the variable SEG_CA_FILE; "
     "else the system's list.",
+)
+@click.version_option(
+    __version__, "--version", message="seg %(version)s", help="Show the version (seg version: of all parts)."
 )
 @click.pass_context
 def main(

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import json
+import os
 import re
-from typing import Any
+import signal
+import sys
+from typing import Any, NoReturn
 
 import click
 
@@ -42,7 +47,32 @@ def say(
     :param nl: end the line.
     """
     shown = visible(styled(text, fg=fg, bold=bool(bold)) if fg or bold else text)
-    click.echo(_STYLES.sub(lambda found: f"\x1b[{ord(found[0]) - _STYLE}m", shown), err=err, nl=nl)
+    write_shown(_STYLES.sub(lambda found: f"\x1b[{ord(found[0]) - _STYLE}m", shown), err=err, nl=nl)
+
+
+def write_shown(text: str, err: bool = False, nl: bool = True) -> None:
+    """Write what doesn't steer the terminal any more, or only by styles of our own."""
+    try:
+        click.echo(text, err=err, nl=nl)
+    except OSError as error:
+        end_without_output(error)
+
+
+def end_without_output(error: OSError) -> NoReturn:
+    """The output can't be written: a pipe that nobody reads any more ends the command quietly, as SIGPIPE does others (status 141);
+    anything else is one line of error (status 1).
+
+    :raises SystemExit: always. It isn't taken for a fault of what was being read.
+    """
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    with contextlib.suppress(OSError, ValueError):  # what is still in the buffers must not fail again at the end
+        os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)
+    if error.errno == errno.EPIPE:
+        raise SystemExit(128 + signal.SIGPIPE)
+    with contextlib.suppress(OSError):
+        click.echo(f"seg: the output can't be written: {error.strerror or error}", err=True)
+    raise SystemExit(1)
 
 
 def print_json(value: object, indent: int | None = 2) -> None:
@@ -52,7 +82,7 @@ def print_json(value: object, indent: int | None = 2) -> None:
 
 def print_json_line(text: str) -> None:
     """JSON that is text already."""
-    click.echo(_STEERING.sub(_escape_in_json, text))
+    write_shown(_STEERING.sub(_escape_in_json, text))
 
 
 def _escape_in_json(found: re.Match[str]) -> str:

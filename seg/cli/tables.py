@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import io
+import shutil
 import sys
 import time
 from collections.abc import Sequence
 from typing import Any
 
 from seg.cli.output import print_json as print_json
-from seg.cli.output import say
+from seg.cli.output import say, write_shown
 
 
 def print_table(columns: Sequence[tuple[str, str]], rows: Sequence[Sequence[object]]) -> None:
@@ -22,8 +24,10 @@ def print_table(columns: Sequence[tuple[str, str]], rows: Sequence[Sequence[obje
         table.add_column(title, justify="right" if side == "right" else "left", overflow="fold")
     for row in rows:
         table.add_row(*(plain(cell) for cell in row))
-    width = None if sys.stdout.isatty() else 200
-    Console(width=width, highlight=False, markup=False, emoji=False).print(table)
+    terminal, written = sys.stdout.isatty(), io.StringIO()
+    width = shutil.get_terminal_size().columns if terminal else 200
+    Console(file=written, force_terminal=terminal, width=width, highlight=False, markup=False, emoji=False).print(table)
+    write_shown(written.getvalue(), nl=False)
 
 
 def print_long(columns: Sequence[tuple[str, str]], rows: Sequence[Sequence[object]], header: bool) -> None:

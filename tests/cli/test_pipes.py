@@ -1,0 +1,133 @@
+"""Where the output goes: a closed pipe, a full device; and what options of a command add up to."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import Any
+from unittest import mock
+
+import click
+from click.testing import CliRunner
+from twisted.trial.unittest import SynchronousTestCase
+
+from seg.cli import main as cli
+from seg.cli.client import Gateway
+from seg.cli.keys import options
+from seg.config.schema import Auth, Delivery, Receive
+from seg.version import __version__
+
+VERBS = (
+    "from seg.cli.output import say; [say('x' * 1000) for _ in range(1000)]",
+    "from seg.cli.output import print_json; [print_json(['x' * 1000]) for _ in range(1000)]",
+    "from seg.cli.tables import print_table; [print_table((('a', 'left'),), [('x' * 90,)] * 500) for _ in range(50)]",
+)
+
+
+class OutputTests(SynchronousTestCase):
+    """Every way in which a verb writes."""
+
+    def run_verb(self, code: str, shell: str) -> tuple[int, str]:
+        """Status and errors of what writes, in a shell that sends its output somewhere."""
+        done = subprocess.run(
+            ["bash", "-c", shell, "bash", sys.executable, "-c", code], capture_output=True, text=True, check=False
+        )
+        return done.returncode, done.stderr
+
+    def test_closed_pipe(self) -> None:
+        """A reader that has enough ends the command without a word."""
+        for code in VERBS:
+            status, errors = self.run_verb(code, '"$@" | head -c 10 > /dev/null; exit ${PIPESTATUS[0]}')
+            self.assertEqual((status, errors), (141, ""), code)
+
+    def test_full(self) -> None:
+        """An output that can't take more is one line of error."""
+        for code in VERBS:
+            status, errors = self.run_verb(code, '"$@" > /dev/full')
+            self.assertEqual(status, 1, code)
+            self.assertEqual(errors, "seg: the output can't be written: No space left on device\n", code)
+
+
+class OptionsTests(SynchronousTestCase):
+    """Options made from the schema."""
+
+    def given(self, section: type, *words: str) -> dict[str, Any]:
+        """What a command gets."""
+        found: dict[str, Any] = {}
+
+        @click.command()
+        @options(section)
+        def command(**given: Any) -> None:
+            found.update({key: value for key, value in given.items() if value is not None})
+
+        result = CliRunner().invoke(command, words)
+        self.assertEqual(result.exit_code, 0, result.output)
+        return found
+
+    def test_repeated(self) -> None:
+        """A list that is given in pieces is all of them, for each key that is a list or a table of lists; nothing given is nothing."""
+        words = ("--relay-networks", "10.0.0.0/8", "--relay-networks", "192.0.2.0/24,198.51.100.0/24")
+        networks = ["10.0.0.0/8", "192.0.2.0/24", "198.51.100.0/24"]
+        self.assertEqual(self.given(Receive, *words), {"relay_networks": networks})
+        self.assertEqual(
+            self.given(Delivery, "--providers", "dane", "--providers", "static"), {"providers": ["dane", "static"]}
+        )
+        senders = ("--senders", "alice=a@x.test", "--senders", "bob=@y.test; alice=@z.test")
+        self.assertEqual(
+            self.given(Auth, *senders), {"senders": {"alice": ["a@x.test", "@z.test"], "bob": ["@y.test"]}}
+        )
+        self.assertEqual(self.given(Receive, "--relay-networks", ""), {"relay_networks": []})
+        self.assertEqual(self.given(Receive), {})
+
+
+class ChangesTests(SynchronousTestCase):
+    """Change control, against a gateway that notes what it is asked for."""
+
+    def setUp(self) -> None:
+        self.posted: list[str] = []
+        self.pending = ""
+        self.text = "[receive]\nmax_recipients = 1\n"
+
+        def get(gateway: object, path: str, **query: Any) -> Any:
+            if path == "/v1/configuration":
+                files = {"settings": "/etc/seg/seg.toml", "destinations": "/etc/seg/destinations.toml"}
+                return {"files": files, "settings": self.text, "destinations": ""}
+            return {"diff": self.pending}
+
+        def post(gateway: object, path: str, **body: Any) -> Any:
+            self.posted.append(path)
+            self.text += "max_message_size = 2048\n"
+            return {"diff": "all of what is staged"}
+
+        for name, double in (("get", get), ("post", post)):
+            patch = mock.patch.object(Gateway, name, double)
+            patch.start()
+            self.addCleanup(patch.stop)
+
+    def seg(self, *words: str) -> tuple[int, str]:
+        """Status and output of a command."""
+        result = CliRunner().invoke(cli.main, ["--socket", "x", *words])
+        return result.exit_code, result.output
+
+    def test_own_change(self) -> None:
+        """A staging command shows its own change alone."""
+        status, output = self.seg("receiveconfig", "--max-message-size", "2048")
+        self.assertEqual(status, 0, output)
+        self.assertIn("+max_message_size = 2048", output)
+        self.assertNotIn("all of what is staged", output)
+
+    def test_rollback_asks(self) -> None:
+        """A rollback that would replace changes which aren't committed asks; a script says --yes."""
+        self.pending = "-a\n+b"
+        for words in (("rollbackconfig", "3"), ("rollbackconfig", "3", "--commit"), ("rollbackconfig", "3", "--json")):
+            status, output = self.seg(*words)
+            self.assertEqual((status, self.posted), (2, []), output)
+            self.assertIn("say --yes", output)
+        self.assertEqual(self.seg("rollbackconfig", "3", "--yes")[0], 0)
+        self.pending = ""
+        self.assertEqual(self.seg("rollbackconfig", "3")[0], 0)
+        self.assertEqual(self.posted, ["/v1/rollback", "/v1/rollback"])
+
+    def test_version(self) -> None:
+        """`--version` is what everybody types."""
+        self.assertEqual(self.seg("--version"), (0, f"seg {__version__}\n"))
