@@ -63,7 +63,7 @@ class Desk:
     """Lets users in.
 
     :param checker: says whether credentials are right.
-    :param wanted: mechanisms that the operator allows; () = all.
+    :param wanted: mechanisms that the operator allows; () = all but those with channel binding, which some clients choose and can't do.
     """
 
     def __init__(
@@ -75,12 +75,13 @@ class Desk:
         self._backoff = backoff
         self._clock = clock
         self._wanted = wanted
+        self._binds = any(name.endswith("-PLUS") for name in wanted)
         self._checks = Shares(MOST_CHECKS, (KNOWN_CLIENTS,))
 
     def mechanisms(self, bindings: Bindings) -> tuple[str, ...]:
         """The mechanisms offered in a TLS session with these channel bindings."""
         scram = self._salts is not None and IScramCredentials in self._interfaces
-        names = offered(scram=scram, bindings=bindings)
+        names = offered(scram=scram, bindings=bindings if self._binds else {})
         if IUsernamePassword not in self._interfaces:
             names = tuple(name for name in names if name not in ("PLAIN", "LOGIN"))
         return tuple(name for name in names if not self._wanted or name in self._wanted)
@@ -91,7 +92,7 @@ class Desk:
 
     def exchange(self, name: str, bindings: Bindings, address: IPAddress) -> Exchange:
         """A new exchange by one of the `mechanisms`."""
-        return Exchange(self, mechanism(name, bindings), address)
+        return Exchange(self, mechanism(name, bindings if self._binds else {}), address)
 
     # --- what an exchange has checked ----------------------------------------------------------------
 

@@ -29,6 +29,9 @@ _FIRST = re.compile(
 _FINAL = re.compile(
     r"(?P<bare>c=(?P<binding>[A-Za-z0-9+/=]+),r=(?P<nonce>[!-+\--~]+)(?:,[A-Za-z]=[^,\0]*)*),p=(?P<proof>[A-Za-z0-9+/=]+)"
 )
+ADVICE = (
+    "; if the client can't bind channels, take SCRAM-SHA-256-PLUS out of auth.mechanisms"  # nothing else would be tried
+)
 _ESCAPE = re.compile(r"=(2C|3D)?")
 
 
@@ -129,7 +132,7 @@ class Scram:
         if self._plus:
             if binding is None:
                 return "channel binding left out"
-            return "" if binding in self._bindings else f"no channel binding of the type {binding[:64]}"
+            return "" if binding in self._bindings else f"no channel binding of the type {binding[:64]}{ADVICE}"
         if binding is not None:
             return "channel binding without -PLUS"
         if flag == "y" and self._bindings:
@@ -148,7 +151,8 @@ class Scram:
         if not hmac.compare_digest(match["nonce"].encode(), self._nonce.encode()):
             return Failed("another nonce", self._user)
         if not hmac.compare_digest(binding, self._binding_input):
-            return Failed("another TLS session, or another header, was bound", self._user)
+            advice = ADVICE if self._plus else ""
+            return Failed(f"another TLS session, or another header, was bound{advice}", self._user)
         if len(proof) != KEY_SIZE:
             return Failed("a proof of a wrong length", self._user)
         self._proof = Proof(f"{self._first},{self._challenge},{match['bare']}".encode(), proof)

@@ -308,7 +308,9 @@ class Auth:
     users: str = key("", 'Users file, written by "seg user"; empty: users beside this file')
     checker: str = key("", "A checker of a third party (a Twisted plugin) instead of the users file")
     mechanisms: tuple[str, ...] = key(
-        (), "SASL mechanisms: PLAIN, LOGIN, SCRAM-SHA-256, SCRAM-SHA-256-PLUS; empty: all that the checker can do"
+        (),
+        "SASL mechanisms: PLAIN, LOGIN, SCRAM-SHA-256, SCRAM-SHA-256-PLUS; empty: all that the checker can do, but SCRAM-SHA-256-PLUS, "
+        "which some clients choose without being able to do its channel binding",
     )
     own_address_only: bool = key(False, "A user whose name is an address may use that address as sender, and no other")
     senders: dict[str, tuple[str, ...]] = key(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 from twisted.internet.defer import Deferred, TimeoutError
 from twisted.internet.error import ConnectionAborted, ConnectionDone
-from twisted.internet.interfaces import IHandshakeListener, IPushProducer, ITCPTransport
+from twisted.internet.interfaces import IHalfCloseableProtocol, IHandshakeListener, IPushProducer, ITCPTransport
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
 from zope.interface import implementer
@@ -56,7 +56,7 @@ TIMED_OUT = Reply(421, "4.4.2", "Timeout; closing connection")
 LIVED_TOO_LONG = Reply(421, "4.4.2", "Allowable connection time exceeded; closing connection")
 
 
-@implementer(IHandshakeListener, IPushProducer)
+@implementer(IHalfCloseableProtocol, IHandshakeListener, IPushProducer)
 class Session(Protocol):
     """Answers what the core asks, by the rules of the house.
 
@@ -84,6 +84,7 @@ class Session(Protocol):
         self._shaking_hands = False
         self._before_handshake = False  # it waits for its turn
         self._closing = False
+        self._input_ended = False  # the client sends nothing more, and may still read
         self._gone = False
         self._write_blocked = False
         self._more = False  # there is something to do that has to wait for its turn
@@ -239,6 +240,36 @@ class Session(Protocol):
         else:
             self._advance(data)
 
+    def readConnectionLost(self) -> None:
+        """The client has said all that it has to say: it gets its replies, then the connection is closed. Nobody can tell it from one
+        that has gone, but by what it has sent: one that closes while it waits for the filters' word, without a QUIT ahead, comes again."""
+        self._input_ended = True
+        if self._closing or self._gone:
+            return
+        if (
+            self._proxy_header is not None
+            or self._shaking_hands
+            or (self._intake.filtering and not self._core.buffered)
+        ):
+            self.transport.abortConnection()
+            return
+        self._house.turns.ask(self)
+
+    def writeConnectionLost(self) -> None:
+        """Only we ourselves could close our side."""
+
+    def _hang_up_behind_the_last(self) -> None:
+        """Close once all that the client said is answered."""
+        waiting = self._more or self._core.awaiting or self._looking_up is not None
+        if not self._input_ended or self._closing or waiting:
+            return
+        if self._shaking_hands:
+            self.transport.abortConnection()
+            return
+        self.transport.unregisterProducer()  # type: ignore[attr-defined]
+        self._deadlines.closing(CLOSING_GRACE, self.transport.abortConnection)
+        self.transport.loseConnection()
+
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """A message that isn't whole is forgotten; one that is being made durable is kept."""
         self._gone = True
@@ -315,7 +346,7 @@ class Session(Protocol):
         ahead = self._core.awaiting and self._core.buffered > READ_AHEAD
         waiting = self._more or self._before_handshake or self._looking_up is not None
         reading = not (self._write_blocked or ahead or waiting)
-        if reading != self._reading and not self._closing and not self._gone:
+        if reading != self._reading and not (self._closing or self._gone or self._input_ended):
             self._reading = reading
             if reading:
                 self.transport.resumeProducing()  # type: ignore[attr-defined]
@@ -355,6 +386,7 @@ class Session(Protocol):
         self._send()
         self._heard(core.commands > commands or in_content)
         self._read_or_wait()
+        self._hang_up_behind_the_last()
         return self._more and not self._write_blocked
 
     def break_off(self) -> None:

@@ -117,14 +117,27 @@ class DeskTests(SynchronousTestCase):
             self.assertIsInstance(self.successResultOf(self.desk.exchange("PLAIN", {}, ADDRESS).start(message)), Out)
 
     def test_mechanisms(self) -> None:
-        """SCRAM is offered where keys are known, -PLUS where the session can be bound, and nothing that the operator left out."""
+        """SCRAM is offered where keys are known, and nothing that the operator left out."""
         self.assertEqual(self.desk.mechanisms({}), ("PLAIN", "LOGIN", "SCRAM-SHA-256"))
-        self.assertEqual(self.desk.mechanisms({"tls-exporter": b"x"})[-1], "SCRAM-SHA-256-PLUS")
         few = Desk(self.checker, self.backoff, self.clock, ("SCRAM-SHA-256",))
         self.assertEqual(few.mechanisms({"tls-exporter": b"x"}), ("SCRAM-SHA-256",))
         self.assertEqual(
             Desk(Foreign(), self.backoff, self.clock).mechanisms({"tls-exporter": b"x"}), ("PLAIN", "LOGIN")
         )
+
+    def test_channel_binding(self) -> None:
+        """-PLUS is offered where the operator names it and the session can be bound: some clients choose it, fail, and try nothing else.
+        Where it isn't offered a client that could bind isn't taken for one that was deceived."""
+        bound = {"tls-exporter": b"x"}
+        self.assertEqual(self.desk.mechanisms(bound), ("PLAIN", "LOGIN", "SCRAM-SHA-256"))
+        named = Desk(self.checker, self.backoff, self.clock, ("SCRAM-SHA-256", "SCRAM-SHA-256-PLUS"))
+        self.assertEqual(named.mechanisms(bound), ("SCRAM-SHA-256", "SCRAM-SHA-256-PLUS"))
+        self.assertEqual(named.mechanisms({}), ("SCRAM-SHA-256",))
+        could = b"y,,n=user,r=abc"
+        self.assertIsInstance(
+            self.successResultOf(self.desk.exchange("SCRAM-SHA-256", bound, ADDRESS).start(could)), Ask
+        )
+        self.assertIsInstance(self.successResultOf(named.exchange("SCRAM-SHA-256", bound, ADDRESS).start(could)), Out)
 
     def test_decoys(self) -> None:
         """Who has no keys, or isn't there, gets a challenge as everybody, always the same salt, and is out at the end."""

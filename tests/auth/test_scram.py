@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from seg.auth.scram import Scram
+from seg.auth.scram import ADVICE, Scram
 from seg.auth.scram_keys import LEAST_ITERATIONS, Salt, decoy_salt, derive, format_keys, parse_keys
 from seg.auth.steps import Challenge, Done, Failed, ProofGiven, SaltWanted
 
@@ -68,7 +68,7 @@ class ScramTests(SynchronousTestCase):
             (False, BINDING, b"y,,n=user,r=abc", "somebody in between hid that channel binding is offered"),
             (False, BINDING, b"p=tls-exporter,,n=user,r=abc", "channel binding without -PLUS"),
             (True, BINDING, b"n,,n=user,r=abc", "channel binding left out"),
-            (True, BINDING, b"p=tls-unique,,n=user,r=abc", "no channel binding of the type tls-unique"),
+            (True, BINDING, b"p=tls-unique,,n=user,r=abc", f"no channel binding of the type tls-unique{ADVICE}"),
         )
         for plus, bindings, message, reason in table:
             found = machine(plus, bindings).start(message)

@@ -64,6 +64,7 @@ class SubmissionTests(GatewayCase):
             settings={
                 "listener": {"tls": "starttls", "certificate": str(pem), "auth": "required", **listener},
                 "receive": {"relay_networks": []},
+                "auth": {"mechanisms": ["PLAIN", "LOGIN", "SCRAM-SHA-256", "SCRAM-SHA-256-PLUS"]},
             }
         )
         out, err, status = await self.with_input(PASSWORD, "user", "add", USER, "--password-stdin")

@@ -173,10 +173,10 @@ class SecretTests(FrontDoorCase):
     def test_what_stays(self) -> None:
         """What can't be a secret is still there to read: mechanism, verbs that don't exist, other commands in full."""
         client = self.client(ListenerAuth.OFF, False)
-        client.say(b"AUTH PLAIN abc\r\nNOOP\r\nXYZZY\r\nEXPN list\r\nMAIL FROM:alice\r\n")
+        client.say(b"AUTH PLAIN abc\r\nNOOP\r\nXYZZY\r\nEXPN list\r\nMAIL FROM:<alice\r\n")
         told = [
             attrs.astuple(event)[1]
             for event in self.sink.events
             if isinstance(event, events.BadCommand | events.UnknownCommand)
         ]
-        self.assertEqual(told, ["AUTH PLAIN ***", "XYZZY", "EXPN ***", "MAIL FROM:alice"])
+        self.assertEqual(told, ["AUTH PLAIN ***", "XYZZY", "EXPN ***", "MAIL FROM:<alice"])
