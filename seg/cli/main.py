@@ -140,6 +140,7 @@ class LazyGroup(click.Group):
             "findevent": "seg.cli.find:findevent",
         },
         "Configure (staged until: seg commit)": {
+            "gatewayconfig": "seg.cli.sections:gatewayconfig",
             "destconfig": "seg.cli.destconfig:destconfig",
             "smtproutes": "seg.cli.smtproutes:smtproutes",
             "bounceconfig": "seg.cli.sections:bounceconfig",
@@ -171,6 +172,7 @@ class LazyGroup(click.Group):
             "token": "seg.cli.token:token",
         },
         "Other": {
+            "setup": "seg.cli.setup:setup",
             "demo": "seg.cli.demo:demo",
             "completion": "seg.cli.completion:completion",
             "version": "seg.cli.status:version",

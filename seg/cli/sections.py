@@ -16,7 +16,21 @@ from seg.cli.output import say, shown_safely
 from seg.cli.staged import Edit, Workbench, put, remove
 from seg.cli.tables import plain, print_json, print_table
 from seg.config.destinations import AuthProfile
-from seg.config.schema import DNS, TLS, Auth, Delivery, Filter, Listener, Queue, Receive, Recipients, SenderGroup
+from seg.config.schema import (
+    DNS,
+    TLS,
+    Auth,
+    Control,
+    Delivery,
+    Filter,
+    Gateway,
+    Listener,
+    MetricsPage,
+    Queue,
+    Receive,
+    Recipients,
+    SenderGroup,
+)
 from seg.config.values import KeySpec, specs
 from seg.errors import ConfigurationError
 
@@ -55,6 +69,12 @@ def section_command(name: str, section: str, kind: type, title: str) -> click.Co
             section_dialogue(bench, section, kind)
 
     return command
+
+
+def section_group(name: str, title: str, sections: Mapping[str, tuple[str, type, str]]) -> click.Group:
+    """A command for several tables of seg.toml, each by a verb."""
+    commands = [section_command(verb, *section) for verb, section in sections.items()]
+    return click.Group(name, commands, help=f"{title}. What you change is staged: seg commit puts it into force.")
 
 
 def section_dialogue(bench: Workbench, section: str, kind: type) -> None:
@@ -305,6 +325,15 @@ def named_menu(
 
 WHOLE_SPOOL = ("memory", "max_report_size")
 
+gatewayconfig = section_group(
+    "gatewayconfig",
+    "The gateway itself: its names and folder, the control socket and admin API, the page of metrics; in force at the next start",
+    {
+        "names": ("gateway", Gateway, "Host name, postmaster and folder"),
+        "control": ("control", Control, "The control socket, and the admin API over TLS"),
+        "metrics": ("metrics", MetricsPage, "The page of metrics for Prometheus"),
+    },
+)
 dnsconfig = section_command("dnsconfig", "dns", DNS, "Resolvers")
 deliveryconfig = section_command("deliveryconfig", "delivery", Delivery, "Sending mail on")
 sslconfig = section_command(
