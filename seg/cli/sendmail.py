@@ -7,6 +7,7 @@ configuration.
 
 from __future__ import annotations
 
+import grp
 import os
 import secrets
 import sys
@@ -65,9 +66,16 @@ def run(arguments: list[str]) -> int:
     """Do what a command line asks; returns the exit status."""
     try:
         wanted = parse(arguments)
+        if wanted.mode == "h":
+            print("usage: seg-sendmail [options] [recipient ...] < message; man seg-sendmail tells of the options")
+            return os.EX_OK
+        if wanted.mode == "i":
+            return os.EX_OK  # newaliases: the gateway reads the aliases by itself
         place = _place(wanted.configuration)
         if wanted.mode == "p" or wanted.flush:
             _operate(wanted, place)
+        elif wanted.mode == "v":
+            _verify(wanted, place)
         elif wanted.mode == "s":
             from seg.cli.sendmail_smtp import serve
 
@@ -83,13 +91,32 @@ def run(arguments: list[str]) -> int:
     except ConfigurationError as error:
         return _say(os.EX_CONFIG, "; ".join(error.problems))
     except PermissionError as error:
-        advice = "you have to be in the group of that folder"
+        advice = f"you have to be in the group {_group_of(error.filename)}"
         return _say(os.EX_NOPERM, f"{error.filename or 'the drop folder'}: {error.strerror}; {advice}")
     except FileNotFoundError as error:
         return _say(os.EX_CANTCREAT, f"{error.filename}: no such folder; start the gateway once, which makes it")
     except OSError as error:
         return _say(os.EX_TEMPFAIL, f"not sent: {error.strerror or error}; try again")
     return os.EX_OK
+
+
+def _group_of(path: str | None) -> str:
+    """The group of a folder that may not be written, or of the one around a file."""
+    for place in (Path(path or "."), Path(path or ".").parent):
+        try:
+            if place.is_dir():
+                return grp.getgrgid(place.stat().st_gid).gr_name
+        except (OSError, KeyError):
+            continue
+    return "of that folder"
+
+
+def _verify(wanted: Wanted, place: Place) -> None:
+    """-bv: whether somebody takes mail for each recipient, as far as it can be told here."""
+    for address in (address for text in wanted.recipients for address in _addresses(text, "recipient", place)):
+        if (objection := place.local.objection(address)) is not None:
+            raise Failure(*objection)
+        print(f"{address} ... deliverable")
 
 
 def _say(status: int, text: str) -> int:

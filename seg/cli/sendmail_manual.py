@@ -35,6 +35,11 @@ OPTIONS = (
     ("-R WHAT", "How much of the message such a report is to return: full or hdrs."),
     ("-V ID", "The sender's own name for the message in such reports."),
     ("-bm", "Read a message; so it is without this option, too."),
+    ("-bi", "Do nothing: the gateway reads the aliases again by itself when they have changed."),
+    (
+        "-bv",
+        "Say of each recipient whether somebody takes mail for him, as far as can be told on this machine; nothing is sent.",
+    ),
     ("-bs", "Speak SMTP at standard input and output."),
     ("-bp", "List the queue, as seg-mailq(1) does."),
     ("-q", "Try all that waits now; an interval behind it changes nothing."),

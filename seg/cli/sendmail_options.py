@@ -9,7 +9,7 @@ from seg.model import BodyType, Notify, Ret
 # Options with a value that change nothing here: configuration and tracing of Sendmail.
 _IGNORED_WITH_VALUE = "AhLOpX"
 _IGNORED = "GmnUx"
-_MODES = "mps"
+_MODES = "impsv"
 
 
 class UsageFault(ValueError):
@@ -20,7 +20,7 @@ class UsageFault(ValueError):
 class Wanted:
     """What the command line asks for."""
 
-    mode: str = "m"  # m: read a message; s: SMTP at standard input; p: list the queue
+    mode: str = "m"  # m: read a message; s: SMTP; p: list the queue; i: aliases; v: verify; h: help
     recipients: list[str] = attrs.field(factory=list)
     from_header: bool = False  # -t: recipients are in To, Cc and Bcc
     sender: str | None = None  # as in -f
@@ -46,6 +46,9 @@ def parse(arguments: list[str]) -> Wanted:
         word = rest.pop(0)
         if word == "--":
             break
+        if word == "--help":
+            wanted.mode = "h"
+            continue
         _word(wanted, word[1:], rest)
     wanted.recipients = rest
     return wanted
@@ -86,7 +89,7 @@ def _value(wanted: Wanted, letter: str, value: str) -> None:
         wanted.dot_ends = wanted.dot_ends and value != "i"
     elif letter == "b":
         if value not in _MODES:
-            raise UsageFault(f"-b{value} isn't served; there are -bm, -bp and -bs")
+            raise UsageFault(f"-b{value} isn't served; there are -bi, -bm, -bp, -bs and -bv")
         wanted.mode = value
     elif letter == "B":
         if value.upper() not in ("7BIT", "8BITMIME"):

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import grp
 import io
 import os
 import re
 import string
 import sys
 import tempfile
-from contextlib import redirect_stderr
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
 from seg.cli.mailq import listing
-from seg.cli.sendmail import _lines, run
+from seg.cli.sendmail import _group_of, _lines, run
 from seg.cli.sendmail_header import HeaderFields
 from seg.cli.sendmail_manual import OPTIONS as OPTIONS_TOLD
 from seg.cli.sendmail_manual import sendmail_page
@@ -65,7 +66,9 @@ class OptionTests(SynchronousTestCase):
             taken.add(letter)
         told = {letter for term, _ in OPTIONS_TOLD for letter in re.findall(r"(?:^|, )-([A-Za-z])", term)}
         self.assertEqual(told, taken)
-        self.assertEqual({term for term, _ in OPTIONS_TOLD if term.startswith("-b")}, {"-bm", "-bs", "-bp"})
+        self.assertEqual(
+            {term for term, _ in OPTIONS_TOLD if term.startswith("-b")}, {"-bm", "-bs", "-bp", "-bi", "-bv"}
+        )
         for status in (os.EX_USAGE, os.EX_DATAERR, os.EX_UNAVAILABLE, os.EX_CANTCREAT, os.EX_TEMPFAIL, os.EX_CONFIG):
             self.assertIn(f".B {status}\n", sendmail_page())
 
@@ -125,6 +128,7 @@ class DropTests(SynchronousTestCase):
         self.dropped = self.folder / "maildrop"
         self.dropped.mkdir(parents=True)
         self.file = self.folder / "seg.toml"
+        (self.folder / "destinations.toml").write_text("")
         self.file.write_text(f'[gateway]\nhostname = "gw.test"\nvar = "{self.folder}"\n')
 
     def send(self, message: bytes, *arguments: str) -> tuple[int, str]:
@@ -172,6 +176,19 @@ class DropTests(SynchronousTestCase):
         """Addresses that differ in the case of their domain, or in how it is written, are the same; local parts aren't."""
         self.send(b"\n", "u@X.test", "u@x.TEST", "U@x.test", "u@b\u00fccher.test", "u@xn--bcher-kva.test")
         self.assertEqual(self.note().recipients, ("u@X.test", "U@x.test", "u@b\u00fccher.test"))
+
+    def test_other_modes(self) -> None:
+        """newaliases has nothing to do, -bv says who takes mail, --help helps; who may not write is told which group may."""
+        said = io.StringIO()
+        with redirect_stdout(said):
+            statuses = [self.send(b"", *each)[0] for each in (("-bi",), ("--help",), ("-bv", "a@x.test,b@x.test"))]
+        self.assertEqual(statuses, [0, 0, 0])
+        self.assertIn("usage: ", said.getvalue())
+        self.assertIn("b@x.test ... deliverable", said.getvalue())
+        self.assertEqual(self.send(b"", "-bv", "nobody.at.all")[0], os.EX_NOUSER)
+        self.assertEqual(os.listdir(self.dropped), [])
+        group = grp.getgrgid(self.dropped.stat().st_gid).gr_name
+        self.assertEqual(_group_of(str(self.dropped / ".x")), group)
 
     def test_sender_in_header(self) -> None:
         """A From that is added needs no SMTPUTF8 where only the domain is beyond ASCII."""
