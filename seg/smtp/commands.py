@@ -78,9 +78,9 @@ class RcptArguments:
 
 
 def split(line: str) -> tuple[str, str]:
-    """The verb in upper case, and its argument. White space at the end is dropped (§4.1.1)."""
+    """The verb in upper case, and its argument. White space at the end is dropped (§4.1.1), and so are spaces too many between them."""
     verb, _, argument = line.rstrip(" \t").partition(" ")
-    return verb.upper(), argument
+    return verb.upper(), argument.lstrip(" ")
 
 
 def parse_greeting(argument: str) -> str:
@@ -115,7 +115,8 @@ def parse_mail(argument: str, auth: bool = False, default_domain: str = "") -> M
     size = parameters.pop("SIZE", "0")
     body = parameters.pop("BODY", "7BIT")
     utf8 = parameters.pop("SMTPUTF8", None)
-    submitter = parameters.pop("AUTH", None) if auth else None
+    # Nothing is said by AUTH=<>: some clients say it to everybody.
+    submitter = parameters.pop("AUTH", None) if auth or parameters.get("AUTH") == "<>" else None
     if submitter is not None and submitter != "<>" and not (submitter and _is_xtext(submitter)):
         raise CommandError(Reply(501, "5.5.4", "Malformed AUTH"))
     ret, envid, requiretls = (

@@ -145,7 +145,7 @@ class AuthTests(SynchronousTestCase):
             self.begin()
             self.assertEqual(self.say(b"MAIL FROM:<a@b.test> AUTH=" + value + b"\r\n")[:9], code, value)
         self.begin(tls=False)
-        self.assertEqual(self.say(b"MAIL FROM:<a@b.test> AUTH=<>\r\n")[:9], b"555 5.5.4")
+        self.assertEqual(self.say(b"MAIL FROM:<a@b.test> AUTH=c@b.test\r\n")[:9], b"555 5.5.4")
 
     def test_no_secret_is_told(self) -> None:
         """No event that is logged has what may be a password: not in a wrong command, nor in what follows an AUTH refused."""

@@ -29,6 +29,7 @@ class CommandTests(SynchronousTestCase):
         """The verb may be in any case; white space at the end is dropped."""
         self.assertEqual(split("mail FROM:<>  "), ("MAIL", "FROM:<>"))
         self.assertEqual(split("QUIT"), ("QUIT", ""))
+        self.assertEqual(split("MAIL   FROM:<>"), ("MAIL", "FROM:<>"))
         self.assertEqual(split(""), ("", ""))
 
     def test_mail(self) -> None:
@@ -77,7 +78,7 @@ class CommandTests(SynchronousTestCase):
             ("FROM:<a@b.test> ENVID=" + "x" * 101, (501, "5.5.4")),
             ("FROM:<a@b.test> REQUIRETLS=1", (501, "5.5.4")),
             ("FROM:<a@b.test> BY=1", (555, "5.5.4")),
-            ("FROM:<a@b.test> AUTH=<>", (555, "5.5.4")),
+            ("FROM:<a@b.test> AUTH=c@b.test", (555, "5.5.4")),
         ]:
             self.assertEqual(self.refusal(parse_mail, argument), wanted, argument)
 
