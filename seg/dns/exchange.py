@@ -55,9 +55,9 @@ async def ask(
     :raises ExchangeError: there was none, or it couldn't be read.
     :raises LocalFault: the system, or the code here, failed: that says nothing of the server.
     """
-    reply = await _bounded(_over_udp(backend, query, server), clock, timeout)
+    reply = await _bounded(_over_udp(backend, query, server), clock, max(0.0, timeout))
     if reply is None:
-        reply = await _bounded(_over_tcp(backend, query, server), clock, timeout)
+        reply = await _bounded(_over_tcp(backend, query, server), clock, max(0.0, timeout))
     if reply.rcode == dns.rcode.FORMERR and query.edns >= 0:
         # RFC 6891 §7: the server doesn't know EDNS; then it doesn't validate either, but it can answer.
         question = query.question[0]

@@ -30,6 +30,7 @@ from seg.queue.gathering import Gathering
 from seg.queue.ledger import Ledger
 from seg.queue.record import Record
 from seg.queue.reports import Reports
+from seg.queue.rewrites import SharedRewrites
 from seg.queue.schedule import Schedules, clamped, shifted
 
 ANSWER_WITHIN = (
@@ -69,6 +70,7 @@ class Custody:
         self._clock = clock
         self._serials = count()
         self._gathering = Gathering(clock, self._ripe)
+        self._rewrites = SharedRewrites(clock)
         self._saving: Counter[int] = Counter()  # settlements that aren't durable yet, by MID
         self._tasks: set[Deferred[None]] = set()
         self._waiting: dict[int, list[Callable[[], None]]] = {}  # for an answer that it is in force, by MID
@@ -243,10 +245,13 @@ class Custody:
         if not record.waiting:
             await self._tell_relayed(record)
         if record.waiting:
-            await self._durable.carry_out(lambda: self._rewrite(record), partial(self._not_written, record))
+            await self._rewrites.write(record.mid, record.waiting, partial(self._write, record))
             record.unwritten = ""
         if not record.waiting:  # or not any more: another lease may have come back meanwhile
             await self._finish(record)
+
+    async def _write(self, record: Record) -> None:
+        await self._durable.carry_out(lambda: self._rewrite(record), partial(self._not_written, record))
 
     def _rewrite(self, record: Record) -> Change | None:
         if not record.waiting:
