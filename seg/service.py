@@ -221,7 +221,7 @@ class GatewayService(Service):
         mail = self._mail = wire_mail(
             self._now, self.hostname, self._postmaster, self._languages, self._bus, self._reactor, self._local
         )
-        self._bus.add(mail.alerts.emit)
+        self._bus.add(mail.alerts.emit, kinds=mail.alerts.kinds)
         changes = self._change_control(mail)
         window = Window(self._now, mail, self._reception, self._expiry, self._bus, self._reactor)
         self._entrances.open(self.settings, self._admin_paths(mail, window, changes))
@@ -232,7 +232,7 @@ class GatewayService(Service):
         self._local.start()
         await mail.queue.start()
         lookups = self._now.lookups
-        self._bus.add(lookups.policies.cache.heard)
+        self._bus.add(lookups.policies.cache.heard, kinds=(events.STSSucceeded,))
         await lookups.policies.cache.load()
         await self._seen_dane.begin()
         lookups.probe.start()
@@ -296,7 +296,7 @@ class GatewayService(Service):
     def _start_log(self) -> None:
         self._logs.begin(self.settings.log, self.settings.log_subscription)
         for observer in self._observers.all:
-            self._bus.add(observer.emit)
+            self._bus.add(observer.emit, kinds=observer.kinds)
         self._bus.emit(events.GatewayStarted(__version__))
         for problem in unfit_names(self.hostname, self._now.destinations):
             self._bus.emit(events.Fault(problem))

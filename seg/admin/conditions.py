@@ -28,6 +28,8 @@ class Conditions:
     :param now: POSIX seconds.
     """
 
+    kinds = (ConditionBegan, ConditionEnded)  # of events that are told to it
+
     def __init__(self, now: Callable[[], float]) -> None:
         self._now = now
         self._active: dict[tuple[ConditionKind, str], ActiveCondition] = {}

@@ -40,6 +40,11 @@ class EventCounters:
             events.PolicyObserved: self._observed,
         }
 
+    @property
+    def kinds(self) -> tuple[type[events.Event], ...]:
+        """The classes of events that are told to it."""
+        return tuple(self._count)
+
     def emit(self, event: events.Event) -> None:
         """Count one event."""
         count = self._count.get(type(event))

@@ -72,6 +72,11 @@ class HostStatistics:
             events.DeliveryConnectFailed: self._not_reached,
         }
 
+    @property
+    def kinds(self) -> tuple[type[events.Event], ...]:
+        """The classes of events that are told to it."""
+        return tuple(self._take)
+
     def emit(self, event: events.Event) -> None:
         """Note one event."""
         take = self._take.get(type(event))

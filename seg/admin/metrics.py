@@ -187,6 +187,11 @@ class Metrics:
             registry=registry,
         )
 
+    @property
+    def kinds(self) -> tuple[type[events.Event], ...]:
+        """The classes of events that are told to it."""
+        return tuple(self._take)
+
     def emit(self, event: events.Event) -> None:
         """Count one event."""
         take = self._take.get(type(event))

@@ -11,7 +11,7 @@ from twisted.internet.task import LoopingCall
 
 from seg.admin.counters import EventCounters
 from seg.admin.http import Call, RouteTable
-from seg.admin.rates import Rates
+from seg.admin.rates import COUNTED, Rates
 from seg.admin.totals import Totals
 from seg.clock import posix_of
 from seg.dns.cache import DNSCounters
@@ -34,6 +34,11 @@ class Traffic:
         self._dns: Callable[[], DNSCounters] = DNSCounters
         self._saving = LoopingCall(self._save)
         self._saving.clock = clock
+
+    @property
+    def kinds(self) -> tuple[type[Event], ...]:
+        """The classes of events that are told to it."""
+        return (*self.counters.kinds, *COUNTED)
 
     def emit(self, event: Event) -> None:
         """Count one event."""

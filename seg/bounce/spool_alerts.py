@@ -61,6 +61,8 @@ class SpoolAlerts:
         self._count = 0
         self._timer: IDelayedCall | None = None
 
+    kinds = (MessageDamaged, SpoolFileCorrupt)  # of events that are told to it
+
     def emit(self, event: Event) -> None:
         """Gather what is to be told."""
         if isinstance(event, MessageDamaged):

@@ -75,8 +75,12 @@ class Slots:
 
         :param first: its destination has none under way, and isn't known to let us wait.
         """
-        reserved = 0 if first else min(-(-self.most // RESERVED), self.most - 1)
-        return len(self._slots) - min(self._exempt, self.most // 2) < self.most - reserved
+        used = len(self._slots)
+        if self._exempt:
+            used -= min(self._exempt, self.most // 2)
+        if first or used >= self.most:
+            return used < self.most
+        return used < self.most - min(-(-self.most // RESERVED), self.most - 1)
 
     def room_for_silent(self, others_wait: bool) -> bool:
         """Whether an attempt may begin at a destination that let us wait."""

@@ -25,7 +25,8 @@ class Turns:
             self._remove(domain)
             self._silent[domain] = None
             return
-        self._silent.pop(domain, None)
+        if self._silent:
+            self._silent.pop(domain, None)
         self._waiting[domain] = None
         if destination is None or not destination.active:
             self._first[domain] = None

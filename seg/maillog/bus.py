@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
+import attrs
 from twisted.logger import Logger
 from zope.interface import implementer
 
@@ -15,16 +16,29 @@ Listener = Callable[[Event], object]
 MOST_HELD = 1000  # events from before the listeners are there; the oldest go first
 
 
+@attrs.frozen
+class _Hearing:
+    """What a listener wants to hear."""
+
+    listener: Listener
+    debug: bool  # `DebugEvent`s, too
+    kinds: tuple[type[Event], ...]  # nothing else than these; empty: all
+
+    def of(self, kind: type[Event]) -> bool:
+        """Whether it wants to hear of events of a class."""
+        return (self.debug or not issubclass(kind, DebugEvent)) and (not self.kinds or issubclass(kind, self.kinds))
+
+
 @implementer(IEventSink)
 class EventBus:
-    """Hands each event to all listeners, in the order in which they were added."""
+    """Hands each event to all listeners that want to hear of its class, in the order in which they were added."""
 
     _log = Logger()
 
     def __init__(self) -> None:
         self.debug = False
-        self._all: tuple[Listener, ...] = ()
-        self._debug: tuple[Listener, ...] = ()
+        self._all: tuple[_Hearing, ...] = ()
+        self._of: dict[type[Event], tuple[Listener, ...]] = {}  # found once for each class
         self._reported: tuple[Listener, ...] = ()
         self._holding = False
         self._held: deque[Event] = deque(maxlen=MOST_HELD)
@@ -39,31 +53,38 @@ class EventBus:
         while self._held:
             self.emit(self._held.popleft())
 
-    def add(self, listener: Listener, debug: bool = False) -> None:
-        """Call `listener` with each event from now on; with `debug` also with each `DebugEvent`.
+    def add(self, listener: Listener, debug: bool = False, kinds: Iterable[type[Event]] = ()) -> None:
+        """Call `listener` with each event from now on; with `debug` also with each `DebugEvent`; with `kinds` with nothing but events
+        of these classes: what it doesn't want to hear costs nothing then.
 
-        One that was added before stays at its place; only whether it hears `DebugEvent`s changes.
+        One that was added before stays at its place; only what it hears changes.
         """
-        if listener not in self._all:
-            self._all += (listener,)
-        others = tuple(other for other in self._debug if other != listener)
-        self._debug = (*others, listener) if debug else others
-        self.debug = bool(self._debug)
+        hearing = _Hearing(listener, debug, tuple(kinds))
+        if any(other.listener == listener for other in self._all):
+            self._use(tuple(hearing if other.listener == listener else other for other in self._all))
+        else:
+            self._use((*self._all, hearing))
 
     def remove(self, listener: Listener) -> None:
         """Don't call `listener` any more. Harmless when it wasn't added."""
-        self._all = tuple(other for other in self._all if other != listener)
-        self._debug = tuple(other for other in self._debug if other != listener)
+        self._use(tuple(other for other in self._all if other.listener != listener))
         self._reported = tuple(other for other in self._reported if other != listener)
-        self.debug = bool(self._debug)
+
+    def _use(self, hearings: tuple[_Hearing, ...]) -> None:
+        self._all = hearings
+        self._of = {}
+        self.debug = any(hearing.debug for hearing in hearings)
 
     def emit(self, event: Event) -> None:
-        """Tell all listeners (`IEventSink.emit`). A listener that raises stops neither the others nor the
-        stage."""
+        """Tell those who want to hear of it (`IEventSink.emit`). A listener that raises stops neither the others nor the stage."""
         if self._holding:
             self._held.append(event)
             return
-        for listener in self._debug if isinstance(event, DebugEvent) else self._all:
+        kind = type(event)
+        listeners = self._of.get(kind)
+        if listeners is None:
+            listeners = self._of[kind] = tuple(hearing.listener for hearing in self._all if hearing.of(kind))
+        for listener in listeners:
             try:
                 listener(event)
             except Exception:  # noqa: BLE001 - the caller may be in the middle of a delivery; it is logged

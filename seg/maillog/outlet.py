@@ -12,7 +12,7 @@ from zope.interface import implementer
 from seg.clock import posix_of
 from seg.events import Event, Repeated
 from seg.interfaces import IEventSink
-from seg.maillog.repeats import Repeats
+from seg.maillog.repeats import REPEATABLE, Repeats
 from seg.maillog.telling import Telling, Told, Wanted
 
 LONGEST_WAIT: Final = 0.2  # seconds until an event is written
@@ -40,7 +40,9 @@ class Outlet(ABC):
     def emit(self, event: Event) -> None:
         """Take an event (`IEventSink.emit`): it is written soon, a warning at once."""
         wanted = self._telling.wanted(type(event))
-        if wanted is Wanted.NOT or not self._running or not self._repeats.admits(event):
+        if wanted is Wanted.NOT or not self._running:
+            return
+        if type(event) in REPEATABLE and not self._repeats.admits(event):
             return
         waiting = self._waiting
         waiting.append((self._now(), event))

@@ -350,6 +350,8 @@ class Custody:
 
     async def _tell_relayed(self, record: Record) -> None:
         """Of a success before the message may go, so that a stop in between repeats it rather than loses it."""
+        if not record.relayed:
+            return
         relayed, record.relayed = record.relayed, {}
         await self._notify(record, Action.RELAYED, relayed)
 

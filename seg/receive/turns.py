@@ -69,7 +69,8 @@ class Turns:
         else:
             self._waiting.add(worker)
             self._fresh.append(worker)
-        self._call()
+        if not self._called:
+            self._call()
 
     def _call(self) -> None:
         if (self._waiting or self._lobby or self._begun) and not self._called:

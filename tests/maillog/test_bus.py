@@ -3,7 +3,7 @@
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
-from seg.events import ConnectionClosed, DNSAsked, Event
+from seg.events import ConnectionClosed, DNSAsked, Event, MessageFinished
 from seg.interfaces import IEventSink
 from seg.maillog.bus import EventBus
 
@@ -66,6 +66,19 @@ class BusTests(SynchronousTestCase):
         self.assertEqual((order, self.bus.debug), (["first", "second"], True))
         self.bus.add(first)
         self.assertFalse(self.bus.debug)
+
+    def test_kinds(self) -> None:
+        """A listener that names kinds of events hears of nothing else, also when it is added before others, or again."""
+        other: list[Event] = []
+        self.bus.add(self.heard.append, kinds=(MessageFinished,))
+        self.bus.add(other.append)
+        for event in (ConnectionClosed(1), MessageFinished(2)):
+            self.bus.emit(event)
+        self.assertEqual((self.heard, other), ([MessageFinished(2)], [ConnectionClosed(1), MessageFinished(2)]))
+        self.bus.add(self.heard.append, kinds=(ConnectionClosed,))
+        self.bus.emit(MessageFinished(3))
+        self.bus.emit(ConnectionClosed(4))
+        self.assertEqual(self.heard, [MessageFinished(2), ConnectionClosed(4)])
 
     def test_remove(self) -> None:
         """A listener that was removed hears nothing any more, and takes its wish for debug events along."""

@@ -9,7 +9,7 @@ from twisted.internet.defer import Deferred, gatherResults
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
 from seg.queue.changes import RewriteEnvelope, StoreMessage
-from seg.queue.commit import BATCH, Change, Committer
+from seg.queue.commit import OTHERS, Change, Committer
 from seg.queue.disk import Disk
 from seg.queue.files import Folders
 from seg.queue.inline import InlineCommitter, RecordingDisk
@@ -110,7 +110,7 @@ class CommitterTests(TestCase):
         reactor.callFromThread(call, *args)  # type: ignore[attr-defined]
 
     async def test_many(self) -> None:
-        """What gathers while the thread is busy becomes one batch of up to 256, reported in one go and in order."""
+        """What gathers while the thread is busy becomes batches, each reported in one go and in order."""
         batches: list[int] = []
         order: list[int] = []
         gate = threading.Event()
@@ -121,13 +121,41 @@ class CommitterTests(TestCase):
 
         self.committer.start()
         submitted = [self.committer.submit(First())]
-        for number in range(2 * BATCH):
+        for number in range(2 * OTHERS):
             submitted.append(self.committer.submit(Change()))
             submitted[-1].addCallback(lambda _, number=number: (order.append(number), batches.append(self.calls)))
         gate.set()
         await gatherResults(submitted)
-        self.assertEqual(order, list(range(2 * BATCH)))
+        self.assertEqual(order, list(range(2 * OTHERS)))
         self.assertLessEqual(len(set(batches)), 4)
+        await self.committer.stop()
+
+    async def test_outcomes_first(self) -> None:
+        """What has happened to messages doesn't wait behind hundreds that come in: for no more than the batch under way."""
+        done: list[str] = []
+        gate = threading.Event()
+        busy = threading.Event()
+
+        class Gate(Change):
+            def write(self, disk: Disk) -> None:
+                busy.set()
+                gate.wait(10)
+
+        class Happened(Change):
+            outcome = True
+
+        self.committer.start()
+        submitted = [self.committer.submit(Gate()), *(self.committer.submit(Change()) for _ in range(10 * OTHERS))]
+        for each in submitted:
+            each.addCallback(lambda _: done.append("in"))
+        busy.wait(10)
+        for name in ("first", "second"):
+            submitted.append(self.committer.submit(Happened()))
+            submitted[-1].addCallback(lambda _, name=name: done.append(name))
+        gate.set()
+        await gatherResults(submitted)
+        self.assertLessEqual(done.index("first"), OTHERS)
+        self.assertEqual(done.index("second"), done.index("first") + 1)
         await self.committer.stop()
 
     async def test_stop_drains(self) -> None:
