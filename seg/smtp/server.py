@@ -152,7 +152,8 @@ class ServerConnection:
 
         :param most: lines, chunks and pieces of content that are looked at; see `interrupted`.
         """
-        self.feed(data)
+        if data:
+            self.feed(data)
         self.interrupted = False
         self._steps_left = most
         return iter(self._next_event, None)
