@@ -404,7 +404,7 @@ class GatewayService(Service):
             text = f"{error.filename or 'the spool'}: {error.strerror}"
         else:
             self.log.failure("the gateway could not be started", failure)
-            text = failure.getErrorMessage()
+            text = "out of memory" if isinstance(error, MemoryError) else failure.getErrorMessage()
         print(f"seg: not started: {text}", file=sys.stderr)
         self._reactor.callWhenRunning(self._reactor.stop)
         atexit.register(_end_with_failure)

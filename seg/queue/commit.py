@@ -21,8 +21,8 @@ from twisted.python.threadpool import ThreadPool
 
 from seg.queue.disk import Disk
 
-BATCH = 256  # outcomes made durable together, at most
-OTHERS = 32  # changes that aren't outcomes among them: an outcome that comes meanwhile waits for these
+BATCH = 256  # outcomes made durable together, at most; never together with others, whose syncs they would wait for
+OTHERS = 8  # of those that aren't outcomes: an outcome that comes meanwhile waits for these
 READERS = 4
 
 T = TypeVar("T")
@@ -124,7 +124,7 @@ def _undo(disk: Disk, change: Change) -> None:
 class _CommitThread:
     """The thread, with the changes that wait for it: outcomes and the others, each kept in order.
 
-    What has happened to messages goes first, and what comes in goes a few at a time: an outcome that waits for as many syncs as there
+    What has happened to messages and what comes in take turns, the latter a few at a time: an outcome that waits for as many syncs as there
     are messages that come in is forgotten by a kill in between, and what it tells of is done again. A message is stored before anything can
     happen to it, so no order is lost by that. (A second thread would do without the wait, but three threads contend for the interpreter
     with each call to the system: 20 more of these for a message, and 7 % of its CPU time.)
@@ -136,6 +136,7 @@ class _CommitThread:
         self._outcomes: deque[_Waiting] = deque()
         self._others: deque[_Waiting] = deque()
         self._changed = threading.Condition()
+        self._had_outcomes = False  # the last batch was of outcomes: now it is the others' turn
         self._stopping = False
         self._thread = threading.Thread(target=self._run, name="spool-commit", daemon=True)
         self.stopped: Deferred[None] = Deferred()
@@ -166,9 +167,12 @@ class _CommitThread:
         with self._changed:
             while not (self._outcomes or self._others or self._stopping):
                 self._changed.wait()
-            batch = [self._outcomes.popleft() for _ in range(min(BATCH, len(self._outcomes)))]
-            batch.extend(self._others.popleft() for _ in range(min(OTHERS, len(self._others))))
-            return batch
+            if self._outcomes and not (self._others and self._had_outcomes):
+                waiting, most = self._outcomes, BATCH
+            else:
+                waiting, most = self._others, OTHERS
+            self._had_outcomes = waiting is self._outcomes
+            return [waiting.popleft() for _ in range(min(most, len(waiting)))]
 
     @staticmethod
     def _report(batch: list[_Waiting], errors: list[BaseException | None]) -> None:
