@@ -22,7 +22,7 @@ from twisted.python.threadpool import ThreadPool
 from seg.queue.disk import Disk
 
 BATCH = 256  # outcomes made durable together, at most; never together with others, whose syncs they would wait for
-OTHERS = 8  # of those that aren't outcomes: an outcome that comes meanwhile waits for these
+OTHERS = 32  # of those that aren't outcomes: an outcome that comes meanwhile waits for these
 READERS = 4
 
 T = TypeVar("T")
