@@ -64,6 +64,8 @@ class PolicyReport:
         self._since = now()
         self._domains: OrderedDict[str, dict[Policy, Failing]] = OrderedDict()
 
+    kinds = (events.PolicyObserved,)  # of events that are told to it
+
     def emit(self, event: events.Event) -> None:
         """Note a session that a policy would have refused."""
         if not isinstance(event, events.PolicyObserved) or event.ok:

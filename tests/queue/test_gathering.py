@@ -8,6 +8,7 @@ from seg.config.schema import Queue
 from seg.events import BounceGenerated, MessageFinished
 from seg.model import Envelope, Notify, Outcome, Recipient, RecipientState
 from seg.queue.gathering import LONGEST, MOST, QUIET
+from seg.queue.rewrites import LONGEST_PAUSE
 from tests.queue.house import DELIVERED, HARD, SOFT, House, HouseCase
 from tests.queue.test_reports import drain
 
@@ -37,6 +38,7 @@ class GatheringTests(HouseCase):
         mid = self.put_many()
         for number in range(MANY):
             self.house.attempt(f"d{number}.test", HARD)
+        self.house.clock.pump([LONGEST_PAUSE] * 3)  # outcomes of a message to many are written together
         self.assertEqual(self.told(), [MANY])
         self.assertEqual(self.house.sink.of(MessageFinished)[0], MessageFinished(mid))
         self.assertEqual(self.house.files(), [])
