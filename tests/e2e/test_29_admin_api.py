@@ -24,6 +24,8 @@ CALLS: tuple[tuple[str, str, dict[str, Any]], ...] = (  # operation, path, query
     ("resetCounters", "/v1/counters/reset", {}),
     ("listMessages", "/v1/messages", {"domain": "later.example", "limit": 1}),
     ("showMessage", "/v1/messages/1", {}),
+    ("listHeldByPolicy", "/v1/held-by-policy", {"limit": 10}),
+    ("getPolicyReport", "/v1/policy-report", {"days": 7}),
     ("explainMessage", "/v1/messages/1/why", {}),
     ("readMessage", "/v1/messages/1/content", {"limit": 10}),
     ("listHosts", "/v1/hosts", {"sort": "conn_out"}),

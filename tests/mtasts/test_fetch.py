@@ -62,7 +62,7 @@ class GoodTests(FetchCase):
         server = self.serve(tls=tls)
         zone = f"{HOST} CNAME www.hoster.test\nwww.hoster.test A 127.0.0.1"
         self.assertEqual(await self.fetcher(server.port, zone).fetch(DOMAIN), TEXT)
-        self.assertEqual(names, [HOST.encode()])
+        self.assertEqual(set(names), {HOST.encode()})  # asked for again by a server that wants another group
 
     async def test_limits_are_inclusive(self) -> None:
         """A body of 64 KiB is taken."""
