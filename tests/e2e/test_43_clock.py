@@ -73,7 +73,7 @@ class ClockTests(GatewayCase):
         await self.delivered()
         await gateway.inject("alice@sender.example", "bob@later.example")
         await self.delivered(2)
-        await gateway.wait_for_log("Condition clock: the system's clock was set back by 2 hours")
+        await gateway.wait_for_log("Condition clock: the system's clock was set back by 2 hours", timeout=25.0)
         status = await self.seg_json("status")
         self.assertLess(status["uptime"], 100)
         self.assertEqual([each["kind"] for each in status["conditions"] if each["kind"] == "clock"], ["clock"])
@@ -83,7 +83,7 @@ class ClockTests(GatewayCase):
         gateway = await self.start_gateway()
         await self.deferred()
         self.set_clock(10 * DAY)
-        await gateway.wait_for_log("Condition clock: the system's clock was set forward by 10 days")
+        await gateway.wait_for_log("Condition clock: the system's clock was set forward by 10 days", timeout=25.0)
         await gateway.wait_for_event("recipient_delayed", count=3)
         self.behave(Behaviour())
         await self.delivered()
@@ -102,7 +102,7 @@ class ClockTests(GatewayCase):
         self.behave(Behaviour())
         await gateway.start()
         await self.delivered()
-        await gateway.wait_for_log("Condition clock: the system's clock is .* behind what this gateway wrote")
+        await gateway.wait_for_log("Condition clock: the system's clock is .* behind what this gateway wrote", timeout=25.0)
 
     async def test_timers(self) -> None:
         """An hour back: a client that is silent is disconnected when its time is over."""
