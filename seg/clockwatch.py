@@ -79,6 +79,6 @@ def last_written(paths: Iterable[Path]) -> float:
 def span(seconds: float) -> str:
     """A time for people, rounded: "3 days", "2 hours", "90 seconds"."""
     for size, name in ((86400, "days"), (3600, "hours"), (60, "minutes")):
-        if seconds >= 2 * size:
+        if seconds >= 1.99 * size:  # 7,199.9 seconds are 2 hours, not 120 minutes
             return f"{seconds / size:.0f} {name}"
     return f"{seconds:.0f} seconds"

@@ -102,7 +102,9 @@ class ClockTests(GatewayCase):
         self.behave(Behaviour())
         await gateway.start()
         await self.delivered()
-        await gateway.wait_for_log("Condition clock: the system's clock is .* behind what this gateway wrote", timeout=25.0)
+        await gateway.wait_for_log(
+            "Condition clock: the system's clock is .* behind what this gateway wrote", timeout=25.0
+        )
 
     async def test_timers(self) -> None:
         """An hour back: a client that is silent is disconnected when its time is over."""
