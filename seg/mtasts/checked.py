@@ -41,6 +41,7 @@ class Progress:
     doing: str = "waiting for its turn"
     peer: str = ""  # address:port of the policy host, or the proxy
     facts: SessionFacts = attrs.field(factory=SessionFacts)  # of the TLS session with the policy host
+    handshaking: bool = False  # a connection stands (through the proxy, if there is one), and TLS has begun
 
 
 Examine = Callable[[PeerCertificates], Examination]
@@ -120,7 +121,9 @@ def _handshake_error(error: BaseException | None) -> Exception:
         # OpenSSL's queue of errors: (library, function, reason), the last one nearest to the cause.
         text = str(entries[-1][-1]) if isinstance(entries, list) and entries else "protocol error"
         return FetchError(FetchFault.TLS, f"TLS handshake failed: {text}")
-    return FetchError(FetchFault.TLS, "connection closed during the TLS handshake")
+    cut = FetchError(FetchFault.TLS, "connection closed during the TLS handshake")
+    cut.doubtful = True  # behind a proxy it may be its connection that broke
+    return cut
 
 
 class _CheckedFactory(Factory):
@@ -185,7 +188,7 @@ class CheckedEndpoint:
         over_tls.noisy = False
         try:
             await self._inner.connect(over_tls)
-            progress.doing = handshake
+            progress.doing, progress.handshaking = handshake, True
             assert checked.connection is not None
             return await checked.connection.accepted, checked.connection
         except CancelledError:

@@ -47,6 +47,7 @@ class FetchError(Exception):
         self.doing = ""  # what was being done when it happened; the fetcher knows
         self.met: PolicyAnswer | None = None  # what had been found out by then; the fetcher knows
         self.doubtful = False  # of a proxy: it may be the policy host's failure that it tells
+        self.of_host = False  # of a proxy: it says that it can't reach the policy host
 
     @property
     def kind(self) -> str:

@@ -114,8 +114,12 @@ class PolicyFetcher:
             return OwnFetchFault(FetchFault.LOCAL, error.cause)
         if self._proxy is None or self._settings.when_proxy_fails is WhenProxyFails.CONTINUE:
             return None
-        # Until TLS stands nothing comes from the policy host for certain; and a connection may always be the proxy's that breaks.
-        early = error.fault in (FetchFault.TLS, FetchFault.TIMEOUT) and not progress.facts.tls
+        # Behind the proxy's 200 it is the policy host that speaks; but a connection may always be the proxy's that breaks.
+        early = (error.fault is FetchFault.TLS and error.doubtful) or (
+            error.fault is FetchFault.TIMEOUT and not progress.handshaking
+        )
+        if error.fault is FetchFault.PROXY and error.of_host:
+            return None
         if error.fault is FetchFault.PROXY:
             return OwnFetchFault(FetchFault.PROXY, error.cause, doubtful=error.doubtful)
         if early or error.fault is FetchFault.CONNECT:

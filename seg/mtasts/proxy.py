@@ -26,6 +26,7 @@ MAX_HEAD = 16384  # octets of the proxy's answer
 
 _BASIC = b"Basic "
 _END_OF_HEAD = re.compile(rb"\r?\n\r?\n")
+UNREACHED = b"500"  # tinyproxy's "Unable to connect": it knows no such host, or nobody answers there
 _STATUS = re.compile(rb"HTTP/1\.[01] ([0-9]{3})(?: ([^\r\n]*))?\r?\n")
 
 
@@ -121,7 +122,7 @@ class _Tunnel(Protocol):
             if self._echoes.stand_in(reason):
                 reason = WITHHELD
             text = printable(f"refused: {status[1].decode()} {reason}".rstrip(), 100)
-            self._give_up(text, doubtful=status[1] != b"407")
+            self._give_up(text, doubtful=status[1] != b"407", of_host=status[1] == UNREACHED)
         elif rest:  # the policy host waits for us to speak first: this is the proxy's own
             self._give_up("sent data of its own into the tunnel")
         else:
@@ -137,13 +138,13 @@ class _Tunnel(Protocol):
         inner.makeConnection(self.transport)
         opened.callback(inner)
 
-    def _give_up(self, text: str, doubtful: bool = False) -> None:
+    def _give_up(self, text: str, doubtful: bool = False, of_host: bool = False) -> None:
         opened, self._opened = self._opened, None
         self._head = b""
         self.abort()
         assert opened is not None
         error = FetchError(FetchFault.PROXY, text)
-        error.doubtful = doubtful
+        error.doubtful, error.of_host = doubtful, of_host
         opened.errback(error)
 
     def abort(self) -> None:
@@ -204,7 +205,9 @@ class ConnectEndpoint:
                 tunnels.tunnel.abort()
             raise
         except FetchError as error:
-            raise self._failed(error.cause, error.doubtful) from None
+            failed = self._failed(error.cause, error.doubtful)
+            failed.of_host = error.of_host
+            raise failed from None
         except Exception as error:  # noqa: BLE001  an endpoint may fail with anything
             lack = local_fault(error)
             if lack is not None:

@@ -88,13 +88,14 @@ class PolicyStore:
         self.proxy = str(parse_proxy(settings.proxy) or "")
         self._failures = Moments()  # the last fetch that failed, by the domain's own doing
         self._rereads = Moments()  # the last time that every MX was refused
+        self._followed = Moments()  # the last time that a new id was followed sooner than the retry interval wants
         self._flights: dict[str, list[Deferred[Finding]]] = {}  # who waits for a fetch under way
 
     async def current(self, domain: str, reread: bool = False, mid: int = 0) -> Finding:
         """The policy in force now. Nothing but the TXT answer and a look into the cache, as long as the id is the same.
 
-        No domain is fetched from more than once in the retry interval, whatever its record says: till then the policy that was
-        fetched stays in force, even one that ends sooner.
+        No domain is fetched from more than twice in the retry interval (the second time for a new id), whatever its record says: till
+        then the policy that was fetched stays in force, even one that ends sooner.
 
         :param reread: every MX was refused: fetch even if the id is the same.
         :param mid: the message that asks.
@@ -116,7 +117,7 @@ class PolicyStore:
             return self._used(domain, kept.finding(""))
         if self._failures.within(domain, self._now(), self._settings.retry_interval):
             return self._used(domain, kept.finding("policy fetch failed lately"))
-        if kept.entry is not None and self._fetched_lately(kept.entry):
+        if kept.entry is not None and self._fetched_lately(kept.entry) and not self._may_follow(domain):
             return self._used(domain, kept.finding(""))
         try:
             return await self._fetched(domain, policy_id, kept, mid)
@@ -129,6 +130,14 @@ class PolicyStore:
         if (entry is not None and self._fetched_lately(entry)) or self._rereads.within(domain, now, interval):
             return False
         self._rereads.note(domain, now)
+        return True
+
+    def _may_follow(self, domain: str) -> bool:
+        """Whether a new id may be followed though the last fetch was a moment ago: once in a retry interval, so that a policy that is made
+        stricter counts at once, and one whose id changes at each answer costs two fetches in that time."""
+        if self._followed.within(domain, self._now(), self._settings.retry_interval):
+            return False
+        self._followed.note(domain, self._now())
         return True
 
     def _fetched_lately(self, entry: CachedPolicy | KnownPolicy) -> bool:

@@ -377,7 +377,6 @@ class ProxyFaultTests(FetchCase):
             (say(b"HTTP/1.1 200 OK\r\n\r\nhello"), "sent data of its own", False),
             (lambda served: None, "timed out after 1 s connecting through proxy", True),
             (say(b"HTTP/1.1 200 OK\r\n\r\n"), "connection closed during the TLS handshake", True),
-            (say(b"HTTP/1.1 200 OK\r\n\r\n", close=False), "timed out after 1 s in the TLS handshake", True),
         )
         for answer, text, doubtful in ways:
             proxy = self.plain(answer)
@@ -388,6 +387,21 @@ class ProxyFaultTests(FetchCase):
             self.assertIn(url, error.text)
             going_on = self.fetcher(443, "", proxy=url, fetch_timeout=1.0, when_proxy_fails=WhenProxyFails.CONTINUE)
             await self.assertFailure(going_on.fetch(DOMAIN), FetchError)
+
+    async def test_of_the_host(self) -> None:
+        """What the policy host does behind the proxy's 200, and that the proxy can't reach it, is the host's."""
+        ways = (
+            (say(response(status="500 Unable to connect")), FetchFault.PROXY, "refused: 500 Unable to connect"),
+            (
+                say(b"HTTP/1.1 200 OK\r\n\r\n", close=False),
+                FetchFault.TIMEOUT,
+                "timed out after 1 s in the TLS handshake",
+            ),
+        )
+        for answer, fault, text in ways:
+            url = f"http://127.0.0.1:{self.plain(answer).port}"
+            error = await self.failure(self.fetcher(443, "", proxy=url, fetch_timeout=1.0), fault, text)
+            self.assertNotIsInstance(error, OwnFetchFault)
 
     async def test_away(self) -> None:
         """Nobody listens, or there is no such proxy."""

@@ -262,7 +262,7 @@ class LifetimeTests(StoreCase):
         self.assertEqual(self.sink.of(events.STSPolicyWithdrawn), [])
 
     def test_id_that_changes_all_the_time(self) -> None:
-        """A record with another id at each answer costs one fetch in five minutes; what was fetched stays in force meanwhile."""
+        """A record with another id at each answer costs two fetches in five minutes; what was fetched stays in force meanwhile."""
         for minutes in range(12):
             for _ in range(10):
                 self.txt(f"v=STSv1; id={self.resolver.count(TXT, 'TXT')};")
@@ -270,7 +270,18 @@ class LifetimeTests(StoreCase):
                 assert finding.policy is not None
                 self.assertIs(finding.policy.mode, Mode.ENFORCE)
                 self.clock.advance(6)
-            self.assertEqual(self.fetcher.fetches, minutes // 5 + 1)
+            self.assertEqual(self.fetcher.fetches, 2 * (minutes // 5 + 1))
+
+    def test_stricter_policy(self) -> None:
+        """A policy that is made stricter a moment after it was fetched is followed at the next look."""
+        self.fetcher.answer = body("testing")
+        self.current()
+        self.clock.advance(10)
+        self.txt("v=STSv1; id=2;")
+        self.fetcher.answer = body("enforce")
+        finding = self.current()
+        assert finding.policy is not None
+        self.assertIs(finding.policy.mode, Mode.ENFORCE)
 
     def test_policy_that_ends_at_once(self) -> None:
         """A policy that lasts for a second, or for none, costs one fetch in five minutes too, with and without mail."""
