@@ -91,24 +91,27 @@ class PolicyFetcher:
         except CancelledError:
             raise
         except Exception as error:  # noqa: BLE001 - what isn't known to be the policy host's fault is ours
-            failure = self._ours(error, progress) or error
+            failure = self._judged(error, progress)
             if isinstance(failure, FetchError) and stood_still(self._clock) > before:
                 # The policy host may have given up on us.
                 failure = OwnFetchFault(FetchFault.LOCAL, f"this gateway was stopped meanwhile: {failure.cause}")
             if isinstance(failure, FetchError):
                 failure.url = url
-            if isinstance(failure, FetchError | OwnFetchFault):
-                failure.doing, failure.met = progress.doing, self._met(url, progress)
+            failure.doing, failure.met = progress.doing, self._met(url, progress)
             raise failure from None
         return self._met(url, progress, body)
 
-    def _ours(self, error: Exception, progress: Progress) -> OwnFetchFault | None:
-        """The fault of ours that stands behind an error; None where it is the policy host's."""
+    def _judged(self, error: Exception, progress: Progress) -> FetchError | OwnFetchFault:
+        """Whose fault an error is: the policy host's, or ours."""
         if isinstance(error, OwnFetchFault):
             return error
-        if not isinstance(error, FetchError):
-            lack = local_fault(error)
-            return OwnFetchFault(FetchFault.LOCAL, lack.text if lack else f"internal error: {error!r:.200}")
+        if isinstance(error, FetchError):
+            return self._ours(error, progress) or error
+        lack = local_fault(error)
+        return OwnFetchFault(FetchFault.LOCAL, lack.text if lack else f"internal error: {error!r:.200}")
+
+    def _ours(self, error: FetchError, progress: Progress) -> OwnFetchFault | None:
+        """The fault of ours that stands behind an error; None where it is the policy host's."""
         if error.fault is FetchFault.TIMEOUT and not progress.peer:
             # A host whose name servers are silent is told by the resolver, within its own time: whatever takes longer is ours.
             return OwnFetchFault(FetchFault.LOCAL, error.cause)

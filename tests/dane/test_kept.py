@@ -195,6 +195,26 @@ class FileTests(FileCase):
         self.passes(600)
         self.assertEqual([self.seen.knows(name) for name in ("old.test", "both.test")], [True, True])
 
+    def test_ends_while_writing(self) -> None:
+        """The end waits for what is being written, and writes what came meanwhile."""
+        done: Deferred[Any] = Deferred()
+        self.seen.note("a.test", answer())
+        self.patch(self.file, "_in_thread", lambda work: done.addCallback(lambda _: work()))
+        self.passes(INTERVAL)
+        self.seen.note("b.test", answer())
+        ending = Deferred.fromCoroutine(self.file.end())
+        self.assertNoResult(ending)
+        self.patch(self.file, "_in_thread", self.in_thread)
+        done.callback(None)
+        self.successResultOf(ending)
+        self.start()
+        self.assertEqual([self.seen.knows(name) for name in ("a.test", "b.test")], [True, True])
+
+    def test_too_many(self) -> None:
+        """A file of more names than are ever kept is damage, however well it is formed."""
+        seen = {f"{number}.test": 1 for number in range(MOST + 1)}
+        self.assertRaises(ValueError, kept._decoded, json.dumps({"version": 1, "seen": seen}).encode())
+
     def test_full_disk(self) -> None:
         """While it can't be written that is told once, and tried again each minute; the old file stays."""
         self.seen.note("a.test", answer(DAY))

@@ -16,6 +16,7 @@ from twisted.internet.defer import Deferred, execute
 from twisted.trial.unittest import SynchronousTestCase
 
 from seg import events
+from seg.conditions import Condition
 from seg.dns.answer import FailureKind
 from seg.files import StateAbsent, StateContent, StateFile, StateUnreadable
 from seg.mtasts import cache as cache_module
@@ -339,6 +340,39 @@ class CacheTests(StoreCase):
         self.resolver.mend(TXT, "TXT")
         self.assertEqual(self.current().how, "fetched")
 
+    def test_gone_without_being_enforced(self) -> None:
+        """With the file of a policy that was only tested nothing is lost that mail would have to wait for."""
+        self.fetcher.answer = body("testing")
+        self.current()
+        (self.folder / file_name(D)).unlink()
+        self.store.cache._memory.pop(D)
+        self.txt()
+        self.assertEqual(self.current().reason, "no policy")
+
+    def test_two_writes(self) -> None:
+        """Who keeps a policy while another one is being written waits for his own."""
+        held: Deferred[Any] = Deferred()
+        waiting: list[tuple[Callable[[], Any], Deferred[Any]]] = []
+
+        def in_thread(work: Callable[[], Any]) -> Deferred[Any]:
+            waiting.append((work, held if not waiting else Deferred()))
+            return waiting[-1][1]
+
+        writer = saving.PolicySaving(
+            self.folder, in_thread, Condition(self.sink, events.ConditionKind.POLICIES, "write")
+        )
+        writer.put("one.test", entry_of())
+        first = writer.flushed()
+        writer.put("two.test", entry_of("two.test"))
+        second = writer.flushed()
+        for number in range(2):
+            self.assertNoResult(second)
+            work, done = waiting[number]
+            done.callback(work())
+        self.successResultOf(first)
+        self.successResultOf(second)
+        self.assertEqual(len(list(self.folder.iterdir())), 2)
+
     def test_expired_on_disk(self) -> None:
         """A policy that expired while the gateway was down isn't used."""
         self.current()
@@ -398,6 +432,101 @@ class CacheTests(StoreCase):
             work, done = waiting[-1]
             done.callback(work())
         self.assertEqual(len(late), 1)
+
+    def test_asked_for_while_it_is_read(self) -> None:
+        """A file that is asked for while all are read counts as it was read first."""
+        self.current()
+        waiting: list[tuple[Callable[[], Any], Deferred[Any]]] = []
+
+        def in_thread(work: Callable[[], Any]) -> Deferred[Any]:
+            done: Deferred[Any] = Deferred()
+            waiting.append((work, done))
+            return done
+
+        late = PolicyCache(self.folder, in_thread, self.sink, max_memory=1)
+        loading = Deferred.fromCoroutine(late.load())
+        asked = [Deferred.fromCoroutine(late.get(D)) for _ in range(2)]
+        for number in (0, 1, 2, 3):
+            work, done = waiting[number]
+            done.callback(work())
+        found = [self.successResultOf(each) for each in asked]
+        self.assertEqual([entry.domain for entry in found if entry is not None], [D, D])
+        self.successResultOf(loading)
+        self.assertEqual(len(late), 1)
+
+    def test_shown_while_loading(self) -> None:
+        """What people ask to see is what is there: a policy that is kept, none that is gone or damaged."""
+        for number in range(3):
+            write_entry(self.folder, entry_of(f"d{number}.test"))
+        (self.folder / "d1.test.json").write_bytes(b"x")
+        (self.folder / "d2.test.json").unlink()
+        self.store = self.make_store()
+        shown = Deferred.fromCoroutine(self.store.cache.read([f"d{number}.test" for number in range(3)]))
+        self.assertEqual([entry.domain for entry in self.successResultOf(shown)], ["d0.test"])
+
+    def test_gone_while_loading(self) -> None:
+        """A file that went between the listing and its reading was none: nothing is known of it that could be lost."""
+        self.current()
+        waiting: list[tuple[Callable[[], Any], Deferred[Any]]] = []
+
+        def in_thread(work: Callable[[], Any]) -> Deferred[Any]:
+            done: Deferred[Any] = Deferred()
+            waiting.append((work, done))
+            return done
+
+        late = PolicyCache(self.folder, in_thread, self.sink)
+        loading = Deferred.fromCoroutine(late.load())
+        work, done = waiting[0]
+        done.callback(work())
+        (self.folder / file_name(D)).unlink()
+        asked = Deferred.fromCoroutine(late.get(D))
+        work, done = waiting[2]
+        done.callback(work())
+        self.assertIsNone(self.successResultOf(asked))
+        work, done = waiting[1]
+        done.callback(work())
+        self.successResultOf(loading)
+        self.assertEqual((len(late), self.told()[1:]), (0, []))
+
+    def test_many_damaged(self) -> None:
+        """A folder full of damaged files gets some lines, and only so many are remembered."""
+        self.patch(cache_module, "MAX_LOST", 30)
+        self.folder.mkdir(parents=True)
+        for number in range(40):
+            (self.folder / f"d{number}.test.json").write_bytes(b"x")
+        self.store = self.make_store()
+        told = self.sink.of(events.Fault)
+        self.assertEqual((len(told), len(self.store.cache._lost)), (cache_module.MOST_TOLD, 30))
+
+    def test_flushed_by_name(self) -> None:
+        """One policy is flushed by its domain, whatever became of its file; of one that isn't there nothing is."""
+        self.current()
+        flush = self.store.cache.flush
+        self.assertEqual(self.successResultOf(Deferred.fromCoroutine(flush("two.test"))), 0)
+        self.assertEqual(self.successResultOf(Deferred.fromCoroutine(flush(D))), 1)
+        self.assertEqual(list(self.folder.iterdir()), [])
+
+    def test_over_and_back(self) -> None:
+        """A policy that was over by a clock gone wrong, and is used again, isn't among the first to go any more."""
+        self.current()
+        cache = self.store.cache
+        known = cache.known(D)
+        assert known is not None
+        before = known.rank
+        cache.over("two.test")
+        cache.over(D)
+        self.assertLess(known.rank, before)
+        self.current()
+        self.assertEqual((known.rank, known.over), (before, False))
+
+    def test_delivered_without_a_policy(self) -> None:
+        """That mail went by a policy which is gone by now changes nothing."""
+        self.current()
+        self.store.cache.heard(events.STSCacheHit(D))
+        for _ in range(2):
+            self.store.cache.heard(events.STSSucceeded("two.test"))
+            self.store.cache.heard(events.STSSucceeded(D))
+        self.assertEqual([known.domain for known in self.store.cache], [D])
 
     def test_used_is_written_with_the_next_check(self) -> None:
         """When a policy was last used is known after a restart as of its last renewal."""

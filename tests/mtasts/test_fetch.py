@@ -14,6 +14,7 @@ from zope.interface.verify import verifyObject
 
 from seg.dns.answer import FailureKind
 from seg.interfaces import IPolicyFetcher
+from seg.mtasts import fetch as fetch_module
 from seg.mtasts.errors import FetchError, FetchFault, OwnFetchFault
 from seg.mtasts.fetch import policy_url
 from seg.mtasts.policy import MAX_SIZE
@@ -335,6 +336,19 @@ class TurnTests(FetchCase):
         """Wait until so many have ended."""
         while sum(fetch.called and not isinstance(fetch.result, Deferred) for fetch in fetches) < count:
             await deferLater(reactor, 0.01)  # type: ignore[arg-type]
+
+    async def test_no_turn(self) -> None:
+        """A fetch that has no turn in time is a fault of ours, with how far it came; nothing of it stays behind."""
+        self.patch(fetch_module, "LONGEST_WAIT", 0.1)
+        stalled = self.plain(lambda served: None)
+        fetcher = self.fetcher(stalled.port, max_fetches=1)
+        first = fetcher.fetch(DOMAIN)
+        error = await self.assertFailure(fetcher.fetch(DOMAIN), OwnFetchFault)
+        self.assertEqual((error.fault, error.doing), (FetchFault.BUSY, "waiting for its turn"))
+        self.assertEqual(len(fetcher._turns._waiting), 0)
+        first.cancel()
+        await self.assertFailure(first, CancelledError)
+        await self.when_closed(stalled)
 
     def test_silent_lookup(self) -> None:
         """A lookup that nobody ends is a fault of ours: the resolver itself tells of name servers that are silent."""

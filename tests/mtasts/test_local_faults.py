@@ -14,11 +14,14 @@ from hypothesis import strategies as st
 from OpenSSL import SSL
 from twisted.internet import tcp
 from twisted.internet.defer import CancelledError, Deferred
+from twisted.python.failure import Failure
 
 from seg import events
+from seg.clock import SteadyClock
 from seg.config.destinations import Profile
 from seg.config.schema import MTASTS, WhenProxyFails
 from seg.dns.address_rules import AddressRules
+from seg.dns.answer import FailureKind
 from seg.errors import LOCAL_ERRNOS, LocalFault
 from seg.events import ConditionKind
 from seg.model import MXHost, Route, RouteKind
@@ -31,6 +34,7 @@ from seg.policy.chain import PolicyChain
 from seg.policy.requirement import Answer, DomainQuestion, NoOpinion, Observe, Raise, Refuse, TempFail
 from seg.tls.context import ClientTLS
 from tests.dns_double import FakeResolver
+from tests.doubles import SettableClock
 from tests.mtasts.fetching import DOMAIN, HOST, FetchCase
 from tests.mtasts.keeping import D, StoreCase, body
 from tests.mtasts.policyserver import TEXT, response, say, tunnel_to
@@ -163,6 +167,14 @@ class StepTests(StoreCase):
         self.answer()
         self.assertEqual(len(self.sink.of(events.ConditionBegan)), 1)
 
+    def test_another_proxy(self) -> None:
+        """With another proxy in use what was wrong with the old one is over."""
+        self.fetcher.answer = OwnFetchFault(FetchFault.PROXY, "proxy http://p:1 refused: 407")
+        self.answer()
+        self.store.troubles.proxy_changed()
+        (ended,) = self.sink.of(events.ConditionEnded)
+        self.assertEqual((ended.kind, ended.text), (ConditionKind.PROXY, "the proxy is another one now"))
+
     def test_asked_once_in_an_attempt(self) -> None:
         """A fault met with the first host holds for the whole attempt: nobody waits again for each of five hosts."""
         self.fetcher.answer = OwnFetchFault(FetchFault.BUSY, "all 20 fetches are busy")
@@ -265,6 +277,42 @@ class FetchFaultTests(FetchCase):
         tries.clear()
         zone = f"{HOST} A 127.0.0.77\n{HOST} A 127.0.0.1"
         self.assertEqual(await self.fetcher(server.port, zone).fetch(DOMAIN), TEXT)
+
+    async def test_machine_without_ipv6(self) -> None:
+        """That there is no IPv6 here is no fault that mail would wait for: the host's other address counts, or it can't be reached."""
+        server = self.serve()
+
+        def failing(client: object) -> None:
+            raise OSError(errno.EADDRNOTAVAIL, os.strerror(errno.EADDRNOTAVAIL))
+
+        self.patch(tcp.BaseClient, "createInternetSocket", failing)
+        fetcher = self.fetcher(server.port, f"{HOST} AAAA 2001:db8::1")
+        await self.failure(fetcher, FetchFault.CONNECT, "can't connect", os.strerror(errno.EADDRNOTAVAIL))
+
+    async def test_cut_by_our_fault(self) -> None:
+        """A connection that is lost in the handshake for lack of memory or buffers of ours isn't the host's doing."""
+        for number in (errno.ENOBUFS, errno.ENOMEM):
+            connection = checked.CheckedConnection(HOST, lambda peer: None, None, None)  # type: ignore[arg-type,return-value]
+            connection.connectionLost(Failure(OSError(number, os.strerror(number))))
+            await self.assertFailure(connection.accepted, LocalFault)
+
+    async def test_standstill(self) -> None:
+        """A gateway that was stopped in the midst of a fetch doesn't take what follows for the host's doing: it may have given up on us."""
+        clock = SettableClock(1_800_000_000.0)
+        steady = clock.seconds
+        assert isinstance(steady, SteadyClock)
+        steady.watched()
+        resolver = FakeResolver(f"{HOST} A 127.0.0.1")
+        for stopped, fault in ((0, FetchError), (60, OwnFetchFault)):
+            resolver.fail(HOST, "AAAA", FailureKind.SERVFAIL)
+            resolver.fail(HOST, "A", FailureKind.SERVFAIL)
+            resolver.hold(HOST, "A")
+            fetch = self.fetcher(443, resolver=resolver, reactor=clock).fetch(DOMAIN)
+            clock.pump([1, stopped])
+            resolver.release(HOST, "A")
+            error = self.failureResultOf(fetch, fault).value
+            if stopped:
+                self.assertIn("this gateway was stopped meanwhile: ", error.cause)
 
     async def test_lookups(self) -> None:
         """An address that can't be asked for by our fault: ours, unless the other family brings the policy."""

@@ -85,6 +85,14 @@ class StoreLookTests(StoreCase):
         self.fetcher.answer = body()
         self.assertEqual(self.current().how, "fetched")
 
+    def test_fault_of_ours(self) -> None:
+        """A fetch that a fault of ours kept from being made is told as one, and how far it came."""
+        self.fetcher.answer = OwnFetchFault(FetchFault.BUSY, "all 20 fetches are busy")
+        seen = self.look()
+        assert seen.fetch_error is not None
+        self.assertEqual((seen.fetch_error.fault, seen.policy), (FetchFault.BUSY, None))
+        self.assertIn("all 20 fetches are busy", str(seen.fetch_error))
+
     def test_negative_cache_is_not_asked(self) -> None:
         """A failure of a minute ago doesn't keep a look from fetching."""
         self.fetcher.answer = FetchError(FetchFault.TIMEOUT, "timed out")

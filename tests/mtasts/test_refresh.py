@@ -8,6 +8,7 @@ from twisted.internet.defer import Deferred
 from seg import events
 from seg.config.schema import MTASTS
 from seg.dns.answer import FailureKind
+from seg.mtasts import refresh
 from seg.mtasts.entry import CachedPolicy
 from seg.mtasts.errors import FetchError, FetchFault
 from seg.mtasts.policy import parse_policy
@@ -178,6 +179,28 @@ class RefreshTests(StoreCase):
         self.fetcher.answer = body()
         self.wait(3 * HOUR)
         self.assertEqual(self.known().policy.max_age, WEEK)
+
+    def test_very_many(self) -> None:
+        """All are looked at, some at a time, with room for others between."""
+        self.patch(refresh, "LOOKED_AT", 3)
+        for number in range(10):
+            self.keep(f"d{number}.test")
+        self.wait(DAY)
+        self.assertEqual(len({name for name, _ in self.resolver.questions}), 10)
+
+    def test_broken_lookup(self) -> None:
+        """An error that nobody foresaw, met before the fetch, is logged; the next look is as ever."""
+        self.current()
+
+        def broken(*_: object) -> None:
+            raise ZeroDivisionError
+
+        patched = self.patch(self.resolver, "query", broken)
+        self.wait(DAY)
+        self.assertTrue(self.flushLoggedErrors(ZeroDivisionError))
+        patched.restore()
+        self.wait(3 * HOUR)
+        self.assertGreater(self.known().checked, 1_000_000 + DAY)
 
     def test_stopped(self) -> None:
         """At the end what is under way is given up, and nothing new begins."""

@@ -272,6 +272,17 @@ class LifetimeTests(StoreCase):
                 self.clock.advance(6)
             self.assertEqual(self.fetcher.fetches, 2 * (minutes // 5 + 1))
 
+    def test_renewed_lately(self) -> None:
+        """A renewal fetches nothing that was fetched a moment ago, whatever its record says."""
+        self.current()
+        self.txt("v=STSv1; id=2;")
+        known = self.store.cache.known(D)
+        assert known is not None
+        for fetches in (1, 2):
+            self.successResultOf(Deferred.fromCoroutine(self.store.renew(known)))
+            self.assertEqual(self.fetcher.fetches, fetches)
+            self.clock.advance(300)
+
     def test_stricter_policy(self) -> None:
         """A policy that is made stricter a moment after it was fetched is followed at the next look."""
         self.fetcher.answer = body("testing")

@@ -211,6 +211,25 @@ class SilenceTests(TurnsCase):
         self.wait(30)
         self.assertEqual([fetch.running for fetch in fetches[:1]], [True])
 
+    def test_ends_with_another(self) -> None:
+        """A turn that ends because another one is taken away (one attempt gives up both) isn't taken away a second time."""
+        fetches = [self.fetch(hostile(n), mid=n + 1) for n in range(MOST * 3 // 4)]
+        one, two = fetches[-1].turn, fetches[-2].turn
+        assert one is not None
+        assert two is not None
+        lost: list[Turn] = []
+        for turn, other in ((one, two), (two, one)):
+
+            def taken_away(turn: Turn = turn, other: Turn = other) -> None:
+                lost.append(turn)
+                self.turns.give_back(other)
+
+            turn.taken_away = taken_away
+        waiting = [self.fetch(f"192.0.{n}.1", mid=1000 + n) for n in range(4)]
+        self.wait(UNHEARD + 1)
+        self.assertEqual(len(lost), len(set(map(id, lost))))
+        self.assertEqual([fetch.running for fetch in waiting], [True] * 4)
+
     def test_known_to_be_slow(self) -> None:
         """A network that was slow of late comes behind the others, and has a quarter of the turns."""
         for n in range(100):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
@@ -138,6 +138,25 @@ class ClientTests(SynchronousTestCase):
         self.assertEqual(self.listed(Authority.root("Own Root"), LISTED).warnings(), ())
         system.unlink()
         self.assertEqual(self.listed(ROOT).warnings(), ())
+
+    def test_no_system_list(self) -> None:
+        """Where the system has no list of authorities nothing can be said of theirs."""
+        self.patch(clients_module, "system_list", lambda: "")
+        self.assertEqual(self.listed(ROOT).warnings(), ())
+
+    def test_unreadable(self) -> None:
+        """A certificate whose fields can't be decoded is nobody's, however the decoding fails."""
+        clients = self.listed(ROOT, LISTED)
+
+        class Broken:
+            def __init__(self, error: Exception) -> None:
+                self.error = error
+
+            def __getattr__(self, name: str) -> object:
+                raise self.error
+
+        for error in (ValueError("x"), TypeError("x"), OverflowError("x")):
+            self.assertIs(clients.knows(cast(x509.Certificate, Broken(error)), NOW), False)
 
     def test_leaf_is_no_authority(self) -> None:
         """A listed certificate of a client vouches for nobody else."""

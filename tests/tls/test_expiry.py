@@ -84,6 +84,22 @@ class WatchTests(SynchronousTestCase):
         self.clock.advance(INTERVAL)
         self.assertEqual(len(self.sink.of(ConditionEnded)), 1)
 
+    def test_not_yet_valid(self) -> None:
+        """One that isn't valid yet is a condition, too, until its time has come."""
+        self.watch(0)
+        begin = LEAF.certificate.not_valid_before_utc.timestamp()
+        self.clock.rightNow += begin - DAY - posix(self.clock)
+        self.expiry.look()
+        (began,) = self.sink.of(ConditionBegan)
+        self.assertIn("is valid only from", began.text)
+        self.clock.rightNow += 2 * DAY
+        self.expiry.look()
+        self.assertEqual(len(self.sink.of(ConditionEnded)), 1)
+
+    def test_never_started(self) -> None:
+        """What was never started can be stopped."""
+        ExpiryWatch(dict, Clock(), RecordingSink()).stop()
+
 
 class OutdatedTests(SynchronousTestCase):
     """Certificates whose dates are wrong."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import datetime
 from pathlib import Path
+from typing import cast
 
 from OpenSSL import SSL
 from twisted.trial.unittest import SynchronousTestCase
@@ -13,7 +14,7 @@ from seg.config.schema import TLS
 from seg.config.syntax import check_groups
 from seg.errors import ConfigurationError
 from seg.tls.context import ClientIdentity, ClientTLS, server_context, session_facts
-from seg.tls.groups import MOST_PEERS, REMEMBERED, ClassicalPeers
+from seg.tls.groups import MOST_PEERS, REMEMBERED, ClassicalPeers, group_of
 from seg.tls.parameters import OUTBOUND, Parameters, inbound
 from tests.certificates import NOW, Authority
 from tests.tls.handshake import ServerTLS, shake
@@ -92,3 +93,12 @@ class GroupsTests(SynchronousTestCase):
             peers.add(str(number), 1.0)
         self.assertEqual(len(peers), MOST_PEERS)
         self.assertFalse(peers.has("0", 1.0))
+
+    def test_old_library(self) -> None:
+        """Where the library can't say which group was agreed on, nothing is said; the handshake is as good as ever."""
+
+        class Old:
+            def get_group_name(self) -> str:
+                raise NotImplementedError
+
+        self.assertEqual(group_of(cast(SSL.Connection, Old())), "")

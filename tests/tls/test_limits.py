@@ -10,7 +10,7 @@ from typing import Any
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.asymmetric import dsa, rsa
 from cryptography.hazmat.primitives.serialization import Encoding
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -47,7 +47,17 @@ def leaf(subject: str | x509.Name = "leaf", names: Sequence[str] = (), extra: Se
 def with_rsa_key(bits: int, exponent: int) -> x509.Certificate:
     """A certificate with a key of which nobody knows the private half."""
     modulus = secrets.randbits(bits) | 1 | 1 << (bits - 1)
-    key = rsa.RSAPublicNumbers(exponent, modulus).public_key()
+    return with_key(rsa.RSAPublicNumbers(exponent, modulus).public_key())
+
+
+def with_dsa_key(bits: int) -> x509.Certificate:
+    """The same, of another kind."""
+    p, q = (secrets.randbits(size) | 1 | 1 << (size - 1) for size in (bits, 256))
+    return with_key(dsa.DSAPublicNumbers(3, dsa.DSAParameterNumbers(p, q, 2)).public_key())
+
+
+def with_key(key: rsa.RSAPublicKey | dsa.DSAPublicKey) -> x509.Certificate:
+    """A certificate with this key."""
     builder = x509.CertificateBuilder(ROOT.certificate.subject, name_of(1), key, 7, NOW, NOW.replace(year=2030))
     return builder.sign(ROOT.key, hashes.SHA256())
 
@@ -87,6 +97,7 @@ def large() -> dict[str, x509.Certificate]:
         "names below the bound": leaf(names=[f"h{number}.test" for number in range(2000)]),
         "RDNs below the bound": leaf(name_of(240)),
         "extensions below the bound": leaf(extra=extensions(90, 300)),
+        "DSA 4096": with_dsa_key(4096),
         "RSA 16384": with_rsa_key(16384, 65537),
         "RSA 8192": with_rsa_key(8192, (1 << 32) + 1),
         "RSA with a huge exponent": with_rsa_key(3072, secrets.randbits(3071) | 1),
@@ -105,6 +116,7 @@ class LimitTests(SynchronousTestCase):
             "5,000 names": "octets, more than 32768",
             "RSA 16384": "an RSA key of 16384 bits, more than 8192",
             "RSA with a huge exponent": "an RSA exponent of",
+            "DSA 4096": "a DSA key of 4096 bits, more than 3072",
         }
         for name, text in table.items():
             self.assertIn(text, excess(self.certificates[name]), name)
@@ -126,6 +138,11 @@ class LimitTests(SynchronousTestCase):
         for data in (noise, der[:position] + noise + der[position + len(noise) :]):
             with contextlib.suppress(ValueError):
                 size_excess(data)
+
+    def test_empty(self) -> None:
+        """A certificate in which nothing stands is none."""
+        for der in (b"", b"\x30\x00", b"\x30\x02\x30\x00"):
+            self.assertRaises(ValueError, size_excess, der)
 
     def test_explaining_takes_little_time(self) -> None:
         """Naming a certificate to people stays below 50 ms, whatever is in it: subject, issuer and names."""
