@@ -51,6 +51,11 @@ def _of_host(report: Report, host: HostReport) -> Iterator[str]:
         elif isinstance(opinion.answer, NoOpinion) and "policy fetch failed" in opinion.text:
             yield f"Their MTA-STS policy can't be fetched, so it protects nothing: seg stsverify {report.domain} says why."
     tried = host.tried
+    if tried is not None and tried.given_up is not None:
+        yield (
+            f"{name} doesn't match its TLSA records, and mail goes there all the same, because the profile says "
+            'dane_opportunistic_failure = "fall-through": tell them, and set it back to "defer" once it is mended.'
+        )
     if tried is not None and not tried.good:
         yield from _of_session(report, host, tried)
 

@@ -12,6 +12,7 @@ from twisted.internet.defer import Deferred, TimeoutError
 from twisted.internet.interfaces import IReactorTime
 from zope.interface import implementer
 
+from seg.check.applied import not_applied
 from seg.check.document import document
 from seg.check.facts import Report
 from seg.check.outcome import CERTIFICATE, Result, of_dane, of_delivery, of_sts, of_tls
@@ -122,6 +123,10 @@ class Checks:
         report = rehearsal.report()
         if question.kind is Kind.STS:
             report = attrs.evolve(report, sts=await self._use.policies.look(question.domain))
+        if question.kind in (Kind.STS, Kind.DANE):
+            given = question.destinations or self._use.destinations()
+            names = [provider.name for provider in self._use.providers]
+            report = attrs.evolve(report, not_applied=not_applied(question.kind, given, question.domain, names))
         return document(question.kind.value, _RESULTS[question.kind](report), report)
 
     def _rehearsal(self, question: Question) -> Rehearsal:

@@ -33,6 +33,7 @@ def document(kind: str, result: Result, report: Report) -> dict[str, Any]:
         "error": None if report.error is None else {"enhanced": report.error.enhanced, "text": report.error.text},
         "hosts": [_host(host, report.sts) for host in report.hosts],
         "mta_sts": None if report.sts is None else _sts(report.sts),
+        "not_applied": list(report.not_applied),
         "advice": list(advice(report)),
     }
 
@@ -122,7 +123,12 @@ def _address(report: AddressReport) -> dict[str, Any]:
         "sni": report.facts.sni,
         "certificate": None if certificate is None else attrs.asdict(certificate),
         "verdict": None if report.verdict is None else _verdict(report.verdict, report.decision),
+        "given_up": None if report.given_up is None else _given_up(report.given_up),
     }
+
+
+def _given_up(verdict: Verdict) -> dict[str, Any]:
+    return {"policies": list(verdict.failed), "summary": verdict.summary, "mismatches": list(verdict.mismatches)}
 
 
 def _verdict(verdict: Verdict, decision: Decision) -> dict[str, Any]:
@@ -146,6 +152,7 @@ def _sts(look: STSLook) -> dict[str, Any]:
     cached, policy = look.cached, look.policy
     return {
         "records": list(look.records),
+        "ttl": look.ttl,
         "record_error": look.record_error,
         "dns_failed": look.record_failed,
         "id": look.policy_id,

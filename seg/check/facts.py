@@ -63,6 +63,7 @@ class AddressReport:
     verdict: Verdict | None = None  # None: the session never came so far
     error: str = ""
     cause: NoSession = NoSession.UNREACHABLE  # of the error, where there is no verdict
+    given_up: Verdict | None = None  # what failed first and was given up (dane_opportunistic_failure = "fall-through")
 
     @property
     def good(self) -> bool:
@@ -98,3 +99,4 @@ class Report:
     outcome: Outcome  # of a message now; `Delivered` with the verdict in words
     host: str = ""  # that would take it
     sts: STSLook | None = None  # of a check of MTA-STS
+    not_applied: tuple[str, ...] = ()  # of a check of one policy: why deliveries don't go by it

@@ -10,6 +10,7 @@ from seg.dane.provider import UNVALIDATED
 from seg.errors import Permanent
 from seg.model import Bounced, Delivered
 from seg.mtasts.errors import FetchFault
+from seg.mtasts.look import STSLook
 from seg.mtasts.policy import Mode
 from seg.mtasts.store import LOOKUP_FAILED
 from seg.policy.judge import NOBODY, Verdict
@@ -17,11 +18,12 @@ from seg.policy.requirement import NoOpinion
 
 
 class Result(enum.StrEnum):
-    """The result of a check; the ``seg`` command's exit status is 0, 1 and 2."""
+    """The result of a check; the ``seg`` command's exit status is 0, 1, 2, and 0 again."""
 
     PASSED = "pass"
     FAILED = "fail"
     UNKNOWN = "unknown"  # it couldn't be found out
+    NONE = "none"  # there is nothing to check: the domain has no such policy
 
 
 # Obstacles of a fetch that say nothing of the domain's own setup: they may be ours, or the network's.
@@ -70,16 +72,25 @@ def of_dane(report: Report) -> Result:
 
 
 def of_sts(report: Report) -> Result:
-    """Whether there is a policy, and each host is listed in it and satisfies it."""
+    """Whether each host is listed in the policy and satisfies it; a domain that publishes none, or says "none", has not failed."""
     look = report.sts
     if look is not None:
         if look.record_failed:
             return Result.UNKNOWN
         if look.fetch_error is not None:
             return Result.UNKNOWN if look.fetch_error.fault in _OUTSIDE else Result.FAILED
-        if look.policy is None or look.policy.mode is Mode.NONE:
+        if _without_policy(look):
+            return Result.NONE
+        if look.policy is None:
             return Result.FAILED
     return _of_hosts(report, lambda v: "mta-sts" in {who for who, _ in v.matched} or _observed(v, "mta-sts"))
+
+
+def _without_policy(look: STSLook) -> bool:
+    """Neither a record nor a cached policy (RFC 8461 §3.1), or the policy that ends MTA-STS (§8.3)."""
+    if look.policy is not None:
+        return look.policy.mode is Mode.NONE
+    return not (look.policy_id or look.record_error or look.policy_error) and look.cached is None
 
 
 def of_host(host: HostReport, good: Callable[[Verdict], bool]) -> Result:

@@ -15,6 +15,7 @@ from seg.deliver.session import Session, Unsatisfied
 from seg.errors import DeliveryError, Temporary, local_fault
 from seg.interfaces import IContent, ICounters, IEventSink
 from seg.model import Delayed, Delivered, Envelope, MXHost, Outcome, Peer, Recipient, Route
+from seg.policy.judge import Verdict
 from seg.policy.requirement import Decision
 from seg.queue.lease import Lease
 from seg.tls.peer import SessionFacts
@@ -89,6 +90,11 @@ def _cause(error: Temporary) -> NoSession:
     return NoSession.REFUSED
 
 
+def weakened(verdict: Verdict) -> str:
+    """What failed at a session and was given up, as the operator allows."""
+    return f"although {' and '.join(verdict.failed).upper()} failed ({verdict.summary}) and was given up (fall-through)"
+
+
 class Rehearsal(Attempt):
     """`run` it, then take the `report`. All hosts are looked at, also those behind one that would take the message."""
 
@@ -102,6 +108,7 @@ class Rehearsal(Attempt):
         self._decisions: dict[str, Decision] = {}
         self._seen: dict[str, list[AddressReport]] = {}
         self._taken: tuple[str, Outcome] | None = None
+        self._given_up: Verdict | None = None  # at the address that is being tried
 
     def give_up(self, why: str) -> None:
         """It took too long: what wasn't found out stays so."""
@@ -138,11 +145,18 @@ class Rehearsal(Attempt):
         report = AddressReport(
             str(key.address), key.port, decision, self._notebook.interface, sender.facts, session.verdict
         )
-        self._note(decision, report)
         if self._taken is None:
-            self._taken = (decision.host, Delivered(0, session.verdict.reason))
+            reason = session.verdict.reason
+            given_up = f", {weakened(self._given_up)}" if self._given_up else ""
+            self._taken = (decision.host, Delivered(0, reason + given_up))
+        self._note(decision, report)
         sender.quit_soon()
         return []
+
+    def _tell_failure(self, decision: Decision, verdict: Verdict) -> None:
+        super()._tell_failure(decision, verdict)
+        if set(verdict.failed) & set(decision.fall_through):
+            self._given_up = verdict
 
     def _address_failed(self, decision: Decision, address: Peer, error: Temporary) -> None:
         super()._address_failed(decision, address, error)
@@ -154,7 +168,8 @@ class Rehearsal(Attempt):
         self._note(decision, report)
 
     def _note(self, decision: Decision, report: AddressReport) -> None:
-        self._seen.setdefault(decision.host, []).append(report)
+        self._seen.setdefault(decision.host, []).append(attrs.evolve(report, given_up=self._given_up))
+        self._given_up = None
 
     def _port_of(self, name: str) -> int:
         hosts = self._route.hosts if self._route is not None else ()

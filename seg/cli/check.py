@@ -15,7 +15,7 @@ from seg.cli.output import prompt, say
 from seg.cli.tables import print_json
 
 LONGEST = 200.0  # seconds that the gateway may take for a check; it gives up before
-STATUS = {"pass": 0, "fail": 1, "unknown": 2}
+STATUS = {"pass": 0, "fail": 1, "unknown": 2, "none": 0}
 Voice = Callable[[dict[str, Any]], Iterable[str]]
 
 json_option = click.option(
@@ -46,7 +46,7 @@ def tlsverify(surroundings: Any, domain: str | None, host: str | None, here: boo
     _run(surroundings, {"kind": "tls", "domain": domain, "host": name, "port": port}, tls_lines, here, as_json)
 
 
-@click.command(epilog=EXIT)
+@click.command(epilog=EXIT.replace("0 it holds;", "0 it holds, or the domain has no MTA-STS;"))
 @DOMAIN
 @here_option
 @json_option
@@ -54,7 +54,7 @@ def tlsverify(surroundings: Any, domain: str | None, host: str | None, here: boo
 def stsverify(surroundings: Any, domain: str, here: bool, as_json: bool) -> None:
     """Look at the MTA-STS of DOMAIN: TXT record, policy host, policy, each MX against it, TLS.
 
-    It doesn't matter whether the destination's profile asks for MTA-STS.
+    It doesn't matter whether the destination's profile asks for MTA-STS, or an SMTP route switches it off: that is said first.
     """
     from seg.cli.check_voice import sts_lines
 
@@ -69,7 +69,7 @@ def stsverify(surroundings: Any, domain: str, here: bool, as_json: bool) -> None
 def daneverify(surroundings: Any, domain: str, here: bool, as_json: bool) -> None:
     """Look at the DANE of DOMAIN: MX, addresses and TLSA records below DNSSEC, and each host's certificate.
 
-    It doesn't matter whether the destination's profile asks for DANE.
+    It doesn't matter whether the destination's profile asks for DANE, or an SMTP route switches it off: that is said first.
     """
     from seg.cli.check_voice import dane_lines
 

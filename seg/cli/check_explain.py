@@ -69,6 +69,10 @@ def _host(host: Document) -> Iterator[str]:
 
 def _tried(tried: Document) -> Iterator[str]:
     where = f"{tried['address']} port {tried['port']}"
+    if tried["given_up"]:
+        failed = " and ".join(tried["given_up"]["policies"]).upper()
+        yield f"  {where}: " + styled(f"{failed} failed, and was given up (fall-through):", fg="yellow")
+        yield from (f"    {plain(line)}" for line in tried["given_up"]["mismatches"])
     verdict = tried["verdict"]
     if verdict is None:
         yield f"  {where}: " + styled(plain(tried["error"]), fg="yellow")

@@ -30,6 +30,7 @@ def tls_lines(document: Document) -> Iterator[str]:
 def dane_lines(document: Document) -> Iterator[str]:
     """``seg daneverify``."""
     domain = document["domain"]
+    yield from _not_applied(document)
     yield from _route_error(document)
     hosts = document["hosts"]
     for host in hosts:
@@ -66,6 +67,7 @@ def _dane_host(domain: str, host: Document) -> Iterator[str]:
 def sts_lines(document: Document) -> Iterator[str]:
     """``seg stsverify``."""
     domain, look = document["domain"], document["mta_sts"]
+    yield from _not_applied(document)
     yield from _record(domain, look)
     if look["fetch"] is not None:
         yield from _fetch(look["fetch"])
@@ -88,7 +90,7 @@ def _record(domain: str, look: Document) -> Iterator[str]:
     if look["records"]:
         yield ";; ANSWER SECTION:"
     for record in look["records"]:
-        yield f'_mta-sts.{domain}. IN TXT "{plain(record)}"'
+        yield f'_mta-sts.{domain}. {look["ttl"]} IN TXT "{plain(record)}"'
     if look["dns_failed"]:
         yield f"The TXT record can't be looked up: {plain(look['record_error'])}"
     elif look["record_error"]:
@@ -137,6 +139,11 @@ def _sts_host(document: Document, host: Document) -> Iterator[str]:
             yield from (plain(text) for text in observed["mismatches"] or [observed["text"]])
         else:
             yield from _failure(tried)
+
+
+def _not_applied(document: Document) -> Iterator[str]:
+    """Why deliveries don't go by what is looked at here."""
+    yield from (f"NOTE: {plain(reason)}. It is looked at all the same." for reason in document["not_applied"])
 
 
 # --- what they share ---------------------------------------------------------------------------------
@@ -242,7 +249,11 @@ def _policies(document: Document, host: Document, tried: Document) -> str:
     opinions = [opinion for opinion in host["opinions"] if opinion["provider"] != CERTIFICATE]
     said = " ".join(f"{_SHOWN_AS.get(o['provider'], o['provider'])}={plain(o['text'])}" for o in opinions)
     reason = tried["verdict"]["reason"] if tried["verdict"] is not None else f"not reached: {tried['error']}"
-    return f"TLS policy for {document['domain']} via {host['name']}: {said} -> {plain(reason)}"
+    given_up = ""
+    if tried["given_up"]:
+        failed = " and ".join(tried["given_up"]["policies"])
+        given_up = f", {failed} failed and was given up (fall-through): {plain(tried['given_up']['summary'])}"
+    return f"TLS policy for {document['domain']} via {host['name']}: {said} -> {plain(reason)}{given_up}"
 
 
 def _verdict(what: str, document: Document) -> Iterator[str]:
@@ -250,5 +261,6 @@ def _verdict(what: str, document: Document) -> Iterator[str]:
         "pass": f"{what} SUCCESS for",
         "fail": f"{what} FAILED for",
         "unknown": f"{what} COULD NOT BE VERIFIED for",
+        "none": f"NO {what} for",
     }
     yield f"{words[document['result']]} {document['domain']}"

@@ -198,7 +198,7 @@ class Attempt:
             if not decision.fall_through or not set(failure.verdict.failed) & set(decision.fall_through):
                 raise
             self._explain(decision, failure.verdict.reason)
-            self._sink.emit(events.DANEWeakened(decision.domain, decision.host, failure.verdict.summary))
+            self._sink.emit(events.DANEWeakened(decision.domain, decision.host, mismatches_of(failure.verdict)))
         weaker = await policies.decide(host, without=decision.fall_through)
         if not weaker.usable:
             self._refusals[weaker.host] = weaker.cause or CauseKind.PROVIDER_REFUSED

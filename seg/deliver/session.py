@@ -47,8 +47,9 @@ MTA_STS, DANE = "mta-sts", "dane"
 
 
 def mismatches_of(verdict: Verdict) -> str:
-    """All that didn't fit, as one line: the short form, then what it doesn't say."""
-    return "; ".join((verdict.summary, *(line for line in verdict.mismatches if verdict.summary not in line)))
+    """All that didn't fit, as one line: the short form, or the line that says the same and more (which issuer is missing), then the others."""
+    full = next((line for line in verdict.mismatches if line.startswith(verdict.summary)), verdict.summary)
+    return "; ".join((full, *(line for line in verdict.mismatches if verdict.summary not in line)))
 
 
 class Unsatisfied(Temporary):

@@ -21,6 +21,7 @@ class STSLook:
     """Everything that can be seen from here; an error is told as one, never as "none"."""
 
     records: tuple[str, ...] = ()  # the TXT records as they stand
+    ttl: int | None = None  # seconds, of the records; None without any
     record_error: str = ""  # the DNS failed, or the records can't be used
     record_failed: bool = False  # it is the DNS that failed: nothing is known
     policy_id: str = ""  # "" = there is no usable record
@@ -38,7 +39,8 @@ async def look(domain: str, resolver: IResolver, fetcher: IPolicyFetcher, cached
     except (DNSFailure, LocalFault) as failure:
         return STSLook(record_error=failure.text, record_failed=True, cached=cached)
     found: list[Any] = list(answer.records) if answer.found else []  # TXT; dnspython's types don't show it
-    seen = STSLook(tuple(shown(record.strings) for record in found), cached=cached)
+    ttl = int(answer.ttl) if found else None
+    seen = STSLook(tuple(shown(record.strings) for record in found), ttl, cached=cached)
     try:
         policy_id = read_record([record.strings for record in found])
     except RecordError as error:

@@ -11,6 +11,7 @@ from seg.dane.tlsa import TLSARecord, association
 from seg.errors import Permanent, Temporary
 from seg.model import Bounced, Delayed
 from seg.mtasts.answer import PolicyAnswer
+from seg.mtasts.entry import CachedPolicy
 from seg.mtasts.errors import FetchError, FetchFault
 from seg.mtasts.look import STSLook
 from seg.mtasts.policy import parse_policy
@@ -142,20 +143,22 @@ class STSTests(SynchronousTestCase):
             self.assertIs(of_sts(report(host(decision, *seen), sts=look)), wanted, decision)
 
     def test_look(self) -> None:
-        """No record, no policy, mode none: fail. What the DNS or the network hides: a doubt."""
+        """A record or policy that can't be used fails; neither, or mode none, is no failure. What the DNS or the network hides: a doubt."""
         enforce = decided(mta_sts=Raise(STS, "enforce"))
         good = host(enforce, tried(enforce, facts(LEAF)))
         none = parse_policy(b"version: STSv1\nmode: none\nmax_age: 100\n")
         answer = PolicyAnswer("https://x")
+        cached = CachedPolicy("example.com", "1", parse_policy(POLICY), 0.0, 0.0, 0.0)
 
         def failed(fault: FetchFault) -> STSLook:
             return STSLook(policy_id="1", fetch=answer, fetch_error=FetchError(fault, "why"))
 
         for look, wanted in (
             (STSLook(record_error="ServFail", record_failed=True), UNKNOWN),
-            (STSLook(), FAILED),
+            (STSLook(), Result.NONE),
+            (STSLook(cached=cached), FAILED),
             (STSLook(record_error="no id"), FAILED),
-            (STSLook(policy_id="1", fetch=answer, policy=none), FAILED),
+            (STSLook(policy_id="1", fetch=answer, policy=none), Result.NONE),
             (STSLook(policy_id="1", fetch=answer, policy_error="invalid policy"), FAILED),
             (failed(FetchFault.HTTP_STATUS), FAILED),
             (failed(FetchFault.CERTIFICATE), FAILED),

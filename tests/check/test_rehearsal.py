@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import attrs
@@ -11,6 +12,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
 from seg import events
+from seg.check.applied import not_applied
 from seg.check.checks import (
     LONGEST,
     MOST,
@@ -24,7 +26,9 @@ from seg.check.checks import (
 )
 from seg.check.document import demands
 from seg.check.rehearsal import NoContent, Notebook, Uncounted
-from seg.config.destinations import DANEMode, Destinations, Profile, SMTPRoute, STSMode, TLSOption
+from seg.cli.check_explain import explain_lines
+from seg.cli.check_voice import dane_lines, sts_lines, tls_lines
+from seg.config.destinations import DANEMode, Destinations, Exemption, Profile, SMTPRoute, STSMode, TLSOption
 from seg.dane.authenticator import DANEAuthenticator
 from seg.dane.tlsa import TLSARecord
 from seg.deliver.faults import AuthFailed, HandshakeFailed, Unreachable
@@ -35,7 +39,7 @@ from seg.interfaces import IContent, ICounters, IEventSink
 from seg.model import IPAddress, MXHost, Route
 from seg.mtasts.look import STSLook
 from seg.policy.judge import judge
-from seg.policy.requirement import Decision, NoOpinion, Refuse, Requirement, TLSLevel
+from seg.policy.requirement import Decide, Decision, NoOpinion, Refuse, Requirement, TLSLevel
 from seg.policy.static import StaticProvider
 from seg.tls.peer import SessionFacts
 from seg.tls.webpki import WebPKI
@@ -265,6 +269,52 @@ class QuestionTests(ChecksCase):
             self.assertEqual(profile.mta_sts is STSMode.ON, apart)
             self.assertEqual(not self.given[-1].routes, apart)
             self.assertEqual(document["mta_sts"] is not None, kind is Kind.STS)
+
+    def test_not_applied(self) -> None:
+        """A route, the profile, an exemption, or a provider that isn't asked: that deliveries don't go by the policy is said first."""
+        exempt = Exemption(1780000000.0, "their certificate")
+        for destinations, of_sts, of_dane in (
+            (Destinations(), "", ""),
+            (Destinations(routes={DOMAIN: SMTPRoute(DOMAIN)}), "so MTA-STS isn't applied", "so DANE isn't applied"),
+            (
+                Destinations(routes={"ALL": SMTPRoute("ALL", discard=True)}),
+                'route "ALL" discards',
+                'route "ALL" discards',
+            ),
+            (Destinations(Profile(mta_sts=STSMode.OFF)), 'mta_sts = "off"', ""),
+            (Destinations(Profile(dane=DANEMode.NONE)), "", 'dane = "none"'),
+            (Destinations(Profile(exemption=exempt)), "MTA-STS isn't enforced", "DANE isn't enforced"),
+        ):
+            self.destinations = destinations
+            for kind, lines, wanted in ((Kind.STS, sts_lines, of_sts), (Kind.DANE, dane_lines, of_dane)):
+                document = self.ask(kind)
+                (first, *_) = lines(document)
+                self.assertEqual(first.startswith("NOTE: "), bool(wanted), first)
+                self.assertIn(wanted, first)
+                self.assertEqual(len(document["hosts"]), 2)  # and it is looked at all the same
+        self.assertIn("[delivery] providers", not_applied("dane", Destinations(), DOMAIN, ["static"])[0])
+
+    def test_fall_through(self) -> None:
+        """A DANE that fails and is given up, because the operator allows it, is told with all that didn't fit, by each check that goes on."""
+        record = TLSARecord(3, 1, 1, b"\1" * 32)
+        wish = Requirement(TLSLevel.MUST, authenticators=(DANEAuthenticator((record,), HOST.name, ()),), source="dane")
+        self.dane = FixedProvider("dane", Decide(wish, "secure(3 1 1)", may_fall_through=True))
+        document = self.ask()
+        self.assertEqual((document["result"], document["now"]["outcome"]), ("pass", "delivered"))
+        self.assertIn("although DANE failed (", document["now"]["text"])
+        (seen,) = document["hosts"][0]["tried"]
+        self.assertTrue(seen["good"])
+        self.assertEqual(seen["given_up"]["policies"], ["dane"])
+        text = "\n".join(explain_lines(document))
+        for part in (
+            "DANE failed, and was given up (fall-through)",
+            *seen["given_up"]["mismatches"],
+            'set it back to "defer"',
+        ):
+            self.assertIn(part, re.sub(r"\s+", " ", text))
+        self.assertIn("given up (fall-through)", "\n".join(tls_lines(self.ask(Kind.TLS))))
+        self.dane = FixedProvider("dane", NoOpinion("no TLSA"))
+        self.assertIsNone(self.ask()["hosts"][0]["tried"][0]["given_up"])
 
     def test_one_host(self) -> None:
         """A host may be named: an MX with its own facts, any other as if an insecure MX had named it, or an address."""
