@@ -173,8 +173,8 @@ class Envelope:
     @property
     def pending(self) -> tuple[Recipient, ...]:
         """The recipients that still wait for a delivery or a bounce."""
-        waiting = (RecipientState.PENDING, RecipientState.BOUNCING)
-        return tuple(r for r in self.recipients if r.state in waiting)
+        pending, bouncing = RecipientState.PENDING, RecipientState.BOUNCING
+        return tuple([r for r in self.recipients if r.state is pending or r.state is bouncing])
 
 
 @attrs.frozen

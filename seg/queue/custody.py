@@ -31,7 +31,7 @@ from seg.queue.ledger import Ledger
 from seg.queue.record import Record
 from seg.queue.reports import Reports
 from seg.queue.rewrites import SharedRewrites
-from seg.queue.schedule import Schedules, clamped, shifted
+from seg.queue.schedule import Moment, Schedules, clamped, shifted
 
 ANSWER_WITHIN = (
     3.0  # seconds after which an operator hears that what he wants is in force, though it isn't written down yet
@@ -83,25 +83,30 @@ class Custody:
         envelope = self._steady(envelope)
         self.ledger.add(envelope, self._schedules.expiry(envelope), self._schedules.warning(envelope), content)
 
-    def take_up(self, stored: Stored) -> None:
+    def moment(self) -> Moment:
+        """Now, for those that are taken up together."""
+        now = self._clock.seconds()
+        return Moment(now, now + self._grace())
+
+    def take_up(self, stored: Stored, moment: Moment) -> None:
         """A message found at the start. One whose lifetime ended meanwhile gets a last try before it is
         returned."""
-        envelope = clamped(self._steady(stored.envelope), self._schedules, self._clock.seconds())
+        envelope = clamped(self._steady(stored.envelope), self._schedules, moment.now)
         if not envelope.pending:
             # Its last state became durable, its removal didn't.
             self._spawn(self._durable.carry_out(lambda: RemoveMessage(self.folders, envelope.mid)))
             return
-        warn = max(self._schedules.warning(envelope), self._clock.seconds() + self._grace())  # its turn comes first
-        record = self.ledger.add(envelope, self.extended_expiry(envelope), warn)
+        expires, warn = self._schedules.expiry(envelope), self._schedules.warning(envelope)  # its turn comes first
+        record = self.ledger.add(envelope, max(expires, moment.grace), max(warn, moment.grace), now=moment.now)
         record.failures = dict(stored.failures)
         record.relayed = dict(stored.relayed)
 
-    def take_up_damaged(self, stored: Stored, rewrite: bool) -> None:
+    def take_up_damaged(self, stored: Stored, rewrite: bool, moment: Moment) -> None:
         """A message of which a part is lost: held from now on, also after a restart.
 
         :param rewrite: its envelope may be written anew.
         """
-        self.take_up(stored)
+        self.take_up(stored, moment)
         record = self.ledger.get(stored.envelope.mid)
         if record is not None and rewrite:
             self._spawn(self.save(record))
@@ -122,10 +127,13 @@ class Custody:
         general = self._schedules.general.settings
         return min(general.max_retry, general.lifetime)
 
-    def resume_reports(self, present: Mapping[int, Envelope]) -> None:
-        """After the scan: go on with failure reports that were under way. `present`: the reports that are in
-        the spool but not taken up, by MID."""
-        for mid in self.ledger.mids():
+    def resume_reports(self, mids: Iterable[int], present: Mapping[int, Envelope]) -> None:
+        """Go on with failure reports that were under way.
+
+        :param mids: messages taken up in which a recipient is in state BOUNCING.
+        :param present: the reports that are in the spool but not taken up, by MID.
+        """
+        for mid in mids:
             record = self.ledger.get(mid)
             if record is None:
                 continue

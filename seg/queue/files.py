@@ -35,6 +35,7 @@ SCHEMA = 1  # version of the envelope line
 ENVELOPE_SUFFIX = ".env"
 # Former versions told such a report by its ENVID, which clients may choose, too; the key always stands beside it since.
 OLD_DOUBLE_BOUNCE = "double-bounce"
+LONGEST_NAME = 18  # digits: at 1,000 messages a second they are enough for 30 million years
 MAX_LINE = 16 * 1024 * 1024  # octets; a longer first line is damage, not an envelope
 
 
@@ -50,7 +51,7 @@ def spool_id(mid: int) -> str:
 
 def mid_of(name: str) -> int | None:
     """The MID that a file name stands for, or None when it isn't the name of a message."""
-    if not (name.isascii() and name.isdigit()):
+    if not (name.isascii() and name.isdigit()) or len(name) > LONGEST_NAME:
         return None
     mid = int(name)
     return mid if spool_id(mid) == name else None

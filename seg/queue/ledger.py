@@ -88,7 +88,14 @@ class Ledger:
             policy_held=len(self._policy_held),
         )
 
-    def add(self, envelope: Envelope, expires: float, warn: float, content: bytes | None = None) -> Record:
+    def add(
+        self,
+        envelope: Envelope,
+        expires: float,
+        warn: float,
+        content: bytes | None = None,
+        now: float | None = None,
+    ) -> Record:
         """A message is in the spool: due from now on."""
         if content is not None and self._content + len(content) > CONTENT_IN_MEMORY:
             content = None
@@ -97,13 +104,14 @@ class Ledger:
         self._content += len(content or b"")
         self._records[record.mid] = record
         self._recipients += record.waiting
-        self.by_domain.update(r.domain for r in envelope.pending)
+        for recipient in envelope.pending:
+            self.by_domain[recipient.domain] += 1
         self._held += record.held
         self._damaged += record.damaged
         self._count_causes(record, 1)
         if record.damaged:
             self.damage_changed()
-        self.plan(record, envelope)
+        self.plan(record, envelope, now)
         return record
 
     def remove(self, record: Record) -> None:
@@ -159,19 +167,20 @@ class Ledger:
 
     def _count(self, old: Envelope | None, new: Envelope | None) -> None:
         """Keep `by_domain` in step."""
-        self.by_domain.update(r.domain for r in (new.pending if new else ()))
+        for recipient in new.pending if new else ():
+            self.by_domain[recipient.domain] += 1
         for recipient in old.pending if old else ():
             self.by_domain[recipient.domain] -= 1
             if not self.by_domain[recipient.domain]:
                 del self.by_domain[recipient.domain]
 
-    def plan(self, record: Record, envelope: Envelope) -> None:
+    def plan(self, record: Record, envelope: Envelope, now: float | None = None) -> None:
         """Put all that is due now into the due-list, and set the time for the rest (a new or released
         message)."""
         record.wake = NEVER
         if record.held or record.deleted_by:
             return
-        record.planned = self._clock.seconds()
+        record.planned = self._clock.seconds() if now is None else now
         self._enqueue(record, envelope.recipients)
         self._set_wake(record, envelope)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Iterator
 from itertools import islice
@@ -20,10 +21,12 @@ from seg.queue.custody import Custody
 from seg.queue.disk import Disk, NotAMessageError
 from seg.queue.files import Folders, Stored, mid_of
 from seg.queue.scan import Aside, Damaged, Found, Place, Scan, Unread
+from seg.queue.schedule import Moment
 
 LOOK_EVERY = 10.0  # seconds between two looks whether one of the unread files can be read again
 ALL_EVERY = 6  # looks after which all of them are read again, whatever that one says
 AT_ONCE = 200
+FREEZE_EVERY = 10_000  # messages
 MOST_UNREAD = 10_000  # files of queued messages that are told of
 
 
@@ -51,6 +54,7 @@ class Loading:
         self._unread: dict[str, Unread] = {}  # by path
         self._reports: set[int] = set()  # allotted to messages whose failure isn't settled yet: not due before that
         self._present: dict[int, Envelope] = {}
+        self._bouncing: list[int] = []  # messages taken up whose failure isn't settled yet
         self._looks = 0
         self._timer: IDelayedCall | None = None
         self._telling: IDelayedCall | None = None
@@ -72,8 +76,7 @@ class Loading:
         """
         began = self._clock.seconds()
         corrupt, messages = await self._take_all(await self._commits.read(self._scan.prepare))
-        self._custody.resume_reports(self._present)
-        self._reports, self._present = set(), {}
+        self._resume_reports()
         if self._scan.leftovers:
             self._sink.emit(Notice(f"Queue scan: removed what {self._scan.leftovers} finished messages had left"))
         await self.count_corrupt()
@@ -92,28 +95,41 @@ class Loading:
         """Take up what the scan has listed; (files put aside, messages)."""
         corrupt = messages = 0
         batch: list[Found] = list(first)
+        frozen = 0
         while True:
+            moment = self._custody.moment()
             for found in batch:
-                messages += self._take(found)
+                messages += self._take(found, moment)
                 corrupt += isinstance(found, Aside)
+            if messages - frozen >= FREEZE_EVERY:
+                _freeze()
+                frozen = messages
             batch = await self._commits.read(self._scan.next_batch)
             if not batch:
                 break
         self._tell_unread()
         return corrupt, messages
 
-    def _take(self, found: Found) -> bool:
+    def _resume_reports(self) -> None:
+        self._custody.resume_reports(self._bouncing, self._present)
+        self._reports, self._present, self._bouncing = set(), {}, []
+
+    def _take(self, found: Found, moment: Moment) -> bool:
         """One thing found; whether it is a message that is queued by it."""
         if isinstance(found, Aside):
             self._sink.emit(SpoolFileCorrupt(found.path, found.moved_to, found.reason))
         elif isinstance(found, Unread):
             self._unread[found.path] = found
         else:
-            return self.take_message(found)
+            return self.take_message(found, moment)
         return False
 
-    def take_message(self, found: Stored | Damaged) -> bool:
-        """A message; whether it is queued by it."""
+    def take_message(self, found: Stored | Damaged, moment: Moment | None = None) -> bool:
+        """A message; whether it is queued by it.
+
+        :param moment: when many are taken up at once: now.
+        """
+        moment = moment or self._custody.moment()
         stored = found.stored if isinstance(found, Damaged) else found
         envelope = stored.envelope
         if self._ledger.get(envelope.mid) is not None:
@@ -122,11 +138,14 @@ class Loading:
             self._present[envelope.mid] = envelope
             return True
         if isinstance(found, Damaged):
-            self._custody.take_up_damaged(stored, found.kept)
+            self._custody.take_up_damaged(stored, found.kept, moment)
             self._sink.emit(MessageDamaged(envelope.mid, envelope.damage))
         else:
-            self._custody.take_up(stored)
-            self._reports |= _reports_under_way(stored)
+            self._custody.take_up(stored, moment)
+        if reports := _reports_under_way(stored):
+            self._bouncing.append(envelope.mid)
+            if not isinstance(found, Damaged):
+                self._reports |= reports
         return True
 
     # --- what can't be read -----------------------------------------------------------------------
@@ -169,9 +188,8 @@ class Loading:
             places = iter(list(self._unread.values()))
             while some := list(islice(places, AT_ONCE)):
                 for each in await self._commits.read(lambda disk, some=some: list(self._read(disk, some))):  # type: ignore[misc]
-                    self._take(each)
-        self._custody.resume_reports(self._present)
-        self._reports, self._present = set(), {}
+                    self._take(each, self._custody.moment())
+        self._resume_reports()
         await self.count_corrupt()
 
     def _read(self, disk: Disk, some: list[Unread]) -> Iterator[Found]:
@@ -226,3 +244,10 @@ class Loading:
 
 def _reports_under_way(stored: Stored) -> set[int]:
     return {r.report for r in stored.envelope.recipients if r.state is RecipientState.BOUNCING}
+
+
+def _freeze() -> None:
+    """Spare the garbage collector's full rounds what is there by now: it would walk through all records again and again, and the reactor
+    would stand still for a second in a queue of a million. Records go without it, as nothing in them leads back to them."""
+    gc.collect(1)
+    gc.freeze()

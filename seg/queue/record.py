@@ -5,7 +5,7 @@ from __future__ import annotations
 import marshal
 import weakref
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Generic, TypeVar, overload
 
 from seg.causes import CauseKind
 from seg.model import (
@@ -27,18 +27,54 @@ _NO_RELAYED: Mapping[int, Delivered] = {}
 _NO_RIDS: frozenset[int] = frozenset()
 _NO_CAUSES: frozenset[CauseKind] = frozenset()
 
+T = TypeVar("T")
 
 SHARED_FROM = 10  # recipients
+
+
+class _Seldom(Generic[T]):
+    """An attribute of which nearly all messages have nothing to say: there it takes no room.
+
+    :param nothing: what it is then; false in a condition.
+    """
+
+    def __init__(self, nothing: T) -> None:
+        self._nothing = nothing
+
+    def __set_name__(self, owner: type[Record], name: str) -> None:
+        self._name = name
+
+    @overload
+    def __get__(self, record: None, owner: type[Record]) -> _Seldom[T]: ...
+    @overload
+    def __get__(self, record: Record, owner: type[Record]) -> T: ...
+    def __get__(self, record: Record | None, owner: type[Record]) -> _Seldom[T] | T:
+        if record is None:
+            return self
+        if record.seldom is None:
+            return self._nothing
+        value: T = record.seldom.get(self._name, self._nothing)
+        return value
+
+    def __set__(self, record: Record, value: T) -> None:
+        if value:
+            if record.seldom is None:
+                record.seldom = {}
+            record.seldom[self._name] = value
+        elif record.seldom is not None:
+            record.seldom.pop(self._name, None)
+            record.seldom = record.seldom or None
 
 
 class Record:
     """One queued message.
 
     The envelope is packed: as objects it would take three times the room, and the garbage collector would
-    walk through 100,000 of them again and again.
+    walk through 100,000 of them again and again. What few messages have stands in a dict that the others do without.
 
     :ivar expires: when what is left is returned.
     :ivar plain: all its addresses are ASCII.
+    :ivar seldom: what few messages have, by name of the attribute; None = nothing.
     :ivar planned: recipients due up to this time have been put into the due-list.
     :ivar unwritten: why its present state isn't written down yet; "" = it is, or is being written.
     :ivar wake: the next time at which something is to happen; `NEVER` while held.
@@ -55,50 +91,43 @@ class Record:
 
     __slots__ = (
         "_packed",
-        "_shared",
-        "causes",
         "content",
-        "damaged",
-        "deleted_by",
         "expires",
-        "failures",
         "held",
         "leased",
         "mid",
-        "notices",
         "plain",
         "planned",
-        "relayed",
-        "unwritten",
+        "seldom",
         "waiting",
         "wake",
         "warn",
     )
+    causes = _Seldom(_NO_CAUSES)
+    damaged = _Seldom(False)
+    deleted_by = _Seldom("")
+    failures = _Seldom(_NO_FAILURES)
+    notices = _Seldom(0)
+    relayed = _Seldom(_NO_RELAYED)
+    unwritten = _Seldom("")
+    _shared: _Seldom[weakref.ref[Envelope] | None] = _Seldom(None)
 
     def __init__(self, envelope: Envelope, expires: float, content: bytes | None = None) -> None:
-        self._shared: weakref.ref[Envelope] | None = None
+        self.seldom: dict[str, Any] | None = None
         self.mid = envelope.mid
         self.expires = expires
         self.planned = 0.0
         self.wake = NEVER
         self.warn = NEVER
         self.leased = _NO_RIDS
-        self.failures = _NO_FAILURES
-        self.relayed = _NO_RELAYED
-        self.notices = 0
         self.content = content
-        self.deleted_by = ""
-        self.unwritten = ""
-        self.waiting = 0
-        self.held = False
-        self.damaged = False
-        self.causes = _NO_CAUSES
         self.envelope = envelope
 
     @property
     def envelope(self) -> Envelope:
         """The envelope as it is now; one object for all who have it, as each of a thousand destinations leases the whole of it."""
-        envelope = self._shared() if self._shared is not None else None
+        shared = self._shared
+        envelope = shared() if shared is not None else None
         if envelope is None:
             envelope = _unpack(self._packed)
             self._share(envelope)
@@ -128,44 +157,59 @@ _STATES = {state.value: state for state in RecipientState}
 
 
 def _pack(envelope: Envelope) -> bytes:
-    return marshal.dumps(
-        (
-            envelope.mid,
-            envelope.reverse_path,
-            tuple(
-                (
-                    r.rid,
-                    r.address,
-                    str(r.state),
-                    r.attempts,
-                    r.due,
-                    r.error,
-                    r.report,
-                    _asked(r),
-                    r.orcpt,
-                    r.warned,
-                    r.via,
-                    _held(r.policy),
-                )
-                for r in envelope.recipients
-            ),
-            envelope.arrived,
-            envelope.size,
-            str(envelope.body),
-            envelope.smtputf8,
-            envelope.icid,
-            envelope.client,
-            envelope.helo,
-            envelope.held,
-            str(envelope.ret),
-            envelope.envid,
-            envelope.requiretls,
-            envelope.tls_optional,
-            envelope.bounce_profile,
-            envelope.submitter,
-            envelope.damage,
-            envelope.double_bounce,
-        )
+    return marshal.dumps(_cut(_values(envelope), _USUAL))
+
+
+def _cut(values: tuple[Any, ...], usual: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Without the values at the end that are as usual; `_filled` puts them back."""
+    count = len(values)
+    while count and values[count - 1] == usual[count - 1]:
+        count -= 1
+    return values[:count]
+
+
+def _filled(values: tuple[Any, ...], usual: tuple[Any, ...]) -> tuple[Any, ...]:
+    return values + usual[len(values) :]
+
+
+def _values(envelope: Envelope) -> tuple[Any, ...]:
+    return (
+        envelope.mid,
+        envelope.reverse_path,
+        tuple([_cut(_recipient_values(r), _USUAL_RECIPIENT) for r in envelope.recipients]),
+        envelope.arrived,
+        envelope.size,
+        envelope.icid,
+        envelope.client,
+        envelope.helo,
+        str(envelope.body),
+        envelope.smtputf8,
+        envelope.held,
+        str(envelope.ret),
+        envelope.envid,
+        envelope.requiretls,
+        envelope.tls_optional,
+        envelope.bounce_profile,
+        envelope.submitter,
+        envelope.damage,
+        envelope.double_bounce,
+    )
+
+
+def _recipient_values(r: Recipient) -> tuple[Any, ...]:
+    return (
+        r.rid,
+        r.address,
+        r.attempts,
+        r.due,
+        r.error,
+        r.warned,
+        str(r.state),
+        r.report,
+        _asked(r),
+        r.orcpt,
+        r.via,
+        _held(r.policy),
     )
 
 
@@ -190,8 +234,16 @@ def _causes(envelope: Envelope) -> frozenset[CauseKind]:
     return frozenset(refusal.cause for hold in holds for refusal in hold.refusals) if holds else _NO_CAUSES
 
 
+# What most envelopes end with, in the order of the values.
+_USUAL_RECIPIENT = _recipient_values(Recipient(0, ""))
+_USUAL = _values(Envelope(0, "", (), 0.0))
+
+
 def _recipient(packed: tuple[Any, ...]) -> Recipient:
-    rid, address, state, attempts, due, error, report, asked, orcpt, warned, via, policy = packed
+    if len(packed) == 2:
+        return Recipient(*packed)
+    values = _filled(packed, _USUAL_RECIPIENT)
+    rid, address, attempts, due, error, warned, state, report, asked, orcpt, via, policy = values
     notify = None if asked is None else frozenset(map(Notify, asked))
     return Recipient(
         rid, address, _STATES[state], attempts, due, error, report, notify, orcpt, warned, via, _hold(policy)
@@ -200,10 +252,9 @@ def _recipient(packed: tuple[Any, ...]) -> Recipient:
 
 def _unpack(packed: bytes) -> Envelope:
     # These octets were made by _pack in this process and are never read from anywhere.
-    values = marshal.loads(packed)  # noqa: S302
-    mid, reverse_path, recipients, arrived, size, body, *flags, ret, envid, requiretls, optional, profile = values[:-3]
-    user, damage, double_bounce = values[-3:]
-    smtputf8, icid, client, helo, held = flags
+    values = _filled(marshal.loads(packed), _USUAL)  # noqa: S302
+    mid, reverse_path, recipients, arrived, size, icid, client, helo, body, *flags, user, damage, double_bounce = values
+    smtputf8, held, ret, envid, requiretls, optional, profile = flags
     return Envelope(
         mid,
         reverse_path,

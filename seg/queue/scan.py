@@ -6,7 +6,9 @@ be tried again. Blocks: threads only.
 
 from __future__ import annotations
 
+import heapq
 import os
+from array import array
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from typing import NamedTuple
@@ -25,10 +27,15 @@ from seg.queue.files import (
     decode,
     folder_name,
     mid_of,
+    spool_id,
 )
 
 BATCH = 200
 _FIRST_READ = 4096  # octets that hold nearly every envelope
+# Where a message's file and its envelope's were found. A listing is kept as `MID << 4 | these`: 8 octets a message, not 300.
+_MESSAGE_IN_CUR, _MESSAGE_IN_NEW, _ENVELOPE_IN_CUR, _ENVELOPE_IN_NEW = 1, 2, 4, 8
+_MESSAGE = _MESSAGE_IN_CUR | _MESSAGE_IN_NEW
+_ENVELOPE = _ENVELOPE_IN_CUR | _ENVELOPE_IN_NEW
 MISSING = "the file of its present envelope is missing"
 
 
@@ -77,7 +84,7 @@ class Scan:
 
     def __init__(self, folders: Folders) -> None:
         self._folders = folders
-        self._places: Iterator[Place] = iter(())
+        self._places: Iterator[int] = iter(())  # MIDs with where their files are, in the order of the MIDs
         self.leftovers = 0  # envelopes of finished messages that were removed
 
     def prepare(self, disk: Disk) -> list[Aside | Unread]:
@@ -109,8 +116,8 @@ class Scan:
     def next_batch(self, disk: Disk) -> list[Found]:
         """What became of the next messages, oldest first; empty at the end."""
         batch: list[Found] = []
-        for place in self._places:
-            batch += self.read(disk, place)
+        for listed in self._places:
+            batch += self.read(disk, self._place(listed))
             if len(batch) >= BATCH:
                 break
         return batch
@@ -149,23 +156,43 @@ class Scan:
     # --- listing ----------------------------------------------------------------------------------
 
     def _list_all(self, disk: Disk, found: list[Aside | Unread]) -> None:
-        messages: dict[int, str] = {}
-        envelopes: dict[int, str] = {}
-        for parent in (self._folders.cur, self._folders.new):
-            for folder, is_folder in self._names(disk, parent, found):
-                if not is_folder or folder not in FOLDER_NAMES:
-                    found.append(self._put_aside(disk, f"{parent}/{folder}", "doesn't belong here"))
-                    continue
-                names = self._names(disk, f"{parent}/{folder}", found)
-                self._sort(disk, f"{parent}/{folder}", names, (messages, envelopes), found)
+        cur, new = self._folders.cur, self._folders.new
+        there = {parent: self._subfolders(disk, parent, found) for parent in (cur, new)}
+        leftovers: list[int] = []
+        listings: list[array[int]] = []
+        for folder in sorted(there[cur] | there[new]):
+            known: dict[int, int] = {}
+            for parent, kinds in (
+                (cur, (_MESSAGE_IN_CUR, _ENVELOPE_IN_CUR)),
+                (new, (_MESSAGE_IN_NEW, _ENVELOPE_IN_NEW)),
+            ):
+                if folder in there[parent]:
+                    path = f"{parent}/{folder}"
+                    self._sort(disk, path, self._names(disk, path, found), kinds, known, found)
+            listed = sorted(mid << 4 | where for mid, where in known.items())
+            listings.append(array("Q", [each for each in listed if each & _MESSAGE]))
+            leftovers += [each for each in listed if not each & _MESSAGE]
         if not any(isinstance(each, Unread) for each in found):  # else their messages may be in such a folder
-            self._remove_leftovers(disk, envelopes.keys() - messages.keys(), envelopes)
-        self._places = iter(
-            sorted(
-                Place(mid, path, envelopes.get(mid, ""), path.startswith(self._folders.cur + "/"))
-                for mid, path in messages.items()
-            )
-        )
+            self._remove_leftovers(disk, leftovers)
+        self._places = heapq.merge(*listings)
+
+    def _subfolders(self, disk: Disk, parent: str, found: list[Aside | Unread]) -> set[str]:
+        folders = set()
+        for name, is_folder in self._names(disk, parent, found):
+            if is_folder and name in FOLDER_NAMES:
+                folders.add(name)
+            else:
+                found.append(self._put_aside(disk, f"{parent}/{name}", "doesn't belong here"))
+        return folders
+
+    def _place(self, listed: int) -> Place:
+        """What a listing's number says."""
+        folders, mid, tried = self._folders, listed >> 4, bool(listed & _MESSAGE_IN_CUR)
+        envelope = ""
+        if listed & _ENVELOPE:
+            parent = folders.cur if listed & _ENVELOPE_IN_CUR else folders.new
+            envelope = f"{parent}/{folder_name(mid)}/{spool_id(mid)}{ENVELOPE_SUFFIX}"
+        return Place(mid, folders.cur_file(mid) if tried else folders.new_file(mid), envelope, tried)
 
     @staticmethod
     def _names(disk: Disk, folder: str, found: list[Aside | Unread]) -> list[tuple[str, bool]]:
@@ -182,27 +209,32 @@ class Scan:
         disk: Disk,
         folder: str,
         names: Iterable[tuple[str, bool]],
-        into: tuple[dict[int, str], dict[int, str]],
+        kinds: tuple[int, int],
+        known: dict[int, int],
         found: list[Aside | Unread],
     ) -> None:
-        """Tell messages, envelopes, and what isn't either."""
-        messages, envelopes = into
-        for name, is_folder in names:
-            path = f"{folder}/{name}"
-            mid = None if is_folder else mid_of(name.removesuffix(ENVELOPE_SUFFIX))
-            known = envelopes if name.endswith(ENVELOPE_SUFFIX) else messages
-            if mid is None or folder_name(mid) != os.path.basename(folder):
-                found.append(self._put_aside(disk, path, "doesn't belong here"))
-            elif mid in known:
-                found.append(self._put_aside(disk, path, f"a second file of MID {mid}"))
-            else:
-                known[mid] = path
+        """Tell messages, envelopes, and what isn't either.
 
-    def _remove_leftovers(self, disk: Disk, mids: Iterable[int], envelopes: dict[int, str]) -> None:
+        :param kinds: what stands for a message and an envelope found here.
+        :param known: what was found of each MID.
+        """
+        own = os.path.basename(folder)
+        message, envelope = kinds
+        for name, is_folder in names:
+            mid = None if is_folder else mid_of(name.removesuffix(ENVELOPE_SUFFIX))
+            kind, same = (envelope, _ENVELOPE) if name.endswith(ENVELOPE_SUFFIX) else (message, _MESSAGE)
+            if mid is None or folder_name(mid) != own:
+                found.append(self._put_aside(disk, f"{folder}/{name}", "doesn't belong here"))
+            elif known.get(mid, 0) & same:
+                found.append(self._put_aside(disk, f"{folder}/{name}", f"a second file of MID {mid}"))
+            else:
+                known[mid] = known.get(mid, 0) | kind
+
+    def _remove_leftovers(self, disk: Disk, listed: Iterable[int]) -> None:
         """A message that is finished goes first, then its envelope: a stop in between leaves the envelope, which is removed now."""
-        for mid in mids:
+        for each in listed:
             with suppress(OSError):  # the next start tries again
-                self.leftovers += disk.unlink(envelopes[mid])
+                self.leftovers += disk.unlink(self._place(each).envelope)
 
     # --- reading ----------------------------------------------------------------------------------
 

@@ -92,6 +92,14 @@ class Schedules:
         )
 
 
+@attrs.frozen
+class Moment:
+    """When messages are taken up that couldn't be tried for a while. One object for many of them, as each number of its own takes room."""
+
+    now: float
+    grace: float  # until when each may be tried at least
+
+
 def shifted(envelope: Envelope, seconds: float) -> Envelope:
     """An envelope with all its times so many seconds later; 0.0 for a time is "at once" and stays."""
     if not seconds:

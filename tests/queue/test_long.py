@@ -1,0 +1,91 @@
+"""A long queue: what a message takes of memory, and what its start costs."""
+
+from __future__ import annotations
+
+import gc
+import sys
+from unittest.mock import patch
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from seg.model import Envelope, Recipient
+from seg.queue import loading, record, scan
+from seg.queue.disk import Disk
+from seg.queue.files import Folders
+from seg.queue.record import Record
+from tests.queue.house import DELIVERED, NOW, SOFT, HouseCase
+
+
+def usual(mid: int) -> Envelope:
+    """An envelope as most are."""
+    to = Recipient(0, f"user{mid}@d{mid % 7}.bench.example")
+    return Envelope(
+        mid, f"sender{mid}@sender.example", (to,), NOW, 1000, icid=mid, client="192.0.2.1", helo="a.example"
+    )
+
+
+class RoomTests(SynchronousTestCase):
+    """How much memory a waiting message takes."""
+
+    def test_record(self) -> None:
+        """A usual message takes few octets, and no objects of its own but the record and the packed envelope."""
+        one = Record(usual(123_456), NOW)
+        self.assertLess(sys.getsizeof(one) + sys.getsizeof(one._packed), 320)
+        self.assertIsNone(one.seldom)
+
+    def test_seldom(self) -> None:
+        """What few messages have is there when it is set, and takes no room when it isn't any more."""
+        one = Record(usual(1), NOW)
+        for name, value in (("deleted_by", "alice"), ("notices", 3), ("unwritten", "disk full"), ("damaged", True)):
+            nothing = getattr(one, name)
+            setattr(one, name, value)
+            self.assertEqual(getattr(one, name), value)
+            self.assertIsNotNone(one.seldom)
+            setattr(one, name, nothing)
+            self.assertEqual((getattr(one, name), one.seldom), (nothing, None))
+
+
+class ListingTests(HouseCase):
+    """The spool's folders are listed."""
+
+    def test_small(self) -> None:
+        """What is listed is one number a message until its turn to be read."""
+        mids = [self.house.put("a@one.test") for _ in range(600)]
+        self.house.attempt("one.test", SOFT)
+        found = scan.Scan(Folders(str(self.house.root)))
+        found.prepare(Disk())
+        listed = list(found._places)
+        self.assertEqual([each >> 4 for each in listed], mids)
+        self.assertEqual({type(each) for each in listed}, {int})
+
+
+class StartTests(HouseCase):
+    """The queue is read at the start."""
+
+    def test_looked_at_once(self) -> None:
+        """Messages aren't unpacked at the start: going through all of them at its end would halt a long queue for seconds."""
+        for _ in range(500):
+            self.house.put("a@one.test")
+        with patch.object(record, "_unpack", wraps=record._unpack) as unpack:
+            house = self.restart()
+        self.assertLessEqual(unpack.call_count, 2)  # of the oldest, for the counts
+        self.assertEqual(len(house.spool.mids()), 500)
+        self.assertIsNone(house.spool._ledger.get(house.spool.mids()[0]).seldom)  # type: ignore[union-attr]
+
+    def test_garbage_collector(self) -> None:
+        """The garbage collector's full rounds leave out a long queue's records."""
+        self.addCleanup(gc.unfreeze)
+        mids = [self.house.put("a@one.test") for _ in range(300)]
+        with patch.object(loading, "FREEZE_EVERY", 250):
+            house = self.restart()
+        known = {id(each) for each in gc.get_objects()}
+        seen = [mid for mid in mids if id(house.spool._ledger.get(mid)) in known]
+        self.assertLess(len(seen), 250)
+        self.assertEqual(house.attempt("one.test", DELIVERED), mids[0])
+
+    def test_short_queue(self) -> None:
+        """A short queue leaves the garbage collector alone."""
+        gc.unfreeze()
+        self.house.put("a@one.test")
+        self.restart()
+        self.assertEqual(gc.get_freeze_count(), 0)
