@@ -36,6 +36,11 @@ def local_part(address: str) -> str:
     return local if at else domain
 
 
+def mailbox_key(address: str) -> tuple[str, str]:
+    """What two ways to write one mailbox have in common: the local part as it is, and the domain in any writing (RFC 5321 §2.4)."""
+    return local_part(address), domain_of(address)
+
+
 def to_ascii(domain: str) -> str:
     """A domain name as A-labels in lower case without the trailing dot (RFC 5891 §4). Never raises."""
     domain = domain.rstrip(".")

@@ -240,7 +240,7 @@ class GatewayService(Service):
         self._exemptions.watch(self._now.destinations)
         self._clock_watch.start(before)
         window.suspension_changed()
-        pickup = wire_pickup(self._now, mail, self.hostname, self._bus, self._reactor)
+        pickup = wire_pickup(self._now, mail, self.hostname, self._bus, self._reactor, self._local)
         await pickup.begin()
         mail.engine.start()
         self._pickup = pickup
@@ -389,6 +389,7 @@ class GatewayService(Service):
                 turns=self._reception.turns,
                 desk=desk,
                 auth=settings.auth,
+                submission=settings.submission,
                 local=lambda: self._local.table,
                 filters=FilterChain(for_listener(filters, listener.name), self._bus, self._reactor),
             )

@@ -80,6 +80,7 @@ from seg.queue.commit import Committer
 from seg.queue.counters import Counters
 from seg.queue.lease import Lease
 from seg.queue.spool import Spool
+from seg.receive.submission import SubmissionRules
 from seg.threads import in_thread_of
 from seg.tls.context import ClientTLS
 from seg.tls.identities import Identities
@@ -296,8 +297,11 @@ def wire_local(now: InForce, hostname: str, file: Path, sink: IEventSink, reacto
     return LocalMail(aliases_path(file), settings, hostname, lambda: now.destinations, in_thread, sink, reactor)
 
 
-def wire_pickup(now: InForce, mail: Mail, hostname: str, sink: IEventSink, reactor: Any) -> Pickup:
+def wire_pickup(now: InForce, mail: Mail, hostname: str, sink: IEventSink, reactor: Any, local: LocalMail) -> Pickup:
     """What takes the mail that programs of this machine dropped."""
+
+    def submission() -> SubmissionRules:
+        return SubmissionRules(hostname, now.settings.submission, local.table.has_name)
 
     def limits() -> tuple[int, int]:
         return now.settings.receive.max_message_size, now.settings.receive.max_recipients
@@ -308,7 +312,7 @@ def wire_pickup(now: InForce, mail: Mail, hostname: str, sink: IEventSink, react
         return now.settings.receive.max_received_hops
 
     in_thread = in_thread_of(reactor)
-    return Pickup(folder, mail.queue, mail.counters, sink, hostname, limits, reactor, in_thread, max_hops)
+    return Pickup(folder, mail.queue, mail.counters, sink, hostname, limits, reactor, in_thread, max_hops, submission)
 
 
 def wire_sending(now: InForce, hostname: str, counters: ICounters, sink: IEventSink, reactor: Any) -> Sending:

@@ -156,6 +156,7 @@ class LazyGroup(click.Group):
             "logconfig": "seg.cli.logconfig:logconfig",
             "authconfig": "seg.cli.sections:authconfig",
             "submissionauth": "seg.cli.sections:submissionauth",
+            "submissionconfig": "seg.cli.sections:submissionconfig",
             "filterconfig": "seg.cli.sections:filterconfig",
         },
         "Change control": {

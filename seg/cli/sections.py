@@ -31,6 +31,7 @@ from seg.config.schema import (
     Recipients,
     SenderGroup,
 )
+from seg.config.submission import Submission
 from seg.config.values import KeySpec, specs
 from seg.errors import ConfigurationError
 
@@ -377,6 +378,9 @@ authconfig = named_group(
     )
 )
 submissionauth = section_command("submissionauth", "auth", Auth, "Who may authenticate at our listeners, and how")
+submissionconfig = section_command(
+    "submissionconfig", "submission", Submission, "What is done to the header of messages that begin their way here"
+)
 
 
 @bounceconfig.command()

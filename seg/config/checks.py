@@ -52,6 +52,7 @@ FORMS: dict[tuple[str, str], Check] = {
     ("recipients", "reject"): check_recipient_entry,
     ("recipients", "reject_text"): check_words,
     ("auth", "senders"): check_sender_entry,
+    ("submission", "domain"): parse_hostname,
     ("dns", "resolvers"): parse_endpoint,
     ("dns", "trusted"): parse_network,
     ("mta_sts", "proxy"): check_proxy,

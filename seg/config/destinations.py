@@ -17,7 +17,8 @@ from typing import Any
 
 import attrs
 
-from seg.config.schema import Queue, key
+from seg.config.key import key
+from seg.config.schema import Queue
 from seg.model import PLAIN_SMTP, Manner
 
 

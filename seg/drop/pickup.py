@@ -12,12 +12,14 @@ from twisted.internet.task import LoopingCall
 from seg import events
 from seg.clock import posix
 from seg.drop.claim import DropFolder, Taken
-from seg.drop.note import NoteError
+from seg.drop.note import LONGEST, NoteError
+from seg.filter.header import HeaderTooLong
 from seg.interfaces import IContent, ICounters, IEventSink, IMessageWriter
 from seg.model import BodyType, Envelope, Recipient, local_part
 from seg.receive.header import HeaderReader
+from seg.receive.submission import HeaderCompletion, SubmissionRules
 from seg.receive.trace import date_time
-from seg.smtp.dots import NULInContent, normalised
+from seg.smtp.dots import CleanLines, NULInContent
 from seg.threads import InThread
 
 EVERY = 1.0  # seconds between two looks
@@ -39,6 +41,7 @@ class Pickup:
     """Takes the messages of the drop folder one after the other.
 
     :param max_hops: tells the Received fields above which a message is taken for looping.
+    :param submission: tells how headers are completed; None: they aren't.
     :param limits: tells the most octets and the most recipients of a message; one beyond them is set aside.
     """
 
@@ -53,6 +56,7 @@ class Pickup:
         clock: Any,
         in_thread: InThread,
         max_hops: Callable[[], int] = lambda: DEFAULT_HOPS,
+        submission: Callable[[], SubmissionRules | None] = lambda: None,
     ) -> None:
         self._folder = folder
         self._queue = queue
@@ -63,6 +67,7 @@ class Pickup:
         self._clock = clock
         self._in_thread = in_thread
         self._max_hops = max_hops
+        self._submission = submission
         self._loop = LoopingCall(lambda: Deferred.fromCoroutine(self._look()))
         self._loop.clock = clock
         self._ended: Deferred[Any] | None = None
@@ -148,12 +153,12 @@ class Pickup:
         try:
             header, plain = HeaderReader(), True
             writer.write(self._received(mid, taken, now))
-            pieces = taken.pieces()
+            pieces = self._pieces(mid, taken, now)
             while piece := await self._in_thread(lambda: next_of(pieces)):
                 writer.write(piece)
                 plain = plain and piece.isascii()
                 if not header.complete:
-                    header.feed(normalised(piece))
+                    header.feed(piece)
                 if writer.size > most_octets:
                     raise NoteError(f"{taken.user} made it larger than {most_octets} octets")
                 if writer.pressure is not None:
@@ -166,10 +171,37 @@ class Pickup:
         except NULInContent as error:
             writer.abort()
             raise NoteError(f"{taken.user} put a NUL into it") from error
+        except HeaderTooLong as error:
+            writer.abort()
+            raise NoteError(f"{taken.user} made a message of which {error}") from error
         except BaseException:
             writer.abort()
             raise
         self._sink.emit(events.MessageQueued(mid))
+
+    def _pieces(self, mid: int, taken: Taken, now: float) -> Iterator[bytes]:
+        """The content as it is stored: CRLF lines, below a header that lacks nothing. Blocks.
+
+        :raises NULInContent: there is one.
+        :raises HeaderTooLong: the header is larger than a program may make it.
+        """
+        rules, lines = self._submission(), CleanLines()
+        completion = None
+        if rules is not None and rules.programs:
+            completion = HeaderCompletion(rules, taken.note.sender, mid, now, LONGEST)
+        for piece in taken.pieces():
+            clean = lines.feed(piece)
+            if lines.nul:
+                raise NULInContent
+            if completion is not None:
+                clean = completion.feed(clean)
+            if clean:
+                yield clean
+        last = lines.finish()
+        if completion is not None:
+            last = completion.feed(last) + completion.finish()
+        if last:
+            yield last
 
     def _envelope(self, mid: int, taken: Taken, now: float, body: BodyType, header: HeaderReader) -> Envelope:
         """The envelope, by what the content is: programs say what they like of it (RFC 6152 §3 would have it returned for that)."""

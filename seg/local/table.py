@@ -51,6 +51,10 @@ class LocalTable:
         """Whether an address is of this machine; one without domain is."""
         return "@" not in address or domain_of(address) in self.domains
 
+    def has_name(self, name: str) -> bool:
+        """Whether a word is the name of somebody here, as far as the aliases tell, or of one who must always be reached."""
+        return name.lower() in ALWAYS or bool(self.aliases.key(name.lower()))
+
     def takers(self, address: str) -> Takers:
         """Who gets mail for a local address. Ways that lead back end there; each address stands once in what comes out."""
         name = plain_name(address)

@@ -20,6 +20,7 @@ from seg import events
 from seg.auth.desk import Desk
 from seg.client import client_address
 from seg.config.schema import Auth, BareNewlines, Listener, ListenerAuth, ListenerTLS, Receive, Recipients, SenderGroup
+from seg.config.submission import Submission
 from seg.filter.chain import FilterChain
 from seg.interfaces import ICounters, IEventSink, IQueue, IResolver
 from seg.local.table import LocalTable
@@ -32,12 +33,14 @@ from seg.receive.recipients import RecipientAccess
 from seg.receive.refused_connections import RefusedConnections
 from seg.receive.senders import SenderRules
 from seg.receive.session import Session
+from seg.receive.submission import SubmissionRules
 from seg.receive.turns import Turns
 from seg.receive.workqueue import WorkQueue
 from seg.smtp.server import ServerOptions
 from seg.smtp.server_replies import Reply
 
 DEFAULT_AUTH = Auth()
+DEFAULT_SUBMISSION = Submission()
 TOO_MANY_CONNECTIONS = Reply(421, "4.7.0", "Too many connections; try again later")
 SUSPENDED = Reply(421, "4.3.2", "Service not available now; try again later")
 SHUTTING_DOWN = Reply(421, "4.3.2", "Service shutting down; try again later")
@@ -68,6 +71,7 @@ class ReceiveFactory(ServerFactory):
     :param groups: the host access table; without any group it is `Receive.relay_networks`.
     :param desk: where clients authenticate, if the listener says so.
     :param resolver: looks the names of clients up, if a group is for names or there are filters, who want to know them.
+    :param submission: whose messages are completed.
     :param local: tells who gets mail for this machine.
     :param filters: judge messages before their 250.
     :raises seg.errors.ConfigurationError: an entry of a table can't be read.
@@ -97,6 +101,7 @@ class ReceiveFactory(ServerFactory):
         filters: FilterChain | None = None,
         desk: Desk | None = None,
         auth: Auth = DEFAULT_AUTH,
+        submission: Submission = DEFAULT_SUBMISSION,
         local: Callable[[], LocalTable] | None = None,
     ) -> None:
         self.listener = listener
@@ -140,6 +145,7 @@ class ReceiveFactory(ServerFactory):
             bounce_profile=listener.bounce_profile,
             auth_profile=auth.checker or "users",
             senders=SenderRules(auth),
+            submission=SubmissionRules(hostname, submission, lambda name: local is not None and local().has_name(name)),
         )
         self._refusals = RefusedConnections(sink, clock)
         self._sessions: set[Session] = set()

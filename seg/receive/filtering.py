@@ -9,10 +9,7 @@ from seg.filter.header import HeaderTooLong
 from seg.filter.message import Client, FilteredMessage, pieces_of, read_header
 from seg.interfaces import IMessageWriter
 from seg.receive.header import HeaderReader
-from seg.receive.transaction import Transaction
-from seg.smtp.server_replies import Reply
-
-HEADER_TOO_LONG = Reply(552, "5.3.4", "Message header exceeds limit")
+from seg.receive.transaction import HEADER_TOO_LONG, Transaction
 
 
 @attrs.frozen

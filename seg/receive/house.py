@@ -17,6 +17,7 @@ from seg.receive.census import ListenerCensus
 from seg.receive.rates import RecipientRates
 from seg.receive.recipients import RecipientAccess
 from seg.receive.senders import NO_RULES, SenderRules
+from seg.receive.submission import SubmissionRules
 from seg.receive.turns import Turns
 from seg.receive.workqueue import WorkQueue
 from seg.smtp.server import ServerOptions
@@ -44,6 +45,7 @@ class House:
     turns: Turns
     resolver: IResolver | None  # for the names of clients; None: not looked up
     tls: IOpenSSLServerConnectionCreator | None
+    submission: SubmissionRules  # whose messages are completed
     implicit_tls: bool = False  # TLS from the first octet
     filters: FilterChain | None = None  # None: there are none
     desk: Desk | None = None  # where clients authenticate; None: AUTH isn't offered

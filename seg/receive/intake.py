@@ -15,6 +15,7 @@ from seg.receive.house import House
 from seg.receive.login import Login
 from seg.receive.recipients import RELAYING_DENIED, local_objection
 from seg.receive.refusals import Refusals
+from seg.receive.submission import HeaderCompletion
 from seg.receive.trace import received_field
 from seg.receive.transaction import Transaction
 from seg.smtp import server_events as told
@@ -162,15 +163,16 @@ class Intake:
     def _add_recipient(self, arguments: RcptArguments) -> None:
         transaction, sink, address = self._conclusion.transaction, self._house.sink, arguments.address
         assert transaction is not None  # the core asks for recipients only behind MAIL
-        refusal = self._objection(address, len(transaction.recipients))
+        refusal = self._objection(address, transaction.accepted)
         if refusal is not None:
             self._refusals.emit(events.RecipientRefused(transaction.mid, self._icid, address, str(refusal)))
             self._core.refuse(refusal)
             return
         if address.lower() == "postmaster":  # RFC 5321 §4.5.1
             address = self._house.postmaster
-        sink.emit(events.RecipientAccepted(transaction.mid, self._icid, len(transaction.recipients), address))
-        transaction.add_recipient(address, arguments)
+        if transaction.add_recipient(address, arguments):
+            rid = len(transaction.recipients) - 1
+            sink.emit(events.RecipientAccepted(transaction.mid, self._icid, rid, address))
         self._core.accept()
 
     def _objection(self, address: str, recipients: int) -> Reply | None:
@@ -196,6 +198,7 @@ class Intake:
         core = self._core
         secured = ("S" if core.tls else "") + ("A" if core.identity else "")  # RFC 3848
         kind = "UTF8SMTP" if transaction.arguments.smtputf8 else "ESMTP"  # RFC 6531 §4.3
+        rules, now = self._house.submission, posix(self._house.clock)
         received = received_field(
             core.helo,
             self.address,
@@ -203,9 +206,19 @@ class Intake:
             f"{kind}{secured}" if core.esmtp else "SMTP",
             transaction.mid,
             transaction.recipients,
-            posix(self._house.clock),
+            now,
+            rules.hides(bool(core.identity)),
         )
-        transaction.begin_content(self._house.queue.begin(transaction.mid), received)
+        completion = None
+        if rules.completes(bool(core.identity), self._may_relay):
+            completion = HeaderCompletion(rules, self._author(transaction), transaction.mid, now)
+        transaction.begin_content(self._house.queue.begin(transaction.mid), received, completion)
+
+    def _author(self, transaction: Transaction) -> str:
+        """Whom a missing From is to name: the sender that a user was allowed, unless users have to say in the header who they are."""
+        if not self._core.identity or self._house.senders.check_header:
+            return ""
+        return transaction.arguments.reverse_path
 
     def _client(self) -> Client:
         """Who hands the message in."""

@@ -20,7 +20,14 @@ def address_literal(address: IPAddress) -> str:
 
 
 def received_field(
-    helo: str, client: IPAddress, hostname: str, protocol: str, mid: int, recipients: list[str], now: float
+    helo: str,
+    client: IPAddress,
+    hostname: str,
+    protocol: str,
+    mid: int,
+    recipients: list[str],
+    now: float,
+    hidden: bool = False,
 ) -> bytes:
     """The whole field with its CRLF.
 
@@ -30,13 +37,16 @@ def received_field(
     :param helo: what the client called itself; whatever can't stand in the field becomes ``?``.
     :param protocol: SMTP, ESMTP or ESMTPS (RFC 3848), UTF8SMTP or UTF8SMTPS (RFC 6531 §4.3).
     :param now: POSIX seconds.
+    :param hidden: where the client is isn't for others to know: the field has no FROM clause.
     """
-    name = helo if is_domain(helo) or is_address_literal(helo) else _UNFIT.sub("?", helo)
+    if hidden:
+        origin = ""
+    else:
+        name = helo if is_domain(helo) or is_address_literal(helo) else _UNFIT.sub("?", helo)
+        origin = f"from {name} ({address_literal(client)})\r\n\t"
     recipient = f"\r\n\tfor <{recipients[0]}>" if len(recipients) == 1 and recipients[0].isascii() else ""
     return (
-        f"Received: from {name} ({address_literal(client)})\r\n"
-        f"\tby {hostname} with {protocol} id {mid}{recipient};\r\n"
-        f"\t{date_time(int(now))}\r\n"
+        f"Received: {origin}by {hostname} with {protocol} id {mid}{recipient};\r\n\t{date_time(int(now))}\r\n"
     ).encode("ascii")
 
 

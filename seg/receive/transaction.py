@@ -6,14 +6,17 @@ import errno
 
 import attrs
 
+from seg.filter.header import HeaderTooLong
 from seg.interfaces import IMessageWriter
-from seg.model import BodyType, Envelope, Recipient, local_part
+from seg.model import BodyType, Envelope, Recipient, local_part, mailbox_key
 from seg.receive.header import HeaderReader
+from seg.receive.submission import HeaderCompletion
 from seg.smtp.commands import MailArguments, RcptArguments
 from seg.smtp.server_replies import Reply
 
 LOOP = Reply(554, "5.4.6", "Message loop")
 STORAGE = Reply(452, "4.3.1", "Insufficient system storage")
+HEADER_TOO_LONG = Reply(552, "5.3.4", "Message header exceeds limit")
 LOCAL_ERROR = Reply(451, "4.3.0", "Local error in processing")
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
@@ -28,8 +31,11 @@ class Transaction:
     """Collects the envelope, then passes the content on to the queue."""
 
     __slots__ = (
+        "_completion",
+        "_places",
         "_readdressed",
         "_wishes",
+        "accepted",
         "arguments",
         "cause",
         "failure",
@@ -48,6 +54,9 @@ class Transaction:
         self.arguments = arguments
         self.max_hops = max_hops
         self.recipients: list[str] = []
+        self.accepted = 0  # RCPT commands: some may name a recipient again
+        self._places: dict[tuple[str, str], int] = {}  # of the recipients in their list
+        self._completion: HeaderCompletion | None = None  # of a new message whose header isn't whole
         self._wishes: dict[int, RcptArguments] = {}  # of the recipients for whom something was asked
         self._readdressed: tuple[Recipient, ...] | None = None  # by filters
         self.header = HeaderReader()
@@ -58,20 +67,45 @@ class Transaction:
         self.failure: Reply | None = None  # the message can't be taken: nothing more is written
         self.cause = ""  # of the failure, one line for people
 
-    def add_recipient(self, address: str, arguments: RcptArguments) -> None:
-        """One more, with what is to be told of it (RFC 3461)."""
+    def add_recipient(self, address: str, arguments: RcptArguments) -> bool:
+        """One more, with what is to be told of it (RFC 3461). One that is there already, in another writing of its domain, isn't doubled,
+        but what is wished for it is; False tells that."""
+        rid = len(self.recipients)
+        place = self._places.setdefault(mailbox_key(address), rid)
+        self.accepted += 1
+        if place != rid:
+            arguments = self._wishes.get(place, RcptArguments(address)).joined(arguments)
         if arguments.notify is not None or arguments.orcpt:
-            self._wishes[len(self.recipients)] = arguments
-        self.recipients.append(address)
+            self._wishes[place] = arguments
+        else:
+            self._wishes.pop(place, None)
+        if place == rid:
+            self.recipients.append(address)
+        return place == rid
 
-    def begin_content(self, writer: IMessageWriter, received: bytes) -> None:
-        """The envelope is whole: put the Received field before what comes."""
+    def begin_content(
+        self, writer: IMessageWriter, received: bytes, completion: HeaderCompletion | None = None
+    ) -> None:
+        """The envelope is whole: put the Received field before what comes.
+
+        :param completion: completes the header of a new message.
+        """
         self.writer = writer
+        self._completion = completion
         self.trace = len(received)
         self._store(received)
 
     def write(self, piece: bytes) -> None:
         """The next piece of content. What it is counts, not what the client said of it: many say nothing, and some the wrong thing."""
+        if self._completion is not None:
+            try:
+                piece = self._completion.feed(piece)
+            except HeaderTooLong as error:
+                self._fail(HEADER_TOO_LONG, str(error))
+        self._take(piece)
+
+    def _take(self, piece: bytes) -> None:
+        """What is to be stored."""
         self.plain = self.plain and piece.isascii()
         header = self.header
         if not header.complete:
@@ -82,6 +116,11 @@ class Transaction:
 
     def end_content(self) -> None:
         """The content is whole; see `failure`."""
+        if self._completion is not None:
+            try:
+                self._take(self._completion.finish())
+            except HeaderTooLong as error:
+                self._fail(HEADER_TOO_LONG, str(error))
         if not self.header.complete:
             self._check_hops()
 
@@ -182,4 +221,5 @@ class Transaction:
     def _fail(self, reply: Reply, cause: str) -> None:
         self.failure = reply
         self.cause = cause
+        self._completion = None
         self.abort()

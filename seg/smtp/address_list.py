@@ -75,19 +75,27 @@ def _members(text: str) -> Iterator[list[str]]:
         raise AddressListError(f"{_shown(member) if member else 'a group'} doesn't end")
 
 
-def _tokens(text: str) -> Iterator[str]:
-    """Words, strings with their quotes, literals, white space and single characters with a meaning; a comment counts as white space."""
+def lexed(text: str) -> Iterator[tuple[str, int]]:
+    """Words, strings with their quotes, literals, white space and single characters with a meaning, each with the place where it ends; a
+    comment counts as white space.
+
+    :raises AddressListError: something can't be read.
+    """
     position = 0
     while position < len(text):
         if text[position] == "(":
             position = _end_of_comment(text, position)
-            yield " "
+            yield " ", position
             continue
         match = _TOKEN.match(text, position)
         if match is None:
             raise AddressListError(f"{text[position : position + 40]!r} can't be read")
         position = match.end()
-        yield match[0]
+        yield match[0], position
+
+
+def _tokens(text: str) -> Iterator[str]:
+    return (token for token, _ in lexed(text))
 
 
 def _end_of_comment(text: str, start: int) -> int:

@@ -55,6 +55,9 @@ class CommandError(ValueError):
         self.reply = reply
 
 
+UNSAID = frozenset({Notify.FAILURE, Notify.DELAY})
+
+
 @attrs.frozen
 class MailArguments:
     """What follows MAIL."""
@@ -75,6 +78,17 @@ class RcptArguments:
     address: str
     notify: frozenset[Notify] | None = None  # None: not said; empty: NEVER
     orcpt: str = ""  # address type and xtext: "rfc822;bob@example.com"
+
+    def joined(self, other: RcptArguments) -> RcptArguments:
+        """What is wished for one recipient who is named twice: all that one of both wishes. What isn't said means FAILURE, and may mean
+        DELAY (RFC 3461 §4.1). The first original recipient is told of."""
+        notify = self.notify
+        if notify != other.notify:
+            said = [each for each in (notify, other.notify) if each is not None]
+            notify = frozenset().union(*said)
+            if len(said) == 1:
+                notify = notify | UNSAID if Notify.SUCCESS in notify else None
+        return attrs.evolve(self, notify=notify, orcpt=self.orcpt or other.orcpt)
 
 
 def split(line: str) -> tuple[str, str]:

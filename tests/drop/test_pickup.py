@@ -11,12 +11,14 @@ from typing import Any
 from twisted.internet.defer import Deferred, maybeDeferred
 
 from seg import events
+from seg.config.submission import Submission, Submitters
 from seg.drop import claim
 from seg.drop.claim import DropFolder
 from seg.drop.folder import drop
 from seg.drop.note import Note, NoteError, decode
 from seg.drop.pickup import Pickup
 from seg.model import BodyType, Notify, Ret
+from seg.receive.submission import SubmissionRules
 from tests.queue.house import DELIVERED, House, HouseCase
 
 NOTE = Note("a@sender.test", ("b@one.test",), BodyType.EIGHT_BIT, frozenset({Notify.DELAY}), Ret.HEADERS, "x")
@@ -28,6 +30,8 @@ class Killed(Exception):
 
 class DropCase(HouseCase):
     """A drop folder beside a queue."""
+
+    submission: SubmissionRules | None = None
 
     def setUp(self) -> None:
         super().setUp()
@@ -48,7 +52,15 @@ class DropCase(HouseCase):
             return maybeDeferred(step)
 
         return Pickup(
-            self.folder, house.spool, house.counters, house.sink, "mx.test", lambda: limits, house.clock, in_thread
+            self.folder,
+            house.spool,
+            house.counters,
+            house.sink,
+            "mx.test",
+            lambda: limits,
+            house.clock,
+            in_thread,
+            submission=lambda: self.submission,
         )
 
     def live(self, house: House, pickup: Pickup) -> bool:
@@ -79,6 +91,33 @@ class PickupTests(DropCase):
         self.assertTrue(content[0].startswith(b"Received: by mx.test (seg-sendmail, from user "))
         self.assertTrue(content[0].endswith(b"+0000\r\nSubject: x\r\n\r\nhi\r\nend\r\n"), content)
         self.assertEqual([names for _, _, names in os.walk(self.path) if names], [])
+
+    def stored(self, *pieces: bytes) -> bytes:
+        """What becomes of a dropped content, below the Received field."""
+        drop(self.path, NOTE, pieces)
+        self.assertTrue(self.live(self.house, self.pickup(self.house)))
+        lease = self.house.spool.lease("one.test")
+        assert lease is not None
+        content: list[bytes] = []
+        Deferred.fromCoroutine(lease.content.head(9999)).addCallback(content.append)  # type: ignore[arg-type]
+        self.house.spool.settle(lease, {0: DELIVERED})
+        return content[0].partition(b"+0000\r\n")[2]
+
+    def test_completed(self) -> None:
+        """The header of what programs write is completed, whatever its line ends and however it is cut; not where nobody's is to be."""
+        self.submission = SubmissionRules("mx.test")
+        for pieces in (
+            (b"From: root (Cron Daemon)\nBcc: a@x.test\n\nTo: b\n",),
+            (b"From: root (Cron Daemon)\r", b"\nBcc: a\r\n\r", b"\nTo: b"),
+        ):
+            found = self.stored(*pieces)
+            self.assertRegex(
+                found,
+                rb"\ADate: .*\r\nMessage-ID: <.*@mx\.test>\r\nFrom: root@mx\.test \(Cron Daemon\)\r\n\r\nTo: b\r\n\Z",
+            )
+        self.assertTrue(self.stored(b"Subject: x\n\n").startswith(b"From: a@sender.test\r\nDate: "))
+        self.submission = SubmissionRules("mx.test", Submission(clients=Submitters.NONE))
+        self.assertEqual(self.stored(b"From: root\n\nhi\n"), b"From: root\r\n\r\nhi\r\n")
 
     def test_once(self) -> None:
         """Killed behind any step and started again, the gateway delivers the message exactly once."""

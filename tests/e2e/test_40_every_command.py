@@ -80,6 +80,7 @@ COMMANDS = (
     ("Diff", "sslconfig --inbound-min-version TLSv1.3"),
     ("values", "logconfig --show"),
     ("Diff", "submissionauth --own-address-only on"),
+    ("Diff", "submissionconfig --clients relay"),
     ("Changes", "changes"),
     ("Diff", "changes rebase"),
     ("Committed", "commit -m everything"),
