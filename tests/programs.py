@@ -2,11 +2,26 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
+from pathlib import Path
 from unittest import SkipTest
 
 PATH = "/usr/sbin:/usr/bin:/usr/local/sbin:/usr/local/bin"
+# Programs that can't be installed beside one another, and libraries of other languages: `.ci/run` unpacks them here.
+FETCHED = Path(os.environ.get("SEG_PROGRAMS") or Path.home() / ".cache" / "seg-programs")
+
+
+def fetched(package: str, path: str = "") -> Path:
+    """A file or folder of a package that is unpacked, but not installed.
+
+    :raises SkipTest: it isn't there.
+    """
+    found = FETCHED / package / path
+    if not found.exists():
+        raise SkipTest(f"{package} isn't fetched ({found}; .ci/run does it)")
+    return found
 
 
 def optional_program(name: str, *probe: str, package: str = "", shows: str = "") -> str:
