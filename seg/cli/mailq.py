@@ -31,7 +31,7 @@ def listing(found: dict[str, Any]) -> str:
 
 def _block(message: dict[str, Any]) -> str:
     mark = MARKS.get(message["state"], " ")
-    arrived = time.strftime("%a %b %d %H:%M:%S", time.localtime(message["arrived"]))
+    arrived = time.asctime(time.localtime(message["arrived"]))[:19]  # "Sun Jan  2 03:04:05"
     sender = message["sender"] or "MAILER-DAEMON"
     lines = [f"{str(message['mid']) + mark:<11} {message['size']:>8} {arrived:<20} {sender}"]
     if message["error"]:

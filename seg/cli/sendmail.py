@@ -23,7 +23,7 @@ from seg.cli.client import ControlSocket, Gateway, GatewayError
 from seg.cli.sendmail_header import HeaderFields
 from seg.cli.sendmail_local import LocalUsers
 from seg.cli.sendmail_names import is_user, who_runs_this
-from seg.cli.sendmail_options import UsageFault, Wanted, parse
+from seg.cli.sendmail_options import NOTHING_TO_DO, UsageFault, Wanted, parse
 from seg.config.find import ConfigurationFiles, find_configuration
 from seg.config.load import load_settings
 from seg.config.paths import drop_path, socket_path
@@ -31,12 +31,15 @@ from seg.config.schema import Settings
 from seg.drop.folder import drop
 from seg.drop.note import LONGEST, Note
 from seg.errors import ConfigurationError
-from seg.model import BodyType, domain_of, local_part
+from seg.filter.header import HeaderTooLong
+from seg.model import BodyType, domain_of, local_part, mailbox_key
+from seg.receive.submission import SubmissionRules
 from seg.smtp.address import PathError, check_forward_path, check_reverse_path
 from seg.smtp.address_list import AddressListError, Mailbox, mailboxes
 
 PIECE = 65536
 SYSTEM = Path("/etc/seg")
+OTHER_NAMES = {"mailq": ("-bp",), "newaliases": ("-bi",)}
 
 
 class Failure(Exception):
@@ -58,28 +61,26 @@ class Place:
 
 
 def main() -> None:
-    """Run the command."""
-    sys.exit(run(sys.argv[1:]))
+    """Run the command, by whatever name it is installed (Sendmail's has two others)."""
+    sys.exit(run([*OTHER_NAMES.get(Path(sys.argv[0]).name, ()), *sys.argv[1:]]))
 
 
 def run(arguments: list[str]) -> int:
     """Do what a command line asks; returns the exit status."""
     try:
         wanted = parse(arguments)
-        if wanted.mode == "h":
+        if wanted.mode == "help":
             print("usage: seg-sendmail [options] [recipient ...] < message; man seg-sendmail tells of the options")
             return os.EX_OK
-        if wanted.mode == "i":
-            return os.EX_OK  # newaliases: the gateway reads the aliases by itself
+        if wanted.mode in NOTHING_TO_DO:
+            return os.EX_OK
         place = _place(wanted.configuration)
         if wanted.mode == "p" or wanted.flush:
             _operate(wanted, place)
         elif wanted.mode == "v":
             _verify(wanted, place)
         elif wanted.mode == "s":
-            from seg.cli.sendmail_smtp import serve
-
-            serve(sys.stdin.buffer, sys.stdout.buffer, place.hostname, place.settings, place.folder, place.local)
+            _speak(place)
         else:
             _send(wanted, place, sys.stdin.buffer)
     except UsageFault as fault:
@@ -98,6 +99,14 @@ def run(arguments: list[str]) -> int:
     except OSError as error:
         return _say(os.EX_TEMPFAIL, f"not sent: {error.strerror or error}; try again")
     return os.EX_OK
+
+
+def _speak(place: Place) -> None:
+    from seg.cli.sendmail_smtp import serve
+
+    whole = serve(sys.stdin.buffer, sys.stdout.buffer, place.hostname, place.settings, place.folder, place.local)
+    if not whole:
+        raise Failure(os.EX_DATAERR, "the input ended within a message, which isn't sent")
 
 
 def _group_of(path: str | None) -> str:
@@ -136,12 +145,21 @@ def _place(configuration: str | None) -> Place:
 
 def _operate(wanted: Wanted, place: Place) -> None:
     gateway = Gateway(ControlSocket(socket_path(place.settings)))
-    if wanted.flush:
-        gateway.post("/v1/messages", action="retry", all=True)
-    else:
+    if wanted.mode == "p":
         from seg.cli.mailq import show
 
         show(gateway)
+    elif wanted.only_message:
+        answer = gateway.post("/v1/messages", action="retry", mids=[int(wanted.only_message)])
+        if not answer["done"]:
+            raise Failure(os.EX_DATAERR, f"there is no message {wanted.only_message} that waits in the queue")
+    elif wanted.only_site:
+        from seg.cli.bulk import find, in_pieces
+
+        site = {"domain": wanted.only_site}
+        in_pieces(gateway, "retry", site, find(gateway, site), quiet=True)
+    else:
+        gateway.post("/v1/messages", action="retry", all=True)
 
 
 def _send(wanted: Wanted, place: Place, source: BinaryIO) -> None:
@@ -155,7 +173,7 @@ def _send(wanted: Wanted, place: Place, source: BinaryIO) -> None:
     if wanted.from_header:
         recipients += [address for name, text in header.recipients() for address in _addresses(text, name, place)]
         header.without_bcc()
-    addresses = tuple({(local_part(each), domain_of(each)): each for each in reversed(recipients)}.values())[::-1]
+    addresses = tuple({mailbox_key(each): each for each in reversed(recipients)}.values())[::-1]
     if not addresses:
         raise Failure(os.EX_DATAERR, "the header names no recipient (To, Cc, Bcc)")
     if len(addresses) > place.settings.receive.max_recipients:
@@ -165,18 +183,27 @@ def _send(wanted: Wanted, place: Place, source: BinaryIO) -> None:
     for address in addresses:
         if (objection := place.local.objection(address)) is not None:
             raise Failure(*objection)
+    rules = SubmissionRules(place.hostname, place.settings.submission, place.local.known)
     header.complete(
         _in_header(sender or f"MAILER-DAEMON@{place.hostname}"),
         wanted.name or given_name or full_name,
         formatdate(localtime=True),
         f"<{secrets.token_hex(12)}@{place.hostname}>",
+        rules if rules.programs else None,
     )
-    content = _Content(header.text(), first, lines, place.settings.receive.max_message_size)
+    content = _Content(_text(header), first, lines, place.settings.receive.max_message_size)
     body = wanted.body or BodyType.EIGHT_BIT  # what a program writes may have any octets
     note = Note(sender, addresses, body, wanted.notify, wanted.ret, wanted.envid)
     name = drop(place.folder, note, content)
     if wanted.verbose:
         print(f"seg-sendmail: handed in as {name} for {', '.join(addresses)}", file=sys.stderr)
+
+
+def _text(header: HeaderFields) -> bytes:
+    try:
+        return header.text()
+    except HeaderTooLong as error:
+        raise Failure(os.EX_DATAERR, str(error)) from None
 
 
 def _header(lines: Iterator[bytes]) -> tuple[HeaderFields, bytes]:

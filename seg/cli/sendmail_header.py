@@ -7,6 +7,8 @@ from collections.abc import Iterable
 from email.header import Header
 from email.utils import formataddr
 
+from seg.receive.submission import SubmissionRules, completed
+
 _FIELD = re.compile(rb"([!-9;-~]+)[ \t]*:")
 _TO = (b"to", b"cc", b"bcc")
 
@@ -16,6 +18,8 @@ class HeaderFields:
 
     def __init__(self) -> None:
         self._fields: list[tuple[bytes, bytes]] = []
+        self._added: dict[str, str] = {}
+        self._rules: SubmissionRules | None = None
 
     def add(self, line: bytes) -> bool:
         """Take one more line; False: it doesn't belong to a header (the body begins)."""
@@ -46,16 +50,27 @@ class HeaderFields:
         """Nobody is to see who got it in secret."""
         self._fields = [field for field in self._fields if field[0] not in (b"bcc", b"resent-bcc")]
 
-    def complete(self, sender: str, name: str, date: str, message_id: str) -> None:
-        """Add From, Date and Message-ID where they are missing (RFC 6409 §8)."""
-        has = {field for field, _ in self._fields}
-        for field, value in (("Message-ID", message_id), ("Date", date), ("From", mailbox(name, sender))):
-            if field.lower().encode() not in has:
-                self._fields.insert(0, (field.lower().encode(), f"{field}: {value}\n".encode()))
+    def complete(
+        self, sender: str, name: str, date: str, message_id: str, rules: SubmissionRules | None = None
+    ) -> None:
+        """Add From, Date and Message-ID where they are missing (RFC 6409 §8); for `text`.
+
+        :param rules: do also what they say.
+        """
+        self._added = {"From": mailbox(name, sender), "Date": date, "Message-ID": message_id}
+        self._rules = rules
 
     def text(self) -> bytes:
-        """The header, with the empty line behind it."""
-        return b"".join(text for _, text in self._fields) + b"\n"
+        """The header, with the empty line behind it.
+
+        :raises HeaderTooLong: it has too many fields to be completed.
+        """
+        text = b"".join(text if text.endswith(b"\n") else text + b"\n" for _, text in self._fields)
+        if self._rules is not None:
+            return _with_lf(completed(_with_crlf(text), self._rules, self._added)) + b"\n"
+        has = {field for field, _ in self._fields}
+        new = [f"{name}: {value}\n" for name, value in self._added.items() if name.lower().encode() not in has]
+        return "".join(new).encode() + text + b"\n"
 
 
 def mailbox(name: str, address: str) -> str:
@@ -64,6 +79,14 @@ def mailbox(name: str, address: str) -> str:
     if not name or name.isascii():
         return formataddr((name, address)) if address.isascii() else f"<{address}>"
     return f"{Header(name, 'utf-8').encode()} <{address}>"
+
+
+def _with_crlf(text: bytes) -> bytes:
+    return text.replace(b"\n", b"\r\n")
+
+
+def _with_lf(text: bytes) -> bytes:
+    return text.replace(b"\r\n", b"\n")
 
 
 def _unfolded(text: bytes) -> str:

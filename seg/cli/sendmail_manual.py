@@ -11,10 +11,16 @@ ends, whether the gateway runs or not; the gateway takes it within a second, or 
 the programs of a machine that send mail that way.
 
 The message is a header, an empty line and a body, with lines that end in LF or CRLF. From, Date and Message-ID are added where they
-are missing, and Bcc is taken out with -t. Without -i a line with a dot alone ends the message.
+are missing, addresses in From, To and their kin get the domain of this machine where they have none, Bcc and Return-Path are taken out; a field
+that a DKIM signature covers isn't touched ([submission] in seg.toml). Without -i a line with a dot alone ends the message.
 
 A recipient may be a list of addresses, with names or without; so may the fields of -t. A list that isn't clear about who is meant (a name
 with a comma but without quotes, two addresses in one place) is refused as a whole: status 65, and nothing is sent.
+
+With -bs lines may end in LF as well as in CRLF (those of BDAT, whose octets are counted, end in CRLF), and addresses may be without a domain.
+The status is 0 unless the input ends within a message (65), or a message could not be stored (73, 75, 77), which the replies tell, too.
+
+By the names mailq and newaliases the command does what -bp and -bi do.
 
 Sender and recipients without a domain are of this machine; who gets their mail is in the file aliases beside seg.toml. Who dropped a
 message is in the mail log, in its Received field and in seg queue show.
@@ -42,11 +48,19 @@ OPTIONS = (
     ),
     ("-bs", "Speak SMTP at standard input and output."),
     ("-bp", "List the queue, as seg-mailq(1) does."),
-    ("-q", "Try all that waits now; an interval behind it changes nothing."),
+    ("-q, -qINTERVAL", "Try all that waits now; the interval changes nothing."),
+    ("-qIMID, -qRDOMAIN", "Try one message, or the mail for one domain."),
     ("-v", "Say on standard error what was handed in."),
     ("-C FILE", "The gateway's seg.toml; else /etc/seg/seg.toml, else etc/seg.toml of the working directory."),
-    ("-A, -h, -L, -O, -o, -p, -X", "Taken, with their values, and without effect (but for -oi)."),
-    ("-G, -m, -n, -U, -x, -d", "Taken, and without effect."),
+    (
+        "-A, -e, -h, -L, -O, -o, -p, -X",
+        "Taken, with their values, and without effect, but for -oi, -O IgnoreDots, and -XV (VERP), which is refused.",
+    ),
+    ("-c, -G, -m, -n, -U, -x, -d", "Taken, and without effect."),
+    (
+        "-I",
+        "As -bi. -bh and -bH do nothing, either; -bd, -bD, -bl, -ba, -bt, -bz and other letters are refused with status 64.",
+    ),
     ("--", "What follows are recipients."),
 )
 STATUS = (

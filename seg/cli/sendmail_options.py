@@ -7,9 +7,13 @@ import attrs
 from seg.model import BodyType, Notify, Ret
 
 # Options with a value that change nothing here: configuration and tracing of Sendmail.
-_IGNORED_WITH_VALUE = "AhLOpX"
-_IGNORED = "GmnUx"
-_MODES = "impsv"
+_IGNORED_WITH_VALUE = "AehLp"
+_IGNORED = "cGmnUx"
+_WITH_VALUE = "BCFNOoRVXbfr"
+_MODES = ("i", "m", "p", "s", "v", "h", "H")
+_DAEMONS = ("d", "D", "l")
+NOTHING_TO_DO = ("i", "h", "H")  # aliases are read again by themselves, and there is no file of hosts' states
+_DOTS_IGNORED = ("i", "IgnoreDots", "IgnoreDots=True", "IgnoreDots=true")
 
 
 class UsageFault(ValueError):
@@ -20,7 +24,7 @@ class UsageFault(ValueError):
 class Wanted:
     """What the command line asks for."""
 
-    mode: str = "m"  # m: read a message; s: SMTP; p: list the queue; i: aliases; v: verify; h: help
+    mode: str = "m"  # the letter behind -b; "help"
     recipients: list[str] = attrs.field(factory=list)
     from_header: bool = False  # -t: recipients are in To, Cc and Bcc
     sender: str | None = None  # as in -f
@@ -31,6 +35,8 @@ class Wanted:
     ret: Ret = Ret.UNSAID
     envid: str = ""
     flush: bool = False
+    only_message: str = ""  # of those that wait, as in -qI
+    only_site: str = ""  # the same, as in -qR
     verbose: bool = False
     configuration: str | None = None
 
@@ -38,7 +44,7 @@ class Wanted:
 def parse(arguments: list[str]) -> Wanted:
     """The options and recipients in a command line.
 
-    :raises UsageFault: it has an option that doesn't exist, or a value that can't be.
+    :raises UsageFault: it has an option that doesn't exist, a value that can't be, or options that don't go together.
     """
     wanted = Wanted()
     rest = list(arguments)
@@ -47,10 +53,14 @@ def parse(arguments: list[str]) -> Wanted:
         if word == "--":
             break
         if word == "--help":
-            wanted.mode = "h"
+            wanted.mode = "help"
             continue
         _word(wanted, word[1:], rest)
     wanted.recipients = rest
+    if wanted.mode not in ("m", "v", "help") and (rest or wanted.from_header):
+        raise UsageFault(f"-b{wanted.mode} takes no recipients")
+    if (wanted.only_message or wanted.only_site) and (rest or wanted.from_header):
+        raise UsageFault("-qI and -qR take no recipients")
     return wanted
 
 
@@ -58,8 +68,8 @@ def _word(wanted: Wanted, letters: str, rest: list[str]) -> None:
     """One word of options: flags run together, or one with the value that ends the word."""
     while letters:
         letter, letters = letters[0], letters[1:]
-        if letter == "q":  # its interval is optional, and glued
-            wanted.flush = True
+        if letter == "q":  # its value is optional, and glued
+            _flush(wanted, letters)
             return
         if letter == "d":  # the same with the level of tracing
             return
@@ -69,13 +79,31 @@ def _word(wanted: Wanted, letters: str, rest: list[str]) -> None:
             wanted.dot_ends = False
         elif letter == "v":
             wanted.verbose = True
+        elif letter == "I":
+            wanted.mode = "i"
         elif letter not in _IGNORED:
-            if letter not in "BCFNRVbfor" + _IGNORED_WITH_VALUE:
+            if letter not in _WITH_VALUE + _IGNORED_WITH_VALUE:
                 raise UsageFault(f"there is no option -{letter}")
             if not letters and not rest:
                 raise UsageFault(f"option -{letter} needs a value")
             _value(wanted, letter, letters or rest.pop(0))
             return
+
+
+def _flush(wanted: Wanted, value: str) -> None:
+    """``-q``, or what is to be tried: one message, one site. An interval says how often a daemon is to do it, and changes nothing."""
+    kind, what = value[:1], value[1:]
+    if kind == "I":
+        if not what.isdecimal() or not what.isascii():
+            raise UsageFault("-qI takes the number of a message (MID)")
+        wanted.only_message = what
+    elif kind == "R":
+        if not what:
+            raise UsageFault("-qR takes a domain")
+        wanted.only_site = what
+    elif kind and kind not in "0123456789fp":
+        raise UsageFault(f"-q{kind} isn't served; there are -q, -qI and -qR")
+    wanted.flush = True
 
 
 def _value(wanted: Wanted, letter: str, value: str) -> None:
@@ -85,12 +113,13 @@ def _value(wanted: Wanted, letter: str, value: str) -> None:
         wanted.name = value
     elif letter == "C":
         wanted.configuration = value
-    elif letter == "o":
-        wanted.dot_ends = wanted.dot_ends and value != "i"
+    elif letter in "oO":
+        wanted.dot_ends = wanted.dot_ends and value not in _DOTS_IGNORED
+    elif letter == "X":
+        if value.startswith("V") and len(value) in (1, 3):
+            raise UsageFault("-XV isn't served: there is no VERP here")
     elif letter == "b":
-        if value not in _MODES:
-            raise UsageFault(f"-b{value} isn't served; there are -bi, -bm, -bp, -bs and -bv")
-        wanted.mode = value
+        wanted.mode = _mode(value)
     elif letter == "B":
         if value.upper() not in ("7BIT", "8BITMIME"):
             raise UsageFault(f"-B takes 7BIT or 8BITMIME, not {value}")
@@ -103,6 +132,16 @@ def _value(wanted: Wanted, letter: str, value: str) -> None:
         wanted.ret = Ret(value.upper())
     elif letter == "V":
         wanted.envid = xtext(value)
+
+
+def _mode(value: str) -> str:
+    if value in _DAEMONS:
+        raise UsageFault(
+            f"-b{value} isn't served: the gateway is a service of its own (twistd seg, or its systemd unit)"
+        )
+    if value not in _MODES:
+        raise UsageFault(f"-b{value} isn't served; there are -bi, -bm, -bp, -bs and -bv")
+    return value
 
 
 def _notify(value: str) -> frozenset[Notify]:

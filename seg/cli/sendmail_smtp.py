@@ -3,40 +3,81 @@
 from __future__ import annotations
 
 import os
+import re
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
+import attrs
+
 from seg.cli.sendmail_local import LocalUsers
-from seg.config.schema import Settings
+from seg.config.schema import LenientAddresses, Settings
 from seg.drop.folder import drop
 from seg.drop.note import Note
+from seg.model import Notify, mailbox_key
 from seg.smtp import server_events as told
 from seg.smtp.commands import MailArguments, RcptArguments
 from seg.smtp.server import ServerConnection, ServerOptions
 from seg.smtp.server_replies import Reply
+from seg.smtp.server_table import State
 
 PIECE = 65536
 IN_MEMORY = 1024 * 1024  # octets of a message that need no file yet
 NOT_STORED = Reply(451, "4.3.0", "The message could not be stored; try again later")
+_LF = re.compile(rb"(?<!\r)\n")
 TOO_MANY = Reply(452, "4.5.3", "Too many recipients")
 
 
-def serve(source: BinaryIO, out: BinaryIO, hostname: str, settings: Settings, folder: Path, local: LocalUsers) -> None:
-    """Hold one session; returns when the client has ended it."""
+def serve(source: BinaryIO, out: BinaryIO, hostname: str, settings: Settings, folder: Path, local: LocalUsers) -> bool:
+    """Hold one session; returns when the client has ended it, and whether that was so outside of a message.
+
+    :raises OSError: a message could not be stored, which its program was told as well.
+    """
     receive = settings.receive
-    options = ServerOptions(hostname, receive.max_message_size, receive.max_unknown_commands, True, False)
+    options = ServerOptions(
+        hostname,
+        receive.max_message_size,
+        receive.max_unknown_commands,
+        normalise=True,
+        starttls=False,
+        lenient=LenientAddresses.ALL,
+    )
     core = ServerConnection(options)
     desk = _Desk(core, folder, receive.max_recipients, local)
     core.greet()
     _flush(core, out)
     read = getattr(source, "read1", source.read)
+    split = False  # the last piece ended between CR and LF
     while not desk.ended and (data := read(PIECE)):
-        for event in core.receive_data(data):
-            desk.meet(event)
+        while data:
+            piece, data = _first(core.state, data)
+            if core.state is not State.BDAT:  # whose octets are counted
+                piece, split = _with_crlf(piece, split), piece.endswith(b"\r")
+            for event in core.receive_data(piece):
+                desk.meet(event)
+                _flush(core, out)
             _flush(core, out)
-        _flush(core, out)
+    if desk.fault is not None:
+        raise desk.fault
+    return desk.ended or not core.in_transaction
+
+
+def _first(state: State, data: bytes) -> tuple[bytes, bytes]:
+    """What can be looked at in one way, and the rest: a command may change how the next line is read."""
+    if state in (State.DATA, State.BDAT):
+        return data, b""
+    line, end, rest = data.partition(b"\n")
+    return line + end, rest
+
+
+def _with_crlf(piece: bytes, split: bool) -> bytes:
+    """Lines as the network has them. Programs write the ends that a pipe has.
+
+    :param split: a CR came right before.
+    """
+    first = piece[:1] if split and piece.startswith(b"\n") else b""
+    return first + _LF.sub(b"\r\n", piece[len(first) :])
 
 
 def _flush(core: ServerConnection, out: BinaryIO) -> None:
@@ -50,6 +91,7 @@ class _Desk:
 
     def __init__(self, core: ServerConnection, folder: Path, most: int, local: LocalUsers) -> None:
         self.ended = False
+        self.fault: OSError | None = None  # why the last message that wasn't stored wasn't
         self._core = core
         self._folder = folder
         self._most = most
@@ -79,6 +121,7 @@ class _Desk:
         if len(self._recipients) >= self._most:
             self._core.refuse(TOO_MANY)
             return
+        recipient = attrs.evolve(recipient, address=self._whole(recipient.address))
         if (objection := self._local.objection(recipient.address)) is not None:
             status, text = objection
             self._core.refuse(Reply(550, "5.1.1", text) if status == os.EX_NOUSER else Reply(451, "4.3.5", text))
@@ -86,18 +129,38 @@ class _Desk:
         self._recipients.append(recipient)
         self._core.accept()
 
+    def _whole(self, address: str) -> str:
+        return address if "@" in address else f"{address}@{self._core.options.hostname}"
+
+    def _wishes(self) -> dict[frozenset[Notify] | None, list[RcptArguments]]:
+        """Each recipient once, by what is to be told of him."""
+        found: dict[tuple[str, str], RcptArguments] = {}
+        for each in self._recipients:
+            before = found.get(mailbox_key(each.address))
+            found[mailbox_key(each.address)] = each if before is None else before.joined(each)
+        wishes: dict[frozenset[Notify] | None, list[RcptArguments]] = {}
+        for each in found.values():
+            wishes.setdefault(each.notify, []).append(each)
+        return wishes
+
     def _drop(self) -> None:
         """One file for each way in which recipients want to hear of the message."""
         mail = self._mail
         try:
-            for notify in dict.fromkeys(each.notify for each in self._recipients):
-                addresses = tuple(each.address for each in self._recipients if each.notify == notify)
-                drop(
-                    self._folder,
-                    Note(mail.reverse_path, addresses, mail.body, notify, mail.ret, mail.envid, mail.smtputf8),
-                    self._pieces(),
+            for notify, recipients in self._wishes().items():
+                note = Note(
+                    mail.reverse_path,
+                    tuple(each.address for each in recipients),
+                    mail.body,
+                    notify,
+                    mail.ret,
+                    mail.envid,
+                    mail.smtputf8,
+                    tuple(each.orcpt for each in recipients) if any(each.orcpt for each in recipients) else (),
                 )
-        except OSError:
+                drop(self._folder, note, self._pieces())
+        except OSError as error:
+            self.fault = error
             self._core.refuse(NOT_STORED)
         else:
             self._core.accept()

@@ -8,7 +8,7 @@ import attrs
 
 from seg.model import BodyType, Notify, Ret
 from seg.smtp.address import PathError, check_forward_path, check_reverse_path
-from seg.smtp.commands import is_envid
+from seg.smtp.commands import is_envid, is_orcpt
 
 LONGEST = 1024 * 1024  # octets of the line
 
@@ -28,6 +28,7 @@ class Note:
     ret: Ret = Ret.UNSAID
     envid: str = ""
     smtputf8: bool = False
+    orcpt: tuple[str, ...] = ()  # of each recipient, "" = not said (RFC 3461 §4.2); empty: of none
 
     def encode(self) -> bytes:
         """One line, with its end."""
@@ -52,12 +53,18 @@ def decode(line: bytes) -> Note:
             Ret(facts["ret"]),
             _text(facts["envid"]),
             facts["smtputf8"] is True,
+            tuple(_text(each) for each in facts.get("orcpt", ())),
         )
         check_reverse_path(note.sender)
         for address in note.recipients:
             check_forward_path(address)
         if not is_envid(note.envid):
             raise ValueError(f"{note.envid:.80} is no ENVID")
+        if note.orcpt and len(note.orcpt) != len(note.recipients):
+            raise ValueError("not each recipient has its ORCPT")
+        for each in note.orcpt:
+            if each and not is_orcpt(each):
+                raise ValueError(f"{each:.80} is no ORCPT")
     except (ValueError, KeyError, TypeError, RecursionError, PathError) as error:
         raise NoteError(f"its first line is no envelope: {error!r:.200}") from None
     if not note.recipients:

@@ -212,7 +212,8 @@ class Pickup:
             mid=mid,
             reverse_path=note.sender,
             recipients=tuple(
-                Recipient(rid, address, notify=note.notify) for rid, address in enumerate(note.recipients)
+                Recipient(rid, address, notify=note.notify, orcpt=note.orcpt[rid] if note.orcpt else "")
+                for rid, address in enumerate(note.recipients)
             ),
             arrived=now,
             body=body,

@@ -9,7 +9,7 @@ with it changed the signature would be worthless.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import attrs
 
@@ -128,12 +128,14 @@ class HeaderCompletion:
         first = text.partition(b"\r\n")[0]
         if text and not _ANY_FIELD.match(first) and not first.startswith(_MAILBOX_LINE):
             text, rest = b"", b"\r\n" + text + rest  # there is no header
-        return completed(text, self._rules, self._sender, self._mid, self._now) + (rest or b"\r\n")
+        added = _new_fields(self._rules, self._sender, self._mid, self._now)
+        return completed(text, self._rules, added) + (rest or b"\r\n")
 
 
-def completed(text: bytes, rules: SubmissionRules, sender: str, mid: int, now: float) -> bytes:
-    """A header, CRLF behind each of its lines, with what it lacks and without what it must not have; see `HeaderCompletion`.
+def completed(text: bytes, rules: SubmissionRules, added: Mapping[str, str]) -> bytes:
+    """A header, CRLF behind each of its lines, with what it lacks and without what it must not have.
 
+    :param added: the fields that are added where they are missing; those with "" aren't.
     :raises HeaderTooLong: it has more than `MOST_FIELDS` fields that have to be looked at.
     """
     text = b"\r\n" + text
@@ -141,7 +143,10 @@ def completed(text: bytes, rules: SubmissionRules, sender: str, mid: int, now: f
     signed = _signed(text, fields)
     parts, last = [], 2 if not text.startswith(_MAILBOX_LINE, 2) else text.index(b"\r\n", 2) + 2
     parts.append(text[2:last])
-    parts += _missing(signed | {field.name for field in fields}, rules, sender, mid, now)
+    there = signed | {field.name for field in fields}
+    parts += [
+        f"{name}: {value}\r\n".encode() for name, value in added.items() if value and name.lower().encode() not in there
+    ]
     tokens = MOST_TOKENS
     for field in fields:
         if field.name in signed:
@@ -181,15 +186,11 @@ def _signed(text: bytes, fields: list[_Field]) -> set[bytes]:
     return found
 
 
-def _missing(there: set[bytes], rules: SubmissionRules, sender: str, mid: int, now: float) -> list[bytes]:
-    """The fields to be added. Resent fields leave it at that: who resends a message leaves its fields as they are (RFC 5322 §3.6.6)."""
+def _new_fields(rules: SubmissionRules, sender: str, mid: int, now: float) -> dict[str, str]:
+    """What a message of ours has at the least. Who resends one leaves its fields as they are (RFC 5322 §3.6.6): of these none is added."""
     seconds = int(now)
-    address = f"{local_part(sender)}@{domain_of(sender)}"  # A-labels need no SMTPUTF8
-    wanted = {
-        "From": address if sender else "",
+    return {
+        "From": f"{local_part(sender)}@{domain_of(sender)}" if sender else "",  # A-labels need no SMTPUTF8
         "Date": date_time(seconds),
         "Message-ID": f"<{seconds:x}.{mid}@{rules.hostname}>",
     }
-    return [
-        f"{name}: {text}\r\n".encode() for name, text in wanted.items() if text and name.lower().encode() not in there
-    ]

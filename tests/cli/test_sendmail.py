@@ -14,8 +14,9 @@ from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from seg.cli import sendmail_smtp
 from seg.cli.mailq import listing
-from seg.cli.sendmail import _group_of, _lines, run
+from seg.cli.sendmail import OTHER_NAMES, _group_of, _lines, run
 from seg.cli.sendmail_header import HeaderFields
 from seg.cli.sendmail_manual import OPTIONS as OPTIONS_TOLD
 from seg.cli.sendmail_manual import sendmail_page
@@ -40,8 +41,93 @@ OPTIONS: list[tuple[str, Wanted]] = [
 ]
 
 
+IGNORED = Wanted(recipients=["x"])
+# What programs call sendmail with, and what Sendmail's and Postfix's commands take: None is wrong usage.
+PROGRAMS: list[tuple[str, Wanted | None]] = [
+    ("-FCronDaemon -i -B8BITMIME -oem root", Wanted(name="CronDaemon", dot_ends=False, body=BodyType.EIGHT_BIT, recipients=["root"])),
+    ("-FCronDaemon -i -odi -oem -oi -t -f root", Wanted(name="CronDaemon", dot_ends=False, from_header=True, sender="root")),
+    ("-oem -oi -f a@b -- c@d", Wanted(dot_ends=False, sender="a@b", recipients=["c@d"])),  # mutt
+    ("-oem -oi -N failure -R hdrs -B8BITMIME -- c@d", Wanted(dot_ends=False, notify=frozenset({Notify.FAILURE}),
+     ret=Ret.HEADERS, body=BodyType.EIGHT_BIT, recipients=["c@d"])),
+    ("-i c@d e@f", Wanted(dot_ends=False, recipients=["c@d", "e@f"])),  # git send-email
+    ("-f a@b -i c@d", Wanted(dot_ends=False, sender="a@b", recipients=["c@d"])),
+    ("-t -i", Wanted(from_header=True, dot_ends=False)),  # PHP
+    ("-t -i -fa@b", Wanted(from_header=True, dot_ends=False, sender="a@b")),
+    ("-i -m -v -r a@b -- c@d", Wanted(dot_ends=False, verbose=True, sender="a@b", recipients=["c@d"])),  # s-nail
+    ("-i -m c@d", Wanted(dot_ends=False, recipients=["c@d"])),  # bsd-mailx
+    ("-t", Wanted(from_header=True)),  # logwatch, mdadm
+    ("-oi -t", Wanted(from_header=True, dot_ends=False)),  # unattended-upgrades, apt-listchanges
+    ("-oi -oeq -t -odq", Wanted(from_header=True, dot_ends=False)),
+    ("-bm -oi x", Wanted(dot_ends=False, recipients=["x"])),
+    ("-Am x", IGNORED),
+    ("-Ac x", IGNORED),
+    ("-c x", IGNORED),
+    ("-em x", IGNORED),
+    ("-e q x", IGNORED),
+    ("-d0.1 x", IGNORED),
+    ("-G x", IGNORED),
+    ("-h 20 x", IGNORED),
+    ("-L tag x", IGNORED),
+    ("-m x", IGNORED),
+    ("-n x", IGNORED),
+    ("-O Timeout.queuereturn=5d x", IGNORED),
+    ("-OIgnoreDots x", Wanted(dot_ends=False, recipients=["x"])),
+    ("-oA/etc/aliases x", IGNORED),
+    ("-o7 -o8 -om -os -oT3d x", IGNORED),
+    ("-oQ /var/spool x", Wanted(recipients=["/var/spool", "x"])),
+    ("-p ESMTP:host x", IGNORED),
+    ("-U x", IGNORED),
+    ("-X /var/log/x x", IGNORED),
+    ("-x x", IGNORED),
+    ("-vv x", Wanted(verbose=True, recipients=["x"])),
+    ("-v x", Wanted(verbose=True, recipients=["x"])),
+    ("-I", Wanted(mode="i")),
+    ("-bi -oA/etc/aliases", Wanted(mode="i")),
+    ("-bh", Wanted(mode="h")),
+    ("-bH", Wanted(mode="H")),
+    ("-bp -Ac", Wanted(mode="p")),
+    ("-bs", Wanted(mode="s")),
+    ("-bv x", Wanted(mode="v", recipients=["x"])),
+    ("-q", Wanted(flush=True)),
+    ("-q30m", Wanted(flush=True)),
+    ("-qf", Wanted(flush=True)),
+    ("-qI17", Wanted(flush=True, only_message="17")),
+    ("-qRx.test", Wanted(flush=True, only_site="x.test")),
+    ("-bd", None),
+    ("-bd -q1h", None),
+    ("-bD", None),
+    ("-bl", None),
+    ("-ba", None),
+    ("-bt", None),
+    ("-bz", None),
+    ("-qSsender", None),
+    ("-qR", None),
+    ("-qIabc", None),
+    ("-qI17 x", None),
+    ("-XV+= x", None),
+    ("-XV x", None),
+    ("-s subject x", None),
+    ("-z", None),
+    ("-B BINARYMIME x", None),
+    ("-bs x", None),
+    ("-bp -t", None),
+    ("-bi x", None),
+]  # fmt: skip
+
+
 class OptionTests(SynchronousTestCase):
     """`seg.cli.sendmail_options.parse`."""
+
+    def test_programs(self) -> None:
+        """Each option that programs use is taken, has no effect, or is refused clearly."""
+        for line, wanted in PROGRAMS:
+            if wanted is None:
+                self.assertRaises(UsageFault, parse, line.split())
+            else:
+                self.assertEqual(parse(line.split()), wanted, line)
+        for empty in ("-f", "-X", "-o", "-h"):
+            self.assertEqual(parse([empty, "", "x"]).recipients, ["x"])
+        self.assertEqual([run(["-bh"]), run(["-bH"]), run(["-I"]), run(["-bd"])], [0, 0, 0, os.EX_USAGE])
 
     def test_table(self) -> None:
         """What programs are known to call sendmail with."""
@@ -143,6 +229,10 @@ class DropTests(SynchronousTestCase):
     def note(self) -> Note:
         """The envelope of the one message that was dropped."""
         (name,) = os.listdir(self.dropped)
+        return self.note_of(name)
+
+    def note_of(self, name: str) -> Note:
+        """The envelope of one of them."""
         with open(self.dropped / name, "rb") as file:
             found = decode(file.readline())
             self.content = file.read()
@@ -196,9 +286,105 @@ class DropTests(SynchronousTestCase):
         self.note()
         self.assertIn(b"From: Me <me@xn--bcher-kva.test>\n", self.content)
 
+    def test_qualified(self) -> None:
+        """cron's From gets the domain of the machine, and Bcc isn't told, with -t or without; what is signed stays."""
+        for arguments in (("-t",), ("root@x.test",)):
+            self.send(
+                b"From: root (Cron Daemon)\nTo: root@x.test\nBcc: a@x.test\nReturn-Path: <>\nSubject: Cron\n\nFrom: root\n",
+                *arguments,
+            )
+            self.note()
+            self.assertRegex(
+                self.content,
+                rb"\ADate: .*\nMessage-ID: .*\nFrom: root@gw\.test \(Cron Daemon\)\nTo: root@x.test\nSubject: Cron\n\nFrom: root\n\Z",
+            )
+        self.send(b"From: root", "u@x.test")
+        self.note()
+        self.assertTrue(self.content.endswith(b"\nFrom: root@gw.test\n\n"))
+        signed = b"DKIM-Signature: h=from:date:message-id\nFrom: root\nTo: root\n\n"
+        self.send(signed, "u@x.test")
+        self.note()
+        self.assertEqual(self.content, signed.replace(b"To: root", b"To: root@gw.test"))
+        self.file.write_text(self.file.read_text() + '[submission]\nclients = "none"\n')
+        self.send(b"From: root\nDate: x\nMessage-ID: y\nBcc: z\n\n", "u@x.test")
+        self.note()
+        self.assertEqual(self.content, b"From: root\nDate: x\nMessage-ID: y\nBcc: z\n\n")
+
+    def speak(self, session: bytes) -> tuple[int, list[int], str]:
+        """Hold a session by -bs; the exit status, the codes, and what stands on standard error."""
+        out = io.BytesIO()
+        self.patch(sys, "stdout", io.TextIOWrapper(out))
+        status, said = self.send(session, "-bs")
+        return status, [int(line[:3]) for line in out.getvalue().splitlines() if line[3:4] == b" "], said
+
+    def test_smtp_line_ends(self) -> None:
+        """By -bs lines end in LF or CRLF, addresses need no domain, and the same message comes of it however it is cut."""
+        self.file.write_text(self.file.read_text() + 'postmaster = "pm@x.test"\n')
+        lines = b"EHLO me\nMAIL FROM:<root>\nRCPT TO:<root>\nDATA\nSubject: bdat 1\n\n..x\n\n.\nQUIT\n"
+        for session in (
+            lines,
+            lines.replace(b"\n", b"\r\n"),
+            lines.replace(b"\n.\n", b"\n.\r\n"),
+            lines.replace(b"\nDATA\n", b"\r\nDATA\r\n"),
+        ):
+            for piece in (65536, 1, 7):
+                self.patch(sendmail_smtp, "PIECE", piece)
+                self.assertEqual(self.speak(session), (0, [220, 250, 250, 250, 354, 250, 221], ""))
+                note = self.note()
+                self.assertEqual((note.sender, note.recipients), ("root@gw.test", ("root@gw.test",)))
+                self.assertEqual(self.content, b"Subject: bdat 1\r\n\r\n.x\r\n\r\n")
+        chunk = b"EHLO me\r\nMAIL FROM:<>\r\nRCPT TO:<postmaster>\r\nBDAT 5\r\nA: b\nBDAT 3 LAST\r\n\nx\nQUIT\r\n"
+        self.assertEqual(self.speak(chunk)[1], [220, 250, 250, 250, 250, 250, 221])
+        self.assertEqual((self.note().recipients, self.content), (("postmaster@gw.test",), b"A: b\r\n\r\nx\r\n"))
+
+    def test_smtp_wishes(self) -> None:
+        """By -bs the original recipient isn't lost, and a recipient who is named twice gets one copy."""
+        rcpt = b"RCPT TO:<a@x.test> ORCPT=rfc822;o@y.test\nRCPT TO:<A@x.test>\nRCPT TO:<a@X.test> NOTIFY=SUCCESS\n"
+        self.assertEqual(self.speak(b"EHLO me\nMAIL FROM:<> RET=HDRS ENVID=e\n" + rcpt + b"DATA\n.\nQUIT\n")[0], 0)
+        found = {note.recipients: note for note in (self.note_of(name) for name in os.listdir(self.dropped))}
+        self.assertEqual(found.keys(), {("a@x.test",), ("A@x.test",)})
+        note = found["a@x.test",]
+        self.assertEqual(
+            (note.orcpt, note.notify, note.ret, note.envid), (("rfc822;o@y.test",), frozenset(Notify), Ret.HEADERS, "e")
+        )
+        self.assertEqual((found["A@x.test",].orcpt, found["A@x.test",].notify), ((), None))
+
+    def test_smtp_status(self) -> None:
+        """An input that ends within a message is EX_DATAERR; a message that can't be stored is told, and is a status of its own."""
+        self.assertEqual(self.speak(b"EHLO me\n")[0], 0)
+        begin = b"EHLO me\nMAIL FROM:<>\nRCPT TO:<a@x.test>\nDATA\n"
+        self.assertEqual(self.speak(begin + b"x\n")[0], os.EX_DATAERR)
+        self.assertEqual(os.listdir(self.dropped), [])
+        os.rmdir(self.dropped)
+        status, codes, said = self.speak(begin + b"x\n.\nQUIT\n")
+        self.assertEqual((status, codes), (os.EX_CANTCREAT, [220, 250, 250, 250, 354, 451, 221]), said)
+
 
 class MailqTests(SynchronousTestCase):
     """`seg.cli.mailq.listing`."""
+
+    def test_parsers(self) -> None:
+        """What monitoring programs look for is found: the line of totals is the last one, and a line of each message has Postfix's columns."""
+        message = {"mid": 17, "state": "active", "size": 1200, "arrived": 86400 * 5, "sender": "a@x.test", "error": "421 later",
+                   "recipients": ["b@y.test", "c@z.test"], "waiting": 2}  # fmt: skip
+        text = listing({"total": 2, "messages": [message, {**message, "mid": 18, "state": "waiting", "error": ""}]})
+        self.assertRegex(text, r"\A-Queue ID-  --Size-- ----Arrival Time---- -Sender/Recipient-------\n")
+        self.assertRegex(text.splitlines()[-1], r"^-- (\d+) Kbytes in (\d+) Requests?\.$")
+        found = re.findall(
+            r"(?m)^([0-9A-F]+)([ *!])\s+(\d+) ([A-Z]\w\w [A-Z]\w\w [ 0-9]\d \d\d:\d\d:\d\d)  (\S+)$", text
+        )
+        self.assertEqual(
+            [each[:3] + each[4:] for each in found], [("17", "*", "1200", "a@x.test"), ("18", " ", "1200", "a@x.test")]
+        )
+        self.assertEqual(re.findall(r"(?m)^ +([^ (]+@\S+)$", text), ["b@y.test", "c@z.test"] * 2)
+        self.assertEqual(re.findall(r"(?m)^ *\((.*)\)$", text), ["421 later"])
+        self.assertEqual(listing({"total": 0, "messages": []}), "Mail queue is empty\n")
+
+    def test_other_names(self) -> None:
+        """By the names mailq and newaliases the command does what they do."""
+        self.assertEqual(
+            {name: parse([*options]).mode for name, options in OTHER_NAMES.items()}, {"mailq": "p", "newaliases": "i"}
+        )
 
     def test_listing(self) -> None:
         """It looks like Postfix's."""

@@ -227,7 +227,7 @@ class HeaderTests(SynchronousTestCase):
                 best = min(best, time.process_time() - began)
             self.assertLess(best, 0.05, name)
         self.assertRaises(HeaderTooLong, self.sent, b"X: y\r\n" * 30000)
-        self.assertRaises(HeaderTooLong, completed, b"To: a\r\n" * 1001, RULES, "", 7, NOW)
+        self.assertRaises(HeaderTooLong, completed, b"To: a\r\n" * 1001, RULES, {})
 
 
 def _worst() -> Iterator[tuple[str, bytes]]:
