@@ -142,6 +142,10 @@ class Window:
         """The MTA-STS policies known."""
         return self._now.lookups.policies.cache
 
+    async def flush_policies(self, domain: str | None) -> int:
+        """Forget a policy, or all, and that its fetch failed of late; how many policies there were."""
+        return await self._now.lookups.policies.flush(domain)
+
     def exemptions(self) -> int:
         """Destinations that are exempt from their policies now."""
         return self._now.destinations.exemptions_in_force(posix(self._clock))

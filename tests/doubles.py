@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
+from types import ModuleType
 from typing import TypeVar
 
 import attrs
@@ -19,6 +20,7 @@ from seg.queue.lease import Lease
 from seg.smtp.dots import CleanLines, NULInContent
 
 E = TypeVar("E", bound=Event)
+T = TypeVar("T")
 
 
 class SettableClock(Clock):
@@ -244,3 +246,11 @@ class MemoryQueue:
             for domain in dict.fromkeys(recipient.domain for recipient in message.envelope.pending):
                 for on_ready in self._listeners:
                     on_ready(domain)
+
+
+def named_in(module: ModuleType, base: type[T]) -> Iterator[type[T]]:
+    """The classes below `base` that a module names. (``base.__subclasses__()`` may hold one twice: of an attrs class with slots the one that
+    it was made of stays there until the garbage is collected.)"""
+    for found in vars(module).values():
+        if isinstance(found, type) and issubclass(found, base) and found is not base:
+            yield found

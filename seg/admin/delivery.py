@@ -22,6 +22,7 @@ from seg.interfaces import IEventSink, IResolver
 from seg.model import RecipientState
 from seg.mtasts.cache import PolicyCache
 from seg.mtasts.entry import CachedPolicy
+from seg.mtasts.fetch import policy_host
 from seg.queue.spool import Spool
 
 MOST_HOSTS = 1000  # in one answer
@@ -62,6 +63,9 @@ class Gateway(Protocol):
     @property
     def policies(self) -> PolicyCache:
         """The MTA-STS policies known."""
+
+    async def flush_policies(self, domain: str | None) -> int:
+        """Forget a policy, or all, and that its fetch failed of late; how many policies there were."""
 
 
 class DeliveryAPI:
@@ -303,12 +307,15 @@ class DeliveryAPI:
         }
 
     async def flush_policies(self, call: Call) -> object:
-        """Forget policies; body: domain, or all (true)."""
-        domain, cache = call.body.get("domain"), self._gateway.policies
+        """Forget policies, and what keeps them from being fetched anew at once; body: domain, or all (true)."""
+        domain = call.body.get("domain")
         if isinstance(domain, str):
-            count = await cache.flush(asked_domain(domain))
+            wanted = asked_domain(domain)
+            for name in (f"_mta-sts.{wanted}", policy_host(wanted)):  # a name that didn't exist may by now
+                self._gateway.flush_dns(name)
+            count = await self._gateway.flush_policies(wanted)
         elif call.body.get("all") is True:
-            count = await cache.flush(None)
+            count = await self._gateway.flush_policies(None)
         else:
             raise APIError(400, "name a domain (a text), or all (true)")
         self._sink.emit(OperatorActed(call.by, f"policyflush {domain or 'all'}"))

@@ -29,6 +29,10 @@ class Moments:
         """As if it had never been done."""
         self._moments.pop(domain, None)
 
+    def clear(self) -> None:
+        """As if nothing had ever been done."""
+        self._moments.clear()
+
     def within(self, domain: str, now: float, seconds: float) -> bool:
         """Whether it was done less than so many seconds ago."""
         moment = self._moments.get(domain)

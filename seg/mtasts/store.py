@@ -89,6 +89,7 @@ class PolicyStore:
         self._failures = Moments()  # the last fetch that failed, by the domain's own doing
         self._rereads = Moments()  # the last time that every MX was refused
         self._followed = Moments()  # the last time that a new id was followed sooner than the retry interval wants
+        self._flushes = 0
         self._flights: dict[str, list[Deferred[Finding]]] = {}  # who waits for a fetch under way
 
     async def current(self, domain: str, reread: bool = False, mid: int = 0) -> Finding:
@@ -197,6 +198,16 @@ class PolicyStore:
             return _Kept(lack=lack)
         return _Kept(entry if entry is not None and self.in_force(entry) else None)
 
+    async def flush(self, domain: str | None) -> int:
+        """An operator's word: forget the policy of a domain, or all, and whatever keeps the next attempt from fetching it at once.
+
+        :return: how many policies there were.
+        """
+        self._flushes += 1
+        for moments in (self._failures, self._rereads, self._followed):
+            moments.clear() if domain is None else moments.forget(domain)
+        return await self.cache.flush(domain)
+
     def _used(self, domain: str, finding: Finding) -> Finding:
         if finding.policy is not None:
             self.cache.use(domain, self._now())
@@ -229,12 +240,14 @@ class PolicyStore:
         """
         if self._sink.debug:
             self._sink.emit(events.STSFetchStarted(domain, self.proxy))
-        known = self.cache.known(domain) is not None
+        known, flushes = self.cache.known(domain) is not None, self._flushes
         try:
             body = await self._fetcher.fetch(domain, Claim(mid, known))
             policy = _parse(body)
         except FetchError as error:
             self.troubles.ended(self._now())
+            if flushes == self._flushes:  # otherwise an operator wants to see it fetched anew
+                self._failures.note(domain, self._now())
             return self._fetch_failed(domain, error, kept)
         except Exception as error:  # noqa: BLE001 - whatever isn't the policy host's fault is ours, and is never taken for its answer
             raise self._own_fault(domain, error) from None
@@ -268,7 +281,6 @@ class PolicyStore:
         return fault
 
     def _fetch_failed(self, domain: str, error: FetchError, kept: _Kept) -> Finding:
-        self._failures.note(domain, self._now())
         url = error.url or policy_url(domain, self._settings.port)
         held = kept.entry.policy_id if kept.entry else ""
         self._sink.emit(events.STSFetchFailed(domain, url, error.cause, self.proxy, held))

@@ -145,6 +145,45 @@ class FailedFetchTests(StoreCase):
         self.fetcher.answer = body()
         self.assertEqual(self.current().how, "fetched")
 
+    def test_flushed(self) -> None:
+        """After an operator's flush, of the domain or of all, the next attempt fetches at once, however the last one ended; others' failures
+        count as before."""
+        self.resolver.add('_mta-sts.two.test TXT "v=STSv1; id=1;"')
+        self.fetcher.answer = FetchError(FetchFault.TIMEOUT, "timed out")
+        for flushed, fetches in (("three.test", 0), (D, 1), (None, 2)):
+            for domain in (D, "two.test"):
+                self.current(domain=domain)
+            before = self.fetcher.fetches
+            self.successResultOf(Deferred.fromCoroutine(self.store.flush(flushed)))
+            for domain in (D, "two.test"):
+                self.current(domain=domain)
+            self.assertEqual(self.fetcher.fetches - before, fetches, flushed)
+        self.fetcher.answer = body()
+        self.successResultOf(Deferred.fromCoroutine(self.store.flush(D)))
+        self.assertEqual(self.current().how, "fetched")
+
+    def test_flushed_meanwhile(self) -> None:
+        """A fetch that fails behind a flush, and began before it, keeps nobody from the next one."""
+        answer = self.fetcher.answer = Deferred()
+        asked = Deferred.fromCoroutine(self.store.current(D))
+        self.successResultOf(Deferred.fromCoroutine(self.store.flush(D)))
+        answer.errback(FetchError(FetchFault.TIMEOUT, "timed out"))
+        self.successResultOf(asked)
+        self.fetcher.answer = body()
+        self.assertEqual(self.current().how, "fetched")
+
+    def test_flushed_while_it_changes(self) -> None:
+        """A flush also forgets that a new id was followed, and that all hosts were refused, a moment ago."""
+        self.current()
+        self.txt("v=STSv1; id=2;")
+        self.current()
+        self.current(reread=True)
+        self.successResultOf(Deferred.fromCoroutine(self.store.flush(D)))
+        self.txt("v=STSv1; id=3;")
+        for policy_id in ("3", "4"):
+            self.txt(f"v=STSv1; id={policy_id};")
+            self.assertEqual((self.current().how, self.known().policy_id), ("fetched", policy_id))
+
     def test_reason_without_a_status(self) -> None:
         """Only an HTTP status has a number behind it."""
         self.fetcher.answer = FetchError(FetchFault.REDIRECT, "redirect (301) to /elsewhere")
