@@ -12,6 +12,7 @@ import attrs
 from seg.admin.hosts import HostRecord, HostStatistics
 from seg.admin.http import APIError, Call, RouteTable
 from seg.admin.names import asked_domain, asked_pattern
+from seg.admin.policies import MOST_POLICIES, page_of, policy_of
 from seg.admin.suspension import ALL, Suspension
 from seg.admin.turns import in_turns
 from seg.config.destinations import Destinations
@@ -21,12 +22,10 @@ from seg.events import OperatorActed
 from seg.interfaces import IEventSink, IResolver
 from seg.model import RecipientState
 from seg.mtasts.cache import PolicyCache
-from seg.mtasts.entry import CachedPolicy
 from seg.mtasts.fetch import policy_host
 from seg.queue.spool import Spool
 
 MOST_HOSTS = 1000  # in one answer
-POLICIES_AT_A_TIME = 500
 AT_ONCE = 500  # destinations looked at before the reactor may get its turn
 MOST_CONTENT = 1024 * 1024  # octets in one answer
 SORTS = {
@@ -281,30 +280,15 @@ class DeliveryAPI:
         return {"flushed": count}
 
     async def policies(self, call: Call) -> object:
-        """The MTA-STS policies known; query: domain."""
+        """The MTA-STS policies known; query: domain, or limit, after (only those behind this domain: the next page)."""
         asked, cache = call.query.get("domain"), self._gateway.policies
-        domain = None if asked is None else asked_domain(asked)
-        names = sorted(known.domain for known in cache) if domain is None else [domain]
-        shown = []
-        for start in range(0, len(names), POLICIES_AT_A_TIME):
-            found = await cache.read(names[start : start + POLICIES_AT_A_TIME])
-            shown += [self._policy(entry) for entry in found]
-        if domain is not None and not shown:
+        if asked is None:
+            return await page_of(cache, call.number("limit", 100, MOST_POLICIES), call.query.get("after", ""))
+        domain = asked_domain(asked)
+        shown = [policy_of(entry) for entry in await cache.read([domain])]
+        if not shown:
             raise APIError(404, f"no MTA-STS policy of {domain} is known (seg stsverify {domain} looks for one)")
-        return {"policies": shown}
-
-    def _policy(self, entry: CachedPolicy) -> dict[str, Any]:
-        policy = entry.policy
-        return {
-            "domain": entry.domain,
-            "id": entry.policy_id,
-            "mode": str(policy.mode),
-            "mx": list(policy.mx),
-            "max_age": policy.max_age,
-            "fetched": entry.fetched,
-            "checked": entry.checked,
-            "expires": entry.expires,
-        }
+        return {"total": len(shown), "policies": shown, "next": ""}
 
     async def flush_policies(self, call: Call) -> object:
         """Forget policies, and what keeps them from being fetched anew at once; body: domain, or all (true)."""

@@ -10,7 +10,7 @@ from seg.cli.bulk import counted, find, in_pieces
 from seg.cli.dialogue import ask, can_ask, choose, sure
 from seg.cli.options import JSON, RECIPIENT_HOST
 from seg.cli.output import say
-from seg.cli.tables import ago, duration, paused_line, plain, print_json, print_not_written, print_table, stamp, until
+from seg.cli.tables import ago, paused_line, plain, print_json, print_not_written, print_table, stamp
 
 SORTS = ("active_rcpts", "conn_out", "deliv_recip", "hard_bounced", "soft_bounced")
 TITLES = {
@@ -225,30 +225,6 @@ def dnsflush(surroundings: Any, name: str | None, as_json: bool) -> None:
     """Forget answers of the DNS: those for NAME and all below it, or all."""
     answer = surroundings.gateway().post("/v1/dns/flush", **({"name": name} if name else {}))
     print_json(answer) if as_json else say(f"{answer['flushed']} answers forgotten.")
-
-
-@click.command()
-@click.argument("domain", required=False)
-@JSON
-@click.pass_obj
-def policyshow(surroundings: Any, domain: str | None, as_json: bool) -> None:
-    """The MTA-STS policies known: of one DOMAIN in full, or all in a table."""
-    found = surroundings.gateway().get("/v1/policies", domain=domain)
-    if as_json:
-        print_json(found)
-        return
-    policies = found["policies"]
-    if domain is None:
-        columns = (("Domain", "left"), ("Mode", "left"), ("Id", "left"), ("MX", "left"), ("Expires", "left"))
-        rows = [(p["domain"], p["mode"], p["id"], ", ".join(p["mx"]), until(p["expires"])) for p in policies]
-        print_table(columns, rows) if rows else say("No MTA-STS policy is known.")
-        return
-    for p in policies:
-        say(
-            f"{plain(p['domain'])}: id {plain(p['id'])}, fetched {ago(p['fetched'])} ago, checked {ago(p['checked'])} ago"
-        )
-        say(f"version: STSv1\nmode: {p['mode']}")
-        say("".join(f"mx: {plain(mx)}\n" for mx in p["mx"]) + f"max_age: {p['max_age']} ({duration(p['max_age'])})")
 
 
 @click.command()

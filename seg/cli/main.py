@@ -106,7 +106,7 @@ class LazyGroup(click.Group):
             "showmessage": "seg.cli.messages:showmessage",
             "oldmessage": "seg.cli.messages:oldmessage",
             "dnsstatus": "seg.cli.dnsstatus:dnsstatus",
-            "policyshow": "seg.cli.delivery:policyshow",
+            "policyshow": "seg.cli.policy_list:policyshow",
         },
         "Act": {
             "delivernow": "seg.cli.delivery:delivernow",

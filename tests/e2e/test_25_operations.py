@@ -53,7 +53,7 @@ class OperationTests(GatewayCase):
         _, err, status = await self.seg("policyflush", "broken.example")
         self.assertIn("without a terminal say --yes", err)
         self.assertEqual((await self.seg("policyflush", "broken.example", "--yes"))[0], "1 policies forgotten.\n")
-        self.assertEqual(await self.seg_json("policyshow"), {"policies": []})
+        self.assertEqual(await self.seg_json("policyshow"), {"total": 0, "policies": [], "next": ""})
 
     async def test_suspended(self) -> None:
         """Nothing goes out while deliveries are suspended, over a restart too; a suspended listener says 421."""
