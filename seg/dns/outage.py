@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 
 from twisted.internet.interfaces import IReactorTime
 
@@ -16,7 +16,7 @@ from seg.interfaces import IEventSink
 
 QUIET = 60.0  # seconds without a fault of ours until it counts as over
 
-SILENT = 20  # questions in a row to which nobody replied, until that is an outage
+SILENT = 20  # questions in a row to which nobody replied, until the resolvers are asked something of their own
 _SILENT = frozenset({FailureKind.TIMEOUT, FailureKind.NETWORK})
 _FOLLOWS = {
     UntrustedFallback.DEFER: "DANE can't be applied, and mail to domains known to have it waits",
@@ -41,6 +41,7 @@ class Outages:
         self._local = Condition(sink, ConditionKind.LOCAL, "dns")
         self._substituted = False
         self._silent = 0  # questions since anybody replied
+        self._away = False  # nobody replied even to a question that no domain has a part in
         self._lacked_at = 0.0
 
     def follow(self, former: Outages) -> None:
@@ -62,18 +63,27 @@ class Outages:
                 f"the trusted resolvers are away; {server} answers without validation: {self._follows}"
             )
 
-    def unanswered(self, kinds: Iterable[FailureKind]) -> bool:
+    async def unanswered(self, kinds: Iterable[FailureKind], ask_root: Callable[[], Awaitable[bool | None]]) -> bool:
         """No server has replied to a question. Whether that is an outage of ours, and says nothing of the domain: nobody was there, or nobody
-        replies to anything any more. (A single time-out may be the domain's.)
+        replies to anything any more.
+
+        Time-outs may be the domains', however many come in a row: strangers choose which domains are asked for, and how their name servers
+        behave. So after some of them the resolvers are asked about the root, and that decides.
 
         :param kinds: how each server failed.
+        :param ask_root: asks, and says whether anybody replied; None: that isn't known.
         """
         failed = set(kinds)
         if not failed <= _SILENT:
             return False
-        self._silent += 1
-        if FailureKind.TIMEOUT in failed and self._silent < SILENT:
-            return False
+        if FailureKind.TIMEOUT in failed:
+            self._silent += 1
+            if self._silent % SILENT == 0:
+                answered = await ask_root()
+                if answered is not None:
+                    self._away = not answered
+            if not self._away:
+                return False
         self._resolvers.begin("no resolver answers: mail waits")
         return True
 
@@ -81,7 +91,7 @@ class Outages:
         """A server is there, whatever it said."""
         if self._local.active and self._clock.seconds() - self._lacked_at >= QUIET:
             self._local.end("questions to the resolvers are put again")
-        self._silent = 0
+        self._silent, self._away = 0, False
         if self.substitutes(server):
             return
         if self._resolvers.active:

@@ -159,7 +159,7 @@ class StubResolver:
                 if vouched_only and not server.believed:
                     continue
                 if self._clock.seconds() >= question.deadline:
-                    raise ours or self._failure(question, failures)
+                    raise ours or await self._failure(question, failures)
                 try:
                     reading = await self._ask_server(question, wanted, server)
                     self._told(server, failures)
@@ -173,14 +173,35 @@ class StubResolver:
                     if e.kind is FailureKind.TIMEOUT:
                         again.append(server)
             servers = [server for server in again if server.believed] if vouched_only else again
-        raise ours or self._failure(question, failures)
+        raise ours or await self._failure(question, failures)
 
-    def _failure(self, question: _Question, failures: list[tuple[Server, FailureKind, str]]) -> DNSFailure | LocalFault:
+    async def _failure(
+        self, question: _Question, failures: list[tuple[Server, FailureKind, str]]
+    ) -> DNSFailure | LocalFault:
         """Why there is no answer: a failure of the servers', or that there are none, which is ours."""
         failure = question.summary(failures)
-        if failures and self.outages.unanswered(kind for _, kind, _ in failures):
+        if failures and await self.outages.unanswered([kind for _, kind, _ in failures], self._ask_root):
             return LocalFault(f"no resolver answers: {failure.text}")
         return failure
+
+    async def _ask_root(self) -> bool | None:
+        """Whether any server replies, with whatever, to a question about the root; None: it couldn't be put.
+
+        Each is asked twice, as a datagram may be lost.
+        """
+        question = _Question(".", "NS", dns.rdatatype.NS, self._deadline())
+        for server in in_turn(self.servers, self._clock.seconds()) * 2:
+            if self._clock.seconds() >= question.deadline:
+                break
+            try:
+                await self._ask_server(question, dns.name.root, server)
+            except LocalFault:
+                return None
+            except (ExchangeError, UnusableReply) as e:
+                if e.kind in _LOST:
+                    continue
+            return True
+        return False
 
     def _told(self, server: Server, failures: list[tuple[Server, FailureKind, str]]) -> None:
         """Tell if a server answered in the place of those that are believed."""

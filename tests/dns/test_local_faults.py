@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 from collections.abc import Callable
 from typing import Any
 
+import dns.name
 import dns.rcode
 from twisted.internet import reactor
+from twisted.internet.defer import Deferred, gatherResults
 
 from seg.config.destinations import IPPreference
 from seg.config.schema import DNS
@@ -21,6 +24,7 @@ from seg.dns.outage import SILENT
 from seg.dns.probe import ValidationProbe
 from seg.dns.routing import mx_route
 from seg.errors import LOCAL_ERRNOS, LocalFault, Temporary, local_fault
+from seg.events import ConditionBegan, ConditionEnded
 from tests.dns.test_resolver import ResolverCase, errs, sends, silent, truncates
 from tests.dns.wire_server import WireServer
 from tests.doubles import RecordingSink
@@ -130,6 +134,65 @@ class LocalFaultTests(ResolverCase):
         self.assertTrue((await resolver.query("a.test", "A")).found)
         server.udp = silent
         await self.failure(resolver)
+
+    async def test_silent_zones(self) -> None:
+        """However many domains have silent name servers, in a row and at a time, that says nothing of a resolver that answers for the root,
+        with whatever it is: each failure is the domain's, and nothing is told."""
+        roots = (
+            sends(". NS a.root-servers.net."),
+            sends(),
+            errs(dns.rcode.SERVFAIL),
+            errs(dns.rcode.REFUSED),
+            errs(dns.rcode.NXDOMAIN),
+        )
+        for root in roots:
+            server = self.serve(
+                lambda query, send, root=root: root(query, send) if len(query.question[0].name) == 1 else None
+            )
+            resolver = self.resolver(server, patience=0.02)
+            asked = [self.failure(resolver, f"d{number}.test") for number in range(SILENT + 5)]
+            for failure in await gatherResults([Deferred.fromCoroutine(each) for each in asked]):
+                self.assertEqual(failure.kind, FailureKind.TIMEOUT)
+            for number in range(SILENT if root is roots[0] else 0):  # and one after the other
+                await self.failure(resolver, f"d{number}.test")
+            self.assertEqual(self.sink.of(ConditionBegan), [])
+            asked_root = sum(len(query.question[0].name) == 1 for _, query in server.queries)
+            self.assertTrue(1 <= asked_root <= 4, "asked about the root now and then only")
+
+    async def test_back_for_the_root(self) -> None:
+        """An outage ends as well where nobody asks but for silent domains: the resolvers are asked about the root again."""
+        server = self.serve(silent)
+        resolver = self.resolver(server, patience=0.02)
+        for _ in range(SILENT + 1):
+            with contextlib.suppress(LocalFault, DNSFailure):
+                await resolver.query("a.test", "A")
+        self.assertEqual(len(self.sink.of(ConditionBegan)), 1)
+        server.udp = lambda query, send: (
+            sends(". NS a.test.")(query, send) if len(query.question[0].name) == 1 else None
+        )
+        for _ in range(SILENT):
+            with contextlib.suppress(LocalFault, DNSFailure):
+                await resolver.query("a.test", "A")
+        self.assertEqual(len(self.sink.of(ConditionEnded)), 1)
+        await self.failure(resolver)
+
+    async def test_root_that_cannot_be_asked(self) -> None:
+        """Where a fault of ours keeps the question about the root from being put, nothing is known of the resolvers."""
+        resolver = self.resolver(self.serve(silent), patience=0.02)
+        for _ in range(SILENT - 1):
+            await self.failure(resolver)
+
+        async def refused(*_: object) -> None:
+            raise LocalFault("no descriptors")
+
+        real = resolver._ask_server
+
+        async def ask_server(question: Any, wanted: dns.name.Name, server: Any) -> Any:
+            return await (refused() if wanted == dns.name.root else real(question, wanted, server))
+
+        self.patch(resolver, "_ask_server", ask_server)
+        await self.failure(resolver)
+        self.assertEqual([began.kind for began in self.sink.of(ConditionBegan)], [])
 
     async def test_beside_others(self) -> None:
         """A question kept from one server isn't answered by what another one says of its failure; one that answers will do."""
