@@ -8,6 +8,7 @@ import os
 import resource
 import socket
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Final
 
 import attrs
@@ -23,6 +24,7 @@ OWN: Final = 40  # that the gateway has open without any mail: reactor, listener
 SLACK: Final = 8  # more than `kept` have to be free before a listener that was paused accepts again
 COUNTED_EVERY: Final = 1.0  # seconds for which a count holds; what was accepted since is added
 LOOK: Final = 0.25  # seconds between two looks while listeners are paused
+ACCEPTS: Final = 10  # connections that a port takes in one turn of the reactor; each costs a millisecond or two
 SPARES: Final = 3  # descriptors that the control socket gives up, so that a command is answered in any case
 CALM: Final = 30.0  # seconds without another shortage after which it is told that it is over
 PAUSE: Final = 1.0  # seconds that a port rests when the system can't give it a connection
@@ -263,3 +265,11 @@ def _guard(port: Any, may_accept: Callable[[], bool], on_short: Callable[[], boo
     listening.setblocking(False)
     listening.may_accept, listening.on_short = may_accept, on_short
     port.socket, port.fileno = listening, listening.fileno
+    port.doRead = partial(_accept_few, port, port.doRead)
+
+
+def _accept_few(port: Any, accept: Callable[[], object]) -> object:
+    """Accept a few connections. Twisted's port takes 100 at once, and 20 more each time that this wasn't enough, while others wait;
+    those that come too fast wait in the kernel's line."""
+    port.numberAccepts = min(ACCEPTS, port.numberAccepts)
+    return accept()

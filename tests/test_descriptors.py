@@ -11,11 +11,15 @@ from typing import Any
 import attrs
 from hypothesis import given
 from hypothesis import strategies as st
+from twisted.internet import reactor
+from twisted.internet.defer import Deferred
+from twisted.internet.protocol import Factory
 from twisted.internet.task import Clock
-from twisted.trial.unittest import SynchronousTestCase
+from twisted.trial.unittest import SynchronousTestCase, TestCase
 
 from seg.config.schema import Delivery, Receive, Settings
 from seg.descriptors import (
+    ACCEPTS,
     CALM,
     LOOK,
     OWN,
@@ -41,6 +45,10 @@ class Port:
         self.socket = socket.socket()
         self.fileno = self.socket.fileno
         self.connected, self.disconnecting, self.reading = True, False, True
+        self.numberAccepts = 100
+
+    def doRead(self) -> None:
+        """Nobody is there."""
 
     def stopReading(self) -> None:
         self.reading = False
@@ -219,3 +227,43 @@ class DescriptorsTests(SynchronousTestCase):
         self.descriptors.watch(self.port)
         self.assertIsInstance(self.port.socket, _ListeningSocket)
         self.assertEqual((self.port.fileno(), self.port.socket.gettimeout()), (descriptor, 0.0))
+
+
+class BurstTests(TestCase):
+    """A port of the real reactor."""
+
+    timeout = 20
+
+    async def test_burst(self) -> None:
+        """However many clients connect together, and however often that happens, a few are accepted in one turn, and all in the end."""
+        descriptors = Descriptors(10_000, reactor, RecordingSink(), lambda: 100)  # type: ignore[arg-type]
+        descriptors.use(SETTINGS)
+        self.addCleanup(descriptors.stop)
+        accepted: list[int] = []
+        everybody: Deferred[None] = Deferred()
+
+        class Idle(Factory):
+            """Takes connections, and closes them."""
+
+            noisy = False
+
+            def buildProtocol(self, addr: object) -> None:
+                accepted[-1] += 1
+                if sum(accepted) == 150:
+                    everybody.callback(None)
+
+        port: Any = reactor.listenTCP(0, Idle(), backlog=200, interface="127.0.0.1")  # type: ignore[attr-defined]
+        self.addCleanup(port.stopListening)
+        descriptors.watch(port)
+        ready = port.doRead
+
+        def counted() -> None:
+            accepted.append(0)
+            ready()
+
+        port.doRead = counted
+        clients = [socket.create_connection(("127.0.0.1", port.getHost().port), timeout=5) for _ in range(150)]
+        for client in clients:
+            self.addCleanup(client.close)
+        await everybody
+        self.assertEqual(max(accepted), ACCEPTS)

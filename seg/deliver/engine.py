@@ -18,6 +18,7 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from seg.deliver.budget import LOOKS, STARTS, TurnBudget
 from seg.deliver.crowd import Crowd
 from seg.deliver.destination import INITIAL_WINDOW as INITIAL_WINDOW
 from seg.deliver.destination import Destination
@@ -90,6 +91,7 @@ class DeliveryEngine:
         self._settling: set[Deferred[None]] = set()
         self._stopped = False
         self._pumping = False
+        self._budget = TurnBudget(clock, self._pump)
 
     @property
     def max_active(self) -> int:
@@ -169,7 +171,10 @@ class DeliveryEngine:
             self._pumping = False
 
     def _start_due(self) -> None:
-        while not self._stopped and (domain := self._turns.next(self._slots)) is not None:
+        """So many as one turn of the reactor may begin; the rest in the next ones."""
+        budget = self._budget
+        while not self._stopped and budget.left > 0 and (domain := self._turns.next(self._slots)) is not None:
+            budget.left -= 1
             if self.suspended(domain):
                 self._parked.add(domain)
                 continue
@@ -191,7 +196,10 @@ class DeliveryEngine:
             self._destinations[domain] = destination
             self._known.pop(domain, None)
             self._wait(domain)
+            budget.left -= LOOKS
             self._start(lease, destination)
+        if budget.low and not self._stopped:
+            budget.renew_later()
 
     def _start(self, lease: Lease, destination: Destination) -> None:
         running: Deferred[None] = Deferred(lambda _: work.cancel())
@@ -212,9 +220,9 @@ class DeliveryEngine:
 
     # --- how long an attempt may take -------------------------------------------------------------
 
-    def _look_later(self) -> None:
+    def _look_later(self, seconds: float = LOOK) -> None:
         if self._looking is None and not self._stopped:
-            self._looking = self._clock.callLater(LOOK, self._look)
+            self._looking = self._clock.callLater(seconds, self._look)
 
     def _look(self) -> None:
         """See which attempts are slow, and end those that have to make room, or have had their time."""
@@ -223,17 +231,25 @@ class DeliveryEngine:
         for slot in self._slots.look(now):
             destination = self._destinations[slot.lease.domain]
             destination.kept_waiting(slot.progress.greeted, slot.behind_dot)
+        ends = self._ends(now)
+        for slot, error in ends[:STARTS]:
+            self._give_up(slot, error)
+        self._pump()
+        if self._running:
+            self._look_later(0.0 if len(ends) > STARTS else LOOK)
+
+    def _ends(self, now: float) -> list[tuple[Slot, Temporary]]:
+        """The attempts that are to end now, and what to tell of them."""
+        ends = []
         for slot in self._slots.too_many():
             waited = now - slot.progress.waiting_since
             text = f"No answer for {waited:.0f} s, and too many other hosts keep the gateway waiting: tried again later"
-            self._give_up(slot, Temporary("4.4.2" if slot.progress.greeted else "4.4.1", text))
+            ends.append((slot, Temporary("4.4.2" if slot.progress.greeted else "4.4.1", text)))
         for slot in self._slots:
             if now - slot.progress.begun >= self.attempt_timeout:
                 text = f"The attempt took longer than {self.attempt_timeout:g} s (attempt_timeout)"
-                self._give_up(slot, Temporary("4.4.7", text))
-        self._pump()
-        if self._running:
-            self._look_later()
+                ends.append((slot, Temporary("4.4.7", text)))
+        return [(slot, error) for slot, error in ends if slot.progress.given_up is None]
 
     def _give_up(self, slot: Slot, error: Temporary) -> None:
         """End an attempt with what is certain; what its connection had under way gets its outcome by that connection's end."""
@@ -304,6 +320,7 @@ class DeliveryEngine:
     async def stop(self, grace: float) -> None:
         """Start nothing new, give attempts under way `grace` seconds, then cancel them; what is certain gets settled."""
         self._stopped = True
+        self._budget.stop()
         if self._looking is not None:
             self._looking.cancel()
             self._looking = None

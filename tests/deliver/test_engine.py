@@ -9,6 +9,7 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from seg import events
+from seg.deliver.budget import STARTS
 from seg.deliver.destination import INITIAL_WINDOW, UNGREETED_WINDOW
 from seg.deliver.engine import DeliveryEngine
 from seg.deliver.lines import Crowded
@@ -77,12 +78,24 @@ class FakeAttempt:
         self.done.callback(None)
 
 
+class TurningClock(Clock):
+    """Like a reactor: what is asked for now comes in the next turn."""
+
+    def turn(self) -> None:
+        """One turn."""
+        for call in [call for call in self.getDelayedCalls() if call.getTime() <= self.seconds()]:
+            if call.active():
+                self.calls.remove(call)
+                call.called = 1
+                call.func(*call.args, **call.kw)
+
+
 class EngineTests(SynchronousTestCase):
     """`DeliveryEngine`."""
 
     def setUp(self) -> None:
         self.queue = FakeQueue()
-        self.clock = Clock()
+        self.clock = TurningClock()
         self.sink = RecordingSink()
         self.attempts: list[FakeAttempt] = []
 
@@ -141,6 +154,7 @@ class EngineTests(SynchronousTestCase):
         self.queue.ready("a.example")
         self.attempts[0].progress.heard()
         self.queue.ready("b.example")
+        self.clock.advance(0)
         self.assertEqual(len(self.attempts), INITIAL_WINDOW + 1)
         for attempt in self.attempts[2:INITIAL_WINDOW]:
             attempt.crowded.append(Crowded("192.0.2.1", lambda: room))
@@ -156,6 +170,7 @@ class EngineTests(SynchronousTestCase):
             self.attempts[-1],
         ):  # two have room, and a third one is tried when two have been
             attempt.succeed()
+            self.clock.advance(0)
         self.assertEqual(len(self.attempts), INITIAL_WINDOW + 5)
         self.attempts[-1].crowded.append(Crowded("192.0.2.1", lambda: room))
         self.attempts[-1].done.callback(None)
@@ -239,6 +254,7 @@ class EngineTests(SynchronousTestCase):
         self.attempts[1].progress.heard()
         self.assertEqual(engine.active, INITIAL_WINDOW)
         self.attempts[0].succeed()
+        self.clock.advance(0)
         self.assertEqual(engine.active, INITIAL_WINDOW + 1)
         unreachable = self.attempts[1]
         unreachable.connected = False
@@ -278,7 +294,64 @@ class EngineTests(SynchronousTestCase):
 
         engine = DeliveryEngine(self.queue, attempt, lambda _: 5, 5, self.sink, self.clock)  # type: ignore[arg-type]
         engine.start()
+        for _ in range(2999 // STARTS):
+            self.assertLess(len(self.queue.settled), 2999)
+            self.clock.turn()
         self.assertEqual(len(self.queue.settled), 2999)
+
+    def test_starts_of_one_turn(self) -> None:
+        """However many destinations become due together, a few attempts begin in one turn of the reactor, the rest in the next ones; a
+        suspended one gets none then, and behind a stop nobody."""
+        for mid in range(1, 1000):
+            self.queue.add(mid, f"d{mid}.example")
+        engine = self.engine(max_active=1000)
+        self.assertEqual(len(self.attempts), STARTS)
+        for turn in range(2, 20):
+            self.clock.turn()
+            self.assertEqual(len(self.attempts), turn * STARTS)
+        engine.suspended = lambda domain: True
+        self.clock.turn()
+        self.assertEqual(len(self.attempts), 19 * STARTS)
+        engine.suspended = lambda domain: False
+        engine.resume()
+        stopping = Deferred.fromCoroutine(engine.stop(0.0))
+        begun = len(self.attempts)
+        self.assertLessEqual(begun, 20 * STARTS)
+        for _ in range(10):
+            self.clock.turn()
+        self.successResultOf(stopping)
+        self.assertEqual((len(self.attempts), self.clock.getDelayedCalls()), (begun, []))
+
+    def test_starts_in_any_turns(self) -> None:
+        """Whoever becomes due gets its turn, whatever was begun before and however long ago."""
+        engine = self.engine(max_active=10_000)
+        mid = 0
+        for burst in (1, 4, 5, 9, 10, 11, 25, 1, 1, 1, 7):
+            for _ in range(burst):
+                mid += 1
+                self.queue.add(mid, f"d{mid}.example")
+                self.queue.ready(f"d{mid}.example")
+            self.assertLessEqual(len(self.attempts), mid)
+            for _ in range(4):
+                self.clock.turn()
+            self.assertEqual(engine.active, mid)
+
+    def test_ends_of_one_turn(self) -> None:
+        """Attempts that have had their time all at once are ended a few in each turn."""
+        for mid in range(1, 101):
+            self.queue.add(mid, f"d{mid}.example")
+        engine = self.engine(max_active=1000)
+        for _ in range(20):
+            self.clock.turn()
+        self.assertEqual(engine.active, 100)
+        engine.attempt_timeout = 1.0
+        self.clock.rightNow += 1.0
+        self.clock.turn()
+        self.assertEqual(engine.active, 100 - STARTS)
+        for turn in range(2, 11):
+            self.clock.turn()
+            self.assertEqual(engine.active, 100 - turn * STARTS)
+        self.assertEqual(len(self.queue.settled), 100)
 
     def test_stop(self) -> None:
         """Stopping starts nothing new, waits for attempts under way, then cancels them; what was certain is settled."""
