@@ -7,6 +7,7 @@ without verification, and the HTTP protocol comes to exist only when the present
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import attrs
 from OpenSSL import SSL
@@ -42,6 +43,13 @@ class Progress:
     peer: str = ""  # address:port of the policy host, or the proxy
     facts: SessionFacts = attrs.field(factory=SessionFacts)  # of the TLS session with the policy host
     handshaking: bool = False  # a connection stands (through the proxy, if there is one), and TLS has begun
+
+    def too_late(self, _: object, seconds: float) -> Any:
+        """What follows when it took too long (``Deferred.addTimeout``).
+
+        :raises FetchError: always.
+        """
+        raise FetchError(FetchFault.TIMEOUT, f"timed out after {seconds:.0f} s {self.doing}")
 
 
 Examine = Callable[[PeerCertificates], Examination]
@@ -173,11 +181,12 @@ class CheckedEndpoint:
         self._examine = examine
 
     async def connect(
-        self, factory: IProtocolFactory, progress: Progress, handshake: str
+        self, factory: IProtocolFactory, progress: Progress, handshake: str, seconds: float | None = None
     ) -> tuple[IProtocol, CheckedConnection]:
         """The protocol that `factory` built, and the connection that carries it.
 
         :param handshake: what `progress` says once the connection stands.
+        :param seconds: for the handshake; None: as long as whoever waits likes.
         :raises FetchError: TLS, certificate, or proxy.
         :raises Exception: whatever the endpoint fails with, or an error of ours.
         """
@@ -190,8 +199,11 @@ class CheckedEndpoint:
             await self._inner.connect(over_tls)
             progress.doing, progress.handshaking = handshake, True
             assert checked.connection is not None
-            return await checked.connection.accepted, checked.connection
-        except CancelledError:
+            accepted = checked.connection.accepted
+            if seconds is not None:
+                accepted.addTimeout(seconds, self._clock, progress.too_late)
+            return await accepted, checked.connection
+        except (CancelledError, FetchError):
             if checked.connection is not None:
                 checked.connection.abort()
             raise

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import ipaddress
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from itertools import chain, zip_longest
 from typing import Any
 
@@ -14,7 +14,6 @@ from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import HostnameEndpoint, TCP4ClientEndpoint, TCP6ClientEndpoint
 from twisted.internet.error import ConnectError, ConnectionClosed
 from twisted.internet.interfaces import (
-    IOpenSSLClientConnectionCreator,
     IProtocol,
     IProtocolFactory,
     IReactorTime,
@@ -32,6 +31,7 @@ from seg.mtasts.bounds import FetchBounds
 from seg.mtasts.checked import CheckedConnection, CheckedEndpoint, Examine
 from seg.mtasts.errors import FetchError, FetchFault
 from seg.mtasts.proxy import ConnectEndpoint, Proxy
+from seg.tls.context import ClientTLS
 
 MAX_ADDRESSES = 4
 _THEIRS = (ConnectError, ConnectionClosed, OSError)  # that a connection fails with, by their doing or by ours
@@ -90,13 +90,14 @@ class Target:
 
     host: str
     port: int
-    creator: Callable[[str], IOpenSSLClientConnectionCreator]  # of the peer's "address:port"
+    tls: ClientTLS
     examine: Examine
 
 
 @implementer(IStreamClientEndpoint)
 class PolicyHostEndpoint:
-    """Connects to a policy host by one address after another; each has its share of the time.
+    """Connects to a policy host by one address after another; each has its share of the time. Where no address leads to a policy, those whose
+    handshake failed are tried once more with classical key exchange groups only, as hosts of mail are (`seg.tls.groups`).
 
     :param reactor: TCP, names (for the proxy) and time.
     :param bounds: the time for all addresses together, and the turns.
@@ -137,38 +138,56 @@ class PolicyHostEndpoint:
 
     async def _connect(self, factory: IProtocolFactory) -> IProtocol:
         if self._proxy is not None:
-            await self._bounds.turn_at(None)
-            self._progress.doing = f"connecting through proxy {self._proxy}"
-            return await self._try(factory, self._by_proxy(self._proxy), str(self._proxy))
+            return await self._through(factory, self._proxy)
         self._progress.doing = f"looking up {self._target.host}"
         addresses = await find_addresses(self._resolver, self._target.host, self._rules)
-        lack, errors = addresses.lack, []
-        for address in addresses.found:
-            await self._bounds.turn_at(address)
-            try:
-                return await self._try_address(factory, address, self._bounds.limit / len(addresses.found))
-            except FetchError as error:
-                errors.append(error)
-            except LocalFault as fault:
-                lack = fault
+        lack, share = addresses.lack, self._bounds.limit / len(addresses.found)
+        errors: dict[IPAddress, FetchError] = {}
+        again: list[IPAddress] = []  # with classical groups, when no address has led to a policy without
+        for second, to_try in ((False, addresses.found), (True, again)):
+            for address in to_try:
+                await self._bounds.turn_at(address)
+                try:
+                    return await self._try_address(factory, address, share / 2 if second else share, second)
+                except FetchError as error:
+                    errors[address] = error
+                    if not second and self._may_narrow(error, self._peer(address)):
+                        again.append(address)
+                except LocalFault as fault:
+                    lack = fault
         if lack is not None:  # what a fault of ours kept us from might have brought the policy
             raise lack
         # All is told; the kind is that of the last one, as an unreachable IPv6 address comes first.
-        raise FetchError(errors[-1].fault, "; ".join(error.cause for error in errors))
+        raise FetchError([*errors.values()][-1].fault, "; ".join(error.cause for error in errors.values()))
 
-    async def _try_address(self, factory: IProtocolFactory, address: IPAddress, share: float) -> IProtocol:
-        kind = TCP4ClientEndpoint if address.version == 4 else TCP6ClientEndpoint
-        port = self._target.port
-        peer = f"{address}:{port}" if address.version == 4 else f"[{address}]:{port}"
-        self._progress.doing = f"connecting to {peer}"
-        endpoint = kind(self._reactor, str(address), port, timeout=share)
-
-        def too_late(_: object, seconds: float) -> Any:
-            raise FetchError(FetchFault.TIMEOUT, f"timed out after {seconds:.0f} s {self._progress.doing}")
-
-        trial = Deferred.fromCoroutine(self._try(factory, endpoint, peer))
+    async def _through(self, factory: IProtocolFactory, proxy: Proxy) -> IProtocol:
+        key = f"{self._target.host}:{self._target.port}"
         try:
-            return await trial.addTimeout(share, self._clock, too_late)
+            return await self._try_proxy(factory, proxy, key, False)
+        except FetchError as error:
+            if not self._may_narrow(error, key):
+                raise
+        return await self._try_proxy(factory, proxy, key, True)
+
+    async def _try_proxy(self, factory: IProtocolFactory, proxy: Proxy, key: str, classical: bool) -> IProtocol:
+        await self._bounds.turn_at(None)
+        self._progress.doing = f"connecting through proxy {proxy}"
+        return await self._try(factory, self._by_proxy(proxy), str(proxy), key, self._bounds.limit, classical)
+
+    def _peer(self, address: IPAddress) -> str:
+        host = str(address) if address.version == 4 else f"[{address}]"
+        return f"{host}:{self._target.port}"
+
+    async def _try_address(
+        self, factory: IProtocolFactory, address: IPAddress, share: float, classical: bool
+    ) -> IProtocol:
+        kind = TCP4ClientEndpoint if address.version == 4 else TCP6ClientEndpoint
+        peer = self._peer(address)
+        self._progress.doing = f"connecting to {peer}"
+        endpoint = kind(self._reactor, str(address), self._target.port, timeout=share)
+        trial = Deferred.fromCoroutine(self._try(factory, endpoint, peer, peer, share, classical))
+        try:
+            return await trial.addTimeout(share, self._clock, self._progress.too_late)
         except FetchError as error:
             where = "" if peer in error.cause else f"{peer}: "
             raise FetchError(error.fault, where + error.cause) from None
@@ -178,13 +197,43 @@ class PolicyHostEndpoint:
                 raise lack from None
             raise FetchError(FetchFault.CONNECT, f"{peer}: can't connect: {str(error).rstrip('.')}") from None
 
-    async def _try(self, factory: IProtocolFactory, endpoint: IStreamClientEndpoint, peer: str) -> IProtocol:
-        target = self._target
-        self._progress.peer = peer
-        checked = CheckedEndpoint(self._clock, endpoint, target.creator(peer), target.host, target.examine)
-        handshake = f"in the TLS handshake with {self._target.host if self._proxy else peer}"
-        protocol, self._connection = await checked.connect(factory, self._progress, handshake)
-        self._progress.doing = "waiting for an answer"
+    def _may_narrow(self, error: FetchError, key: str) -> bool:
+        """Whether fewer groups may help: the handshake failed, or wasn't over in time, and more than the classical groups were offered."""
+        in_handshake = error.fault is FetchFault.TLS or (
+            error.fault is FetchFault.TIMEOUT and self._progress.handshaking
+        )
+        return in_handshake and self._widens(key)
+
+    def _widens(self, key: str) -> bool:
+        """Whether a host is offered more than classical groups at first."""
+        tls = self._target.tls
+        return tls.narrows and not tls.classical_peers.has(key, self._clock.seconds())
+
+    async def _try(
+        self,
+        factory: IProtocolFactory,
+        endpoint: IStreamClientEndpoint,
+        peer: str,
+        key: str,
+        share: float,
+        second: bool,
+    ) -> IProtocol:
+        """One connection.
+
+        :param key: by what is remembered that this host is to be offered classical groups only.
+        :param share: seconds that there are; half of them for a handshake behind which there is another one.
+        :param second: whether it is the one with classical groups.
+        """
+        target, progress, widens = self._target, self._progress, self._widens(key)
+        progress.peer, progress.handshaking = peer, False
+        creator = target.tls.creator(target.host, peer, classical=second or (target.tls.narrows and not widens))
+        checked = CheckedEndpoint(self._clock, endpoint, creator, target.host, target.examine)
+        handshake = f"in the TLS handshake with {target.host if self._proxy else peer}"
+        limit = share / 2 if widens and not second else None
+        protocol, self._connection = await checked.connect(factory, progress, handshake, limit)
+        if second:
+            target.tls.classical_peers.add(key, self._clock.seconds())
+        progress.doing = "waiting for an answer"
         return protocol
 
     def _by_proxy(self, proxy: Proxy) -> IStreamClientEndpoint:

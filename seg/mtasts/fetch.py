@@ -146,7 +146,7 @@ class PolicyFetcher:
         target = Target(
             host,
             self._settings.port,
-            lambda peer: self._tls.creator(host, peer),
+            self._tls,
             lambda peer: authenticator.examine(peer, self._trust()),
         )
         endpoint = PolicyHostEndpoint(self._reactor, self._resolver, target, self._proxy, bounds, self._rules)

@@ -125,8 +125,13 @@ class LoopbackServer:
         await maybeDeferred(self._listening.stopListening)
 
 
-def tunnel_to(port: int, greeting: bytes = b"HTTP/1.1 200 Connection established\r\n\r\n") -> Answer:
-    """What a proxy does: connect to a port of loopback, whatever name was asked for, and pass octets on."""
+def tunnel_to(
+    port: int, greeting: bytes = b"HTTP/1.1 200 Connection established\r\n\r\n", first: bytes = b""
+) -> Answer:
+    """What a proxy does: connect to a port of loopback, whatever name was asked for, and pass octets on.
+
+    :param first: what is passed on before anything else.
+    """
 
     def answer(served: Served) -> None:
         class Upstream(Protocol):
@@ -135,6 +140,7 @@ def tunnel_to(port: int, greeting: bytes = b"HTTP/1.1 200 Connection established
             def connectionMade(self) -> None:
                 served.dataReceived = self.transport.write  # type: ignore[method-assign]
                 served.transport.write(greeting)
+                self.transport.write(first)
 
             def dataReceived(self, data: bytes) -> None:
                 served.transport.write(data)

@@ -66,7 +66,7 @@ class StoreLookTests(StoreCase):
         self.txt()
         self.assertEqual(self.look(), STSLook())
         self.txt("v=spf1 -all", "\\255\\007x")
-        self.assertEqual(self.look(), STSLook(records=("v=spf1 -all", "\\255\\007x")))
+        self.assertEqual(self.look(), STSLook(records=("v=spf1 -all", "\\255\\007x"), ttl=300))
 
     def test_bad_record(self) -> None:
         """Records that can't be used are shown, with what is wrong."""
