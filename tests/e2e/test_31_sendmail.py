@@ -115,6 +115,33 @@ class LocalMailTests(GatewayCase):
         self.assertIn(b"nobody takes mail for nobody.here@gw.example here", done.stderr)
         await gateway.wait_for_log("root@gw.example goes to admin@receiver.example")
 
+    async def test_new_messages(self) -> None:
+        """What reaches the next hop of cron's, of -bs's and of a device's message: domains, Date and Message-ID, and no Bcc."""
+        await self.internet.add_domain("receiver.example")
+        gateway = await self.start_gateway(
+            settings={
+                "gateway": {"hostname": "gw.example", "postmaster": "admin@receiver.example"},
+                "submission": {"clients": "relay"},
+            },
+            default={"mta_sts": "off", "dane": "none"},
+        )
+        letter = b"From: root (Cron Daemon)\nTo: root\nBcc: a@x.example\nSubject: Cron <root@gw>\n\nTo: root\n"
+        session = b"EHLO me\nMAIL FROM:<root>\nRCPT TO:<root>\nDATA\n" + letter + b".\nQUIT\n"
+        self.assertEqual((await self.sendmail("-i", "-FCronDaemon", "-oem", "root", letter=letter)).returncode, 0)
+        self.assertEqual((await self.sendmail("-bs", letter=session)).returncode, 0)
+        refused = await gateway.inject(
+            "scan@gw.example", ["u@receiver.example", "u@RECEIVER.example"], letter.replace(b"\n", b"\r\n")
+        )
+        self.assertEqual(refused, {})
+        messages = await self.internet.wait_for_messages("receiver.example", 3, 20)
+        for message in messages:
+            self.assertEqual(len(message.recipients), 1, message)
+            self.assertRegex(
+                message.content,
+                rb"(?s)\AReceived: .*\r\nDate: [^\r]*\r\nMessage-ID: <[^\r]*@gw\.example>\r\nFrom: root@gw\.example \(Cron Daemon\)\r\n"
+                rb"To: root@gw\.example\r\nSubject: Cron <root@gw>\r\n\r\nTo: root\r\n\Z",
+            )
+
     async def test_aliases(self) -> None:
         """The aliases count for SMTP and for programs, as soon as they are written; a line that can't be used is told."""
         gateway = await self.prepare(local_users="users@receiver.example")
