@@ -36,7 +36,7 @@ from seg.auth.backoff import Backoff
 from seg.bounce.languages import FOLDER as REPORTS
 from seg.bounce.languages import Languages
 from seg.change.control import ChangeControl
-from seg.change.texts import Configuration, Texts, check, read_texts
+from seg.change.texts import Configuration, Texts, check, located, read_texts
 from seg.clock import SteadyClock, posix, posix_of
 from seg.clockwatch import ClockWatch, last_written
 from seg.config.ehlo_names import unfit_names
@@ -108,7 +108,7 @@ class Options(usage.Options):
             if self.files.notice:
                 print(f"seg: {self.files.notice}", file=sys.stderr)
             self.texts = read_texts(self.files)
-            self.configuration = check(self.texts, self.files)
+            self.configuration = check(self.texts, self.files, at_start=True)
         except ConfigurationError as error:
             raise _exit(error) from None
 
@@ -121,7 +121,7 @@ def makeService(options: Options) -> GatewayService:
     try:
         return GatewayService(options.configuration, options.texts, options.files, reactor)
     except ConfigurationError as error:
-        raise _exit(error) from None
+        raise _exit(located(error, options.texts, options.files)) from None
 
 
 def _exit(error: ConfigurationError) -> SystemExit:
@@ -147,6 +147,7 @@ class GatewayService(Service):
         self._postmaster = settings.gateway.postmaster or f"postmaster@{self.hostname}"
         self._files = files
         self._texts = texts
+        self._configuration = configuration
         self._reactor = reactor
         self._bus = EventBus()
         self._bus.hold()
@@ -205,7 +206,7 @@ class GatewayService(Service):
             self._reception.bind(self._plan)
             self._entrances.bind()
         except ConfigurationError as error:
-            raise _exit(error) from None
+            raise _exit(located(error, self._texts, self._files)) from None
 
     def startService(self) -> None:
         """Start all parts in order."""
@@ -337,12 +338,13 @@ class GatewayService(Service):
             self._bus,
             in_thread_of(self._reactor),
             posix_of(self._reactor),
+            self._configuration,
         )
 
     def _admin_paths(self, mail: Mail, window: Window, changes: ChangeControl) -> RouteTable:
         """All that operators may ask for."""
         self._observers.traffic.start(var_path(self.settings) / "totals.json", window.dns)
-        identity = Identity(self.hostname, self._files.settings, posix(self._reactor))
+        identity = Identity(self.hostname, self._files.settings.absolute(), posix(self._reactor))
         return admin_paths(identity, self._now, mail, window, changes, self._observers, self._bus, self._reactor)
 
     def _renewable(self) -> dict[str, Renewable]:
@@ -400,7 +402,7 @@ class GatewayService(Service):
         """Say why, and end: a gateway that is half there is worse than none."""
         error = failure.value
         if isinstance(error, ConfigurationError):
-            text = "; ".join(error.problems)
+            text = "; ".join(located(error, self._texts, self._files).problems)
         elif isinstance(error, OSError):
             text = f"{error.filename or 'the spool'}: {error.strerror}"
         else:

@@ -16,8 +16,8 @@ from twisted.web.server import Request
 from seg.admin.http import Call, RouteTable, Text
 from seg.admin.metrics import CONTENT_TYPE, Metrics
 from seg.admin.socket import QuietSite
+from seg.config.problems import SettingError
 from seg.config.schema import MetricsPage
-from seg.errors import ConfigurationError
 
 MAX_CONNECTIONS = 20  # at a time
 
@@ -89,7 +89,8 @@ class MetricsPort:
             port: IListeningPort = self._reactor.listenTCP(settings.port, site, interface=settings.address)
         except CannotListenError as error:
             where = f"{settings.address}:{settings.port}"
-            raise ConfigurationError((f"[metrics] can't listen at {where}: {error.socketError}",)) from error
+            reason = getattr(error.socketError, "strerror", None) or error.socketError
+            raise SettingError(("metrics", "address"), f"can't listen at {where}: {reason}") from error
         self._watch(port)
         return PreparedPage(settings, port)
 

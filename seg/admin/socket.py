@@ -18,8 +18,7 @@ from twisted.web.http import Request as HTTPRequest
 from twisted.web.server import Request, Site
 
 from seg.admin.http import APIResource, RouteTable
-from seg.config.problems import meant
-from seg.errors import ConfigurationError
+from seg.config.problems import SettingError, meant
 
 MAX_PATH = 107  # sun_path of unix(7), without its final NUL
 
@@ -43,8 +42,8 @@ def listen(reactor: IReactorUNIX, path: Path, mode: int, routes: RouteTable, gro
     :raises twisted.internet.error.CannotListenError: when another process is alive there, or the folder can't be used.
     """
     if len(bytes(path)) > MAX_PATH:
-        problem = f"[control] socket: {path} is longer than the {MAX_PATH} octets that a unix socket may have; set a shorter path"
-        raise ConfigurationError((problem,))
+        problem = f"{path} is longer than the {MAX_PATH} octets that a unix socket may have; set a shorter path"
+        raise SettingError(("control", "socket"), problem)
     _make_room(path)
     site: Any = QuietSite(APIResource(routes, peer_user), timeout=60)
     site.displayTracebacks = False
@@ -57,8 +56,10 @@ def listen(reactor: IReactorUNIX, path: Path, mode: int, routes: RouteTable, gro
         belongs_to(path, number, mode)
     except OSError as error:
         port.stopListening()
-        problem = f"[control] group: the socket can't be given to group \"{group}\" ({error.strerror}): the gateway's user must belong to it"
-        raise ConfigurationError((problem,)) from error
+        problem = (
+            f"the socket can't be given to group \"{group}\" ({error.strerror}): the gateway's user must belong to it"
+        )
+        raise SettingError(("control", "group"), problem) from error
     return port
 
 
@@ -106,7 +107,7 @@ def group_number(name: str) -> int:
         return grp.getgrnam(name).gr_gid
     except KeyError:
         hint = meant(name, [group.gr_name for group in grp.getgrall()])
-        raise ConfigurationError((f'[control] group: there is no group "{name}"{hint}',)) from None
+        raise SettingError(("control", "group"), f'there is no group "{name}"{hint}') from None
 
 
 async def peer_user(request: Request) -> str:

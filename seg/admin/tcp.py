@@ -25,6 +25,7 @@ from seg.admin.door import Ask, Door
 from seg.admin.http import MAX_BODY, APIResource, RouteTable
 from seg.admin.socket import QuietSite
 from seg.client import client_address, client_key
+from seg.config.problems import SettingError
 from seg.config.schema import Control, Listener
 from seg.events import AdminListening
 from seg.interfaces import IEventSink
@@ -185,10 +186,13 @@ class AdminPort:
         """Have the port; clients wait in the kernel.
 
         :param former: the one that serves now: where it listens already nothing has to be had.
-        :raises ConfigurationError: it can't be had.
+        :raises SettingError: it can't be had.
         """
         if self._control.address and not (former is not None and former._serves_at(self._control)):
-            self._bound = bind(Listener(name=NAME, address=self._control.address, port=self._control.port))
+            try:
+                self._bound = bind(Listener(name=NAME, address=self._control.address, port=self._control.port))
+            except SettingError as error:
+                raise SettingError(("control", *error.where), error.text.removeprefix(f"listener {NAME}: ")) from error
 
     def serve(
         self,

@@ -12,7 +12,7 @@ from twisted.internet.defer import Deferred, DeferredLock
 from seg.change.edits import Edit, EditError, value_at
 from seg.change.history import Commit, History
 from seg.change.staging import DamagedChanges, Staged, StagingArea
-from seg.change.texts import Configuration, Texts, check, difference, read_texts, without_secrets, write_texts
+from seg.change.texts import Configuration, Texts, check, difference, located, read_texts, without_secrets, write_texts
 from seg.config.find import ConfigurationFiles
 from seg.config.source import parse_document
 from seg.errors import ConfigurationError
@@ -75,6 +75,7 @@ class ChangeControl:
     :param running: the texts that the gateway was started with.
     :param folder: where changes and commits are kept, ``var/changes``.
     :param in_thread: runs a function in a thread: files are large, and disks slow.
+    :param in_force: what `running` says.
     """
 
     def __init__(
@@ -86,8 +87,10 @@ class ChangeControl:
         sink: IEventSink,
         in_thread: InThread,
         now: Callable[[], float],
+        in_force: Configuration | None = None,
     ) -> None:
         self.running = running
+        self._in_force = in_force
         self.files = files
         self._complaints: list[str] = []  # of what was found damaged, to be told
         self._staging = StagingArea(folder / "staged")
@@ -169,7 +172,7 @@ class ChangeControl:
     async def _keep(self, staged: Staged) -> str:
         def work() -> str:
             texts = _made(staged)
-            check(texts, self.files)
+            check(texts, self.files, self._in_force)
             if texts == staged.base:
                 self._staging.drop(staged.by)
                 return ""
@@ -252,8 +255,11 @@ class ChangeControl:
         return await self._put_in_force(found, by, "files read again", write=False)
 
     async def _put_in_force(self, new: Texts, by: str, comment: str, write: bool) -> Outcome:
-        configuration: Configuration = await self._in_thread(lambda: check(new, self.files))
-        prepared = await self._applier.prepare(configuration)
+        configuration: Configuration = await self._in_thread(lambda: check(new, self.files, self._in_force))
+        try:
+            prepared = await self._applier.prepare(configuration)
+        except ConfigurationError as error:
+            raise located(error, new, self.files) from error
         old = self.running
         try:
             if write:
@@ -261,7 +267,7 @@ class ChangeControl:
         except BaseException:
             prepared.discard()
             raise
-        self.running = new
+        self.running, self._in_force = new, configuration
         waiting = tuple(prepared.activate())
         commit = await self._remember(by, comment, new)
         what = "files read again" if not write else f"commit {commit.number}"

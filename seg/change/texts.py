@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import difflib
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 import attrs
 
 from seg.change.edits import File
+from seg.change.usable import faults
 from seg.config.destinations import Destinations
 from seg.config.find import ConfigurationFiles
 from seg.config.load import parse_destinations, parse_settings
-from seg.config.problems import meant
+from seg.config.problems import Problems, meant, placed
+from seg.config.relative import whole_destinations, whole_settings
 from seg.config.schema import Settings
 from seg.config.secrets import masked, masked_pair
-from seg.config.source import read_document
+from seg.config.source import Document, KeyPath, read_document
 from seg.errors import ConfigurationError
 from seg.files import sync_folder
 
@@ -59,8 +61,8 @@ def read_texts(files: ConfigurationFiles) -> Texts:
     return Texts(read_document(files.settings).text, read_document(files.destinations).text)
 
 
-def check(texts: Texts, files: ConfigurationFiles) -> Configuration:
-    """What the texts say. Takes its time with many entries.
+def parsed(texts: Texts, files: ConfigurationFiles) -> Configuration:
+    """What the texts say, with whole paths. Takes its time with many entries.
 
     :raises ConfigurationError: every fault of both, as file, line and key.
     """
@@ -73,20 +75,65 @@ def check(texts: Texts, files: ConfigurationFiles) -> Configuration:
         destinations = parse_destinations(texts.destinations, str(files.destinations))
     except ConfigurationError as error:
         problems += error.problems
-    if not problems:
-        problems += _between(settings, destinations, files)
     if problems:
         raise ConfigurationError(tuple(problems))
-    return Configuration(settings, destinations)
+    _raise_placed(_between(settings, destinations), texts, files)
+    return Configuration(whole_settings(settings, files.settings), whole_destinations(destinations, files.destinations))
 
 
-def _between(settings: Settings, destinations: Destinations, files: ConfigurationFiles) -> Iterator[str]:
+def check(
+    texts: Texts, files: ConfigurationFiles, in_force: Configuration | None = None, at_start: bool = False
+) -> Configuration:
+    """As `parsed`, and whether what the texts name can be used: files, ports, addresses, plugins. Blocks.
+
+    :param in_force: what the running gateway goes by: what of it stays as it is isn't tried.
+    :param at_start: a certificate out of date keeps no gateway down then.
+    :raises ConfigurationError: every fault of the texts; when there are none, of what they name.
+    """
+    whole = parsed(texts, files)
+    before = (in_force.settings, in_force.destinations) if in_force else None
+    folder = files.settings.absolute().parent
+    _raise_placed(faults(whole.settings, whole.destinations, folder, before, at_start), texts, files)
+    return whole
+
+
+def _between(settings: Settings, destinations: Destinations) -> Iterator[tuple[File, KeyPath, str]]:
     """What one file says of the other and isn't so."""
-    for listener in settings.listener:
+    for number, listener in enumerate(settings.listener):
         name, known = listener.bounce_profile, destinations.bounce_profiles
         if name and name not in known:
             problem = f'there is no [bounce_profile."{name}"] in {NAMES[File.DESTINATIONS]}{meant(name, known)}'
-            yield f"{files.settings}: [[listener]] {listener.name}: bounce_profile: {problem}"
+            yield File.SETTINGS, ("listener", number, "bounce_profile"), problem
+
+
+def _raise_placed(faults_found: Iterable[tuple[File, KeyPath, str]], texts: Texts, files: ConfigurationFiles) -> None:
+    """
+    :raises ConfigurationError: with file and line of each, if there are any.
+    """
+    found, problems = list(faults_found), list[str]()
+    for file in File:
+        mine = [(where, text) for which, where, text in found if which is file]
+        if not mine:
+            continue
+        collected = Problems(_document(texts, files, file))
+        for where, text in mine:
+            collected.add(where, text)
+        try:
+            collected.check()
+        except ConfigurationError as error:
+            problems += error.problems
+    if problems:
+        raise ConfigurationError(tuple(problems))
+
+
+def located(error: ConfigurationError, texts: Texts, files: ConfigurationFiles) -> ConfigurationError:
+    """An error of whoever puts the settings to work, with file and line as far as it names a key."""
+    return placed(error, _document(texts, files, File.SETTINGS))
+
+
+def _document(texts: Texts, files: ConfigurationFiles, file: File) -> Document:
+    path = files.settings if file is File.SETTINGS else files.destinations
+    return Document(str(path), texts.of(file), {})
 
 
 def difference(old: Texts, new: Texts) -> str:

@@ -299,14 +299,14 @@ class _Wishes:
 
     def _checked(self, answers: Answers, made: list[Planned]) -> list[Planned]:
         """The files, read as the gateway will read them."""
-        from seg.change.texts import Texts, check
+        from seg.change.texts import Texts, parsed
         from seg.config.find import find_configuration
         from seg.errors import ConfigurationError
 
         files = [*made, *planned(self._folder, answers)]
         destinations, settings = (file.data.decode() for file in files[-2:])
         try:
-            check(Texts(settings, destinations), find_configuration(str(self._folder / "seg.toml")))
+            parsed(Texts(settings, destinations), find_configuration(str(self._folder / "seg.toml")))
         except ConfigurationError as error:
             raise click.ClickException("\n".join(error.problems)) from None
         return files

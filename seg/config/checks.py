@@ -15,6 +15,7 @@ from seg.config.syntax import (
     check_ipv4,
     check_ipv6,
     check_mailbox,
+    check_mechanism,
     check_mode,
     check_name_pattern,
     check_proxy,
@@ -51,6 +52,7 @@ FORMS: dict[tuple[str, str], Check] = {
     ("recipients", "accept"): check_recipient_entry,
     ("recipients", "reject"): check_recipient_entry,
     ("recipients", "reject_text"): check_words,
+    ("auth", "mechanisms"): check_mechanism,
     ("auth", "senders"): check_sender_entry,
     ("submission", "domain"): parse_hostname,
     ("dns", "resolvers"): parse_endpoint,
@@ -128,6 +130,15 @@ def group_faults(group: SenderGroup, names: Set[str]) -> Iterator[tuple[str, str
         yield "match", 'names nobody; write networks, host names, or "ALL"'
     if 0 < group.max_message_size < _LEAST_SIZE:
         yield "max_message_size", f"must be 0 (that of [receive]) or at least {_LEAST_SIZE}"
+
+
+def name_faults(listeners: tuple[Listener, ...]) -> Iterator[tuple[int, str]]:
+    """Listeners that are called as an earlier one, as (number from 0, fault)."""
+    seen: set[str] = set()
+    for number, listener in enumerate(listeners):
+        if listener.name in seen:
+            yield number, f'another listener is called "{listener.name}"; give each a name of its own'
+        seen.add(listener.name)
 
 
 def binding_faults(listeners: tuple[Listener, ...]) -> Iterator[tuple[int, str]]:

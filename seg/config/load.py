@@ -10,29 +10,30 @@ from pathlib import Path
 
 from seg.config.destinations import Destinations
 from seg.config.destinations_file import destinations_from
+from seg.config.relative import whole_destinations, whole_settings
 from seg.config.schema import Settings
 from seg.config.settings_file import settings_from
 from seg.config.source import parse_document, read_document
 
 
 def load_settings(path: Path) -> Settings:
-    """The settings in a file like ``etc/seg.toml``.
+    """The settings in a file like ``etc/seg.toml``, with whole paths.
 
     :raises ConfigurationError: the file can't be read, or has faults.
     """
-    return settings_from(read_document(Path(path)))
+    return whole_settings(settings_from(read_document(Path(path))), Path(path))
 
 
 def load_destinations(path: Path) -> Destinations:
-    """The profiles and routes in a file like ``etc/destinations.toml``.
+    """The profiles and routes in a file like ``etc/destinations.toml``, with whole paths.
 
     :raises ConfigurationError: the file can't be read, or has faults.
     """
-    return destinations_from(read_document(Path(path)))
+    return whole_destinations(destinations_from(read_document(Path(path))), Path(path))
 
 
 def parse_settings(text: str, name: str = "seg.toml") -> Settings:
-    """The settings in a text (a staged change); `name` stands for the file in messages.
+    """The settings in a text (a staged change), paths as they stand; `name` stands for the file in messages.
 
     :raises ConfigurationError: the text has faults.
     """
@@ -40,7 +41,7 @@ def parse_settings(text: str, name: str = "seg.toml") -> Settings:
 
 
 def parse_destinations(text: str, name: str = "destinations.toml") -> Destinations:
-    """The profiles and routes in a text (a staged change); `name` stands for the file in messages.
+    """The profiles and routes in a text (a staged change), paths as they stand; `name` stands for the file in messages.
 
     :raises ConfigurationError: the text has faults.
     """

@@ -42,6 +42,31 @@ class Problems:
         )
 
 
+class SettingError(ConfigurationError):
+    """What a key asks for can't be had.
+
+    :param where: the key, in the file that the raiser is concerned with.
+    """
+
+    def __init__(self, where: KeyPath, text: str) -> None:
+        super().__init__((f"{place(where)}: {text}",))
+        self.where = where
+        self.text = text
+
+
+def placed(error: ConfigurationError, document: Document) -> ConfigurationError:
+    """The same error with file and line, if it names a key of this file."""
+    if not isinstance(error, SettingError):
+        return error
+    problems = Problems(document)
+    problems.add(error.where, error.text)
+    try:
+        problems.check()
+    except ConfigurationError as told:
+        return told
+    return error
+
+
 def _one_line(text: str) -> str:
     """The text with everything escaped that could break its line: names of keys may hold any character."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
@@ -59,7 +84,7 @@ def place(where: KeyPath) -> str:
     if not where:
         return ""
     array = len(where) > 1 and isinstance(where[1], int)
-    depth = 2 if array or where[0] in ("destination", "route", "bounce_profile") else 1
+    depth = 2 if array or where[0] in ("destination", "route", "bounce_profile", "auth_profile") else 1
     names = [where[0]] if array else list(where[:depth])
     table = ".".join(_quoted(str(name)) for name in names)
     rest = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in where[depth:])
@@ -74,7 +99,8 @@ def _quoted(name: str) -> str:
 
 def meant(word: str, choices: Iterable[str]) -> str:
     """``; did you mean x?``, or nothing when no choice is near."""
-    near = difflib.get_close_matches(word.lower().replace("-", "_"), list(choices), n=1, cutoff=0.6)
+    alike = {choice.lower().replace("-", "_"): choice for choice in choices}
+    near = [alike[found] for found in difflib.get_close_matches(word.lower().replace("-", "_"), alike, n=1, cutoff=0.6)]
     return f"; did you mean {near[0]}?" if near else ""
 
 

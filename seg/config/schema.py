@@ -127,7 +127,10 @@ class Gateway:
     local_domains: tuple[str, ...] = key(
         (), "Domains besides the hostname whose mail is for users of this machine; one with an SMTP route isn't"
     )
-    var: str = key("var", "Folder of spool, log, run and cache; relative to the working directory")
+    var: str = key(
+        "var",
+        "Folder of spool, log, run and cache; relative: beside a folder etc with this file, else beside this file",
+    )
 
 
 @attrs.frozen

@@ -7,7 +7,7 @@ from typing import Any, get_origin, get_type_hints
 
 import attrs
 
-from seg.config.checks import SECTION_CHECKS, binding_faults, form_fault, group_faults, listener_faults
+from seg.config.checks import SECTION_CHECKS, binding_faults, form_fault, group_faults, listener_faults, name_faults
 from seg.config.filters import filter_faults
 from seg.config.problems import Problems, meant, place
 from seg.config.schema import Filter, Listener, LogSubscription, SenderGroup, Settings
@@ -125,8 +125,10 @@ def _listeners(raw: Any, problems: Problems) -> tuple[Listener, ...]:
                 problems.add((*where, key), fault)
         listeners.append(listener)
     if not problems.below(("listener",)):
+        for number, fault in name_faults(tuple(listeners)):
+            problems.add(("listener", number, "name"), fault)
         for number, fault in binding_faults(tuple(listeners)):
-            problems.add(("listener", number), fault)
+            problems.add(("listener", number, "port"), fault)
     return tuple(listeners)
 
 

@@ -16,6 +16,7 @@ from typing import Any
 
 import attrs
 
+from seg.config.toml_cure import last_line, toml_cure
 from seg.errors import ConfigurationError
 from seg.files import read_regular
 
@@ -52,7 +53,7 @@ def read_document(path: Path) -> Document:
     try:
         raw = read_regular(path, LARGEST)
     except FileNotFoundError:
-        raise ConfigurationError((f"{path}: no such file",)) from None
+        raise ConfigurationError((f"{path}: no such file; seg setup writes a first configuration",)) from None
     except ValueError as error:
         reason = "is a folder, not a file" if path.is_dir() else f"can't be read: {error}"
         raise ConfigurationError((f"{path}: {reason}",)) from None
@@ -62,7 +63,9 @@ def read_document(path: Path) -> Document:
         text = raw.decode("utf-8")
     except UnicodeDecodeError as error:
         line = raw.count(b"\n", 0, error.start) + 1
-        raise ConfigurationError((f"{path}:{line}: not UTF-8 text (octet 0x{raw[error.start]:02x})",)) from None
+        raise ConfigurationError(
+            (f"{path}:{line}: not UTF-8 text (octet 0x{raw[error.start]:02x}); save it as UTF-8",)
+        ) from None
     return parse_document(text.removeprefix("\ufeff"), str(path))
 
 
@@ -76,10 +79,12 @@ def parse_document(text: str, name: str) -> Document:
     except tomllib.TOMLDecodeError as error:
         message = str(error)
         at = _AT.search(message)
-        line = at.group(1) if at and at.group(1) else str(text.count("\n") + 1)
+        line = int(at.group(1)) if at and at.group(1) else last_line(text)
         column = f", column {at.group(2)}" if at and at.group(2) else ""
-        fault = _AT.sub("", message)
-        raise ConfigurationError((f"{name}:{line}: not valid TOML: {_lowered(fault)}{column}",)) from None
+        fault = _lowered(_AT.sub("", message))
+        lines = text.split("\n")
+        cure = toml_cure(lines[line - 1] if line <= len(lines) else "", int(at.group(2)) if column and at else 0)
+        raise ConfigurationError((f"{name}:{line}: not valid TOML: {fault}{column}{cure}",)) from None
     except RecursionError:
         raise ConfigurationError((f"{name}: not valid TOML: nested too deeply",)) from None
 

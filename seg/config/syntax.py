@@ -9,8 +9,10 @@ from collections.abc import Callable
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_interface, ip_network
 from urllib.parse import urlsplit
 
+from seg.config.problems import nearest_first
 from seg.model import to_ascii
 
+MECHANISMS = ("PLAIN", "LOGIN", "SCRAM-SHA-256", "SCRAM-SHA-256-PLUS")
 _LABEL = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)")
 
 
@@ -163,6 +165,12 @@ def check_mode(text: str) -> None:
     """Permissions in octal."""
     if not re.fullmatch(r"0?[0-7]{3}", text):
         raise ValueError(f'"{text}" is not an octal mode such as "0600"')
+
+
+def check_mechanism(text: str) -> None:
+    """A SASL mechanism that the gateway has."""
+    if text not in MECHANISMS:
+        raise ValueError(f'"{text}" is no mechanism; there are {", ".join(nearest_first(text, MECHANISMS))}')
 
 
 def check_ciphers(text: str) -> None:

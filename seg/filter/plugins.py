@@ -11,7 +11,7 @@ from twisted.plugin import IPlugin, getPlugins
 from zope.interface.exceptions import Invalid
 from zope.interface.verify import verifyObject
 
-from seg.config.problems import nearest_first
+from seg.config.problems import meant, nearest_first
 from seg.config.schema import Filter
 from seg.errors import ConfigurationError
 from seg.filter.chain import Station
@@ -56,13 +56,24 @@ def stations(
         elif table.kind in factories:
             found.append(Station(table, _made(factories[table.kind], context), table.content_timeout))
         else:
-            kinds = ", ".join(nearest_first(table.kind, [MILTER, *factories]))
-            raise _problem(
-                table,
-                f"there is no filter of kind {table.kind!r}; there are {kinds} (a plugin that can't be imported isn't found: "
-                "see what twistd writes at its start)",
-            )
+            raise _problem(table, _unknown(table.kind, factories))
     return tuple(found)
+
+
+def unknown_kind(kind: str, package: ModuleType | None = None) -> str:
+    """What is wrong with the kind of a filter, when it is neither a milter nor a plugin; "" when nothing is."""
+    if kind == MILTER:
+        return ""
+    factories = _factories({kind}, package)
+    return "" if kind in factories else _unknown(kind, factories)
+
+
+def _unknown(kind: str, plugins: Iterable[str]) -> str:
+    known = [MILTER, *plugins]
+    return (
+        f'there is no filter of kind "{kind}"{meant(kind, known)}; there are {", ".join(nearest_first(kind, known))} '
+        "(a plugin that can't be imported isn't found: see what twistd writes at its start)"
+    )
 
 
 def for_listener(found: Iterable[Station], listener: str) -> tuple[Station, ...]:

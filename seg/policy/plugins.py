@@ -11,9 +11,11 @@ from twisted.plugin import IPlugin, getPlugins
 from zope.interface.exceptions import Invalid
 from zope.interface.verify import verifyObject
 
-from seg.config.problems import nearest_first
+from seg.config.problems import meant, nearest_first
 from seg.errors import ConfigurationError
 from seg.interfaces import IEventSink, IResolver, ITLSPolicyProvider, ITLSPolicyProviderFactory
+
+OWN = ("dane", "mta-sts", "static")
 
 
 @attrs.frozen
@@ -48,12 +50,24 @@ def in_order(
         elif name in factories:
             found.append(_made(factories[name], context))
         else:
-            names = ", ".join(nearest_first(name, [*known, *factories]))
-            raise _problem(
-                f"there is no TLS policy provider {name!r}; there are {names} (a plugin that can't be imported isn't found: "
-                "see what twistd writes at its start)"
-            )
+            raise _problem(_unknown(name, [*known, *factories]))
     return tuple(found)
+
+
+def unknown_provider(wanted: Iterable[str], package: ModuleType | None = None) -> str:
+    """What is wrong with names of providers: one that is neither ours nor a plugin's; "" when nothing is."""
+    foreign = [name for name in wanted if name not in OWN]
+    names = [*OWN, *_factories(set(foreign), package)] if foreign else []
+    unknown = next((name for name in foreign if name not in names), None)
+    return "" if unknown is None else _unknown(unknown, names)
+
+
+def _unknown(name: str, known: Iterable[str]) -> str:
+    known = list(known)
+    return (
+        f'there is no TLS policy provider "{name}"{meant(name, known)}; there are {", ".join(nearest_first(name, known))} '
+        "(a plugin that can't be imported isn't found: see what twistd writes at its start)"
+    )
 
 
 def _factories(wanted: Iterable[str], package: ModuleType | None) -> dict[str, ITLSPolicyProviderFactory]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 from collections.abc import Mapping
 from ipaddress import ip_address
 
+from seg.config.problems import SettingError
 from seg.config.schema import Listener
-from seg.errors import ConfigurationError
 
 BACKLOG = 1024  # connections that the kernel holds for us
 FIRST_INHERITED = 3  # SD_LISTEN_FDS_START of sd_listen_fds(3)
@@ -18,7 +19,7 @@ def bind(listener: Listener) -> socket.socket:
     """A listening socket; clients wait in the kernel's backlog until a factory serves it. One that systemd listens at for us is
     taken as it is.
 
-    :raises ConfigurationError: the address can't be had; the text says what to do.
+    :raises SettingError: the address can't be had; the text says what to do, and the key is one of the listener's table.
     """
     if (given := inherited(listener)) is not None:
         return given
@@ -33,7 +34,7 @@ def bind(listener: Listener) -> socket.socket:
         bound.setblocking(False)
     except OSError as error:
         bound.close()
-        raise ConfigurationError((_objection(listener, error),)) from error
+        raise _objection(listener, error) from error
     return bound
 
 
@@ -78,12 +79,19 @@ def _listens_at(given: socket.socket, listener: Listener) -> bool:
     return bool(listening) and port == listener.port and ip_address(address) == ip_address(listener.address)
 
 
-def _objection(listener: Listener, error: OSError) -> str:
-    advice = ""
+def _objection(listener: Listener, error: OSError) -> SettingError:
+    """The key of the listener, and what to do."""
+    advice, key = "", "port"
     if isinstance(error, PermissionError) and listener.port < 1024:
         advice = (
             "; ports below 1024 need root: start as root, with twistd --uid and --gid to give the rights up, "
             "or by systemd (docs/install.md)"
         )
+    elif error.errno == errno.EADDRINUSE:
+        advice = (
+            f"; another program listens there: see which (ss -ltnp 'sport = :{listener.port}'), or take another port"
+        )
+    elif error.errno == errno.EADDRNOTAVAIL:
+        advice, key = "; this machine has no such address (ip address show)", "address"
     where = f"{listener.address}:{listener.port}"
-    return f"listener {listener.name}: can't listen at {where}: {error.strerror}{advice}"
+    return SettingError((key,), f"listener {listener.name}: can't listen at {where}: {error.strerror}{advice}")

@@ -11,8 +11,8 @@ import attrs
 from twisted.internet.defer import Deferred, DeferredList, maybeDeferred
 from twisted.internet.interfaces import IListeningPort
 
+from seg.config.problems import SettingError
 from seg.config.schema import Listener, ListenerTLS
-from seg.errors import ConfigurationError
 from seg.receive.binding import bind
 from seg.receive.factory import ReceiveFactory
 from seg.receive.turns import Turns
@@ -101,17 +101,17 @@ class Reception:
     def bind(self, plan: Plan) -> Plan:
         """Bind the addresses that nobody of ours listens at yet.
 
-        :raises ConfigurationError: one can't be had; nothing stays bound.
+        :raises SettingError: one can't be had; nothing stays bound.
         """
-        for listener in plan.listeners:
+        for number, listener in enumerate(plan.listeners):
             place = (listener.address, listener.port)
             if place in self._served:
                 continue
             try:
                 plan.bound[place] = bind(listener)
-            except ConfigurationError:
+            except SettingError as error:
                 plan.discard()
-                raise
+                raise SettingError(("listener", number, *error.where), error.text) from error
         return plan
 
     def serve(self, plan: Plan, make: MakeFactory) -> None:

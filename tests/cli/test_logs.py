@@ -38,7 +38,7 @@ class FilesTests(SynchronousTestCase):
     """Files in a folder, and no gateway."""
 
     def setUp(self) -> None:
-        folder = Path(self.mktemp())
+        folder = Path(self.mktemp()).absolute()
         self.logs = folder / "var" / "log"
         self.logs.mkdir(parents=True)
         (folder / "seg.toml").write_text(f'[gateway]\nvar = "{folder}/var"\n{SUBSCRIPTIONS}')

@@ -9,6 +9,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from seg.config.destinations import Destinations
 from seg.config.find import ConfigurationFiles, find_configuration, shipped_folder
 from seg.config.load import load_destinations, load_settings
+from seg.config.relative import whole_settings
 from seg.config.schema import Settings
 from seg.errors import ConfigurationError
 
@@ -24,7 +25,10 @@ class ReadTests(SynchronousTestCase):
 
     def test_missing(self) -> None:
         """A missing file is said to be missing."""
-        self.assertEqual(self.fault(Path("nowhere/seg.toml")), "nowhere/seg.toml: no such file")
+        self.assertEqual(
+            self.fault(Path("nowhere/seg.toml")),
+            "nowhere/seg.toml: no such file; seg setup writes a first configuration",
+        )
 
     def test_folder(self) -> None:
         """A folder in place of a file is named as such."""
@@ -50,13 +54,13 @@ class ReadTests(SynchronousTestCase):
         """A file in another encoding is refused with the line of the first bad octet."""
         file = Path(self.mktemp())
         file.write_bytes(b"[gateway]\n# M\xfcnchen\n")
-        self.assertEqual(self.fault(file), f"{file}:2: not UTF-8 text (octet 0xfc)")
+        self.assertEqual(self.fault(file), f"{file}:2: not UTF-8 text (octet 0xfc); save it as UTF-8")
 
     def test_byte_order_mark(self) -> None:
         """A byte order mark, as some editors write it, does no harm."""
         file = Path(self.mktemp())
         file.write_bytes(b"\xef\xbb\xbf[gateway]\n")
-        self.assertEqual(load_settings(file), Settings())
+        self.assertEqual(load_settings(file), whole_settings(Settings(), file))
 
     def test_nested_too_deeply(self) -> None:
         """A file nested beyond reason is a fault, not a crash."""
@@ -111,5 +115,6 @@ class FindTests(SynchronousTestCase):
         """The files as shipped load without a change and mean the defaults."""
         found = self.find()
         self.assertEqual(found.settings.parent, shipped_folder())
-        self.assertEqual(load_settings(found.settings), Settings())
+        self.assertEqual(load_settings(found.settings), whole_settings(Settings(), found.settings))
+        self.assertEqual(load_settings(found.settings).gateway.var, str(Path("var").absolute()))
         self.assertEqual(load_destinations(found.destinations), Destinations())

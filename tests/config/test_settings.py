@@ -111,8 +111,8 @@ FAULTS = {
         "2: [[listener]] key: a key is set, but no certificate",
     ),
     "same port": (
-        "[[listener]]\n[[listener]]\naddress = '0.0.0.0'",
-        "2: [[listener]]: 0.0.0.0 port 2525 is taken by another listener (127.0.0.1)",
+        "[[listener]]\n[[listener]]\nname = 'b'\naddress = '0.0.0.0'",
+        "2: [[listener]] port: 0.0.0.0 port 2525 is taken by another listener (127.0.0.1)",
     ),
     "listener address": (
         "[[listener]]\naddress = 'localhost'",
@@ -173,7 +173,10 @@ FAULTS = {
         "[delivery]\nproviders = ['static', 'static']",
         "2: [delivery] providers: a provider is named twice",
     ),
-    "toml": ("[queue]\nfirst_retry = \n", "2: not valid TOML: invalid value, column 15"),
+    "toml": (
+        "[queue]\nfirst_retry = \n",
+        "2: not valid TOML: invalid value, column 15; a value is missing: first_retry = ...",
+    ),
     "toml at the end": ("[queue]\nfirst_retry = [1", "2: not valid TOML: unclosed array"),
     "toml twice": ("[queue]\n[queue]\n", "2: not valid TOML: cannot declare ('queue',) twice, column 7"),
 }
@@ -306,4 +309,4 @@ class ValueTests(SynchronousTestCase):
 
     def test_free_ports_dont_clash(self) -> None:
         """Any number of listeners may ask for a free port."""
-        self.assertEqual(problems("[[listener]]\nport = 0\n[[listener]]\nport = 0\n"), [])
+        self.assertEqual(problems("[[listener]]\nport = 0\n[[listener]]\nname = 'b'\nport = 0\n"), [])

@@ -83,7 +83,8 @@ class PluginTests(PluginCase):
     def test_unknown(self) -> None:
         """A name that nobody has is refused with those that there are, the nearest first."""
         self.assertIn(
-            "there is no TLS policy provider 'exampel'; there are example,", self.refusal("exampel", a=self.example())
+            'there is no TLS policy provider "exampel"; did you mean example?; there are example,',
+            self.refusal("exampel", a=self.example()),
         )
 
     def test_module_that_cannot_be_imported(self) -> None:
