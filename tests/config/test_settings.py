@@ -177,7 +177,10 @@ FAULTS = {
         "[queue]\nfirst_retry = \n",
         "2: not valid TOML: invalid value, column 15; a value is missing: first_retry = ...",
     ),
-    "toml at the end": ("[queue]\nfirst_retry = [1", "2: not valid TOML: unclosed array"),
+    "toml at the end": (
+        "[queue]\nfirst_retry = [1",
+        '2: not valid TOML: unclosed array; a list is written ["...", "..."] and has to be closed',
+    ),
     "toml twice": ("[queue]\n[queue]\n", "2: not valid TOML: cannot declare ('queue',) twice, column 7"),
 }
 

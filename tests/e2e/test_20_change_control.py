@@ -230,7 +230,7 @@ class ChangeTests(GatewayCase):
         gateway.configuration.write_text(f'{text}\n[metrics]\naddress = "127.0.0.1"\nport = {gateway.port}\n')
         _, err, status = await self.seg("reload")
         self.assertEqual(status, 1)
-        self.assertIn(f"[metrics] can't listen at 127.0.0.1:{gateway.port}", err)
+        self.assertIn(f"[metrics] address: can't listen at 127.0.0.1:{gateway.port}", err)
         self.assertIn("seg_queue_messages", await deferToThread(self._metrics, second))
         gateway.configuration.write_text(text)
         await self.seg("reload")
