@@ -30,8 +30,9 @@ from seg.queue.gathering import Gathering
 from seg.queue.ledger import Ledger
 from seg.queue.record import Record
 from seg.queue.reports import Reports
-from seg.queue.rewrites import SharedRewrites
+from seg.queue.rewrites import FEW, SharedRewrites
 from seg.queue.schedule import Moment, Schedules, clamped, shifted
+from seg.queue.settlements import SharedSettlements
 
 ANSWER_WITHIN = (
     3.0  # seconds after which an operator hears that what he wants is in force, though it isn't written down yet
@@ -71,6 +72,7 @@ class Custody:
         self._serials = count()
         self._gathering = Gathering(clock, self._ripe)
         self._rewrites = SharedRewrites(clock)
+        self._settlements = SharedSettlements(clock)
         self._saving: Counter[int] = Counter()  # settlements that aren't durable yet, by MID
         self._tasks: set[Deferred[None]] = set()
         self._waiting: dict[int, list[Callable[[], None]]] = {}  # for an answer that it is in force, by MID
@@ -168,6 +170,14 @@ class Custody:
 
     async def settle(self, record: Record, rids: Iterable[int], outcomes: Mapping[int, Outcome]) -> None:
         """Record how these recipients fared; returns when that is durable, failure reports included."""
+        if record.waiting > FEW:
+            await self._settlements.settle(
+                record.mid, record.waiting, rids, outcomes, partial(self._settle_together, record)
+            )
+        else:
+            await self._settle_together(record, rids, outcomes)
+
+    async def _settle_together(self, record: Record, rids: Iterable[int], outcomes: Mapping[int, Outcome]) -> None:
         deleted_by, record.deleted_by = record.deleted_by, ""
         if deleted_by:  # what failed needn't be reported or tried again
             outcomes = {rid: o for rid, o in outcomes.items() if not isinstance(o, rules.FAILED)}

@@ -194,7 +194,7 @@ class Ledger:
                 continue
             envelope = record.envelope
             recipients = tuple(
-                r for r in envelope.recipients if r.due <= now and self._free(record, r) and r.domain == domain
+                r for r in record.at(domain, envelope) if r.due <= now and self._free(record, r) and r.domain == domain
             )
             together = tuple(r for r in recipients if r.via == recipients[0].via)[: most or None]
             if len(together) < len(recipients):
@@ -204,6 +204,8 @@ class Ledger:
                 record.leased |= {r.rid for r in recipients}
                 self._active += len(recipients)
                 return record, envelope, recipients
+            if not record.leased:
+                record.forget_places()
         return None
 
     def give_back(self, record: Record, rids: Iterable[int]) -> None:
@@ -211,6 +213,8 @@ class Ledger:
         rids = frozenset(rids) & record.leased
         record.leased -= rids
         self._active -= len(rids)
+        if not record.leased:
+            record.forget_places()
         if record.held or record.deleted_by:
             return
         envelope = record.envelope

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import marshal
 import weakref
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Generic, TypeVar, overload
 
 from seg.causes import CauseKind
@@ -111,6 +111,7 @@ class Record:
     relayed = _Seldom(_NO_RELAYED)
     unwritten = _Seldom("")
     _shared: _Seldom[weakref.ref[Envelope] | None] = _Seldom(None)
+    _at: _Seldom[tuple[Envelope, Mapping[str, Sequence[Recipient]]] | None] = _Seldom(None)
 
     def __init__(self, envelope: Envelope, expires: float, content: bytes | None = None) -> None:
         self.seldom: dict[str, Any] | None = None
@@ -136,12 +137,31 @@ class Record:
     @envelope.setter
     def envelope(self, envelope: Envelope) -> None:
         self._packed = _pack(envelope)
+        self.forget_places()
         self._share(envelope)
         self.plain = envelope.reverse_path.isascii() and all(r.address.isascii() for r in envelope.recipients)
         self.waiting = len(envelope.pending)
         self.held = envelope.held
         self.damaged = bool(envelope.damage)
         self.causes = _causes(envelope)
+
+    def at(self, domain: str, envelope: Envelope) -> Sequence[Recipient]:
+        """The recipients of the present envelope that are at a destination, perhaps with others; of a message to many only these, so that
+        a thousand destinations don't look through a thousand recipients each."""
+        if len(envelope.recipients) <= SHARED_FROM:
+            return envelope.recipients
+        known = self._at
+        if known is None or known[0] is not envelope:
+            by_domain: dict[str, list[Recipient]] = {}
+            for recipient in envelope.recipients:
+                by_domain.setdefault(recipient.domain, []).append(recipient)
+            self._at = known = envelope, by_domain
+        return known[1].get(domain, ())
+
+    def forget_places(self) -> None:
+        """Nothing is given out: what `at` keeps takes room."""
+        if self.seldom is not None:
+            self._at = None
 
     def _share(self, envelope: Envelope) -> None:
         """Only of messages to many: those to a few are quickly unpacked, and a reference takes room for as long as the message waits."""
