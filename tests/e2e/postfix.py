@@ -28,6 +28,7 @@ retry unix - - n - - error
 discard unix - - n - - discard
 virtual unix - n n - - virtual
 anvil unix - - n - 1 anvil
+tlsmgr unix - - n 1000? 1 tlsmgr
 scache unix - - n - 1 scache
 postlog unix-dgram n - n - 1 postlogd
 """
@@ -44,9 +45,10 @@ class Postfix:
     """One instance. Blocks: call it in a thread.
 
     :param settings: lines of main.cf besides.
+    :param services: lines of master.cf besides.
     """
 
-    def __init__(self, folder: Path, port: int, settings: str) -> None:
+    def __init__(self, folder: Path, port: int, settings: str, services: str = "") -> None:
         self.folder = folder
         self.mail = folder / "mail"
         self._conf = folder / "conf"
@@ -81,7 +83,7 @@ notify_classes =
 {settings}
 """
         )
-        (self._conf / "master.cf").write_text(f"127.0.0.1:{port} inet n - n - - smtpd\n{SERVICES}")
+        (self._conf / "master.cf").write_text(f"127.0.0.1:{port} inet n - n - - smtpd\n{SERVICES}{services}")
 
     def start(self) -> None:
         """Start it; an `OSError` says what it printed."""

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import getpass
 import os
+import socket
 import subprocess
 import sys
+import time
 from collections.abc import Awaitable, Callable
 from email import message_from_bytes
 from email.message import EmailMessage
@@ -121,6 +123,8 @@ class ProgramCase(GatewayCase):
         self.seen = 0  # messages that tests have looked at
         self.home = self.folder / "home"
         self.home.mkdir()
+        for folder in (self.folder, self.home, self.internet.ca_file.parent):  # of programs that run as other users
+            folder.chmod(0o755)
         for domain in ("receiver.example", IDN_ASCII, "sender.example"):
             await self.internet.add_domain(domain)
         self.ca = self.internet.ca_file
@@ -191,6 +195,30 @@ class ProgramCase(GatewayCase):
 
         return await deferToThread(run)
 
+    async def start_program(self, *command: str, port: int = 0) -> subprocess.Popen[bytes]:
+        """Start a program that stays, until the test ends.
+
+        :param port: at which it listens once it is ready; 0 is none.
+        """
+        with (self.folder / "program.log").open("wb") as log:
+            process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self.home)
+
+        def end() -> None:
+            process.terminate()
+            process.wait(20)
+
+        def ready() -> None:
+            for _ in range(200):
+                with socket.socket() as probe:
+                    if not port or not probe.connect_ex(("127.0.0.1", port)):
+                        return
+                time.sleep(0.05)
+            raise AssertionError((self.folder / "program.log").read_text(errors="replace"))
+
+        self.addCleanup(deferToThread, end)
+        await deferToThread(ready)
+        return process
+
     def sendmail(self) -> str:
         """A program of this gateway's own that stands where programs look for ``sendmail``."""
         assert self.gateway is not None
@@ -219,22 +247,33 @@ class ProgramCase(GatewayCase):
         *ways: Way,
         same: Callable[[bytes], bytes] = lambda letter: letter,
         helo: str = "",
+        old: tuple[Way, ...] = (),
+        traces: int = 0,
+        queues: bool = False,
+        edit: Callable[[bytes], bytes] = lambda letter: letter,
     ) -> None:
         """A program that sends what it is given sends each letter by each way, and shows what it was refused for.
 
         :param same: what it makes of a letter.
         :param helo: what the trace field has to say of its name.
+        :param old: ways by which it says HELO.
+        :param traces: how many trace fields it puts on top.
+        :param queues: it delivers later and tells the sender of refusals by mail, and sends one message to each recipient.
+        :param edit: makes a letter one that it takes.
         """
         for way in ways:
             for name, letter in LETTERS.items() if way is ways[-1] else (("dots", DOTS),):
+                letter = edit(letter)
                 done = await send(way, letter, (RECIPIENT,), PASSWORD)
                 self.assertEqual(done.status, 0, f"{way} {name}: {done}")
-                message = await self.same_arrives(same(letter), why=f"{way} {name}")
-                self.assertIn(f" with {way.protocol} id ", self.trace(message))
+                message = await self.same_arrives(same(letter), traces=traces, why=f"{way} {name}")
+                self.assertIn(f" with {'SMTP' if way in old else way.protocol} id ", self.trace(message))
                 self.assertIn(f"from {helo}", self.trace(message))
-        done = await send(ways[0], DOTS, (RECIPIENT, OTHER), PASSWORD)
+        if queues:
+            return
+        done = await send(ways[0], edit(DOTS), (RECIPIENT, OTHER), PASSWORD)
         self.assertEqual(done.status, 0, done)
-        await self.same_arrives(same(DOTS), recipients=(RECIPIENT, OTHER))
+        await self.same_arrives(same(edit(DOTS)), recipients=(RECIPIENT, OTHER), traces=traces)
         await self.authenticated(*(way.mechanism for way in self.logins(ways)))
         await self.refusals(send, ways[-1])
 
@@ -279,13 +318,22 @@ class ProgramCase(GatewayCase):
         return messages[self.seen - 1]
 
     async def same_arrives(
-        self, letter: bytes, *, recipients: tuple[str, ...] = (RECIPIENT,), sender: str = SENDER, why: str = ""
+        self,
+        letter: bytes,
+        *,
+        recipients: tuple[str, ...] = (RECIPIENT,),
+        sender: str = SENDER,
+        traces: int = 0,
+        why: str = "",
     ) -> ReceivedMessage:
-        """The next message is this one, octet for octet behind the gateway's trace field."""
+        """The next message is this one, octet for octet behind the gateway's trace field and so many of the program's own."""
         message = await self.next_message()
         self.assertEqual(message.reverse_path, sender, why)
         self.assertEqual(set(message.recipients), set(recipients), why)
         content = without_trace(message.content)[1]
+        for _ in range(traces):
+            field, content = without_trace(content)
+            self.assertTrue(field.startswith(b"Received: "), field)
         if content != crlf(letter):
             self.assertEqual(content.split(b"\r\n"), crlf(letter).split(b"\r\n"), why)
         return message
