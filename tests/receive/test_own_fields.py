@@ -71,12 +71,17 @@ class NoteTests(SynchronousTestCase):
 
     def test_maildrop(self) -> None:
         """A note has no field but those that SMTP has, too, and what else stands in its line isn't read."""
-        self.assertEqual(
-            {field.name for field in attrs.fields(Note)} - THEIRS, {"sender", "recipients", "notify"} - THEIRS
-        )
+        self.assertEqual({field.name for field in attrs.fields(Note)} - THEIRS - THEIR_RECIPIENTS, {"sender"})
         line = Note("", ("b@two.test",), envid="double-bounce").encode()
         more = line.replace(
             b"}", b', "double_bounce": true, "held": true, "damage": "x", "bounce_profile": "y", "icid": 3}'
         )
         self.assertEqual(decode(more), decode(line))
         self.assertRaises(NoteError, decode, line.replace(b'"double-bounce"', b'"double bounce"'))
+        named = Note("", ("b@two.test", "c@two.test"), orcpt=("", "rfc822;c@one.test"))
+        self.assertEqual(decode(named.encode()), named)
+        for bad in (("rfc822;x",), ("", "rfc822;x y"), ("", "x"), ("", "rfc822;x> NOTIFY=NEVER"), ("", "", "")):
+            self.assertRaises(NoteError, decode, attrs.evolve(named, orcpt=bad).encode())
+        for bad_value in (b"3", b"[1, 2]", b"null", b'"ab"'):
+            line = named.encode().replace(b'["", "rfc822;c@one.test"]', bad_value)
+            self.assertRaises(NoteError, decode, line)
