@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import re
+import secrets
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
@@ -14,8 +16,11 @@ import attrs
 from seg.cli.sendmail_local import LocalUsers
 from seg.config.schema import LenientAddresses, Settings
 from seg.drop.folder import drop
-from seg.drop.note import Note
+from seg.drop.note import LONGEST, Note
+from seg.filter.header import HeaderTooLong
 from seg.model import Notify, mailbox_key
+from seg.receive.submission import HeaderCompletion, SubmissionRules
+from seg.receive.transaction import HEADER_TOO_LONG
 from seg.smtp import server_events as told
 from seg.smtp.commands import MailArguments, RcptArguments
 from seg.smtp.server import ServerConnection, ServerOptions
@@ -44,7 +49,8 @@ def serve(source: BinaryIO, out: BinaryIO, hostname: str, settings: Settings, fo
         lenient=LenientAddresses.ALL,
     )
     core = ServerConnection(options)
-    desk = _Desk(core, folder, receive.max_recipients, local)
+    rules = SubmissionRules(hostname, settings.submission, local.known)
+    desk = _Desk(core, folder, receive.max_recipients, local, rules)
     core.greet()
     _flush(core, out)
     read = getattr(source, "read1", source.read)
@@ -89,18 +95,27 @@ def _flush(core: ServerConnection, out: BinaryIO) -> None:
 class _Desk:
     """Answers what the core asks."""
 
-    def __init__(self, core: ServerConnection, folder: Path, most: int, local: LocalUsers) -> None:
+    def __init__(
+        self, core: ServerConnection, folder: Path, most: int, local: LocalUsers, rules: SubmissionRules
+    ) -> None:
         self.ended = False
         self.fault: OSError | None = None  # why the last message that wasn't stored wasn't
         self._core = core
         self._folder = folder
         self._most = most
         self._local = local
+        self._rules = rules
         self._begin(MailArguments(""))
 
     def _begin(self, arguments: MailArguments) -> None:
         self._mail = arguments
         self._recipients: list[RcptArguments] = []
+        self._too_long = False  # its header
+        # A number that nobody has takes the place of the MID that the gateway will give. The date is that of handing in.
+        number, now = secrets.randbits(64), time.time()
+        self._completion: HeaderCompletion | None = None
+        if self._rules.programs:
+            self._completion = HeaderCompletion(self._rules, arguments.reverse_path, number, now, LONGEST)
         self._content = tempfile.SpooledTemporaryFile(IN_MEMORY)  # noqa: SIM115 - closed when it is garbage
 
     def meet(self, event: told.ServerEvent) -> None:
@@ -111,11 +126,24 @@ class _Desk:
         elif isinstance(event, told.RecipientGiven):
             self._add(event.arguments)
         elif isinstance(event, told.ContentReceived):
-            self._content.write(event.data)
+            self._write(event.data)
         elif isinstance(event, told.ContentEnded):
+            self._write(b"", ended=True)
             self._drop()
         elif isinstance(event, told.SessionEnded):
             self.ended = True
+
+    def _write(self, piece: bytes, ended: bool = False) -> None:
+        """Keep the next octets, below a header that lacks nothing."""
+        if self._too_long:
+            return
+        try:
+            if self._completion is not None:
+                piece = self._completion.finish() if ended else self._completion.feed(piece)
+        except HeaderTooLong:
+            self._too_long = True
+        else:
+            self._content.write(piece)
 
     def _add(self, recipient: RcptArguments) -> None:
         if len(self._recipients) >= self._most:
@@ -146,6 +174,9 @@ class _Desk:
     def _drop(self) -> None:
         """One file for each way in which recipients want to hear of the message."""
         mail = self._mail
+        if self._too_long:
+            self._core.refuse(HEADER_TOO_LONG)
+            return
         try:
             for notify, recipients in self._wishes().items():
                 note = Note(

@@ -332,10 +332,26 @@ class DropTests(SynchronousTestCase):
                 self.assertEqual(self.speak(session), (0, [220, 250, 250, 250, 354, 250, 221], ""))
                 note = self.note()
                 self.assertEqual((note.sender, note.recipients), ("root@gw.test", ("root@gw.test",)))
-                self.assertEqual(self.content, b"Subject: bdat 1\r\n\r\n.x\r\n\r\n")
+                self.assertRegex(
+                    self.content,
+                    rb"\AFrom: root@gw\.test\r\nDate: .*\r\nMessage-ID: <.*@gw\.test>\r\nSubject: bdat 1\r\n\r\n\.x\r\n\r\n\Z",
+                )
         chunk = b"EHLO me\r\nMAIL FROM:<>\r\nRCPT TO:<postmaster>\r\nBDAT 5\r\nA: b\nBDAT 3 LAST\r\n\nx\nQUIT\r\n"
         self.assertEqual(self.speak(chunk)[1], [220, 250, 250, 250, 250, 250, 221])
-        self.assertEqual((self.note().recipients, self.content), (("postmaster@gw.test",), b"A: b\r\n\r\nx\r\n"))
+        self.assertEqual(self.note().recipients, ("postmaster@gw.test",))
+        self.assertRegex(self.content, rb"\ADate: .*\r\nMessage-ID: .*\r\nA: b\r\n\r\nx\r\n\Z")
+
+    def test_smtp_header(self) -> None:
+        """By -bs a header that is too long is refused at once; none is completed where none is to be."""
+        begin = b"EHLO me\nMAIL FROM:<>\nRCPT TO:<a@x.test>\nDATA\n"
+        for header in (b"To: a@x.test\n" * 1001, b"X: " + b"y" * 900 + b"\n" + (b" " + b"y" * 900 + b"\n") * 1200):
+            session = begin + header + b"\n.\n" + begin[8:] + b"A: b\n\n.\nQUIT\n"
+            self.assertEqual(self.speak(session)[1], [220, 250, 250, 250, 354, 552, 250, 250, 354, 250, 221])
+            self.note()
+        self.file.write_text(self.file.read_text() + '[submission]\nclients = "none"\n')
+        self.speak(begin + b"From: root\n\n.\nQUIT\n")
+        self.note()
+        self.assertEqual(self.content, b"From: root\r\n\r\n")
 
     def test_smtp_wishes(self) -> None:
         """By -bs the original recipient isn't lost, and a recipient who is named twice gets one copy."""
