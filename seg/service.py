@@ -234,7 +234,7 @@ class GatewayService(Service):
         await mail.queue.start()
         lookups = self._now.lookups
         self._bus.add(lookups.policies.cache.heard, kinds=(events.STSSucceeded,))
-        await lookups.policies.cache.load()
+        await lookups.policies.cache.begin()
         await self._seen_dane.begin()
         lookups.probe.start()
         lookups.refresh.start()

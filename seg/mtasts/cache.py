@@ -68,7 +68,8 @@ class PolicyCache:
         self._known: dict[str, KnownPolicy] = {}
         self._ranks: tuple[OrderedDict[str, None], ...] = tuple(OrderedDict() for _ in Rank)
         self._memory = PolicyMemory(max_memory)
-        self._saving = PolicySaving(folder, in_thread, Condition(sink, ConditionKind.POLICIES, "write"))
+        write, reserve = (Condition(sink, ConditionKind.POLICIES, subject) for subject in ("write", "reserve"))
+        self._saving = PolicySaving(folder, in_thread, write, reserve)
         self._listed = False  # the names of all files are known
         self._unread: OrderedDict[str, None] = OrderedDict()  # names of files that weren't read yet, or couldn't be
         self._lost: OrderedDict[str, str] = OrderedDict()  # name of a file that is damaged -> what is wrong
@@ -101,9 +102,15 @@ class PolicyCache:
         self._unread.update(dict.fromkeys(name for name in names if name not in self._lost))
         await self._read_all()
 
+    async def begin(self) -> None:
+        """Learn what earlier processes knew, and see that there is room for policies that are fetched while the disk is full."""
+        await self.load()
+        await self._saving.keep_reserve()
+
     async def maintain(self) -> None:
         """Try again what couldn't be read or written."""
         await self._saving.flushed()
+        await self._saving.keep_reserve()
         if not self._listed:
             await self.load()
         elif self._unread:
@@ -155,10 +162,12 @@ class PolicyCache:
         )
 
     async def get(self, domain: str) -> CachedPolicy | None:
-        """The entry of a domain, expired or not; None where there is none.
+        """The entry of a domain, expired or not, once it is on disk (if the disk lets us); None where there is none.
 
         :raises PolicyLost: there is, or may be, one that can't be read.
         """
+        if self._saving.untried(domain):
+            await self.flushed()
         entry = self._at_hand(domain)
         if entry is not None:
             return entry
@@ -256,7 +265,7 @@ class PolicyCache:
             self._trouble["damaged"].end("what was damaged has been fetched again")
         self._keep(entry)
         if entry.domain in self._known:
-            self._saving.put(entry.domain, entry)
+            self._saving.put(entry.domain, entry, fetched=True)
         return self.flushed()
 
     def remove(self, domain: str) -> Deferred[None]:

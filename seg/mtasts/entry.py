@@ -165,7 +165,7 @@ def write_entry(folder: Path, entry: CachedPolicy) -> None:
     """
     folder.mkdir(mode=0o750, parents=True, exist_ok=True)
     path = folder / file_name(entry.domain)
-    _clear(path)
+    clear_place(path)
     replace_file(path, encode_entry(entry))
 
 
@@ -175,11 +175,11 @@ def remove_entry(folder: Path, domain: str) -> None:
     :raises OSError: it can't be removed.
     """
     path = folder / file_name(domain)
-    _clear(path)
+    clear_place(path)
     path.unlink(missing_ok=True)
 
 
-def _clear(path: Path) -> None:
+def clear_place(path: Path) -> None:
     """Put a folder aside that stands in a file's place: nothing can replace it."""
     if path.is_dir() and not path.is_symlink():
         keep_aside(path)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from pathlib import Path
 
 from twisted.internet.defer import Deferred, succeed
@@ -11,25 +13,37 @@ from twisted.logger import Logger
 
 from seg.conditions import Condition
 from seg.mtasts.entry import CachedPolicy, remove_entry, write_entry
+from seg.mtasts.policy import Mode
+from seg.mtasts.reserve import PolicyReserve
 from seg.threads import InThread
 
+NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT})
 MAX_UNSAVED = 16 * 1024 * 1024  # octets of the policies that couldn't be written yet, about
 WRITTEN_AT_A_TIME = 20
 
 
 class PolicySaving:
-    """Writes and removes files in a thread. What can't be written stays here, and is tried again with the next one.
+    """Writes and removes files in a thread. What can't be written stays here, and is tried again with the next one; on a full disk what was
+    fetched and is to be enforced goes into the reserve.
 
     :param trouble: that the disk doesn't let us.
+    :param no_reserve: that there is no room for the reserve.
     """
 
     log = Logger()
 
-    def __init__(self, folder: Path, in_thread: InThread, trouble: Condition) -> None:
+    def __init__(self, folder: Path, in_thread: InThread, trouble: Condition, no_reserve: Condition) -> None:
         self._folder = folder
+        self._reserve = PolicyReserve(folder)
         self._in_thread = in_thread
         self._trouble = trouble
+        self._no_reserve = no_reserve
+        self._whole = False  # nothing is lacking of the reserve
+        self._fetched: dict[
+            str, None
+        ] = {}  # those of the unsaved that are enforced and that the disk has no other like
         self._unsaved: OrderedDict[str, CachedPolicy | None] = OrderedDict()  # None: to be removed
+        self._untried: set[str] = set()  # those of the fetched that wait for a first try
         self._in_flight: dict[str, CachedPolicy | None] = {}  # what is being written
         self._writing: list[Deferred[None]] | None = None  # who waits for the writer; None: it doesn't run
 
@@ -37,17 +51,44 @@ class PolicySaving:
         """A policy that isn't on disk yet."""
         return self._unsaved.get(domain) or self._in_flight.get(domain)
 
+    def untried(self, domain: str) -> bool:
+        """Whether a policy to be enforced was fetched a moment ago, and isn't on disk yet though it may be soon."""
+        return domain in self._untried
+
     @property
     def octets(self) -> int:
         """Memory that they take, about."""
         return sum(entry.size for entry in self._unsaved.values() if entry is not None)
 
-    def put(self, domain: str, entry: CachedPolicy | None) -> None:
-        """Have a policy written (None: removed) with the next `flushed`, in the place of what was to be written for its domain."""
+    async def keep_reserve(self) -> None:
+        """Make what is lacking of the reserve, if it was used or hasn't been looked at."""
+        if self._whole:
+            return
+        try:
+            await self._in_thread(self._reserve.fill)
+        except OSError as error:
+            self._no_reserve.begin(
+                f"{self._reserve.place} can't be written ({error.strerror or error}): policies fetched on a full disk are kept in memory only"
+            )
+        else:
+            self._whole = True
+            self._no_reserve.end("there is room for policies that are fetched on a full disk")
+
+    def put(self, domain: str, entry: CachedPolicy | None, fetched: bool = False) -> None:
+        """Have a policy written (None: removed) with the next `flushed`, in the place of what was to be written for its domain.
+
+        :param fetched: it isn't only what is known of it that has changed.
+        """
         self._unsaved[domain] = entry
+        if entry is None or entry.policy.mode is not Mode.ENFORCE:
+            self._fetched.pop(domain, None)
+        elif fetched:
+            self._fetched[domain] = None
+            self._untried.add(domain)
         self._unsaved.move_to_end(domain)
         if len(self._unsaved) % 64 == 0 and self.octets > MAX_UNSAVED:
-            self._unsaved.popitem(last=False)  # the disk is broken, or far behind: it is fetched again
+            gone, _ = self._unsaved.popitem(last=False)  # the disk is broken, or far behind: it is fetched again
+            self._fetched.pop(gone, None)
 
     def flushed(self) -> Deferred[None]:
         """Fires when everything put so far is on disk, or couldn't be written and was told."""
@@ -70,14 +111,35 @@ class PolicySaving:
             while self._unsaved and error is None:
                 error = await self._write_some()
             if error is not None:
-                why = error.strerror or error
-                self._trouble.begin(f"{self._folder} can't be written ({why}): policies are kept in memory only")
+                if error.errno in NO_ROOM:
+                    await self._write_into_reserve()
+                self._tell(error)
             else:
                 self._trouble.end("policies can be written again")
         finally:
             waiting, self._writing = self._writing, None
+            self._untried.clear()
             for each in waiting or ():
                 each.callback(None)
+
+    def _tell(self, error: OSError) -> None:
+        kept = "policies are kept in memory only"
+        if error.errno in NO_ROOM and not self._fetched:
+            kept = "new policies to be enforced are written into the reserve, others are kept in memory only"
+        self._trouble.begin(f"{self._folder} can't be written ({error.strerror or error}): {kept}")
+
+    async def _write_into_reserve(self) -> None:
+        """Write down what was fetched, also what comes meanwhile, as long as the reserve lasts."""
+        tried: set[str] = set()
+        self._whole = False
+        while batch := {
+            domain: entry for domain in self._fetched if domain not in tried and (entry := self._unsaved[domain])
+        }:
+            done = await self._in_thread(partial(self._reserve.write, batch.values()))
+            for domain in done:
+                if self._unsaved.get(domain) is batch[domain]:
+                    del self._unsaved[domain], self._fetched[domain]
+            tried.update(batch)
 
     async def _write_some(self) -> OSError | None:
         count = min(WRITTEN_AT_A_TIME, len(self._unsaved))
@@ -88,6 +150,8 @@ class PolicySaving:
         finally:
             for domain in failed:
                 self._unsaved.setdefault(domain, self._in_flight[domain])
+            for domain in self._in_flight.keys() - self._unsaved.keys():
+                self._fetched.pop(domain, None)
             self._in_flight = {}
         return error
 

@@ -252,10 +252,11 @@ class PolicyStore:
         except Exception as error:  # noqa: BLE001 - whatever isn't the policy host's fault is ours, and is never taken for its answer
             raise self._own_fault(domain, error) from None
         self.troubles.ended(self._now())
-        self._keep(domain, policy_id, policy, kept.entry)
+        await self._keep(domain, policy_id, policy, kept.entry)
         return Finding(policy, policy_id, "fetched")
 
-    def _keep(self, domain: str, policy_id: str, policy: STSPolicy, old: CachedPolicy | None) -> None:
+    async def _keep(self, domain: str, policy_id: str, policy: STSPolicy, old: CachedPolicy | None) -> None:
+        """Keep a policy, and wait until it is on disk (if the disk lets us): mail that went by it must not be followed by mail without."""
         self._failures.forget(domain)
         self._sink.emit(events.STSPolicyFetched(domain, policy_id, policy.mode, policy.max_age))
         if old is not None and old.policy.mode is Mode.ENFORCE and policy.mode is Mode.NONE:
@@ -264,7 +265,7 @@ class PolicyStore:
         entry = CachedPolicy(domain, policy_id, policy, fetched=now, checked=now, used=now)
         if old is not None:
             entry = attrs.evolve(entry, used=old.used, delivered=old.delivered)
-        self.cache.put(entry)
+        await self.cache.put(entry)
 
     def _own_fault(self, domain: str, error: Exception) -> LocalFault:
         if isinstance(error, CancelledError):

@@ -358,9 +358,8 @@ class CacheTests(StoreCase):
             waiting.append((work, held if not waiting else Deferred()))
             return waiting[-1][1]
 
-        writer = saving.PolicySaving(
-            self.folder, in_thread, Condition(self.sink, events.ConditionKind.POLICIES, "write")
-        )
+        conditions = (Condition(self.sink, events.ConditionKind.POLICIES, subject) for subject in ("write", "reserve"))
+        writer = saving.PolicySaving(self.folder, in_thread, *conditions)
         writer.put("one.test", entry_of())
         first = writer.flushed()
         writer.put("two.test", entry_of("two.test"))
