@@ -296,6 +296,7 @@ class MessageReceived(Event):
     size: int
     message_id: str = ""
     subject: str = ""
+    own: bool = False  # made by the gateway itself, a report or an alert: counted as no message that came in
 
 
 @attrs.frozen

@@ -20,7 +20,7 @@ from twisted.logger import Logger
 from twisted.python import usage
 from twisted.python.failure import Failure
 
-from seg import events
+from seg import events, startup
 from seg.admin import supervisor
 from seg.admin.api import Identity
 from seg.admin.conditions import Conditions
@@ -151,6 +151,8 @@ class GatewayService(Service):
         self._reactor = reactor
         self._bus = EventBus()
         self._bus.hold()
+        self._start_words = startup.StartLog()
+        self._bus.add(self._start_words.emit, kinds=startup.KINDS)
         self._observers = Observers(
             Traffic(self._bus, reactor),
             HostStatistics(posix_of(reactor)),
@@ -236,7 +238,15 @@ class GatewayService(Service):
         self._bus.add(lookups.policies.cache.heard, kinds=(events.STSSucceeded,))
         await lookups.policies.cache.begin()
         await self._seen_dane.begin()
-        lookups.probe.start()
+        self._start_words.started(
+            startup.lines(
+                self.hostname,
+                self._files,
+                (f"{each.name} {each.address}:{each.port}" for each in self.settings.listener),
+                log_path(self.settings).absolute(),
+            )
+        )
+        self._start_words.after(lookups.probe.start(), lambda: self._now.lookups.probe.verdict)
         lookups.refresh.start()
         self._exemptions.watch(self._now.destinations)
         self._clock_watch.start(before)

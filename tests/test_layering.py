@@ -55,6 +55,7 @@ ROOMS = (
     "live",
     "logs",
     "window",
+    "startup",
     "api",
     "service",
     "lab",

@@ -74,7 +74,8 @@ class EventCounters:
         self.connections_out += 1
 
     def _received(self, event: events.Event) -> None:
-        self.messages_received += 1
+        assert isinstance(event, events.MessageReceived)
+        self.messages_received += not event.own
 
     def _filter_answered(self, event: events.Event) -> None:
         assert isinstance(event, events.FilterAnswered)

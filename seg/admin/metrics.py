@@ -216,7 +216,7 @@ class Metrics:
         self._auth.labels("failed").inc(event.logins)
 
     def _message_received(self, event: events.MessageReceived) -> None:
-        if event.icid:  # a report of our own is none
+        if not event.own:
             self._messages.inc()
             self._octets.inc(event.size)
         self._remember(self._received_at, event.mid)

@@ -60,6 +60,10 @@ class _Bounded(WrappingFactory):
 
     noisy = False
 
+    def logPrefix(self) -> str:
+        """What Twisted's own log calls it."""
+        return "Metrics page"
+
     def buildProtocol(self, addr: IAddress | None) -> Any:
         """A connection, if there is room for it."""
         return None if len(self.protocols) >= MAX_CONNECTIONS else super().buildProtocol(addr)

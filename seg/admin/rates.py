@@ -36,7 +36,7 @@ class Rates:
     def emit(self, event: events.Event) -> None:
         """Count one event."""
         name = COUNTED.get(type(event))
-        if name is None:
+        if name is None or (isinstance(event, events.MessageReceived) and event.own):
             return
         step = self._step()
         if not self._steps or self._steps[-1][0] != step:

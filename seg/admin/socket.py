@@ -28,6 +28,10 @@ class QuietSite(Site):
 
     noisy = False
 
+    def logPrefix(self) -> str:
+        """What Twisted's own log calls it."""
+        return "Control socket"
+
     def log(self, request: HTTPRequest) -> None:
         """Nothing."""
 

@@ -148,6 +148,10 @@ class Entrance(TLSMemoryBIOFactory):
 
     noisy = False
 
+    def logPrefix(self) -> str:
+        """What Twisted's own log calls it."""
+        return "Admin API"
+
     def __init__(self, certificates: Any, site: APISite, known: Callable[[IPAddress], bool], reactor: Any) -> None:
         super().__init__(certificates, False, site, reactor)
         self._known = known

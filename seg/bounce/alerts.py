@@ -100,7 +100,7 @@ class TLSAlerts:
         self._sink.emit(MessageStarted(mid, 0, ""))
         self._sink.emit(RecipientAccepted(mid, 0, 0, self._postmaster))
         await writer.commit(envelope)
-        self._sink.emit(MessageReceived(mid, 0, "", len(content)))
+        self._sink.emit(MessageReceived(mid, 0, "", len(content), own=True))
         self._sink.emit(MessageQueued(mid))
 
     def _letter(self, mid: int, domain: str, host: str, text: str, since: int, now: float) -> bytes:

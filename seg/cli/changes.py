@@ -155,7 +155,11 @@ def commitdetail(surroundings: Any, number: int | None, as_json: bool) -> None:
 @JSON
 @click.pass_obj
 def rollbackconfig(surroundings: Any, number: int | None, limit: int, at_once: bool, yes: bool, as_json: bool) -> None:
-    """List the last commits, or stage the configuration as it was after commit NUMBER."""
+    """List the last commits, or stage the configuration as it was after commit NUMBER.
+
+    Changes of yours that aren't committed are replaced: it asks before, and without a terminal (also with --json) it refuses unless --yes is
+    said.
+    """
     gateway = surroundings.gateway(120.0)
     asks = not as_json and sys.stdin.isatty()
     if number is None:

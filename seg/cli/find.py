@@ -189,8 +189,6 @@ def _readable(log: ChosenLog) -> Iterator[None]:
         raise click.ClickException(
             f"you may not read {place}: be the user that runs the gateway (sudo -u ...)"
         ) from None
-    except KeyboardInterrupt:
-        sys.exit(130)
     except OSError as error:
         raise click.ClickException(f"{error.filename or log.path} can't be read: {error.strerror or error}") from None
 

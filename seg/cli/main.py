@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 import traceback
 from collections.abc import Callable
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from seg.config.schema import Settings
 
 T = TypeVar("T")
+INTERRUPTED = 128 + signal.SIGINT  # the exit status after Ctrl-C, as shells have it
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
 
 
@@ -86,6 +88,14 @@ def _told(read: Callable[[], T]) -> T:
 def _told_safely(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
     """What Python says of an exception that ends the program."""
     say("".join(traceback.format_exception(kind, error, trace)), err=True, nl=False)
+
+
+def _show_version(verbose: bool) -> None:
+    """``seg --version``, with or without ``-v``."""
+    from seg.cli.status import versions
+
+    facts = versions() if verbose else {"seg": __version__}
+    say("\n".join(f"{name} {number}" for name, number in facts.items()))
 
 
 class LazyGroup(click.Group):
@@ -196,9 +206,29 @@ class LazyGroup(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
         """See `click.Group.invoke`."""
         try:
+            if ctx.params.get("show_version"):
+                _show_version(bool(ctx.params.get("verbose")))
+                ctx.exit()
             return super().invoke(ctx)
         except click.ClickException as error:
             raise shown_safely(error) from None
+        except KeyboardInterrupt:
+            raise SystemExit(INTERRUPTED) from None
+        except click.Abort as error:  # a question of click's own makes both of the same
+            if isinstance(error.__context__, KeyboardInterrupt):
+                raise SystemExit(INTERRUPTED) from None
+            raise
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """See `click.Group.resolve_command`; a verb that isn't there is answered with the nearest one that is."""
+        name = str(args[0])
+        if name not in self.verbs and not name.startswith("-") and not ctx.resilient_parsing:
+            from seg.config.problems import meant
+
+            ctx.fail(f"there is no command {name}{meant(name, self.verbs)} (seg --help lists all)")
+        return super().resolve_command(ctx, args)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """The verbs, in the order in which a newcomer needs them."""
@@ -248,9 +278,10 @@ class LazyGroup(click.Group):
     help="PEM file of the authorities that may have issued that gateway's certificate; or the variable SEG_CA_FILE; "
     "else the system's list.",
 )
-@click.version_option(
-    __version__, "--version", message="seg %(version)s", help="Show the version (seg version: of all parts)."
+@click.option(
+    "--version", "show_version", is_flag=True, help="Show the version; with -v of all parts, as seg version does."
 )
+@click.option("-v", "verbose", is_flag=True, help="With --version: the versions of what it is built on.")
 @click.pass_context
 def main(
     context: click.Context,
@@ -259,6 +290,8 @@ def main(
     server: str | None,
     token_file: str | None,
     ca_file: str | None,
+    show_version: bool,
+    verbose: bool,
 ) -> None:
     """Talk to the running mail gateway.
 
@@ -269,7 +302,7 @@ def main(
     seg tail -f                follow the mail log
     seg demo                   see the gateway at work in a small internet of its own
 
-    Exit status: 0 done; 1 refused, or nothing to act on; 2 wrong usage, or the gateway isn't running.
+    Exit status: 0 done; 1 refused, or nothing to act on; 2 wrong usage, or the gateway isn't running; 130 Ctrl-C.
     """
     context.obj = Surroundings(configuration, socket, _remote(context, server, token_file, ca_file))
 

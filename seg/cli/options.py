@@ -11,6 +11,7 @@ from click.core import ParameterSource
 from seg.cli.dialogue import ask, can_ask
 
 _ASKED = "seg.cli.options.asked"
+YES = click.option("--yes", is_flag=True, help="Don't ask.")
 JSON = click.option("--json", "as_json", is_flag=True, help="One JSON document instead of text.")
 
 

@@ -32,6 +32,11 @@ def _escape(found: re.Match[str]) -> str:
     return found[0].encode("unicode_escape", "surrogatepass").decode("ascii")
 
 
+def plain_wanted() -> bool:
+    """Whether the environment asks for no colours (https://no-color.org): then nothing is written in any style."""
+    return bool(os.environ.get("NO_COLOR"))
+
+
 def styled(text: object, *, fg: str | None = None, bold: bool = False) -> str:
     """A part of a line in a colour, for `say`. Characters of private use stand for the colours until then."""
     codes = [*([_COLOURS[fg]] if fg else []), *([1] if bold else [])]
@@ -47,7 +52,8 @@ def say(
     :param nl: end the line.
     """
     shown = visible(styled(text, fg=fg, bold=bool(bold)) if fg or bold else text)
-    write_shown(_STYLES.sub(lambda found: f"\x1b[{ord(found[0]) - _STYLE}m", shown), err=err, nl=nl)
+    style = "" if plain_wanted() else "\x1b[{}m"
+    write_shown(_STYLES.sub(lambda found: style.format(ord(found[0]) - _STYLE), shown), err=err, nl=nl)
 
 
 def write_shown(text: str, err: bool = False, nl: bool = True) -> None:

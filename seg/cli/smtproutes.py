@@ -123,10 +123,20 @@ def new(surroundings: Any, /, domain: str, hosts: tuple[str, ...], as_json: bool
     bench = Workbench(surroundings.gateway())
     if _name(domain) in bench.table(FILE, TABLE):
         raise click.ClickException(f"{domain} has a route already (seg smtproutes edit {domain} HOST...)")
-    bench.stage([put(FILE, (TABLE, _name(domain)), {**route_of(hosts), **_given(manner)})], as_json)
+    bench.stage(
+        [
+            put(
+                FILE,
+                (TABLE, _name(domain)),
+                {**route_of(hosts), **{name: value for name, value in _given(manner).items() if value}},
+            )
+        ],
+        as_json,
+    )
 
 
 def _given(manner: dict[str, str | None]) -> dict[str, str]:
+    """What was said; "" of it takes a value off."""
     return {name: value for name, value in manner.items() if value is not None}
 
 
@@ -134,17 +144,40 @@ def _given(manner: dict[str, str | None]) -> dict[str, str]:
 @click.argument("domain")
 @click.argument("hosts", nargs=-1)
 @_manner
+@click.option("--no-auth", is_flag=True, help="Authenticate no more: the same as --reset auth.")
+@click.option(
+    "--reset",
+    multiple=True,
+    type=click.Choice(["protocol", "tls", "auth"]),
+    help="Take the default of this key again (may be repeated).",
+)
 @JSON
 @click.pass_obj
-def edit(surroundings: Any, /, domain: str, hosts: tuple[str, ...], as_json: bool, **manner: str | None) -> None:
+def edit(
+    surroundings: Any,
+    /,
+    domain: str,
+    hosts: tuple[str, ...],
+    no_auth: bool,
+    reset: tuple[str, ...],
+    as_json: bool,
+    **manner: str | None,
+) -> None:
     """Stage other HOSTS for the route of DOMAIN, or another way to speak to them."""
     bench = Workbench(surroundings.gateway())
     old = _known(bench, domain)
-    if not hosts and not _given(manner):
+    given = _given(manner)
+    gone = {*reset, *(["auth"] if no_auth else []), *(name for name, value in given.items() if not value)}
+    if both := gone & {name for name, value in given.items() if value}:
+        raise click.UsageError(f"{', '.join(sorted(both))}: set, and taken off: which is it?")
+    if not hosts and not given and not gone:
         raise click.UsageError(f"say what to change: seg smtproutes edit {domain} HOST...")
-    chosen = route_of(hosts) if hosts else {name: old[name] for name in ("hosts", "use_dns") if name in old}
+    chosen: dict[str, Any] = (
+        route_of(hosts) if hosts else {name: old[name] for name in ("hosts", "use_dns") if name in old}
+    )
     kept = {name: value for name, value in old.items() if name not in ("hosts", "use_dns") and "use_dns" not in chosen}
-    bench.stage([put(FILE, (TABLE, _name(domain)), {**chosen, **kept, **_given(manner)})], as_json)
+    route = {name: value for name, value in {**chosen, **kept, **given}.items() if name not in gone}
+    bench.stage([put(FILE, (TABLE, _name(domain)), route)], as_json)
 
 
 @smtproutes.command()
@@ -179,7 +212,7 @@ def _shown_manner(route: dict[str, Any]) -> str:
     """How the hosts of a route are spoken to."""
     words = [str(route.get("protocol", "smtp")).upper()]
     words += ["TLS from the first octet"] if route.get("tls") == "implicit" else []
-    words += [f"AUTH by {route['auth']}"] if "auth" in route else []
+    words += [f"AUTH by {route['auth']}"] if route.get("auth") else []
     return "-" if route.get("use_dns") else ", ".join(words)
 
 

@@ -56,6 +56,8 @@ def ask_here(files: ConfigurationFiles, body: dict[str, Any]) -> dict[str, Any]:
     except SystemExit as end:
         if end.code:
             raise
+    if not answers and not problems:  # the reactor was stopped: Ctrl-C
+        raise KeyboardInterrupt
     if problems:
         raise click.UsageError("\n".join(problems))
     return answers[0]

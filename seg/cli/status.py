@@ -151,15 +151,20 @@ def _filters(filters: dict[str, dict[str, int]]) -> list[str]:
     ]
 
 
-@click.command()
-@JSON
-def version(as_json: bool) -> None:
-    """Show the version of this command and of what it is built on."""
+def versions() -> dict[str, str]:
+    """Our own version, and those of what we are built on."""
     from importlib.metadata import version as version_of
     from platform import python_version
 
     parts = {name: version_of(name) for name in ("twisted", "pyopenssl", "cryptography", "dnspython")}
-    facts = {"seg": __version__, "python": python_version(), **parts}
+    return {"seg": __version__, "python": python_version(), **parts}
+
+
+@click.command()
+@JSON
+def version(as_json: bool) -> None:
+    """Show the version of this command and of what it is built on."""
+    facts = versions()
     if as_json:
         print_json(facts)
     else:

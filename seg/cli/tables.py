@@ -9,8 +9,8 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
+from seg.cli.output import plain_wanted, say, write_shown
 from seg.cli.output import print_json as print_json
-from seg.cli.output import say, write_shown
 
 
 def print_table(columns: Sequence[tuple[str, str]], rows: Sequence[Sequence[object]]) -> None:
@@ -26,7 +26,14 @@ def print_table(columns: Sequence[tuple[str, str]], rows: Sequence[Sequence[obje
         table.add_row(*(plain(cell) for cell in row))
     terminal, written = sys.stdout.isatty(), io.StringIO()
     width = shutil.get_terminal_size().columns if terminal else 200
-    Console(file=written, force_terminal=terminal, width=width, highlight=False, markup=False, emoji=False).print(table)
+    Console(
+        file=written,
+        force_terminal=terminal and not plain_wanted(),
+        width=width,
+        highlight=False,
+        markup=False,
+        emoji=False,
+    ).print(table)
     write_shown(written.getvalue(), nl=False)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Any
 
 import click
@@ -45,5 +44,3 @@ def tail(surroundings: Any, log: str | None, following: bool, lines: int, as_jso
         raise click.ClickException(
             f"you may not read {path}: be the user that runs the gateway (sudo -u ...)"
         ) from None
-    except KeyboardInterrupt:
-        sys.exit(0)

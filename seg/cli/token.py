@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from seg.cli.options import JSON
+from seg.cli.dialogue import sure
+from seg.cli.options import JSON, YES
 from seg.cli.output import say
 from seg.cli.secret_file import change, read
 from seg.cli.tables import print_json, print_table
@@ -101,9 +102,10 @@ def list_(surroundings: Any, as_json: bool) -> None:
 
 @token.command()
 @click.argument("name")
+@YES
 @JSON
 @click.pass_obj
-def delete(surroundings: Any, name: str, as_json: bool) -> None:
+def delete(surroundings: Any, name: str, yes: bool, as_json: bool) -> None:
     """Revoke a token: its next request is refused."""
     from seg.admin.tokens import parse_name, without_token
 
@@ -111,6 +113,7 @@ def delete(surroundings: Any, name: str, as_json: bool) -> None:
     name = _good(parse_name, name)
     if name not in tokens.by_name:
         raise click.ClickException(f"there is no token {name} in {path} (seg token list)")
+    sure(f"Are you sure you want to delete the token {name}?", "this deletes a token for good", yes)
     change(path, lambda text: without_token(text, name), _folder(surroundings))
     if as_json:
         print_json({"name": name, "done": "deleted"})

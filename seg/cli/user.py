@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from seg.cli.options import JSON
+from seg.cli.dialogue import sure
+from seg.cli.options import JSON, YES
 from seg.cli.output import say
 from seg.cli.secret_file import change, read
 from seg.cli.tables import print_json, print_table
@@ -93,9 +94,10 @@ def list_(surroundings: Any, as_json: bool) -> None:
 
 @user.command()
 @click.argument("name")
+@YES
 @JSON
 @click.pass_obj
-def delete(surroundings: Any, name: str, as_json: bool) -> None:
+def delete(surroundings: Any, name: str, yes: bool, as_json: bool) -> None:
     """Remove a user. Whoever is logged in stays so until the connection ends."""
     from seg.auth.users import without_user
 
@@ -103,6 +105,7 @@ def delete(surroundings: Any, name: str, as_json: bool) -> None:
     prepared = _prepared(name)
     if prepared not in users.by_name:
         raise click.ClickException(f"there is no user {prepared} in {path} (seg user list)")
+    sure(f"Are you sure you want to delete the user {prepared}?", "this deletes a user with the password", yes)
     change(path, lambda text: without_user(text, prepared), _folder(surroundings))
     _done(as_json, prepared, "deleted")
 

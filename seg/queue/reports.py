@@ -118,7 +118,7 @@ class Reports:
             BounceGenerated(report.mid, original, report.reverse_path, recipient.address),
             MessageStarted(report.mid, 0, report.reverse_path),
             *(RecipientAccepted(report.mid, 0, each.rid, each.address) for each in report.recipients),
-            MessageReceived(report.mid, 0, report.reverse_path, report.size),
+            MessageReceived(report.mid, 0, report.reverse_path, report.size, own=True),
             MessageQueued(report.mid),
         )
         for event in story:

@@ -79,6 +79,10 @@ class ReceiveFactory(ServerFactory):
 
     noisy = False
 
+    def logPrefix(self) -> str:
+        """What Twisted's own log calls it."""
+        return f"Listener {self.listener.name}"
+
     def __init__(
         self,
         settings: Receive,

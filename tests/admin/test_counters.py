@@ -6,6 +6,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from seg import events
 from seg.admin.counters import EventCounters
+from seg.admin.rates import Rates
 
 
 class FilterTests(SynchronousTestCase):
@@ -26,3 +27,20 @@ class FilterTests(SynchronousTestCase):
             counters.emit(event)
         wanted = {"rspamd": {"accept": 2, "reject": 1, "away": 1}, "clamav": {"away": 1}}
         self.assertEqual(counters.as_dict()["filters"], wanted)
+
+
+class ReceivedTests(SynchronousTestCase):
+    """What counts as a message that came in."""
+
+    def test_own_messages(self) -> None:
+        """Mail of clients and of programs of this machine does; reports and alerts of the gateway itself don't, in any count."""
+        counters, rates = EventCounters(), Rates(lambda: 1000.0)
+        for event in (
+            events.MessageReceived(1, 7, "a@b.test", 10),
+            events.MessageReceived(2, 0, "a@b.test", 10),  # dropped by a program
+            events.MessageReceived(3, 0, "", 10, own=True),
+        ):
+            counters.emit(event)
+            rates.emit(event)
+        self.assertEqual(counters.messages_received, 2)
+        self.assertEqual(rates.per_hour()["messages_received"]["1"], 120)

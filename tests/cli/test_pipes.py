@@ -86,12 +86,13 @@ class ChangesTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.posted: list[str] = []
         self.pending = ""
+        self.destinations = ""
         self.text = "[receive]\nmax_recipients = 1\n"
 
         def get(gateway: object, path: str, **query: Any) -> Any:
             if path == "/v1/configuration":
                 files = {"settings": "/etc/seg/seg.toml", "destinations": "/etc/seg/destinations.toml"}
-                return {"files": files, "settings": self.text, "destinations": ""}
+                return {"files": files, "settings": self.text, "destinations": self.destinations}
             return {"diff": self.pending}
 
         def post(gateway: object, path: str, **body: Any) -> Any:
@@ -131,3 +132,39 @@ class ChangesTests(SynchronousTestCase):
     def test_version(self) -> None:
         """`--version` is what everybody types."""
         self.assertEqual(self.seg("--version"), (0, f"seg {__version__}\n"))
+        for words in (("--version", "-v"), ("-v", "--version")):
+            status, output = self.seg(*words)
+            self.assertEqual(status, 0)
+            self.assertRegex(output, rf"^seg {__version__}\npython 3\.\S+\ntwisted \S+\n")
+
+    def test_route_without_auth(self) -> None:
+        """What a route has besides its hosts can be taken off again, and nothing is left behind."""
+        edits: list[Any] = []
+        self.patch(sys.modules["seg.cli.staged"], "stage", lambda gateway, given, as_json: edits.extend(given))
+        self.destinations = '[route."a.example"]\nhosts = ["b.example"]\nauth = "isp"\nprotocol = "lmtp"\n'
+        for words, left in (
+            (("--no-auth",), {"protocol": "lmtp"}),
+            (("--reset", "auth", "--reset", "protocol"), {}),
+            (("--auth", ""), {"protocol": "lmtp"}),
+            (("--no-auth", "--tls", "implicit"), {"protocol": "lmtp", "tls": "implicit"}),
+        ):
+            edits.clear()
+            status, output = self.seg("smtproutes", "edit", "a.example", *words)
+            self.assertEqual(status, 0, output)
+            self.assertEqual(edits[0]["value"], {"hosts": ["b.example"], **left}, words)
+        self.assertEqual(self.seg("smtproutes", "edit", "a.example", "--no-auth", "--auth", "x")[0], 2)
+
+    def test_secrets_ask(self) -> None:
+        """What can't be had back, users and tokens, isn't deleted without a question."""
+        for words in (("user", "delete", "bob"), ("token", "delete", "bob")):
+            path, store = mock.MagicMock(), mock.MagicMock(by_name={"bob": 1})
+            with (
+                mock.patch(f"seg.cli.{words[0]}._read", lambda surroundings, path=path, store=store: (path, store)),
+                mock.patch(f"seg.cli.{words[0]}._folder"),
+                mock.patch(f"seg.cli.{words[0]}.change") as change,
+            ):
+                status, output = self.seg(*words)
+                self.assertEqual((status, change.called), (2, False), output)
+                self.assertIn("say --yes", output)
+                self.assertEqual(self.seg(*words, "--yes")[0], 0)
+                self.assertTrue(change.called)

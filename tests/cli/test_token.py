@@ -96,11 +96,12 @@ class TokenTests(FolderCase):
     def test_delete(self) -> None:
         """A token that was deleted is in the file no more; all else stays."""
         self.tokens.write_text(f"# mine\nalice act {hash_of(b'a')}\nbob act {hash_of(b'b')}\n")
-        done = self.run_seg("token", "delete", "Alice")
+        done = self.run_seg("token", "delete", "Alice", "--yes")
         self.assertEqual(done.stdout, "Token alice deleted.\n")
         self.assertEqual(self.tokens.read_text(), f"# mine\nbob act {hash_of(b'b')}\n")
         self.assertEqual(
-            json.loads(self.run_seg("token", "delete", "bob", "--json").stdout), {"name": "bob", "done": "deleted"}
+            json.loads(self.run_seg("token", "delete", "bob", "--yes", "--json").stdout),
+            {"name": "bob", "done": "deleted"},
         )
 
     def test_other_place(self) -> None:

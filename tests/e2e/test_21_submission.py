@@ -185,7 +185,7 @@ class SubmissionTests(GatewayCase):
 
         self.assertEqual(await deferToThread(login, PASSWORD), 535)
         self.assertEqual(await deferToThread(login, "another horse"), 235)
-        await self.seg("user", "delete", USER)
+        await self.seg("user", "delete", USER, "--yes")
         await self.with_input("", "user", "list")
         self.assertEqual(await deferToThread(self._late, login), 535)
 

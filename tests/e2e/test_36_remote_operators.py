@@ -252,7 +252,7 @@ class RemoteOperatorsTests(GatewayCase):
             return response.status
 
         self.assertEqual(await deferToThread(ask), 200)
-        self.assertEqual(await self.seg("token", "delete", "alice"), ("Token alice deleted.\n", "", 0))
+        self.assertEqual(await self.seg("token", "delete", "alice", "--yes"), ("Token alice deleted.\n", "", 0))
         self.assertEqual(await deferToThread(ask), 401)
         yesterday = datetime.datetime.now(datetime.UTC).date() - datetime.timedelta(days=1)
         self.tokens.write_text(self.tokens.read_text().rstrip("\n") + f" {yesterday}\n")

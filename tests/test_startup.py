@@ -1,0 +1,69 @@
+"""What `twistd seg` says when it starts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.logger import LogLevel, globalLogPublisher
+from twisted.trial.unittest import SynchronousTestCase
+
+from seg import events
+from seg.admin.metrics_page import _Bounded
+from seg.admin.socket import QuietSite
+from seg.admin.tcp import Entrance
+from seg.config.find import ConfigurationFiles
+from seg.receive.factory import ReceiveFactory
+from seg.startup import KINDS, StartLog, lines
+
+
+class StartTests(SynchronousTestCase):
+    """`seg.startup`."""
+
+    def setUp(self) -> None:
+        self.seen: list[dict[str, Any]] = []
+        globalLogPublisher.addObserver(self.seen.append)
+        self.addCleanup(globalLogPublisher.removeObserver, self.seen.append)
+
+    def said(self) -> list[str]:
+        """The lines."""
+        return [event["log_format"].format(**event) for event in self.seen]
+
+    def test_five_lines(self) -> None:
+        """Version, configuration, listeners, log with what to type next, and the resolver once it is known; under the program's name."""
+        files = ConfigurationFiles(Path("/etc/seg/seg.toml"), Path("/etc/seg/destinations.toml"), "named")
+        log, probed = StartLog(), Deferred[None]()
+        log.started(lines("mx.example.com", files, ["relay 127.0.0.1:25"], Path("/var/log/mail.log")))
+        log.after(probed, lambda: False)
+        self.assertEqual(len(self.seen), 4)
+        probed.callback(None)
+        for line, part in zip(
+            self.said(),
+            ("on mx.example.com", "/etc/seg/seg.toml", "relay 127.0.0.1:25", "tail -f", "does not validate"),
+            strict=True,
+        ):
+            self.assertIn(part, line)
+        self.assertIn("seg --config /etc/seg/seg.toml status", self.said()[3])
+        self.assertEqual({event["log_namespace"] for event in self.seen}, {"seg"})
+
+    def test_warnings(self) -> None:
+        """What an operator should mend is told there, too."""
+        log = StartLog()
+        for event in (
+            events.Fault("mend {this}"),
+            events.ConditionBegan(events.ConditionKind.DISK, "", "full"),
+            events.ConditionEnded(events.ConditionKind.DISK, "", "better"),
+        ):
+            self.assertIsInstance(event, KINDS)
+            log.emit(event)
+        self.assertEqual(self.said(), ["Warning: mend {this}", "Warning: full", "better"])
+        self.assertEqual([event["log_level"] for event in self.seen], [LogLevel.warn, LogLevel.warn, LogLevel.info])
+
+    def test_names_of_ports(self) -> None:
+        """Twisted's own line on each port has words, and no name of a class."""
+        for kind in (QuietSite, Entrance, _Bounded, ReceiveFactory):
+            made = kind.__new__(kind)
+            made.listener = type("Listener", (), {"name": "relay"})()
+            self.assertNotIn(kind.__name__, made.logPrefix())
+            self.assertIn(" ", made.logPrefix())
