@@ -12,6 +12,7 @@ import os
 import secrets
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from email.utils import formatdate
 from pathlib import Path
 from socket import getfqdn
@@ -38,6 +39,7 @@ from seg.smtp.address import PathError, check_forward_path, check_reverse_path
 from seg.smtp.address_list import AddressListError, Mailbox, mailboxes
 
 PIECE = 65536
+PASSED_MOST = 1 << 30  # octets of a refused message that are read for nothing
 SYSTEM = Path("/etc/seg")
 OTHER_NAMES = {"mailq": ("-bp",), "newaliases": ("-bi",)}
 
@@ -69,6 +71,16 @@ def run(arguments: list[str]) -> int:
     """Do what a command line asks; returns the exit status."""
     try:
         wanted = parse(arguments)
+    except UsageFault as fault:
+        return _say(os.EX_USAGE, str(fault))
+    status = _carry_out(wanted)
+    if status != os.EX_OK and wanted.mode == "m" and not wanted.flush:
+        _read_on(sys.stdin.buffer)
+    return status
+
+
+def _carry_out(wanted: Wanted) -> int:
+    try:
         if wanted.mode == "help":
             print("usage: seg-sendmail [options] [recipient ...] < message; man seg-sendmail tells of the options")
             return os.EX_OK
@@ -99,6 +111,16 @@ def run(arguments: list[str]) -> int:
     except OSError as error:
         return _say(os.EX_TEMPFAIL, f"not sent: {error.strerror or error}; try again")
     return os.EX_OK
+
+
+def _read_on(source: BinaryIO) -> None:
+    """Take the rest of a message that isn't sent: a program that still writes it would be ended by SIGPIPE, and tell nobody why."""
+    if source.isatty():
+        return
+    passed = 0
+    with suppress(OSError, ValueError):
+        while passed < PASSED_MOST and (data := source.read1(PIECE)):  # type: ignore[attr-defined]
+            passed += len(data)
 
 
 def _speak(place: Place) -> None:

@@ -256,6 +256,33 @@ class DropTests(SynchronousTestCase):
             self.assertIn(b"From: Me Myself <me@x.test>\n", self.content)
         self.assertEqual(self.send(b"\n", "-f", "a@x.test, b@x.test", "u@x.test")[0], os.EX_DATAERR)
 
+    def test_input_is_read_to_its_end(self) -> None:
+        """Whatever a message is refused for, its program can write it to the end: SIGPIPE would end it before it hears why."""
+        rest = b"x" * 70 + b"\n"
+        with self.file.open("a") as file:
+            file.write("[receive]\nmax_message_size = 1000000\n")
+        refusals: tuple[tuple[bytes, tuple[str, ...]], ...] = (
+            (b"\n", ()),
+            (b"\n", ("nobody@gw.test",)),
+            (b"\n", ("a b@x.test",)),
+            (b"\n", ("-f", "a@x.test, b@x.test", "u@x.test")),
+            (b"Subject: s\n\n", ("-t",)),
+            (b"To: a@x.test <\n\n", ("-t",)),
+            (b"A: \0\n\n", ("u@x.test",)),
+            (b"\n\0\n", ("u@x.test",)),
+            (rest.replace(b"x", b"a: ", 1) * 60_000, ("u@x.test",)),
+            (b"\n" + rest * 20_000, ("u@x.test",)),
+            (b"\n", ("-C", "/no/such/file", "u@x.test")),
+        )
+        for beginning, arguments in refusals:
+            source = io.BytesIO(beginning + rest * 10_000)
+            self.patch(sys, "stdin", io.TextIOWrapper(source))
+            with redirect_stderr(io.StringIO()) as said:
+                status = run(["-C", str(self.file), *arguments])
+            self.assertNotEqual(status, 0, arguments)
+            self.assertEqual(source.read(1), b"", (arguments, said.getvalue()))
+        self.assertEqual(os.listdir(self.dropped), [])
+
     def test_null_sender(self) -> None:
         """Both ways to say that nobody is to be told."""
         for sender in ("<>", ""):
