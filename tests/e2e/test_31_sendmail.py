@@ -78,9 +78,11 @@ class SendmailTests(GatewayCase):
         await deferLater(reactor, 0.05)
         await gateway.kill()
         await gateway.start()
-        messages = await self.internet.wait_for_messages("receiver.example", 8, 20)
-        subjects = {message.content.partition(b"Subject: ")[2][:2] for message in messages}
-        self.assertEqual(subjects, {b"n%d" % number for number in range(8)})
+        wanted, subjects, count = {b"n%d" % number for number in range(8)}, set[bytes](), 8
+        while subjects != wanted:  # what was under way when it was killed may come twice
+            messages = await self.internet.wait_for_messages("receiver.example", count, 20)
+            subjects = {message.content.partition(b"Subject: ")[2][:2] for message in messages}
+            count = len(messages) + 1
 
     async def test_mailq(self) -> None:
         """-bp shows the queue; an empty one is said to be empty."""
