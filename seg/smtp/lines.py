@@ -13,6 +13,7 @@ import enum
 # (RFC 6152 §2), 10 for SMTPUTF8 (RFC 6531 §3.4), 12 for REQUIRETLS (RFC 8689 §2); RCPT 528 for NOTIFY and ORCPT (RFC 3461 §4).
 LINE_LIMIT = 512 + 528
 ENDLESS_LIMIT = 1024 * 1024  # octets that are passed over in search of the end of one line
+TLS_HANDSHAKE = b"\x16\x03"  # how a record with a ClientHello begins (RFC 8446 §5.1); no command does
 
 
 class LineFault(enum.Enum):
@@ -23,6 +24,7 @@ class LineFault(enum.Enum):
     BARE_CR = "CR without LF"
     NUL = "NUL in a command"
     ENDLESS = "Line without an end"  # nobody has to read on
+    TLS = "TLS handshake in clear text"  # nobody has to read on: it isn't SMTP
 
 
 class LineBuffer:
@@ -67,6 +69,8 @@ class LineBuffer:
         if self._skipping and not self._skip():
             return LineFault.ENDLESS if self._passed > ENDLESS_LIMIT else None
         start = self._position
+        if self._buffer.startswith(TLS_HANDSHAKE, start):
+            return self._fault(LineFault.TLS)
         end = self._buffer.find(b"\n", start, start + limit)
         if end < 0:
             if len(self._buffer) - start < limit:

@@ -268,8 +268,8 @@ class ServerConnection:
 
     def _any_line(self, line: bytes | LineFault) -> ServerEvent | None:
         """A command, or a line of an AUTH exchange."""
-        if line is LineFault.ENDLESS:
-            return self._end_with(replies.ENDLESS_LINE)
+        if isinstance(line, LineFault) and (reply := replies.ENDING_LINES.get(line)):
+            return self._end_with(reply)
         return self._auth_line(line) if self.state is State.AUTH else self._line(line)
 
     def _line(self, line: bytes | LineFault) -> ServerEvent | None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import attrs
 
+from seg.smtp.lines import LineFault
+
 
 @attrs.frozen
 class Reply:
@@ -42,6 +44,12 @@ ADDRESS_NOT_ASCII = Reply(553, "5.6.7", "Only ASCII is allowed in addresses with
 TOO_MANY_FAULTS = Reply(421, "4.7.0", "Too many unknown or malformed commands; closing connection")
 TOO_MANY_ERRORS = Reply(421, "4.7.0", "Too many errors; closing connection")
 ENDLESS_LINE = Reply(421, "4.5.2", "Line without an end; closing connection")
+TLS_UNASKED = Reply(
+    421,
+    "4.5.0",
+    "TLS handshake where SMTP was expected: use STARTTLS here, or a port with implicit TLS; closing connection",
+)
+ENDING_LINES = {LineFault.ENDLESS: ENDLESS_LINE, LineFault.TLS: TLS_UNASKED}
 ENDLESS_CONTENT = Reply(552, "5.3.4", "Message size exceeds limit; closing connection")
 BEHIND_STARTTLS = Reply(554, "5.5.1", "Commands behind STARTTLS are not allowed; closing connection")
 STARTTLS_FIRST = Reply(530, "5.7.0", "Must issue a STARTTLS command first")

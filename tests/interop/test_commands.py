@@ -88,6 +88,17 @@ class CurlTests(ProgramCase):
             self.assertEqual(done.status, 0, done)
             await self.same_arrives(DOTS, recipients=(arrives,))
 
+    async def test_wrong_port(self) -> None:
+        """Who takes the port for STARTTLS for one with implicit TLS, or the other way round, is told by the log what he did."""
+        curl = optional_program("curl", "--version", shows="smtps")
+        for scheme, port, words in (
+            ("smtps", self.submission, "TLS handshake where SMTP was expected: use STARTTLS here"),
+            ("smtp", self.submissions, "TLS failed: "),
+        ):
+            done = await self.run_program(curl, "-sS", "--max-time", "2", f"{scheme}://localhost:{port}")
+            self.assertNotEqual(done.status, 0, done)
+            await self.logged(words)
+
 
 class MsmtpTests(ProgramCase):
     """msmtp."""

@@ -166,6 +166,19 @@ class EndlessTests(FrontDoorCase):
                     client.vanish()
         self.assertIn("Line without an end", self.sink.of(events.ReceiveFailed)[-1].text)
 
+    def test_tls_in_clear(self) -> None:
+        """A client that begins a handshake where SMTP is spoken is told of in the log as such, and let go at once, in every state in
+        which lines are read, whatever octets its handshake has."""
+        for before in (b"", EHLO, EHLO + MAIL, EHLO + MAIL + RCPT):
+            for behind in (b"", b"\n", b"\r\n", b"x" * 5000, b"\0\r\n\x16\x03\r\n"):
+                with self.subTest(before + behind[:12]):
+                    client = self.connect()
+                    client.say(before)
+                    self.assertEqual(client.codes(b"\x16\x03\x01\x02\0\x01" + behind), [421])
+                    self.assertTrue(client.closed)
+                    client.vanish()
+                    self.assertIn("TLS handshake where SMTP was expected", self.sink.of(events.ReceiveFailed)[-1].text)
+
     def test_content(self) -> None:
         """Content without an end is read on for some times the largest size, in flat memory, then it is 552 and the end."""
         self.build(max_message_size=100_000)

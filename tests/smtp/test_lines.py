@@ -36,6 +36,10 @@ class LineTests(SynchronousTestCase):
             (b"x" * (LINE_LIMIT - 2) + b"\r\n", [b"x" * (LINE_LIMIT - 2)]),
             (b"x" * (LINE_LIMIT - 1) + b"\r\nQUIT\r\n", [LineFault.TOO_LONG, b"QUIT"]),
             (b"x" * 5000 + b"\nMAIL\r\nQUIT\r\n", [LineFault.TOO_LONG, b"QUIT"]),
+            (b"\x16\x03\x01\x02\0\x01\0\x01\xfc\x03\x03", [LineFault.TLS]),
+            (b"NOOP\r\n\x16\x03\x01\n\x02\r\0", [b"NOOP", LineFault.TLS]),
+            (b"\x16\x03" + b"x" * 5000 + b"\r\nQUIT\r\n", [LineFault.TLS, b"QUIT"]),
+            (b"\x16x\r\n", [b"\x16x"]),
         ]:
             self.assertEqual(lines(data), wanted, data[:40])
             self.assertEqual(lines(*(data[i : i + 1] for i in range(len(data)))), wanted, data[:40])
