@@ -39,6 +39,7 @@ COLUMNS = (
     ("MTA-STS Support", "left"),
     ("Exemption", "left"),
 )
+IMPORTANCE = ("Domain", "TLS Support", "DANE Support", "MTA-STS Support", "Exemption")
 
 
 @click.command("list")
@@ -50,7 +51,7 @@ def list_(surroundings: Any, as_json: bool) -> None:
     if as_json:
         print_json(found)
         return
-    print_table(COLUMNS, [_row(entry) for entry in found["destinations"]])
+    print_table(COLUMNS, [_row(entry) for entry in found["destinations"]], IMPORTANCE, tallest=2)
     for route in found["routes"]:
         say(f"SMTP route for {plain(route['domain'])}: {_hosts(route)}")
     say("(...) is inherited from Default.")

@@ -20,6 +20,7 @@ COLUMNS = (
     ("Cause", "left"),
     ("Hosts", "left"),
 )
+IMPORTANCE = ("Domain", "Cause", "Next try", "Returned", "Msgs", "Since", "Hosts")
 
 
 @click.command("held-by-policy")
@@ -37,7 +38,7 @@ def held_by_policy(surroundings: Any, domain: str | None, limit: int, as_json: b
     if not rows:
         say("TLS policy keeps no mail waiting" + (f" for {plain(domain)}." if domain else "."))
         return
-    print_table(COLUMNS, [_row(row) for row in rows])
+    print_table(COLUMNS, [_row(row) for row in rows], IMPORTANCE, tallest=2)
     if found["total"] > len(rows):
         say(f"{len(rows)} of {found['total']} domains; more with -n.")
     say("\nWhat can be done:")

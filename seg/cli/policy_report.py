@@ -19,6 +19,7 @@ COLUMNS = (
     ("Host", "left"),
     ("Meaning", "left"),
 )
+IMPORTANCE = ("Domain", "Cause", "Sessions", "Last", "Policy", "Host")
 
 
 @click.command()
@@ -44,7 +45,7 @@ def policyreport(surroundings: Any, days: int, domain: str | None, limit: int, a
     if not rows:
         say(f"Nothing would have failed since {since}" + (f" for {plain(domain)}." if domain else "."))
         return
-    print_table(COLUMNS, [line for row in rows for line in _lines(row)])
+    print_table(COLUMNS, [line for row in rows for line in _lines(row)], IMPORTANCE, tallest=3)
     if found["total"] > len(rows):
         say(f"{len(rows)} of {found['total']} domains; more with -n.")
     say(f"Counted since {since}. All of it was delivered; under enforcement it would have waited.")

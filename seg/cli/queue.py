@@ -30,7 +30,7 @@ COLUMNS = (
     ("Waiting recipients", "left"),
     ("Last failure", "left"),
 )
-
+IMPORTANCE = ("MID", "Waiting recipients", "Last failure", "State", "Next try", "Age", "Sender")
 
 PAGE = 500  # messages asked for at a time
 LONG = 600.0  # seconds for a piece, on a slow disk
@@ -75,7 +75,7 @@ def list_(
 def _print(gateway: Gateway, wanted: Mapping[str, object], messages: list[dict[str, Any]], limit: int) -> int:
     """Print these and those behind them, as they come, up to a limit; how many they were."""
     if limit <= PAGE:
-        print_table(COLUMNS, [_row(message) for message in messages])
+        print_table(COLUMNS, [_row(message) for message in messages], IMPORTANCE, tallest=4)
         return len(messages)
     shown = 0
     while messages:

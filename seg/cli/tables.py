@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import shutil
 import sys
+import textwrap
 import time
 from collections.abc import Sequence
 from typing import Any
@@ -12,29 +13,59 @@ from typing import Any
 from seg.cli.output import plain_wanted, say, write_shown
 from seg.cli.output import print_json as print_json
 
+PIPED = 200  # columns of what isn't a terminal: nothing is left out there, be it wider or not
 
-def print_table(columns: Sequence[tuple[str, str]], rows: Sequence[Sequence[object]]) -> None:
-    """A table with a header; `columns` are (title, "left" or "right"). Not cut short when piped into a program."""
+
+def print_table(
+    columns: Sequence[tuple[str, str]],
+    rows: Sequence[Sequence[object]],
+    importance: Sequence[str] = (),
+    tallest: int = 0,
+) -> None:
+    """A table with a header; `columns` are (title, "left" or "right"). Nothing breaks inside a word; in a terminal columns that have no room
+    are left out, and that is said. Not cut short when piped into a program.
+
+    :param importance: titles, the most important first; the others follow in their order.
+    :param tallest: lines that a row may have in a terminal before the least important column goes; 0: any number.
+    """
+    terminal, written = sys.stdout.isatty(), io.StringIO()
+    width = shutil.get_terminal_size().columns if terminal else PIPED
+    _draw(columns, [[plain(cell) for cell in row] for row in rows], width, terminal, written, importance, tallest)
+    write_shown(written.getvalue(), nl=False)
+
+
+def _draw(
+    columns: Sequence[tuple[str, str]],
+    rows: Sequence[Sequence[str]],
+    width: int,
+    terminal: bool,
+    written: io.StringIO,
+    importance: Sequence[str],
+    tallest: int,
+) -> None:
     from rich import box
     from rich.console import Console
     from rich.table import Table
 
+    from seg.cli.table_layout import GAP, fit, least_width
+
+    titles = [title for title, _ in columns]
+    width = width if terminal else max(width, least_width(titles, rows))
+    layout = fit(titles, rows, width, importance, tallest if terminal else 0)
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold")
-    for title, side in columns:
-        table.add_column(title, justify="right" if side == "right" else "left", overflow="fold")
-    for row in rows:
-        table.add_row(*(plain(cell) for cell in row))
-    terminal, written = sys.stdout.isatty(), io.StringIO()
-    width = shutil.get_terminal_size().columns if terminal else 200
-    Console(
-        file=written,
-        force_terminal=terminal and not plain_wanted(),
-        width=width,
-        highlight=False,
-        markup=False,
-        emoji=False,
-    ).print(table)
-    write_shown(written.getvalue(), nl=False)
+    for number, wide in zip(layout.columns, layout.widths, strict=True):
+        title, side = columns[number]
+        table.add_column(title, justify="right" if side == "right" else "left", width=wide, overflow="fold")
+    for row in layout.rows:
+        table.add_row(*row)
+    styled = terminal and not plain_wanted()
+    room = max(width, sum(layout.widths) + GAP * len(layout.widths))
+    Console(file=written, force_terminal=styled, width=room, highlight=False, markup=False, emoji=False).print(table)
+    if layout.left_out:
+        names = ", ".join(titles[number] for number in layout.left_out)
+        written.write(
+            "\n".join(textwrap.wrap(f"No room for: {names} (a wider terminal, or --json, has all).", width)) + "\n"
+        )
 
 
 def print_long(columns: Sequence[tuple[str, str]], rows: Sequence[Sequence[object]], header: bool) -> None:
