@@ -11,7 +11,7 @@ from zope.interface.verify import verifyObject
 from seg.errors import ConfigurationError
 from seg.interfaces import ITLSPolicyProvider, ITLSPolicyProviderFactory
 from seg.policy.chain import PolicyChain
-from seg.policy.plugins import ProviderContext, in_order
+from seg.policy.plugins import ProviderContext, in_order, unknown_provider
 from seg.policy.requirement import NoOpinion, TLSLevel
 from seg.policy.static import StaticProvider
 from seg.tls.peer import TLSVersion
@@ -86,6 +86,12 @@ class PluginTests(PluginCase):
             'there is no TLS policy provider "exampel"; did you mean example?; there are example,',
             self.refusal("exampel", a=self.example()),
         )
+
+    def test_checked_before_it_counts(self) -> None:
+        """A list of names can be judged before any provider is made: ours and those of plugins are known, whether they can be made or not."""
+        package = self.package(a=self.example(create="return 1 / 0"))
+        self.assertEqual([unknown_provider(names, package) for names in (("dane",), ("example", "static"))], ["", ""])
+        self.assertIn("did you mean example?", unknown_provider(("dane", "exampel"), package))
 
     def test_module_that_cannot_be_imported(self) -> None:
         """A plugin that can't be imported isn't found, and the message says where to look."""
