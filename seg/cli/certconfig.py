@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 import click
 
+from seg.cli.certconfig_files import delete, export, new
 from seg.cli.dialogue import can_ask, menu
 from seg.cli.options import JSON, asked
 from seg.cli.output import say
@@ -23,11 +24,14 @@ if TYPE_CHECKING:
 KEY_QUESTION = "Enter the PEM file of its private key (in the certificate's file: nothing):"
 OPERATIONS = {
     "LIST": "Show the certificates in use, and what is wrong with them.",
+    "NEW": "Make a key with a certificate signed by itself.",
     "IMPORT": "Check a certificate, and put it into place.",
+    "EXPORT": "Write the chain of a certificate as PEM.",
+    "DELETE": "Delete a certificate that isn't in use, with its key.",
     "CHECK": "Say whether a certificate would do.",
     "AUTHORITIES": "Show the authorities that are trusted.",
 }
-_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}")
+NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}")
 
 
 @click.group(invoke_without_command=True)
@@ -41,6 +45,8 @@ def certconfig(context: click.Context) -> None:
     seg certconfig list                          each certificate in use: until when, and what is wrong
     seg certconfig check new.pem new.key         would this one do?
     seg certconfig import mx new.pem new.key     put it into place as certificates/mx.pem
+    seg certconfig new mx mx.example.com         make one, signed by itself; --request: for an authority
+    seg certconfig export mx chain.pem           its chain, without the key
     seg certconfig authorities --custom          the authorities that you added
 
     A listener uses one by: seg listenerconfig edit NAME --certificate FILE --key FILE; other servers see one by: seg
@@ -112,7 +118,7 @@ def import_(surroundings: Any, name: str, certificate: Path, key: Path | None, f
     """
     from seg.tls.inventory import server_file
 
-    if not _NAME.fullmatch(name):
+    if not NAME.fullmatch(name):
         raise click.UsageError(
             f"{name!r}: a name has letters, digits, dots, hyphens and underscores, such as mx.example.com"
         )
@@ -217,3 +223,7 @@ def _show(file: ServerFile) -> None:
 def _dates(each: Listed) -> str:
     left = f"{each.days_left} days left" if each.days_left >= 0 else "expired"
     return f"from {each.not_before[:10]} until {each.not_after[:10]} ({left})"
+
+
+for command in (new, export, delete):
+    certconfig.add_command(command)

@@ -97,6 +97,15 @@ def server_chain(path: str) -> list[x509.Certificate]:
         raise _problem(path, f"no usable PEM certificate ({error})") from error
 
 
+def key_pem(path: str) -> bytes:
+    """The private key in a PEM file, without a password.
+
+    :raises ConfigurationError: there is none, or the file can't be read.
+    """
+    pkcs8, plain = serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    return _load_key(path).private_bytes(serialization.Encoding.PEM, pkcs8, plain)
+
+
 def _load_key(path: str) -> PrivateKeyTypes:
     data = read_pem(path)
     try:

@@ -11,11 +11,12 @@ import attrs
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.utils import CryptographyDeprecationWarning
 
 from seg.errors import ConfigurationError
 from seg.tls.context import server_context
-from seg.tls.credential import server_chain
+from seg.tls.credential import key_pem, server_chain
 from seg.tls.names import UNREADABLE, issuer_of, names_of, subject_of
 from seg.tls.pem import read_pem
 from seg.tls.roots import read_bundle
@@ -87,6 +88,15 @@ def server_file(certificate_file: str, key_file: str, now: datetime.datetime) ->
         return ServerFile(certificate_file, key_file, (), error.problems)
     except UNREADABLE as error:  # a field is only read when it is asked for
         return ServerFile(certificate_file, key_file, (), (f"{certificate_file}: {error}",))
+
+
+def exported(file: str, with_key: bool) -> bytes:
+    """The chain of a PEM file as PEM again, and the key that is in it. Reads it.
+
+    :raises ConfigurationError: it can't be read, or the key isn't there.
+    """
+    pem = b"".join(certificate.public_bytes(Encoding.PEM) for certificate in server_chain(file))
+    return pem + key_pem(file) if with_key else pem
 
 
 def trust_list(file: str, now: datetime.datetime) -> TrustList:

@@ -7,6 +7,8 @@ import json
 from pathlib import Path
 
 from click.testing import CliRunner, Result
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from twisted.trial.unittest import SynchronousTestCase
 
 from seg.cli.main import main
@@ -111,3 +113,57 @@ class CertconfigTests(SynchronousTestCase):
         self.settings(f'[tls]\nca_file = "{self.folder / "root.pem"}"\n')
         lists = json.loads(self.run_seg("authorities", "--expiring", "10", "--json").output)["lists"]
         self.assertEqual([(each["kind"], each["roots"]) for each in lists], [("given", [])])
+
+    def test_new(self) -> None:
+        """One signed by itself can be used at once; a request comes with a key of its own; nothing is replaced unasked."""
+        result = self.run_seg("new", "mx", "mx.example", "smtp.mx.example")
+        self.assertEqual(result.exit_code, 0, result.output)
+        made = self.folder / "certificates" / "mx.pem"
+        self.assertEqual(made.stat().st_mode & 0o777, 0o640)
+        self.assertEqual(server_file(str(made), "", datetime.datetime.now(datetime.UTC)).problems, ())
+        before = made.read_bytes()
+        self.assertEqual(self.run_seg("new", "mx", "mx.example").exit_code, 1)
+        self.assertEqual(made.read_bytes(), before)
+        self.assertEqual(self.run_seg("new", "mx", "mx.example", "--force").exit_code, 0)
+        self.assertNotEqual(made.read_bytes(), before)
+        found = json.loads(self.run_seg("new", "gw", "gw.example", "--request", "--json").output)
+        key, request = (Path(path) for path in found["files"])
+        self.assertEqual(key.stat().st_mode & 0o777, 0o640)
+        csr = x509.load_pem_x509_csr(request.read_bytes())
+        names = csr.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+        self.assertEqual(names.get_values_for_type(x509.DNSName), ["gw.example"])
+        self.assertEqual(csr.public_key(), load_pem_private_key(key.read_bytes(), None).public_key())
+        for words in (("../mx", "mx.example"), ("mx", "no host name"), ("mx",)):
+            self.assertEqual(self.run_seg("new", *words).exit_code, 2)
+
+    def test_export(self) -> None:
+        """The chain goes out, the key only when that is asked for, and no file is replaced."""
+        self.run_seg("import", "mx", self.certificate, self.key)
+        target = self.folder / "out.pem"
+        for words, has_key, mode in ((("--with-key",), True, 0o600), ((), False, 0o644)):
+            target.unlink(missing_ok=True)
+            self.assertEqual(self.run_seg("export", "mx", str(target), *words).exit_code, 0)
+            self.assertEqual((b"PRIVATE KEY" in target.read_bytes(), target.stat().st_mode & 0o777), (has_key, mode))
+            self.assertEqual(target.read_bytes().count(b"BEGIN CERTIFICATE"), 2)
+        self.assertEqual(self.run_seg("export", "mx", str(target)).exit_code, 1)
+        self.assertEqual(self.run_seg("export", "mx").output.encode(), target.read_bytes())
+        self.assertEqual(self.run_seg("export", "nothing").exit_code, 1)
+
+    def test_delete(self) -> None:
+        """What is in use stays, by whomever; all else goes with its key, when somebody says so."""
+        self.run_seg("import", "mx", self.certificate, self.key)
+        used = self.folder / "certificates" / "mx.pem"
+        for settings, destinations in (
+            ('[[listener]]\ntls = "starttls"\ncertificate = "certificates/mx.pem"\n', ""),
+            ("", f'[destination."a.example"]\ncertificate = "{used}"\n'),
+            ('[control]\naddress = "127.0.0.1"\ncertificate = "certificates/../certificates/mx.pem"\n', ""),
+        ):
+            self.settings(settings)
+            (self.folder / "destinations.toml").write_text(destinations)
+            result = self.run_seg("delete", "mx", "--yes")
+            self.assertEqual((result.exit_code, used.exists()), (1, True))
+            self.assertIn("is in use by", result.output)
+        self.settings("")
+        self.assertEqual((self.run_seg("delete", "mx").exit_code, used.exists()), (2, True))
+        self.assertEqual((self.run_seg("delete", "mx", "--yes").exit_code, used.exists()), (0, False))
+        self.assertEqual(self.run_seg("delete", "mx", "--yes").exit_code, 1)
