@@ -16,7 +16,8 @@ def checker() -> Any:
     """The script as a module."""
     place = Path(seg.__file__).parent.parent / "docs" / "check.py"
     spec = importlib.util.spec_from_file_location("docs_check", place)
-    assert spec is not None and spec.loader is not None
+    assert spec is not None
+    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
