@@ -409,6 +409,7 @@ class ClientConnection:
             transaction.content_answered(Phase.DATA, reply)
             self._finish(transaction)
             return
+        transaction.data_answered()
         if transaction.accepted:
             self._want_content(transaction)
         elif self._lmtp:

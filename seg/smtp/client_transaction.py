@@ -21,6 +21,7 @@ _SUSPECT = re.compile(r"[\x00-\x20\x7f<>\ud800-\udfff]")
 
 
 _ACCEPTED = frozenset({Circumstance.SOME_ACCEPTED})
+_AFTER_354 = frozenset({Circumstance.AFTER_354})
 
 
 class Transaction:
@@ -146,6 +147,10 @@ class Transaction:
     def next_recipient(self) -> Recipient:
         """The recipient whose RCPT comes next when commands go one at a time."""
         return self.recipients[self._answered]
+
+    def data_answered(self) -> None:
+        """Note that the server has asked for the content by a 354."""
+        self._circumstances |= _AFTER_354
 
     def content_answered(self, phase: Phase, reply: Reply) -> None:
         """Take the reply that decides about all accepted recipients: a refusal of DATA, or any to the final

@@ -49,6 +49,7 @@ class Circumstance(enum.Enum):
 
     ANY = ""
     SOME_ACCEPTED = "others of the transaction were accepted"
+    AFTER_354 = "the content went behind a 354 to DATA"
     TLS_FAILED = "in clear text, because STARTTLS was refused or the handshake failed"
 
 
@@ -113,6 +114,11 @@ ROWS: tuple[Row, ...] = (
     Row(
         _TRANSACTION, _5XX, ("7.10", "7.11"), Verdict.SESSION,
         "RFC 5248 §2.4; RFC 4954 §6", "523 5.7.10 Encryption needed",
+    ),
+    Row(
+        frozenset({Phase.CONTENT}), frozenset({500}), (NONE, "6.*"), Verdict.RETURNED,
+        "RFC 5321 §4.5.3.1.9", "500 Line too long, to the final dot: no command was said that it could be about",
+        Circumstance.AFTER_354,
     ),
     Row(
         _TRANSACTION, frozenset({500, 502, 503, 504}), (), Verdict.COMMAND,

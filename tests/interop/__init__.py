@@ -1,1 +1,1 @@
-"""Programs that hand in mail: each is the real one, and what arrives at the far end is what it sent."""
+"""Real programs as neighbours of the gateway: those that hand in mail, and servers that it sends to."""

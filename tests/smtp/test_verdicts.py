@@ -54,11 +54,12 @@ STATUSES = (
     *("7.5", "7.8", "7.9", "7.10", "7.11", "7.26", "7.27", "7.30", "7.57", "7.505"),
 )
 SESSION_OR_COMMAND = (500, 502, 503, 504, 530, 534, 535, 538)
-WORDS = frozenset({Circumstance.SOME_ACCEPTED, Circumstance.TLS_FAILED})
+WORDS = frozenset(Circumstance) - {Circumstance.ANY}
 CIRCUMSTANCES = (
     frozenset[Circumstance](),
     frozenset({Circumstance.SOME_ACCEPTED}),
     frozenset({Circumstance.TLS_FAILED}),
+    frozenset({Circumstance.AFTER_354}),
     WORDS,
 )
 
@@ -77,7 +78,9 @@ class TableTests(SynchronousTestCase):
             said = (phase, code, status, where)
             self.assertEqual(returned, verdict_on(phase, code, status, where) is Verdict.RETURNED, said)
             if returned:
-                self.assertFalse(code < 500 or phase in SESSION_PHASES or code in SESSION_OR_COMMAND, said)
+                long_line = (phase, code) == (Phase.CONTENT, 500) and Circumstance.AFTER_354 in where
+                self.assertFalse(code < 500 or phase in SESSION_PHASES, said)
+                self.assertFalse(code in SESSION_OR_COMMAND and not long_line, said)
                 self.assertNotIn(status, ("5.1", "5.3", "7.10", "7.11"), said)
                 self.assertFalse(
                     Circumstance.TLS_FAILED in where and status.startswith("7.") and phase is not Phase.CONTENT, said
@@ -104,6 +107,18 @@ class TableTests(SynchronousTestCase):
             with self.subTest(f"{code} {text}"):
                 error = Reply(code, (text,)).to_error(Phase.RCPT, where)
                 self.assertEqual(isinstance(error, TooManyRecipients), split)
+
+    def test_long_line(self) -> None:
+        """500 to the final dot is about the content where DATA was answered with 354, and about the command where it was BDAT."""
+        after = frozenset({Circumstance.AFTER_354})
+        for text, where, expected in (
+            ("Line too long (see RFC5321 4.5.3.1.6)", after, Verdict.RETURNED),
+            ("5.6.0 Line too long", after, Verdict.RETURNED),
+            ("5.5.1 what?", after, Verdict.COMMAND),
+            ("Line too long", frozenset[Circumstance](), Verdict.COMMAND),
+        ):
+            with self.subTest(text):
+                self.assertIs(verdict_on(Phase.CONTENT, 500, Reply(500, (text,)).enhanced[2:], where), expected)
 
     def test_words(self) -> None:
         """A refusal that isn't one of the message keeps the server's words and says what was refused, and with what."""
