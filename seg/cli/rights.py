@@ -18,13 +18,20 @@ def as_owner_of(folder: Path) -> Iterator[None]:
     :raises OSError: there is no such folder.
     """
     status = folder.stat()
-    if os.geteuid() != 0 or status.st_uid == 0:
+    with as_user(status.st_uid, status.st_gid):
+        yield
+
+
+@contextmanager
+def as_user(user: int, own_group: int) -> Iterator[None]:
+    """Root is this user for so long; for anybody else, and where the user is root, nothing changes."""
+    if os.geteuid() != 0 or user == 0:
         yield
         return
     group, groups = os.getegid(), os.getgroups()
-    os.setgroups(_groups_of(status.st_uid, status.st_gid))
-    os.setegid(status.st_gid)
-    os.seteuid(status.st_uid)
+    os.setgroups(_groups_of(user, own_group))
+    os.setegid(own_group)
+    os.seteuid(user)
     try:
         yield
     finally:

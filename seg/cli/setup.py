@@ -16,8 +16,9 @@ import click
 from seg.cli.dialogue import ask, can_ask, confirm
 from seg.cli.options import JSON
 from seg.cli.output import say
+from seg.cli.rights import as_user
 from seg.cli.setup_dns import Finding, look_at_dns
-from seg.cli.setup_files import FileExists, Written, existing, write_all
+from seg.cli.setup_files import FileExists, Written, existing, owner_of, write_all
 from seg.cli.setup_plan import (
     SECRET,
     Answers,
@@ -31,6 +32,7 @@ from seg.cli.setup_plan import (
     smart_host_fault,
 )
 from seg.cli.tables import plain, print_json
+from seg.config.trust import gateway_user, user_name
 
 LOOPBACK = ("127.0.0.0/8", "::1/128")
 SYSTEM = Path("/etc/seg")
@@ -54,6 +56,11 @@ class User:
 @click.option("--hostname", metavar="NAME", help="Full name of this gateway, as other servers see it.")
 @click.option(
     "--postmaster", metavar="ADDRESS", help="Who gets mail to <postmaster>, and is the sender shown in reports."
+)
+@click.option(
+    "--local-users",
+    metavar="ADDRESS",
+    help="Who gets mail to root and other users of this machine; else root's goes to the postmaster, and others have none.",
 )
 @click.option(
     "--var", metavar="DIR", help="Folder of spool, log and caches; else /var/lib/seg for /etc/seg, var beside ./etc."
@@ -188,6 +195,12 @@ class _Wishes:
         answers = Answers(
             hostname,
             self._one("postmaster", "Who gets mail to <postmaster>?", f"postmaster@{hostname}", _mailbox_fault),
+            self._one(
+                "local_users",
+                "Who gets mail to root and other users of this machine? Empty: the postmaster gets root's:",
+                "",
+                lambda text: _mailbox_fault(text) if text else "",
+            ),
             self._given["var"] or ("/var/lib/seg" if self._folder == SYSTEM else str(self._folder.parent / "var")),
             networks,
             address,
@@ -227,19 +240,34 @@ class _Wishes:
             return "", "", []
         if file is None and self._asking:
             question = "PEM file of the certificate; empty: one is made, self-signed:"
-            answer = ask(question, "", lambda text: _certificate_fault(text, "") if text else "")
+            answer = ask(question, "", lambda text: self._certificate_fault(text, "") if text else "")
             file = Path(answer) if answer else None
         if file is not None:
-            if wrong := _certificate_fault(str(file), str(key or "")):
+            if wrong := self._certificate_fault(str(file), str(key or "")):
                 raise click.UsageError(f"--certificate: {wrong}")
             return str(file.absolute()), str(key.absolute()) if key else "", []
         from seg.tls.selfsigned import self_signed
 
         target = self._folder / "certificates" / f"{hostname}.pem"
-        if target.is_file() and not _certificate_fault(str(target), ""):
+        if target.is_file() and not self._certificate_fault(str(target), ""):
             return str(target), "", []
         made = Planned(target, self_signed(hostname, datetime.datetime.now(datetime.UTC)), SECRET)
         return str(target), "", [made]
+
+    def _certificate_fault(self, certificate: str, key: str) -> str:
+        """What is wrong with a certificate, "" for nothing. Whom the configuration will belong to must be able to read it as well."""
+        from seg.tls.inventory import server_file
+
+        now = datetime.datetime.now(datetime.UTC)
+        file = server_file(certificate, key, now)
+        if not file.problems and file.chain:
+            owner = owner_of(self._folder)
+            with as_user(*owner):
+                file = server_file(certificate, key, now)
+            if file.problems:
+                hint = "leave it out now, then seg certconfig import makes a copy"
+                return f"{file.problems[0]} (for user {user_name(owner[0])}; {hint})"
+        return "; ".join(file.problems) or ("" if file.chain else f"{certificate} holds no certificate")
 
     def _user(self, tls: bool) -> User:
         from seg.auth.names import Unfit, prepare_name, prepare_password
@@ -331,13 +359,6 @@ def _mailbox_fault(text: str) -> str:
     return ""
 
 
-def _certificate_fault(certificate: str, key: str) -> str:
-    from seg.tls.inventory import server_file
-
-    file = server_file(certificate, key, datetime.datetime.now(datetime.UTC))
-    return "; ".join(file.problems) or ("" if file.chain else f"{certificate} holds no certificate")
-
-
 def _show_dns(findings: list[Finding]) -> None:
     for finding in findings:
         say(f"  {'ok' if finding.ok else 'DNS'}: {plain(finding.text)}")
@@ -366,6 +387,8 @@ def _tell(as_json: bool, folder: Path, answers: Answers, findings: list[Finding]
         say(
             f"The certificate is self-signed: a real one goes to {answers.certificate} (seg certconfig import), and is read without a restart."
         )
+    if folder == SYSTEM and os.geteuid() == 0 and not gateway_user():
+        say("\nThere is no user seg yet, and the files belong to root: make it, then see seg check-install.")
     say(f"\nTo start it:  {start}")
     ports = sorted(port for port in {answers.port, answers.submission} if 0 < port < 1024)
     if ports and folder != SYSTEM:

@@ -68,14 +68,24 @@ def write_all(
     return written
 
 
-def _make(folder: Path) -> None:
-    """The folder; the one of the system belongs to the gateway's user."""
+def owner_of(folder: Path) -> tuple[int, int]:
+    """User and group of a folder of configuration, or whom it would be given to: the one of the system belongs to the gateway's user."""
     if folder.is_dir():
-        return
-    folder.mkdir(mode=0o755, parents=True)
+        status = folder.stat()
+        return status.st_uid, status.st_gid
     users = gateway_user()
     if os.geteuid() == 0 and users and folder.parent == Path("/etc"):
-        os.chown(folder, users[0], pwd.getpwuid(users[0]).pw_gid)
+        return users[0], pwd.getpwuid(users[0]).pw_gid
+    return os.geteuid(), os.getegid()
+
+
+def _make(folder: Path) -> None:
+    if folder.is_dir():
+        return
+    owner = owner_of(folder)
+    folder.mkdir(mode=0o755, parents=True)
+    if os.geteuid() == 0:
+        os.chown(folder, *owner)
 
 
 def _put(file: Planned) -> Written:

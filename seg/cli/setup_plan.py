@@ -33,6 +33,7 @@ class Answers:
 
     hostname: str
     postmaster: str = ""
+    local_users: str = ""  # who gets mail for users of the machine; "" = the postmaster gets root's
     var: str = "var"
     relay_networks: tuple[str, ...] = ("127.0.0.0/8", "::1/128")
     address: str = "0.0.0.0"  # noqa: S104
@@ -132,6 +133,8 @@ def _settings(answers: Answers) -> list[Edit]:
     ]
     if answers.postmaster:
         edits.append(_set("gateway", postmaster=answers.postmaster))
+    if answers.local_users:
+        edits.append(_set("gateway", local_users=answers.local_users))
     if answers.submission:
         wanted = {"address": answers.address, "port": answers.submission, **tls, "tls": "required", "auth": "required"}
         edits.append([Edit(File.SETTINGS, ("listener", "submission"), wanted)])

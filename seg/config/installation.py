@@ -4,6 +4,7 @@ but that of the two configuration files."""
 from __future__ import annotations
 
 import os
+import pwd
 import shlex
 import stat
 from collections.abc import Iterator
@@ -22,6 +23,7 @@ from seg.errors import ConfigurationError
 
 PUBLIC, SHARED, PRIVATE = 0o755, 0o750, 0o700  # the most that a file or folder may allow
 DROP = 0o3733
+_READ, _ENTER = 0o4, 0o1
 SYSTEM = (
     Path("/etc/systemd/system/seg.service"),
     Path("/etc/systemd/system/seg.socket"),
@@ -38,6 +40,7 @@ class Wanted:
     owners: tuple[int, ...]  # user numbers; the first is the one it is given to
     most: int  # permissions that may be set
     least: int = 0  # permissions that have to be
+    reader: int = ROOT  # user number of the gateway, which has to be able to read it; root can read all
 
 
 @attrs.frozen
@@ -62,17 +65,17 @@ def wanted(files: ConfigurationFiles, settings: Settings, destinations: Destinat
     either = (user, ROOT)
     yield Wanted(files.settings.parent, either, PUBLIC)
     for file in (files.settings, files.destinations):
-        yield Wanted(file, either, 0o640 if _has_secrets(file) else 0o644)
+        yield Wanted(file, either, 0o640 if _has_secrets(file) else 0o644, reader=user)
     for file in (users_path(settings, files.settings), tokens_path(settings, files.settings)):
         yield Wanted(file, (user,), 0o600)
     for certificate, key in _certificates(settings, destinations):
         if certificate:
-            yield Wanted(Path(certificate), either, 0o644 if key else 0o640)
+            yield Wanted(Path(certificate), either, 0o644 if key else 0o640, reader=user)
         if key:
-            yield Wanted(Path(key), either, 0o640)
+            yield Wanted(Path(key), either, 0o640, reader=user)
     for profile in destinations.auth_profiles.values():
         if profile.password_file:
-            yield Wanted(Path(profile.password_file), either, 0o640)
+            yield Wanted(Path(profile.password_file), either, 0o640, reader=user)
     var = var_path(settings)
     yield Wanted(var, (user,), PUBLIC)
     for name, most in (("spool", PRIVATE), ("changes", PRIVATE), ("run", PRIVATE), ("log", SHARED), ("cache", SHARED)):
@@ -121,6 +124,39 @@ def wrong(each: Wanted) -> Iterator[Wrong]:
     if mode != right:
         problem = f"has mode {mode:04o}: {_said(mode & ~most)}" if mode & ~most else f"has mode {mode:04o}"
         yield Wrong(str(each.path), problem, f"chmod {right:04o} {path}")
+    yield from _unreadable(each, status)
+
+
+def _unreadable(each: Wanted, status: os.stat_result) -> Iterator[Wrong]:
+    """Where the gateway can't read what it has to."""
+    if each.reader == ROOT or status.st_uid not in each.owners:  # another owner has been named already
+        return
+    name = user_name(each.reader)
+    closed = next(
+        (folder for folder in each.path.resolve().parents if not _may(folder.stat(), each.reader, _ENTER)), None
+    )
+    if closed is not None:
+        mend = "seg certconfig import (of a certificate), or another folder"
+        yield Wrong(str(each.path), f"can't be read by {name}, who may not enter {closed}", mend)
+    elif not _may(status, each.reader, _READ):
+        yield Wrong(str(each.path), f"can't be read by {name}", f"chown {name} {shlex.quote(str(each.path))}")
+
+
+def _may(status: os.stat_result, user: int, right: int) -> bool:
+    """Whether a user who isn't root may read (4) or enter (1), as far as the mode says."""
+    if status.st_uid == user:
+        return bool(status.st_mode >> 6 & right)
+    if status.st_gid in _groups(user):
+        return bool(status.st_mode >> 3 & right)
+    return bool(status.st_mode & right)
+
+
+def _groups(user: int) -> list[int]:
+    try:
+        entry = pwd.getpwuid(user)
+    except KeyError:
+        return []
+    return os.getgrouplist(entry.pw_name, entry.pw_gid)
 
 
 def _said(too_much: int) -> str:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import datetime
 import json
+import os
+import shutil
 import stat
+import tempfile
 from pathlib import Path
 from unittest import mock
 
@@ -17,10 +20,14 @@ from seg.cli import main as cli
 from seg.cli.setup_dns import NoAnswer, look_at_dns
 from seg.cli.setup_plan import hostname_fault, listen_fault, network_fault, smart_host_fault
 from seg.config.destinations import TLSOption
+from seg.config.find import find_configuration
+from seg.config.installation import wanted
+from seg.config.installation import wrong as wrong_with
 from seg.config.load import load_destinations, load_settings
 from seg.tls.selfsigned import self_signed
 
 SCHEMA = Path(__file__).parents[1] / "schemas" / "setup.json"
+SOMEBODY = 65534  # nobody's number
 BASE = ("--yes", "--no-dns", "--hostname", "mx.example.com")
 
 
@@ -63,14 +70,15 @@ class WrittenTests(SetupCase):
         self.assertIn("# Networks that may relay", (self.folder / "seg.toml").read_text())
 
     def test_all(self) -> None:
-        """Relay networks (repeated and with commas), submission with a user, smart host with AUTH: no password in the two files."""
+        """Relay networks (repeated and with commas), submission with a user, smart host with AUTH, root's mail: no password in the two files."""
         pem = self.folder.parent / "own.pem"
         pem.write_bytes(self_signed("mx.example.com", datetime.datetime.now(datetime.UTC)))
         password = self.secret()
         result = self.run_setup(
             *BASE, "--relay-networks", "192.0.2.0/24,2001:db8::/32", "--relay-networks", "198.51.100.0/24",
             "--certificate", str(pem), "--user", "Alice@example.com", "--user-password-file", password,
-            "--smart-host", "smtp.example.net:587", "--smart-user", "me", "--smart-password-file", password, "--json",
+            "--smart-host", "smtp.example.net:587", "--smart-user", "me", "--smart-password-file", password,
+            "--local-users", "ops@example.com", "--json",
         )  # fmt: skip
         facts = json.loads(result.output)
         Draft202012Validator(json.loads(SCHEMA.read_text())).validate(facts)
@@ -79,6 +87,7 @@ class WrittenTests(SetupCase):
             load_destinations(self.folder / "destinations.toml"),
         )
         self.assertEqual(settings.receive.relay_networks, ("192.0.2.0/24", "2001:db8::/32", "198.51.100.0/24"))
+        self.assertEqual(settings.gateway.local_users, "ops@example.com")
         relay, submission = settings.listener
         self.assertEqual((relay.address, relay.port), ("0.0.0.0", 25))
         self.assertEqual((submission.port, submission.tls, submission.auth), (587, "required", "required"))
@@ -115,6 +124,64 @@ class WrittenTests(SetupCase):
         self.assertEqual((self.folder / "users").read_text(), text)
 
 
+class OwnedTests(SetupCase):
+    """Root, for a gateway that runs as somebody else."""
+
+    def setUp(self) -> None:
+        if os.geteuid() != 0:
+            self.skipTest("only root can write for another user")
+        super().setUp()
+        top = Path(tempfile.mkdtemp(prefix="seg-setup-"))  # others can't enter the folders of the tests
+        self.addCleanup(shutil.rmtree, top)
+        top.chmod(0o755)
+        self.folder = top / "etc"
+        self.folder.mkdir()
+        os.chown(self.folder, SOMEBODY, SOMEBODY)
+
+    def pem(self, mode: int) -> Path:
+        """A certificate of root's."""
+        file = self.folder.parent / "own.pem"
+        file.write_bytes(self_signed("mx.example.com", datetime.datetime.now(datetime.UTC)))
+        file.chmod(mode)
+        return file
+
+    def test_all_belongs_to_the_gateway(self) -> None:
+        """Whatever is written belongs to whom the folder belongs to, secrets to nobody else."""
+        words = ("--user", "alice", "--smart-host", "a.example", "--smart-user", "me")
+        password = self.secret()
+        self.run_setup(*BASE, *words, "--user-password-file", password, "--smart-password-file", password)
+        paths = [self.folder, *self.folder.rglob("*")]
+        self.assertEqual(len(paths), 7)
+        self.assertEqual({(path.stat().st_uid, path.stat().st_gid) for path in paths}, {(SOMEBODY, SOMEBODY)})
+
+    def test_certificate_that_only_root_reads(self) -> None:
+        """What root can read and the gateway can't is refused at once, with what to do, not at the start of the service."""
+        self.assertIn(
+            "seg certconfig import", self.run_setup(*BASE, "--certificate", str(self.pem(0o600)), status=2).output
+        )
+        self.assertEqual(os.geteuid(), 0)
+        self.assertEqual(list(self.folder.iterdir()), [])
+        self.run_setup(*BASE, "--certificate", str(self.pem(0o644)))
+
+    def test_check_install(self) -> None:
+        """seg check-install names each file that the gateway can't read, and each folder that it can't enter; what it can it doesn't name."""
+        pem = self.pem(0o644)
+        self.run_setup(*BASE, "--certificate", str(pem))
+        files = find_configuration(str(self.folder / "seg.toml"))
+        settings, destinations = load_settings(files.settings), load_destinations(files.destinations)
+
+        def wrong() -> list[str]:
+            each = [e for w in wanted(files, settings, destinations, SOMEBODY) if w.path == pem for e in wrong_with(w)]
+            return [found.problem for found in each]
+
+        pem.chmod(0o600)
+        self.assertIn("can't be read by", " ".join(wrong()))
+        os.chown(pem, SOMEBODY, SOMEBODY)
+        self.assertEqual(wrong(), [])
+        self.folder.parent.chmod(0o700)
+        self.assertIn("may not enter", " ".join(wrong()))
+
+
 class RefusedTests(SetupCase):
     """Answers that can't be used end it before anything is written, with the option's name."""
 
@@ -130,6 +197,7 @@ class RefusedTests(SetupCase):
             (("--listen", "example.com:25"), "--listen"),
             (("--listen", "0.0.0.0:99999"), "--listen"),
             (("--postmaster", "no address"), "--postmaster"),
+            (("--local-users", "no address"), "--local-users"),
             (("--certificate", missing), "--certificate"),
             (("--smart-host", "not a host"), "--smart-host"),
             (("--smart-user", "me"), "--smart-host"),
@@ -160,11 +228,12 @@ class AskedTests(SetupCase):
 
     def test_dialogue(self) -> None:
         """Each question once, a wrong answer again, an empty line takes the default."""
-        lines = ["mail", "mx.example.com", "", "", "", "n", "", ""]
+        lines = ["mail", "mx.example.com", "", "", "", "n", "", "ops@example.com", ""]
         with mock.patch("seg.cli.setup.can_ask", lambda: True):
             output = self.run_setup("--no-dns", text="\n".join(lines) + "\n").output
         self.assertIn("is no full host name", output)
-        self.assertEqual(load_settings(self.folder / "seg.toml").gateway.postmaster, "postmaster@mx.example.com")
+        gateway = load_settings(self.folder / "seg.toml").gateway
+        self.assertEqual((gateway.postmaster, gateway.local_users), ("postmaster@mx.example.com", "ops@example.com"))
         self.assertIn("To start it:", output)
 
     def test_end_of_input(self) -> None:
