@@ -54,7 +54,7 @@ set -x
 RUNS_WELL = """
 seg status
 seg check-install
-! grep -i 'cache\\|traceback' /tmp/log
+if grep -i 'plugin cache\\|traceback' /tmp/log; then exit 1; fi
 """
 PEERS = """
 cp /root/seg/tests/bare_root/peers.py /tmp/peers.py
@@ -97,7 +97,7 @@ dpkg -i /root/seg/dist/seg_*.deb
 rm -rf /var/lib/seg/spool
 dpkg --purge seg
 test ! -e /var/lib/seg
-! grep -rl seg /etc/systemd/system /var/lib/systemd
+test ! -e /etc/systemd/system/multi-user.target.wants/seg.service
 """
 
 
