@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 import click
 
-from seg.cli.certconfig_files import delete, export, new
+from seg.cli.certconfig_files import checked, delete, export, new
 from seg.cli.dialogue import can_ask, menu
 from seg.cli.options import JSON, asked
 from seg.cli.output import say
@@ -31,7 +30,6 @@ OPERATIONS = {
     "CHECK": "Say whether a certificate would do.",
     "AUTHORITIES": "Show the authorities that are trusted.",
 }
-NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}")
 
 
 @click.group(invoke_without_command=True)
@@ -118,10 +116,7 @@ def import_(surroundings: Any, name: str, certificate: Path, key: Path | None, f
     """
     from seg.tls.inventory import server_file
 
-    if not NAME.fullmatch(name):
-        raise click.UsageError(
-            f"{name!r}: a name has letters, digits, dots, hyphens and underscores, such as mx.example.com"
-        )
+    checked(name)
     file = server_file(str(certificate), str(key or ""), datetime.datetime.now(datetime.UTC))
     usable = bool(file.chain) and not (file.problems and not force)
     target = surroundings.files().settings.parent / "certificates" / f"{name}.pem"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,8 @@ from seg.cli.tables import print_json
 
 FOLDER = "certificates"
 PUBLIC, SECRET = 0o644, 0o640  # permissions of what anybody may see, and of what has a key
+
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}")
 
 
 @click.command()
@@ -128,9 +131,7 @@ def checked(name: str) -> str:
 
     :raises click.UsageError: it is none.
     """
-    from seg.cli.certconfig import NAME
-
-    if not NAME.fullmatch(name):
+    if not _NAME.fullmatch(name):
         raise click.UsageError(
             f"{name!r}: a name has letters, digits, dots, hyphens and underscores, such as mx.example.com"
         )

@@ -274,7 +274,9 @@ class PortTests(SiteCase):
             port = AdminPort(Control(address="127.0.0.1", port=number, certificate=certificate, key=key))
             with self.assertRaises(ConfigurationError) as caught:
                 port.bind()
-        self.assertIn(f"listener [control]: can't listen at 127.0.0.1:{number}", str(caught.exception))
+        self.assertIn(
+            f"[control] port: can't listen at 127.0.0.1:{number}: Address already in use", str(caught.exception)
+        )
 
     def test_never_served(self) -> None:
         """What was bound for a start that failed is given back."""

@@ -181,7 +181,10 @@ FAULTS = {
         "[queue]\nfirst_retry = [1",
         '2: not valid TOML: unclosed array; a list is written ["...", "..."] and has to be closed',
     ),
-    "toml twice": ("[queue]\n[queue]\n", "2: not valid TOML: cannot declare ('queue',) twice, column 7"),
+    "toml twice": (
+        "[queue]\n[queue]\n",
+        "2: not valid TOML: cannot declare ('queue',) twice, column 7; queue is there already: write it once",
+    ),
 }
 
 PROXIES = {

@@ -30,7 +30,7 @@ class BindTests(SynchronousTestCase):
         self.addCleanup(bound.close)
         port = bound.getsockname()[1]
         fault = self.assertRaises(ConfigurationError, bind, Listener(name="relay", port=port))
-        self.assertEqual(fault.problems, (f"listener relay: can't listen at 127.0.0.1:{port}: Address already in use",))
+        self.assertIn(f"listener relay: can't listen at 127.0.0.1:{port}: Address already in use", fault.problems[0])
 
 
 class ServeTests(TestCase):
