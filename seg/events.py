@@ -87,6 +87,7 @@ class ConditionKind(enum.StrEnum):
     RESOLVER = "resolver"  # no trusted resolver answers
     POLICIES = "policies"  # MTA-STS policies in force can't be kept, or can't be read
     CERTIFICATE = "certificate"  # one of our own certificates is out of date
+    MEMORY = "memory"  # memory has run out, or the queue fills what is set aside for it
     LOCAL = "local"  # the gateway lacks something else of its own
 
 

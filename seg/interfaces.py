@@ -100,6 +100,9 @@ class IQueue(Interface):
     def begin(mid: int) -> IMessageWriter:
         """Start writing a message. Its envelope must bear this MID."""
 
+    def refusal() -> OSError | None:
+        """What forbids to take new mail now (the disk, or too little memory for more of it); None: nothing. Cheap."""
+
     def subscribe(on_ready: Callable[[str], None]) -> None:
         """Call ``on_ready(domain)`` whenever a destination comes to have due work (also for the work there is now)."""
 

@@ -55,6 +55,7 @@ from seg.live import LiveConfiguration, LiveParts
 from seg.lock import FolderLocks
 from seg.logs import wire_logs
 from seg.maillog.bus import EventBus
+from seg.memory import TOO_LITTLE, MemoryWatch
 from seg.receive.census import Census
 from seg.receive.factory import ReceiveFactory
 from seg.receive.rates import RecipientRates
@@ -161,6 +162,7 @@ class GatewayService(Service):
             PolicyReport(posix_of(reactor)),
         )
         self._descriptors = Descriptors(raise_limit(), reactor, self._bus)
+        self._memory = MemoryWatch(reactor, self._bus)
         self._metrics_port = MetricsPort(reactor, self._observers.metrics, self._descriptors.watch)
         roots = load_roots(settings.tls.ca_file, settings.tls.extra_ca_file)
         lookups = wire_lookups(settings, roots, self._bus, reactor)
@@ -250,6 +252,7 @@ class GatewayService(Service):
         lookups.refresh.start()
         self._exemptions.watch(self._now.destinations)
         self._clock_watch.start(before)
+        self._memory.start()
         window.suspension_changed()
         pickup = wire_pickup(self._now, mail, self.hostname, self._bus, self._reactor, self._local)
         await pickup.begin()
@@ -415,9 +418,11 @@ class GatewayService(Service):
             text = "; ".join(located(error, self._texts, self._files).problems)
         elif isinstance(error, OSError):
             text = f"{error.filename or 'the spool'}: {error.strerror}"
+        elif isinstance(error, MemoryError):
+            text = TOO_LITTLE
         else:
             self.log.failure("the gateway could not be started", failure)
-            text = "out of memory" if isinstance(error, MemoryError) else failure.getErrorMessage()
+            text = failure.getErrorMessage()
         print(f"seg: not started: {text}", file=sys.stderr)
         self._reactor.callWhenRunning(self._reactor.stop)
         atexit.register(_end_with_failure)
@@ -443,6 +448,7 @@ class GatewayService(Service):
         self._descriptors.stop()
         self._exemptions.stop()
         self._clock_watch.stop()
+        self._memory.stop()
         self._renewal.stop()
         self._expiry.stop()
         self._now.lookups.probe.stop()

@@ -66,6 +66,7 @@ from seg.filter.milter.client import milter
 from seg.filter.plugins import stations
 from seg.interfaces import ICounters, IEventSink, ITLSPolicyProvider
 from seg.local.mail import LocalMail
+from seg.memory import room_for_queue
 from seg.model import IPAddress
 from seg.mtasts.cache import PolicyCache
 from seg.mtasts.fetch import PolicyFetcher
@@ -262,6 +263,7 @@ def wire_mail(
         random.random,
         settings_of,
         local.readdressed,
+        room_for_queue(),
     )
 
     def attempt(lease: Lease) -> Attempt:

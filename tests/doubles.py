@@ -176,8 +176,9 @@ class MemoryQueue:
         self.writers: list[MemoryWriter] = []
         self.by_hand = False  # commits wait in `commits` until the test fires them
         self.commits: list[Deferred[None]] = []
-        self.commit_error: OSError | None = None  # every commit fails with it
-        self.write_error: OSError | None = None  # every write fails with it
+        self.commit_error: OSError | MemoryError | None = None  # every commit fails with it
+        self.write_error: OSError | MemoryError | None = None  # every write fails with it
+        self.refused: OSError | None = None  # new mail is, for this reason
         self.released: list[Lease] = []
         self._listeners: list[Callable[[str], None]] = []
 
@@ -186,6 +187,10 @@ class MemoryQueue:
         writer = MemoryWriter(self, mid)
         self.writers.append(writer)
         return writer
+
+    def refusal(self) -> OSError | None:
+        """As the test says."""
+        return self.refused
 
     def add(self, envelope: Envelope, content: bytes) -> None:
         """Put a message that is whole and due."""

@@ -32,6 +32,7 @@ ROOMS = (
     "threads",
     "config",
     "descriptors",
+    "memory",
     "smtp",
     "dns",
     "tls",

@@ -159,8 +159,9 @@ class APIResource(Resource):
         if getattr(request, "_disconnected", False):
             return
         self.log.failure("request {path!r} broke", failure, path=request.path)
-        text = json.dumps({"error": f"internal error: {failure.getErrorMessage()}"})
-        _send(request, 500, [text.encode()])
+        short = failure.check(MemoryError) is not None
+        text = json.dumps({"error": "out of memory" if short else f"internal error: {failure.getErrorMessage()}"})
+        _send(request, 503 if short else 500, [text.encode()])
 
 
 def _path(request: Request) -> str:

@@ -27,7 +27,7 @@ from seg.deliver.pace import UNLIMITED, Pace, Rate
 from seg.deliver.progress import Progress
 from seg.deliver.slots import Slot, Slots
 from seg.deliver.turns import Turns
-from seg.errors import Temporary
+from seg.errors import Temporary, local_fault
 from seg.events import Fault
 from seg.interfaces import IEventSink, IQueue
 from seg.model import Delayed, Delivered, Outcome
@@ -263,6 +263,7 @@ class DeliveryEngine:
         running = self._running.pop(lease)
         slot = self._slots.free(lease)
         if isinstance(result, Failure) and not result.check(CancelledError):
+            slot.progress.ours = True
             self._broken(result, lease, attempt)
         if not all(rid in attempt.outcomes for rid in lease.rids):
             self.crowd.add(lease.domain, attempt.crowded)
@@ -303,7 +304,8 @@ class DeliveryEngine:
         """A fault of ours: say so, and let the schedule space out the next tries."""
         self.log.failure("attempt for MID {mid} at {domain} broke", failure, mid=lease.mid, domain=lease.domain)
         self._sink.emit(Fault(f"MID {lease.mid} attempt at {lease.domain} broke: {failure.getErrorMessage()}"))
-        error = Temporary("4.3.0", f"internal error: {failure.getErrorMessage()}")
+        fault = local_fault(failure.value)
+        error = fault.temporary() if fault else Temporary("4.3.0", f"internal error: {failure.getErrorMessage()}")
         for rid in lease.rids:
             attempt.outcomes.setdefault(rid, Delayed(error))
 

@@ -50,7 +50,7 @@ class GrowingFile:
 
     def __init__(self, folders: Folders, mid: int, suffix: str = "") -> None:
         self.path = f"{folders.tmp}/{spool_id(mid)}{suffix}"
-        self.error: OSError | None = None
+        self.error: Exception | None = None
         self.begun = False
 
 
@@ -72,7 +72,7 @@ class AppendPiece(Change):
                 self._file.begun = True
                 disk.write(self._file.path, b" " * GrowingFile.ROOM)
             disk.append(self._file.path, self._data)
-        except OSError as error:
+        except Exception as error:  # whatever it is: a piece is missing, so that the message can't be stored
             self._file.error = error
             raise
 

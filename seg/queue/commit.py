@@ -9,8 +9,11 @@ from __future__ import annotations
 
 import errno
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from functools import partial
+from itertools import islice
 from typing import ClassVar, Protocol, TypeVar
 
 from twisted.internet.defer import Deferred, fail
@@ -24,6 +27,7 @@ from seg.queue.disk import Disk
 BATCH = 256  # outcomes made durable together, at most; never together with others, whose syncs they would wait for
 OTHERS = 32  # of those that aren't outcomes: an outcome that comes meanwhile waits for these
 READERS = 4
+MEMORY_WAIT = 0.1  # seconds after which the commit thread tries again what it had no memory for
 
 T = TypeVar("T")
 
@@ -82,7 +86,7 @@ def commit_batch(disk: Disk, batch: Sequence[Change]) -> list[BaseException | No
     """Make these changes durable; for each what went wrong, or None."""
     try:
         disk.check_root()
-    except OSError as error:
+    except (OSError, MemoryError) as error:
         return [error] * len(batch)
     errors: list[BaseException | None] = [None] * len(batch)
     folders: dict[str, list[int]] = {}
@@ -105,7 +109,7 @@ def commit_batch(disk: Disk, batch: Sequence[Change]) -> list[BaseException | No
     for folder, numbers in folders.items():
         try:
             disk.sync_folder(folder)
-        except OSError as error:
+        except Exception as error:  # noqa: BLE001  as above
             for number in numbers:
                 errors[number] = errors[number] or error
     for number, change in enumerate(batch):
@@ -117,7 +121,7 @@ def commit_batch(disk: Disk, batch: Sequence[Change]) -> list[BaseException | No
 def _undo(disk: Disk, change: Change) -> None:
     try:
         change.undo(disk)
-    except OSError:
+    except (OSError, MemoryError):
         return  # the error that led here is reported; what stays in tmp/ is removed at the next start
 
 
@@ -157,10 +161,17 @@ class _CommitThread:
             self._changed.notify()
 
     def _run(self) -> None:
-        while batch := self._next_batch():
-            errors = commit_batch(self._disk, [change for change, _ in batch])
-            self._reactor.callFromThread(self._report, batch, errors)
-        self._reactor.callFromThread(self.stopped.callback, None)
+        while batch := _patiently(self._next_batch):
+            try:
+                errors = commit_batch(self._disk, [change for change, _ in batch])
+            except MemoryError as error:  # outside of the steps of any one
+                errors = [error]
+            _patiently(partial(self._reactor.callFromThread, self._report, batch, errors))
+        _patiently(partial(self._reactor.callFromThread, self._end))
+
+    def _end(self) -> None:
+        if not self.stopped.called:
+            self.stopped.callback(None)
 
     def _next_batch(self) -> list[_Waiting]:
         """Wait for work; an empty list means stop."""
@@ -172,15 +183,31 @@ class _CommitThread:
             else:
                 waiting, most = self._others, OTHERS
             self._had_outcomes = waiting is self._outcomes
-            return [waiting.popleft() for _ in range(min(most, len(waiting)))]
+            batch = list(islice(waiting, most))
+            for _ in batch:  # only now that they are in the list: memory may run out
+                waiting.popleft()
+            return batch
 
     @staticmethod
     def _report(batch: list[_Waiting], errors: list[BaseException | None]) -> None:
+        if len(errors) < len(batch):
+            errors = errors * len(batch)
         for (_, done), error in zip(batch, errors, strict=True):
+            if done.called:
+                continue  # told already, when memory ran out in the middle
             if error is None:
                 done.callback(None)
             else:
                 done.errback(Failure(error))
+
+
+def _patiently(work: Callable[[], T]) -> T:
+    """Do it, again and again while there is no memory: the thread must not end by that, as the queue would stand still for ever."""
+    while True:
+        try:
+            return work()
+        except MemoryError:
+            time.sleep(MEMORY_WAIT)
 
 
 class Committer:

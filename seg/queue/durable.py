@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 from collections.abc import Callable
 
 from twisted.internet.defer import Deferred
@@ -11,6 +12,7 @@ from twisted.internet.task import deferLater
 
 from seg.events import Fault, Notice
 from seg.interfaces import IEventSink
+from seg.memory import note
 from seg.queue.commit import Change, ICommits
 
 NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT})
@@ -55,13 +57,17 @@ class DurableChanges:
         wait = FIRST_WAIT
         failed = False
         try:
-            while (change := make()) is not None:
+            while True:
                 try:
+                    if (change := make()) is None:
+                        return
                     await self._commits.submit(change)
                     return
-                except OSError as error:
+                except (OSError, MemoryError) as memory_or_disk:
                     if self._stopped:
                         raise
+                    note(memory_or_disk)
+                    error = _as_os_error(memory_or_disk)
                     if error.errno in NO_ROOM:
                         self._no_room()
                     if not failed:
@@ -105,3 +111,7 @@ class DurableChanges:
             await pause
         finally:
             self._pauses.discard(pause)
+
+
+def _as_os_error(error: OSError | MemoryError) -> OSError:
+    return error if isinstance(error, OSError) else OSError(errno.ENOMEM, os.strerror(errno.ENOMEM))

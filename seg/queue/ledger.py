@@ -54,6 +54,7 @@ class Ledger:
         self.by_domain: Counter[str] = Counter()  # recipients that wait, by destination
         self.by_cause: Counter[CauseKind] = Counter()  # messages that TLS policy keeps waiting, by cause
         self._policy_held: set[int] = set()
+        self.octets = 0  # that the records take, more or less
         self._content = 0
         self._recipients = 0
         self._active = 0
@@ -103,6 +104,7 @@ class Ledger:
         record.warn = warn
         self._content += len(content or b"")
         self._records[record.mid] = record
+        self.octets += record.octets
         self._recipients += record.waiting
         for recipient in envelope.pending:
             self.by_domain[recipient.domain] += 1
@@ -124,6 +126,7 @@ class Ledger:
         self._damaged -= record.damaged
         self._count_causes(record, -1)
         del self._records[record.mid]
+        self.octets -= record.octets
         if not self._records:
             self._records.clear()  # a dict that was large keeps its room otherwise
         self._due.trim(len(self._records), self._live)
@@ -143,7 +146,9 @@ class Ledger:
         self._damaged -= damaged
         self._count(record.envelope, envelope)
         self._count_causes(record, -1)
+        self.octets -= record.octets
         record.envelope = envelope
+        self.octets += record.octets
         self._count_causes(record, 1)
         self._recipients += record.waiting
         self._held += record.held

@@ -30,6 +30,7 @@ _NO_CAUSES: frozenset[CauseKind] = frozenset()
 T = TypeVar("T")
 
 SHARED_FROM = 10  # recipients
+ROOM = 400  # octets that a message takes beside its packed envelope, in the due-list and the ledger's tables (`bench.queue` measures it)
 
 
 class _Seldom(Generic[T]):
@@ -166,6 +167,11 @@ class Record:
     def _share(self, envelope: Envelope) -> None:
         """Only of messages to many: those to a few are quickly unpacked, and a reference takes room for as long as the message waits."""
         self._shared = weakref.ref(envelope) if len(envelope.recipients) > SHARED_FROM else None
+
+    @property
+    def octets(self) -> int:
+        """What it takes of memory, more or less; its content isn't in it."""
+        return ROOM + len(self._packed)
 
     def may_mention(self, text: str) -> bool:
         """False when an address or domain, in lower case and A-labels, surely isn't in the envelope. Ten times quicker than

@@ -13,7 +13,7 @@ from collections.abc import Callable, Coroutine, Iterator, Mapping
 from typing import Any
 
 import attrs
-from twisted.internet.defer import Deferred, DeferredList, succeed
+from twisted.internet.defer import Deferred, DeferredList
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
 from twisted.python.failure import Failure
@@ -33,7 +33,9 @@ from seg.queue.lease import Lease
 from seg.queue.ledger import Counts
 from seg.queue.loading import Loading
 from seg.queue.operators import HeldByPolicy, Listing, OperatorCommands, Shown
+from seg.queue.patience import Acceptance, patiently
 from seg.queue.reports import Reports
+from seg.queue.room import Room
 from seg.queue.schedule import Schedule, Schedules
 from seg.queue.writer import MessageWriter
 
@@ -50,6 +52,7 @@ class Spool:
     :param committer: does all disk work; started and stopped with the spool.
     :param random: a number from 0 up to 1, for the retry schedule.
     :param settings_of: the settings for a domain and a listener's bounce profile, where some have their own schedule.
+    :param room: octets of memory that the records may take, else new mail is refused; 0: any number.
     :param readdress: what becomes of the envelope of each new message, reports among them, before it is stored.
     """
 
@@ -65,6 +68,7 @@ class Spool:
         random: Callable[[], float],
         settings_of: Callable[[str, str], Queue] | None = None,
         readdress: Callable[[Envelope], Envelope] = lambda envelope: envelope,
+        room: int = 0,
     ) -> None:
         self._folders = Folders(os.fspath(path))
         self._settings = settings
@@ -73,13 +77,15 @@ class Spool:
         self._counters = counters
         self._health = SpoolHealth(committer, self._folders, sink, reactor)
         commits = self._commits = WatchedCommits(committer, self._health, self._could_not_read)
-        self._new_mail = NewMailCommits(commits, self._refusal)
+        self._new_mail = NewMailCommits(commits, self.refusal)
         durable = self._durable = DurableChanges(commits, sink, reactor, self._health.give_up_reserve)
         self._readdress = readdress
         reports = Reports(composer, self._folders, durable, sink, lambda: self._settings.max_report_size, readdress)
         schedules = Schedules(Schedule(settings, random), settings_of)
         self._custody = Custody(self._folders, schedules, reports, durable, commits, counters, sink, reactor)
         self._ledger = self._custody.ledger
+        self._accept = Acceptance(self._custody, reactor)
+        self._room = Room(room, self._ledger, sink, reactor)
         self._operators = OperatorCommands(self._custody, sink, reactor)
         self._loading = Loading(self._folders, self._custody, committer, sink, reactor)
         self.corrupt = CorruptFiles(self._folders, self._custody, self._loading, commits, sink)
@@ -108,18 +114,19 @@ class Spool:
     def stop(self) -> Deferred[None]:
         """Fires when all that is known has been written down. Leases have to be back by then."""
         self._health.stop()
+        self._room.stop()
         self._loading.stop()
         under_way = self._custody.stop()
         return DeferredList(under_way, consumeErrors=True).addCallback(lambda _: self._commits.stop())
 
     # --- the disk ---------------------------------------------------------------------------------
 
-    def _refusal(self) -> OSError | None:
-        """What forbids to take new mail."""
+    def refusal(self) -> OSError | None:
+        """See `IQueue.refusal`."""
         if self._health.blocked is None and self._counters.unreserved:
             self._health.failed(Failure(NO_IDS))
             return NO_IDS
-        return self._health.blocked
+        return self._health.blocked or self._room.refusal()
 
     def _recovered(self) -> None:
         """The disk can be written again."""
@@ -135,7 +142,7 @@ class Spool:
     def begin(self, mid: int) -> IMessageWriter:
         """See `IQueue.begin`. The writer is a `seg.queue.writer.MessageWriter` (with its `pressure`)."""
         return MessageWriter(
-            mid, self._folders, self._settings.memory, self._new_mail, self._custody.accept, readdress=self._readdress
+            mid, self._folders, self._settings.memory, self._new_mail, self._accept, readdress=self._readdress
         )
 
     def begin_held_back(self, mid: int, first: Callable[[], Deferred[None]]) -> IMessageWriter:
@@ -146,7 +153,7 @@ class Spool:
             self._folders,
             self._settings.memory,
             self._new_mail,
-            self._custody.accept,
+            self._accept,
             first=first,
             readdress=self._readdress,
         )
@@ -165,12 +172,14 @@ class Spool:
 
     def settle(self, lease: Lease, outcomes: dict[int, Outcome]) -> Deferred[None]:
         """See `IQueue.settle`. A lease that has been handed back already changes nothing."""
+        return Deferred.fromCoroutine(patiently(self._clock, lambda: self._settle(lease, outcomes)))
+
+    async def _settle(self, lease: Lease, outcomes: Mapping[int, Outcome]) -> None:
         record = self._ledger.get(lease.mid)
-        if record is None:
-            return succeed(None)
-        out = record.leased.intersection(lease.rids)
-        known = {rid: outcome for rid, outcome in outcomes.items() if rid in out}
-        return Deferred.fromCoroutine(self._custody.settle(record, out, known))
+        if record is not None:
+            out = record.leased.intersection(lease.rids)
+            known = {rid: outcome for rid, outcome in outcomes.items() if rid in out}
+            await self._custody.settle(record, out, known)
 
     def release(self, lease: Lease) -> None:
         """See `IQueue.release`."""

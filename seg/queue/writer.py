@@ -115,7 +115,6 @@ class MessageWriter:
         if envelope.mid != self._mid:
             raise ValueError(f"MID {envelope.mid} isn't the one that was begun: {self._mid}")
         self._finish_lines()
-        self._closed = True
         envelope = self._readdress(attrs.evolve(envelope, size=self.size))
         content: bytes | None = None
         change: Change
@@ -126,6 +125,7 @@ class MessageWriter:
             if self._pieces:
                 self._spill()
             change = StoreGrownFile(self._folders, self._mid, self._file, encode(envelope))
+        self._closed = True  # behind all that can fail for want of memory: the file is removed then
         self._pieces = []
         written = self._commits.submit(change)
         if (first := self._first) is not None:

@@ -107,6 +107,16 @@ class Conclusion:
 
     def _commit(self, transaction: Transaction, client: Client, holds: tuple[str, ...]) -> None:
         """Make it durable. `holds` is who wants it held, and why."""
+        try:
+            durable = self._make_durable(transaction, client, holds)
+        except MemoryError:
+            self._not_durable(Failure(), transaction)
+            return
+        durable.addCallbacks(
+            self._durable, self._not_durable, callbackArgs=(transaction, holds), errbackArgs=(transaction,)
+        )
+
+    def _make_durable(self, transaction: Transaction, client: Client, holds: tuple[str, ...]) -> Deferred[None]:
         assert transaction.writer is not None
         envelope = transaction.envelope(
             arrived=posix(self._house.clock),
@@ -117,10 +127,7 @@ class Conclusion:
             submitter=client.user,
             bounce_profile=self._house.bounce_profile,
         )
-        durable = transaction.writer.commit(envelope)
-        durable.addCallbacks(
-            self._durable, self._not_durable, callbackArgs=(transaction, holds), errbackArgs=(transaction,)
-        )
+        return transaction.writer.commit(envelope)
 
     def _durable(self, _: None, transaction: Transaction, holds: tuple[str, ...]) -> None:
         """The message is ours now, even if the client has gone meanwhile."""
@@ -157,7 +164,7 @@ class Conclusion:
     def _not_durable(self, failure: Failure, transaction: Transaction) -> None:
         reply = not_stored(failure.value) if failure.value is not None else LOCAL_ERROR
         what = "Cannot write to the queue" if failure.check(OSError) else "Cannot queue"
-        cause = f"{what}: {failure.getErrorMessage()}"
+        cause = f"{what}: {failure.getErrorMessage() or 'out of memory'}"
         self._house.sink.emit(events.Fault(f"MID {transaction.mid}: {cause}"))
         self._core.refuse(reply)
         self.fail(cause)

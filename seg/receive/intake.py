@@ -17,7 +17,7 @@ from seg.receive.recipients import RELAYING_DENIED, local_objection
 from seg.receive.refusals import Refusals
 from seg.receive.submission import HeaderCompletion
 from seg.receive.trace import received_field
-from seg.receive.transaction import Transaction
+from seg.receive.transaction import Transaction, not_stored
 from seg.smtp import server_events as told
 from seg.smtp.commands import RcptArguments
 from seg.smtp.server import ServerConnection
@@ -118,6 +118,10 @@ class Intake:
         if objection is not None:
             self._refusals.emit(events.SenderRefused(self._icid, sender, str(objection)))
             self._core.refuse(objection)
+            return
+        if (full := house.queue.refusal()) is not None:  # before the content has come for nothing
+            self._core.refuse(not_stored(full))
+            self._refusals.emit(events.ReceiveFailed(self._icid, f"Cannot write to the queue: {full.strerror}"))
             return
         transaction = Transaction(house.counters.next_mid(), event.arguments, house.settings.max_received_hops)
         self._conclusion.transaction = transaction

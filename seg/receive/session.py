@@ -53,6 +53,7 @@ NAME_TIMEOUT = 60.0
 TOO_MANY_CONNECTIONS = Reply(421, "4.7.0", "Too many connections from your address; try again later")
 NAME_NOT_KNOWN = Reply(421, "4.3.0", "Your host name can't be looked up at the moment; try again later")
 TIMED_OUT = Reply(421, "4.4.2", "Timeout; closing connection")
+OUT_OF_MEMORY = Reply(421, "4.3.1", "Insufficient system resources; try again later")
 LIVED_TOO_LONG = Reply(421, "4.4.2", "Allowable connection time exceeded; closing connection")
 
 
@@ -389,10 +390,15 @@ class Session(Protocol):
         self._hang_up_behind_the_last()
         return self._more and not self._write_blocked
 
-    def break_off(self) -> None:
-        """Something went wrong that nobody thought of."""
-        self._closing = True
-        self.transport.abortConnection()
+    def break_off(self, error: BaseException) -> None:
+        """Something went wrong that nobody thought of; or memory ran out, which the client hears."""
+        try:
+            if isinstance(error, MemoryError):
+                self._end(OUT_OF_MEMORY)
+        finally:
+            if not self._closing:
+                self._closing = True
+                self.transport.abortConnection()
 
     def _react(self, event: told.ServerEvent) -> None:
         if isinstance(event, told.ClientRepresented):

@@ -8,6 +8,7 @@ import attrs
 
 from seg.filter.header import HeaderTooLong
 from seg.interfaces import IMessageWriter
+from seg.memory import note
 from seg.model import BodyType, Envelope, Recipient, local_part, mailbox_key
 from seg.receive.header import HeaderReader
 from seg.receive.submission import HeaderCompletion
@@ -18,11 +19,14 @@ LOOP = Reply(554, "5.4.6", "Message loop")
 STORAGE = Reply(452, "4.3.1", "Insufficient system storage")
 HEADER_TOO_LONG = Reply(552, "5.3.4", "Message header exceeds limit")
 LOCAL_ERROR = Reply(451, "4.3.0", "Local error in processing")
-_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.ENOMEM})
 
 
 def not_stored(error: BaseException) -> Reply:
-    """The reply for a message that can't be taken for a fault of ours: only a full disk is called one."""
+    """The reply for a message that can't be taken for a fault of ours: only a full disk, or memory, is called one."""
+    note(error)
+    if isinstance(error, MemoryError):
+        return STORAGE
     numbers = {getattr(each, "errno", None) for each in (error, error.__cause__)}
     return STORAGE if numbers & _FULL else LOCAL_ERROR
 
@@ -213,8 +217,8 @@ class Transaction:
             return
         try:
             self.writer.write(data)
-        except OSError as error:
-            self._fail(not_stored(error), f"Cannot write to the queue: {error}")
+        except (OSError, MemoryError) as error:
+            self._fail(not_stored(error), f"Cannot write to the queue: {str(error) or 'out of memory'}")
         else:
             self.size += len(data)
 

@@ -28,8 +28,8 @@ class Worker(Protocol):
     def take_turn(self, most: int, until: float) -> bool:
         """Work off `most` steps, or until `Turns.seconds` says `until`; whether there is more to do now."""
 
-    def break_off(self) -> None:
-        """Something went wrong that nobody thought of: cut the connection."""
+    def break_off(self, error: BaseException) -> None:
+        """Something went wrong that nobody thought of, or memory ran out: end the connection."""
 
 
 class Turns:
@@ -104,10 +104,12 @@ class Turns:
         began = self.seconds()
         try:
             more = worker.take_turn(STEPS, began + SLICE)
-        except Exception:  # noqa: BLE001 - one session must not take the others with it; it is logged
-            self._log.failure("A session failed")
-            worker.break_off()
+        except Exception as error:  # noqa: BLE001 - one session must not take the others with it; it is logged
             more = False
+            try:
+                self._log.failure("A session failed")
+            finally:
+                worker.break_off(error)
         self._spent += self.seconds() - began
         if more and worker not in self._waiting:
             self._waiting.add(worker)

@@ -140,7 +140,7 @@ class _Worker:
             raise ValueError("nothing to do")
         return self.slices > 0
 
-    def break_off(self) -> None:
+    def break_off(self, error: BaseException) -> None:
         self.broken = True
 
 
