@@ -10,6 +10,7 @@ from typing import Any
 from unittest.mock import patch
 
 from twisted.internet import reactor
+from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.logger import Logger, LogPublisher
 from twisted.python.failure import Failure
@@ -321,9 +322,10 @@ class APITests(SynchronousTestCase):
         for _ in range(2):
             request: Any = DummyRequest([b""])
             request.path, request.args, request.content = b"/v1/x", {}, None
+            request.notifyFinish = Deferred
             APIResource(table, admit).render(request)
             codes.append((request.responseCode or 200, b"".join(request.written)))
-        self.assertEqual(codes[0], (503, b'{"error": "out of memory"}'))
+        self.assertEqual(codes[0], (503, b'{"error": "out of memory"}\n'))
         self.assertEqual(codes[1][0], 200)
         self.flushLoggedErrors(MemoryError)
 
