@@ -328,9 +328,12 @@ class UnknownCommand(Event):
 
 @attrs.frozen
 class BadCommand(Event):
+    """A known command was refused; `code` is that of our reply and says whether for its syntax."""
+
     icid: int
     command: str
     text: str
+    code: int = 501
 
 
 @attrs.frozen

@@ -88,12 +88,19 @@ def _exemption(exemption: dict[str, Any] | None) -> str:
     return f"{'until' if exemption['in_force'] else 'ended'} {exemption['end']}: {exemption['reason']}"
 
 
+def _place(hop: dict[str, Any]) -> str:
+    """A next hop as a route may name it: a unix socket has no port, and an IPv6 address is in brackets."""
+    host = plain(hop["host"])
+    if host.startswith("unix:"):
+        return host
+    return f"[{host}]:{hop['port']}" if ":" in host else f"{host}:{hop['port']}"
+
+
 def _hosts(route: dict[str, Any]) -> str:
     if route["use_dns"]:
         return "none, by its MX (use_dns)"
     return ", ".join(
-        f"{plain(hop['host'])}:{hop['port']}" + (f" (preference {hop['preference']})" if hop["preference"] else "")
-        for hop in route["hosts"]
+        _place(hop) + (f" (preference {hop['preference']})" if hop["preference"] else "") for hop in route["hosts"]
     )
 
 

@@ -75,6 +75,14 @@ def _timed_out(event: e.ReceiveTimedOut) -> tuple[Line, ...]:
     return ((INFO, f"ICID {event.icid} disconnected address {event.address}, {what}"),)
 
 
+_SYNTAX_CODES = frozenset({500, 501, 504, 555})  # RFC 5321 §4.2.2, §4.1.1.11: the command or a parameter can't be read
+
+
+def _bad_command(event: e.BadCommand) -> tuple[Line, ...]:
+    what = "Bad syntax for command" if event.code in _SYNTAX_CODES else "Refused command"
+    return ((INFO, f"ICID {event.icid} {what}: {event.command} ({event.text})"),)
+
+
 ENTRIES: tuple[Entry, ...] = (
     entry(
         _accepted,
@@ -217,11 +225,12 @@ ENTRIES: tuple[Entry, ...] = (
         e.UnknownCommand(1020089, "XYZZY"),
         "The client sent a command that there isn't.",
     ),
-    plain(
-        INFO,
-        "ICID {icid} Bad syntax for command: {command} ({text})",
+    entry(
+        _bad_command,
         e.BadCommand(1020089, "MAIL FROM:alice", "path lacks its angle brackets"),
-        "The client sent a command that can't be read.",
+        "The client sent a command that can't be read, or one that isn't taken now (no TLS or AUTH yet, out of order).",
+        (INFO, "ICID {icid} Bad syntax for command: {command} ({text})"),
+        (INFO, "ICID {icid} Refused command: {command} ({text})"),
     ),
     entry(
         _timed_out,

@@ -106,7 +106,7 @@ class Intake:
             case told.CommandUnknown(line):
                 self._refusals.emit(events.UnknownCommand(self._icid, line))
             case told.CommandRefused(line, reply):
-                self._refusals.emit(events.BadCommand(self._icid, line, str(reply)))
+                self._refusals.emit(events.BadCommand(self._icid, line, str(reply), reply.code))
             case told.SessionEnded(cause):
                 if cause:
                     self.report(cause)

@@ -143,3 +143,20 @@ class TableTests(SynchronousTestCase):
         for row in layout.rows:
             for cell, wide in zip(row, layout.widths, strict=True):
                 self.assertTrue(all(cell_len(word) <= wide for word in cell.split()), (cell, wide))
+
+
+class NextHopTests(SynchronousTestCase):
+    """The next hops of a route, as ``destconfig`` shows them."""
+
+    def test_forms(self) -> None:
+        """A unix socket has no port; an IPv6 address has brackets, as a route wants them."""
+        from seg.cli.destconfig_show import _hosts
+
+        for host, port, shown in (
+            ("unix:/run/lmtp", 0, "unix:/run/lmtp"),
+            ("mx.example", 25, "mx.example:25"),
+            ("192.0.2.1", 2525, "192.0.2.1:2525"),
+            ("2001:db8::1", 25, "[2001:db8::1]:25"),
+        ):
+            route = {"use_dns": False, "hosts": [{"host": host, "port": port, "preference": 0}]}
+            self.assertEqual(_hosts(route), shown)

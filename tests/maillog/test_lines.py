@@ -433,3 +433,14 @@ class ForgeryTests(SynchronousTestCase):
         """A line has a greatest length, and says how much is missing."""
         line = clean("x" * (LONGEST_LINE + 5))
         self.assertTrue(line.endswith("x... (5 more characters)"))
+
+
+class RefusedCommandTests(SynchronousTestCase):
+    """A refused command is logged by the kind of its reply."""
+
+    def test_kinds(self) -> None:
+        """Only the replies of RFC 5321 for syntax are called so: no TLS, no AUTH and a wrong order are refusals."""
+        syntax = {500, 501, 504, 555}
+        for code in (421, 451, 452, 454, 500, 501, 502, 503, 504, 530, 534, 535, 538, 550, 554, 555):
+            what = "Bad syntax for command" if code in syntax else "Refused command"
+            self.assertEqual(texts(e.BadCommand(1, "MAIL", "x", code)), [f"Info: ICID 1 {what}: MAIL (x)"])

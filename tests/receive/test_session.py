@@ -190,7 +190,7 @@ class SessionTests(FrontDoorCase):
         self.assertTrue(said.endswith(b"closing connection\r\n"))
         self.assertTrue(client.closed)
         bad, failed = self.sink.events[-2:]
-        self.assertEqual(bad, events.BadCommand(1, "MAIL FROM:<>", "503 5.5.1 Send EHLO or HELO first"))
+        self.assertEqual(bad, events.BadCommand(1, "MAIL FROM:<>", "503 5.5.1 Send EHLO or HELO first", 503))
         self.assertIsInstance(failed, events.ReceiveFailed)
 
     def test_bare_newline(self) -> None:
