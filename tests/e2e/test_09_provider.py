@@ -23,4 +23,4 @@ class ProviderTests(GatewayCase):
         plugin.unlink()
         with self.assertRaises(Exception) as caught:
             await gateway.start()
-        self.assertIn("there is no TLS policy provider 'acme'", str(caught.exception))
+        self.assertIn('there is no TLS policy provider "acme"', str(caught.exception))

@@ -230,7 +230,7 @@ class MilterTests(FilterCase):
             )
             out, err, status = await self.seg("reload")
             self.assertEqual(status, said, (out, err))
-        self.assertIn("there is no filter of kind 'nothing'", out + err)
+        self.assertIn('there is no filter of kind "nothing"', out + err)
         await gateway.inject(SENDER, RECIPIENT, MESSAGE)
         await self.internet.wait_for_messages("receiver.example", 2)
         self.assertEqual(milter.commands, "OCHMRTLLLLNBEQ")

@@ -103,7 +103,10 @@ class PluginTests(PluginCase):
         """What can't be used stops the start, with the table's name and what to do."""
         table = Filter(name="t", kind="example")
         for sources, text in [
-            ({"a": self.example("exampel")}, "there is no filter of kind 'example'; there are exampel, milter"),
+            (
+                {"a": self.example("exampel")},
+                'there is no filter of kind "example"; did you mean exampel?; there are exampel, milter',
+            ),
             ({"a": self.example(), "b": self.example()}, "are both called 'example'"),
             (
                 {"a": self.example(create="raise ValueError('no licence')")},
