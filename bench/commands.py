@@ -30,7 +30,7 @@ from pathlib import Path
 import attrs
 
 from bench.relay import wait_for_port
-from seg.model import Envelope, Recipient
+from seg.mail.envelope import Envelope, Recipient
 from seg.queue.files import Folders, encode
 
 SMTP_PORT = 10928

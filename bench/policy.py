@@ -29,15 +29,15 @@ from zope.interface import implementer
 from seg.config.destinations import Profile, STSMode
 from seg.config.schema import DNS, MTASTS
 from seg.dns.cache import CachingResolver
-from seg.events import Event
-from seg.interfaces import IEventSink, IPolicyFetcher
-from seg.model import MXHost, Route, RouteKind
-from seg.mtasts.cache import PolicyCache
-from seg.mtasts.fetch import NOBODY
-from seg.mtasts.provider import MTASTSProvider
-from seg.mtasts.store import PolicyStore
-from seg.mtasts.turns import Claim
+from seg.events.base import Event, IEventSink
+from seg.mail.hosts import MXHost, Route, RouteKind
 from seg.policy.chain import PolicyChain
+from seg.policy.mtasts.cache import PolicyCache
+from seg.policy.mtasts.fetch import NOBODY
+from seg.policy.mtasts.interfaces import IPolicyFetcher
+from seg.policy.mtasts.provider import MTASTSProvider
+from seg.policy.mtasts.store import PolicyStore
+from seg.policy.mtasts.turns import Claim
 from seg.policy.requirement import DomainQuestion
 from seg.policy.static import StaticProvider
 from tests.dns_double import FakeResolver

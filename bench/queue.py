@@ -25,7 +25,7 @@ from pathlib import Path
 import attrs
 
 from seg.lab.gateway import TWISTD
-from seg.model import BodyType, Envelope, Recipient, RecipientState
+from seg.mail.envelope import BodyType, Envelope, Recipient, RecipientState
 from seg.queue.files import Folders, encode
 
 SEG_TOML = """

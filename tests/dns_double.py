@@ -26,8 +26,8 @@ from twisted.internet.defer import Deferred
 from zope.interface import implementer
 
 from seg.dns.answer import DNSAnswer, DNSFailure, FailureKind, Status
-from seg.errors import LocalFault
-from seg.interfaces import IResolver
+from seg.dns.interfaces import IResolver
+from seg.mail.errors import LocalFault
 
 ANY = "*"
 Question = tuple[str, str]

@@ -1,4 +1,4 @@
-"""Doubles of the seams in `seg.interfaces`: they keep everything in memory and show what they were told."""
+"""Doubles of the interfaces of each room: they keep everything in memory and show what they were told."""
 
 from __future__ import annotations
 
@@ -12,11 +12,12 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.internet.task import Clock
 from zope.interface import implementer
 
-from seg.clock import SteadyClock
-from seg.events import Event
-from seg.interfaces import IContent, ICounters, IEventSink, IMessageWriter, IQueue
-from seg.model import Bounced, Delivered, Envelope, Outcome, RecipientState
-from seg.queue.lease import Lease
+from seg.common.clock import SteadyClock
+from seg.events.base import Event, IEventSink
+from seg.mail.envelope import Envelope, RecipientState
+from seg.mail.ids import ICounters
+from seg.mail.outcome import Bounced, Delivered, Outcome
+from seg.queue.interfaces import IContent, IMessageWriter, IQueue, Lease
 from seg.smtp.dots import CleanLines, NULInContent
 
 E = TypeVar("E", bound=Event)

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from seg.client import client_address, client_key
+from seg.mail.client import client_address, client_key
 
 CASES = (
     ("192.0.2.1", "192.0.2.1"),

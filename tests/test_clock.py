@@ -7,9 +7,19 @@ from hypothesis import strategies as st
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from seg.clock import STANDSTILL, SteadyClock, ahead, as_posix, as_steady, cautious_of, posix, posix_of, stood_still
-from seg.clockwatch import EVERY, LASTS, ClockWatch, last_written, span
-from seg.events import ConditionBegan, ConditionEnded, ConditionKind
+from seg.common.clock import (
+    STANDSTILL,
+    SteadyClock,
+    ahead,
+    as_posix,
+    as_steady,
+    cautious_of,
+    posix,
+    posix_of,
+    stood_still,
+)
+from seg.events.gateway import ConditionBegan, ConditionEnded, ConditionKind
+from seg.gateway.clockwatch import EVERY, LASTS, ClockWatch, last_written, span
 from tests.doubles import RecordingSink, SettableClock
 
 NOW = 1_800_000_000.0

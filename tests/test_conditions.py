@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from seg.conditions import Condition
-from seg.events import ConditionBegan, ConditionEnded, ConditionKind
+from seg.events.conditions import Condition
+from seg.events.gateway import ConditionBegan, ConditionEnded, ConditionKind
 from tests.doubles import RecordingSink
 
 

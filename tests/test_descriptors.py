@@ -18,7 +18,8 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
 from seg.config.schema import Delivery, Receive, Settings
-from seg.descriptors import (
+from seg.events.gateway import ConditionBegan, ConditionEnded
+from seg.gateway.descriptors import (
     ACCEPTS,
     CALM,
     LOOK,
@@ -32,7 +33,6 @@ from seg.descriptors import (
     open_descriptors,
     raise_limit,
 )
-from seg.events import ConditionBegan, ConditionEnded
 from tests.doubles import RecordingSink
 
 SETTINGS = Settings()

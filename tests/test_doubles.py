@@ -5,9 +5,12 @@ from __future__ import annotations
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
-from seg.errors import Temporary
-from seg.interfaces import IContent, ICounters, IEventSink, IMessageWriter, IQueue
-from seg.model import Delayed, Delivered, Envelope, Recipient
+from seg.events.base import IEventSink
+from seg.mail.envelope import Envelope, Recipient
+from seg.mail.errors import Temporary
+from seg.mail.ids import ICounters
+from seg.mail.outcome import Delayed, Delivered
+from seg.queue.interfaces import IContent, IMessageWriter, IQueue
 from tests.doubles import CountingCounters, MemoryContent, MemoryQueue, RecordingSink
 
 

@@ -7,7 +7,7 @@ import errno
 from twisted.internet.error import ConnectBindError, ConnectionRefusedError
 from twisted.trial.unittest import SynchronousTestCase
 
-from seg.errors import LOCAL_ERRNOS, LocalFault, Permanent, Temporary, local_fault
+from seg.mail.errors import LOCAL_ERRNOS, LocalFault, Permanent, Temporary, local_fault
 
 
 class DeliveryErrorTests(SynchronousTestCase):

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from seg.files import (
+from seg.common.files import (
     MOST_ASIDE,
     StateAbsent,
     StateContent,

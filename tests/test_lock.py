@@ -10,8 +10,8 @@ from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from seg.errors import ConfigurationError
-from seg.lock import NAME, FolderLocks
+from seg.common.errors import ConfigurationError
+from seg.common.lock import NAME, FolderLocks
 
 HOLD = "import fcntl,sys,time; f=open(sys.argv[1],'r+'); fcntl.flock(f,fcntl.LOCK_EX); print('x',flush=True); time.sleep(60)"
 

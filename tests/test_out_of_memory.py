@@ -18,12 +18,12 @@ from twisted.trial.unittest import SynchronousTestCase, TestCase
 from twisted.web.http import Request
 from twisted.web.test.requesthelper import DummyRequest
 
-from seg import events
 from seg.admin.http import APIResource, Call, RouteTable
 from seg.deliver.engine import DeliveryEngine
-from seg.events import ConditionKind
-from seg.memory import CALM, MemoryWatch, budgets, note
-from seg.model import Delayed
+from seg.events.gateway import ConditionBegan, ConditionEnded, ConditionKind
+from seg.events.memory import CALM, MemoryWatch, budgets, note
+from seg.events.receive import BadCommand, UnknownCommand
+from seg.mail.outcome import Delayed
 from seg.queue import commit, room
 from seg.queue.commit import Change, Committer
 from seg.queue.custody import Custody
@@ -100,7 +100,7 @@ class ReceiveTests(FrontDoorCase):
                 refused = [line for line in said.splitlines() if line[:1] == b"4"]
                 self.assertLessEqual({line[:9] for line in refused}, {b"452 4.3.1", b"421 4.3.1"})
                 self.assertEqual(b"queued as" in said, bool(self.queue.messages))
-                self.assertFalse(self.sink.of(events.BadCommand) or self.sink.of(events.UnknownCommand))
+                self.assertFalse(self.sink.of(BadCommand) or self.sink.of(UnknownCommand))
                 self.queue.messages.clear()
                 self.assertIn(b"queued as", self.connect().say(EHLO + MESSAGE))
                 self.flushLoggedErrors(MemoryError)
@@ -160,7 +160,7 @@ class QueueTests(HouseCase):
         result: list[object] = []
         for at in range(0, len(content), 50_000):
             writer.write(content[at : at + 50_000])
-        from seg.model import Envelope, Recipient
+        from seg.mail.envelope import Envelope, Recipient
 
         to = (Recipient(0, "a@one.test"),)
         writer.commit(Envelope(mid, "s@x.test", to, self.house.clock.seconds())).addBoth(result.append)
@@ -231,16 +231,14 @@ class RoomTests(HouseCase):
             self.house.put("a@one.test")
         count = len(spool.mids())
         self.assertLess(count, 60)
-        self.assertEqual(
-            [(e.kind, e.subject) for e in sink.of(events.ConditionBegan)], [(ConditionKind.MEMORY, "queue")]
-        )
+        self.assertEqual([(e.kind, e.subject) for e in sink.of(ConditionBegan)], [(ConditionKind.MEMORY, "queue")])
         failed: list[Failure] = []
         self.house.write(10_000, ["a@one.test"], "s@x.test", b"x").addErrback(failed.append)
         self.assertEqual(failed[0].value.errno, errno.ENOMEM)  # type: ignore[union-attr]
         for _ in range(count // 4):
             self.assertIsNotNone(self.house.attempt("one.test", DELIVERED))
         self.house.clock.advance(room.LOOK)
-        self.assertEqual(len(sink.of(events.ConditionEnded)), 1)
+        self.assertEqual(len(sink.of(ConditionEnded)), 1)
         self.assertIsNone(spool.refusal())
         self.house.put("a@one.test")
 
@@ -345,11 +343,11 @@ class WatchTests(SynchronousTestCase):
         for _ in range(3):
             log.failure("x", Failure(MemoryError()))
             clock.advance(CALM - 1)
-        began = sink.of(events.ConditionBegan)
+        began = sink.of(ConditionBegan)
         self.assertEqual([(e.kind, e.subject) for e in began], [(ConditionKind.MEMORY, "process")])
         self.assertEqual(len(sink.events), 1)
         clock.advance(1)
-        self.assertEqual(len(sink.of(events.ConditionEnded)), 1)
+        self.assertEqual(len(sink.of(ConditionEnded)), 1)
         watch.stop()
 
     def test_noted(self) -> None:
@@ -362,7 +360,7 @@ class WatchTests(SynchronousTestCase):
         note(OSError(errno.ENOMEM, "x"))
         self.assertEqual(sink.events, [])
         note(MemoryError())
-        self.assertEqual(len(sink.of(events.ConditionBegan)), 1)
+        self.assertEqual(len(sink.of(ConditionBegan)), 1)
 
 
 class BudgetTests(SynchronousTestCase):

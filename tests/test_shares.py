@@ -12,9 +12,9 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from seg.auth.backoff import Backoff
 from seg.auth.desk import MOST_CHECKS
+from seg.common.shares import Shares
 from seg.receive.census import Census, ListenerCensus
 from seg.receive.rates import RecipientRates
-from seg.shares import Shares
 
 GROUPS = ("a", "b", "c")
 KNOWN = ip_address("192.0.2.7")

@@ -9,17 +9,17 @@ from twisted.internet.defer import Deferred
 from twisted.logger import LogLevel, globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
 
-from seg import events
 from seg.admin.metrics_page import _Bounded
 from seg.admin.socket import QuietSite
 from seg.admin.tcp import Entrance
 from seg.config.find import ConfigurationFiles
+from seg.events.gateway import ConditionBegan, ConditionEnded, ConditionKind, Fault
+from seg.gateway.startup import KINDS, StartLog, lines
 from seg.receive.factory import ReceiveFactory
-from seg.startup import KINDS, StartLog, lines
 
 
 class StartTests(SynchronousTestCase):
-    """`seg.startup`."""
+    """`seg.gateway.startup`."""
 
     def setUp(self) -> None:
         self.seen: list[dict[str, Any]] = []
@@ -51,9 +51,9 @@ class StartTests(SynchronousTestCase):
         """What an operator should mend is told there, too."""
         log = StartLog()
         for event in (
-            events.Fault("mend {this}"),
-            events.ConditionBegan(events.ConditionKind.DISK, "", "full"),
-            events.ConditionEnded(events.ConditionKind.DISK, "", "better"),
+            Fault("mend {this}"),
+            ConditionBegan(ConditionKind.DISK, "", "full"),
+            ConditionEnded(ConditionKind.DISK, "", "better"),
         ):
             self.assertIsInstance(event, KINDS)
             log.emit(event)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from seg.service import GatewayService
+from seg.gateway.service import GatewayService
 
 
 class StartTests(SynchronousTestCase):

@@ -17,8 +17,8 @@ from seg.admin.names import asked_domain
 from seg.admin.suspension import Suspension
 from seg.admin.traffic import Traffic
 from seg.admin.turns import in_turns
-from seg.causes import CauseKind
 from seg.config.routes_file import next_hop
+from seg.mail.causes import CauseKind
 from seg.queue.operators import Listing, MessageState, Shown
 from seg.queue.spool import Spool
 from seg.tls.expiry import Lasting

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Awaitable
 from typing import Any
 
+from seg.admin.configuration.control import LONGEST_COMMENT, ChangeControl, Conflict, NothingStaged, Outcome
+from seg.admin.configuration.edits import EditError
+from seg.admin.configuration.history import Commit
+from seg.admin.configuration.staging import edit_from
 from seg.admin.http import MAX_BODY, APIError, Call, Handler, RouteTable
 from seg.admin.turns import in_turns
-from seg.change.control import LONGEST_COMMENT, ChangeControl, Conflict, NothingStaged, Outcome
-from seg.change.edits import EditError
-from seg.change.history import Commit
-from seg.change.staging import edit_from
-from seg.errors import ConfigurationError
+from seg.common.errors import ConfigurationError
 
 MAX_STAGED = 32 * 1024 * 1024  # octets: a table of 40,000 routes is handed in at once
 MAX_COMMITS = 100

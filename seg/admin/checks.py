@@ -7,9 +7,9 @@ from typing import Any
 
 from seg.admin.http import APIError, Call, RouteTable
 from seg.check.checks import CheckError, Checks, Kind, Question, TooManyChecks, parse_domain
+from seg.common.errors import ConfigurationError
 from seg.config.destinations import Destinations
 from seg.config.load import parse_destinations
-from seg.errors import ConfigurationError
 
 KEYS = ("kind", "domain", "host", "port", "destinations")
 LONGEST_HOST = 255

@@ -1,4 +1,4 @@
-"""What is wrong with the gateway itself now, for ``seg status``, the metrics and the admin API; `seg.conditions` tells of it."""
+"""What is wrong with the gateway itself now, for ``seg status``, the metrics and the admin API; `seg.events.conditions` tells of it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from collections.abc import Callable
 
 import attrs
 
-from seg.events import ConditionBegan, ConditionEnded, ConditionKind, Event
+from seg.events.base import Event
+from seg.events.gateway import ConditionBegan, ConditionEnded, ConditionKind
 
 MOST_KEPT = 1000  # conditions at once; the newest are left out beyond that
 

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from zope.interface import implementer
 
-from seg import events
-from seg.interfaces import IEventSink
+from seg.events.base import Event, IEventSink
+from seg.events.delivery import DeliveryConnected, DeliveryTLSDeferred, PolicyObserved, RecipientsDelivered
+from seg.events.policy import DANESucceeded, STSSucceeded
+from seg.events.queue import RecipientBounced, RecipientDelayed
+from seg.events.receive import ConnectionAccepted, FilterAnswered, FilterAway, MessageReceived
 
 
 @implementer(IEventSink)
@@ -26,26 +29,26 @@ class EventCounters:
         self.policy_observed: dict[str, dict[str, int]] = {}  # provider -> passed, failed: nothing of it was enforced
         self.filters: dict[str, dict[str, int]] = {}  # filter -> how often it gave which answer, or none ("away")
         self._count = {
-            events.ConnectionAccepted: self._connected_in,
-            events.DeliveryConnected: self._connected_out,
-            events.MessageReceived: self._received,
-            events.FilterAnswered: self._filter_answered,
-            events.FilterAway: self._filter_away,
-            events.RecipientsDelivered: self._delivered,
-            events.RecipientDelayed: self._delayed,
-            events.RecipientBounced: self._bounced,
-            events.STSSucceeded: self._sts_verified,
-            events.DANESucceeded: self._dane_verified,
-            events.DeliveryTLSDeferred: self._refused,
-            events.PolicyObserved: self._observed,
+            ConnectionAccepted: self._connected_in,
+            DeliveryConnected: self._connected_out,
+            MessageReceived: self._received,
+            FilterAnswered: self._filter_answered,
+            FilterAway: self._filter_away,
+            RecipientsDelivered: self._delivered,
+            RecipientDelayed: self._delayed,
+            RecipientBounced: self._bounced,
+            STSSucceeded: self._sts_verified,
+            DANESucceeded: self._dane_verified,
+            DeliveryTLSDeferred: self._refused,
+            PolicyObserved: self._observed,
         }
 
     @property
-    def kinds(self) -> tuple[type[events.Event], ...]:
+    def kinds(self) -> tuple[type[Event], ...]:
         """The classes of events that are told to it."""
         return tuple(self._count)
 
-    def emit(self, event: events.Event) -> None:
+    def emit(self, event: Event) -> None:
         """Count one event."""
         count = self._count.get(type(event))
         if count is not None:
@@ -67,48 +70,48 @@ class EventCounters:
             "filters": {name: dict(counts) for name, counts in self.filters.items()},
         }
 
-    def _connected_in(self, event: events.Event) -> None:
+    def _connected_in(self, event: Event) -> None:
         self.connections_in += 1
 
-    def _connected_out(self, event: events.Event) -> None:
+    def _connected_out(self, event: Event) -> None:
         self.connections_out += 1
 
-    def _received(self, event: events.Event) -> None:
-        assert isinstance(event, events.MessageReceived)
+    def _received(self, event: Event) -> None:
+        assert isinstance(event, MessageReceived)
         self.messages_received += not event.own
 
-    def _filter_answered(self, event: events.Event) -> None:
-        assert isinstance(event, events.FilterAnswered)
+    def _filter_answered(self, event: Event) -> None:
+        assert isinstance(event, FilterAnswered)
         self._count_filter(event.name, event.answer)
 
-    def _filter_away(self, event: events.Event) -> None:
-        assert isinstance(event, events.FilterAway)
+    def _filter_away(self, event: Event) -> None:
+        assert isinstance(event, FilterAway)
         self._count_filter(event.name, "away")
 
     def _count_filter(self, name: str, answer: str) -> None:
         counts = self.filters.setdefault(name, {})
         counts[answer] = counts.get(answer, 0) + 1
 
-    def _delivered(self, event: events.Event) -> None:
-        assert isinstance(event, events.RecipientsDelivered)
+    def _delivered(self, event: Event) -> None:
+        assert isinstance(event, RecipientsDelivered)
         self.recipients_delivered += len(event.rids)
 
-    def _delayed(self, event: events.Event) -> None:
+    def _delayed(self, event: Event) -> None:
         self.recipients_delayed += 1
 
-    def _bounced(self, event: events.Event) -> None:
+    def _bounced(self, event: Event) -> None:
         self.recipients_bounced += 1
 
-    def _sts_verified(self, event: events.Event) -> None:
+    def _sts_verified(self, event: Event) -> None:
         self.tls_verified["mta-sts"] += 1
 
-    def _dane_verified(self, event: events.Event) -> None:
+    def _dane_verified(self, event: Event) -> None:
         self.tls_verified["dane"] += 1
 
-    def _refused(self, event: events.Event) -> None:
+    def _refused(self, event: Event) -> None:
         self.policy_refusals += 1
 
-    def _observed(self, event: events.Event) -> None:
-        assert isinstance(event, events.PolicyObserved)
+    def _observed(self, event: Event) -> None:
+        assert isinstance(event, PolicyObserved)
         counts = self.policy_observed.setdefault(event.provider, {"passed": 0, "failed": 0})
         counts["passed" if event.ok else "failed"] += 1

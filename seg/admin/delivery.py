@@ -17,12 +17,13 @@ from seg.admin.suspension import ALL, Suspension
 from seg.admin.turns import in_turns
 from seg.config.destinations import Destinations
 from seg.dns.answer import DNSFailure
-from seg.errors import LocalFault
-from seg.events import OperatorActed
-from seg.interfaces import IEventSink, IResolver
-from seg.model import RecipientState
-from seg.mtasts.cache import PolicyCache
-from seg.mtasts.fetch import policy_host
+from seg.dns.interfaces import IResolver
+from seg.events.base import IEventSink
+from seg.events.gateway import OperatorActed
+from seg.mail.envelope import RecipientState
+from seg.mail.errors import LocalFault
+from seg.policy.mtasts.cache import PolicyCache
+from seg.policy.mtasts.fetch import policy_host
 from seg.queue.spool import Spool
 
 MOST_HOSTS = 1000  # in one answer

@@ -5,8 +5,8 @@ from __future__ import annotations
 from seg.admin.http import APIError, Call, RouteTable
 from seg.check.checks import CheckError, parse_domain
 from seg.deliver.dialogue import Dialogues
-from seg.events import OperatorActed
-from seg.interfaces import IEventSink
+from seg.events.base import IEventSink
+from seg.events.gateway import OperatorActed
 
 MOST_SESSIONS = 1000  # with one destination
 

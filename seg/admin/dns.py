@@ -9,7 +9,7 @@ from twisted.internet.interfaces import IReactorTime
 
 from seg.admin.http import Call, RouteTable
 from seg.admin.traffic import Traffic
-from seg.clock import as_posix, posix
+from seg.common.clock import as_posix, posix
 from seg.dns.servers import Server
 
 

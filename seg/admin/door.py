@@ -15,10 +15,10 @@ from seg.admin.http import APIError
 from seg.admin.tokens import LONGEST, Role, Token, Tokens
 from seg.auth.backoff import WINDOW, Backoff
 from seg.auth.watched_file import Unreadable, WatchedFile
-from seg.clock import posix
-from seg.events import AdminRefused
-from seg.interfaces import IEventSink
-from seg.model import IPAddress
+from seg.common.clock import posix
+from seg.events.base import IEventSink
+from seg.events.gateway import AdminRefused
+from seg.mail.hosts import IPAddress
 
 _BEARER = re.compile(rb"bearer +([\x21-\x7e]{1,%d}) *" % LONGEST, re.IGNORECASE)  # RFC 6750 §2.1, a little wider
 _LONGEST_PATH = 200  # characters of it in the log

@@ -16,12 +16,12 @@ from seg.admin.door import Door
 from seg.admin.http import RouteTable
 from seg.admin.socket import belongs_to, group_number, listen
 from seg.admin.tcp import AdminPort
+from seg.common.errors import ConfigurationError
 from seg.config.paths import socket_path, var_path
 from seg.config.schema import Control, Settings
-from seg.descriptors import Descriptors
-from seg.errors import ConfigurationError
-from seg.events import Fault
-from seg.interfaces import IEventSink
+from seg.events.base import IEventSink
+from seg.events.gateway import Fault
+from seg.gateway.descriptors import Descriptors
 from seg.tls.listening import ListenerCertificates
 from seg.tls.parameters import Parameters, inbound
 

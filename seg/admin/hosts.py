@@ -9,10 +9,17 @@ from typing import Any
 import attrs
 from zope.interface import implementer
 
-from seg import events
-from seg.errors import DeliveryError
-from seg.interfaces import IEventSink
-from seg.model import domain_of
+from seg.events.base import Event, IEventSink
+from seg.events.delivery import (
+    DeliveryClosed,
+    DeliveryConnectFailed,
+    DeliveryStarted,
+    PolicyExplained,
+    RecipientsDelivered,
+)
+from seg.events.queue import RecipientBounced, RecipientDelayed
+from seg.mail.address import domain_of
+from seg.mail.errors import DeliveryError
 
 MOST_HOSTS = 20_000  # destinations; those heard of longest ago are forgotten
 MOST_EXPLANATIONS = 20_000  # (message, destination)
@@ -63,21 +70,21 @@ class HostStatistics:
         self._explained: OrderedDict[tuple[int, str], dict[str, Explanation]] = OrderedDict()
         self._under_way: dict[int, str] = {}  # delivery connection -> destination of its last transaction
         self._take: dict[type, Callable[[Any], None]] = {
-            events.PolicyExplained: self._was_explained,
-            events.DeliveryStarted: self._started,
-            events.DeliveryClosed: self._closed,
-            events.RecipientsDelivered: self._delivered,
-            events.RecipientDelayed: self._delayed,
-            events.RecipientBounced: self._bounced,
-            events.DeliveryConnectFailed: self._not_reached,
+            PolicyExplained: self._was_explained,
+            DeliveryStarted: self._started,
+            DeliveryClosed: self._closed,
+            RecipientsDelivered: self._delivered,
+            RecipientDelayed: self._delayed,
+            RecipientBounced: self._bounced,
+            DeliveryConnectFailed: self._not_reached,
         }
 
     @property
-    def kinds(self) -> tuple[type[events.Event], ...]:
+    def kinds(self) -> tuple[type[Event], ...]:
         """The classes of events that are told to it."""
         return tuple(self._take)
 
-    def emit(self, event: events.Event) -> None:
+    def emit(self, event: Event) -> None:
         """Note one event."""
         take = self._take.get(type(event))
         if take is not None:
@@ -123,7 +130,7 @@ class HostStatistics:
                 return
             del self._hosts[first.domain]
 
-    def _was_explained(self, event: events.PolicyExplained) -> None:
+    def _was_explained(self, event: PolicyExplained) -> None:
         key = (event.mid, event.domain)
         found = self._explained.setdefault(key, {})
         self._explained.move_to_end(key)
@@ -135,26 +142,26 @@ class HostStatistics:
         if "refused:" in event.outcome:
             self._record(event.domain).refused_by_policy += 1
 
-    def _started(self, event: events.DeliveryStarted) -> None:
+    def _started(self, event: DeliveryStarted) -> None:
         self._under_way[event.dcid] = event.domain
 
-    def _closed(self, event: events.DeliveryClosed) -> None:
+    def _closed(self, event: DeliveryClosed) -> None:
         self._under_way.pop(event.dcid, None)
 
-    def _delivered(self, event: events.RecipientsDelivered) -> None:
+    def _delivered(self, event: RecipientsDelivered) -> None:
         record = self._record(event.domain)
         record.up = True
         record.delivered += len(event.rids)
         self._explained.pop((event.mid, event.domain), None)
 
-    def _delayed(self, event: events.RecipientDelayed) -> None:
+    def _delayed(self, event: RecipientDelayed) -> None:
         record = self._record(domain_of(event.address))
         record.soft_bounced += 1
         record.last_failure, record.last_failure_at = _told(event.error), record.last_activity
         if event.error.code:
             record.up = True  # it answers
 
-    def _bounced(self, event: events.RecipientBounced) -> None:
+    def _bounced(self, event: RecipientBounced) -> None:
         record = self._record(domain_of(event.address))
         record.hard_bounced += 1
         if event.error.code:
@@ -162,7 +169,7 @@ class HostStatistics:
             record.last_5xx, record.last_5xx_at = _told(event.error), record.last_activity
         self._explained.pop((event.mid, record.domain), None)
 
-    def _not_reached(self, event: events.DeliveryConnectFailed) -> None:
+    def _not_reached(self, event: DeliveryConnectFailed) -> None:
         record = self._record(event.domain)
         record.up = False
         text = f"{event.host} [{event.address}]:{event.port}: {event.details}"[:LONGEST_TEXT]

@@ -16,10 +16,44 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 from zope.interface import implementer
 
-from seg import events
-from seg.causes import CauseKind
 from seg.dns.cache import DNSCounters
-from seg.interfaces import IEventSink
+from seg.events.base import Event, IEventSink
+from seg.events.delivery import (
+    DeliveryClosed,
+    DeliveryConnectFailed,
+    DeliveryStarted,
+    DeliveryTLSFailed,
+    DeliveryTLSStarted,
+    ExemptionUsed,
+    PolicyExplained,
+    PolicyObserved,
+    RecipientsDelivered,
+    RecipientsDiscarded,
+    TLSAlert,
+)
+from seg.events.dns import DNSFailed
+from seg.events.gateway import AdminRefused, Fault, SyslogAway, SyslogLinesLost
+from seg.events.policy import STSFetchFailed, STSPolicyFetched
+from seg.events.queue import (
+    BounceGenerated,
+    DoubleBounce,
+    MessageFinished,
+    RecipientBounced,
+    RecipientDelayed,
+    SpoolFileCorrupt,
+)
+from seg.events.receive import (
+    AuthFailed,
+    AuthSucceeded,
+    ConnectionAdmitted,
+    FilterAnswered,
+    FilterAway,
+    MessageReceived,
+    ReceiveTLSStarted,
+    RecipientRefused,
+    RefusalsUntold,
+)
+from seg.mail.causes import CauseKind
 from seg.queue.ledger import Counts
 from seg.tls.expiry import Lasting
 from seg.version import __version__
@@ -94,39 +128,39 @@ class Metrics:
         ProcessCollector(registry=self.registry)
         self._define()
         self._take: dict[type, Callable[[Any], None]] = {
-            events.ConnectionAdmitted: lambda e: self._connections.labels(e.action.lower()).inc(),
-            events.ReceiveTLSStarted: lambda e: self._tls_started("in", e),
-            events.DeliveryTLSStarted: lambda e: self._tls_started("out", e),
-            events.DeliveryTLSFailed: lambda e: self._tls_failed.inc(),
-            events.DeliveryConnectFailed: lambda e: self._unreachable.inc(),
-            events.AuthSucceeded: lambda e: self._auth.labels("succeeded").inc(),
-            events.AuthFailed: lambda e: self._auth.labels("failed").inc(),
-            events.AdminRefused: lambda e: self._admin_refused.inc(),
-            events.MessageReceived: self._message_received,
-            events.RecipientRefused: lambda e: self._refused.inc(),
-            events.RefusalsUntold: self._untold,
-            events.FilterAnswered: lambda e: self._filters.labels(e.answer).observe(e.seconds),
-            events.FilterAway: lambda e: self._filters_away.inc(),
-            events.PolicyExplained: self._explained,
-            events.PolicyObserved: self._was_observed,
-            events.ExemptionUsed: lambda e: self._exempt.inc(),
-            events.TLSAlert: lambda e: self._tls_alerts.inc(),
-            events.DeliveryStarted: lambda e: self._remember(self._begun_at, e.dcid),
-            events.DeliveryClosed: self._closed,
-            events.RecipientsDelivered: self._delivered,
-            events.RecipientsDiscarded: lambda e: self._recipients.labels("discarded").inc(len(e.rids)),
-            events.RecipientDelayed: lambda e: self._delays.labels(_status(e.error.enhanced)).inc(),
-            events.RecipientBounced: self._bounced,
-            events.MessageFinished: self._finished,
-            events.BounceGenerated: lambda e: self._reports.inc(),
-            events.DoubleBounce: lambda e: self._double.inc(),
-            events.STSPolicyFetched: lambda e: self._fetches.labels("fetched").inc(),
-            events.STSFetchFailed: lambda e: self._fetches.labels("failed").inc(),
-            events.DNSFailed: lambda e: self._dns_failed.labels(self._word("dns", e.kind.lower())).inc(),
-            events.Fault: lambda e: self._faults.inc(),
-            events.SpoolFileCorrupt: lambda e: self._corrupt.inc(),
-            events.SyslogAway: lambda e: self._faults.inc(),
-            events.SyslogLinesLost: lambda e: self._syslog_lost.inc(e.count),
+            ConnectionAdmitted: lambda e: self._connections.labels(e.action.lower()).inc(),
+            ReceiveTLSStarted: lambda e: self._tls_started("in", e),
+            DeliveryTLSStarted: lambda e: self._tls_started("out", e),
+            DeliveryTLSFailed: lambda e: self._tls_failed.inc(),
+            DeliveryConnectFailed: lambda e: self._unreachable.inc(),
+            AuthSucceeded: lambda e: self._auth.labels("succeeded").inc(),
+            AuthFailed: lambda e: self._auth.labels("failed").inc(),
+            AdminRefused: lambda e: self._admin_refused.inc(),
+            MessageReceived: self._message_received,
+            RecipientRefused: lambda e: self._refused.inc(),
+            RefusalsUntold: self._untold,
+            FilterAnswered: lambda e: self._filters.labels(e.answer).observe(e.seconds),
+            FilterAway: lambda e: self._filters_away.inc(),
+            PolicyExplained: self._explained,
+            PolicyObserved: self._was_observed,
+            ExemptionUsed: lambda e: self._exempt.inc(),
+            TLSAlert: lambda e: self._tls_alerts.inc(),
+            DeliveryStarted: lambda e: self._remember(self._begun_at, e.dcid),
+            DeliveryClosed: self._closed,
+            RecipientsDelivered: self._delivered,
+            RecipientsDiscarded: lambda e: self._recipients.labels("discarded").inc(len(e.rids)),
+            RecipientDelayed: lambda e: self._delays.labels(_status(e.error.enhanced)).inc(),
+            RecipientBounced: self._bounced,
+            MessageFinished: self._finished,
+            BounceGenerated: lambda e: self._reports.inc(),
+            DoubleBounce: lambda e: self._double.inc(),
+            STSPolicyFetched: lambda e: self._fetches.labels("fetched").inc(),
+            STSFetchFailed: lambda e: self._fetches.labels("failed").inc(),
+            DNSFailed: lambda e: self._dns_failed.labels(self._word("dns", e.kind.lower())).inc(),
+            Fault: lambda e: self._faults.inc(),
+            SpoolFileCorrupt: lambda e: self._corrupt.inc(),
+            SyslogAway: lambda e: self._faults.inc(),
+            SyslogLinesLost: lambda e: self._syslog_lost.inc(e.count),
         }
 
     def _define(self) -> None:
@@ -188,11 +222,11 @@ class Metrics:
         )
 
     @property
-    def kinds(self) -> tuple[type[events.Event], ...]:
+    def kinds(self) -> tuple[type[Event], ...]:
         """The classes of events that are told to it."""
         return tuple(self._take)
 
-    def emit(self, event: events.Event) -> None:
+    def emit(self, event: Event) -> None:
         """Count one event."""
         take = self._take.get(type(event))
         if take is not None:
@@ -211,24 +245,24 @@ class Metrics:
 
     # --- events with more to them ------------------------------------------------------------------
 
-    def _untold(self, event: events.RefusalsUntold) -> None:
+    def _untold(self, event: RefusalsUntold) -> None:
         self._refused.inc(event.recipients)
         self._auth.labels("failed").inc(event.logins)
 
-    def _message_received(self, event: events.MessageReceived) -> None:
+    def _message_received(self, event: MessageReceived) -> None:
         if not event.own:
             self._messages.inc()
             self._octets.inc(event.size)
         self._remember(self._received_at, event.mid)
 
-    def _tls_started(self, direction: str, event: events.DeliveryTLSStarted | events.ReceiveTLSStarted) -> None:
+    def _tls_started(self, direction: str, event: DeliveryTLSStarted | ReceiveTLSStarted) -> None:
         self._tls.labels(direction, event.protocol).inc()
         self._tls_groups.labels(direction, event.group or "none").inc()  # of those that we offer, or take
 
-    def _closed(self, event: events.DeliveryClosed) -> None:
+    def _closed(self, event: DeliveryClosed) -> None:
         self._begun_at.pop(event.dcid, None)
 
-    def _delivered(self, event: events.RecipientsDelivered) -> None:
+    def _delivered(self, event: RecipientsDelivered) -> None:
         self._recipients.labels("delivered").inc(len(event.rids))
         now = self._seconds()
         begun, received = self._begun_at.pop(event.dcid, None), self._received_at.get(event.mid)
@@ -237,14 +271,14 @@ class Metrics:
         if received is not None:
             self._latency.observe(now - received)
 
-    def _finished(self, event: events.MessageFinished) -> None:
+    def _finished(self, event: MessageFinished) -> None:
         self._received_at.pop(event.mid, None)
 
-    def _bounced(self, event: events.RecipientBounced) -> None:
+    def _bounced(self, event: RecipientBounced) -> None:
         self._recipients.labels("bounced").inc()
         self._bounces.labels(_status(event.error.enhanced)).inc()
 
-    def _explained(self, event: events.PolicyExplained) -> None:
+    def _explained(self, event: PolicyExplained) -> None:
         self._attempts.labels(outcome_class(event.outcome)).inc()
         for provider, said in event.opinions:
             match = _WORD.match(said)
@@ -252,7 +286,7 @@ class Metrics:
                 self._word("provider", provider), self._word(provider, match[0] if match else "")
             ).inc()
 
-    def _was_observed(self, event: events.PolicyObserved) -> None:
+    def _was_observed(self, event: PolicyObserved) -> None:
         self._observed.labels(self._word("provider", event.provider), "passed" if event.ok else "failed").inc()
 
     def _remember(self, table: OrderedDict[int, float], key: int) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from heapq import nsmallest
 from typing import Any
 
-from seg.mtasts.cache import PolicyCache
-from seg.mtasts.entry import CachedPolicy
+from seg.policy.mtasts.cache import PolicyCache
+from seg.policy.mtasts.entry import CachedPolicy
 
 MOST_POLICIES = 1000  # in one answer
 LARGEST_PAGE = 1024 * 1024  # octets of the hosts in one answer, about; one policy is always shown

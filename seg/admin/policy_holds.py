@@ -10,8 +10,8 @@ import attrs
 
 from seg.admin.http import Call, RouteTable
 from seg.admin.names import asked_domain
-from seg.causes import CauseKind
-from seg.model import MOST_REFUSALS, Recipient
+from seg.mail.causes import CauseKind
+from seg.mail.envelope import MOST_REFUSALS, Recipient
 from seg.queue.operators import HeldByPolicy
 from seg.queue.spool import Spool
 

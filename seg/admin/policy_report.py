@@ -12,11 +12,11 @@ from typing import Any
 import attrs
 from zope.interface import implementer
 
-from seg import events
 from seg.admin.http import Call, RouteTable
 from seg.admin.names import asked_domain
-from seg.causes import CauseKind
-from seg.interfaces import IEventSink
+from seg.events.base import Event, IEventSink
+from seg.events.delivery import PolicyObserved
+from seg.mail.causes import CauseKind
 
 MOST_DOMAINS = 5000
 MOST_POLICIES = 20  # (provider, cause) of one domain; more are left out
@@ -64,11 +64,11 @@ class PolicyReport:
         self._since = now()
         self._domains: OrderedDict[str, dict[Policy, Failing]] = OrderedDict()
 
-    kinds = (events.PolicyObserved,)  # of events that are told to it
+    kinds = (PolicyObserved,)  # of events that are told to it
 
-    def emit(self, event: events.Event) -> None:
+    def emit(self, event: Event) -> None:
         """Note a session that a policy would have refused."""
-        if not isinstance(event, events.PolicyObserved) or event.ok:
+        if not isinstance(event, PolicyObserved) or event.ok:
             return
         found = self._domains.setdefault(event.domain, {})
         self._domains.move_to_end(event.domain)

@@ -7,19 +7,21 @@ from collections.abc import Callable
 
 from zope.interface import implementer
 
-from seg import events
-from seg.interfaces import IEventSink
+from seg.events.base import Event, IEventSink
+from seg.events.delivery import DeliveryConnected, RecipientsDelivered
+from seg.events.queue import RecipientBounced, RecipientDelayed
+from seg.events.receive import ConnectionAccepted, MessageReceived, RecipientAccepted
 
 STEP = 5  # seconds that are counted together
 WINDOWS = (1, 5, 15)  # minutes
-COUNTED: dict[type[events.Event], str] = {
-    events.ConnectionAccepted: "connections_in",
-    events.DeliveryConnected: "connections_out",
-    events.MessageReceived: "messages_received",
-    events.RecipientAccepted: "recipients_received",
-    events.RecipientsDelivered: "recipients_delivered",
-    events.RecipientDelayed: "recipients_delayed",
-    events.RecipientBounced: "recipients_bounced",
+COUNTED: dict[type[Event], str] = {
+    ConnectionAccepted: "connections_in",
+    DeliveryConnected: "connections_out",
+    MessageReceived: "messages_received",
+    RecipientAccepted: "recipients_received",
+    RecipientsDelivered: "recipients_delivered",
+    RecipientDelayed: "recipients_delayed",
+    RecipientBounced: "recipients_bounced",
 }
 
 
@@ -33,15 +35,15 @@ class Rates:
         self._now = now
         self._steps: deque[tuple[int, Counter[str]]] = deque(maxlen=WINDOWS[-1] * 60 // STEP + 1)
 
-    def emit(self, event: events.Event) -> None:
+    def emit(self, event: Event) -> None:
         """Count one event."""
         name = COUNTED.get(type(event))
-        if name is None or (isinstance(event, events.MessageReceived) and event.own):
+        if name is None or (isinstance(event, MessageReceived) and event.own):
             return
         step = self._step()
         if not self._steps or self._steps[-1][0] != step:
             self._steps.append((step, Counter()))
-        self._steps[-1][1][name] += len(event.rids) if isinstance(event, events.RecipientsDelivered) else 1
+        self._steps[-1][1][name] += len(event.rids) if isinstance(event, RecipientsDelivered) else 1
 
     def per_hour(self) -> dict[str, dict[str, int]]:
         """Of each name, by window in minutes: 100 in one minute are 6000 (1), 1200 (5) and 400 (15) an hour."""

@@ -12,9 +12,7 @@ from typing import Any
 import attrs
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
-from seg.conditions import Condition
-from seg.events import ConditionKind
-from seg.files import (
+from seg.common.files import (
     DAMAGED_SUFFIX,
     StateAbsent,
     StateContent,
@@ -24,7 +22,9 @@ from seg.files import (
     read_state_file,
     replace_file,
 )
-from seg.interfaces import IEventSink
+from seg.events.base import IEventSink
+from seg.events.conditions import Condition
+from seg.events.gateway import ConditionKind
 
 ALL = "ALL"
 TRIED_AGAIN = 60.0  # seconds

@@ -24,12 +24,12 @@ from zope.interface import provider
 from seg.admin.door import Ask, Door
 from seg.admin.http import MAX_BODY, APIResource, RouteTable
 from seg.admin.socket import QuietSite
-from seg.client import client_address, client_key
 from seg.config.problems import SettingError
 from seg.config.schema import Control, Listener
-from seg.events import AdminListening
-from seg.interfaces import IEventSink
-from seg.model import IPAddress
+from seg.events.base import IEventSink
+from seg.events.gateway import AdminListening
+from seg.mail.client import client_address, client_key
+from seg.mail.hosts import IPAddress
 from seg.receive.binding import bind
 from seg.tls.listening import ListenerCertificates
 from seg.tls.parameters import USUAL, Parameters

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import attrs
 
-from seg.conditions import Condition
-from seg.events import ConditionKind, Fault
-from seg.files import StateContent, StateDamaged, StateUnreadable, put_aside, read_state_file, replace_file
-from seg.interfaces import IEventSink
+from seg.common.files import StateContent, StateDamaged, StateUnreadable, put_aside, read_state_file, replace_file
+from seg.events.base import IEventSink
+from seg.events.conditions import Condition
+from seg.events.gateway import ConditionKind, Fault
 
 Numbers = dict[str, int]
 

@@ -13,10 +13,10 @@ from seg.admin.counters import EventCounters
 from seg.admin.http import Call, RouteTable
 from seg.admin.rates import COUNTED, Rates
 from seg.admin.totals import Totals
-from seg.clock import posix_of
+from seg.common.clock import posix_of
 from seg.dns.cache import DNSCounters
-from seg.events import Event, OperatorActed
-from seg.interfaces import IEventSink
+from seg.events.base import Event, IEventSink
+from seg.events.gateway import OperatorActed
 
 DNS = "dns_"  # how the names of its counters begin among the others
 SAVED_EVERY = 60  # seconds; what was counted since is lost by a kill

@@ -7,8 +7,8 @@ from typing import Protocol
 
 from seg.admin.http import APIError, Call, RouteTable
 from seg.admin.suspension import Pause, Suspension
-from seg.events import OperatorActed
-from seg.interfaces import IEventSink
+from seg.events.base import IEventSink
+from seg.events.gateway import OperatorActed
 from seg.queue.ledger import Counts
 from seg.receive.workqueue import WorkQueue
 

@@ -11,8 +11,8 @@ import enum
 from collections import OrderedDict, deque
 from collections.abc import Callable
 
-from seg.client import client_key
-from seg.model import IPAddress
+from seg.mail.client import client_key
+from seg.mail.hosts import IPAddress
 
 WINDOW = 600.0  # seconds for which a failure counts
 FREE = 3  # failures before answers are delayed

@@ -14,11 +14,11 @@ from twisted.cred.portal import IRealm
 from twisted.internet.defer import Deferred, DeferredSemaphore
 from zope.interface import Interface, implementer
 
+from seg.auth.interfaces import CheckUnavailable, ISaltSource, IScramCredentials, ISubmitter, WrongPassword
 from seg.auth.passwords import DECOY, check_password
 from seg.auth.scram_keys import Proof, Salt, ScramKeys, decoy_salt, derive
-from seg.auth.seams import CheckUnavailable, ISaltSource, IScramCredentials, ISubmitter, WrongPassword
 from seg.auth.store import UserStore
-from seg.threads import InThread
+from seg.common.threads import InThread
 
 MOST_WAITING = 200  # passwords that wait to be hashed; more are told to come again
 

@@ -19,11 +19,11 @@ from twisted.internet.task import deferLater
 
 from seg.auth.backoff import Backoff, Entry
 from seg.auth.checker import ScramCredentials, Submission
+from seg.auth.interfaces import CheckUnavailable, ISaltSource, IScramCredentials, ISubmitter, WrongPassword
 from seg.auth.mechanisms import Bindings, Mechanism, mechanism, offered
-from seg.auth.seams import CheckUnavailable, ISaltSource, IScramCredentials, ISubmitter, WrongPassword
 from seg.auth.steps import Challenge, Done, Failed, PasswordGiven, ProofGiven, SaltWanted, Step
-from seg.model import IPAddress
-from seg.shares import Shares
+from seg.common.shares import Shares
+from seg.mail.hosts import IPAddress
 
 MOST_CHECKS = 200  # at a time, of which clients that were let in of late are sure of some; more are told to come again
 KNOWN_CLIENTS = "known"  # the group of these

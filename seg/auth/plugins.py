@@ -10,9 +10,9 @@ from twisted.plugin import IPlugin, getPlugins
 from zope.interface.exceptions import Invalid
 from zope.interface.verify import verifyObject
 
-from seg.auth.seams import CheckerContext, ICheckerFactory
+from seg.auth.interfaces import CheckerContext, ICheckerFactory
+from seg.common.errors import ConfigurationError
 from seg.config.problems import nearest_first
-from seg.errors import ConfigurationError
 
 
 def checker_named(name: str, context: CheckerContext, package: ModuleType | None = None) -> ICredentialsChecker:

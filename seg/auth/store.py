@@ -8,11 +8,11 @@ from pathlib import Path
 
 import attrs
 
-from seg.auth.seams import CheckUnavailable
+from seg.auth.interfaces import CheckUnavailable
 from seg.auth.users import Users, parse_users
 from seg.auth.watched_file import Kind, Unreadable, WatchedFile
-from seg.interfaces import IEventSink
-from seg.threads import InThread
+from seg.common.threads import InThread
+from seg.events.base import IEventSink
 
 LOOK_AGAIN = 1.0  # seconds between two looks at the file
 

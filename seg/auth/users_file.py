@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from seg.files import read_regular
+from seg.common.files import read_regular
 
 MODE = 0o600
 _MOST = 64 * 1024 * 1024  # octets

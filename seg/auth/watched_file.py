@@ -10,12 +10,12 @@ import attrs
 from twisted.internet.defer import Deferred, DeferredLock
 
 from seg.auth.users_file import read_text, too_open
-from seg.conditions import Condition
+from seg.common.files import NO_FILE, Mark, mark_of
+from seg.common.threads import InThread
 from seg.config.trust import fault_of, of_caller
-from seg.events import ConditionKind, Fault
-from seg.files import NO_FILE, Mark, mark_of
-from seg.interfaces import IEventSink
-from seg.threads import InThread
+from seg.events.base import IEventSink
+from seg.events.conditions import Condition
+from seg.events.gateway import ConditionKind, Fault
 
 
 class Contents(Protocol):

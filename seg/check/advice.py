@@ -6,10 +6,11 @@ from collections.abc import Iterator
 
 from seg.check.facts import AddressReport, HostReport, NoSession, Report
 from seg.config.destinations import TLSOption
-from seg.dane.provider import UNVALIDATED
-from seg.errors import Permanent
-from seg.model import Delivered, RouteKind
-from seg.mtasts.provider import NOT_IN_POLICY
+from seg.mail.errors import Permanent
+from seg.mail.hosts import RouteKind
+from seg.mail.outcome import Delivered
+from seg.policy.dane.provider import UNVALIDATED
+from seg.policy.mtasts.provider import NOT_IN_POLICY
 from seg.policy.requirement import NoOpinion
 
 EXEMPT = "give the destination an exemption with an end and a reason (destinations.toml, docs/tls-policies.md)"

@@ -17,19 +17,23 @@ from seg.check.document import document
 from seg.check.facts import Report
 from seg.check.outcome import CERTIFICATE, Result, of_dane, of_delivery, of_sts, of_tls
 from seg.check.rehearsal import Notebook, Rehearsal
-from seg.clock import posix_of
+from seg.common.clock import posix_of
 from seg.config.destinations import DANEMode, Destinations, IPPreference, STSMode, TLSOption
 from seg.config.syntax import nearest_domain
 from seg.deliver.attempt import Means
+from seg.deliver.interfaces import IRouter
 from seg.deliver.pace import Pace
 from seg.deliver.session import Sessions
 from seg.dns.addresses import NoAddress, find_host
+from seg.dns.interfaces import IResolver
 from seg.dns.routing import parse_literal
-from seg.errors import Temporary
-from seg.interfaces import IEventSink, IHostPolicy, IResolver, IRouter, ITLSPolicyProvider
-from seg.model import MXHost, Route, to_ascii
-from seg.mtasts.store import PolicyStore
+from seg.events.base import IEventSink
+from seg.mail.address import to_ascii
+from seg.mail.errors import Temporary
+from seg.mail.hosts import MXHost, Route
 from seg.policy.chain import PolicyChain
+from seg.policy.interfaces import IHostPolicy, ITLSPolicyProvider
+from seg.policy.mtasts.store import PolicyStore
 from seg.policy.requirement import Answer, DomainQuestion, Observe, Requirement, TLSLevel
 from seg.tls.names import is_host_name
 from seg.tls.webpki import WebPKI

@@ -10,13 +10,13 @@ from seg.check.advice import advice
 from seg.check.facts import AddressReport, HostReport, Report, certificate_of
 from seg.check.outcome import Result
 from seg.config.values import word
-from seg.dane.authenticator import DANEAuthenticator
-from seg.model import Bounced, Delayed, Delivered
-from seg.mtasts.answer import PolicyAnswer
-from seg.mtasts.errors import FetchError
-from seg.mtasts.look import STSLook
-from seg.mtasts.match import in_policy
+from seg.mail.outcome import Bounced, Delayed, Delivered
+from seg.policy.dane.authenticator import DANEAuthenticator
 from seg.policy.judge import Verdict
+from seg.policy.mtasts.answer import PolicyAnswer
+from seg.policy.mtasts.errors import FetchError
+from seg.policy.mtasts.look import STSLook
+from seg.policy.mtasts.match import in_policy
 from seg.policy.requirement import Decision, Requirement
 from seg.tls.webpki import WebPKI
 

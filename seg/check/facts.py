@@ -8,10 +8,11 @@ import attrs
 from cryptography import x509
 
 from seg.config.destinations import Profile
-from seg.errors import DeliveryError
-from seg.model import MXHost, Outcome, Route
-from seg.mtasts.look import STSLook
+from seg.mail.errors import DeliveryError
+from seg.mail.hosts import MXHost, Route
+from seg.mail.outcome import Outcome
 from seg.policy.judge import Verdict
+from seg.policy.mtasts.look import STSLook
 from seg.policy.requirement import Decision
 from seg.tls.names import UNREADABLE, issuer_of, names_of, subject_of
 from seg.tls.peer import PeerCertificates, SessionFacts

@@ -6,14 +6,14 @@ import enum
 from collections.abc import Callable, Iterable
 
 from seg.check.facts import HostReport, Report
-from seg.dane.provider import UNVALIDATED
-from seg.errors import Permanent
-from seg.model import Bounced, Delivered
-from seg.mtasts.errors import FetchFault
-from seg.mtasts.look import STSLook
-from seg.mtasts.policy import Mode
-from seg.mtasts.store import LOOKUP_FAILED
+from seg.mail.errors import Permanent
+from seg.mail.outcome import Bounced, Delivered
+from seg.policy.dane.provider import UNVALIDATED
 from seg.policy.judge import NOBODY, Verdict
+from seg.policy.mtasts.errors import FetchFault
+from seg.policy.mtasts.look import STSLook
+from seg.policy.mtasts.policy import Mode
+from seg.policy.mtasts.store import LOOKUP_FAILED
 from seg.policy.requirement import NoOpinion
 
 

@@ -7,17 +7,20 @@ from collections.abc import AsyncIterator
 import attrs
 from zope.interface import implementer
 
-from seg import events
 from seg.check.facts import AddressReport, HostReport, NoSession, Report
 from seg.deliver.attempt import Attempt, Means
 from seg.deliver.faults import AuthFailed, HandshakeFailed, Unreachable
 from seg.deliver.session import Session, Unsatisfied
-from seg.errors import DeliveryError, Temporary, local_fault
-from seg.interfaces import IContent, ICounters, IEventSink
-from seg.model import Delayed, Delivered, Envelope, MXHost, Outcome, Peer, Recipient, Route
+from seg.events.base import Event, IEventSink
+from seg.events.delivery import DeliveryConnected, DeliveryConnectFailed
+from seg.mail.envelope import Envelope, Recipient
+from seg.mail.errors import DeliveryError, Temporary, local_fault
+from seg.mail.hosts import MXHost, Peer, Route
+from seg.mail.ids import ICounters
+from seg.mail.outcome import Delayed, Delivered, Outcome
 from seg.policy.judge import Verdict
 from seg.policy.requirement import Decision
-from seg.queue.lease import Lease
+from seg.queue.interfaces import IContent, Lease
 from seg.tls.peer import SessionFacts
 
 
@@ -30,11 +33,11 @@ class Notebook:
     def __init__(self) -> None:
         self.interface = ""  # our end of the last connection
 
-    def emit(self, event: events.Event) -> None:
+    def emit(self, event: Event) -> None:
         """Take note."""
-        if isinstance(event, events.DeliveryConnected):
+        if isinstance(event, DeliveryConnected):
             self.interface = event.local
-        elif isinstance(event, events.DeliveryConnectFailed):
+        elif isinstance(event, DeliveryConnectFailed):
             self.interface = ""
 
 

@@ -139,7 +139,7 @@ def import_(surroundings: Any, name: str, certificate: Path, key: Path | None, f
 
 def _put(target: Path, parts: list[Path]) -> None:
     """Write the parts as one file, for the owner and the group of the configuration's folder."""
-    from seg.files import replace_file
+    from seg.common.files import replace_file
 
     data = b"".join(part.read_bytes().rstrip() + b"\n" for part in parts)
     with as_owner_of(target.parent.parent):

@@ -69,7 +69,7 @@ def export(surroundings: Any, name: str, file: Path | None, with_key: bool) -> N
 
     A FILE that is there isn't replaced.
     """
-    from seg.errors import ConfigurationError
+    from seg.common.errors import ConfigurationError
     from seg.tls.inventory import exported
 
     source = _folder(surroundings) / f"{checked(name)}.pem"
@@ -154,7 +154,7 @@ def _folder(surroundings: Any) -> Path:
 
 def _write(folder: Path, files: dict[Path, tuple[bytes, int]], force: bool) -> None:
     """All of them, for the owner and the group of the configuration's folder."""
-    from seg.files import replace_file
+    from seg.common.files import replace_file
 
     if there := [str(path) for path in files if path.exists() and not force]:
         raise click.ClickException(f"{there[0]} is there already: --force replaces it, or take another name")

@@ -104,8 +104,8 @@ def explain(surroundings: Any, domain: str, mx: str, profile: Path | None, here:
 
 def _checked(file: Path) -> str:
     """The text of a destinations.toml that is in order; its faults are told with this file's name."""
+    from seg.common.errors import ConfigurationError
     from seg.config.load import load_destinations
-    from seg.errors import ConfigurationError
 
     try:
         load_destinations(file)

@@ -19,7 +19,7 @@ from seg.cli.output import say
 from seg.cli.staged import Edit, Workbench, put, remove
 from seg.config.destinations import Profile
 from seg.config.syntax import parse_pattern
-from seg.model import to_ascii
+from seg.mail.address import to_ascii
 
 FILE = "destinations"
 ENTRIES = "destination"

@@ -14,7 +14,7 @@ from seg.cli.staged import Edit, Workbench, put, remove
 from seg.config.destinations import IPPreference, LimitPer, Profile, TLSOption
 from seg.config.syntax import parse_pattern
 from seg.config.values import specs, word
-from seg.model import to_ascii
+from seg.mail.address import to_ascii
 
 FILE, ENTRIES = "destinations", "destination"
 OPERATIONS = {

@@ -77,7 +77,7 @@ class Surroundings:
 
 def _told(read: Callable[[], T]) -> T:
     """What was read; faults of the configuration end the command."""
-    from seg.errors import ConfigurationError
+    from seg.common.errors import ConfigurationError
 
     try:
         return read()

@@ -9,13 +9,15 @@ from email.policy import default
 
 import attrs
 
-from seg.bounce.composer import ReportComposer
-from seg.bounce.languages import FOLDER, Languages
 from seg.cli.output import say
+from seg.common.errors import ConfigurationError
 from seg.config.find import ConfigurationFiles
 from seg.config.load import load_destinations, load_settings
-from seg.errors import ConfigurationError, Permanent, Temporary
-from seg.model import Action, Bounced, Delayed, Delivered, Envelope, Outcome, Recipient
+from seg.dsn.composer import ReportComposer
+from seg.dsn.languages import FOLDER, Languages
+from seg.mail.envelope import Envelope, Recipient
+from seg.mail.errors import Permanent, Temporary
+from seg.mail.outcome import Action, Bounced, Delayed, Delivered, Outcome
 
 CONTENT = b"From: <alice@sender.example>\r\nSubject: quarterly figures\r\n\r\nThe figures.\r\n"
 REASON = "mx.receiver.example does not satisfy the TLS policy (mta-sts) of receiver.example: certificate has expired"

@@ -8,7 +8,6 @@ from typing import Any
 
 import click
 
-from seg.causes import CauseKind
 from seg.cli.bulk import Found, counted, find, in_pieces
 from seg.cli.client import Gateway
 from seg.cli.corrupt import corrupt
@@ -18,6 +17,7 @@ from seg.cli.options import JSON, MID
 from seg.cli.output import say
 from seg.cli.policy_holds import held_by_policy
 from seg.cli.tables import ago, plain, print_json, print_long, print_table, size, stamp, times, until
+from seg.mail.causes import CauseKind
 
 COLUMNS = (
     ("MID", "right"),

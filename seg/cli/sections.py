@@ -15,6 +15,7 @@ from seg.cli.options import JSON
 from seg.cli.output import say, shown_safely
 from seg.cli.staged import Edit, Workbench, put, remove
 from seg.cli.tables import plain, print_json, print_table
+from seg.common.errors import ConfigurationError
 from seg.config.destinations import AuthProfile
 from seg.config.schema import (
     DNS,
@@ -33,7 +34,6 @@ from seg.config.schema import (
 )
 from seg.config.submission import Submission
 from seg.config.values import KeySpec, specs
-from seg.errors import ConfigurationError
 
 RESET = click.option(
     "--reset", multiple=True, metavar="KEY", help="Take the default of this key again (may be repeated)."

@@ -1,6 +1,6 @@
 """``seg-sendmail``: the command that programs send mail with, as Sendmail, Postfix and Exim have it.
 
-It leaves the message in the gateway's drop folder (`seg.drop`), durably, whether the gateway runs or not. Exit statuses are
+It leaves the message in the gateway's drop folder (`seg.maildrop`), durably, whether the gateway runs or not. Exit statuses are
 those of sysexits.h: 64 wrong usage, 65 bad message, 67 no such user here, 69 not to be had, 73 or 75 the folder can't be used, 78 bad
 configuration.
 """
@@ -25,15 +25,16 @@ from seg.cli.sendmail_header import HeaderFields
 from seg.cli.sendmail_local import LocalUsers
 from seg.cli.sendmail_names import is_user, who_runs_this
 from seg.cli.sendmail_options import NOTHING_TO_DO, UsageFault, Wanted, parse
+from seg.common.errors import ConfigurationError
 from seg.config.find import ConfigurationFiles, find_configuration
 from seg.config.load import load_settings
 from seg.config.paths import drop_path, socket_path
 from seg.config.schema import Settings
-from seg.drop.folder import drop
-from seg.drop.note import LONGEST, Note
-from seg.errors import ConfigurationError
 from seg.filter.header import HeaderTooLong
-from seg.model import BodyType, domain_of, local_part, mailbox_key
+from seg.mail.address import domain_of, local_part
+from seg.mail.envelope import BodyType, mailbox_key
+from seg.maildrop.folder import drop
+from seg.maildrop.note import LONGEST, Note
 from seg.receive.submission import SubmissionRules
 from seg.smtp.address import PathError, check_forward_path, check_reverse_path
 from seg.smtp.address_list import AddressListError, Mailbox, mailboxes

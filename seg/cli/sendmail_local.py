@@ -9,11 +9,11 @@ import attrs
 
 from seg.auth.users_file import read_text
 from seg.cli.sendmail_names import is_user
+from seg.common.errors import ConfigurationError
 from seg.config.find import ConfigurationFiles
 from seg.config.load import load_destinations
 from seg.config.paths import aliases_path
 from seg.config.schema import Settings
-from seg.errors import ConfigurationError
 from seg.local.aliases import parse_aliases
 from seg.local.table import LocalTable, NoTaker, local_domains, local_table
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import attrs
 
-from seg.model import BodyType, Notify, Ret
+from seg.mail.envelope import BodyType, Notify, Ret
 
 # Options with a value that change nothing here: configuration and tracing of Sendmail.
 _IGNORED_WITH_VALUE = "AehLp"

@@ -15,10 +15,10 @@ import attrs
 
 from seg.cli.sendmail_local import LocalUsers
 from seg.config.schema import LenientAddresses, Settings
-from seg.drop.folder import drop
-from seg.drop.note import LONGEST, Note
 from seg.filter.header import HeaderTooLong
-from seg.model import Notify, mailbox_key
+from seg.mail.envelope import Notify, mailbox_key
+from seg.maildrop.folder import drop
+from seg.maildrop.note import LONGEST, Note
 from seg.receive.submission import HeaderCompletion, SubmissionRules
 from seg.receive.transaction import HEADER_TOO_LONG
 from seg.smtp import server_events as told

@@ -168,7 +168,7 @@ class _Wishes:
 
     def hostname(self) -> str:
         """Which gateway it is."""
-        from seg.service import machine_name
+        from seg.gateway.service import machine_name
 
         default = machine_name()
         name = self._one("hostname", "Full name of this gateway, as other servers see it:", default, hostname_fault)
@@ -327,9 +327,9 @@ class _Wishes:
 
     def _checked(self, answers: Answers, made: list[Planned]) -> list[Planned]:
         """The files, read as the gateway will read them."""
-        from seg.change.texts import Texts, parsed
+        from seg.admin.configuration.texts import Texts, parsed
+        from seg.common.errors import ConfigurationError
         from seg.config.find import find_configuration
-        from seg.errors import ConfigurationError
 
         files = [*made, *planned(self._folder, answers)]
         destinations, settings = (file.data.decode() for file in files[-2:])

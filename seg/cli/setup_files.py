@@ -11,8 +11,8 @@ import attrs
 
 from seg.cli.rights import as_owner_of
 from seg.cli.setup_plan import Planned
+from seg.common.files import replace_file
 from seg.config.trust import gateway_user
-from seg.files import replace_file
 
 OLD = ".old"
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import attrs
 
-from seg.change.edits import Edit, File, apply_edits
+from seg.admin.configuration.edits import Edit, File, apply_edits
 from seg.config.reference import destinations_text, settings_text
 from seg.config.syntax import parse_address, parse_host, parse_network, parse_port, split_port
 

@@ -14,16 +14,16 @@ from zope.interface import implementer
 from seg.admin.checks import question_of
 from seg.check.checks import CheckError
 from seg.cli.output import say
+from seg.common.errors import ConfigurationError
 from seg.config.find import ConfigurationFiles
 from seg.config.load import load_destinations, load_settings
-from seg.errors import ConfigurationError
-from seg.events import Event, Fault
-from seg.interfaces import IEventSink
-from seg.service import machine_name
+from seg.events.base import Event, IEventSink
+from seg.events.gateway import Fault
+from seg.gateway.service import machine_name
+from seg.gateway.wiring import wire_checks, wire_lookups
 from seg.tls.identities import Identities
 from seg.tls.parameters import outbound
 from seg.tls.roots import load_roots
-from seg.wiring import wire_checks, wire_lookups
 
 
 @implementer(IEventSink)

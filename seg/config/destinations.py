@@ -19,7 +19,7 @@ import attrs
 
 from seg.config.key import key
 from seg.config.schema import Queue
-from seg.model import PLAIN_SMTP, Manner
+from seg.mail.hosts import PLAIN_SMTP, Manner
 
 
 class TLSOption(enum.IntEnum):

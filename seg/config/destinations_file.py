@@ -8,14 +8,7 @@ from typing import Any
 import attrs
 
 from seg.config.checks import queue_faults
-from seg.config.destinations import (
-    DANEMode,
-    Destinations,
-    Exemption,
-    Profile,
-    STSMode,
-    TLSOption,
-)
+from seg.config.destinations import DANEMode, Destinations, Exemption, Profile, STSMode, TLSOption
 from seg.config.problems import Problems, meant
 from seg.config.routes_file import auth_profile_from, quoted, route_from
 from seg.config.schema import Queue

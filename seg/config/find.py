@@ -7,8 +7,8 @@ from pathlib import Path
 
 import attrs
 
+from seg.common.errors import ConfigurationError
 from seg.config.trust import Trusted, distrust, gateway_user, of_caller
-from seg.errors import ConfigurationError
 
 SETTINGS = "seg.toml"
 DESTINATIONS = "destinations.toml"

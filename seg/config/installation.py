@@ -12,6 +12,7 @@ from pathlib import Path
 
 import attrs
 
+from seg.common.errors import ConfigurationError
 from seg.config.destinations import Destinations
 from seg.config.find import ConfigurationFiles
 from seg.config.paths import drop_path, socket_path, tokens_path, users_path, var_path
@@ -19,7 +20,6 @@ from seg.config.schema import Settings
 from seg.config.secrets import secrets_in
 from seg.config.source import read_document
 from seg.config.trust import ROOT, gateway_user, user_name
-from seg.errors import ConfigurationError
 
 PUBLIC, SHARED, PRIVATE = 0o755, 0o750, 0o700  # the most that a file or folder may allow
 DROP = 0o3733

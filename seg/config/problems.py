@@ -5,8 +5,8 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+from seg.common.errors import ConfigurationError
 from seg.config.source import Document, KeyPath, line_index
-from seg.errors import ConfigurationError
 
 
 class Problems:

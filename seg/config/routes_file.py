@@ -9,7 +9,7 @@ from seg.config.problems import Problems, meant
 from seg.config.settings_file import table_values
 from seg.config.source import KeyPath
 from seg.config.syntax import parse_host, parse_port, split_port
-from seg.model import Manner
+from seg.mail.hosts import Manner
 
 ROUTE_KEYS = ("hosts", "use_dns", "protocol", "tls", "auth")
 _PROTOCOLS, _ROUTE_TLS = ("smtp", "lmtp"), ("starttls", "implicit")

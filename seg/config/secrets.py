@@ -16,6 +16,7 @@ from typing import Any, get_args, get_origin
 import tomlkit
 from tomlkit.exceptions import TOMLKitError
 
+from seg.common.errors import ConfigurationError
 from seg.config.destinations import AuthProfile, Profile
 from seg.config.destinations_file import EXEMPTION_KEYS
 from seg.config.routes_file import HOP_KEYS, ROUTE_KEYS
@@ -23,7 +24,6 @@ from seg.config.schema import Queue
 from seg.config.settings_file import section_types
 from seg.config.source import TOKEN, KeyPath, statements, table_path
 from seg.config.values import specs
-from seg.errors import ConfigurationError
 
 MARK = "***"
 CHANGED = "*** (changed)"

@@ -16,9 +16,9 @@ from typing import Any
 
 import attrs
 
+from seg.common.errors import ConfigurationError
+from seg.common.files import read_regular
 from seg.config.toml_cure import last_line, toml_cure
-from seg.errors import ConfigurationError
-from seg.files import read_regular
 
 KeyPath = tuple[str | int, ...]  # ("receive", "max_recipients"), ("listener", 0, "port")
 

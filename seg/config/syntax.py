@@ -10,7 +10,7 @@ from ipaddress import IPv4Address, IPv6Address, ip_address, ip_interface, ip_net
 from urllib.parse import urlsplit
 
 from seg.config.problems import nearest_first
-from seg.model import to_ascii
+from seg.mail.address import to_ascii
 
 MECHANISMS = ("PLAIN", "LOGIN", "SCRAM-SHA-256", "SCRAM-SHA-256-PLUS")
 _LABEL = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)")

@@ -17,7 +17,7 @@ from seg.config.destinations import DANEMode, Destinations, IPPreference, LimitP
 from seg.config.problems import meant
 from seg.config.syntax import parse_pattern
 from seg.config.values import ValueFault, convert, specs
-from seg.model import to_ascii
+from seg.mail.address import to_ascii
 
 _SECTION = re.compile(r"\s*\[(.*?)\]\s*\Z")
 _SPECS = specs(Profile)

@@ -11,34 +11,34 @@ from collections.abc import Callable, Sequence
 import attrs
 from twisted.internet.defer import CancelledError
 
-from seg import events
-from seg.causes import CauseKind
 from seg.config.destinations import Destinations, LimitPer
+from seg.deliver.interfaces import IRouter
 from seg.deliver.lines import Crowded
 from seg.deliver.outgoing import outgoing_of
 from seg.deliver.pace import Pace, Rate
 from seg.deliver.progress import Progress
 from seg.deliver.sender import Tampered
 from seg.deliver.session import DANE, MTA_STS, Session, Sessions, Unsatisfied, mismatches_of
-from seg.errors import LocalFault, Permanent, Temporary, local_fault
-from seg.interfaces import IEventSink, IRouter
-from seg.model import (
-    MOST_REFUSALS,
-    Bounced,
-    Delayed,
-    Delivered,
-    HostRefusal,
-    MXHost,
-    Outcome,
-    Peer,
-    Recipient,
-    Route,
-    RouteKind,
+from seg.events.base import IEventSink
+from seg.events.delivery import (
+    DeliveryStarted,
+    ExemptionUsed,
+    PolicyExplained,
+    PolicyObserved,
+    RecipientsDelivered,
+    RecipientsDiscarded,
+    RouteUsed,
 )
+from seg.events.policy import DANEFailed, DANESucceeded, DANEWeakened, STSFailed, STSSucceeded
+from seg.mail.causes import CauseKind
+from seg.mail.envelope import MOST_REFUSALS, HostRefusal, Recipient
+from seg.mail.errors import LocalFault, Permanent, Temporary, local_fault
+from seg.mail.hosts import MXHost, Peer, Route, RouteKind
+from seg.mail.outcome import Bounced, Delayed, Delivered, Outcome
 from seg.policy.chain import OpenChain, PolicyChain, every_refused_by
 from seg.policy.judge import NOBODY, ObservedResult, Verdict
 from seg.policy.requirement import Decision, DomainQuestion, TLSLevel
-from seg.queue.lease import Lease
+from seg.queue.interfaces import Lease
 from seg.smtp.replies import Phase, TooManyRecipients
 from seg.smtp.told_replies import ToldReplies
 
@@ -108,7 +108,7 @@ class Attempt:
             return
         if route.kind is RouteKind.SMTP_ROUTE:
             hosts = ", ".join(host.name for host in route.hosts)
-            self._sink.emit(events.RouteUsed(self._lease.mid, self._lease.domain, hosts))
+            self._sink.emit(RouteUsed(self._lease.mid, self._lease.domain, hosts))
         decisions = await self._try_hosts(route, reread=False)
         if every_refused_by(decisions, MTA_STS):  # the policy may have changed: look once more (RFC 8461 §5.1)
             await self._try_hosts(route, reread=True)
@@ -119,7 +119,7 @@ class Attempt:
     def _discard(self) -> None:
         """The operator's table says /dev/null. The sender, who may have asked for success, hears that it was relayed to nobody."""
         self.connected = True  # nothing stands in the way of the next
-        self._sink.emit(events.RecipientsDiscarded(self._lease.mid, self._lease.rids, self._lease.domain))
+        self._sink.emit(RecipientsDiscarded(self._lease.mid, self._lease.rids, self._lease.domain))
         self._conclude(Delivered(0, "discarded by the SMTP route /dev/null"))
 
     async def _try_hosts(self, route: Route, reread: bool) -> list[Decision]:
@@ -198,7 +198,7 @@ class Attempt:
             if not decision.fall_through or not set(failure.verdict.failed) & set(decision.fall_through):
                 raise
             self._explain(decision, failure.verdict.reason)
-            self._sink.emit(events.DANEWeakened(decision.domain, decision.host, mismatches_of(failure.verdict)))
+            self._sink.emit(DANEWeakened(decision.domain, decision.host, mismatches_of(failure.verdict)))
         weaker = await policies.decide(host, without=decision.fall_through)
         if not weaker.usable:
             self._refusals[weaker.host] = weaker.cause or CauseKind.PROVIDER_REFUSED
@@ -224,7 +224,7 @@ class Attempt:
             most = self._most_recipients(sender.capabilities.max_recipients, taken, address)
             batch, rest = waiting[:most], waiting[most:] if most else []
             rids = tuple(r.rid for r in batch)
-            self._sink.emit(events.DeliveryStarted(sender.dcid, self._lease.mid, rids, self._lease.domain))
+            self._sink.emit(DeliveryStarted(sender.dcid, self._lease.mid, rids, self._lease.domain))
             if self._rate.recipients:
                 self._means.pace.count(address, self._rate, len(batch))
             results = await sender.send(self._lease.envelope, batch, self._lease.content)
@@ -323,17 +323,17 @@ class Attempt:
         self._alert(decision, decision.refusal)
         refused_by = decision.opinions[-1].provider if decision.opinions else ""
         if refused_by == MTA_STS:
-            self._sink.emit(events.STSFailed(decision.domain, decision.host, decision.refusal))
+            self._sink.emit(STSFailed(decision.domain, decision.host, decision.refusal))
         elif refused_by == DANE:
-            self._sink.emit(events.DANEFailed(decision.domain, decision.host, decision.refusal))
+            self._sink.emit(DANEFailed(decision.domain, decision.host, decision.refusal))
         self._explain(decision, f"refused: {decision.refusal}")
 
     def _tell_success(self, decision: Decision, verdict: Verdict) -> None:
         matched = {who for who, _ in verdict.matched}
         if DANE in matched:
-            self._sink.emit(events.DANESucceeded(decision.domain, decision.host, verdict.trusted))
+            self._sink.emit(DANESucceeded(decision.domain, decision.host, verdict.trusted))
         if MTA_STS in matched:
-            self._sink.emit(events.STSSucceeded(decision.domain))
+            self._sink.emit(STSSucceeded(decision.domain))
         for observed in verdict.observed:
             self._tell_observed(decision.domain, decision.host, observed)
         self._explain(decision, _with_observed(verdict))
@@ -341,24 +341,24 @@ class Attempt:
     def _tell_observed(self, domain: str, host: str, observed: ObservedResult) -> None:
         """How the session fared against a policy that isn't enforced."""
         text = "; ".join(dict.fromkeys((observed.text, *observed.details)))
-        self._sink.emit(events.PolicyObserved(domain, host, observed.provider, observed.ok, text, observed.cause))
+        self._sink.emit(PolicyObserved(domain, host, observed.provider, observed.ok, text, observed.cause))
         if observed.ok:
             return
         if observed.provider == MTA_STS:
-            self._sink.emit(events.STSFailed(domain, host, text, enforced=False))
+            self._sink.emit(STSFailed(domain, host, text, enforced=False))
         elif observed.provider == DANE:
-            self._sink.emit(events.DANEFailed(domain, host, text, enforced=False))
+            self._sink.emit(DANEFailed(domain, host, text, enforced=False))
         exemption = self._profile.exemption
         if exemption is not None and observed.relaxed:
-            used = events.ExemptionUsed(domain, host, observed.provider, text, exemption.end, exemption.reason)
+            used = ExemptionUsed(domain, host, observed.provider, text, exemption.end, exemption.reason)
             self._sink.emit(used)
 
     def _tell_failure(self, decision: Decision, verdict: Verdict) -> None:
         text = mismatches_of(verdict)
         if MTA_STS in verdict.failed:
-            self._sink.emit(events.STSFailed(decision.domain, decision.host, text))
+            self._sink.emit(STSFailed(decision.domain, decision.host, text))
         if DANE in verdict.failed:
-            self._sink.emit(events.DANEFailed(decision.domain, decision.host, text))
+            self._sink.emit(DANEFailed(decision.domain, decision.host, text))
 
     def _alert(self, decision: Decision, text: str) -> None:
         if self._profile.tls_alert:
@@ -373,13 +373,13 @@ class Attempt:
         told = ToldReplies()
         for reply, rids in by_reply.items():
             lease, reply = self._lease, told.text(reply)
-            self._sink.emit(events.RecipientsDelivered(dcid, lease.mid, tuple(rids), reply, lease.domain))
+            self._sink.emit(RecipientsDelivered(dcid, lease.mid, tuple(rids), reply, lease.domain))
 
     def _explain(self, decision: Decision, outcome: str) -> None:
         opinions = tuple((opinion.provider, opinion.text) for opinion in decision.opinions)
         if self._profile.exemption is not None:
             outcome = f"{outcome}; {self._profile.exemption}"
-        self._sink.emit(events.PolicyExplained(self._lease.mid, decision.domain, decision.host, opinions, outcome))
+        self._sink.emit(PolicyExplained(self._lease.mid, decision.domain, decision.host, opinions, outcome))
 
 
 def unverified(host: str) -> Temporary:

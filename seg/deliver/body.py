@@ -8,11 +8,11 @@ from functools import partial
 import attrs
 from zope.interface import implementer
 
-from seg.interfaces import IContent
-from seg.model import BodyType
+from seg.common.threads import InThread
+from seg.mail.envelope import BodyType
+from seg.queue.interfaces import IContent
 from seg.smtp.client_capabilities import Capabilities
 from seg.smtp.conversion import Converter, NotConvertible, Part, Survey
-from seg.threads import InThread
 
 SMALL = 65536  # octets of content up to which it goes out in one write
 _SLICE = 65536  # octets that are worked on at a time

@@ -10,8 +10,8 @@ from twisted.internet.endpoints import TCP4ClientEndpoint, TCP6ClientEndpoint, U
 from twisted.internet.interfaces import IProtocolFactory
 from zope.interface import implementer
 
-from seg.interfaces import IConnector
-from seg.model import Peer, SocketPath
+from seg.deliver.interfaces import IConnector
+from seg.mail.hosts import Peer, SocketPath
 
 
 @implementer(IConnector)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from seg.echoes import WITHHELD, EchoedSecrets
-from seg.events import DialogueLine
-from seg.interfaces import IEventSink
+from seg.common.echoes import WITHHELD, EchoedSecrets
+from seg.events.base import IEventSink
+from seg.events.delivery import DialogueLine
 from seg.smtp.replies import MAX_LINES, Phase
 
 MOST_DOMAINS = 100  # watched at a time

@@ -27,11 +27,11 @@ from seg.deliver.pace import UNLIMITED, Pace, Rate
 from seg.deliver.progress import Progress
 from seg.deliver.slots import Slot, Slots
 from seg.deliver.turns import Turns
-from seg.errors import Temporary, local_fault
-from seg.events import Fault
-from seg.interfaces import IEventSink, IQueue
-from seg.model import Delayed, Delivered, Outcome
-from seg.queue.lease import Lease
+from seg.events.base import IEventSink
+from seg.events.gateway import Fault
+from seg.mail.errors import Temporary, local_fault
+from seg.mail.outcome import Delayed, Delivered, Outcome
+from seg.queue.interfaces import IQueue, Lease
 
 LOOK = 1.0  # seconds between two looks at how far the attempts are
 ATTEMPT_TIMEOUT = 3600.0  # seconds for a whole attempt

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
-from seg import events
-from seg.clock import posix
+from seg.common.clock import posix
 from seg.config.destinations import Destinations, Exemption
-from seg.interfaces import IEventSink
+from seg.events.base import IEventSink
+from seg.events.delivery import ExemptionEnded, ExemptionInForce, ExemptionOver
 
 LONGEST_WAIT = 300.0  # seconds: an end may be years away, and the system's clock may be set meanwhile
 
@@ -28,9 +28,9 @@ class ExemptionWatch:
         for pattern, exemption in destinations.exemptions():
             if now < exemption.until:
                 self._running[pattern] = exemption
-                self._sink.emit(events.ExemptionInForce(pattern, exemption.end, exemption.reason))
+                self._sink.emit(ExemptionInForce(pattern, exemption.end, exemption.reason))
             else:
-                self._sink.emit(events.ExemptionOver(pattern, exemption.end, exemption.reason))
+                self._sink.emit(ExemptionOver(pattern, exemption.end, exemption.reason))
         self._wait()
 
     def stop(self) -> None:
@@ -52,5 +52,5 @@ class ExemptionWatch:
         for pattern, exemption in [*self._running.items()]:
             if now >= exemption.until:
                 del self._running[pattern]
-                self._sink.emit(events.ExemptionEnded(pattern, exemption.end, exemption.reason))
+                self._sink.emit(ExemptionEnded(pattern, exemption.end, exemption.reason))
         self._wait()

@@ -6,10 +6,10 @@ from __future__ import annotations
 from OpenSSL import SSL
 from twisted.internet.error import ConnectionDone, ConnectionLost
 
-from seg.errors import Temporary
+from seg.mail.errors import Temporary
+from seg.mail.status import status_text
 from seg.smtp.client_events import AlertBehindReply, InjectedPlaintext
 from seg.smtp.replies import Phase
-from seg.status import status_text
 
 
 class Unreachable(Temporary):

@@ -9,7 +9,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 
 from seg.deliver.slots import PATIENCE
-from seg.model import Peer
+from seg.mail.hosts import Peer
 
 AT_ONCE = 2  # connections that wait for the first greeting of an address
 MOST_KNOWN = 10_000  # addresses known to greet; those that were heard longest ago are forgotten

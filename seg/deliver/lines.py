@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 import attrs
 
 from seg.deliver.sender import ESMTPSender
-from seg.model import Peer
+from seg.mail.hosts import Peer
 
 Group = str | Peer  # what has a limit: a domain, or one address of an MX host
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import attrs
 
+from seg.common.files import read_regular
 from seg.config.destinations import AuthProfile, Destinations, LimitPer, Profile
-from seg.errors import Temporary
-from seg.files import read_regular
+from seg.mail.errors import Temporary
 from seg.smtp.client_auth import ClientMechanism, choose_mechanism
 
 LONGEST_PASSWORD = 4096  # characters

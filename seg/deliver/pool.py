@@ -10,7 +10,7 @@ from twisted.internet.defer import Deferred, DeferredList
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 from seg.deliver.sender import ESMTPSender
-from seg.model import PLAIN_SMTP, Manner, Peer
+from seg.mail.hosts import PLAIN_SMTP, Manner, Peer
 
 MAX_IDLE = 200  # connections; each holds a socket and, with TLS, some 50 KiB
 

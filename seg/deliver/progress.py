@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from seg.deliver.sender import ESMTPSender
-from seg.errors import Temporary
+from seg.mail.errors import Temporary
 
 
 class Progress:

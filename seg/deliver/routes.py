@@ -9,17 +9,20 @@ from random import Random
 import attrs
 from zope.interface import implementer
 
+from seg.common.concurrently import side_by_side
 from seg.config.destinations import Destinations, IPPreference, NextHop, SMTPRoute
 from seg.config.routes_file import DISCARD, next_hop
 from seg.config.schema import Delivery
+from seg.deliver.interfaces import IRouter
 from seg.dns.addresses import NoAddress, OwnNames, find_host
 from seg.dns.answer import DNSFailure
-from seg.dns.gather import side_by_side
+from seg.dns.interfaces import IResolver
 from seg.dns.routing import mx_route, parse_literal
-from seg.errors import DeliveryError, Temporary
-from seg.events import DNSFailed
-from seg.interfaces import IEventSink, IResolver, IRouter
-from seg.model import IPAddress, MXHost, Route, RouteKind, SocketPath, to_ascii
+from seg.events.base import IEventSink
+from seg.events.dns import DNSFailed
+from seg.mail.address import to_ascii
+from seg.mail.errors import DeliveryError, Temporary
+from seg.mail.hosts import IPAddress, MXHost, Route, RouteKind, SocketPath
 
 SOCKET = "unix:"
 Hosts = list[MXHost] | str  # of one hop; a text says why there are none

@@ -21,19 +21,23 @@ from twisted.internet.protocol import ClientFactory, Protocol, connectionDone
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from seg.common.deadline import Deadline
+from seg.common.threads import InThread
 from seg.config.schema import Delivery
 from seg.deliver.body import SMALL as SMALL
 from seg.deliver.body import body_for
-from seg.deliver.deadline import Deadline
 from seg.deliver.dialogue import Tap
 from seg.deliver.faults import HandshakeFailed as HandshakeFailed
 from seg.deliver.faults import StartTLSRefused as StartTLSRefused
 from seg.deliver.faults import Tampered as Tampered
 from seg.deliver.faults import fault_of, lost, reason_of, timed_out, unreadable
 from seg.deliver.flow import ContentFlow
-from seg.errors import LocalFault, Permanent, Temporary
-from seg.interfaces import IContent, ICounters
-from seg.model import Bounced, Delayed, Delivered, Envelope, Outcome, Recipient
+from seg.mail.envelope import Envelope, Recipient
+from seg.mail.errors import LocalFault, Permanent, Temporary
+from seg.mail.ids import ICounters
+from seg.mail.outcome import Bounced, Delayed, Delivered, Outcome
+from seg.mail.status import status_text
+from seg.queue.interfaces import IContent
 from seg.smtp.client import ClientConnection
 from seg.smtp.client_auth import ChallengeError, ClientMechanism
 from seg.smtp.client_capabilities import Capabilities
@@ -51,8 +55,6 @@ from seg.smtp.client_events import (
 )
 from seg.smtp.dots import ContentEncoder
 from seg.smtp.replies import Phase, Reply, ReplyError
-from seg.status import status_text
-from seg.threads import InThread
 from seg.tls.peer import SessionFacts
 
 CLOSE_TIMEOUT = 5.0  # seconds for the reply to QUIT, and again for the peer to close

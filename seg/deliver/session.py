@@ -16,13 +16,12 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.error import ConnectError, ConnectingCancelledError, TimeoutError
 from twisted.internet.interfaces import IOpenSSLClientConnectionCreator
 
-from seg import events
-from seg.conditions import Condition
 from seg.config.destinations import AuthProfile
 from seg.config.schema import Delivery
 from seg.deliver.dialogue import Dialogues
 from seg.deliver.faults import AuthFailed, Unreachable
 from seg.deliver.greetings import Greetings
+from seg.deliver.interfaces import IConnector
 from seg.deliver.lines import Crowded, Group, Line, Lines
 from seg.deliver.outgoing import Outgoing, mechanism_for
 from seg.deliver.pool import ConnectionPool, PoolKey
@@ -30,10 +29,21 @@ from seg.deliver.progress import Progress
 from seg.deliver.recent import Recent
 from seg.deliver.sender import ESMTPSender, ESMTPSenderFactory, HandshakeFailed, StartTLSRefused, Tampered
 from seg.deliver.slots import PATIENCE
-from seg.errors import Temporary, local_fault
-from seg.events import ConditionKind
-from seg.interfaces import IConnector, IEventSink
-from seg.model import MXHost, Peer, SocketPath
+from seg.events.base import IEventSink
+from seg.events.conditions import Condition
+from seg.events.delivery import (
+    DeliveryClosed,
+    DeliveryConnected,
+    DeliveryConnectFailed,
+    DeliveryInClear,
+    DeliveryTLSDeferred,
+    DeliveryTLSFailed,
+    DeliveryTLSRequired,
+    DeliveryTLSStarted,
+)
+from seg.events.gateway import ConditionKind
+from seg.mail.errors import Temporary, local_fault
+from seg.mail.hosts import MXHost, Peer, SocketPath
 from seg.policy.judge import NOBODY, Verdict, judge
 from seg.policy.requirement import Decision, TLSLevel
 from seg.smtp.client_capabilities import Capabilities
@@ -293,7 +303,7 @@ class Sessions:
                 self._remember(sender, decision, key, classical)
             elif level is TLSLevel.MAY or why_clear:
                 reason = why_clear or sender.facts.failure or "STARTTLS isn't offered"
-                self._sink.emit(events.DeliveryInClear(sender.dcid, host.name, reason))
+                self._sink.emit(DeliveryInClear(sender.dcid, host.name, reason))
             if host.manner.auth:
                 await self._authenticate(sender, outgoing.logins.get(host.manner.auth), verdict)
         except Temporary as error:
@@ -353,7 +363,7 @@ class Sessions:
         try:
             facts = await sender.secure(creator, lambda connection: session_facts(connection, sni))
         except HandshakeFailed as failure:
-            self._sink.emit(events.DeliveryTLSFailed(sender.dcid, failure.text))
+            self._sink.emit(DeliveryTLSFailed(sender.dcid, failure.text))
             raise
         self._shaken(sender, facts, key, classical)
 
@@ -428,9 +438,7 @@ class Sessions:
                 raise
             details = _connect_failure(error)
             reason = "connection timed out" if isinstance(error, TimeoutError) else "network error"
-            self._sink.emit(
-                events.DeliveryConnectFailed(decision.domain, host.name, str(address), host.port, details, reason)
-            )
+            self._sink.emit(DeliveryConnectFailed(decision.domain, host.name, str(address), host.port, details, reason))
             text = f"No answer from host {host.name} [{address}]:{host.port}: {details}"
             raise Unreachable("4.4.1", text) from error
         self._lacking.end("connections to other hosts can be opened again")
@@ -448,8 +456,8 @@ class Sessions:
             sender.on_closed(lambda _: waiting.end())
         local = sender.transport.getHost()
         interface = getattr(local, "host", "local")  # a unix socket has none
-        self._sink.emit(events.DeliveryConnected(sender.dcid, interface, str(address), host.port))
-        sender.on_closed(lambda sender: self._sink.emit(events.DeliveryClosed(sender.dcid)))
+        self._sink.emit(DeliveryConnected(sender.dcid, interface, str(address), host.port))
+        sender.on_closed(lambda sender: self._sink.emit(DeliveryClosed(sender.dcid)))
         sender.tap = self._dialogues.tap(sender.dcid, decision.domain, self._sink)
         return sender
 
@@ -460,12 +468,12 @@ class Sessions:
         try:
             facts = await sender.start_tls(creator, lambda connection: session_facts(connection, sni))
         except StartTLSRefused as refusal:
-            self._sink.emit(events.DeliveryTLSFailed(sender.dcid, str(refusal)))
+            self._sink.emit(DeliveryTLSFailed(sender.dcid, str(refusal)))
             return
         except HandshakeFailed as failure:
-            self._sink.emit(events.DeliveryTLSFailed(sender.dcid, failure.text))
+            self._sink.emit(DeliveryTLSFailed(sender.dcid, failure.text))
             if decision.requirement.tls is TLSLevel.MUST and not self._may_narrow(failure, classical):
-                self._sink.emit(events.DeliveryTLSRequired(sender.dcid, decision.host))
+                self._sink.emit(DeliveryTLSRequired(sender.dcid, decision.host))
             raise
         self._shaken(sender, facts, key, classical)
 
@@ -474,7 +482,7 @@ class Sessions:
         if classical:
             self._tls.classical_peers.add(_peer(key), self._now())
         names = names_of(facts.peer.chain[0]) if facts.peer.chain else ()
-        started = events.DeliveryTLSStarted(sender.dcid, facts.version, facts.cipher, names, facts.resumed, facts.group)
+        started = DeliveryTLSStarted(sender.dcid, facts.version, facts.cipher, names, facts.resumed, facts.group)
         self._sink.emit(started)
 
     def _creator(self, decision: Decision, key: PoolKey, classical: bool) -> IOpenSSLClientConnectionCreator:
@@ -498,8 +506,8 @@ class Sessions:
         :raises Unsatisfied: always.
         """
         if sender.facts.tls:
-            self._sink.emit(events.DeliveryTLSDeferred(sender.dcid, verdict.summary, verdict.mismatches))
-        self._sink.emit(events.DeliveryTLSRequired(sender.dcid, decision.host))
+            self._sink.emit(DeliveryTLSDeferred(sender.dcid, verdict.summary, verdict.mismatches))
+        self._sink.emit(DeliveryTLSRequired(sender.dcid, decision.host))
         raise Unsatisfied(decision, verdict, sender.facts)
 
     def _leave(self, sender: ESMTPSender) -> None:

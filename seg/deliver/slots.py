@@ -18,7 +18,7 @@ from collections.abc import Iterator
 import attrs
 
 from seg.deliver.progress import Progress
-from seg.queue.lease import Lease
+from seg.queue.interfaces import Lease
 
 RESERVED = 10  # one in so many slots is for destinations without an attempt under way
 PATIENCE = 5.0  # seconds for one answer, until an attempt is slow

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 
 import attrs
 
-from seg.model import IPAddress
+from seg.mail.hosts import IPAddress
 
 
 class AddressKind(enum.StrEnum):

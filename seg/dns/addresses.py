@@ -11,13 +11,13 @@ from typing import Any
 import attrs
 import dns.name
 
+from seg.common.concurrently import side_by_side
 from seg.config.destinations import IPPreference
 from seg.dns.address_rules import AddressRules
 from seg.dns.answer import DNSAnswer, DNSFailure, Status
-from seg.dns.gather import side_by_side
-from seg.errors import LocalFault
-from seg.interfaces import IResolver
-from seg.model import IPAddress, MXHost, Peer, SocketPath
+from seg.dns.interfaces import IResolver
+from seg.mail.errors import LocalFault
+from seg.mail.hosts import IPAddress, MXHost, Peer, SocketPath
 
 _FAMILIES: dict[IPPreference, tuple[str, ...]] = {  # the types of records, in the order in which they are tried
     IPPreference.IPV6_PREFERRED: ("AAAA", "A"),

@@ -7,7 +7,7 @@ import enum
 import attrs
 from dns.rdata import Rdata
 
-from seg.errors import Temporary
+from seg.mail.errors import Temporary
 
 
 class Status(enum.Enum):

@@ -13,8 +13,9 @@ from zope.interface import implementer
 
 from seg.config.schema import DNS
 from seg.dns.answer import DNSAnswer, DNSFailure, FailureKind
-from seg.events import DNSAsked, DNSCached
-from seg.interfaces import IEventSink, IResolver
+from seg.dns.interfaces import IResolver
+from seg.events.base import IEventSink
+from seg.events.dns import DNSAsked, DNSCached
 
 # A resolver in trouble, or a zone that is broken, isn't asked again by each message of a burst, each waiting
 # for the whole lifetime of a question; and yet the next retry of a message asks anew. RFC 9520 §3.2 wants at

@@ -21,7 +21,7 @@ from seg.dns.answer import FailureKind
 from seg.dns.backend import StreamSocket, TwistedBackend
 from seg.dns.servers import Server
 from seg.dns.wire import MAX_REPLY, MalformedReply, Reply, answers, garbled, read_message, truncated
-from seg.errors import LocalFault, local_fault
+from seg.mail.errors import LocalFault, local_fault
 
 T = TypeVar("T")
 log = Logger()

@@ -6,13 +6,13 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 
 from twisted.internet.interfaces import IReactorTime
 
-from seg.conditions import Condition
 from seg.config.schema import UntrustedFallback
 from seg.dns.answer import FailureKind
 from seg.dns.servers import Server
-from seg.errors import LocalFault
-from seg.events import ConditionKind
-from seg.interfaces import IEventSink
+from seg.events.base import IEventSink
+from seg.events.conditions import Condition
+from seg.events.gateway import ConditionKind
+from seg.mail.errors import LocalFault
 
 QUIET = 60.0  # seconds without a fault of ours until it counts as over
 

@@ -10,11 +10,11 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from seg.conditions import Condition
 from seg.dns.answer import DNSFailure
-from seg.errors import LocalFault
-from seg.events import ConditionKind, Fault, Notice
-from seg.interfaces import IEventSink
+from seg.events.base import IEventSink
+from seg.events.conditions import Condition
+from seg.events.gateway import ConditionKind, Fault, Notice
+from seg.mail.errors import LocalFault
 
 HOUR = 3600.0
 RETRY = 60.0  # seconds until the next probe when none of the resolvers answered

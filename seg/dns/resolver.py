@@ -17,13 +17,14 @@ from seg.config.schema import DNS
 from seg.dns.answer import DNSAnswer, DNSFailure, FailureKind, Status
 from seg.dns.backend import TwistedBackend
 from seg.dns.exchange import ExchangeError, ask, make_question
+from seg.dns.interfaces import IResolver
 from seg.dns.outage import Outages
 from seg.dns.reading import Reading, UnusableReply, read_reply
 from seg.dns.servers import DEMOTION, Server, in_turn, make_servers, system_resolvers
 from seg.dns.turns import MOST, Turns
-from seg.errors import LocalFault
-from seg.events import DNSSent
-from seg.interfaces import IEventSink, IResolver
+from seg.events.base import IEventSink
+from seg.events.dns import DNSSent
+from seg.mail.errors import LocalFault
 
 MAX_ALIASES = 10  # further questions for targets of CNAMEs that an answer left out
 _LOST = frozenset({FailureKind.TIMEOUT, FailureKind.NETWORK})  # may be better at the second try

@@ -11,13 +11,13 @@ from typing import Any
 import attrs
 import dns.name
 
+from seg.common.concurrently import side_by_side
 from seg.config.destinations import IPPreference
 from seg.dns.addresses import NoAddress, OwnNames, admitted, families, find_host, host_name
 from seg.dns.answer import DNSAnswer, Status
-from seg.dns.gather import side_by_side
-from seg.errors import LocalFault, Permanent, Temporary
-from seg.interfaces import IResolver
-from seg.model import IPAddress, MXHost, Route, RouteKind
+from seg.dns.interfaces import IResolver
+from seg.mail.errors import LocalFault, Permanent, Temporary
+from seg.mail.hosts import IPAddress, MXHost, Route, RouteKind
 
 MAX_LOOKUPS = 20  # hosts looked up for one route, however many a domain publishes
 MAX_REASONS = 5  # hosts named in the text of a failure

@@ -9,8 +9,8 @@ from collections.abc import Iterable
 import attrs
 import dns.resolver
 
-from seg.errors import ConfigurationError
-from seg.model import IPAddress
+from seg.common.errors import ConfigurationError
+from seg.mail.hosts import IPAddress
 
 PORT = 53
 LOOPBACK = "127.0.0.1"

@@ -11,8 +11,8 @@ from twisted.internet.interfaces import IReactorTime
 from zope.interface import implementer
 
 from seg.dns.answer import DNSAnswer
-from seg.errors import LocalFault
-from seg.interfaces import IResolver
+from seg.dns.interfaces import IResolver
+from seg.mail.errors import LocalFault
 
 T = TypeVar("T")
 

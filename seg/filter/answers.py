@@ -8,7 +8,7 @@ from typing import Any
 
 import attrs
 
-from seg.interfaces import IContent
+from seg.queue.interfaces import IContent
 from seg.smtp.address import check_forward_path, check_reverse_path
 from seg.smtp.commands import MailArguments, RcptArguments, is_envid, is_orcpt, parse_mail, parse_rcpt
 from seg.smtp.server_replies import Reply

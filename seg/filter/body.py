@@ -6,7 +6,7 @@ import attrs
 
 from seg.filter.answers import Answer, Change, Hold
 from seg.filter.message import FilteredMessage, Octets, pieces_of
-from seg.interfaces import IContent
+from seg.queue.interfaces import IContent
 from seg.smtp.dots import CleanLines, NULInContent
 
 

@@ -11,26 +11,25 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from seg import events
-from seg.client import client_key
 from seg.config.schema import Filter, WhenAway
-from seg.errors import LocalFault, local_fault
-from seg.filter.answers import (
-    Accept,
-    Answer,
-    Change,
-    Discard,
-    Hold,
-    Redirect,
-    Reject,
-    TempFail,
+from seg.events.base import IEventSink
+from seg.events.receive import (
+    FilterAnswered,
+    FilterAway,
+    FilterChangedSender,
+    FilterPassedOver,
+    FilterRemovedRecipient,
+    RecipientAccepted,
 )
+from seg.filter.answers import Accept, Answer, Change, Discard, Hold, Redirect, Reject, TempFail
 from seg.filter.body import BodyError, with_fit_body
 from seg.filter.changes import Applied, applied, word
 from seg.filter.header import HeaderGrown
+from seg.filter.interfaces import IMessageFilter
 from seg.filter.message import FilteredMessage
 from seg.filter.turns import Turns
-from seg.interfaces import IEventSink, IMessageFilter
+from seg.mail.client import client_key
+from seg.mail.errors import LocalFault, local_fault
 from seg.smtp.server_replies import Reply
 
 NO_ANSWER: dict[WhenAway, Answer] = {
@@ -112,7 +111,7 @@ class FilterChain:
         for station in self._stations:
             name, settings = station.settings.name, station.settings
             if 0 < settings.max_message_size < message.content.size:
-                self._sink.emit(events.FilterPassedOver(message.mid, name, message.content.size))
+                self._sink.emit(FilterPassedOver(message.mid, name, message.content.size))
                 continue
             began = self._clock.seconds()
             answer, after = await self._hear(station, message, rid, began)
@@ -142,7 +141,7 @@ class FilterChain:
                 raise LocalFault(f"filter {name} could not be asked: {ours.text}") from error
             decision = station.settings.when_away
             seconds = self._clock.seconds() - began
-            self._sink.emit(events.FilterAway(mid, name, self._cause(error, station), decision.value, seconds))
+            self._sink.emit(FilterAway(mid, name, self._cause(error, station), decision.value, seconds))
             answer = NO_ANSWER.get(decision, Accept())
             return answer, Applied(message)
         self._tell(station, message, answer, after, began)
@@ -189,13 +188,13 @@ class FilterChain:
             details = (str(answer.reply),)
         elif isinstance(answer, Hold):
             details = (answer.reason, *details)
-        emit(events.FilterAnswered(mid, name, word(answer), details, self._clock.seconds() - began))
+        emit(FilterAnswered(mid, name, word(answer), details, self._clock.seconds() - began))
         if after.message.sender.reverse_path != before.sender.reverse_path:
-            emit(events.FilterChangedSender(mid, name, after.message.sender.reverse_path))
+            emit(FilterChangedSender(mid, name, after.message.sender.reverse_path))
         for recipient in after.removed:
-            emit(events.FilterRemovedRecipient(mid, name, recipient.rid, recipient.address))
+            emit(FilterRemovedRecipient(mid, name, recipient.rid, recipient.address))
         for recipient in after.added:
-            emit(events.RecipientAccepted(mid, before.client.icid, recipient.rid, recipient.address))
+            emit(RecipientAccepted(mid, before.client.icid, recipient.rid, recipient.address))
 
 
 def _too_late(result: object, limit: float) -> Failure:

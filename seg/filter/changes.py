@@ -9,7 +9,8 @@ import attrs
 from seg.filter.answers import Accept, Answer, Change, Hold, Redirect
 from seg.filter.edits import edited
 from seg.filter.message import FilteredMessage, Octets
-from seg.model import Recipient, domain_of, local_part
+from seg.mail.address import domain_of, local_part
+from seg.mail.envelope import Recipient
 from seg.smtp.commands import MailArguments, RcptArguments
 
 

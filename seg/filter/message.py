@@ -9,8 +9,9 @@ import attrs
 from zope.interface import implementer
 
 from seg.filter.header import MAX_HEADER, HeaderField, HeaderTooLong, parse_header
-from seg.interfaces import IContent, IMessageWriter
-from seg.model import IPAddress, Recipient
+from seg.mail.envelope import Recipient
+from seg.mail.hosts import IPAddress
+from seg.queue.interfaces import IContent, IMessageWriter
 from seg.smtp.commands import MailArguments
 
 PIECE = 65536

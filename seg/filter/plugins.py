@@ -6,29 +6,19 @@ from collections.abc import Callable, Iterable, Iterator
 from types import ModuleType
 from typing import Any
 
-import attrs
 from twisted.plugin import IPlugin, getPlugins
 from zope.interface.exceptions import Invalid
 from zope.interface.verify import verifyObject
 
+from seg.common.errors import ConfigurationError
 from seg.config.problems import meant, nearest_first
 from seg.config.schema import Filter
-from seg.errors import ConfigurationError
+from seg.events.base import IEventSink
 from seg.filter.chain import Station
-from seg.interfaces import IEventSink, IMessageFilter, IMessageFilterFactory
+from seg.filter.interfaces import FilterContext, IMessageFilter, IMessageFilterFactory
 
 MILTER = "milter"
 LONGEST = 600.0  # seconds that a milter has for a message, however it divides them: then its client has gone (RFC 5321 §4.5.3.2.6)
-
-
-@attrs.frozen
-class FilterContext:
-    """What a filter may use of the gateway (`IMessageFilterFactory.create`)."""
-
-    settings: Filter  # its table
-    hostname: str  # the gateway's name
-    sink: IEventSink
-    reactor: Any
 
 
 def stations(

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 
 import attrs
 
-from seg.model import domain_of, local_part
+from seg.mail.address import domain_of, local_part
 from seg.smtp.address import PathError, check_forward_path
 from seg.smtp.address_list import AddressListError, mailboxes
 

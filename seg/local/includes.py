@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from seg.common.files import NO_FILE, Mark, mark_of, read_regular
 from seg.config.trust import Trusted, distrust
-from seg.files import NO_FILE, Mark, mark_of, read_regular
 
 LARGEST = 1024 * 1024  # octets of one file
 

@@ -10,16 +10,16 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import LoopingCall
 
 from seg.auth.watched_file import Kind, Unreadable, WatchedFile
+from seg.common.threads import InThread
 from seg.config.destinations import Destinations
 from seg.config.schema import Gateway
 from seg.config.trust import of_caller
-from seg.events import Notice
-from seg.interfaces import IEventSink
+from seg.events.base import IEventSink
+from seg.events.gateway import Notice
 from seg.local.aliases import Aliases, parse_aliases
 from seg.local.includes import Includes
 from seg.local.table import LocalTable, local_domains, local_table
-from seg.model import Envelope
-from seg.threads import InThread
+from seg.mail.envelope import Envelope
 
 EVERY = 1.0  # seconds between two looks at the files
 

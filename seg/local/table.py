@@ -10,7 +10,8 @@ from seg.config.destinations import Destinations
 from seg.config.routes_file import DISCARD
 from seg.config.schema import Gateway
 from seg.local.aliases import Aliases, plain_name
-from seg.model import Envelope, Recipient, domain_of, local_part, to_ascii
+from seg.mail.address import domain_of, local_part, to_ascii
+from seg.mail.envelope import Envelope, Recipient
 
 POSTMASTER, ROOT = "postmaster", "root"
 # They always reach somebody (RFC 5321 §4.5.1, RFC 2142); what programs of the system send goes to root.
@@ -39,7 +40,7 @@ class Takers:
 class LocalTable:
     """All that is known at one time."""
 
-    domains: frozenset[str]  # of this machine, as `seg.model.domain_of` gives them
+    domains: frozenset[str]  # of this machine, as `seg.mail.address.domain_of` gives them
     postmaster: str  # gateway.postmaster; "" = not set
     local_users: str  # where mail for names without alias goes; "" = not set
     aliases: Aliases = attrs.field(factory=Aliases)

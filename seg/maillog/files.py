@@ -8,11 +8,11 @@ from pathlib import Path
 import attrs
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
-from seg.conditions import Condition
 from seg.config.schema import Log, LogForm, LogSubscription
 from seg.config.subscriptions import MAIL_JSON, MAIL_LOG, LogFileName, file_of
-from seg.events import ConditionKind
-from seg.interfaces import IEventSink
+from seg.events.base import IEventSink
+from seg.events.conditions import Condition
+from seg.events.gateway import ConditionKind
 from seg.maillog.appending import AppendingFile
 from seg.maillog.frames import frame_of
 from seg.maillog.outlet import Outlet

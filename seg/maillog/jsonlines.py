@@ -17,8 +17,8 @@ from typing import Any
 
 import attrs
 
-from seg.errors import DeliveryError
-from seg.events import Event
+from seg.events.base import Event
+from seg.mail.errors import DeliveryError
 from seg.maillog.stamps import Stamps
 from seg.maillog.vocabulary import LONGEST_LINE
 

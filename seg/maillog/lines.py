@@ -7,7 +7,8 @@ from types import MappingProxyType
 
 import attrs
 
-from seg.events import DebugEvent, Event, MessageReceived
+from seg.events.base import DebugEvent, Event
+from seg.events.receive import MessageReceived
 from seg.maillog import lines_delivery, lines_dns, lines_gateway, lines_policy, lines_queue, lines_receive
 from seg.maillog.vocabulary import Entry, Level, Line
 

@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
-from seg import events as e
+from seg.events.delivery import (
+    DeliveryClosed,
+    DeliveryConnected,
+    DeliveryConnectFailed,
+    DeliveryInClear,
+    DeliveryStarted,
+    DeliveryTLSDeferred,
+    DeliveryTLSFailed,
+    DeliveryTLSRequired,
+    DeliveryTLSStarted,
+    DialogueLine,
+    RecipientsDelivered,
+    RecipientsDiscarded,
+)
 from seg.maillog.lines_queue import rid_list
 from seg.maillog.vocabulary import Entry, Level, Line, entry, plain
 
 DEBUG, INFO = Level.DEBUG, Level.INFO
 
 
-def _connect_failed(event: e.DeliveryConnectFailed) -> tuple[Line, ...]:
+def _connect_failed(event: DeliveryConnectFailed) -> tuple[Line, ...]:
     text = (
         f"Connection Error: DCID {event.dcid} domain: {event.domain} IP: {event.address} port: {event.port} "
         f"details: {event.details} interface: {event.local or 'auto'} reason: {event.reason} ({event.host})"
@@ -17,7 +30,7 @@ def _connect_failed(event: e.DeliveryConnectFailed) -> tuple[Line, ...]:
     return ((INFO, text),)
 
 
-def _tls_started(event: e.DeliveryTLSStarted) -> tuple[Line, ...]:
+def _tls_started(event: DeliveryTLSStarted) -> tuple[Line, ...]:
     text = f"DCID {event.dcid} TLS success protocol {event.protocol} cipher {event.cipher}"
     if event.names:
         text += f" subjectAltName:dNSName={event.names[0]}"
@@ -31,22 +44,22 @@ def _tls_started(event: e.DeliveryTLSStarted) -> tuple[Line, ...]:
     return lines
 
 
-def _tls_deferred(event: e.DeliveryTLSDeferred) -> tuple[Line, ...]:
+def _tls_deferred(event: DeliveryTLSDeferred) -> tuple[Line, ...]:
     line = (INFO, f"DCID {event.dcid} TLS deferring: verify error: {event.text}")
     if not event.details:
         return (line,)
     return (line, (INFO, f"DCID {event.dcid} TLS verify details: {'; '.join(event.details)}"))
 
 
-def _started(event: e.DeliveryStarted) -> tuple[Line, ...]:
+def _started(event: DeliveryStarted) -> tuple[Line, ...]:
     return ((INFO, f"Delivery start DCID {event.dcid} MID {event.mid} to RID {rid_list(event.rids)}"),)
 
 
-def _discarded(event: e.RecipientsDiscarded) -> tuple[Line, ...]:
+def _discarded(event: RecipientsDiscarded) -> tuple[Line, ...]:
     return ((INFO, f"MID {event.mid} to RID {list(event.rids)} discarded: SMTP route /dev/null for {event.domain}"),)
 
 
-def _delivered(event: e.RecipientsDelivered) -> tuple[Line, ...]:
+def _delivered(event: RecipientsDelivered) -> tuple[Line, ...]:
     rids = rid_list(event.rids)
     return (
         (INFO, f"Message done DCID {event.dcid} MID {event.mid} to RID {rids}"),
@@ -58,12 +71,12 @@ ENTRIES: tuple[Entry, ...] = (
     plain(
         INFO,
         "New SMTP DCID {dcid} interface {local} address {address} port {port}",
-        e.DeliveryConnected(834833, "10.1.1.2", "10.1.1.3", 25),
+        DeliveryConnected(834833, "10.1.1.2", "10.1.1.3", 25),
         "A connection to another host is open.",
     ),
     entry(
         _connect_failed,
-        e.DeliveryConnectFailed("domain.com", "mx1.domain.com", "10.1.1.3", 25, "[Errno 111] Connection refused"),
+        DeliveryConnectFailed("domain.com", "mx1.domain.com", "10.1.1.3", 25, "[Errno 111] Connection refused"),
         "A connection couldn't be opened, or ended before its greeting; the next address or host is tried.",
         (
             INFO,
@@ -73,7 +86,7 @@ ENTRIES: tuple[Entry, ...] = (
     ),
     entry(
         _tls_started,
-        e.DeliveryTLSStarted(
+        DeliveryTLSStarted(
             834833, "TLSv1.3", "TLS_AES_256_GCM_SHA384", ("*.mail123.domain.com", "mail.domain.com"), True, "x25519"
         ),
         "The handshake is done; whether the peer is the right one is judged next. The first name "
@@ -89,12 +102,12 @@ ENTRIES: tuple[Entry, ...] = (
     plain(
         INFO,
         "DCID {dcid} TLS failed: {text}",
-        e.DeliveryTLSFailed(834833, "STARTTLS unexpected response: 454 TLS not available"),
+        DeliveryTLSFailed(834833, "STARTTLS unexpected response: 454 TLS not available"),
         "STARTTLS or the handshake failed; the lines that follow say whether mail still goes.",
     ),
     entry(
         _tls_deferred,
-        e.DeliveryTLSDeferred(
+        DeliveryTLSDeferred(
             831556,
             "peer cert does not match domain domain.com",
             (
@@ -110,39 +123,39 @@ ENTRIES: tuple[Entry, ...] = (
     plain(
         INFO,
         "DCID {dcid} TLS was required but could not be successfully negotiated",
-        e.DeliveryTLSRequired(831556, "mx1.domain.com"),
+        DeliveryTLSRequired(831556, "mx1.domain.com"),
         "Nothing is sent on this connection: the policy wants TLS.",
     ),
     plain(
         INFO,
         "DCID {dcid} TLS not used with {host}: {reason}; sending in clear text",
-        e.DeliveryInClear(834833, "mx1.domain.com", "STARTTLS not offered"),
+        DeliveryInClear(834833, "mx1.domain.com", "STARTTLS not offered"),
         "TLS was only preferred and didn't work.",
     ),
     plain(
         INFO,
         "DCID {dcid} debug {domain}: {who}: {text}",
-        e.DialogueLine(834833, "domain.com", "S", "250 2.1.5 Ok"),
+        DialogueLine(834833, "domain.com", "S", "250 2.1.5 Ok"),
         "A line of an SMTP dialogue that an operator watches (seg debug). C is the gateway, S the server.",
     ),
     entry(
         _started,
-        e.DeliveryStarted(834833, 5444, (0,)),
+        DeliveryStarted(834833, 5444, (0,)),
         "A message is being handed over.",
         (INFO, "Delivery start DCID {dcid} MID {mid} to RID {rids}"),
     ),
     entry(
         _delivered,
-        e.RecipientsDelivered(834833, 5444, (0,), "2.0.0 Ok: queued as 4XyZ"),
+        RecipientsDelivered(834833, 5444, (0,), "2.0.0 Ok: queued as 4XyZ"),
         "The other host took responsibility for these recipients.",
         (INFO, "Message done DCID {dcid} MID {mid} to RID {rids}"),
         (INFO, "MID {mid} RID {rids} Response '{text of the last reply}'"),
     ),
     entry(
         _discarded,
-        e.RecipientsDiscarded(5444, (0,), "example.com"),
+        RecipientsDiscarded(5444, (0,), "example.com"),
         "The operator's route for the domain is /dev/null.",
         (INFO, "MID {mid} to RID {rids} discarded: SMTP route /dev/null for {domain}"),
     ),
-    plain(INFO, "DCID {dcid} close", e.DeliveryClosed(834833), "The last line of every DCID."),
+    plain(INFO, "DCID {dcid} close", DeliveryClosed(834833), "The last line of every DCID."),
 )

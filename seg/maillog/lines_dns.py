@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from seg import events as e
+from seg.events.dns import DNSAsked, DNSCached, DNSFailed, DNSSent
 from seg.maillog.vocabulary import Entry, Level, Line, entry, plain
 
 DEBUG, INFO = Level.DEBUG, Level.INFO
@@ -11,7 +11,7 @@ DEBUG, INFO = Level.DEBUG, Level.INFO
 _GROUP = "recursive_nameserver0.parent"
 
 
-def _sent(event: e.DNSSent) -> tuple[Line, ...]:
+def _sent(event: DNSSent) -> tuple[Line, ...]:
     name, kind = event.name, event.rdtype
     return (
         (DEBUG, f"DNS query: QN({name}, '{kind}', '{_GROUP}')"),
@@ -19,7 +19,7 @@ def _sent(event: e.DNSSent) -> tuple[Line, ...]:
     )
 
 
-def _cached(event: e.DNSCached) -> tuple[Line, ...]:
+def _cached(event: DNSCached) -> tuple[Line, ...]:
     expires = int(event.expires * 1_000_000)
     trust = "secure" if event.secure else "insecure"
     records = event.records
@@ -32,26 +32,26 @@ ENTRIES: tuple[Entry, ...] = (
     plain(
         DEBUG,
         "DNS query: Q({name}, '{rdtype}')",
-        e.DNSAsked("_mta-sts.domain.com", "TXT"),
+        DNSAsked("_mta-sts.domain.com", "TXT"),
         "A question; when no QN and QIP follow, the answer came from the cache.",
     ),
     entry(
         _sent,
-        e.DNSSent("_mta-sts.domain.com", "TXT", "10.10.5.61", 15.0),
+        DNSSent("_mta-sts.domain.com", "TXT", "10.10.5.61", 15.0),
         "A question goes to a resolver; the number is the wait for its answer, in seconds.",
         (DEBUG, f"DNS query: QN({{name}}, '{{type}}', '{_GROUP}')"),
         (DEBUG, "DNS query: QIP ({name},'{type}','{server}',{seconds})"),
     ),
     entry(
         _cached,
-        e.DNSCached("_mta-sts.domain.com", "TXT", 1727364219.0, False, ('"v=STSv1; id=12345678598Z;"',)),
+        DNSCached("_mta-sts.domain.com", "TXT", 1727364219.0, False, ('"v=STSv1; id=12345678598Z;"',)),
         "An answer is kept until the time given (microseconds since 1970); an empty tuple is a denial.",
         (DEBUG, "DNS encache ({name}, {type}, [({expiry}L, 0, '{secure or insecure}', ({records}))])"),
     ),
     plain(
         INFO,
         "DNS Temporary Failure {name} {rdtype} - {kind}",
-        e.DNSFailed("domain.com", "MX", "ServFail"),
+        DNSFailed("domain.com", "MX", "ServFail"),
         "A lookup failed, and a delivery waits for it.",
     ),
 )

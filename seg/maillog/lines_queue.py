@@ -4,10 +4,24 @@ from __future__ import annotations
 
 import time
 
-from seg import events as e
-from seg.errors import DeliveryError, Permanent, Temporary
+from seg.events.queue import (
+    BounceGenerated,
+    DoubleBounce,
+    MessageDamaged,
+    MessageFinished,
+    MessageHeld,
+    MessageReleased,
+    QueueScanned,
+    RecipientBounced,
+    RecipientDelayed,
+    RecipientsDeleted,
+    RecipientsInDoubt,
+    RecipientsPending,
+    SpoolFileCorrupt,
+)
+from seg.mail.errors import DeliveryError, Permanent, Temporary
+from seg.mail.status import status_text
 from seg.maillog.vocabulary import Entry, Level, Line, entry, plain
-from seg.status import status_text
 
 INFO, WARNING = Level.INFO, Level.WARNING
 
@@ -24,7 +38,7 @@ def reason(error: DeliveryError) -> str:
     return f"{error.enhanced} - {status_text(error.enhanced)} {reply}"
 
 
-def _failed(word: str, event: e.RecipientDelayed | e.RecipientBounced) -> tuple[Line, ...]:
+def _failed(word: str, event: RecipientDelayed | RecipientBounced) -> tuple[Line, ...]:
     text = (
         f"{word}: DCID {event.dcid} MID {event.mid} From: <{event.reverse_path}> To: <{event.address}> "
         f"RID {event.rid} - {reason(event.error)}"
@@ -32,11 +46,11 @@ def _failed(word: str, event: e.RecipientDelayed | e.RecipientBounced) -> tuple[
     return ((INFO, text),)
 
 
-def _double(event: e.DoubleBounce) -> tuple[Line, ...]:
+def _double(event: DoubleBounce) -> tuple[Line, ...]:
     return ((INFO, f"Double bounce: MID {event.mid} to RID {event.rid} - {reason(event.error)} []"),)
 
 
-def _pending(event: e.RecipientsPending) -> tuple[Line, ...]:
+def _pending(event: RecipientsPending) -> tuple[Line, ...]:
     until = time.asctime(time.localtime(event.until))
     attempts = "1 attempt" if event.attempts == 1 else f"{event.attempts} attempts"
     text = f"MID {event.mid} to RID {rid_list(event.rids)} pending till {until} [{event.profile}]"
@@ -44,22 +58,22 @@ def _pending(event: e.RecipientsPending) -> tuple[Line, ...]:
     return ((INFO, f"{text}: {event.cause}" if event.cause else text),)
 
 
-def _doubted(event: e.RecipientsInDoubt) -> tuple[Line, ...]:
+def _doubted(event: RecipientsInDoubt) -> tuple[Line, ...]:
     text = f"MID {event.mid} RID {rid_list(event.rids)} may have been taken all the same: copies may arrive"
     text += ", so that it is tried seldom" if event.seldom else ""
     return ((INFO, f"{text}: {event.cause}"),)
 
 
-def _deleted(event: e.RecipientsDeleted) -> tuple[Line, ...]:
+def _deleted(event: RecipientsDeleted) -> tuple[Line, ...]:
     by = f" by {event.by}" if event.by else ""
     return ((INFO, f"Deleted: MID {event.mid} to {rid_list(event.rids)}{by}"),)
 
 
-def _finished(event: e.MessageFinished) -> tuple[Line, ...]:
+def _finished(event: MessageFinished) -> tuple[Line, ...]:
     return ((INFO, f"Message finished MID {event.mid} {'aborted' if event.aborted else 'done'}"),)
 
 
-def _scanned(event: e.QueueScanned) -> tuple[Line, ...]:
+def _scanned(event: QueueScanned) -> tuple[Line, ...]:
     text = f"Queue scan: {event.messages} messages, {event.corrupt} corrupt files, {event.seconds:.1f} seconds"
     return ((INFO, text),)
 
@@ -70,7 +84,7 @@ _UNKNOWN = Permanent("5.1.1", "refused by mx1.domain.com", 550, ("5.1.1 no such 
 ENTRIES: tuple[Entry, ...] = (
     entry(
         lambda event: _failed("Delayed", event),
-        e.RecipientDelayed(5444, 0, 834833, "alice@example.net", "bob@domain.com", _FULL),
+        RecipientDelayed(5444, 0, 834833, "alice@example.net", "bob@domain.com", _FULL),
         "A recipient couldn't be served for now; it stays in the queue. DCID 0: there was no "
         "connection; code 000: "
         "there was no reply.",
@@ -82,7 +96,7 @@ ENTRIES: tuple[Entry, ...] = (
     ),
     entry(
         lambda event: _failed("Bounced", event),
-        e.RecipientBounced(5444, 0, 834833, "alice@example.net", "bob@domain.com", _UNKNOWN),
+        RecipientBounced(5444, 0, 834833, "alice@example.net", "bob@domain.com", _UNKNOWN),
         "A recipient failed for good; its sender is told.",
         (
             INFO,
@@ -92,7 +106,7 @@ ENTRIES: tuple[Entry, ...] = (
     ),
     entry(
         _double,
-        e.DoubleBounce(5450, 0, "alice@example.net", _UNKNOWN),
+        DoubleBounce(5450, 0, "alice@example.net", _UNKNOWN),
         "A report itself couldn't be delivered: nobody can be told, and it is dropped.",
         (
             INFO,
@@ -102,7 +116,7 @@ ENTRIES: tuple[Entry, ...] = (
     ),
     entry(
         _doubted,
-        e.RecipientsInDoubt(5444, (0,), "4.5.0 Protocol error: not an SMTP reply", True),
+        RecipientsInDoubt(5444, (0,), "4.5.0 Protocol error: not an SMTP reply", True),
         "The server may have taken the message: the connection broke behind its last octet, or the answer can't be read. It is tried again, "
         "and a copy may arrive; where every try may bring one, the next is four hours later at the soonest.",
         (INFO, "MID {mid} RID {rids} may have been taken all the same: copies may arrive: {cause}"),
@@ -113,7 +127,7 @@ ENTRIES: tuple[Entry, ...] = (
     ),
     entry(
         _pending,
-        e.RecipientsPending(5444, (0,), 1727364279.0, "4.3.2 refused by mx1.domain.com: try again later", 1),
+        RecipientsPending(5444, (0,), 1727364279.0, "4.3.2 refused by mx1.domain.com: try again later", 1),
         "When these recipients are tried next, after how many attempts, and why the last one "
         "failed. In brackets: the "
         "bounce profile.",
@@ -122,39 +136,39 @@ ENTRIES: tuple[Entry, ...] = (
     plain(
         INFO,
         "MID {mid} was generated for bounce of MID {original}",
-        e.BounceGenerated(5450, 5444, "", "alice@example.net"),
+        BounceGenerated(5450, 5444, "", "alice@example.net"),
         "A report on failed recipients was put into the queue; its own lines follow, with ICID 0.",
     ),
     entry(
         _deleted,
-        e.RecipientsDeleted(5444, (0, 1), "root"),
+        RecipientsDeleted(5444, (0, 1), "root"),
         "An operator deleted recipients.",
         (INFO, "Deleted: MID {mid} to {rids} by {operator}"),
     ),
-    plain(INFO, "MID {mid} held by {by}", e.MessageHeld(5444, "root"), "Not tried until it is released."),
-    plain(INFO, "MID {mid} released by {by}", e.MessageReleased(5444, "root"), "Tried again like others."),
+    plain(INFO, "MID {mid} held by {by}", MessageHeld(5444, "root"), "Not tried until it is released."),
+    plain(INFO, "MID {mid} released by {by}", MessageReleased(5444, "root"), "Tried again like others."),
     entry(
         _finished,
-        e.MessageFinished(5444),
+        MessageFinished(5444),
         "The last line of every MID.",
         (INFO, "Message finished MID {mid} {done or aborted}"),
     ),
     plain(
         WARNING,
         "Spool file {path} is corrupt: {text}; moved to {moved_to}",
-        e.SpoolFileCorrupt("var/spool/new/3f/1A2B", "var/spool/corrupt/1A2B", "envelope line can't be read"),
+        SpoolFileCorrupt("var/spool/new/3f/1A2B", "var/spool/corrupt/1A2B", "envelope line can't be read"),
         "A file of the spool couldn't be read. It is kept for a look, and the gateway goes on.",
     ),
     plain(
         WARNING,
         "MID {mid} is held, as a part of its files is lost: {text}",
-        e.MessageDamaged(5444, "the file of its present envelope is missing"),
+        MessageDamaged(5444, "the file of its present envelope is missing"),
         "What the spool knows of a message isn't whole: it may have been delivered to some of its recipients. An operator looks at it, and "
         "releases, bounces or deletes it.",
     ),
     entry(
         _scanned,
-        e.QueueScanned(100000, 0, 1.1),
+        QueueScanned(100000, 0, 1.1),
         "All messages that waited at the start are known.",
         (INFO, "Queue scan: {n} messages, {n} corrupt files, {n} seconds"),
     ),

@@ -9,9 +9,9 @@ from typing import Final
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from zope.interface import implementer
 
-from seg.clock import posix_of
-from seg.events import Event, Repeated
-from seg.interfaces import IEventSink
+from seg.common.clock import posix_of
+from seg.events.base import Event, IEventSink
+from seg.events.gateway import Repeated
 from seg.maillog.repeats import REPEATABLE, Repeats
 from seg.maillog.telling import Telling, Told, Wanted
 

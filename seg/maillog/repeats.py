@@ -12,7 +12,9 @@ from types import MappingProxyType
 import attrs
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
-from seg import events as e
+from seg.events.base import Event
+from seg.events.gateway import ConditionBegan, ConditionEnded, Fault, Repeated
+from seg.events.receive import FilterAway, MessageAborted, ReceiveFailed
 
 MINUTE = 60.0  # seconds
 MOST_TEXTS = 500  # told apart at a time; what comes above that is told as it is
@@ -24,44 +26,44 @@ class Repeatable:
     """A class of events of which only so many alike are told in a minute."""
 
     most: int
-    text: Callable[[e.Event], str]  # what they are alike by, but for the numbers in it
+    text: Callable[[Event], str]  # what they are alike by, but for the numbers in it
     fault: bool = False  # an operator should mend it
 
 
-def _fault(event: e.Event) -> str:
-    assert isinstance(event, e.Fault)
+def _fault(event: Event) -> str:
+    assert isinstance(event, Fault)
     return event.text
 
 
-def _failed(event: e.Event) -> str:
-    assert isinstance(event, e.ReceiveFailed)
+def _failed(event: Event) -> str:
+    assert isinstance(event, ReceiveFailed)
     return f"Receiving Failed: {event.text}"
 
 
-def _aborted(event: e.Event) -> str:
-    assert isinstance(event, e.MessageAborted)
+def _aborted(event: Event) -> str:
+    assert isinstance(event, MessageAborted)
     return f"Message aborted: {event.text}"
 
 
-def _away(event: e.Event) -> str:
-    assert isinstance(event, e.FilterAway)
+def _away(event: Event) -> str:
+    assert isinstance(event, FilterAway)
     return f"filter {event.name} is away, so {event.decision}: {event.cause}"
 
 
-def _condition(event: e.Event) -> str:
-    assert isinstance(event, e.ConditionBegan | e.ConditionEnded)
-    over = " is over" if isinstance(event, e.ConditionEnded) else ""
+def _condition(event: Event) -> str:
+    assert isinstance(event, ConditionBegan | ConditionEnded)
+    over = " is over" if isinstance(event, ConditionEnded) else ""
     return f"Condition {event.kind}{over}: {event.subject}{': ' * bool(event.subject)}{event.text}"
 
 
-REPEATABLE: Mapping[type[e.Event], Repeatable] = MappingProxyType(
+REPEATABLE: Mapping[type[Event], Repeatable] = MappingProxyType(
     {
-        e.Fault: Repeatable(1, _fault, fault=True),
-        e.ConditionBegan: Repeatable(10, _condition, fault=True),
-        e.ConditionEnded: Repeatable(10, _condition),
-        e.FilterAway: Repeatable(20, _away, fault=True),
-        e.ReceiveFailed: Repeatable(20, _failed),
-        e.MessageAborted: Repeatable(20, _aborted),
+        Fault: Repeatable(1, _fault, fault=True),
+        ConditionBegan: Repeatable(10, _condition, fault=True),
+        ConditionEnded: Repeatable(10, _condition),
+        FilterAway: Repeatable(20, _away, fault=True),
+        ReceiveFailed: Repeatable(20, _failed),
+        MessageAborted: Repeatable(20, _aborted),
     }
 )
 
@@ -81,13 +83,13 @@ class Repeats:
     :param tell: gets a count, once a minute for each text.
     """
 
-    def __init__(self, clock: IReactorTime, tell: Callable[[e.Repeated], object]) -> None:
+    def __init__(self, clock: IReactorTime, tell: Callable[[Repeated], object]) -> None:
         self._clock = clock
         self._tell = tell
-        self._counts: dict[tuple[type[e.Event], str], _Count] = {}
+        self._counts: dict[tuple[type[Event], str], _Count] = {}
         self._call: IDelayedCall | None = None
 
-    def admits(self, event: e.Event) -> bool:
+    def admits(self, event: Event) -> bool:
         """Whether an event is told."""
         kind = REPEATABLE.get(type(event))
         if kind is None:
@@ -115,7 +117,7 @@ class Repeats:
             if not count.left_out:
                 del self._counts[key]
                 continue
-            self._tell(e.Repeated(count.name, count.last, count.left_out, count.fault))
+            self._tell(Repeated(count.name, count.last, count.left_out, count.fault))
             count.left_out = 0
         if self._counts:
             self._call = self._clock.callLater(MINUTE, self._due)

@@ -9,10 +9,11 @@ from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import HostnameEndpoint
 from twisted.internet.interfaces import IReactorTime
 
+from seg.common.threads import InThread
 from seg.config.schema import LogForm, LogSubscription
 from seg.config.subscriptions import SyslogAddress, parse_syslog_address
-from seg.events import Event, SyslogAway, SyslogBack, SyslogLinesLost
-from seg.interfaces import IEventSink
+from seg.events.base import Event, IEventSink
+from seg.events.gateway import SyslogAway, SyslogBack, SyslogLinesLost
 from seg.maillog.outlet import Outlet
 from seg.maillog.syslog_datagram import DatagramLink, connect_udp, connect_unix
 from seg.maillog.syslog_format import (
@@ -28,7 +29,6 @@ from seg.maillog.syslog_link import Link, Watcher
 from seg.maillog.syslog_stream import StreamLink
 from seg.maillog.telling import Telling, Told, level_of
 from seg.maillog.vocabulary import Level
-from seg.threads import InThread
 
 CONNECT_TIMEOUT = 10.0  # seconds
 

@@ -9,7 +9,8 @@ from typing import NamedTuple
 from twisted.logger import Logger
 
 from seg.config.schema import LogLevel, SubscriptionLevel
-from seg.events import DebugEvent, Event, MessageReceived
+from seg.events.base import DebugEvent, Event
+from seg.events.receive import MessageReceived
 from seg.maillog.jsonlines import JSONLines, event_name
 from seg.maillog.lines import KINDS, render_unknown, without_details
 from seg.maillog.stamps import Stamps

@@ -10,7 +10,7 @@ from typing import Any
 
 import attrs
 
-from seg.events import Event
+from seg.events.base import Event
 
 LONGEST_LINE = 16384  # characters; a thousand recipients fit
 

@@ -9,21 +9,11 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
 
-from seg.causes import CauseKind
-from seg.dns.gather import go_on
-from seg.errors import LocalFault
-from seg.interfaces import IAuthenticator
-from seg.policy.requirement import (
-    Answer,
-    Decide,
-    NoOpinion,
-    Observe,
-    Raise,
-    Refuse,
-    Requirement,
-    TempFail,
-    TLSLevel,
-)
+from seg.common.concurrently import go_on
+from seg.mail.causes import CauseKind
+from seg.mail.errors import LocalFault
+from seg.policy.requirement import Answer, Decide, NoOpinion, Observe, Raise, Refuse, Requirement, TempFail, TLSLevel
+from seg.tls.interfaces import IAuthenticator
 from seg.tls.peer import TLSVersion
 
 

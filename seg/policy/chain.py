@@ -11,12 +11,13 @@ from collections.abc import Sequence
 import attrs
 from twisted.internet.interfaces import IReactorTime
 
-from seg.causes import CauseKind
-from seg.errors import LocalFault
-from seg.events import Fault
-from seg.interfaces import IEventSink, IHostPolicy, IPublishedPolicyProvider, ITLSPolicyProvider
-from seg.model import MXHost
+from seg.events.base import IEventSink
+from seg.events.gateway import Fault
+from seg.mail.causes import CauseKind
+from seg.mail.errors import LocalFault
+from seg.mail.hosts import MXHost
 from seg.policy.asking import NoAnswer, ask
+from seg.policy.interfaces import IHostPolicy, IPublishedPolicyProvider, ITLSPolicyProvider
 from seg.policy.requirement import (
     Answer,
     Decide,

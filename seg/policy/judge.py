@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import attrs
 
-from seg.causes import CauseKind
-from seg.interfaces import IAuthenticator
+from seg.mail.causes import CauseKind
 from seg.policy.requirement import Decision, Observe, Requirement, TLSLevel
+from seg.tls.interfaces import IAuthenticator
 from seg.tls.peer import Examination, SessionFacts, TLSVersion, Trust
 
 NOBODY = "none"

@@ -4,27 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from types import ModuleType
-from typing import Any
 
-import attrs
 from twisted.plugin import IPlugin, getPlugins
 from zope.interface.exceptions import Invalid
 from zope.interface.verify import verifyObject
 
+from seg.common.errors import ConfigurationError
 from seg.config.problems import meant, nearest_first
-from seg.errors import ConfigurationError
-from seg.interfaces import IEventSink, IResolver, ITLSPolicyProvider, ITLSPolicyProviderFactory
+from seg.policy.interfaces import ITLSPolicyProvider, ITLSPolicyProviderFactory, ProviderContext
 
 OWN = ("dane", "mta-sts", "static")
-
-
-@attrs.frozen
-class ProviderContext:
-    """What a provider may use of the gateway (`ITLSPolicyProviderFactory.create`)."""
-
-    resolver: IResolver  # cached answers, with DNSSEC's word on each
-    sink: IEventSink
-    reactor: Any
 
 
 def in_order(

@@ -11,10 +11,10 @@ import enum
 
 import attrs
 
-from seg.causes import CauseKind
 from seg.config.destinations import DANEMode, Profile
-from seg.interfaces import IAuthenticator
-from seg.model import Route
+from seg.mail.causes import CauseKind
+from seg.mail.hosts import Route
+from seg.tls.interfaces import IAuthenticator
 from seg.tls.peer import TLSVersion
 
 

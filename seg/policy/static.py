@@ -6,8 +6,8 @@ import attrs
 from zope.interface import implementer
 
 from seg.config.destinations import TLSOption
-from seg.interfaces import IHostPolicy, ITLSPolicyProvider
-from seg.model import MXHost
+from seg.mail.hosts import MXHost
+from seg.policy.interfaces import IHostPolicy, ITLSPolicyProvider
 from seg.policy.requirement import Answer, DomainQuestion, Observe, Raise, Requirement, TLSLevel
 from seg.tls.webpki import WebPKI
 

@@ -10,10 +10,10 @@ from functools import partial
 
 from zope.interface import implementer
 
-from seg.interfaces import IContent
 from seg.queue.commit import ICommits
 from seg.queue.disk import Disk
 from seg.queue.files import Folders
+from seg.queue.interfaces import IContent
 
 CHUNK = 65536
 

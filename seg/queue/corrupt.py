@@ -8,8 +8,8 @@ import stat
 
 import attrs
 
-from seg.events import OperatorActed
-from seg.interfaces import IEventSink
+from seg.events.base import IEventSink
+from seg.events.gateway import OperatorActed
 from seg.queue.commit import ICommits
 from seg.queue.custody import Custody
 from seg.queue.disk import Disk, NotAMessageError

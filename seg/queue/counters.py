@@ -16,10 +16,11 @@ from pathlib import Path
 
 from zope.interface import implementer
 
-from seg.conditions import Condition
-from seg.events import ConditionKind, Fault
-from seg.files import StateAbsent, StateContent, StateUnreadable, keep_aside, read_state_file
-from seg.interfaces import ICounters, IEventSink
+from seg.common.files import StateAbsent, StateContent, StateUnreadable, keep_aside, read_state_file
+from seg.events.base import IEventSink
+from seg.events.conditions import Condition
+from seg.events.gateway import ConditionKind, Fault
+from seg.mail.ids import ICounters
 from seg.queue.disk import Disk
 from seg.queue.files import ENVELOPE_SUFFIX, aside_name, mid_of
 from seg.queue.reserve import RESERVE

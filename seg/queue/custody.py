@@ -15,11 +15,14 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from seg.clock import ahead, as_posix
-from seg.errors import Permanent
-from seg.events import Event, Fault, MessageFinished, RecipientsDeleted, RecipientsPending
-from seg.interfaces import IContent, ICounters, IEventSink
-from seg.model import Action, Bounced, Envelope, Outcome, RecipientState
+from seg.common.clock import ahead, as_posix
+from seg.events.base import Event, IEventSink
+from seg.events.gateway import Fault
+from seg.events.queue import MessageFinished, RecipientsDeleted, RecipientsPending
+from seg.mail.envelope import Envelope, RecipientState
+from seg.mail.errors import Permanent
+from seg.mail.ids import ICounters
+from seg.mail.outcome import Action, Bounced, Outcome
 from seg.queue import outcomes as rules
 from seg.queue.changes import RemoveMessage, RewriteEnvelope
 from seg.queue.commit import Change, ICommits
@@ -27,6 +30,7 @@ from seg.queue.content import FileContent, MemoryContent
 from seg.queue.durable import DurableChanges
 from seg.queue.files import Folders, Stored, encode
 from seg.queue.gathering import Gathering
+from seg.queue.interfaces import IContent
 from seg.queue.ledger import Ledger
 from seg.queue.record import Record
 from seg.queue.reports import Reports
@@ -43,7 +47,7 @@ class Custody:
     """Keeps memory and files in step. Memory changes first and counts; the files follow, however long that
     takes.
 
-    Times in the ledger are those of the queue's clock, which is never set (`seg.clock`); those in files and events are POSIX
+    Times in the ledger are those of the queue's clock, which is never set (`seg.common.clock`); those in files and events are POSIX
     seconds.
     """
 

@@ -8,7 +8,7 @@ import stat
 from contextlib import suppress
 from pathlib import Path
 
-from seg.files import replace_file
+from seg.common.files import replace_file
 
 _NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
 _READ = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK  # neither a symlink nor a pipe may stop the scan
@@ -94,7 +94,7 @@ class Disk:
         os.link(old, new)
 
     def replace(self, path: str, data: bytes) -> None:
-        """Write a file of state as `seg.files.replace_file` does."""
+        """Write a file of state as `seg.common.files.replace_file` does."""
         replace_file(Path(path), data)
 
     def unlink(self, path: str) -> bool:

@@ -10,9 +10,9 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
 
-from seg.events import Fault, Notice
-from seg.interfaces import IEventSink
-from seg.memory import note
+from seg.events.base import IEventSink
+from seg.events.gateway import Fault, Notice
+from seg.events.memory import note
 from seg.queue.commit import Change, ICommits
 
 NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT})

@@ -15,13 +15,10 @@ from typing import Any
 
 import attrs
 
-from seg.causes import cause_named
-from seg.errors import Permanent
-from seg.model import (
+from seg.mail.causes import cause_named
+from seg.mail.envelope import (
     MOST_REFUSALS,
     BodyType,
-    Bounced,
-    Delivered,
     Envelope,
     HostRefusal,
     Notify,
@@ -30,6 +27,8 @@ from seg.model import (
     RecipientState,
     Ret,
 )
+from seg.mail.errors import Permanent
+from seg.mail.outcome import Bounced, Delivered
 
 SCHEMA = 1  # version of the envelope line
 ENVELOPE_SUFFIX = ".env"

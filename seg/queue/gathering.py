@@ -12,7 +12,7 @@ from collections.abc import Callable, Hashable
 import attrs
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
-from seg.model import Outcome
+from seg.mail.outcome import Outcome
 
 QUIET = 60.0  # seconds without anything new
 LONGEST = 300.0  # seconds from the first that is told in a message's first report

@@ -11,9 +11,9 @@ from twisted.internet.defer import Deferred, fail
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.python.failure import Failure
 
-from seg.conditions import Condition
-from seg.events import ConditionKind
-from seg.interfaces import IEventSink
+from seg.events.base import IEventSink
+from seg.events.conditions import Condition
+from seg.events.gateway import ConditionKind
 from seg.queue.commit import Change, ICommits
 from seg.queue.disk import Disk
 from seg.queue.files import FOLDER_NAMES, Folders

@@ -1,7 +1,7 @@
 """All queued messages as the running process knows them: what is due, what is given out, what waits for when.
 
 Memory only; `seg.queue.spool` sees to it that the files say the same. All times are those of the queue's clock, which is never set
-(`seg.clock`).
+(`seg.common.clock`).
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from collections.abc import Callable, Iterable
 import attrs
 from twisted.internet.interfaces import IReactorTime
 
-from seg.causes import CauseKind
-from seg.clock import as_posix
-from seg.model import Envelope, Recipient, RecipientState
+from seg.common.clock import as_posix
+from seg.mail.causes import CauseKind
+from seg.mail.envelope import Envelope, Recipient, RecipientState
 from seg.queue.duelist import DueList
 from seg.queue.record import NEVER, Record
 

@@ -12,10 +12,11 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from seg.conditions import Condition
-from seg.events import ConditionKind, MessageDamaged, Notice, QueueScanned, SpoolFileCorrupt
-from seg.interfaces import IEventSink
-from seg.model import Envelope, RecipientState
+from seg.events.base import IEventSink
+from seg.events.conditions import Condition
+from seg.events.gateway import ConditionKind, Notice
+from seg.events.queue import MessageDamaged, QueueScanned, SpoolFileCorrupt
+from seg.mail.envelope import Envelope, RecipientState
 from seg.queue.commit import ICommits
 from seg.queue.custody import Custody
 from seg.queue.disk import Disk, NotAMessageError

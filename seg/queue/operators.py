@@ -10,12 +10,14 @@ import attrs
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
 
-from seg.causes import CauseKind
-from seg.clock import as_posix
-from seg.errors import Permanent
-from seg.events import MessageHeld, MessageReleased, OperatorActed
-from seg.interfaces import IEventSink
-from seg.model import Bounced, Envelope, Outcome, Recipient, RecipientState
+from seg.common.clock import as_posix
+from seg.events.base import IEventSink
+from seg.events.gateway import OperatorActed
+from seg.events.queue import MessageHeld, MessageReleased
+from seg.mail.causes import CauseKind
+from seg.mail.envelope import Envelope, Recipient, RecipientState
+from seg.mail.errors import Permanent
+from seg.mail.outcome import Bounced, Outcome
 from seg.queue.custody import Custody
 from seg.queue.record import Record
 

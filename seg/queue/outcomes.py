@@ -7,19 +7,11 @@ from collections.abc import Iterable, Mapping
 import attrs
 
 from seg.config.schema import DoubleBounces, Queue
-from seg.errors import DeliveryError, Permanent, Temporary
-from seg.events import DoubleBounce, Event, RecipientBounced, RecipientDelayed, RecipientsInDoubt, RecipientsPending
-from seg.model import (
-    Bounced,
-    Delayed,
-    Delivered,
-    Envelope,
-    Notify,
-    Outcome,
-    PolicyHold,
-    Recipient,
-    RecipientState,
-)
+from seg.events.base import Event
+from seg.events.queue import DoubleBounce, RecipientBounced, RecipientDelayed, RecipientsInDoubt, RecipientsPending
+from seg.mail.envelope import Envelope, Notify, PolicyHold, Recipient, RecipientState
+from seg.mail.errors import DeliveryError, Permanent, Temporary
+from seg.mail.outcome import Bounced, Delayed, Delivered, Outcome
 from seg.queue.record import NEVER
 from seg.queue.schedule import Schedule, Schedules
 from seg.smtp.told_replies import ToldReplies

@@ -9,8 +9,8 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
 
-from seg.memory import note
-from seg.model import Envelope
+from seg.events.memory import note
+from seg.mail.envelope import Envelope
 from seg.queue.custody import Custody
 
 WAIT = 1.0  # seconds

@@ -7,19 +7,9 @@ import weakref
 from collections.abc import Mapping, Sequence
 from typing import Any, Generic, TypeVar, overload
 
-from seg.causes import CauseKind
-from seg.model import (
-    BodyType,
-    Bounced,
-    Delivered,
-    Envelope,
-    HostRefusal,
-    Notify,
-    PolicyHold,
-    Recipient,
-    RecipientState,
-    Ret,
-)
+from seg.mail.causes import CauseKind
+from seg.mail.envelope import BodyType, Envelope, HostRefusal, Notify, PolicyHold, Recipient, RecipientState, Ret
+from seg.mail.outcome import Bounced, Delivered
 
 NEVER = float("inf")
 _NO_FAILURES: Mapping[int, Bounced] = {}

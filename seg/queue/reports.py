@@ -16,20 +16,16 @@ from collections.abc import Callable, Mapping
 import attrs
 from twisted.logger import Logger
 
-from seg.events import (
-    BounceGenerated,
-    Event,
-    Fault,
-    MessageQueued,
-    MessageReceived,
-    MessageStarted,
-    RecipientAccepted,
-)
-from seg.interfaces import IContent, IEventSink, IReportComposer
-from seg.model import Action, Bounced, Envelope, Outcome
+from seg.events.base import Event, IEventSink
+from seg.events.gateway import Fault
+from seg.events.queue import BounceGenerated
+from seg.events.receive import MessageQueued, MessageReceived, MessageStarted, RecipientAccepted
+from seg.mail.envelope import Envelope
+from seg.mail.outcome import Action, Bounced, Outcome
 from seg.queue.changes import StoreMessage
 from seg.queue.durable import DurableChanges
 from seg.queue.files import Folders, encode
+from seg.queue.interfaces import IContent, IReportComposer
 from seg.smtp.dots import CleanLines
 
 

@@ -6,9 +6,9 @@ import errno
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
-from seg.conditions import Condition
-from seg.events import ConditionKind
-from seg.interfaces import IEventSink
+from seg.events.base import IEventSink
+from seg.events.conditions import Condition
+from seg.events.gateway import ConditionKind
 from seg.queue.ledger import Ledger
 
 LOOK = 5.0  # seconds between two looks while it is full

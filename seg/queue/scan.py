@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import attrs
 
-from seg.model import Envelope
+from seg.mail.envelope import Envelope
 from seg.queue.disk import Disk, NotAMessageError
 from seg.queue.files import (
     ENVELOPE_SUFFIX,

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import attrs
 
 from seg.config.schema import Queue
-from seg.model import Envelope, Notify, Recipient
+from seg.mail.envelope import Envelope, Notify, Recipient
 
 SELDOM = 4 * 3600.0  # seconds at least between tries of which each may bring the recipient a copy
 

@@ -15,7 +15,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
 
-from seg.model import Outcome
+from seg.mail.outcome import Outcome
 
 PAUSE = 0.0001  # seconds for each recipient between two settlements of one message: they cost some 5 microseconds each
 LONGEST_PAUSE = 0.2  # seconds

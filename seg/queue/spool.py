@@ -19,17 +19,19 @@ from twisted.internet.task import deferLater
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from seg.causes import CauseKind
 from seg.config.schema import Queue
-from seg.interfaces import IContent, ICounters, IEventSink, IMessageWriter, IQueue, IReportComposer
-from seg.model import Envelope, Outcome
+from seg.events.base import IEventSink
+from seg.mail.causes import CauseKind
+from seg.mail.envelope import Envelope
+from seg.mail.ids import ICounters
+from seg.mail.outcome import Outcome
 from seg.queue.commit import ICommits
 from seg.queue.corrupt import CorruptFiles
 from seg.queue.custody import Custody
 from seg.queue.durable import DurableChanges
 from seg.queue.files import Folders
 from seg.queue.health import NewMailCommits, SpoolHealth, WatchedCommits
-from seg.queue.lease import Lease
+from seg.queue.interfaces import IContent, IMessageWriter, IQueue, IReportComposer, Lease
 from seg.queue.ledger import Counts
 from seg.queue.loading import Loading
 from seg.queue.operators import HeldByPolicy, Listing, OperatorCommands, Shown

@@ -9,12 +9,12 @@ import attrs
 from twisted.internet.defer import Deferred
 from zope.interface import implementer
 
-from seg.interfaces import IContent, IMessageWriter
-from seg.model import Envelope
+from seg.mail.envelope import Envelope
 from seg.queue.changes import AllAppended, AppendPiece, DiscardFile, GrowingFile, StoreGrownFile, StoreMessage
 from seg.queue.commit import Change, ICommits
 from seg.queue.content import GrownContent, MemoryContent
 from seg.queue.files import Folders, encode
+from seg.queue.interfaces import IContent, IMessageWriter
 from seg.smtp.dots import CleanLines, NULInContent
 
 PIECE = 65536  # octets handed to the commit thread at a time

@@ -7,9 +7,9 @@ from ipaddress import IPv4Network, IPv6Network, ip_network
 
 import attrs
 
+from seg.common.errors import ConfigurationError
 from seg.config.schema import Access, SenderGroup
-from seg.errors import ConfigurationError
-from seg.model import IPAddress
+from seg.mail.hosts import IPAddress
 
 ALL = "ALL"
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable
 
-from seg.client import client_key
-from seg.model import IPAddress
-from seg.shares import Shares
+from seg.common.shares import Shares
+from seg.mail.client import client_key
+from seg.mail.hosts import IPAddress
 
 TRUSTED = "[relay]"  # the group of clients that are known by their address; no listener has such a name
 

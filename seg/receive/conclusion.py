@@ -7,8 +7,10 @@ from collections.abc import Callable
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
-from seg import events
-from seg.clock import posix
+from seg.common.clock import posix
+from seg.events.gateway import Fault
+from seg.events.queue import MessageFinished, MessageHeld
+from seg.events.receive import MessageAborted, MessageQueued, MessageReceived, ReceiveFailed
 from seg.filter.chain import Dropped, FilterChain, Refused
 from seg.filter.message import Client
 from seg.receive.filtering import filtered
@@ -133,7 +135,7 @@ class Conclusion:
         """The message is ours now, even if the client has gone meanwhile."""
         header = transaction.header
         self._house.sink.emit(
-            events.MessageReceived(
+            MessageReceived(
                 transaction.mid,
                 self._icid,
                 transaction.arguments.reverse_path,
@@ -142,9 +144,9 @@ class Conclusion:
                 header.field(b"subject:"),
             )
         )
-        self._house.sink.emit(events.MessageQueued(transaction.mid))
+        self._house.sink.emit(MessageQueued(transaction.mid))
         for by in holds:
-            self._house.sink.emit(events.MessageHeld(transaction.mid, by))
+            self._house.sink.emit(MessageHeld(transaction.mid, by))
         self.transaction = None
         self._leave_work()
         self._accept(transaction)
@@ -165,14 +167,14 @@ class Conclusion:
         reply = not_stored(failure.value) if failure.value is not None else LOCAL_ERROR
         what = "Cannot write to the queue" if failure.check(OSError) else "Cannot queue"
         cause = f"{what}: {failure.getErrorMessage() or 'out of memory'}"
-        self._house.sink.emit(events.Fault(f"MID {transaction.mid}: {cause}"))
+        self._house.sink.emit(Fault(f"MID {transaction.mid}: {cause}"))
         self._core.refuse(reply)
         self.fail(cause)
         self._on_answer()
 
     def fail(self, cause: str) -> None:
         """A limit or rule ends the transaction."""
-        self._refusals.emit(events.ReceiveFailed(self._icid, cause))
+        self._refusals.emit(ReceiveFailed(self._icid, cause))
         self.drop("Receiving aborted")
 
     def drop(self, text: str) -> None:
@@ -184,9 +186,9 @@ class Conclusion:
             filtering.cancel()
         if transaction is not None:
             transaction.abort()
-            self._house.sink.emit(events.MessageAborted(transaction.mid, self._icid, text))
-            self._house.sink.emit(events.MessageFinished(transaction.mid, aborted=True))
+            self._house.sink.emit(MessageAborted(transaction.mid, self._icid, text))
+            self._house.sink.emit(MessageFinished(transaction.mid, aborted=True))
 
     def report(self, text: str) -> None:
         """A limit or rule ended something."""
-        self._house.sink.emit(events.ReceiveFailed(self._icid, text))
+        self._house.sink.emit(ReceiveFailed(self._icid, text))

@@ -16,15 +16,18 @@ from twisted.internet.interfaces import (
 )
 from twisted.internet.protocol import Protocol, ServerFactory
 
-from seg import events
 from seg.auth.desk import Desk
-from seg.client import client_address
 from seg.config.schema import Auth, BareNewlines, Listener, ListenerAuth, ListenerTLS, Receive, Recipients, SenderGroup
 from seg.config.submission import Submission
+from seg.dns.interfaces import IResolver
+from seg.events.base import IEventSink
+from seg.events.gateway import ListenerStarted
 from seg.filter.chain import FilterChain
-from seg.interfaces import ICounters, IEventSink, IQueue, IResolver
 from seg.local.table import LocalTable
-from seg.model import IPAddress
+from seg.mail.client import client_address
+from seg.mail.hosts import IPAddress
+from seg.mail.ids import ICounters
+from seg.queue.interfaces import IQueue
 from seg.receive.access import HostAccess, sender_groups
 from seg.receive.census import Census, ListenerCensus
 from seg.receive.house import House
@@ -74,7 +77,7 @@ class ReceiveFactory(ServerFactory):
     :param submission: whose messages are completed.
     :param local: tells who gets mail for this machine.
     :param filters: judge messages before their 250.
-    :raises seg.errors.ConfigurationError: an entry of a table can't be read.
+    :raises seg.common.errors.ConfigurationError: an entry of a table can't be read.
     """
 
     noisy = False
@@ -164,7 +167,7 @@ class ReceiveFactory(ServerFactory):
             bound.close()  # the reactor has a duplicate
         address = port.getHost()
         assert isinstance(address, IPv4Address | IPv6Address)
-        self._house.sink.emit(events.ListenerStarted(self.listener.name, address.host, address.port))
+        self._house.sink.emit(ListenerStarted(self.listener.name, address.host, address.port))
         return port
 
     @property

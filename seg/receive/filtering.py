@@ -7,7 +7,7 @@ import attrs
 from seg.filter.chain import Dropped, FilterChain, Passed, Refused
 from seg.filter.header import HeaderTooLong
 from seg.filter.message import Client, FilteredMessage, pieces_of, read_header
-from seg.interfaces import IMessageWriter
+from seg.queue.interfaces import IMessageWriter
 from seg.receive.header import HeaderReader
 from seg.receive.transaction import HEADER_TOO_LONG, Transaction
 

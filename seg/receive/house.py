@@ -9,9 +9,12 @@ from twisted.internet.interfaces import IOpenSSLServerConnectionCreator, IReacto
 
 from seg.auth.desk import Desk
 from seg.config.schema import Receive
+from seg.dns.interfaces import IResolver
+from seg.events.base import IEventSink
 from seg.filter.chain import FilterChain
-from seg.interfaces import ICounters, IEventSink, IQueue, IResolver
 from seg.local.table import LocalTable
+from seg.mail.ids import ICounters
+from seg.queue.interfaces import IQueue
 from seg.receive.access import HostAccess
 from seg.receive.census import ListenerCensus
 from seg.receive.rates import RecipientRates

@@ -4,11 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from seg import events
-from seg.clock import posix
+from seg.common.clock import posix
 from seg.config.schema import Access, SenderGroup
+from seg.events.receive import (
+    BadCommand,
+    MessageStarted,
+    ReceiveFailed,
+    RecipientAccepted,
+    RecipientRefused,
+    SenderRefused,
+    UnknownCommand,
+)
 from seg.filter.message import Client, SessionTLS
-from seg.model import IPAddress
+from seg.mail.hosts import IPAddress
 from seg.receive.access import Admission
 from seg.receive.conclusion import Conclusion
 from seg.receive.house import House
@@ -92,7 +100,7 @@ class Intake:
             case told.ContentRefused(reply):
                 self._conclusion.fail(reply.text)
             case told.MailTooLarge():
-                self._refusals.emit(events.ReceiveFailed(self._icid, "Message size exceeds limit"))
+                self._refusals.emit(ReceiveFailed(self._icid, "Message size exceeds limit"))
             case told.TransactionDropped():
                 self.drop("Receiving aborted by sender")
             case told.AddressToVerify(address):
@@ -104,9 +112,9 @@ class Intake:
             case told.AuthEnded() if self.login is not None:
                 self.login.ended(event)
             case told.CommandUnknown(line):
-                self._refusals.emit(events.UnknownCommand(self._icid, line))
+                self._refusals.emit(UnknownCommand(self._icid, line))
             case told.CommandRefused(line, reply):
-                self._refusals.emit(events.BadCommand(self._icid, line, str(reply), reply.code))
+                self._refusals.emit(BadCommand(self._icid, line, str(reply), reply.code))
             case told.SessionEnded(cause):
                 if cause:
                     self.report(cause)
@@ -116,16 +124,16 @@ class Intake:
         house, sender = self._house, event.arguments.reverse_path
         objection = self._objection_to_sender(sender)
         if objection is not None:
-            self._refusals.emit(events.SenderRefused(self._icid, sender, str(objection)))
+            self._refusals.emit(SenderRefused(self._icid, sender, str(objection)))
             self._core.refuse(objection)
             return
         if (full := house.queue.refusal()) is not None:  # before the content has come for nothing
             self._core.refuse(not_stored(full))
-            self._refusals.emit(events.ReceiveFailed(self._icid, f"Cannot write to the queue: {full.strerror}"))
+            self._refusals.emit(ReceiveFailed(self._icid, f"Cannot write to the queue: {full.strerror}"))
             return
         transaction = Transaction(house.counters.next_mid(), event.arguments, house.settings.max_received_hops)
         self._conclusion.transaction = transaction
-        house.sink.emit(events.MessageStarted(transaction.mid, self._icid, sender))
+        house.sink.emit(MessageStarted(transaction.mid, self._icid, sender))
         self._core.accept()
 
     def _objection_to_sender(self, reverse_path: str) -> Reply | None:
@@ -169,14 +177,14 @@ class Intake:
         assert transaction is not None  # the core asks for recipients only behind MAIL
         refusal = self._objection(address, transaction.accepted)
         if refusal is not None:
-            self._refusals.emit(events.RecipientRefused(transaction.mid, self._icid, address, str(refusal)))
+            self._refusals.emit(RecipientRefused(transaction.mid, self._icid, address, str(refusal)))
             self._core.refuse(refusal)
             return
         if address.lower() == "postmaster":  # RFC 5321 §4.5.1
             address = self._house.postmaster
         if transaction.add_recipient(address, arguments):
             rid = len(transaction.recipients) - 1
-            sink.emit(events.RecipientAccepted(transaction.mid, self._icid, rid, address))
+            sink.emit(RecipientAccepted(transaction.mid, self._icid, rid, address))
         self._core.accept()
 
     def _objection(self, address: str, recipients: int) -> Reply | None:

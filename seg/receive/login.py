@@ -6,10 +6,10 @@ from collections.abc import Callable, Mapping
 
 from twisted.internet.defer import Deferred
 
-from seg import events
 from seg.auth.desk import Answer, Ask, Desk, Exchange, In
-from seg.interfaces import IEventSink
-from seg.model import IPAddress
+from seg.events.base import IEventSink
+from seg.events.receive import AuthFailed, AuthSucceeded
+from seg.mail.hosts import IPAddress
 from seg.receive.refusals import Refusals
 from seg.smtp import server_events as told
 from seg.smtp.server import ServerConnection
@@ -98,7 +98,7 @@ class Login:
             self._core.challenge(answer.challenge)
         elif isinstance(answer, In):
             self.mechanism = exchange.mechanism
-            self._sink.emit(events.AuthSucceeded(self._icid, answer.identity, exchange.mechanism, self._profile))
+            self._sink.emit(AuthSucceeded(self._icid, answer.identity, exchange.mechanism, self._profile))
             self._core.authenticated(answer.identity)
         else:
             self._told_failed(answer.user, exchange.mechanism, answer.reason)
@@ -113,4 +113,4 @@ class Login:
             self._on_answer()
 
     def _told_failed(self, user: str, mechanism: str, reason: str) -> None:
-        self._refusals.emit(events.AuthFailed(self._icid, user, mechanism, self._profile, reason))
+        self._refusals.emit(AuthFailed(self._icid, user, mechanism, self._profile, reason))

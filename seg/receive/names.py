@@ -7,8 +7,8 @@ from ipaddress import ip_address
 from typing import Any
 
 from seg.dns.answer import DNSFailure
-from seg.interfaces import IResolver
-from seg.model import IPAddress
+from seg.dns.interfaces import IResolver
+from seg.mail.hosts import IPAddress
 
 MOST_NAMES = 5  # of one address
 LONGEST = 10.0  # seconds after which no further name is looked at

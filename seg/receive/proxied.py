@@ -10,7 +10,7 @@ from ipaddress import IPv4Address, IPv6Address, ip_address
 
 import attrs
 
-from seg.model import IPAddress
+from seg.mail.hosts import IPAddress
 
 _SIGNATURE = b"\r\n\r\n\x00\r\nQUIT\n"  # of version 2
 _LONGEST_V1 = 107  # octets, CRLF included

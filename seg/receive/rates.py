@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable
 
-from seg.client import client_key
-from seg.model import IPAddress
+from seg.mail.client import client_key
+from seg.mail.hosts import IPAddress
 
 HOUR = 3600.0
 MOST = 100_000  # clients remembered; those seen longest ago give way
 
 
 class RecipientRates:
-    """Counts by client (`seg.client.client_key`), in windows of an hour from the first recipient on.
+    """Counts by client (`seg.mail.client.client_key`), in windows of an hour from the first recipient on.
 
     :param now: seconds.
     """

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from seg.config.schema import Recipients
 from seg.local.table import LocalTable, NoTaker
-from seg.model import domain_of, local_part
+from seg.mail.address import domain_of, local_part
 from seg.smtp.server_replies import Reply
 
 ALL = "all"

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from seg import events
-from seg.interfaces import IEventSink
+from seg.events.base import IEventSink
+from seg.events.receive import (
+    AuthFailed,
+    BadCommand,
+    ReceiveFailed,
+    RecipientRefused,
+    RefusalsUntold,
+    SenderRefused,
+    UnknownCommand,
+)
 
 MOST_TOLD = 20
 
-Refusal = (
-    events.RecipientRefused
-    | events.SenderRefused
-    | events.AuthFailed
-    | events.BadCommand
-    | events.UnknownCommand
-    | events.ReceiveFailed
-)
+Refusal = RecipientRefused | SenderRefused | AuthFailed | BadCommand | UnknownCommand | ReceiveFailed
 
 
 class Refusals:
@@ -35,11 +36,11 @@ class Refusals:
             self._sink.emit(event)
             return
         self._untold += 1
-        self._recipients += isinstance(event, events.RecipientRefused)
-        self._logins += isinstance(event, events.AuthFailed)
+        self._recipients += isinstance(event, RecipientRefused)
+        self._logins += isinstance(event, AuthFailed)
 
     def finish(self) -> None:
         """The connection is over: say how many more there were."""
         if self._untold:
-            self._sink.emit(events.RefusalsUntold(self._icid, self._untold, self._recipients, self._logins))
+            self._sink.emit(RefusalsUntold(self._icid, self._untold, self._recipients, self._logins))
             self._untold = self._recipients = self._logins = 0

@@ -6,8 +6,8 @@ from typing import Final
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
-from seg.events import ReceiveFailed
-from seg.interfaces import IEventSink
+from seg.events.base import IEventSink
+from seg.events.receive import ReceiveFailed
 
 MOST: Final = 20  # lines in a minute; the others are counted
 MINUTE: Final = 60.0  # seconds

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from seg.auth.names import Unfit, prepare_name
 from seg.config.schema import Auth
-from seg.model import domain_of, local_part
+from seg.mail.address import domain_of, local_part
 from seg.smtp.address import PathError, parse_forward_path
 
 ANY = "all"

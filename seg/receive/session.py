@@ -13,14 +13,24 @@ from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from seg import events
 from seg.auth.binding import channel_bindings
-from seg.client import client_address
-from seg.clock import posix
+from seg.common.clock import posix
 from seg.config.schema import Access, SenderGroup
-from seg.errors import LocalFault
+from seg.events.receive import (
+    ClientCertificateShown,
+    ConnectionAccepted,
+    ConnectionAdmitted,
+    ConnectionClosed,
+    ConnectionLost,
+    ReceiveFailed,
+    ReceiveTimedOut,
+    ReceiveTLSFailed,
+    ReceiveTLSStarted,
+)
 from seg.filter.message import SessionTLS
-from seg.model import IPAddress
+from seg.mail.client import client_address
+from seg.mail.errors import LocalFault
+from seg.mail.hosts import IPAddress
 from seg.receive.deadlines import Deadlines
 from seg.receive.house import House
 from seg.receive.intake import NOBODY, Intake
@@ -123,7 +133,7 @@ class Session(Protocol):
             self.address = client_address(str(found.client))
             self._peer = self._intake.address = self.address
             if not self._house.census.move(balancer, self.address):
-                self._house.sink.emit(events.ReceiveFailed(0, f"Connection limit exceeded: {self.address}"))
+                self._house.sink.emit(ReceiveFailed(0, f"Connection limit exceeded: {self.address}"))
                 self._closing = True
                 self.transport.write(TOO_MANY_CONNECTIONS.encode())
                 self.transport.loseConnection()
@@ -149,7 +159,7 @@ class Session(Protocol):
             self._find_name()
 
     def _no_proxy_header(self, why: str = "no PROXY header in time") -> None:
-        self._house.sink.emit(events.ReceiveFailed(0, f"{why} from {self.address}"))
+        self._house.sink.emit(ReceiveFailed(0, f"{why} from {self.address}"))
         self._closing = True
         self._deadlines.stop()
         self.transport.abortConnection()
@@ -190,14 +200,14 @@ class Session(Protocol):
 
     def _accepted(self, name: str, verified: bool) -> None:
         listener, local = self._house.listener, self.transport.getHost().host
-        self._house.sink.emit(events.ConnectionAccepted(self.icid, listener, local, str(self.address), name, verified))
+        self._house.sink.emit(ConnectionAccepted(self.icid, listener, local, str(self.address), name, verified))
 
     def _meet(self, name: str, verified: bool) -> None:
         """Look the client up in the host access table, and greet it or not."""
         house = self._house
         self._accepted(name, verified)
         admission = house.access.admit(self.address, name if verified else "")
-        house.sink.emit(events.ConnectionAdmitted(self.icid, admission.action, admission.group.name, admission.match))
+        house.sink.emit(ConnectionAdmitted(self.icid, admission.action, admission.group.name, admission.match))
         if admission.group.access is Access.REFUSE:
             self._closing = True
             self.transport.abortConnection()
@@ -280,16 +290,16 @@ class Session(Protocol):
         if self._intake.login is not None:
             self._intake.login.cancel()
         if self._shaking_hands:
-            self._house.sink.emit(events.ReceiveTLSFailed(self.icid, _describe(reason)))
+            self._house.sink.emit(ReceiveTLSFailed(self.icid, _describe(reason)))
         elif not self._closing:
-            self._house.sink.emit(events.ConnectionLost(self.icid))
+            self._house.sink.emit(ConnectionLost(self.icid))
         if self._intake.filtering:
             self._intake.drop("Receiving aborted by sender: connection lost while filters judged the message")
         elif not self._core.awaiting:
             phase, octets = self._core.state.value, self._intake.octets
             self._intake.drop(f"Receiving aborted by sender: connection lost in state {phase}, {octets} octets")
         self._intake.finish()
-        self._house.sink.emit(events.ConnectionClosed(self.icid))
+        self._house.sink.emit(ConnectionClosed(self.icid))
         self._on_gone(self)
 
     def handshakeCompleted(self) -> None:
@@ -303,7 +313,7 @@ class Session(Protocol):
         connection = self.transport.getHandle()  # type: ignore[attr-defined]
         protocol, cipher = connection.get_protocol_version_name(), connection.get_cipher_name() or ""
         self._intake.tls = SessionTLS(protocol, cipher, connection.get_cipher_bits() or 0)
-        self._house.sink.emit(events.ReceiveTLSStarted(self.icid, protocol, cipher, group_of(connection)))
+        self._house.sink.emit(ReceiveTLSStarted(self.icid, protocol, cipher, group_of(connection)))
         self._look_at_certificate(connection)
         if self._intake.login is not None:
             self._intake.login.secured(channel_bindings(connection))
@@ -321,7 +331,7 @@ class Session(Protocol):
             return
         known = listed.knows(leaf, datetime.fromtimestamp(posix(self._house.clock), UTC))
         holder = holder_of(leaf)
-        self._house.sink.emit(events.ClientCertificateShown(self.icid, holder, known))
+        self._house.sink.emit(ClientCertificateShown(self.icid, holder, known))
         self._intake.certified = holder if known else ""
         self._core.may_relay = self._core.may_relay or known
 
@@ -485,7 +495,7 @@ class Session(Protocol):
         if self._core.awaiting:  # it is we who are slow
             self._deadlines.wait_again(self._house.settings.command_timeout, self._silent_too_long)
             return
-        self._house.sink.emit(events.ReceiveTimedOut(self.icid, str(self.address), self._intake.injected))
+        self._house.sink.emit(ReceiveTimedOut(self.icid, str(self.address), self._intake.injected))
         self._end(TIMED_OUT)
 
     def _lived_too_long(self) -> None:

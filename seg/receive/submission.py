@@ -15,7 +15,7 @@ import attrs
 
 from seg.config.submission import Submission, Submitters
 from seg.filter.header import HeaderTooLong
-from seg.model import domain_of, local_part, to_ascii
+from seg.mail.address import domain_of, local_part, to_ascii
 from seg.receive.trace import date_time
 from seg.smtp.qualify import qualified
 

@@ -6,7 +6,7 @@ import re
 import time
 from functools import lru_cache
 
-from seg.model import IPAddress
+from seg.mail.hosts import IPAddress
 from seg.smtp.address import is_address_literal, is_domain
 
 _UNFIT = re.compile(r"[^A-Za-z0-9.\-_:\[\]]")

@@ -6,10 +6,11 @@ import errno
 
 import attrs
 
+from seg.events.memory import note
 from seg.filter.header import HeaderTooLong
-from seg.interfaces import IMessageWriter
-from seg.memory import note
-from seg.model import BodyType, Envelope, Recipient, local_part, mailbox_key
+from seg.mail.address import local_part
+from seg.mail.envelope import BodyType, Envelope, Recipient, mailbox_key
+from seg.queue.interfaces import IMessageWriter
 from seg.receive.header import HeaderReader
 from seg.receive.submission import HeaderCompletion
 from seg.smtp.commands import MailArguments, RcptArguments

@@ -16,7 +16,7 @@ from ipaddress import AddressValueError, IPv4Address, IPv6Address
 import attrs
 import idna
 
-from seg.model import a_labels
+from seg.mail.address import a_labels
 
 MAX_DOMAIN = 255  # §4.5.3.1.2, and no longer name is in the DNS
 MAX_PATH = (

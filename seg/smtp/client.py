@@ -19,9 +19,9 @@ from functools import partial
 
 import attrs
 
-from seg.echoes import WITHHELD, EchoedSecrets
-from seg.errors import Permanent, Temporary
-from seg.model import Envelope, Recipient
+from seg.common.echoes import WITHHELD, EchoedSecrets
+from seg.mail.envelope import Envelope, Recipient
+from seg.mail.errors import Permanent, Temporary
 from seg.smtp.client_auth import MOST_CHALLENGES, ChallengeError, ClientMechanism, response
 from seg.smtp.client_capabilities import Capabilities, parse_capabilities
 from seg.smtp.client_events import (

@@ -14,7 +14,7 @@ import secrets
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from seg.echoes import EchoedSecrets
+from seg.common.echoes import EchoedSecrets
 
 MOST_ITERATIONS = (
     200_000  # of SCRAM: some 0.1 s in a thread; RFC 7677 §4 has 4,096, today's servers up to 100,000 or so

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 
 import attrs
 
-from seg.errors import Permanent, Temporary
+from seg.mail.errors import Permanent, Temporary
 from seg.smtp.client_auth import ChallengeError
 from seg.smtp.client_capabilities import Capabilities
 from seg.smtp.replies import Reply

@@ -6,15 +6,16 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
-from seg.errors import Permanent, Temporary
-from seg.model import BodyType, Envelope, Recipient, local_part, to_ascii
+from seg.mail.address import local_part, to_ascii
+from seg.mail.envelope import BodyType, Envelope, Recipient
+from seg.mail.errors import Permanent, Temporary
+from seg.mail.status import status_text
 from seg.smtp.address import PathError, check_forward_path
 from seg.smtp.client_capabilities import Capabilities
 from seg.smtp.client_events import Result
 from seg.smtp.commands import is_envid, is_orcpt
 from seg.smtp.replies import Phase, Reply
 from seg.smtp.verdicts import Circumstance
-from seg.status import status_text
 
 # What could end a path or a command line early. Some of it may stand in a quoted local part (RFC 5321 §4.1.2): then the grammar decides.
 _SUSPECT = re.compile(r"[\x00-\x20\x7f<>\ud800-\udfff]")

@@ -7,7 +7,7 @@ import re
 
 import attrs
 
-from seg.model import BodyType, Notify, Ret
+from seg.mail.envelope import BodyType, Notify, Ret
 from seg.smtp.address import MAX_DOMAIN, PathError, parse_forward_path, parse_reverse_path
 from seg.smtp.server_replies import ADDRESS_NOT_ASCII, Reply
 

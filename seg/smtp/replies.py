@@ -7,11 +7,11 @@ from collections.abc import Mapping
 
 import attrs
 
-from seg.errors import Permanent, Temporary
+from seg.mail.errors import Permanent, Temporary
+from seg.mail.status import status_text
 from seg.smtp.verdicts import SESSION_PHASES as SESSION_PHASES
 from seg.smtp.verdicts import Circumstance, Verdict, verdict_on
 from seg.smtp.verdicts import Phase as Phase
-from seg.status import status_text
 
 MAX_LINE = 2048  # octets before the LF; RFC 5321 §4.5.3.1.5 has 512, and real servers exceed it
 MAX_LINES = 128  # of one reply

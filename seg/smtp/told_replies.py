@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TypeVar, cast
 
-from seg.errors import DeliveryError, Permanent, Temporary
+from seg.mail.errors import DeliveryError, Permanent, Temporary
 from seg.smtp.replies import CUT
 
 SHORT = 200  # characters that are told of any reply

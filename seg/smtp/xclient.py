@@ -11,7 +11,7 @@ from ipaddress import IPv4Address, IPv6Address
 
 import attrs
 
-from seg.model import IPAddress
+from seg.mail.hosts import IPAddress
 from seg.smtp.commands import CommandError
 from seg.smtp.server_replies import Reply
 

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import dsa, ec, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID
 from OpenSSL import crypto
 
-from seg.causes import CauseKind
+from seg.mail.causes import CauseKind
 from seg.tls.names import issuer_of, printable, subject_of
 from seg.tls.roots import RootStore
 

@@ -9,7 +9,7 @@ import attrs
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from seg.errors import ConfigurationError
+from seg.common.errors import ConfigurationError
 from seg.tls.chain import Purpose, path_to_anchor
 from seg.tls.limits import excess
 from seg.tls.names import UNREADABLE, dns_names, subject_of

@@ -16,8 +16,8 @@ from twisted.internet.interfaces import IOpenSSLClientConnectionCreator
 from twisted.protocols.tls import TLSMemoryBIOProtocol
 from zope.interface import implementer
 
-from seg.files import Mark
-from seg.model import to_ascii
+from seg.common.files import Mark
+from seg.mail.address import to_ascii
 from seg.tls.chain import MAX_CHAIN
 from seg.tls.credential import marks_of, read_credential
 from seg.tls.expiry import Presented

@@ -12,8 +12,8 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 from OpenSSL import SSL
 
-from seg.errors import ConfigurationError
-from seg.files import NO_FILE, Mark, mark_of
+from seg.common.errors import ConfigurationError
+from seg.common.files import NO_FILE, Mark, mark_of
 from seg.tls.chain import date_line
 from seg.tls.names import UNREADABLE, subject_of
 from seg.tls.pem import read_pem

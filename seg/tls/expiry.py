@@ -11,10 +11,10 @@ from cryptography import x509
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import LoopingCall
 
-from seg.clock import posix
-from seg.conditions import Condition
-from seg.events import ConditionKind, Fault
-from seg.interfaces import IEventSink
+from seg.common.clock import posix
+from seg.events.base import IEventSink
+from seg.events.conditions import Condition
+from seg.events.gateway import ConditionKind, Fault
 from seg.tls.chain import date_line
 from seg.tls.names import subject_of
 

@@ -10,8 +10,8 @@ from collections import OrderedDict
 
 from OpenSSL import SSL
 
+from seg.common.errors import ConfigurationError
 from seg.config.syntax import is_post_quantum
-from seg.errors import ConfigurationError
 
 REMEMBERED = 24 * 3600.0  # seconds that a host is offered classical groups only
 MOST_PEERS = 10_000

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.utils import CryptographyDeprecationWarning
 
-from seg.errors import ConfigurationError
+from seg.common.errors import ConfigurationError
 from seg.tls.context import server_context
 from seg.tls.credential import key_pem, server_chain
 from seg.tls.names import UNREADABLE, issuer_of, names_of, subject_of

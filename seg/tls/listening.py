@@ -10,7 +10,7 @@ from twisted.internet.interfaces import IOpenSSLServerConnectionCreator
 from twisted.protocols.tls import TLSMemoryBIOProtocol
 from zope.interface import implementer
 
-from seg.files import Mark
+from seg.common.files import Mark
 from seg.tls.clients import ClientCertificates
 from seg.tls.context import server_context
 from seg.tls.credential import marks_of, server_chain

@@ -14,7 +14,7 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import Encoding
 from OpenSSL import crypto
 
-from seg.model import to_ascii
+from seg.mail.address import to_ascii
 from seg.tls.limits import size_excess
 
 UNREADABLE = (

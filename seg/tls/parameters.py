@@ -5,8 +5,8 @@ from __future__ import annotations
 import attrs
 from OpenSSL import SSL
 
+from seg.common.errors import ConfigurationError
 from seg.config.schema import TLS, TLSMinimum
-from seg.errors import ConfigurationError
 from seg.tls.groups import apply_groups, classical
 from seg.tls.peer import TLSVersion
 

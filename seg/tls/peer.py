@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import attrs
 from cryptography import x509
 
-from seg.causes import CauseKind
+from seg.mail.causes import CauseKind
 
 if TYPE_CHECKING:
     from seg.tls.roots import RootStore

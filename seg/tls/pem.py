@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from seg.errors import ConfigurationError
-from seg.files import read_regular
+from seg.common.errors import ConfigurationError
+from seg.common.files import read_regular
 
 LARGEST_PEM = 16 * 1024 * 1024  # octets; the systems' lists of roots have about 250,000
 

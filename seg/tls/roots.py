@@ -16,7 +16,7 @@ from cryptography import x509
 from cryptography.utils import CryptographyDeprecationWarning
 from OpenSSL import crypto
 
-from seg.errors import ConfigurationError
+from seg.common.errors import ConfigurationError
 from seg.tls.names import UNREADABLE
 from seg.tls.pem import read_pem
 

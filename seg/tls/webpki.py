@@ -8,9 +8,9 @@ import attrs
 from cryptography import x509
 from zope.interface import implementer
 
-from seg.causes import CauseKind
-from seg.interfaces import IAuthenticator
+from seg.mail.causes import CauseKind
 from seg.tls.chain import NO_CERTIFICATE, path_to_anchor
+from seg.tls.interfaces import IAuthenticator
 from seg.tls.names import UNREADABLE, dns_names, fitting, names_of, printable
 from seg.tls.peer import Examination, PeerCertificates, Trust
 

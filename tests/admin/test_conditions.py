@@ -14,9 +14,9 @@ from twisted.trial.unittest import SynchronousTestCase
 from seg.admin.conditions import MOST_KEPT, Conditions
 from seg.admin.metrics import Metrics
 from seg.cli import main as cli
-from seg.conditions import Condition
-from seg.events import ConditionKind
-from seg.maillog.bus import EventBus
+from seg.events.bus import EventBus
+from seg.events.conditions import Condition
+from seg.events.gateway import ConditionKind
 from tests.admin.test_metrics import GaugesDouble
 from tests.cli.transcripts import KeptGateway, kept
 

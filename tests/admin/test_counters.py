@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from seg import events
 from seg.admin.counters import EventCounters
 from seg.admin.rates import Rates
+from seg.events.receive import FilterAnswered, FilterAway, FilterPassedOver, MessageReceived
 
 
 class FilterTests(SynchronousTestCase):
@@ -17,12 +17,12 @@ class FilterTests(SynchronousTestCase):
         counters = EventCounters()
         self.assertEqual(counters.as_dict()["filters"], {})
         for event in (
-            events.FilterAnswered(1, "rspamd", "accept", (), 0.1),
-            events.FilterAnswered(2, "rspamd", "accept", ("1 header change",), 0.1),
-            events.FilterAnswered(3, "rspamd", "reject", ("550 5.7.1 Spam",), 0.1),
-            events.FilterAway(4, "rspamd", "gone", "tempfail", 0.1),
-            events.FilterAway(4, "clamav", "gone", "accept", 0.1),
-            events.FilterPassedOver(5, "clamav", 1),
+            FilterAnswered(1, "rspamd", "accept", (), 0.1),
+            FilterAnswered(2, "rspamd", "accept", ("1 header change",), 0.1),
+            FilterAnswered(3, "rspamd", "reject", ("550 5.7.1 Spam",), 0.1),
+            FilterAway(4, "rspamd", "gone", "tempfail", 0.1),
+            FilterAway(4, "clamav", "gone", "accept", 0.1),
+            FilterPassedOver(5, "clamav", 1),
         ):
             counters.emit(event)
         wanted = {"rspamd": {"accept": 2, "reject": 1, "away": 1}, "clamav": {"away": 1}}
@@ -36,9 +36,9 @@ class ReceivedTests(SynchronousTestCase):
         """Mail of clients and of programs of this machine does; reports and alerts of the gateway itself don't, in any count."""
         counters, rates = EventCounters(), Rates(lambda: 1000.0)
         for event in (
-            events.MessageReceived(1, 7, "a@b.test", 10),
-            events.MessageReceived(2, 0, "a@b.test", 10),  # dropped by a program
-            events.MessageReceived(3, 0, "", 10, own=True),
+            MessageReceived(1, 7, "a@b.test", 10),
+            MessageReceived(2, 0, "a@b.test", 10),  # dropped by a program
+            MessageReceived(3, 0, "", 10, own=True),
         ):
             counters.emit(event)
             rates.emit(event)

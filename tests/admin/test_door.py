@@ -19,7 +19,7 @@ from seg.admin.tokens import Role, Token, hash_of, parse_day, parse_tokens, with
 from seg.auth.backoff import FREE, MOST, WINDOW, Backoff
 from seg.auth.users_file import change
 from seg.auth.watched_file import Kind, WatchedFile
-from seg.events import AdminRefused, ConditionBegan, Fault
+from seg.events.gateway import AdminRefused, ConditionBegan, Fault
 from tests.admin.test_openapi import served
 from tests.doubles import RecordingSink
 

@@ -4,9 +4,17 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from seg import events
 from seg.admin.hosts import LONGEST_TEXT, MOST_EXPLANATIONS, MOST_HOSTS, REMEMBERED, HostStatistics
-from seg.errors import Permanent, Temporary
+from seg.events.delivery import (
+    DeliveryClosed,
+    DeliveryConnectFailed,
+    DeliveryStarted,
+    PolicyExplained,
+    RecipientsDelivered,
+)
+from seg.events.gateway import GatewayStopping
+from seg.events.queue import RecipientBounced, RecipientDelayed
+from seg.mail.errors import Permanent, Temporary
 
 BUSY = Temporary("4.2.1", "mailbox busy", 450, ("4.2.1 busy",))
 UNKNOWN = Permanent("5.1.1", "no such user", 550, ("5.1.1 no",))
@@ -22,27 +30,27 @@ class StatisticsTests(SynchronousTestCase):
 
     def explained(self, mid: int, domain: str, outcome: str, host: str = "mx.a.test") -> None:
         """A decision."""
-        self.statistics.emit(events.PolicyExplained(mid, domain, host, (("dane", "none"),), outcome))
+        self.statistics.emit(PolicyExplained(mid, domain, host, (("dane", "none"),), outcome))
 
     def test_counters(self) -> None:
         """Deliveries, delays and bounces count for their destination, and say whether it is up."""
         emit = self.statistics.emit
-        emit(events.DeliveryConnectFailed("a.test", "mx.a.test", "192.0.2.1", 25, "[Errno 111] Connection refused"))
+        emit(DeliveryConnectFailed("a.test", "mx.a.test", "192.0.2.1", 25, "[Errno 111] Connection refused"))
         record = self.statistics.host("a.test")
         assert record is not None
         self.assertIs(record.up, False)
         self.assertIn("mx.a.test [192.0.2.1]:25: [Errno 111]", record.last_failure)
-        emit(events.RecipientDelayed(1, 0, 0, "s@s.test", "x@a.test", POLICY))
+        emit(RecipientDelayed(1, 0, 0, "s@s.test", "x@a.test", POLICY))
         self.assertIs(record.up, False)
-        emit(events.RecipientDelayed(1, 0, 3, "s@s.test", "x@a.test", BUSY))
+        emit(RecipientDelayed(1, 0, 3, "s@s.test", "x@a.test", BUSY))
         self.assertIs(record.up, True)
-        emit(events.RecipientBounced(1, 0, 3, "s@s.test", "x@a.test", UNKNOWN))
-        emit(events.RecipientBounced(1, 1, 0, "s@s.test", "y@a.test", Permanent("5.4.7", "expired")))
-        emit(events.RecipientsDelivered(3, 1, (2, 3), "ok", "a.test"))
+        emit(RecipientBounced(1, 0, 3, "s@s.test", "x@a.test", UNKNOWN))
+        emit(RecipientBounced(1, 1, 0, "s@s.test", "y@a.test", Permanent("5.4.7", "expired")))
+        emit(RecipientsDelivered(3, 1, (2, 3), "ok", "a.test"))
         self.assertEqual((record.delivered, record.soft_bounced, record.hard_bounced), (2, 2, 2))
         self.assertIn("5.1.1", record.last_5xx)
         self.assertIsNone(self.statistics.host("b.test"))
-        emit(events.GatewayStopping())
+        emit(GatewayStopping())
         self.assertEqual([each.domain for each in self.statistics.hosts()], ["a.test"])
 
     def test_what_is_kept(self) -> None:
@@ -50,7 +58,7 @@ class StatisticsTests(SynchronousTestCase):
         long = Temporary("4.2.1", "x", 450, ("y" * 60_000,))
         for number in range(500):
             self.time += 1
-            self.statistics.emit(events.RecipientDelayed(number, 0, 3, "s@s.test", f"x@d{number}.test", long))
+            self.statistics.emit(RecipientDelayed(number, 0, 3, "s@s.test", f"x@d{number}.test", long))
             self.explained(number, f"d{number}.test", "refused: " + "z" * 60_000)
         self.assertEqual(len(self.statistics.hosts()), 500)
         for record in self.statistics.hosts():
@@ -58,18 +66,18 @@ class StatisticsTests(SynchronousTestCase):
         self.assertLessEqual(len(self.statistics.explanations(7, "d7.test")[0].outcome), LONGEST_TEXT)
         self.time += REMEMBERED + 1
         for number in range(500):
-            self.statistics.emit(events.RecipientsDelivered(3, 1, (2,), "ok", f"e{number % 10}.test"))
-            self.statistics.emit(events.RecipientsDelivered(3, 1, (2,), "ok", f"f{number}.test"))
+            self.statistics.emit(RecipientsDelivered(3, 1, (2,), "ok", f"e{number % 10}.test"))
+            self.statistics.emit(RecipientsDelivered(3, 1, (2,), "ok", f"f{number}.test"))
         self.assertEqual(len(self.statistics.hosts()), 510)
 
     def test_connections(self) -> None:
         """A connection counts for the destination of its last transaction, until it is closed."""
-        self.statistics.emit(events.DeliveryStarted(3, 1, (0,), "a.test"))
-        self.statistics.emit(events.DeliveryStarted(4, 1, (1,), "b.test"))
-        self.statistics.emit(events.DeliveryStarted(3, 2, (0,), "b.test"))
+        self.statistics.emit(DeliveryStarted(3, 1, (0,), "a.test"))
+        self.statistics.emit(DeliveryStarted(4, 1, (1,), "b.test"))
+        self.statistics.emit(DeliveryStarted(3, 2, (0,), "b.test"))
         self.assertEqual(self.statistics.connections(), {"b.test": 2})
-        self.statistics.emit(events.DeliveryClosed(3))
-        self.statistics.emit(events.DeliveryClosed(99))
+        self.statistics.emit(DeliveryClosed(3))
+        self.statistics.emit(DeliveryClosed(99))
         self.assertEqual(self.statistics.connections(), {"b.test": 1})
 
     def test_explanations(self) -> None:
@@ -86,13 +94,13 @@ class StatisticsTests(SynchronousTestCase):
         record = self.statistics.host("a.test")
         assert record is not None
         self.assertEqual(record.refused_by_policy, 2)
-        self.statistics.emit(events.RecipientsDelivered(3, 1, (0,), "ok", "a.test"))
+        self.statistics.emit(RecipientsDelivered(3, 1, (0,), "ok", "a.test"))
         self.assertEqual(self.statistics.explanations(1, "a.test"), [])
 
     def test_bounded(self) -> None:
         """Neither many destinations, nor many messages, nor many hosts make it grow for ever."""
         for number in range(MOST_HOSTS + 10):
-            self.statistics.emit(events.RecipientsDelivered(1, number, (0,), "ok", f"d{number}.test"))
+            self.statistics.emit(RecipientsDelivered(1, number, (0,), "ok", f"d{number}.test"))
         self.assertEqual(len(self.statistics.hosts()), MOST_HOSTS)
         self.assertIsNone(self.statistics.host("d0.test"))
         for number in range(MOST_EXPLANATIONS + 10):

@@ -10,12 +10,15 @@ from pathlib import Path
 from prometheus_client.parser import text_string_to_metric_families
 from twisted.trial.unittest import SynchronousTestCase
 
-from seg import events
 from seg.admin.conditions import Conditions
 from seg.admin.metrics import MOST_WORDS, Metrics, outcome_class
-from seg.causes import CauseKind
 from seg.dns.cache import DNSCounters
-from seg.errors import Permanent, Temporary
+from seg.events.delivery import DeliveryStarted, DeliveryTLSStarted, PolicyExplained, RecipientsDelivered, TLSAlert
+from seg.events.gateway import SyslogAway, SyslogLinesLost
+from seg.events.queue import MessageFinished, RecipientBounced, RecipientDelayed
+from seg.events.receive import MessageReceived
+from seg.mail.causes import CauseKind
+from seg.mail.errors import Permanent, Temporary
 from seg.maillog.lines import LINES
 from seg.queue.ledger import Counts
 from seg.tls.expiry import Lasting
@@ -84,9 +87,9 @@ class MetricsTests(SynchronousTestCase):
     def test_message(self) -> None:
         """A message from its 250 to its delivery, with the times that it took."""
         emit = self.metrics.emit
-        emit(events.MessageReceived(1, 7, "a@b.test", 1000))
+        emit(MessageReceived(1, 7, "a@b.test", 1000))
         emit(
-            events.PolicyExplained(
+            PolicyExplained(
                 1,
                 "d.test",
                 "mx.d.test",
@@ -95,12 +98,12 @@ class MetricsTests(SynchronousTestCase):
             )
         )
         self.time = 102.0
-        emit(events.DeliveryTLSStarted(4, "TLSv1.3", "x", ()))
-        emit(events.DeliveryStarted(4, 1, (0, 1), "d.test"))
+        emit(DeliveryTLSStarted(4, "TLSv1.3", "x", ()))
+        emit(DeliveryStarted(4, 1, (0, 1), "d.test"))
         self.time = 102.2
-        emit(events.RecipientsDelivered(4, 1, (0, 1), "ok", "d.test"))
-        emit(events.MessageFinished(1))
-        emit(events.TLSAlert("d.test", "mx.d.test", "expired", 0))
+        emit(RecipientsDelivered(4, 1, (0, 1), "ok", "d.test"))
+        emit(MessageFinished(1))
+        emit(TLSAlert("d.test", "mx.d.test", "expired", 0))
         values = self.values()
         for name, value in (
             ("seg_tls_alerts_total", 1),
@@ -126,11 +129,11 @@ class MetricsTests(SynchronousTestCase):
     def test_failures(self) -> None:
         """Bounces and delays by class and subject; a label never has what a stranger chose."""
         error = Permanent("5.1.1", "no", 550, ("x",))
-        self.metrics.emit(events.RecipientBounced(1, 0, 1, "s@s.test", "x@a.test", error))
-        self.metrics.emit(events.RecipientDelayed(1, 0, 1, "s@s.test", "x@a.test", Temporary("4.7.5", "x")))
+        self.metrics.emit(RecipientBounced(1, 0, 1, "s@s.test", "x@a.test", error))
+        self.metrics.emit(RecipientDelayed(1, 0, 1, "s@s.test", "x@a.test", Temporary("4.7.5", "x")))
         for number in range(MOST_WORDS + 20):
             opinion = (("plugin", f"word{number}"),)
-            self.metrics.emit(events.PolicyExplained(1, "d.test", "mx.d.test", opinion, "clear"))
+            self.metrics.emit(PolicyExplained(1, "d.test", "mx.d.test", opinion, "clear"))
         values = self.values()
         self.assertEqual((values["seg_bounces_total status=5.1"], values["seg_delays_total status=4.7"]), (1, 1))
         self.assertEqual(values["seg_policy_opinions_total provider=plugin word=other"], 20)
@@ -158,8 +161,8 @@ class MetricsTests(SynchronousTestCase):
 
     def test_syslog(self) -> None:
         """A syslog that is away is a fault, and the lines that it loses are counted."""
-        self.metrics.emit(events.SyslogAway("siem", "udp:192.0.2.1", "Connection refused"))
-        self.metrics.emit(events.SyslogLinesLost("siem", 7))
+        self.metrics.emit(SyslogAway("siem", "udp:192.0.2.1", "Connection refused"))
+        self.metrics.emit(SyslogLinesLost("siem", 7))
         values = self.values()
         self.assertEqual((values["seg_faults_total"], values["seg_syslog_lines_lost_total"]), (1, 7))
 

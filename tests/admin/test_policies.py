@@ -16,9 +16,9 @@ from twisted.trial.unittest import SynchronousTestCase
 from seg.admin import policies
 from seg.admin.policies import MOST_POLICIES, page_of
 from seg.cli.main import Surroundings, main
-from seg.mtasts.cache import PolicyCache
-from seg.mtasts.entry import CachedPolicy
-from seg.mtasts.policy import MAX_PATTERNS, parse_policy
+from seg.policy.mtasts.cache import PolicyCache
+from seg.policy.mtasts.entry import CachedPolicy
+from seg.policy.mtasts.policy import MAX_PATTERNS, parse_policy
 from tests.doubles import RecordingSink
 
 TEXT = b"version: STSv1\nmode: enforce\nmx: mx.one.test\nmax_age: 604800\n"

@@ -11,10 +11,11 @@ from twisted.internet.defer import Deferred
 
 from seg.admin.http import APIError, Call
 from seg.admin.policy_holds import PolicyHoldsAPI
-from seg.causes import CauseKind
 from seg.config.schema import Queue
-from seg.errors import Temporary
-from seg.model import MOST_REFUSALS, Delayed, Delivered, HostRefusal
+from seg.mail.causes import CauseKind
+from seg.mail.envelope import MOST_REFUSALS, HostRefusal
+from seg.mail.errors import Temporary
+from seg.mail.outcome import Delayed, Delivered
 from seg.queue.files import SpoolFileError, decode, encode
 from tests.admin.test_openapi import document
 from tests.queue.house import House, HouseCase

@@ -9,10 +9,11 @@ from jsonschema import Draft202012Validator
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
-from seg import events
 from seg.admin.http import Call
 from seg.admin.policy_report import DAY, DAYS, LONGEST_TEXT, MOST_DOMAINS, MOST_POLICIES, PolicyReport
-from seg.causes import CauseKind
+from seg.events.delivery import PolicyObserved
+from seg.events.receive import MessageQueued
+from seg.mail.causes import CauseKind
 from tests.admin.test_openapi import document
 
 
@@ -27,7 +28,7 @@ class PolicyReportTests(SynchronousTestCase):
         self, domain: str, cause: CauseKind | None = CauseKind.TLSA_NO_MATCH, ok: bool = False, provider: str = "dane"
     ) -> None:
         """One session held against a policy that is only watched."""
-        self.report.emit(events.PolicyObserved(domain, f"mx.{domain}", provider, ok, "any text " * 100, cause))
+        self.report.emit(PolicyObserved(domain, f"mx.{domain}", provider, ok, "any text " * 100, cause))
 
     def shown(self, **query: str) -> dict[str, Any]:
         """The API's answer."""
@@ -47,7 +48,7 @@ class PolicyReportTests(SynchronousTestCase):
         self.session("a.example", CauseKind.MX_NOT_IN_POLICY, provider="mta-sts")
         self.session("b.example", None)
         self.session("fine.example", None, ok=True)
-        self.report.emit(events.MessageQueued(1))
+        self.report.emit(MessageQueued(1))
         facts = self.shown()
         self.assertEqual(
             [(row["domain"], row["sessions"]) for row in facts["domains"]], [("a.example", 4), ("b.example", 1)]

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from seg.admin.supervisor import READY, tell
+from seg.gateway.sdnotify import READY, tell
 
 UNITS = Path(__file__).parents[2] / "packaging" / "systemd"
 BIND = """
@@ -27,7 +27,7 @@ print(found and found.getsockname()[1])
 
 
 class TellTests(SynchronousTestCase):
-    """`seg.admin.supervisor.tell`."""
+    """`seg.gateway.sdnotify.tell`."""
 
     def test_told(self) -> None:
         """The state arrives as one datagram, at a path and at an abstract name."""

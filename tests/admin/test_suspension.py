@@ -12,7 +12,7 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from seg.admin.suspension import ALL, TRIED_AGAIN, Pause, Suspended, Suspension
-from seg.events import ConditionBegan, ConditionEnded
+from seg.events.gateway import ConditionBegan, ConditionEnded
 from tests.damage import DAMAGES
 from tests.doubles import RecordingSink
 
@@ -117,7 +117,7 @@ class DamageTests(SuspensionCase):
         """A failure of the system leaves the file alone; all is suspended until it can be read, and then what it says."""
         self.start().change(suspend=["a.test"])
         text = self.path.read_text()
-        with mock.patch("seg.files.read_regular", side_effect=OSError(errno.EACCES, "Permission denied")):
+        with mock.patch("seg.common.files.read_regular", side_effect=OSError(errno.EACCES, "Permission denied")):
             suspension = self.start()
             self.clock.advance(TRIED_AGAIN)
         self.assertTrue(suspension.now.delivery("b.test"))

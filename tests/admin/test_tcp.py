@@ -32,12 +32,12 @@ from seg.admin.tokens import Role, Token, hash_of, parse_tokens, with_token
 from seg.auth.backoff import Backoff
 from seg.auth.users_file import change
 from seg.auth.watched_file import Kind, WatchedFile
-from seg.client import client_address
+from seg.common.errors import ConfigurationError
 from seg.config.schema import Control
-from seg.errors import ConfigurationError
-from seg.events import AdminRefused, Fault, Notice
-from seg.model import IPAddress
-from seg.receive.renewal import CertificateRenewal
+from seg.events.gateway import AdminRefused, Fault, Notice
+from seg.gateway.certificates import CertificateRenewal
+from seg.mail.client import client_address
+from seg.mail.hosts import IPAddress
 from seg.tls.listening import ListenerCertificates
 from tests.certificates import self_signed
 from tests.doubles import RecordingSink

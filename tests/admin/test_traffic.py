@@ -10,10 +10,11 @@ from unittest import mock
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from seg import events
 from seg.admin.rates import Rates
 from seg.admin.totals import Totals
 from seg.admin.traffic import SAVED_EVERY, Traffic
+from seg.events.delivery import DeliveryTLSDeferred, RecipientsDelivered
+from seg.events.gateway import ConditionBegan, ConditionEnded, Fault
 from tests.damage import DAMAGES
 from tests.doubles import RecordingSink
 
@@ -34,7 +35,7 @@ class RateTests(SynchronousTestCase):
     def test_windows(self) -> None:
         """100 in the last minute are 6000, 1200 and 400 an hour, and leave one window after the other."""
         for rid in range(100):
-            self.rates.emit(events.RecipientsDelivered(1, 1, (rid,), "250 ok"))
+            self.rates.emit(RecipientsDelivered(1, 1, (rid,), "250 ok"))
         self.assertEqual(self.of("recipients_delivered"), {"1": 6000, "5": 1200, "15": 400})
         for seconds, wanted in ((70, (0, 1200, 400)), (240, (0, 0, 400)), (600, (0, 0, 0))):
             self.clock.advance(seconds)
@@ -42,13 +43,13 @@ class RateTests(SynchronousTestCase):
 
     def test_several_recipients(self) -> None:
         """A delivery counts as many times as it has recipients."""
-        self.rates.emit(events.RecipientsDelivered(1, 1, (0, 1, 2), "250 ok"))
+        self.rates.emit(RecipientsDelivered(1, 1, (0, 1, 2), "250 ok"))
         self.assertEqual(self.of("recipients_delivered")["1"], 180)
 
     def test_bounded(self) -> None:
         """However long it runs, no more is kept than the longest window needs."""
         for _ in range(2000):
-            self.rates.emit(events.RecipientsDelivered(1, 1, (0,), "250 ok"))
+            self.rates.emit(RecipientsDelivered(1, 1, (0,), "250 ok"))
             self.clock.advance(5)
         self.assertLessEqual(len(self.rates._steps), 181)
         self.assertEqual(self.of("recipients_delivered")["15"], 179 * 4)
@@ -95,7 +96,7 @@ class TotalsTests(SynchronousTestCase):
             self.sink.events.clear()
             totals = self.totals()
             self.assertEqual((self.column(totals), totals.since), ((0, 0, 0), 1000.0), name)
-            self.assertEqual(len(self.sink.of(events.Fault)), 1, name)
+            self.assertEqual(len(self.sink.of(Fault)), 1, name)
             totals.save()
             self.assertEqual((self.totals().since, len(self.sink.events)), (1000.0, 1), name)
             self.path.unlink()
@@ -105,14 +106,14 @@ class TotalsTests(SynchronousTestCase):
         self.numbers["received"] = 3
         self.totals().save()
         self.numbers["received"] = 1
-        with mock.patch("seg.files.read_regular", side_effect=OSError(errno.EIO, "it fails")):
+        with mock.patch("seg.common.files.read_regular", side_effect=OSError(errno.EIO, "it fails")):
             totals = self.totals()
             totals.save()
             self.assertEqual(self.column(totals), (1, 1, 1))
             totals.reset()
         totals.save()
         self.assertEqual(self.column(totals), (0, 1, 4))
-        self.assertEqual((len(self.sink.of(events.ConditionBegan)), len(self.sink.of(events.ConditionEnded))), (1, 1))
+        self.assertEqual((len(self.sink.of(ConditionBegan)), len(self.sink.of(ConditionEnded))), (1, 1))
 
     def test_new_counter(self) -> None:
         """A counter that an older version didn't know begins with nothing."""
@@ -134,10 +135,10 @@ class TrafficTests(SynchronousTestCase):
         """The numbers are written now and then, and at the end."""
         path = Path(self.mktemp())
         self.traffic.start(path)
-        self.traffic.emit(events.DeliveryTLSDeferred(1, "x"))
+        self.traffic.emit(DeliveryTLSDeferred(1, "x"))
         self.clock.advance(SAVED_EVERY)
         self.assertEqual(json.loads(path.read_text())["lifetime"]["policy_refusals"], 1)
-        self.traffic.emit(events.DeliveryTLSDeferred(1, "x"))
+        self.traffic.emit(DeliveryTLSDeferred(1, "x"))
         self.traffic.stop()
         self.assertEqual(json.loads(path.read_text())["lifetime"]["policy_refusals"], 2)
         self.assertEqual(self.clock.getDelayedCalls(), [])
@@ -147,7 +148,7 @@ class TrafficTests(SynchronousTestCase):
         self.traffic.start(Path(self.mktemp(), "nowhere", "totals.json"))
         self.clock.advance(SAVED_EVERY)
         self.clock.advance(SAVED_EVERY)
-        self.assertEqual([type(event) for event in self.sink.events], [events.ConditionBegan])
+        self.assertEqual([type(event) for event in self.sink.events], [ConditionBegan])
         self.traffic.stop()
 
     def test_not_started(self) -> None:

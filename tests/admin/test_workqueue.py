@@ -9,7 +9,6 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from seg import events
 from seg.admin.dns import DNSAPI
 from seg.admin.http import APIError, Call
 from seg.admin.suspension import Suspension
@@ -17,6 +16,7 @@ from seg.admin.traffic import Traffic
 from seg.admin.workqueue import LONGEST_REASON, WorkQueueAPI
 from seg.dns.cache import DNSCounters
 from seg.dns.servers import DEMOTION, make_servers
+from seg.events.gateway import OperatorActed
 from seg.queue.ledger import Counts
 from seg.receive.workqueue import WorkQueue
 from tests.doubles import RecordingSink
@@ -64,7 +64,7 @@ class WorkQueueTests(SynchronousTestCase):
         self.assertEqual(self.change(pause="again"), (409, "it is paused already: too much"))
         self.assertIsNone(self.change(resume=True)["paused"])
         self.assertEqual(self.change(resume=True)[0], 409)
-        told = [events.OperatorActed("root", f"workqueue {what}") for what in ("pause: too much", "resume")]
+        told = [OperatorActed("root", f"workqueue {what}") for what in ("pause: too much", "resume")]
         self.assertEqual((self.sink.events, self.gateway.told), (told, 2))
 
     def test_wrong(self) -> None:

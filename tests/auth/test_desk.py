@@ -22,19 +22,13 @@ from zope.interface.verify import verifyObject
 from seg.auth.backoff import FREE, MOST, WINDOW, Backoff, Entry
 from seg.auth.checker import ScramCredentials, Submission, Submitter, UsersChecker
 from seg.auth.desk import CHECK_TIMEOUT, Ask, Desk, In, Out
+from seg.auth.interfaces import CheckerContext, CheckUnavailable, ISaltSource, IScramCredentials, ISubmitter
 from seg.auth.passwords import hash_password
 from seg.auth.plugins import checker_named
 from seg.auth.scram_keys import Proof, derive
-from seg.auth.seams import (
-    CheckerContext,
-    CheckUnavailable,
-    ISaltSource,
-    IScramCredentials,
-    ISubmitter,
-)
 from seg.auth.users import User, Users
-from seg.client import client_key
-from seg.errors import ConfigurationError
+from seg.common.errors import ConfigurationError
+from seg.mail.client import client_key
 from tests.doubles import RecordingSink
 
 PAGE = Path(__file__).parents[2] / "docs" / "submission.md"
@@ -42,7 +36,7 @@ NUMBERS = itertools.count()
 EXAMPLE = """
 from twisted.plugin import IPlugin
 from zope.interface import implementer
-from seg.auth.seams import ICheckerFactory
+from seg.plugin import ICheckerFactory
 
 @implementer(IPlugin, ICheckerFactory)
 class Bad:

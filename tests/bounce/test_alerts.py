@@ -8,9 +8,11 @@ import email.policy
 from twisted.internet.defer import Deferred, fail
 from twisted.trial.unittest import SynchronousTestCase
 
-from seg.bounce import alerts
-from seg.bounce.alerts import INTERVAL, LETTERS, TLSAlerts
-from seg.events import Fault, MessageQueued, TLSAlert
+from seg.dsn import alerts
+from seg.dsn.alerts import INTERVAL, LETTERS, TLSAlerts
+from seg.events.delivery import TLSAlert
+from seg.events.gateway import Fault
+from seg.events.receive import MessageQueued
 from tests.doubles import CountingCounters, MemoryQueue, MemoryWriter, RecordingSink
 
 

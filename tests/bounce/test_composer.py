@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
-from seg.bounce.composer import ReportComposer
-from seg.errors import Permanent, Temporary
-from seg.interfaces import IReportComposer
-from seg.model import Action, BodyType, Bounced, Delayed, Delivered, Envelope, Notify, Outcome, Recipient, Ret
+from seg.dsn.composer import ReportComposer
+from seg.mail.envelope import BodyType, Envelope, Notify, Recipient, Ret
+from seg.mail.errors import Permanent, Temporary
+from seg.mail.outcome import Action, Bounced, Delayed, Delivered, Outcome
+from seg.queue.interfaces import IReportComposer
 
 HEADER = b"From: <alice@sender.example>\r\nSubject: quarterly figures\r\n\r\n"
 WHOLE = HEADER + b"The figures.\r\n"

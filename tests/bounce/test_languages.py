@@ -12,13 +12,14 @@ from typing import cast
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from seg.bounce.composer import ReportComposer
-from seg.bounce.languages import FOLDER, LanguageError, Languages, available, parse_language
 from seg.config.find import shipped_folder
 from seg.config.schema import DoubleBounces, Queue
-from seg.errors import Permanent, Temporary
-from seg.model import Action, Bounced, Delayed, Delivered, Envelope, Recipient
-from seg.status import status_text
+from seg.dsn.composer import ReportComposer
+from seg.dsn.languages import FOLDER, LanguageError, Languages, available, parse_language
+from seg.mail.envelope import Envelope, Recipient
+from seg.mail.errors import Permanent, Temporary
+from seg.mail.outcome import Action, Bounced, Delayed, Delivered
+from seg.mail.status import status_text
 
 CONTENT = b"From: <alice@sender.example>\r\nSubject: figures\r\n\r\nThe figures.\r\n"
 REASON = "mx.to.example does not satisfy the TLS policy (mta-sts) of to.example: certificate has expired"

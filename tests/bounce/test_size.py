@@ -11,13 +11,14 @@ from typing import cast
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from seg.bounce.composer import ReportComposer
-from seg.bounce.fields import LONGEST_REPLY
-from seg.bounce.languages import Languages, available
-from seg.bounce.wording import IN_FULL
 from seg.config.schema import Queue
-from seg.errors import Permanent, Temporary
-from seg.model import Action, Bounced, Delayed, Delivered, Envelope, Outcome, Recipient
+from seg.dsn.composer import ReportComposer
+from seg.dsn.fields import LONGEST_REPLY
+from seg.dsn.languages import Languages, available
+from seg.dsn.wording import IN_FULL
+from seg.mail.envelope import Envelope, Recipient
+from seg.mail.errors import Permanent, Temporary
+from seg.mail.outcome import Action, Bounced, Delayed, Delivered, Outcome
 
 HEAD = b"Subject: x\r\n\r\nx\r\n"
 REPLIES: dict[str, Callable[[int], tuple[str, ...]]] = {

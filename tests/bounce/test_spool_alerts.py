@@ -9,9 +9,10 @@ from twisted.internet.defer import Deferred, fail
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from seg.bounce.spool_alerts import AGAIN, GATHERED, MOST_TOLD, SpoolAlerts
-from seg.events import Fault, MessageDamaged, SpoolFileCorrupt
-from seg.interfaces import IMessageWriter
+from seg.dsn.spool_alerts import AGAIN, GATHERED, MOST_TOLD, SpoolAlerts
+from seg.events.gateway import Fault
+from seg.events.queue import MessageDamaged, SpoolFileCorrupt
+from seg.queue.interfaces import IMessageWriter
 from tests.doubles import CountingCounters, MemoryQueue, MemoryWriter, RecordingSink
 
 

@@ -11,15 +11,16 @@ from twisted.internet import reactor
 from twisted.internet.defer import Deferred, gatherResults
 from twisted.trial.unittest import TestCase
 
-from seg import events
 from seg.config.destinations import Destinations
 from seg.config.load import parse_destinations, parse_settings
 from seg.deliver.attempt import Attempt, Means
+from seg.events.delivery import PolicyExplained
+from seg.gateway.wiring import wire_delivery, wire_lookups
 from seg.lab.internet import Internet
-from seg.model import Bounced, Delayed, Delivered, Envelope, Outcome, Recipient
-from seg.queue.lease import Lease
+from seg.mail.envelope import Envelope, Recipient
+from seg.mail.outcome import Bounced, Delayed, Delivered, Outcome
+from seg.queue.interfaces import Lease
 from seg.tls.roots import load_roots
-from seg.wiring import wire_delivery, wire_lookups
 from tests.doubles import CountingCounters, MemoryContent, RecordingSink
 
 CONTENT = b"Subject: case\r\n\r\n.a line\r\n"
@@ -107,6 +108,6 @@ class CaseTest(TestCase):
         """The lines of explanation for a domain: ``host: provider=word ... -> outcome``."""
         return [
             f"{e.host}: {' '.join(f'{name}={said}' for name, said in e.opinions)} -> {e.outcome}"
-            for e in self.sink.of(events.PolicyExplained)
+            for e in self.sink.of(PolicyExplained)
             if e.domain == domain
         ]

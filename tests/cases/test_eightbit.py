@@ -6,7 +6,8 @@ from email import message_from_bytes, policy
 
 from seg.lab.behaviour import Behaviour
 from seg.lab.world import MX
-from seg.model import BodyType, Bounced
+from seg.mail.envelope import BodyType
+from seg.mail.outcome import Bounced
 from tests.cases.house import CaseTest
 
 PLAIN = {"dane": "none", "mta_sts": "off"}

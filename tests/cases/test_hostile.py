@@ -12,7 +12,7 @@ from seg.lab.behaviour import Behaviour
 from seg.lab.dnsserver import Failure
 from seg.lab.policyhost import Answer
 from seg.lab.world import MX, TLSA, Policy
-from seg.model import Delayed
+from seg.mail.outcome import Delayed
 from tests.cases.house import CaseTest
 
 SHORT = {"mta_sts": {"fetch_timeout": 1.0}, "dns": {"timeout": 0.3, "lifetime": 0.5}}

@@ -6,7 +6,7 @@ from twisted.internet.defer import Deferred, gatherResults
 
 from seg.lab.behaviour import Behaviour, StartTLS
 from seg.lab.world import MX
-from seg.model import Delayed, Delivered, Outcome
+from seg.mail.outcome import Delayed, Delivered, Outcome
 from tests.cases.house import CONTENT, CaseTest
 
 PLAIN = {"dane": "none", "mta_sts": "off"}

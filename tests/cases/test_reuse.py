@@ -6,11 +6,11 @@ import attrs
 from twisted.internet import reactor
 from twisted.internet.task import deferLater
 
-from seg import events
 from seg.config.destinations import NextHop, SMTPRoute
+from seg.events.delivery import DeliveryTLSStarted
 from seg.lab.behaviour import Behaviour, Certificate, StartTLS
 from seg.lab.world import MX, TLSA, Policy
-from seg.model import Delivered
+from seg.mail.outcome import Delivered
 from tests.cases.house import CaseTest
 
 PLAIN = {"dane": "none", "mta_sts": "off"}
@@ -83,7 +83,7 @@ class ReuseCases(CaseTest):
         )
         self.assert_delivered(await self.attempt("a.example"), "a.example")
         self.assert_delayed(await self.attempt("b.example"), "b.example", "4.7.5", "self signed certificate")
-        self.assertEqual([event.resumed for event in self.sink.of(events.DeliveryTLSStarted)], [False, True])
+        self.assertEqual([event.resumed for event in self.sink.of(DeliveryTLSStarted)], [False, True])
 
     async def test_server_name(self) -> None:
         """A session isn't resumed under another server name: the server might have shown another certificate."""
@@ -95,7 +95,7 @@ class ReuseCases(CaseTest):
         await self.attempt("a.example")
         await self.attempt("b.example")
         await self.attempt("a.example")
-        self.assertEqual([event.resumed for event in self.sink.of(events.DeliveryTLSStarted)], [False, False, True])
+        self.assertEqual([event.resumed for event in self.sink.of(DeliveryTLSStarted)], [False, False, True])
 
 
 class OneConnectionCases(CaseTest):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from seg.lab.behaviour import Behaviour, StartTLS, TLSVersions
 from seg.lab.world import MX
-from seg.model import Delayed
+from seg.mail.outcome import Delayed
 from tests.cases.house import CaseTest
 
 PLAIN = {"dane": "none", "mta_sts": "off"}

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from seg import events
+from seg.events.delivery import RouteUsed
+from seg.events.policy import STSFetchFailed
 from seg.lab.behaviour import Behaviour, Certificate, StartTLS
 from seg.lab.world import MX, Policy
 from tests.cases.house import CaseTest
@@ -41,7 +42,7 @@ class STSCases(CaseTest):
         self.assertIn("mta-sts=none(policy fetch failed: invalid-policy)", self.explained("a6.example")[0])
         await self.attempt("a6.example")
         self.assertIn("mta-sts=none(policy fetch failed lately)", self.explained("a6.example")[1])
-        (failure,) = self.sink.of(events.STSFetchFailed)
+        (failure,) = self.sink.of(STSFetchFailed)
         self.assertIn("mx", failure.cause)
 
     async def test_a09_smtp_route(self) -> None:
@@ -52,7 +53,7 @@ class STSCases(CaseTest):
         )
         self.open(default=ON, routes={"a9.example": [f"{relay.address}:{self.internet.port}"]})
         self.assert_delivered(await self.attempt("a9.example"), "a9.example", host="relay.inside.example", tls=False)
-        (used,) = self.sink.of(events.RouteUsed)
+        (used,) = self.sink.of(RouteUsed)
         self.assertEqual(used.domain, "a9.example")
         self.assertIn("mta-sts=none(SMTP route)", self.explained("a9.example")[0])
 

@@ -8,7 +8,7 @@ import attrs
 
 from seg.lab.behaviour import EXTENSIONS, Behaviour, Certificate, StartTLS
 from seg.lab.world import MX, Policy
-from seg.model import Outcome
+from seg.mail.outcome import Outcome
 from tests.cases.house import CaseTest
 
 OFFERED = Behaviour(extensions=(*EXTENSIONS, "REQUIRETLS"))

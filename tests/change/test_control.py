@@ -11,12 +11,12 @@ from typing import Any
 from twisted.internet.defer import Deferred, execute
 from twisted.trial.unittest import SynchronousTestCase
 
-from seg.change.control import ChangeControl, Conflict, NothingStaged
-from seg.change.edits import Edit, File
-from seg.change.texts import Configuration, read_texts
+from seg.admin.configuration.control import ChangeControl, Conflict, NothingStaged
+from seg.admin.configuration.edits import Edit, File
+from seg.admin.configuration.texts import Configuration, read_texts
+from seg.common.errors import ConfigurationError
 from seg.config.find import ConfigurationFiles
-from seg.errors import ConfigurationError
-from seg.events import Fault, OperatorActed
+from seg.events.gateway import Fault, OperatorActed
 from tests.doubles import RecordingSink
 
 SETTINGS = "[receive]\nmax_recipients = 5\n"

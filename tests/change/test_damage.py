@@ -10,7 +10,7 @@ from twisted.internet.defer import Deferred
 
 from seg.admin.changes import ChangesAPI
 from seg.admin.http import APIError, Call, RouteTable
-from seg.events import Fault
+from seg.events.gateway import Fault
 from tests.change.test_control import SETTINGS, ControlCase
 from tests.damage import DAMAGES, bare
 
@@ -102,7 +102,7 @@ class DamageTests(ControlCase):
     def test_system_fails(self) -> None:
         """A failure of the system loses nothing: it is told, and the files stay where they are."""
         self.done(self.control.stage("alice", [self.edit("tls", "required")]))
-        with mock.patch("seg.files.read_regular", side_effect=OSError(errno.EIO, "it fails")):
+        with mock.patch("seg.common.files.read_regular", side_effect=OSError(errno.EIO, "it fails")):
             for path in ("/v1/changes", "/v1/configuration", "/v1/commits", "/v1/commits/1"):
                 status, text = self.ask("GET", path)
                 self.assertEqual(status, 500)

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from seg.change.edits import Edit, EditError, File, apply_edits, value_at
+from seg.admin.configuration.edits import Edit, EditError, File, apply_edits, value_at
 from seg.config.find import shipped_folder
 from seg.config.load import parse_destinations, parse_settings
 

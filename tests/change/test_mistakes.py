@@ -14,13 +14,13 @@ from typing import Any
 from twisted.internet.defer import Deferred, execute
 from twisted.trial.unittest import SynchronousTestCase
 
-from seg.change.control import ChangeControl
-from seg.change.edits import NAMED_ARRAYS, Edit, File
-from seg.change.texts import Configuration, Texts, check, read_texts
+from seg.admin.configuration.control import ChangeControl
+from seg.admin.configuration.edits import NAMED_ARRAYS, Edit, File
+from seg.admin.configuration.texts import Configuration, Texts, check, read_texts
+from seg.common.errors import ConfigurationError
 from seg.config.find import ConfigurationFiles
 from seg.config.problems import SettingError
-from seg.errors import ConfigurationError
-from seg.service import Options
+from seg.gateway.service import Options
 from tests.change.mistakes import MISTAKES, Mistake, lay_out
 from tests.change.test_control import GatewayDouble
 from tests.doubles import RecordingSink

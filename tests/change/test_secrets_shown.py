@@ -15,14 +15,14 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from seg.admin.changes import ChangesAPI
+from seg.admin.configuration.control import ChangeControl
+from seg.admin.configuration.edits import Edit, File
+from seg.admin.configuration.staging import edit_as_json
+from seg.admin.configuration.texts import Texts, read_texts
 from seg.admin.http import APIError, Call, RouteTable
-from seg.change.control import ChangeControl
-from seg.change.edits import Edit, File
-from seg.change.staging import edit_as_json
-from seg.change.texts import Texts, read_texts
+from seg.common.errors import ConfigurationError
 from seg.config.find import ConfigurationFiles
 from seg.config.load import parse_destinations, parse_settings
-from seg.errors import ConfigurationError
 from seg.maillog.lines import LINES
 from tests.change.test_control import GatewayDouble
 from tests.config.test_secrets import MIDDLE, files, tells

@@ -10,8 +10,9 @@ import attrs
 
 from seg.check.facts import AddressReport, HostReport, Report
 from seg.config.destinations import Profile
-from seg.errors import Permanent, Temporary
-from seg.model import Bounced, Delayed, Delivered, MXHost, Outcome, Route, RouteKind
+from seg.mail.errors import Permanent, Temporary
+from seg.mail.hosts import MXHost, Route, RouteKind
+from seg.mail.outcome import Bounced, Delayed, Delivered, Outcome
 from seg.policy.chain import fold, render
 from seg.policy.judge import judge
 from seg.policy.requirement import Answer, Decision, Opinion

@@ -8,8 +8,9 @@ from twisted.trial.unittest import SynchronousTestCase
 from seg.check.advice import advice
 from seg.check.facts import NoSession, Report
 from seg.config.destinations import Exemption, Profile, TLSOption
-from seg.errors import Permanent, Temporary
-from seg.model import Delivered, RouteKind
+from seg.mail.errors import Permanent, Temporary
+from seg.mail.hosts import RouteKind
+from seg.mail.outcome import Delivered
 from seg.policy.requirement import Answer, NoOpinion, Raise, Refuse, Requirement, TempFail, TLSLevel
 from seg.policy.static import static_answer
 from seg.tls.peer import SessionFacts

@@ -6,15 +6,15 @@ import attrs
 from twisted.trial.unittest import SynchronousTestCase
 
 from seg.check.outcome import CERTIFICATE, Result, of_dane, of_delivery, of_sts, of_tls, worst
-from seg.dane.authenticator import DANEAuthenticator
-from seg.dane.tlsa import TLSARecord, association
-from seg.errors import Permanent, Temporary
-from seg.model import Bounced, Delayed
-from seg.mtasts.answer import PolicyAnswer
-from seg.mtasts.entry import CachedPolicy
-from seg.mtasts.errors import FetchError, FetchFault
-from seg.mtasts.look import STSLook
-from seg.mtasts.policy import parse_policy
+from seg.mail.errors import Permanent, Temporary
+from seg.mail.outcome import Bounced, Delayed
+from seg.policy.dane.authenticator import DANEAuthenticator
+from seg.policy.dane.tlsa import TLSARecord, association
+from seg.policy.mtasts.answer import PolicyAnswer
+from seg.policy.mtasts.entry import CachedPolicy
+from seg.policy.mtasts.errors import FetchError, FetchFault
+from seg.policy.mtasts.look import STSLook
+from seg.policy.mtasts.policy import parse_policy
 from seg.policy.requirement import Decide, NoOpinion, Observe, Raise, Refuse, Requirement, TempFail, TLSLevel
 from seg.tls.webpki import WebPKI
 from tests.check.reports import CLEAR, HOST, ROOT, decided, facts, host, no_route, report, tried

@@ -11,7 +11,6 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
-from seg import events
 from seg.check.applied import not_applied
 from seg.check.checks import (
     LONGEST,
@@ -29,18 +28,21 @@ from seg.check.rehearsal import NoContent, Notebook, Uncounted
 from seg.cli.check_explain import explain_lines
 from seg.cli.check_voice import dane_lines, sts_lines, tls_lines
 from seg.config.destinations import DANEMode, Destinations, Exemption, Profile, SMTPRoute, STSMode, TLSOption
-from seg.dane.authenticator import DANEAuthenticator
-from seg.dane.tlsa import TLSARecord
 from seg.deliver.faults import AuthFailed, HandshakeFailed, Unreachable
 from seg.deliver.pool import PoolKey
 from seg.deliver.session import Session, Unsatisfied
-from seg.errors import LocalFault, Permanent, Temporary
-from seg.interfaces import IContent, ICounters, IEventSink
-from seg.model import IPAddress, MXHost, Route
-from seg.mtasts.look import STSLook
+from seg.events.base import IEventSink
+from seg.events.delivery import DeliveryConnected, DeliveryConnectFailed
+from seg.mail.errors import LocalFault, Permanent, Temporary
+from seg.mail.hosts import IPAddress, MXHost, Route
+from seg.mail.ids import ICounters
+from seg.policy.dane.authenticator import DANEAuthenticator
+from seg.policy.dane.tlsa import TLSARecord
 from seg.policy.judge import judge
+from seg.policy.mtasts.look import STSLook
 from seg.policy.requirement import Decide, Decision, NoOpinion, Refuse, Requirement, TLSLevel
 from seg.policy.static import StaticProvider
+from seg.queue.interfaces import IContent
 from seg.tls.peer import SessionFacts
 from seg.tls.webpki import WebPKI
 from tests.check.reports import DOMAIN, HOST, ROOT, ROUTE, TRUST, facts
@@ -84,7 +86,7 @@ class FakeSessions:
             await shown
         if isinstance(shown, Exception):
             raise shown
-        self._notebook.emit(events.DeliveryConnected(0, "192.0.2.99", str(address), host.port))
+        self._notebook.emit(DeliveryConnected(0, "192.0.2.99", str(address), host.port))
         verdict = judge(decision, shown, TRUST)
         if not verdict.ok:
             raise Unsatisfied(decision, verdict, shown)
@@ -401,7 +403,7 @@ class SeamTests(SynchronousTestCase):
     def test_notebook(self) -> None:
         """The end of the last connection that came about."""
         notebook = Notebook()
-        notebook.emit(events.DeliveryConnected(0, "192.0.2.99", "192.0.2.1", 25))
+        notebook.emit(DeliveryConnected(0, "192.0.2.99", "192.0.2.1", 25))
         self.assertEqual(notebook.interface, "192.0.2.99")
-        notebook.emit(events.DeliveryConnectFailed("a", "b", "192.0.2.1", 25, "x"))
+        notebook.emit(DeliveryConnectFailed("a", "b", "192.0.2.1", 25, "x"))
         self.assertEqual(notebook.interface, "")

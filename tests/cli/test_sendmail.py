@@ -21,8 +21,8 @@ from seg.cli.sendmail_header import HeaderFields
 from seg.cli.sendmail_manual import OPTIONS as OPTIONS_TOLD
 from seg.cli.sendmail_manual import sendmail_page
 from seg.cli.sendmail_options import UsageFault, Wanted, parse
-from seg.drop.note import Note, decode
-from seg.model import BodyType, Notify, Ret
+from seg.mail.envelope import BodyType, Notify, Ret
+from seg.maildrop.note import Note, decode
 
 OPTIONS: list[tuple[str, Wanted]] = [
     ("-t -i", Wanted(from_header=True, dot_ends=False)),

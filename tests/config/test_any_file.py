@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
+from seg.common.errors import ConfigurationError
 from seg.config.load import parse_destinations, parse_settings
-from seg.errors import ConfigurationError
 
 WORDS = """
 gateway listener receive queue dns mta_sts log default destination route hostname port address tls key proxy

@@ -3,10 +3,10 @@
 import attrs
 from twisted.trial.unittest import SynchronousTestCase
 
+from seg.common.errors import ConfigurationError
 from seg.config.destinations import DANEMode, Destinations, NextHop, STSMode, TLSOption
 from seg.config.load import parse_destinations
 from seg.config.schema import Queue
-from seg.errors import ConfigurationError
 
 
 def problems(text: str) -> list[str]:

@@ -6,12 +6,12 @@ from unittest import skipIf
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from seg.common.errors import ConfigurationError
 from seg.config.destinations import Destinations
 from seg.config.find import ConfigurationFiles, find_configuration, shipped_folder
 from seg.config.load import load_destinations, load_settings
 from seg.config.relative import whole_settings
 from seg.config.schema import Settings
-from seg.errors import ConfigurationError
 
 
 class ReadTests(SynchronousTestCase):

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from seg.common.errors import ConfigurationError
 from seg.config.filters import FilterAddress, parse_filter_address
 from seg.config.load import parse_settings
 from seg.config.schema import Filter, WhenAway
-from seg.errors import ConfigurationError
 
 
 class FilterTests(SynchronousTestCase):

@@ -12,10 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
+from seg.common.errors import ConfigurationError
 from seg.config.load import parse_destinations, parse_settings
 from seg.config.secrets import CHANGED, MARK, NOT_SHOWN, masked, masked_pair, secret_names, secrets_in
 from seg.config.source import line_index, statements
-from seg.errors import ConfigurationError
 
 NAMES = sorted(secret_names())
 PATHS = {"proxy": ("mta_sts",), "password": ("auth_profile", "hop")}  # where each stands

@@ -2,9 +2,9 @@
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from seg.common.errors import ConfigurationError
 from seg.config.load import parse_settings
 from seg.config.schema import Listener, ListenerTLS, LogLevel, Settings
-from seg.errors import ConfigurationError
 
 
 def problems(text: str) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from seg.common.errors import ConfigurationError
 from seg.config.load import parse_settings
 from seg.config.schema import Facility, LogForm, LogSubscription, SubscriptionKind, SubscriptionLevel
 from seg.config.subscriptions import (
@@ -14,7 +15,6 @@ from seg.config.subscriptions import (
     parse_syslog_address,
     place_of,
 )
-from seg.errors import ConfigurationError
 from seg.maillog.lines import KINDS
 
 A = '[[log_subscription]]\nname = "a"\n'

@@ -13,13 +13,13 @@ from pathlib import Path
 from twisted.trial.unittest import SynchronousTestCase
 
 from seg.cli.rights import as_owner_of
+from seg.common.errors import ConfigurationError
 from seg.config.destinations import Destinations
 from seg.config.find import ConfigurationFiles, find_configuration
 from seg.config.installation import look_at
 from seg.config.load import load_destinations, load_settings
 from seg.config.schema import Settings
 from seg.config.trust import distrust, of_caller
-from seg.errors import ConfigurationError
 
 SOMEBODY = 65533  # a user who is nobody here
 

@@ -1,4 +1,4 @@
-"""Tests for `seg.dane.authenticator`."""
+"""Tests for `seg.policy.dane.authenticator`."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
-from seg.dane.authenticator import DANEAuthenticator, signed_by
-from seg.dane.tlsa import TLSARecord
-from seg.interfaces import IAuthenticator
+from seg.policy.dane.authenticator import DANEAuthenticator, signed_by
+from seg.policy.dane.tlsa import TLSARecord
+from seg.tls.interfaces import IAuthenticator
 from seg.tls.peer import Examination, PeerCertificates, Trust
 from seg.tls.roots import RootStore
 from tests.certificates import CLIENT_AUTH, NOW, Authority, self_signed, tlsa_data

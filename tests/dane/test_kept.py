@@ -16,13 +16,13 @@ from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from seg.clock import SteadyClock, cautious_of
+from seg.common.clock import SteadyClock, cautious_of
 from seg.config.destinations import DANEMode
-from seg.dane import kept
-from seg.dane.kept import INTERVAL, LARGEST, STALE, SeenDANEFile
-from seg.dane.memory import MOST, SeenDANE
 from seg.dns.answer import DNSAnswer, Status
-from seg.events import ConditionBegan, ConditionEnded
+from seg.events.gateway import ConditionBegan, ConditionEnded
+from seg.policy.dane import kept
+from seg.policy.dane.kept import INTERVAL, LARGEST, STALE, SeenDANEFile
+from seg.policy.dane.memory import MOST, SeenDANE
 from seg.policy.requirement import TempFail
 from tests.damage import DAMAGES as EVERY_DAMAGE
 from tests.damage import bare
@@ -180,7 +180,7 @@ class FileTests(FileCase):
         def fails(path: Path, limit: int) -> bytes:
             raise OSError(errno.EIO, os.strerror(errno.EIO))
 
-        patched = self.patch(__import__("seg.files", fromlist=["x"]), "read_regular", fails)
+        patched = self.patch(__import__("seg.common.files", fromlist=["x"]), "read_regular", fails)
         self.start()
         self.assertIn("can't be read (Input/output error)", self.begun()[-1])
         self.seen.note("both.test", answer())

@@ -1,4 +1,4 @@
-"""Tests for `seg.dane.provider`: each row of the DANE table in both modes."""
+"""Tests for `seg.policy.dane.provider`: each row of the DANE table in both modes."""
 
 from __future__ import annotations
 
@@ -14,24 +14,15 @@ from zope.interface.verify import verifyObject
 
 from seg.config.destinations import DANEFailure, DANEMode, Profile
 from seg.config.schema import UntrustedFallback
-from seg.dane.authenticator import DANEAuthenticator
-from seg.dane.memory import SeenDANE
-from seg.dane.provider import DANEProvider, reference_names, tlsa_bases
 from seg.dns.answer import FailureKind
-from seg.errors import LocalFault
-from seg.events import DANEMX, DANEAddress, DANERecord, DANETried, DANEWeakened
-from seg.interfaces import IHostPolicy, ITLSPolicyProvider
-from seg.model import MXHost, Route, RouteKind
-from seg.policy.requirement import (
-    Answer,
-    Decide,
-    DomainQuestion,
-    NoOpinion,
-    Raise,
-    Refuse,
-    TempFail,
-    TLSLevel,
-)
+from seg.events.policy import DANEMX, DANEAddress, DANERecord, DANETried, DANEWeakened
+from seg.mail.errors import LocalFault
+from seg.mail.hosts import MXHost, Route, RouteKind
+from seg.policy.dane.authenticator import DANEAuthenticator
+from seg.policy.dane.memory import SeenDANE
+from seg.policy.dane.provider import DANEProvider, reference_names, tlsa_bases
+from seg.policy.interfaces import IHostPolicy, ITLSPolicyProvider
+from seg.policy.requirement import Answer, Decide, DomainQuestion, NoOpinion, Raise, Refuse, TempFail, TLSLevel
 from tests.dane import rows
 from tests.dns_double import FakeResolver
 from tests.doubles import RecordingSink

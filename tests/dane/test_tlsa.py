@@ -1,4 +1,4 @@
-"""Tests for `seg.dane.tlsa`: which records are usable, and digest agility."""
+"""Tests for `seg.policy.dane.tlsa`: which records are usable, and digest agility."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from seg.dane.tlsa import (
+from seg.policy.dane.tlsa import (
     FULL,
     MAX_FULL,
     TLSAError,

@@ -11,8 +11,8 @@ import dns.rdata
 from cryptography import x509
 from twisted.trial.unittest import SynchronousTestCase
 
-from seg.dane.authenticator import DANEAuthenticator
-from seg.dane.tlsa import sort_out
+from seg.policy.dane.authenticator import DANEAuthenticator
+from seg.policy.dane.tlsa import sort_out
 from seg.tls.peer import PeerCertificates, Trust
 from seg.tls.roots import RootStore
 

@@ -12,28 +12,19 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from seg import events
-from seg.causes import CauseKind
 from seg.config.destinations import Destinations, Exemption, LimitPer, Profile
 from seg.deliver.attempt import Attempt, Means
 from seg.deliver.lines import Crowded
 from seg.deliver.pace import Pace
 from seg.deliver.pool import PoolKey
 from seg.deliver.session import Session, Unsatisfied
-from seg.errors import Permanent, Temporary
-from seg.model import (
-    Bounced,
-    Delayed,
-    Delivered,
-    Envelope,
-    HostRefusal,
-    IPAddress,
-    MXHost,
-    Outcome,
-    Recipient,
-    Route,
-    RouteKind,
-)
+from seg.events.delivery import ExemptionUsed, PolicyExplained, PolicyObserved, RecipientsDelivered, RouteUsed
+from seg.events.policy import DANEFailed, DANEWeakened, STSFailed, STSSucceeded
+from seg.mail.causes import CauseKind
+from seg.mail.envelope import Envelope, HostRefusal, Recipient
+from seg.mail.errors import Permanent, Temporary
+from seg.mail.hosts import IPAddress, MXHost, Route, RouteKind
+from seg.mail.outcome import Bounced, Delayed, Delivered, Outcome
 from seg.policy.chain import PolicyChain
 from seg.policy.judge import ObservedResult, Verdict
 from seg.policy.requirement import (
@@ -47,7 +38,7 @@ from seg.policy.requirement import (
     TempFail,
     TLSLevel,
 )
-from seg.queue.lease import Lease
+from seg.queue.interfaces import Lease
 from seg.smtp.client_capabilities import parse_capabilities
 from seg.smtp.replies import Phase, Reply, TooManyRecipients
 from tests.doubles import MemoryContent, RecordingSink
@@ -198,7 +189,7 @@ class AttemptTests(SynchronousTestCase):
 
     def explained(self) -> list[tuple[str, str]]:
         """(host, outcome) of each line of explanation."""
-        return [(e.host, e.outcome) for e in self.sink.of(events.PolicyExplained)]
+        return [(e.host, e.outcome) for e in self.sink.of(PolicyExplained)]
 
     def test_crowded(self) -> None:
         """An address without a connection to spare is passed over for others of the same preference, never for a substitute; with none
@@ -290,10 +281,10 @@ class AttemptTests(SynchronousTestCase):
         self.assertEqual(self.sessions.opened, ["mx1.example/192.0.2.1"])
         self.assertEqual(self.sessions.given, [1])
         self.assertEqual(self.explained(), [("mx1.example", "TLSv1.3 verified by mta-sts")])
-        self.assertEqual(self.sink.of(events.STSSucceeded), [events.STSSucceeded("to.example")])
+        self.assertEqual(self.sink.of(STSSucceeded), [STSSucceeded("to.example")])
         self.assertEqual(
-            self.sink.of(events.RecipientsDelivered),
-            [events.RecipientsDelivered(1, 5, (0, 1), "2.0.0 ok", "to.example")],
+            self.sink.of(RecipientsDelivered),
+            [RecipientsDelivered(1, 5, (0, 1), "2.0.0 ok", "to.example")],
         )
 
     def test_route_fails(self) -> None:
@@ -376,9 +367,7 @@ class AttemptTests(SynchronousTestCase):
         self.assertEqual(self.attempt(route(host("evil.example"), host("mx2.example"))), OK)
         self.assertEqual(self.sessions.opened, ["mx2.example/192.0.2.1"])
         self.assertEqual(self.explained()[0], ("evil.example", "refused: MX not in policy"))
-        self.assertEqual(
-            self.sink.of(events.STSFailed), [events.STSFailed("to.example", "evil.example", "MX not in policy")]
-        )
+        self.assertEqual(self.sink.of(STSFailed), [STSFailed("to.example", "evil.example", "MX not in policy")])
 
     def test_every_host_refused(self) -> None:
         """MTA-STS refuses every host: the policy is read once more; still refused, the message waits with the reason."""
@@ -406,7 +395,7 @@ class AttemptTests(SynchronousTestCase):
         outcomes = self.attempt(route(host("mx1.example")))
         self.assertEqual(len(provider.questions), 1)
         self.assertIsInstance(outcomes[0], Delayed)
-        self.assertEqual(self.sink.of(events.DANEFailed)[0].text, "TLSA lookup failed")
+        self.assertEqual(self.sink.of(DANEFailed)[0].text, "TLSA lookup failed")
 
     def test_unsatisfied(self) -> None:
         """A session that doesn't satisfy the decision: told, explained, and the message waits with every mismatch."""
@@ -424,7 +413,7 @@ class AttemptTests(SynchronousTestCase):
         self.assertEqual(outcome.error.enhanced, "4.7.5")
         self.assertIn("names presented: other.example", outcome.error.text)
         self.assertEqual(self.explained(), [("mx1.example", verdict.reason)])
-        self.assertEqual(len(self.sink.of(events.STSFailed)), 1)
+        self.assertEqual(len(self.sink.of(STSFailed)), 1)
         self.assertEqual(self.alerts, [])
         self.destinations = Destinations(default=Profile(tls_alert=True))
         self.attempt(route(host("mx1.example")))
@@ -445,9 +434,7 @@ class AttemptTests(SynchronousTestCase):
         self.destinations = Destinations(default=Profile(tls_alert=True))
         self.assertEqual(self.attempt(route(host("mx1.example"))), OK)
         self.assertEqual(self.alerts, [])  # it was sent
-        self.assertEqual(
-            self.sink.of(events.DANEWeakened), [events.DANEWeakened("to.example", "mx1.example", "no match")]
-        )
+        self.assertEqual(self.sink.of(DANEWeakened), [DANEWeakened("to.example", "mx1.example", "no match")])
 
     def test_observed(self) -> None:
         """A policy in testing mode that fails is told, as not enforced, and the delivery goes on."""
@@ -455,7 +442,7 @@ class AttemptTests(SynchronousTestCase):
         verdict = Verdict(True, reason="TLSv1.3 unverified", observed=observed)
         self.sessions.answers["mx1.example"] = (FakeSender(1, OK), verdict)
         self.assertEqual(self.attempt(route(host("mx1.example"))), OK)
-        (failure,) = self.sink.of(events.STSFailed)
+        (failure,) = self.sink.of(STSFailed)
         self.assertFalse(failure.enforced)
         self.assertEqual(self.explained()[0][1], "TLSv1.3 unverified (mta-sts observed: failed, MX not in policy)")
 
@@ -467,12 +454,12 @@ class AttemptTests(SynchronousTestCase):
         verdict = Verdict(True, reason="TLSv1.3 unverified", observed=observed)
         self.sessions.answers["mx1.example"] = (FakeSender(1, OK), verdict)
         self.attempt(route(host("mx1.example")))
-        (failure,) = self.sink.of(events.DANEFailed)
+        (failure,) = self.sink.of(DANEFailed)
         self.assertEqual((failure.text, failure.enforced), ("no match; TLSA 3 1 1", False))
-        (used,) = self.sink.of(events.ExemptionUsed)
+        (used,) = self.sink.of(ExemptionUsed)
         self.assertEqual((used.provider, used.end, used.reason), ("dane", "1970-01-01 00:33 UTC", "ticket 4711"))
         self.assertTrue(self.explained()[0][1].endswith("; exempt until 1970-01-01 00:33 UTC: ticket 4711"))
-        (counted,) = self.sink.of(events.PolicyObserved)
+        (counted,) = self.sink.of(PolicyObserved)
         self.assertEqual((counted.provider, counted.ok), ("dane", False))
 
     def test_exemption_over(self) -> None:
@@ -484,7 +471,7 @@ class AttemptTests(SynchronousTestCase):
             self.destinations = Destinations(profiles={"to.example": Profile("to.example", exemption=exemption)})
             self.sessions.answers["mx1.example"] = (FakeSender(1, OK), verdict)
             self.attempt(route(host("mx1.example")))
-        self.assertEqual(self.sink.of(events.ExemptionUsed), [])
+        self.assertEqual(self.sink.of(ExemptionUsed), [])
         self.assertEqual(["exempt" in outcome for _, outcome in self.explained()], [True, False])
 
     def test_smtp_route(self) -> None:
@@ -492,4 +479,4 @@ class AttemptTests(SynchronousTestCase):
         self.providers.insert(0, FakeProvider("mta-sts", lambda q, h: NoOpinion("SMTP route")))
         self.sessions.answers["relay.example"] = (FakeSender(1, OK), Verdict(True, reason="clear text"))
         self.attempt(route(host("relay.example"), kind=RouteKind.SMTP_ROUTE))
-        self.assertEqual(self.sink.of(events.RouteUsed), [events.RouteUsed(5, "to.example", "relay.example")])
+        self.assertEqual(self.sink.of(RouteUsed), [RouteUsed(5, "to.example", "relay.example")])

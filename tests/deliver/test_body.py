@@ -7,8 +7,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
 from seg.deliver.body import SMALL, Body, Converted, body_for
-from seg.interfaces import IContent
-from seg.model import BodyType
+from seg.mail.envelope import BodyType
+from seg.queue.interfaces import IContent
 from seg.smtp.client_capabilities import Capabilities
 from tests.doubles import MemoryContent
 

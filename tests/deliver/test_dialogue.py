@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from seg.deliver.dialogue import LONGEST_LINE, MOST_DOMAINS, MOST_LINES, Dialogues, Tap
-from seg.events import DialogueLine
+from seg.events.delivery import DialogueLine
 from seg.smtp.replies import Phase
 from tests.doubles import RecordingSink
 

@@ -8,15 +8,16 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from seg import events
 from seg.deliver.budget import STARTS
 from seg.deliver.destination import INITIAL_WINDOW, UNGREETED_WINDOW
 from seg.deliver.engine import DeliveryEngine
 from seg.deliver.lines import Crowded
 from seg.deliver.pace import UNLIMITED, Rate
 from seg.deliver.progress import Progress
-from seg.model import Delayed, Delivered, Envelope, Outcome, Recipient
-from seg.queue.lease import Lease
+from seg.events.gateway import Fault
+from seg.mail.envelope import Envelope, Recipient
+from seg.mail.outcome import Delayed, Delivered, Outcome
+from seg.queue.interfaces import Lease
 from tests.doubles import MemoryContent, RecordingSink
 
 
@@ -279,7 +280,7 @@ class EngineTests(SynchronousTestCase):
         outcome = outcomes[0]
         assert isinstance(outcome, Delayed)
         self.assertEqual((mid, outcome.error.enhanced), (1, "4.3.0"))
-        self.assertIn("oops", self.sink.of(events.Fault)[0].text)
+        self.assertIn("oops", self.sink.of(Fault)[0].text)
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
 
     def test_ended_at_once(self) -> None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from seg import events
 from seg.config.destinations import Destinations, Exemption, Profile
 from seg.deliver.exemptions import LONGEST_WAIT, ExemptionWatch
+from seg.events.delivery import ExemptionEnded, ExemptionInForce, ExemptionOver
 from tests.doubles import RecordingSink
 
 
@@ -29,8 +29,8 @@ class ExemptionWatchTests(SynchronousTestCase):
     def test_start(self) -> None:
         """At the start those in force are listed, and those that are over are warned of."""
         self.watch.watch(destinations(a=2000.0, b=1000.0))
-        (running,) = self.sink.of(events.ExemptionInForce)
-        (over,) = self.sink.of(events.ExemptionOver)
+        (running,) = self.sink.of(ExemptionInForce)
+        (over,) = self.sink.of(ExemptionOver)
         self.assertEqual((running.destination, running.end, running.reason), ("a", "1970-01-01 00:33 UTC", "why a"))
         self.assertEqual(over.destination, "b")
 
@@ -38,11 +38,11 @@ class ExemptionWatchTests(SynchronousTestCase):
         """Each end is told once, at its time, be it days away."""
         self.watch.watch(destinations(a=2000.0, b=2000 + 3 * LONGEST_WAIT))
         self.clock.advance(999)
-        self.assertEqual(self.sink.of(events.ExemptionEnded), [])
+        self.assertEqual(self.sink.of(ExemptionEnded), [])
         self.clock.advance(1)
-        self.assertEqual([event.destination for event in self.sink.of(events.ExemptionEnded)], ["a"])
+        self.assertEqual([event.destination for event in self.sink.of(ExemptionEnded)], ["a"])
         self.clock.pump([LONGEST_WAIT] * 4)
-        self.assertEqual([event.destination for event in self.sink.of(events.ExemptionEnded)], ["a", "b"])
+        self.assertEqual([event.destination for event in self.sink.of(ExemptionEnded)], ["a", "b"])
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def test_stop(self) -> None:

@@ -17,17 +17,19 @@ from seg.config.destinations import Destinations
 from seg.config.schema import Delivery
 from seg.deliver.attempt import Attempt, Means
 from seg.deliver.greetings import Greetings
+from seg.deliver.interfaces import IConnector
 from seg.deliver.pace import Pace
 from seg.deliver.pool import ConnectionPool
 from seg.deliver.progress import Progress
 from seg.deliver.sender import CLOSE_TIMEOUT, ESMTPSender, ESMTPSenderFactory
 from seg.deliver.session import Sessions
-from seg.errors import Temporary
-from seg.interfaces import IConnector
-from seg.model import Delayed, Delivered, Envelope, MXHost, Outcome, Peer, Recipient, Route, RouteKind
+from seg.mail.envelope import Envelope, Recipient
+from seg.mail.errors import Temporary
+from seg.mail.hosts import MXHost, Peer, Route, RouteKind
+from seg.mail.outcome import Delayed, Delivered, Outcome
 from seg.policy.chain import PolicyChain
 from seg.policy.requirement import Raise, Requirement, TLSLevel
-from seg.queue.lease import Lease
+from seg.queue.interfaces import Lease
 from seg.smtp.client_auth import Login, Plain, Scram
 from seg.tls.context import ClientTLS
 from seg.tls.roots import RootStore

@@ -11,12 +11,12 @@ from zope.interface.verify import verifyObject
 
 from seg.config.destinations import Destinations, IPPreference, NextHop, Profile, SMTPRoute
 from seg.config.schema import Delivery
+from seg.deliver.interfaces import IRouter
 from seg.deliver.routes import Router
 from seg.dns.answer import DNSFailure, FailureKind
-from seg.errors import DeliveryError, Permanent, Temporary
-from seg.events import DNSFailed
-from seg.interfaces import IRouter
-from seg.model import MXHost, Route, RouteKind
+from seg.events.dns import DNSFailed
+from seg.mail.errors import DeliveryError, Permanent, Temporary
+from seg.mail.hosts import MXHost, Route, RouteKind
 from tests.dns_double import FakeResolver
 from tests.doubles import RecordingSink
 

@@ -20,16 +20,10 @@ from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
 from seg.config.schema import Delivery
-from seg.deliver.sender import (
-    CLOSE_TIMEOUT,
-    SMALL,
-    ESMTPSender,
-    ESMTPSenderFactory,
-    HandshakeFailed,
-    StartTLSRefused,
-)
-from seg.errors import Temporary
-from seg.model import BodyType, Bounced, Delayed, Delivered, Envelope, Outcome, Recipient
+from seg.deliver.sender import CLOSE_TIMEOUT, SMALL, ESMTPSender, ESMTPSenderFactory, HandshakeFailed, StartTLSRefused
+from seg.mail.envelope import BodyType, Envelope, Recipient
+from seg.mail.errors import Temporary
+from seg.mail.outcome import Bounced, Delayed, Delivered, Outcome
 from seg.smtp.dots import DotDecoder
 from seg.tls.peer import SessionFacts
 from tests.doubles import CountingCounters, MemoryContent

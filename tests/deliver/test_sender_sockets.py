@@ -26,15 +26,10 @@ from zope.interface.verify import verifyObject
 
 from seg.config.schema import Delivery
 from seg.deliver.connect import Connector
-from seg.deliver.sender import (
-    ESMTPSender,
-    ESMTPSenderFactory,
-    HandshakeFailed,
-    StartTLSRefused,
-    Tampered,
-)
-from seg.interfaces import IConnector
-from seg.model import Delivered, Envelope, Recipient
+from seg.deliver.interfaces import IConnector
+from seg.deliver.sender import ESMTPSender, ESMTPSenderFactory, HandshakeFailed, StartTLSRefused, Tampered
+from seg.mail.envelope import Envelope, Recipient
+from seg.mail.outcome import Delivered
 from seg.tls.peer import SessionFacts
 from tests.doubles import CountingCounters, MemoryContent
 

@@ -18,18 +18,19 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
-from seg import events
 from seg.config.schema import Delivery
 from seg.deliver.greetings import Greetings
+from seg.deliver.interfaces import IConnector
 from seg.deliver.lines import Crowded
 from seg.deliver.outgoing import Outgoing
 from seg.deliver.pool import ConnectionPool
 from seg.deliver.sender import ESMTPSender, ESMTPSenderFactory
 from seg.deliver.session import OF_ONE_WAY, Session, Sessions
 from seg.deliver.slots import PATIENCE
-from seg.errors import LOCAL_ERRNOS, Temporary, local_fault
-from seg.interfaces import IConnector
-from seg.model import MXHost, Peer
+from seg.events.delivery import DeliveryConnectFailed
+from seg.events.gateway import ConditionBegan, ConditionEnded
+from seg.mail.errors import LOCAL_ERRNOS, Temporary, local_fault
+from seg.mail.hosts import MXHost, Peer
 from seg.policy.requirement import Decision, Requirement, TLSLevel
 from seg.tls.context import ClientTLS
 from seg.tls.roots import RootStore
@@ -111,13 +112,13 @@ class ConnectTests(SessionCase):
                 failed = self.failureResultOf(self.open(), Temporary).value
                 self.assertEqual(failed.enhanced, "4.3.0")
                 self.assertIsNotNone(local_fault(failed))
-        self.assertEqual(self.sink.of(events.DeliveryConnectFailed), [])
-        told = [event.text for event in self.sink.of(events.ConditionBegan)]
+        self.assertEqual(self.sink.of(DeliveryConnectFailed), [])
+        told = [event.text for event in self.sink.of(ConditionBegan)]
         self.assertEqual(len(told), len(LOCAL_ERRNOS - OF_ONE_WAY))  # each reason once
         self.connector.failure = None
         opened = self.open()
         self.connector.made(0)
-        self.assertEqual(len(self.sink.of(events.ConditionEnded)), 1)
+        self.assertEqual(len(self.sink.of(ConditionEnded)), 1)
         opened.addErrback(lambda _: None).cancel()
 
     def test_faults_of_theirs(self) -> None:
@@ -127,8 +128,8 @@ class ConnectTests(SessionCase):
             failed = self.failureResultOf(self.open(), Temporary).value
             self.assertEqual(failed.enhanced, "4.4.1")
             self.assertIsNone(local_fault(failed))
-        self.assertEqual(len(self.sink.of(events.DeliveryConnectFailed)), 3)
-        self.assertEqual(self.sink.of(events.ConditionBegan), [])
+        self.assertEqual(len(self.sink.of(DeliveryConnectFailed)), 3)
+        self.assertEqual(self.sink.of(ConditionBegan), [])
 
     def test_our_side_of_tls(self) -> None:
         """What fails in our own TLS before anything is sent is no failure of the host's: no retry in clear text."""

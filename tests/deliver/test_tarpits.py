@@ -10,9 +10,9 @@ from twisted.trial.unittest import SynchronousTestCase
 from seg.deliver.engine import KNOWN_FOR, MOST_KNOWN, DeliveryEngine
 from seg.deliver.lines import Crowded
 from seg.deliver.progress import Progress
-from seg.errors import Temporary
-from seg.model import Delayed, Delivered, Outcome
-from seg.queue.lease import Lease
+from seg.mail.errors import Temporary
+from seg.mail.outcome import Delayed, Delivered, Outcome
+from seg.queue.interfaces import Lease
 from tests.deliver.test_engine import FakeQueue, lease_of
 from tests.doubles import RecordingSink
 

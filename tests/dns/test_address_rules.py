@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from seg.dns.address_rules import AddressKind, AddressRules, kind_of
-from seg.model import IPAddress
+from seg.mail.hosts import IPAddress
 
 OWN = frozenset({ip_address("198.51.100.7"), ip_address("2001:db8:f::1")})
 RULES = AddressRules(OWN)

@@ -11,8 +11,8 @@ from zope.interface.verify import verifyObject
 from seg.config.schema import DNS
 from seg.dns.answer import DNSAnswer, DNSFailure, FailureKind, Status
 from seg.dns.cache import CachingResolver, DNSCounters
-from seg.events import DNSAsked, DNSCached
-from seg.interfaces import IResolver
+from seg.dns.interfaces import IResolver
+from seg.events.dns import DNSAsked, DNSCached
 from tests.dns_double import FakeResolver
 from tests.doubles import RecordingSink
 

@@ -7,7 +7,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
 from seg.dns.answer import DNSAnswer, DNSFailure, FailureKind, Status
-from seg.interfaces import IResolver
+from seg.dns.interfaces import IResolver
 from tests.dns_double import FakeResolver
 
 ZONE = """

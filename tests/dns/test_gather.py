@@ -8,7 +8,7 @@ from typing import Any
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
-from seg.dns.gather import side_by_side
+from seg.common.concurrently import side_by_side
 
 
 class SideBySideTests(SynchronousTestCase):

@@ -23,8 +23,8 @@ from seg.dns.cache import CachingResolver
 from seg.dns.outage import SILENT
 from seg.dns.probe import ValidationProbe
 from seg.dns.routing import mx_route
-from seg.errors import LOCAL_ERRNOS, LocalFault, Temporary, local_fault
-from seg.events import ConditionBegan, ConditionEnded
+from seg.events.gateway import ConditionBegan, ConditionEnded
+from seg.mail.errors import LOCAL_ERRNOS, LocalFault, Temporary, local_fault
 from tests.dns.test_resolver import ResolverCase, errs, sends, silent, truncates
 from tests.dns.wire_server import WireServer
 from tests.doubles import RecordingSink

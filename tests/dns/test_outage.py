@@ -14,8 +14,6 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from seg.config.destinations import DANEMode, IPPreference, Profile
 from seg.config.schema import DNS, UntrustedFallback
-from seg.dane.memory import SeenDANE
-from seg.dane.provider import DANEProvider
 from seg.dns.addresses import OwnNames
 from seg.dns.answer import DNSAnswer, DNSFailure, FailureKind, Status
 from seg.dns.cache import SUBSTITUTE_TTL, CachingResolver
@@ -23,8 +21,10 @@ from seg.dns.outage import QUIET, Outages
 from seg.dns.resolver import StubResolver
 from seg.dns.routing import mx_route
 from seg.dns.servers import make_servers
-from seg.errors import LocalFault
-from seg.events import ConditionBegan, ConditionEnded, ConditionKind
+from seg.events.gateway import ConditionBegan, ConditionEnded, ConditionKind
+from seg.mail.errors import LocalFault
+from seg.policy.dane.memory import SeenDANE
+from seg.policy.dane.provider import DANEProvider
 from seg.policy.requirement import Decide, DomainQuestion, TempFail
 from tests.dns.test_resolver import SOA, Query, ResolverCase, errs, sends, silent
 from tests.dns.wire_server import Respond, Send, WireServer, reply

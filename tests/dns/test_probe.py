@@ -8,8 +8,9 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from seg.dns.answer import DNSFailure, FailureKind
 from seg.dns.probe import NOT_VALIDATING, UNKNOWN, VALIDATING, ValidationProbe
-from seg.errors import LocalFault
-from seg.events import ConditionBegan, ConditionEnded, Event, Fault, Notice
+from seg.events.base import Event
+from seg.events.gateway import ConditionBegan, ConditionEnded, Fault, Notice
+from seg.mail.errors import LocalFault
 from tests.doubles import RecordingSink
 
 

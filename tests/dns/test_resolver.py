@@ -17,10 +17,10 @@ from zope.interface.verify import verifyObject
 
 from seg.config.schema import DNS
 from seg.dns.answer import DNSAnswer, DNSFailure, FailureKind, Status
+from seg.dns.interfaces import IResolver
 from seg.dns.resolver import StubResolver
-from seg.errors import LocalFault
-from seg.events import DNSSent
-from seg.interfaces import IResolver
+from seg.events.dns import DNSSent
+from seg.mail.errors import LocalFault
 from tests.dns.wire_server import Respond, Send, WireServer, reply
 from tests.doubles import RecordingSink
 

@@ -12,8 +12,8 @@ from seg.config.destinations import IPPreference
 from seg.dns.addresses import OwnNames
 from seg.dns.answer import DNSFailure, FailureKind
 from seg.dns.routing import MAX_LOOKUPS, mx_route, parse_literal
-from seg.errors import DeliveryError, Permanent, Temporary
-from seg.model import MXHost, Route, RouteKind
+from seg.mail.errors import DeliveryError, Permanent, Temporary
+from seg.mail.hosts import MXHost, Route, RouteKind
 from tests.dns_double import FakeResolver
 
 OWN = OwnNames("gw.example", frozenset({ip_address("203.0.113.1"), ip_address("2001:db8:f::1")}))

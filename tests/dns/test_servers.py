@@ -8,8 +8,8 @@ import os
 import dns._file_util
 from twisted.trial.unittest import SynchronousTestCase
 
+from seg.common.errors import ConfigurationError
 from seg.dns.servers import Server, in_turn, make_servers, parse_server, system_resolvers
-from seg.errors import ConfigurationError
 
 
 class ConfigurationTests(SynchronousTestCase):

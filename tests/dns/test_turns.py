@@ -9,9 +9,9 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
+from seg.dns.interfaces import IResolver
 from seg.dns.turns import LEAST, MOST, SharedResolver, Turns, most_questions
-from seg.errors import LocalFault
-from seg.interfaces import IResolver
+from seg.mail.errors import LocalFault
 from tests.dns_double import FakeResolver
 
 

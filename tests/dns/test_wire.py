@@ -15,9 +15,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from seg.dane.tlsa import sort_out
 from seg.dns.reading import Reading, UnusableReply, read_reply
 from seg.dns.wire import MAX_RECORDS, MAX_REPLY, MalformedReply, answers, read_message
+from seg.policy.dane.tlsa import sort_out
 
 OWNER = "_25._tcp.mx.example."
 IN = dns.rdataclass.IN

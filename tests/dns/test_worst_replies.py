@@ -23,19 +23,19 @@ from zope.interface import implementer
 
 from seg.config.destinations import DANEMode, IPPreference, Profile
 from seg.config.schema import DNS
-from seg.dane.memory import SeenDANE
-from seg.dane.provider import DANEProvider
 from seg.dns.addresses import OwnNames, find_host
 from seg.dns.answer import DNSAnswer, DNSFailure, FailureKind
 from seg.dns.cache import SHARE, CachingResolver
+from seg.dns.interfaces import IResolver
 from seg.dns.reading import UnusableReply, read_reply
 from seg.dns.routing import mx_route
 from seg.dns.wire import MAX_RECORDS, MAX_REPLY, MalformedReply, answers, read_message
-from seg.errors import DeliveryError
-from seg.interfaces import IResolver
-from seg.model import MXHost, Route, RouteKind
-from seg.mtasts.errors import RecordError
-from seg.mtasts.record import read_record
+from seg.mail.errors import DeliveryError
+from seg.mail.hosts import MXHost, Route, RouteKind
+from seg.policy.dane.memory import SeenDANE
+from seg.policy.dane.provider import DANEProvider
+from seg.policy.mtasts.errors import RecordError
+from seg.policy.mtasts.record import read_record
 from seg.policy.requirement import DomainQuestion
 from seg.receive.names import client_name
 from tests.doubles import RecordingSink

@@ -10,14 +10,15 @@ from typing import Any
 
 from twisted.internet.defer import Deferred, maybeDeferred
 
-from seg import events
 from seg.config.submission import Submission, Submitters
-from seg.drop import claim
-from seg.drop.claim import DropFolder
-from seg.drop.folder import drop
-from seg.drop.note import Note, NoteError, decode
-from seg.drop.pickup import Pickup
-from seg.model import BodyType, Notify, Ret
+from seg.events.gateway import Fault
+from seg.events.receive import MessageQueued
+from seg.mail.envelope import BodyType, Notify, Ret
+from seg.maildrop import claim
+from seg.maildrop.claim import DropFolder
+from seg.maildrop.folder import drop
+from seg.maildrop.note import Note, NoteError, decode
+from seg.maildrop.pickup import Pickup
 from seg.receive.submission import SubmissionRules
 from tests.queue.house import DELIVERED, House, HouseCase
 
@@ -78,7 +79,7 @@ class DropCase(HouseCase):
 
 
 class PickupTests(DropCase):
-    """`seg.drop.pickup.Pickup`."""
+    """`seg.maildrop.pickup.Pickup`."""
 
     def test_taken(self) -> None:
         """Envelope, trace and content are what was dropped, with CRLF; the user is its submitter; no file is left."""
@@ -163,7 +164,7 @@ class PickupTests(DropCase):
         os.mkdir(self.path / ("3" * 32))
         drop(self.path, NOTE, [b"Subject: good\n\n"])
         self.live(self.house, self.pickup(self.house))
-        self.assertEqual(len(self.house.sink.of(events.Fault)), 5)
+        self.assertEqual(len(self.house.sink.of(Fault)), 5)
         self.assertEqual(len(os.listdir(self.path / "bad")), 5)
         self.assertIsNotNone(self.house.attempt("one.test", DELIVERED))
 
@@ -172,7 +173,7 @@ class PickupTests(DropCase):
         name = drop(self.path, NOTE, [b"x\n"])
         os.link(self.path / name, self.path / "elsewhere")
         self.live(self.house, self.pickup(self.house))
-        self.assertIn("isn't a file of its own", self.house.sink.of(events.Fault)[0].text)
+        self.assertIn("isn't a file of its own", self.house.sink.of(Fault)[0].text)
 
     def test_permissions(self) -> None:
         """Who may write into the folder may not list it, nor remove what isn't his; unfinished files are nobody's mail."""
@@ -227,7 +228,7 @@ class PickupTests(DropCase):
         drop(self.path, NOTE, [b"Subject: x\n\na\r", b"\nb\rc\0d\n"])
         drop(self.path, NOTE, [b"Subject: x\n\n.\r", b"\n\n.\n\r.\r"])
         self.live(self.house, self.pickup(self.house))
-        self.assertIn("put a NUL into it", self.house.sink.of(events.Fault)[0].text)
+        self.assertIn("put a NUL into it", self.house.sink.of(Fault)[0].text)
         lease = self.house.spool.lease("one.test")
         assert lease is not None
         content = self.successResultOf(Deferred.fromCoroutine(lease.content.head(9999)))
@@ -237,7 +238,7 @@ class PickupTests(DropCase):
     def test_told_before_due(self) -> None:
         """The log has the whole story of a message before its delivery can begin."""
         seen: list[int] = []
-        self.house.spool.subscribe(lambda domain: seen.append(len(self.house.sink.of(events.MessageQueued))))
+        self.house.spool.subscribe(lambda domain: seen.append(len(self.house.sink.of(MessageQueued))))
         drop(self.path, NOTE, [b"Subject: x\n\nhi\n"])
         self.house.commits.paused = True
         pickup = self.pickup(self.house)
@@ -300,7 +301,7 @@ class PickupTests(DropCase):
         self.live(self.house, self.pickup(self.house))
         self.assertIsNotNone(self.house.attempt("one.test", DELIVERED))
         self.assertEqual(
-            [event.text.rpartition(": ")[2] for event in self.house.sink.of(events.Fault)], ["Input/output error"]
+            [event.text.rpartition(": ")[2] for event in self.house.sink.of(Fault)], ["Input/output error"]
         )
         self.folder.open = opened  # type: ignore[method-assign]
         self.live(self.house, self.pickup(self.house))
@@ -310,7 +311,7 @@ class PickupTests(DropCase):
         """A message that comes round again and again is stopped here as well as in SMTP."""
         drop(self.path, NOTE, [b"Received: x\n" * 51 + b"Subject: x\n\n"])
         self.live(self.house, self.pickup(self.house))
-        self.assertIn("it loops", self.house.sink.of(events.Fault)[0].text)
+        self.assertIn("it loops", self.house.sink.of(Fault)[0].text)
         self.assertIsNone(self.house.attempt("one.test", DELIVERED))
 
     def test_bounded_aside(self) -> None:
@@ -320,7 +321,7 @@ class PickupTests(DropCase):
             (self.path / f"{number:032x}").write_bytes(b"no envelope\n")
         self.live(self.house, self.pickup(self.house))
         self.assertEqual(len(os.listdir(self.path / "bad")), 3)
-        self.assertEqual(len(self.house.sink.of(events.Fault)), 6)
+        self.assertEqual(len(self.house.sink.of(Fault)), 6)
 
     def test_ours(self) -> None:
         """Mail isn't put aside for descriptors that the gateway lacks, or for a disk that fails: it is tried again, and what comes

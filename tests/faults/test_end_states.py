@@ -12,8 +12,9 @@ from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
 from seg.config.schema import Queue
-from seg.events import ConditionBegan, MessageDamaged, SpoolFileCorrupt
-from seg.model import Outcome
+from seg.events.gateway import ConditionBegan
+from seg.events.queue import MessageDamaged, SpoolFileCorrupt
+from seg.mail.outcome import Outcome
 from tests.faults.journal import JournalDisk, durable_names, rebuild
 from tests.queue.house import DELIVERED, HARD, NOW, SOFT, House
 

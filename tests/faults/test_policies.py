@@ -8,11 +8,11 @@ from typing import Any
 
 from twisted.internet.defer import Deferred, execute
 
-from seg.events import ConditionBegan
-from seg.mtasts.cache import PolicyCache
-from seg.mtasts.entry import CachedPolicy
-from seg.mtasts.policy import parse_policy
-from seg.mtasts.reserve import SPARES
+from seg.events.gateway import ConditionBegan
+from seg.policy.mtasts.cache import PolicyCache
+from seg.policy.mtasts.entry import CachedPolicy
+from seg.policy.mtasts.policy import parse_policy
+from seg.policy.mtasts.reserve import SPARES
 from tests.doubles import RecordingSink
 from tests.faults import test_disks
 

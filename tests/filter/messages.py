@@ -8,8 +8,8 @@ from typing import Any
 
 from seg.filter.header import parse_header
 from seg.filter.message import Client, FilteredMessage, HeaderField, Octets, SessionTLS
-from seg.interfaces import IMessageWriter
-from seg.model import BodyType, Recipient
+from seg.mail.envelope import BodyType, Recipient
+from seg.queue.interfaces import IMessageWriter
 from seg.smtp.commands import MailArguments
 from tests.doubles import MemoryQueue
 

@@ -12,8 +12,15 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
-from seg import events
 from seg.config.schema import Filter, WhenAway
+from seg.events.receive import (
+    FilterAnswered,
+    FilterAway,
+    FilterChangedSender,
+    FilterPassedOver,
+    FilterRemovedRecipient,
+    RecipientAccepted,
+)
 from seg.filter.answers import (
     Accept,
     AddField,
@@ -28,10 +35,11 @@ from seg.filter.answers import (
     sender_of,
 )
 from seg.filter.chain import Dropped, FilterChain, FilterFault, Passed, Refused, Station, Verdict
+from seg.filter.interfaces import IMessageFilter
 from seg.filter.message import FilteredMessage, Octets
 from seg.filter.turns import AT_A_TIME
-from seg.interfaces import IContent, IMessageFilter
-from seg.model import BodyType, Notify, Recipient, Ret
+from seg.mail.envelope import BodyType, Notify, Recipient, Ret
+from seg.queue.interfaces import IContent
 from seg.smtp.commands import MailArguments
 from seg.smtp.server_replies import Reply
 from tests.doubles import RecordingSink
@@ -96,8 +104,8 @@ class OrderTests(ChainCase):
         verdict = self.passed(Accept(), Change(), told=told)
         self.assertEqual((verdict.message, verdict.changed, verdict.holds), (told, False, ()))
         self.assertEqual(self.sink.events, [
-            events.FilterAnswered(7, "f1", "accept", (), 0.0),
-            events.FilterAnswered(7, "f2", "accept", (), 0.0),
+            FilterAnswered(7, "f1", "accept", (), 0.0),
+            FilterAnswered(7, "f2", "accept", (), 0.0),
         ])  # fmt: skip
 
     def test_next_sees_changes(self) -> None:
@@ -119,17 +127,17 @@ class OrderTests(ChainCase):
         whole = self.successResultOf(Deferred.fromCoroutine(seen.content.head(1000)))
         self.assertTrue(whole.startswith(b"From: a@one.test\r\n") and whole.endswith(b"X-A: 1\r\n\r\nnew\r\n"), whole)
         self.assertEqual(self.sink.events, [
-            events.FilterAnswered(
+            FilterAnswered(
                 7,
                 "f1",
                 "accept",
                 ("1 header change", "reverse-path changed", "1 recipient removed", "1 recipient added", "body replaced"),
                 0.0,
             ),
-            events.FilterChangedSender(7, "f1", "new@one.test"),
-            events.FilterRemovedRecipient(7, "f1", 1, "C@Three.test"),
-            events.RecipientAccepted(7, 5, 2, "d@four.test"),
-            events.FilterAnswered(7, "f2", "accept", (), 0.0),
+            FilterChangedSender(7, "f1", "new@one.test"),
+            FilterRemovedRecipient(7, "f1", 1, "C@Three.test"),
+            RecipientAccepted(7, 5, 2, "d@four.test"),
+            FilterAnswered(7, "f2", "accept", (), 0.0),
         ])  # fmt: skip
 
     def test_refusals_end_it(self) -> None:
@@ -142,7 +150,7 @@ class OrderTests(ChainCase):
         ]:
             self.assertEqual(self.judge(answer, Accept()), wanted)
             self.assertEqual(self.doubles[1].seen, [])
-        said = self.sink.of(events.FilterAnswered)
+        said = self.sink.of(FilterAnswered)
         self.assertEqual([(each.answer, each.details) for each in said], [
             ("reject", ("550 5.7.1 Message rejected",)),
             ("tempfail", ("450 4.2.1 Wait",)),
@@ -155,7 +163,7 @@ class OrderTests(ChainCase):
         verdict = self.passed(Hold("odd", Change(header=[AddField("A", "1")])), Hold("very odd"))
         self.assertEqual(verdict.holds, ("filter f1: odd", "filter f2: very odd"))
         self.assertTrue(verdict.changed)
-        self.assertEqual(self.sink.of(events.FilterAnswered)[0].details, ("odd", "1 header change"))
+        self.assertEqual(self.sink.of(FilterAnswered)[0].details, ("odd", "1 header change"))
         self.assertIsInstance(self.judge(Hold("odd"), Reject()), Refused)
 
     def test_redirect(self) -> None:
@@ -186,15 +194,15 @@ class OrderTests(ChainCase):
             MailArguments("ü@one.test", 100, BodyType.EIGHT_BIT, True, Ret.HEADERS, "x"),
         )
         self.passed(Change(sender="a@one.test"))
-        self.assertEqual(self.sink.events[-1], events.FilterAnswered(7, "f1", "accept", (), 0.0))
+        self.assertEqual(self.sink.events[-1], FilterAnswered(7, "f1", "accept", (), 0.0))
         self.passed(Change(sender=""))
-        self.assertEqual(self.sink.events[-1], events.FilterChangedSender(7, "f1", ""))
+        self.assertEqual(self.sink.events[-1], FilterChangedSender(7, "f1", ""))
 
     def test_passed_over(self) -> None:
         """A message larger than the filter's max_message_size isn't shown to it."""
         told = message(body=b"x" * 500)
         self.passed(Reject(), told=told, max_message_size=500)
-        self.assertEqual(self.sink.events, [events.FilterPassedOver(7, "f1", told.content.size)])
+        self.assertEqual(self.sink.events, [FilterPassedOver(7, "f1", told.content.size)])
         self.assertIsInstance(self.judge(Reject(), told=told, max_message_size=1000), Refused)
 
 
@@ -208,7 +216,7 @@ class AwayTests(ChainCase):
             (WhenAway.REJECT, Refused("f1", Reply(550, "5.7.1", "Message can't be checked"))),
         ]:
             self.assertEqual(self.judge(FilterFault("gone"), Accept(), when_away=word), wanted)
-            self.assertEqual(self.sink.events.pop(), events.FilterAway(7, "f1", "gone", word.value, 0.0))
+            self.assertEqual(self.sink.events.pop(), FilterAway(7, "f1", "gone", word.value, 0.0))
             self.assertEqual(self.doubles[1].seen, [])
         verdict = self.passed(FilterFault("gone"), Accept(), when_away=WhenAway.ACCEPT)
         self.assertFalse(verdict.changed)
@@ -222,7 +230,7 @@ class AwayTests(ChainCase):
         self.assertNoResult(judging)
         self.clock.advance(1)
         self.assertIsInstance(self.successResultOf(judging), Refused)
-        self.assertEqual(self.sink.events, [events.FilterAway(7, "f1", "no answer within 60 s", "tempfail", 60.0)])
+        self.assertEqual(self.sink.events, [FilterAway(7, "f1", "no answer within 60 s", "tempfail", 60.0)])
 
     def test_no_limit(self) -> None:
         """A milter, which keeps to its own time-outs, isn't given one by the chain."""
@@ -241,16 +249,16 @@ class AwayTests(ChainCase):
             (surrogate, "UnicodeEncodeError"),
         ]:
             self.assertIsInstance(self.judge(answer), Refused)
-            self.assertIn(cause, self.sink.of(events.FilterAway)[-1].cause)
+            self.assertIn(cause, self.sink.of(FilterAway)[-1].cause)
             self.assertEqual(len(self.flushLoggedErrors()), 1)
         for answer in (None, "accept", Accept):
             self.assertIsInstance(self.judge(answer), Refused)
-            self.assertIn("which is none of the answers", self.sink.of(events.FilterAway)[-1].cause)
+            self.assertIn("which is none of the answers", self.sink.of(FilterAway)[-1].cause)
 
     def test_cancels_itself(self) -> None:
         """A filter whose own work was cancelled is away like any other."""
         self.assertIsInstance(self.judge(CancelledError()), Refused)
-        self.assertEqual(self.sink.events, [events.FilterAway(7, "f1", "its own work was cancelled", "tempfail", 0.0)])
+        self.assertEqual(self.sink.events, [FilterAway(7, "f1", "its own work was cancelled", "tempfail", 0.0)])
 
     def test_deaf_to_cancellation(self) -> None:
         """A filter that makes something else of a cancellation isn't waited for, and says nothing any more."""

@@ -16,8 +16,8 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
-from seg import events
 from seg.config.schema import Filter
+from seg.events.receive import FilterAway
 from seg.filter.answers import (
     Accept,
     AddField,
@@ -33,13 +33,13 @@ from seg.filter.answers import (
 )
 from seg.filter.chain import FilterChain, FilterFault, Refused, Station
 from seg.filter.changes import applied
+from seg.filter.interfaces import FilterContext, IMessageFilter
 from seg.filter.message import FilteredMessage
 from seg.filter.milter.client import MilterFilter, milter
 from seg.filter.milter.options import OUR_ACTIONS, Actions, Stage, Steps
 from seg.filter.milter.wire import CHUNK
-from seg.filter.plugins import LONGEST, FilterContext
-from seg.interfaces import IMessageFilter
-from seg.model import BodyType, Notify, Recipient, Ret
+from seg.filter.plugins import LONGEST
+from seg.mail.envelope import BodyType, Notify, Recipient, Ret
 from seg.smtp.commands import MailArguments
 from tests.doubles import RecordingSink
 from tests.filter.messages import message
@@ -145,7 +145,7 @@ class HostileTests(MilterCase):
         self.assertNoResult(judging)
         self.clock.advance(100)
         self.assertIsInstance(self.successResultOf(judging), Refused)
-        self.assertEqual(sink.of(events.FilterAway)[0].cause, "no answer within 600 s")
+        self.assertEqual(sink.of(FilterAway)[0].cause, "no answer within 600 s")
         self.assertTrue(endpoint.pump.clientIO.disconnecting)
 
     def test_many_lists(self) -> None:

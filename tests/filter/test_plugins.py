@@ -6,13 +6,13 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from zope.interface.verify import verifyObject
 
+from seg.common.errors import ConfigurationError
 from seg.config.schema import Filter
-from seg.errors import ConfigurationError
 from seg.filter.answers import AddField, Change, Hold
 from seg.filter.chain import Station
+from seg.filter.interfaces import FilterContext, IMessageFilter
 from seg.filter.milter.client import milter
-from seg.filter.plugins import LONGEST, FilterContext, for_listener, stations
-from seg.interfaces import IMessageFilter
+from seg.filter.plugins import LONGEST, for_listener, stations
 from tests.doubles import RecordingSink
 from tests.filter.messages import message
 from tests.plugin_packages import PluginCase, documented
@@ -20,7 +20,7 @@ from tests.plugin_packages import PluginCase, documented
 EXAMPLE = """
 from twisted.plugin import IPlugin
 from zope.interface import implementer
-from seg.interfaces import IMessageFilter, IMessageFilterFactory
+from seg.plugin import IMessageFilter, IMessageFilterFactory
 
 @implementer(IPlugin, IMessageFilterFactory)
 class Example:

@@ -7,20 +7,10 @@ from pathlib import Path
 
 import attrs
 
-from seg.causes import CauseKind
-from seg.errors import Permanent
-from seg.model import (
-    BodyType,
-    Bounced,
-    Delivered,
-    Envelope,
-    HostRefusal,
-    Notify,
-    PolicyHold,
-    Recipient,
-    RecipientState,
-    Ret,
-)
+from seg.mail.causes import CauseKind
+from seg.mail.envelope import BodyType, Envelope, HostRefusal, Notify, PolicyHold, Recipient, RecipientState, Ret
+from seg.mail.errors import Permanent
+from seg.mail.outcome import Bounced, Delivered
 from seg.queue.files import Stored
 
 LINES = Path(__file__).with_name("spool.jsonl")

@@ -21,7 +21,7 @@ from twisted.internet import task
 from twisted.internet.defer import Deferred
 from twisted.internet.threads import deferToThread
 
-from seg.errors import ConfigurationError
+from seg.common.errors import ConfigurationError
 from seg.lab.gateway import GatewayError, GatewayProcess
 from seg.lab.internet import free_port
 from tests.lab.acceptance import LabCommand, LabError, Verdict, gateway_configuration

@@ -9,7 +9,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from seg.local.aliases import Aliases, parse_aliases
 from seg.local.table import ALWAYS, LocalTable, NoTaker
-from seg.model import Envelope, Recipient, domain_of
+from seg.mail.address import domain_of
+from seg.mail.envelope import Envelope, Recipient
 
 FILE = """\
 # the usual

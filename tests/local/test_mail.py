@@ -11,7 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from seg.config.destinations import Destinations, NextHop, SMTPRoute
 from seg.config.schema import Gateway
-from seg.events import Fault
+from seg.events.gateway import Fault
 from seg.local.mail import EVERY, LocalMail
 from seg.local.table import NoTaker
 from tests.doubles import RecordingSink

@@ -3,9 +3,11 @@
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
-from seg.events import ConnectionClosed, DNSAsked, Event, MessageFinished
-from seg.interfaces import IEventSink
-from seg.maillog.bus import EventBus
+from seg.events.base import Event, IEventSink
+from seg.events.bus import EventBus
+from seg.events.dns import DNSAsked
+from seg.events.queue import MessageFinished
+from seg.events.receive import ConnectionClosed
 
 
 class BusTests(SynchronousTestCase):

@@ -14,18 +14,10 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
 from seg.config.schema import Log, LogLevel
-from seg.events import (
-    ConditionBegan,
-    ConditionEnded,
-    ConditionKind,
-    ConnectionClosed,
-    DNSAsked,
-    Event,
-    Fault,
-    MessageReceived,
-    Notice,
-)
-from seg.interfaces import IEventSink
+from seg.events.base import Event, IEventSink
+from seg.events.dns import DNSAsked
+from seg.events.gateway import ConditionBegan, ConditionEnded, ConditionKind, Fault, Notice
+from seg.events.receive import ConnectionClosed, MessageReceived
 from seg.maillog import appending
 from seg.maillog.files import MailLogFile, plan_of_log
 from seg.maillog.outlet import LARGEST_BATCH

@@ -5,14 +5,19 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from seg import events as e
-from seg.errors import Temporary
+from seg.events.base import Event
+from seg.events.delivery import DeliveryTLSStarted, PolicyExplained
+from seg.events.dns import DNSAsked
+from seg.events.policy import DANEMX, DANEAddress, STSRecordFound
+from seg.events.queue import MessageFinished, RecipientDelayed, RecipientsPending
+from seg.events.receive import UnknownCommand
+from seg.mail.errors import Temporary
 from seg.maillog.jsonlines import JSONLines, event_name
 from seg.maillog.lines import LINES
 from seg.maillog.stamps import Stamps
 
 
-def parsed(event: e.Event, at: float = 1.25) -> dict[str, Any]:
+def parsed(event: Event, at: float = 1.25) -> dict[str, Any]:
     """An event's JSON, read back."""
     line = JSONLines(Stamps()).line(event, at, "info")
     assert "\n" not in line
@@ -27,12 +32,12 @@ class JSONTests(SynchronousTestCase):
     def test_names(self) -> None:
         """Events are named by their class in snake_case, abbreviations as one word."""
         names = {
-            e.DeliveryTLSStarted: "delivery_tls_started",
-            e.STSRecordFound: "sts_record_found",
-            e.DANEMX: "dane_mx",
-            e.DANEAddress: "dane_address",
-            e.DNSAsked: "dns_asked",
-            e.MessageFinished: "message_finished",
+            DeliveryTLSStarted: "delivery_tls_started",
+            STSRecordFound: "sts_record_found",
+            DANEMX: "dane_mx",
+            DANEAddress: "dane_address",
+            DNSAsked: "dns_asked",
+            MessageFinished: "message_finished",
         }
         self.assertEqual({kind: event_name(kind) for kind in names}, names)
         self.assertEqual(len({event_name(kind) for kind in LINES}), len(LINES))
@@ -47,7 +52,7 @@ class JSONTests(SynchronousTestCase):
     def test_error(self) -> None:
         """An error is spread over code, enhanced status, our text and the remote lines."""
         error = Temporary("4.3.2", "refused by mx", 421, ("4.3.2 later\r\n",))
-        record = parsed(e.RecipientDelayed(7, 0, 4, "a@b", "c@d", error))
+        record = parsed(RecipientDelayed(7, 0, 4, "a@b", "c@d", error))
         del record["time"]
         self.assertEqual(
             record,
@@ -68,12 +73,12 @@ class JSONTests(SynchronousTestCase):
 
     def test_opinions_and_times(self) -> None:
         """Opinions are an object by provider; times have their zone and milliseconds."""
-        record = parsed(e.PolicyExplained(7, "d", "m", (("dane", "none"), ("static", "no")), "x"))
+        record = parsed(PolicyExplained(7, "d", "m", (("dane", "none"), ("static", "no")), "x"))
         self.assertEqual(record["opinions"], {"dane": "none", "static": "no"})
         stamp = r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}[+-]\d\d:\d\d$"
         self.assertRegex(record["time"], stamp)
-        self.assertRegex(parsed(e.RecipientsPending(7, (0, 1), 99.0, "x", 1))["until"], stamp)
+        self.assertRegex(parsed(RecipientsPending(7, (0, 1), 99.0, "x", 1))["until"], stamp)
 
     def test_remote_bytes(self) -> None:
         """Lone surrogates, as undecodable octets leave them, can be written."""
-        self.assertEqual(parsed(e.UnknownCommand(1, "\udc80\u2028"))["command"], "\udc80\u2028")
+        self.assertEqual(parsed(UnknownCommand(1, "\udc80\u2028"))["command"], "\udc80\u2028")

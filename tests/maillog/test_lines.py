@@ -2,30 +2,93 @@
 
 import re
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
+from pkgutil import iter_modules
 
 import attrs
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from seg import events as e
-from seg.errors import Permanent, Temporary
+import seg.events
+from seg.events.base import DebugEvent, Event
+from seg.events.delivery import (
+    DeliveryClosed,
+    DeliveryConnected,
+    DeliveryConnectFailed,
+    DeliveryStarted,
+    DeliveryTLSDeferred,
+    DeliveryTLSRequired,
+    DeliveryTLSStarted,
+    ExemptionOver,
+    ExemptionUsed,
+    PolicyExplained,
+    RecipientsDelivered,
+    RouteUsed,
+    TLSAlert,
+)
+from seg.events.dns import DNSAsked, DNSCached, DNSSent
+from seg.events.gateway import AdminRefused, ConditionBegan, Fault, Repeated, SyslogAway, SyslogLinesLost
+from seg.events.policy import (
+    DANEFailed,
+    DANESucceeded,
+    DANEWeakened,
+    STSApplied,
+    STSCacheHit,
+    STSFailed,
+    STSFetchFailed,
+    STSFetchStarted,
+    STSPolicyWithdrawn,
+    STSRecordFailed,
+    STSRecordFound,
+    STSSucceeded,
+)
+from seg.events.queue import (
+    BounceGenerated,
+    DoubleBounce,
+    MessageDamaged,
+    MessageFinished,
+    MessageHeld,
+    RecipientBounced,
+    RecipientDelayed,
+    RecipientsPending,
+    SpoolFileCorrupt,
+)
+from seg.events.receive import (
+    BadCommand,
+    ConnectionAccepted,
+    ConnectionAdmitted,
+    ConnectionClosed,
+    FilterAnswered,
+    FilterAway,
+    FilterChangedSender,
+    FilterPassedOver,
+    FilterRemovedRecipient,
+    MessageQueued,
+    MessageReceived,
+    MessageStarted,
+    ReceiveTLSStarted,
+    RecipientAccepted,
+)
+from seg.mail.errors import Permanent, Temporary
+from seg.mail.status import status_text
 from seg.maillog.lines import LINES, render, without_details
 from seg.maillog.reference import page_text
 from seg.maillog.vocabulary import LONGEST_LINE, Level, clean
-from seg.status import status_text
 from tests.doubles import named_in
 
 PROJECT = Path(__file__).resolve().parents[2]
 
 
-def classes() -> Iterator[type[e.Event]]:
+def classes() -> Iterator[type[Event]]:
     """Every event class of seg.events."""
-    return (kind for kind in named_in(e, e.Event) if kind is not e.DebugEvent)
+    modules = [import_module(f"seg.events.{found.name}") for found in iter_modules(seg.events.__path__)]
+    kinds = {kind for module in modules for kind in named_in(module, Event) if kind.__module__ == module.__name__}
+    return iter(kinds - {DebugEvent})
 
 
-def texts(*events: e.Event) -> list[str]:
+def texts(*events: Event) -> list[str]:
     """The lines of events as ``Level: text``."""
     return [f"{level}: {clean(text)}" for event in events for level, text in render(event)]
 
@@ -106,56 +169,56 @@ class SampleTests(SynchronousTestCase):
     def test_delivery_that_passes(self) -> None:
         """The events of a delivery under MTA-STS give the lines of the sample."""
         lines = texts(
-            e.STSRecordFound("mta-test.domain.com", "1"),
-            e.DeliveryConnected(834833, "10.1.1.2", "10.1.1.3", 25),
-            e.DeliveryTLSStarted(834833, "TLSv1.3", "TLS_AES_256_GCM_SHA384", ("*.mail123.domain.com",)),
-            e.STSSucceeded("domain.com"),
-            e.DeliveryStarted(834833, 5444, (0,)),
-            e.MessageFinished(5444),
+            STSRecordFound("mta-test.domain.com", "1"),
+            DeliveryConnected(834833, "10.1.1.2", "10.1.1.3", 25),
+            DeliveryTLSStarted(834833, "TLSv1.3", "TLS_AES_256_GCM_SHA384", ("*.mail123.domain.com",)),
+            STSSucceeded("domain.com"),
+            DeliveryStarted(834833, 5444, (0,)),
+            MessageFinished(5444),
         )
         self.assertEqual(lines, PASSES.splitlines())
 
     def test_debug(self) -> None:
         """At Debug the DNS questions, the cache and the policy are told as in the sample."""
         lines = texts(
-            e.DNSAsked("_mta-sts.domain.com", "TXT"),
-            e.DNSSent("_mta-sts.domain.com", "TXT", "10.10.5.61", 15.0),
-            e.DNSCached("_mta-sts.domain.com", "TXT", 1727357019.0, False, ('"v=STSv1; id=12345678598Z;"',)),
-            e.STSRecordFound("domain.com", "12345678598Z"),
-            e.STSCacheHit("domain.com"),
-            e.DNSAsked("domain.com", "MX"),
-            e.STSApplied("domain.com", "enforce"),
+            DNSAsked("_mta-sts.domain.com", "TXT"),
+            DNSSent("_mta-sts.domain.com", "TXT", "10.10.5.61", 15.0),
+            DNSCached("_mta-sts.domain.com", "TXT", 1727357019.0, False, ('"v=STSv1; id=12345678598Z;"',)),
+            STSRecordFound("domain.com", "12345678598Z"),
+            STSCacheHit("domain.com"),
+            DNSAsked("domain.com", "MX"),
+            STSApplied("domain.com", "enforce"),
         )
         self.assertEqual(lines, DEBUG.splitlines())
 
     def test_verification_failure(self) -> None:
         """A certificate that doesn't fit gives the lines of the sample."""
         lines = texts(
-            e.DeliveryTLSDeferred(831556, "peer cert does not match domain domain.com"),
-            e.DeliveryTLSRequired(831556, "mx1.domain.com"),
+            DeliveryTLSDeferred(831556, "peer cert does not match domain domain.com"),
+            DeliveryTLSRequired(831556, "mx1.domain.com"),
         )
         self.assertEqual(lines, FAILS.splitlines())
 
     def test_details_of_a_mismatch(self) -> None:
         """The names wanted and presented follow the verify error in a line of their own."""
-        event = e.DeliveryTLSDeferred(7, "peer cert does not match domain d", ("wanted: d", "presented: m"))
+        event = DeliveryTLSDeferred(7, "peer cert does not match domain d", ("wanted: d", "presented: m"))
         self.assertEqual(texts(event)[1], "Info: DCID 7 TLS verify details: wanted: d; presented: m")
 
     def test_story_of_a_message(self) -> None:
         """From injection to the bounce of one recipient, every line has the vendor's form."""
         gone = Permanent("5.1.1", "refused", 550, ("5.1.1 no such user", "5.1.1 it's gone"))
         lines = texts(
-            e.ConnectionAccepted(9, "relay", "10.1.1.2", "10.1.1.9"),
-            e.ConnectionAdmitted(9, "RELAY", "RELAYLIST", "10.0.0.0/8"),
-            e.ReceiveTLSStarted(9, "TLSv1.3", "TLS_AES_256_GCM_SHA384"),
-            e.MessageStarted(7, 9, "a@example.net"),
-            e.RecipientAccepted(7, 9, 0, "b@domain.com"),
-            e.RecipientAccepted(7, 9, 1, "c@domain.com"),
-            e.MessageReceived(7, 9, "a@example.net", 512),
-            e.MessageQueued(7),
-            e.ConnectionClosed(9),
-            e.DeliveryConnectFailed("domain.com", "mx1.domain.com", "10.1.1.3", 25, "[Errno 111] Connection refused"),
-            e.RecipientDelayed(
+            ConnectionAccepted(9, "relay", "10.1.1.2", "10.1.1.9"),
+            ConnectionAdmitted(9, "RELAY", "RELAYLIST", "10.0.0.0/8"),
+            ReceiveTLSStarted(9, "TLSv1.3", "TLS_AES_256_GCM_SHA384"),
+            MessageStarted(7, 9, "a@example.net"),
+            RecipientAccepted(7, 9, 0, "b@domain.com"),
+            RecipientAccepted(7, 9, 1, "c@domain.com"),
+            MessageReceived(7, 9, "a@example.net", 512),
+            MessageQueued(7),
+            ConnectionClosed(9),
+            DeliveryConnectFailed("domain.com", "mx1.domain.com", "10.1.1.3", 25, "[Errno 111] Connection refused"),
+            RecipientDelayed(
                 7,
                 0,
                 0,
@@ -163,15 +226,15 @@ class SampleTests(SynchronousTestCase):
                 "b@domain.com",
                 Temporary("4.4.1", "mx1.domain.com: connection refused"),
             ),
-            e.DeliveryStarted(4, 7, (0, 1)),
-            e.RecipientsDelivered(4, 7, (0,), '2.0.0 Ok: queued as "4X"'),
-            e.RecipientBounced(7, 1, 4, "a@example.net", "c@domain.com", gone),
-            e.BounceGenerated(8, 7, "", "a@example.net"),
-            e.MessageStarted(8, 0, ""),
-            e.RecipientAccepted(8, 0, 0, "a@example.net"),
-            e.MessageFinished(7),
-            e.DoubleBounce(8, 0, "a@example.net", Permanent("5.1.2", "NXDOMAIN")),
-            e.DeliveryClosed(4),
+            DeliveryStarted(4, 7, (0, 1)),
+            RecipientsDelivered(4, 7, (0,), '2.0.0 Ok: queued as "4X"'),
+            RecipientBounced(7, 1, 4, "a@example.net", "c@domain.com", gone),
+            BounceGenerated(8, 7, "", "a@example.net"),
+            MessageStarted(8, 0, ""),
+            RecipientAccepted(8, 0, 0, "a@example.net"),
+            MessageFinished(7),
+            DoubleBounce(8, 0, "a@example.net", Permanent("5.1.2", "NXDOMAIN")),
+            DeliveryClosed(4),
         )
         self.assertEqual(lines, STORY.splitlines())
 
@@ -182,7 +245,7 @@ class SampleTests(SynchronousTestCase):
             ("mta-sts", "enforce(id 12345678598Z, cached)"),
             ("static", "required-verify-hosted"),
         )
-        event = e.PolicyExplained(5444, "domain.com", "mx1.mail123.domain.com", opinions, "TLSv1.3 verified by mta-sts")
+        event = PolicyExplained(5444, "domain.com", "mx1.mail123.domain.com", opinions, "TLSv1.3 verified by mta-sts")
         self.assertEqual(
             texts(event),
             [
@@ -194,7 +257,7 @@ class SampleTests(SynchronousTestCase):
 
     def test_waiting_says_why(self) -> None:
         """A message that waits says until when, after how many attempts, and for what."""
-        (line,) = texts(e.RecipientsPending(5444, (0,), 1727364279.0, "4.4.1 connection refused", 2))
+        (line,) = texts(RecipientsPending(5444, (0,), 1727364279.0, "4.4.1 connection refused", 2))
         self.assertRegex(
             line,
             r"^Info: MID 5444 to RID \[0\] pending till \w{3} Sep 2[67] \d\d:\d\d:39 2024 \[Default\] "
@@ -205,7 +268,7 @@ class SampleTests(SynchronousTestCase):
         """A failed fetch says its cause, URL, proxy and what holds now; a time-out has its Debug line
         besides."""
         url = "https://mta-sts.d.test/.well-known/mta-sts.txt"
-        refused = e.STSFetchFailed("d.test", url, "HTTP status 404", kept="17")
+        refused = STSFetchFailed("d.test", url, "HTTP status 404", kept="17")
         self.assertEqual(
             texts(refused),
             [
@@ -215,7 +278,7 @@ class SampleTests(SynchronousTestCase):
             ],
         )
         for cause in ("connection timed out", "time-out after 60 s", "Timeout"):
-            lines = texts(e.STSFetchFailed("d.test", url, cause, "http://p:3128"))
+            lines = texts(STSFetchFailed("d.test", url, cause, "http://p:3128"))
             self.assertEqual(
                 lines[0],
                 "Debug: Request to fetch the STS policy failed because of a connection timeout., for the domain d.test",
@@ -225,14 +288,14 @@ class SampleTests(SynchronousTestCase):
     def test_filters(self) -> None:
         """What filters made of a message."""
         found = texts(
-            e.FilterAnswered(7, "rspamd", "accept", ("2 header changes", "1 recipient added"), 0.0312),
-            e.FilterAnswered(7, "clamav", "accept", (), 1.5),
-            e.FilterAnswered(7, "rules", "reject", ("550 5.7.1 No",), 0.0),
-            e.FilterPassedOver(7, "clamav", 30000000),
-            e.FilterAway(7, "rspamd", "inet:127.0.0.1:11332: it doesn't answer within 30 s", "tempfail", 30.0),
-            e.FilterChangedSender(7, "srs", "SRS0=a@b.test"),
-            e.FilterRemovedRecipient(7, "rules", 1, "b@c.test"),
-            e.MessageHeld(7, "filter rules: an invoice"),
+            FilterAnswered(7, "rspamd", "accept", ("2 header changes", "1 recipient added"), 0.0312),
+            FilterAnswered(7, "clamav", "accept", (), 1.5),
+            FilterAnswered(7, "rules", "reject", ("550 5.7.1 No",), 0.0),
+            FilterPassedOver(7, "clamav", 30000000),
+            FilterAway(7, "rspamd", "inet:127.0.0.1:11332: it doesn't answer within 30 s", "tempfail", 30.0),
+            FilterChangedSender(7, "srs", "SRS0=a@b.test"),
+            FilterRemovedRecipient(7, "rules", 1, "b@c.test"),
+            MessageHeld(7, "filter rules: an invoice"),
         )
         self.assertEqual("".join(f"{line}\n" for line in found), FILTERS)
 
@@ -261,28 +324,28 @@ class TableTests(SynchronousTestCase):
         self.assertEqual(
             warnings,
             {
-                e.AdminRefused,
-                e.ConditionBegan,
-                e.Fault,
-                e.DANEWeakened,
-                e.ExemptionOver,
-                e.ExemptionUsed,
-                e.FilterAway,
-                e.MessageDamaged,
-                e.Repeated,
-                e.STSRecordFailed,
-                e.STSPolicyWithdrawn,
-                e.TLSAlert,
-                e.SpoolFileCorrupt,
-                e.SyslogAway,
-                e.SyslogLinesLost,
+                AdminRefused,
+                ConditionBegan,
+                Fault,
+                DANEWeakened,
+                ExemptionOver,
+                ExemptionUsed,
+                FilterAway,
+                MessageDamaged,
+                Repeated,
+                STSRecordFailed,
+                STSPolicyWithdrawn,
+                TLSAlert,
+                SpoolFileCorrupt,
+                SyslogAway,
+                SyslogLinesLost,
             },
         )
 
     def test_debug_events_are_debug_lines(self) -> None:
         """An event that is only made for Debug has no line above it, and every other one has."""
         for kind, entry in LINES.items():
-            self.assertEqual(issubclass(kind, e.DebugEvent), entry.level is Level.DEBUG, kind.__name__)
+            self.assertEqual(issubclass(kind, DebugEvent), entry.level is Level.DEBUG, kind.__name__)
 
     def test_page_is_up_to_date(self) -> None:
         """docs/log-lines.md is what the table makes it; run python -m seg.maillog.reference."""
@@ -294,7 +357,7 @@ class TableTests(SynchronousTestCase):
         same."""
 
         @attrs.frozen
-        class Strange(e.Event):
+        class Strange(Event):
             number: int
 
         self.assertEqual(len(texts(Strange(3))), 1)
@@ -302,7 +365,7 @@ class TableTests(SynchronousTestCase):
 
     def test_details_of_messages(self) -> None:
         """Message-ID and Subject are only told when the operator wants it."""
-        event = e.MessageReceived(7, 9, "a@b.test", 10, "<1@b.test>", "it's\r\nMID 9")
+        event = MessageReceived(7, 9, "a@b.test", 10, "<1@b.test>", "it's\r\nMID 9")
         self.assertEqual(len(texts(without_details(event))), 1)
         wanted = ["Info: MID 7 Message-ID '<1@b.test>'", 'Info: MID 7 Subject "it\'s\\r\\nMID 9"']
         self.assertEqual(texts(event)[:2], wanted)
@@ -330,45 +393,45 @@ def _pattern(template: str) -> str:
 LAB = {
     "sts_txt_ok": (
         r"Successfully fetched MTA-STS TXT record for domain ?\(d\.test\)",
-        e.STSRecordFound("d.test", "1"),
+        STSRecordFound("d.test", "1"),
     ),
     "sts_applying": (
         r"Applying MTA-STS policy for the domain ?\(d\.test\)",
-        e.STSApplied("d.test", "testing"),
+        STSApplied("d.test", "testing"),
     ),
-    "sts_success": (r"MTA-STS policy for the domain ?\(d\.test\) Successful", e.STSSucceeded("d.test")),
+    "sts_success": (r"MTA-STS policy for the domain ?\(d\.test\) Successful", STSSucceeded("d.test")),
     "sts_fetch_failed": (
         r"(?i)(fail|unable|could not).{0,60}MTA-STS policy.{0,40}\(?d\.test\)?",
-        e.STSFetchFailed("d.test", "https://u", "HTTP status 404"),
+        STSFetchFailed("d.test", "https://u", "HTTP status 404"),
     ),
     "sts_not_success": (
         r"(?i)MTA-STS policy.{0,60}(fail|not match|mismatch|unsuccessful|violat)",
-        e.STSFailed("d.test", "m", "x"),
+        STSFailed("d.test", "m", "x"),
     ),
-    "sts_route_skip": (r"(?i)MTA.?STS.{0,60}SMTP.?route", e.RouteUsed(7, "d.test", "r")),
+    "sts_route_skip": (r"(?i)MTA.?STS.{0,60}SMTP.?route", RouteUsed(7, "d.test", "r")),
     "dcid": (
         r"New SMTP DCID \d+ interface \S+ address 127\.77\.2\.1 port 25",
-        e.DeliveryConnected(4, "127.0.0.1", "127.77.2.1", 25),
+        DeliveryConnected(4, "127.0.0.1", "127.77.2.1", 25),
     ),
     "tls_success": (
         r"DCID \d+ TLS success protocol TLSv1\.[23] cipher \S+",
-        e.DeliveryTLSStarted(4, "TLSv1.2", "X", ()),
+        DeliveryTLSStarted(4, "TLSv1.2", "X", ()),
     ),
     "tls_required": (
         r"TLS was required but could not be successfully negotiated",
-        e.DeliveryTLSRequired(4, "m"),
+        DeliveryTLSRequired(4, "m"),
     ),
     "verify_domain": (
         r"TLS deferring: verify error: peer cert does not match domain d\.test",
-        e.DeliveryTLSDeferred(4, "peer cert does not match domain d.test"),
+        DeliveryTLSDeferred(4, "peer cert does not match domain d.test"),
     ),
-    "dane_success": (r"(?i)DANE.{0,80}success", e.DANESucceeded("d.test", "m")),
+    "dane_success": (r"(?i)DANE.{0,80}success", DANESucceeded("d.test", "m")),
     "dane_failed": (
         r"(?i)DANE.{0,80}(fail|mismatch|bogus|not supported|no usable|insecure)",
-        e.DANEFailed("d.test", "m", "no TLSA"),
+        DANEFailed("d.test", "m", "no TLSA"),
     ),
-    "finished": (r"Message finished MID \d+ done", e.MessageFinished(7)),
-    "policy_via_proxy": (r"(?i)MTA-STS.{0,40}proxy", e.STSFetchStarted("d.test", "http://p:1")),
+    "finished": (r"Message finished MID \d+ done", MessageFinished(7)),
+    "policy_via_proxy": (r"(?i)MTA-STS.{0,40}proxy", STSFetchStarted("d.test", "http://p:1")),
 }
 
 
@@ -384,10 +447,10 @@ class LabTests(SynchronousTestCase):
         """No line but that of DANE's success names DANE and success together."""
         for kind, entry in LINES.items():
             found = any(re.search(r"(?i)DANE.*success", line) for line in texts(entry.example))
-            self.assertEqual(found, kind is e.DANESucceeded, kind.__name__)
+            self.assertEqual(found, kind is DANESucceeded, kind.__name__)
 
 
-def _filled(kind: type[e.Event], text: str) -> e.Event:
+def _filled(kind: type[Event], text: str) -> Event:
     """An event whose every text is `text`."""
     values = {}
     for field in attrs.fields(kind):
@@ -410,7 +473,7 @@ class ForgeryTests(SynchronousTestCase):
 
     def test_line_breaks_are_escaped(self) -> None:
         """CR, LF and other breaks in remote data are shown, not obeyed."""
-        event = e.RecipientAccepted(7, 9, 0, "a\r\nThu Sep 26 15:23:39 2024 Info: forged\0\x85\u2028\u202e\udc80@b")
+        event = RecipientAccepted(7, 9, 0, "a\r\nThu Sep 26 15:23:39 2024 Info: forged\0\x85\u2028\u202e\udc80@b")
         self.assertEqual(
             texts(event),
             [
@@ -421,7 +484,7 @@ class ForgeryTests(SynchronousTestCase):
 
     @settings(max_examples=100)
     @given(st.text(st.characters(codec=None)), st.sampled_from(sorted(LINES, key=lambda kind: kind.__name__)))
-    def test_no_text_makes_a_line(self, text: str, kind: type[e.Event]) -> None:
+    def test_no_text_makes_a_line(self, text: str, kind: type[Event]) -> None:
         """Whatever stands in an event's fields, each of its lines is one printable line that UTF-8 can
         hold."""
         for line in texts(_filled(kind, text + "\r\n\u2028" + text)):
@@ -443,4 +506,4 @@ class RefusedCommandTests(SynchronousTestCase):
         syntax = {500, 501, 504, 555}
         for code in (421, 451, 452, 454, 500, 501, 502, 503, 504, 530, 534, 535, 538, 550, 554, 555):
             what = "Bad syntax for command" if code in syntax else "Refused command"
-            self.assertEqual(texts(e.BadCommand(1, "MAIL", "x", code)), [f"Info: ICID 1 {what}: MAIL (x)"])
+            self.assertEqual(texts(BadCommand(1, "MAIL", "x", code)), [f"Info: ICID 1 {what}: MAIL (x)"])

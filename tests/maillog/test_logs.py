@@ -10,8 +10,11 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from seg.config.schema import Log, LogForm, LogLevel, LogSubscription, SubscriptionKind, SubscriptionLevel
-from seg.events import ConnectionClosed, DNSAsked, Event, Fault, MessageReceived, SyslogLinesLost
-from seg.maillog.bus import EventBus
+from seg.events.base import Event
+from seg.events.bus import EventBus
+from seg.events.dns import DNSAsked
+from seg.events.gateway import Fault, SyslogLinesLost
+from seg.events.receive import ConnectionClosed, MessageReceived
 from seg.maillog.files import FilePlan, MailLogFile
 from seg.maillog.logs import MailLogs
 

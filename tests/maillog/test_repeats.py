@@ -7,18 +7,9 @@ from collections.abc import Sequence
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from seg.events import (
-    ConditionBegan,
-    ConditionEnded,
-    ConditionKind,
-    ConnectionClosed,
-    Event,
-    Fault,
-    FilterAway,
-    MessageAborted,
-    ReceiveFailed,
-    Repeated,
-)
+from seg.events.base import Event
+from seg.events.gateway import ConditionBegan, ConditionEnded, ConditionKind, Fault, Repeated
+from seg.events.receive import ConnectionClosed, FilterAway, MessageAborted, ReceiveFailed
 from seg.maillog.outlet import Outlet
 from seg.maillog.repeats import MINUTE, MOST_TEXTS, REPEATABLE
 from seg.maillog.telling import Telling, Told

@@ -14,19 +14,10 @@ from zope.interface.verify import verifyObject
 
 from seg.config.schema import Facility, LogForm, LogSubscription, SubscriptionKind, SubscriptionLevel
 from seg.config.subscriptions import SyslogAddress, parse_syslog_address
-from seg.events import (
-    ConnectionClosed,
-    DNSAsked,
-    DNSFailed,
-    Event,
-    Fault,
-    MessageReceived,
-    Notice,
-    SyslogAway,
-    SyslogBack,
-    SyslogLinesLost,
-)
-from seg.interfaces import IEventSink
+from seg.events.base import Event, IEventSink
+from seg.events.dns import DNSAsked, DNSFailed
+from seg.events.gateway import Fault, Notice, SyslogAway, SyslogBack, SyslogLinesLost
+from seg.events.receive import ConnectionClosed, MessageReceived
 from seg.maillog.lines import LINES
 from seg.maillog.syslog import SyslogOutlet, make_link
 from seg.maillog.syslog_datagram import DatagramLink

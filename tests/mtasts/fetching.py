@@ -11,8 +11,8 @@ from twisted.trial.unittest import TestCase
 
 from seg.config.schema import MTASTS
 from seg.dns.address_rules import AddressRules
-from seg.mtasts.errors import FetchError, FetchFault, OwnFetchFault
-from seg.mtasts.fetch import PolicyFetcher
+from seg.policy.mtasts.errors import FetchError, FetchFault, OwnFetchFault
+from seg.policy.mtasts.fetch import PolicyFetcher
 from seg.tls.context import ClientTLS
 from seg.tls.peer import Trust
 from seg.tls.roots import RootStore

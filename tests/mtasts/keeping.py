@@ -12,14 +12,14 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
 from seg.config.schema import MTASTS
-from seg.interfaces import IPolicyFetcher
-from seg.mtasts.answer import PolicyAnswer
-from seg.mtasts.cache import PolicyCache
-from seg.mtasts.entry import CachedPolicy
-from seg.mtasts.errors import FetchError
-from seg.mtasts.fetch import NOBODY
-from seg.mtasts.store import Finding, PolicyStore
-from seg.mtasts.turns import Claim
+from seg.policy.mtasts.answer import PolicyAnswer
+from seg.policy.mtasts.cache import PolicyCache
+from seg.policy.mtasts.entry import CachedPolicy
+from seg.policy.mtasts.errors import FetchError
+from seg.policy.mtasts.fetch import NOBODY
+from seg.policy.mtasts.interfaces import IPolicyFetcher
+from seg.policy.mtasts.store import Finding, PolicyStore
+from seg.policy.mtasts.turns import Claim
 from tests.dns_double import FakeResolver
 from tests.doubles import RecordingSink
 

@@ -15,14 +15,15 @@ from hypothesis import strategies as st
 from twisted.internet.defer import Deferred, execute
 from twisted.trial.unittest import SynchronousTestCase
 
-from seg import events
-from seg.conditions import Condition
+from seg.common.files import StateAbsent, StateContent, StateFile, StateUnreadable
 from seg.dns.answer import FailureKind
-from seg.files import StateAbsent, StateContent, StateFile, StateUnreadable
-from seg.mtasts import cache as cache_module
-from seg.mtasts import saving
-from seg.mtasts.cache import PolicyCache, PolicyLost
-from seg.mtasts.entry import (
+from seg.events.conditions import Condition
+from seg.events.gateway import ConditionBegan, ConditionEnded, ConditionKind, Fault
+from seg.events.policy import STSCacheHit, STSSucceeded
+from seg.policy.mtasts import cache as cache_module
+from seg.policy.mtasts import saving
+from seg.policy.mtasts.cache import PolicyCache, PolicyLost
+from seg.policy.mtasts.entry import (
     CachedPolicy,
     CacheFileError,
     decode_entry,
@@ -31,8 +32,8 @@ from seg.mtasts.entry import (
     read_entry,
     write_entry,
 )
-from seg.mtasts.errors import FetchError, FetchFault, PolicyError
-from seg.mtasts.policy import MAX_SIZE, parse_policy
+from seg.policy.mtasts.errors import FetchError, FetchFault, PolicyError
+from seg.policy.mtasts.policy import MAX_SIZE, parse_policy
 from tests.mtasts.keeping import TXT, WEEK, D, StoreCase, body
 
 _FACTS = ("domain", "id", "mode", "mx", "fetched", "checked", "used", "expires", "policy")
@@ -157,7 +158,7 @@ class CacheTests(StoreCase):
 
     def told(self) -> list[str]:
         """Faults and conditions since the last time."""
-        kinds = (events.Fault, events.ConditionBegan, events.ConditionEnded)
+        kinds = (Fault, ConditionBegan, ConditionEnded)
         found = [event.text for event in self.sink.events if isinstance(event, kinds)]
         self.sink.events.clear()
         return found
@@ -358,7 +359,7 @@ class CacheTests(StoreCase):
             waiting.append((work, held if not waiting else Deferred()))
             return waiting[-1][1]
 
-        conditions = (Condition(self.sink, events.ConditionKind.POLICIES, subject) for subject in ("write", "reserve"))
+        conditions = (Condition(self.sink, ConditionKind.POLICIES, subject) for subject in ("write", "reserve"))
         writer = saving.PolicySaving(self.folder, in_thread, *conditions)
         writer.put("one.test", entry_of())
         first = writer.flushed()
@@ -494,7 +495,7 @@ class CacheTests(StoreCase):
         for number in range(40):
             (self.folder / f"d{number}.test.json").write_bytes(b"x")
         self.store = self.make_store()
-        told = self.sink.of(events.Fault)
+        told = self.sink.of(Fault)
         self.assertEqual((len(told), len(self.store.cache._lost)), (cache_module.MOST_TOLD, 30))
 
     def test_flushed_by_name(self) -> None:
@@ -521,10 +522,10 @@ class CacheTests(StoreCase):
     def test_delivered_without_a_policy(self) -> None:
         """That mail went by a policy which is gone by now changes nothing."""
         self.current()
-        self.store.cache.heard(events.STSCacheHit(D))
+        self.store.cache.heard(STSCacheHit(D))
         for _ in range(2):
-            self.store.cache.heard(events.STSSucceeded("two.test"))
-            self.store.cache.heard(events.STSSucceeded(D))
+            self.store.cache.heard(STSSucceeded("two.test"))
+            self.store.cache.heard(STSSucceeded(D))
         self.assertEqual([known.domain for known in self.store.cache], [D])
 
     def test_used_is_written_with_the_next_check(self) -> None:
@@ -601,29 +602,29 @@ class FloodTests(StoreCase):
         cache = self.small(max_entries=len(order))
         for kind in order:
             cache.put(entry_of(f"{kind}.test", kinds[kind]))
-        cache.heard(events.STSSucceeded("tried.test"))
-        cache.heard(events.STSSucceeded("new.test"))
+        cache.heard(STSSucceeded("tried.test"))
+        cache.heard(STSSucceeded("new.test"))
         for number, gone in enumerate(("none", "testing", "untried")):
-            self.assertEqual(self.sink.of(events.ConditionBegan), [])
+            self.assertEqual(self.sink.of(ConditionBegan), [])
             cache.put(entry_of(f"new{number}.test"))
-            cache.heard(events.STSSucceeded(f"new{number}.test"))
+            cache.heard(STSSucceeded(f"new{number}.test"))
             self.assertIsNone(cache.known(f"{gone}.test"), gone)
             self.assertFalse((self.folder / f"{gone}.test.json").exists())
-        (told,) = self.sink.of(events.ConditionBegan)
+        (told,) = self.sink.of(ConditionBegan)
         self.assertIn("more than 4 MTA-STS policies: ones in force are forgotten", told.text)
         self.assertIsNotNone(cache.known("tried.test"))
         for number in range(10):
             cache.put(entry_of(f"more{number}.test"))
         self.assertIsNotNone(cache.known("tried.test"))
         self.assertEqual((len(cache), len(list(self.folder.iterdir()))), (4, 4))
-        self.assertEqual(len(self.sink.of(events.ConditionBegan)), 1)
+        self.assertEqual(len(self.sink.of(ConditionBegan)), 1)
         self.successResultOf(Deferred.fromCoroutine(cache.flush(None)))
-        self.assertEqual(len(self.sink.of(events.ConditionEnded)), 1)
+        self.assertEqual(len(self.sink.of(ConditionEnded)), 1)
 
     def test_delivered_is_kept(self) -> None:
         """That mail went by a policy is known after a restart, and with its successor."""
         self.current()
-        self.store.cache.heard(events.STSSucceeded(D))
+        self.store.cache.heard(STSSucceeded(D))
         known = self.store.cache.known(D)
         assert known is not None
         self.successResultOf(Deferred.fromCoroutine(self.store.renew(known)))

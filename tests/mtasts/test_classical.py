@@ -9,8 +9,8 @@ from typing import Any
 from twisted.internet import tcp
 
 from seg.lab.session import POST_QUANTUM
-from seg.mtasts.errors import FetchFault, OwnFetchFault
-from seg.mtasts.fetch import PolicyFetcher
+from seg.policy.mtasts.errors import FetchFault, OwnFetchFault
+from seg.policy.mtasts.fetch import PolicyFetcher
 from seg.tls.context import ClientTLS
 from seg.tls.groups import REMEMBERED
 from seg.tls.parameters import Parameters

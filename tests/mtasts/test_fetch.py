@@ -13,11 +13,11 @@ from twisted.internet.task import Clock, LoopingCall, deferLater
 from zope.interface.verify import verifyObject
 
 from seg.dns.answer import FailureKind
-from seg.interfaces import IPolicyFetcher
-from seg.mtasts import fetch as fetch_module
-from seg.mtasts.errors import FetchError, FetchFault, OwnFetchFault
-from seg.mtasts.fetch import policy_url
-from seg.mtasts.policy import MAX_SIZE
+from seg.policy.mtasts import fetch as fetch_module
+from seg.policy.mtasts.errors import FetchError, FetchFault, OwnFetchFault
+from seg.policy.mtasts.fetch import policy_url
+from seg.policy.mtasts.interfaces import IPolicyFetcher
+from seg.policy.mtasts.policy import MAX_SIZE
 from tests.certificates import CLIENT_AUTH, Authority, self_signed
 from tests.dns_double import FakeResolver
 from tests.mtasts.fetching import DOMAIN, HOST, FetchCase

@@ -16,21 +16,21 @@ from twisted.internet import tcp
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.python.failure import Failure
 
-from seg import events
-from seg.clock import SteadyClock
+from seg.common.clock import SteadyClock
 from seg.config.destinations import Profile
 from seg.config.schema import MTASTS, WhenProxyFails
 from seg.dns.address_rules import AddressRules
 from seg.dns.answer import FailureKind
-from seg.errors import LOCAL_ERRNOS, LocalFault
-from seg.events import ConditionKind
-from seg.model import MXHost, Route, RouteKind
-from seg.mtasts import cache, checked, request, saving, store
-from seg.mtasts.errors import FetchError, FetchFault, OwnFetchFault
-from seg.mtasts.fetch import PolicyFetcher
-from seg.mtasts.provider import MTASTSProvider
-from seg.mtasts.refresh import LOOK, PolicyRefresh
+from seg.events.gateway import ConditionBegan, ConditionEnded, ConditionKind
+from seg.events.policy import STSFetchFailed
+from seg.mail.errors import LOCAL_ERRNOS, LocalFault
+from seg.mail.hosts import MXHost, Route, RouteKind
 from seg.policy.chain import PolicyChain
+from seg.policy.mtasts import cache, checked, request, saving, store
+from seg.policy.mtasts.errors import FetchError, FetchFault, OwnFetchFault
+from seg.policy.mtasts.fetch import PolicyFetcher
+from seg.policy.mtasts.provider import MTASTSProvider
+from seg.policy.mtasts.refresh import LOOK, PolicyRefresh
 from seg.policy.requirement import Answer, DomainQuestion, NoOpinion, Observe, Raise, Refuse, TempFail
 from seg.tls.context import ClientTLS
 from tests.dns_double import FakeResolver
@@ -135,14 +135,14 @@ class StepTests(StoreCase):
             self.fetcher.answer = fault
             for _ in range(5):
                 self.assertIsInstance(self.answer(), TempFail)
-            (began,) = self.sink.of(events.ConditionBegan)
+            (began,) = self.sink.of(ConditionBegan)
             self.assertIs(began.kind, kind)
             self.assertIn("mail waits for domains whose MTA-STS policy isn't known", began.text)
-            self.assertEqual(self.sink.of(events.STSFetchFailed), [])
+            self.assertEqual(self.sink.of(STSFetchFailed), [])
             self.fetcher.answer = body()
             self.clock.advance(61)
             self.assertIsInstance(self.answer(), Raise)
-            self.assertEqual([ended.kind for ended in self.sink.of(events.ConditionEnded)], [kind])
+            self.assertEqual([ended.kind for ended in self.sink.of(ConditionEnded)], [kind])
 
     def test_over_without_mail(self) -> None:
         """That the turns aren't all taken any more is told though nobody fetches."""
@@ -151,7 +151,7 @@ class StepTests(StoreCase):
         refresh = PolicyRefresh(self.store, MTASTS(), self.clock, lambda: 0.5)
         refresh.start()
         self.clock.pump([LOOK] * 3)
-        self.assertEqual(len(self.sink.of(events.ConditionEnded)), 1)
+        self.assertEqual(len(self.sink.of(ConditionEnded)), 1)
         self.successResultOf(refresh.stop())
 
     def test_doubtful(self) -> None:
@@ -162,17 +162,17 @@ class StepTests(StoreCase):
         self.store.cache.forget(D)
         self.fetcher.answer = OwnFetchFault(FetchFault.PROXY, "proxy http://p:1 refused: 502", doubtful=True)
         self.assertIsInstance(self.answer(), TempFail)
-        self.assertEqual(self.sink.of(events.ConditionBegan), [])
+        self.assertEqual(self.sink.of(ConditionBegan), [])
         self.clock.advance(101)
         self.answer()
-        self.assertEqual(len(self.sink.of(events.ConditionBegan)), 1)
+        self.assertEqual(len(self.sink.of(ConditionBegan)), 1)
 
     def test_another_proxy(self) -> None:
         """With another proxy in use what was wrong with the old one is over."""
         self.fetcher.answer = OwnFetchFault(FetchFault.PROXY, "proxy http://p:1 refused: 407")
         self.answer()
         self.store.troubles.proxy_changed()
-        (ended,) = self.sink.of(events.ConditionEnded)
+        (ended,) = self.sink.of(ConditionEnded)
         self.assertEqual((ended.kind, ended.text), (ConditionKind.PROXY, "the proxy is another one now"))
 
     def test_asked_once_in_an_attempt(self) -> None:

@@ -8,9 +8,9 @@ from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
 from seg.dns.answer import FailureKind
-from seg.mtasts.answer import PolicyAnswer
-from seg.mtasts.errors import FetchError, FetchFault, OwnFetchFault
-from seg.mtasts.look import STSLook
+from seg.policy.mtasts.answer import PolicyAnswer
+from seg.policy.mtasts.errors import FetchError, FetchFault, OwnFetchFault
+from seg.policy.mtasts.look import STSLook
 from seg.tls.peer import PeerCertificates, SessionFacts
 from tests.certificates import Authority
 from tests.dns_double import FakeResolver

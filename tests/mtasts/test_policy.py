@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from seg.mtasts.errors import PolicyError, PolicyFault
-from seg.mtasts.policy import MAX_AGE, MAX_SIZE, Mode, is_text_plain, parse_policy
+from seg.policy.mtasts.errors import PolicyError, PolicyFault
+from seg.policy.mtasts.policy import MAX_AGE, MAX_SIZE, Mode, is_text_plain, parse_policy
 from tests.mtasts.rows import policy_body, rows
 
 GOOD = b"version: STSv1\nmode: enforce\nmx: mx.one.test\nmax_age: 86400\n"

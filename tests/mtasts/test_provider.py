@@ -5,12 +5,12 @@ from __future__ import annotations
 from twisted.internet.defer import Deferred
 from zope.interface.verify import verifyObject
 
-from seg import events
 from seg.config.destinations import Profile, STSMode, TLSOption
-from seg.interfaces import IHostPolicy, ITLSPolicyProvider
-from seg.model import MXHost, Route, RouteKind
-from seg.mtasts.errors import FetchError, FetchFault
-from seg.mtasts.provider import MTASTSProvider
+from seg.events.policy import STSApplied
+from seg.mail.hosts import MXHost, Route, RouteKind
+from seg.policy.interfaces import IHostPolicy, ITLSPolicyProvider
+from seg.policy.mtasts.errors import FetchError, FetchFault
+from seg.policy.mtasts.provider import MTASTSProvider
 from seg.policy.requirement import Answer, DomainQuestion, NoOpinion, Observe, Raise, Refuse, TLSLevel
 from seg.tls.webpki import WebPKI
 from tests.mtasts.keeping import TXT, D, StoreCase, body
@@ -47,7 +47,7 @@ class ProviderTests(StoreCase):
         self.assertEqual((raised.reason, raised.requirement.sni), ("enforce(id 1, fetched)", "mx.one.test"))
         self.assertEqual((raised.requirement.tls, raised.requirement.ties_host), (TLSLevel.MUST, True))
         self.assertEqual(self.answer("evil.test"), Refuse("MX not in policy"))
-        self.assertEqual(self.sink.of(events.STSApplied)[0], events.STSApplied(D, "enforce"))
+        self.assertEqual(self.sink.of(STSApplied)[0], STSApplied(D, "enforce"))
 
     def test_a04_the_name_of_the_host(self) -> None:
         """A4: a host that a pattern covers must show its own name: neither the pattern nor another name that fits it."""
@@ -77,7 +77,7 @@ class ProviderTests(StoreCase):
         """Mode none is no opinion, and isn't told as applied."""
         self.fetcher.answer = b"version: STSv1\nmode: none\nmax_age: 86400\n"
         self.assertEqual(self.answer(), NoOpinion("mode none"))
-        self.assertEqual(self.sink.of(events.STSApplied), [])
+        self.assertEqual(self.sink.of(STSApplied), [])
 
     def test_no_policy(self) -> None:
         """Without a policy the reason is said: no record, or the fetch that failed with its HTTP status."""
@@ -91,7 +91,7 @@ class ProviderTests(StoreCase):
         self.fetcher.answer = body(max_age=0)
         self.answers("mx.one.test", "evil.test", "mx.one.test")
         self.assertEqual((self.fetcher.fetches, self.resolver.count(TXT, "TXT")), (1, 1))
-        self.assertEqual(len(self.sink.of(events.STSApplied)), 1)
+        self.assertEqual(len(self.sink.of(STSApplied)), 1)
 
     def test_a08_second_look(self) -> None:
         """A8: the attempt's second look, when every host was refused, fetches the policy though its id is the same."""

@@ -10,9 +10,9 @@ from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.testing import MemoryReactor, StringTransport
 from twisted.trial.unittest import SynchronousTestCase
 
-from seg.echoes import WITHHELD
-from seg.mtasts.errors import FetchError, FetchFault, OwnFetchFault
-from seg.mtasts.proxy import MAX_HEAD, ConnectEndpoint, Proxy, parse_proxy
+from seg.common.echoes import WITHHELD
+from seg.policy.mtasts.errors import FetchError, FetchFault, OwnFetchFault
+from seg.policy.mtasts.proxy import MAX_HEAD, ConnectEndpoint, Proxy, parse_proxy
 from tests.mtasts.fetching import DOMAIN, HOST, FetchCase
 from tests.mtasts.policyserver import TEXT, response, say, tunnel_to
 

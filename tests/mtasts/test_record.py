@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from seg.mtasts.errors import RecordError, RecordFault
-from seg.mtasts.record import read_record
+from seg.policy.mtasts.errors import RecordError, RecordFault
+from seg.policy.mtasts.record import read_record
 from tests.mtasts.rows import rows
 
 _RECORDS = st.lists(st.lists(st.binary(max_size=60), max_size=4), max_size=4)

@@ -5,14 +5,14 @@ from __future__ import annotations
 import attrs
 from twisted.internet.defer import Deferred
 
-from seg import events
 from seg.config.schema import MTASTS
 from seg.dns.answer import FailureKind
-from seg.mtasts import refresh
-from seg.mtasts.entry import CachedPolicy
-from seg.mtasts.errors import FetchError, FetchFault
-from seg.mtasts.policy import parse_policy
-from seg.mtasts.refresh import AT_ONCE, LOOK, PolicyRefresh
+from seg.events.gateway import ConditionBegan, ConditionKind
+from seg.policy.mtasts import refresh
+from seg.policy.mtasts.entry import CachedPolicy
+from seg.policy.mtasts.errors import FetchError, FetchFault
+from seg.policy.mtasts.policy import parse_policy
+from seg.policy.mtasts.refresh import AT_ONCE, LOOK, PolicyRefresh
 from tests.mtasts.keeping import DAY, TXT, WEEK, D, StoreCase, body
 
 HOUR = 3600
@@ -175,7 +175,7 @@ class RefreshTests(StoreCase):
         self.current()
         self.fetcher.answer = RuntimeError("broken")
         self.wait(DAY)
-        self.assertEqual({event.kind for event in self.sink.of(events.ConditionBegan)}, {events.ConditionKind.LOCAL})
+        self.assertEqual({event.kind for event in self.sink.of(ConditionBegan)}, {ConditionKind.LOCAL})
         self.fetcher.answer = body()
         self.wait(3 * HOUR)
         self.assertEqual(self.known().policy.max_age, WEEK)

@@ -12,16 +12,16 @@ import attrs
 from twisted.internet.defer import Deferred, execute
 from twisted.trial.unittest import SynchronousTestCase
 
-from seg import events
+from seg.common.files import StateContent
 from seg.dns.answer import FailureKind
-from seg.files import StateContent
-from seg.mtasts import reserve as reserve_module
-from seg.mtasts import saving
-from seg.mtasts.cache import PolicyCache
-from seg.mtasts.entry import CachedPolicy, file_name, read_entry
-from seg.mtasts.policy import parse_policy
-from seg.mtasts.reserve import SPARE_SIZE, SPARES, PolicyReserve
-from seg.mtasts.store import PolicyStore
+from seg.events.gateway import ConditionBegan, ConditionEnded
+from seg.policy.mtasts import reserve as reserve_module
+from seg.policy.mtasts import saving
+from seg.policy.mtasts.cache import PolicyCache
+from seg.policy.mtasts.entry import CachedPolicy, file_name, read_entry
+from seg.policy.mtasts.policy import parse_policy
+from seg.policy.mtasts.reserve import SPARE_SIZE, SPARES, PolicyReserve
+from seg.policy.mtasts.store import PolicyStore
 from tests.mtasts.keeping import TXT, D, StoreCase, body
 
 
@@ -144,7 +144,7 @@ class FullDiskTests(StoreCase):
 
     def told(self) -> list[str]:
         """Conditions since the last time."""
-        kinds = (events.ConditionBegan, events.ConditionEnded)
+        kinds = (ConditionBegan, ConditionEnded)
         found = [event.text for event in self.sink.events if isinstance(event, kinds)]
         self.sink.events.clear()
         return found

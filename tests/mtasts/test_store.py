@@ -5,16 +5,24 @@ from __future__ import annotations
 from twisted.internet.defer import CancelledError, Deferred
 from zope.interface.verify import verifyObject
 
-from seg import events
 from seg.config.schema import MTASTS
 from seg.dns.answer import FailureKind
-from seg.interfaces import IPolicyFetcher
+from seg.events.gateway import Fault
+from seg.events.policy import (
+    STSCacheHit,
+    STSFetchFailed,
+    STSFetchStarted,
+    STSPolicyFetched,
+    STSPolicyWithdrawn,
+    STSRecordFailed,
+)
 from seg.maillog.lines import render
 from seg.maillog.vocabulary import Level
-from seg.mtasts.errors import FetchError, FetchFault, OwnFetchFault
-from seg.mtasts.moments import MAX_REMEMBERED, Moments
-from seg.mtasts.policy import MAX_AGE, Mode
-from seg.mtasts.refresh import PolicyRefresh
+from seg.policy.mtasts.errors import FetchError, FetchFault, OwnFetchFault
+from seg.policy.mtasts.interfaces import IPolicyFetcher
+from seg.policy.mtasts.moments import MAX_REMEMBERED, Moments
+from seg.policy.mtasts.policy import MAX_AGE, Mode
+from seg.policy.mtasts.refresh import PolicyRefresh
 from tests.mtasts.keeping import TXT, WEEK, D, StoreCase, body
 
 LATELY = "policy fetch failed lately"
@@ -39,8 +47,8 @@ class DiscoveryTests(StoreCase):
         self.sink.debug = False
         self.current()
         self.current()
-        self.assertEqual([*self.sink.of(events.STSFetchStarted), *self.sink.of(events.STSCacheHit)], [])
-        self.assertEqual(self.sink.of(events.STSPolicyFetched), [events.STSPolicyFetched(D, "1", "enforce", WEEK)])
+        self.assertEqual([*self.sink.of(STSFetchStarted), *self.sink.of(STSCacheHit)], [])
+        self.assertEqual(self.sink.of(STSPolicyFetched), [STSPolicyFetched(D, "1", "enforce", WEEK)])
 
     def test_a08_new_id(self) -> None:
         """A8: a new id is seen with the next message, and the new policy used."""
@@ -61,7 +69,7 @@ class DiscoveryTests(StoreCase):
         self.fetcher.answer = FetchError(FetchFault.TIMEOUT, "timed out")
         self.assertEqual([(self.current().policy_id, self.current().how) for _ in range(3)], [("1", "cached")] * 3)
         self.assertEqual(self.fetcher.fetches, 2)
-        self.assertEqual(self.sink.of(events.STSFetchFailed)[-1].kept, "1")
+        self.assertEqual(self.sink.of(STSFetchFailed)[-1].kept, "1")
         self.clock.advance(300)
         self.fetcher.answer = body()
         self.assertEqual((self.current().policy_id, self.current().how), ("2", "cached"))
@@ -95,7 +103,7 @@ class DiscoveryTests(StoreCase):
         self.clock.advance(WEEK)
         finding = self.current()
         self.assertEqual((finding.policy, finding.reason), (None, "TXT lookup failed: ServFail"))
-        self.assertTrue(self.sink.of(events.STSRecordFailed))
+        self.assertTrue(self.sink.of(STSRecordFailed))
 
     def test_several_strings_and_records_of_others(self) -> None:
         """Strings of one record are joined; records that aren't ours don't count."""
@@ -126,7 +134,7 @@ class DiscoveryTests(StoreCase):
         self.fetcher.answer = RuntimeError("broken")
         waiting = Deferred.fromCoroutine(self.store.current(D))
         self.assertEqual(self.failureResultOf(waiting, OwnFetchFault).value.cause, "internal error: RuntimeError")
-        self.assertIn("internal error: RuntimeError('broken')", self.sink.of(events.Fault)[0].text)
+        self.assertIn("internal error: RuntimeError('broken')", self.sink.of(Fault)[0].text)
         self.fetcher.answer = body()
         self.assertEqual(self.current().how, "fetched")
 
@@ -193,9 +201,9 @@ class FailedFetchTests(StoreCase):
         """The failure is told with cause and URL, and that no policy is in force."""
         self.fetcher.answer = FetchError(FetchFault.DNS, "mta-sts.one.test has no address")
         self.current()
-        (event,) = self.sink.of(events.STSFetchFailed)
+        (event,) = self.sink.of(STSFetchFailed)
         url = "https://mta-sts.one.test/.well-known/mta-sts.txt"
-        self.assertEqual(event, events.STSFetchFailed(D, url, "mta-sts.one.test has no address"))
+        self.assertEqual(event, STSFetchFailed(D, url, "mta-sts.one.test has no address"))
 
     def test_a06_no_mx(self) -> None:
         """A6: an enforce policy without mx is no policy; negative for five minutes, and said in the log."""
@@ -203,7 +211,7 @@ class FailedFetchTests(StoreCase):
         self.assertEqual(
             [self.current().reason, self.current().reason], ["policy fetch failed: invalid-policy", LATELY]
         )
-        self.assertIn('without any "mx"', self.sink.of(events.STSFetchFailed)[0].cause)
+        self.assertIn('without any "mx"', self.sink.of(STSFetchFailed)[0].cause)
         self.assertEqual(list(self.store.cache), [])
 
     def test_a06_does_not_replace_a_good_one(self) -> None:
@@ -284,8 +292,8 @@ class LifetimeTests(StoreCase):
         finding = self.current()
         assert finding.policy is not None
         self.assertIs(finding.policy.mode, Mode.NONE)
-        (event,) = self.sink.of(events.STSPolicyWithdrawn)
-        self.assertEqual(event, events.STSPolicyWithdrawn(D, "2"))
+        (event,) = self.sink.of(STSPolicyWithdrawn)
+        self.assertEqual(event, STSPolicyWithdrawn(D, "2"))
         ((level, text),) = render(event)
         self.assertIs(level, Level.WARNING)
         self.assertIn("was withdrawn: enforce became none", text)
@@ -298,7 +306,7 @@ class LifetimeTests(StoreCase):
         self.txt("v=STSv1; id=2;")
         self.fetcher.answer = NONE
         self.current()
-        self.assertEqual(self.sink.of(events.STSPolicyWithdrawn), [])
+        self.assertEqual(self.sink.of(STSPolicyWithdrawn), [])
 
     def test_id_that_changes_all_the_time(self) -> None:
         """A record with another id at each answer costs two fetches in five minutes; what was fetched stays in force meanwhile."""

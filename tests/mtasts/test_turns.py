@@ -9,8 +9,8 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from seg.mtasts.errors import FetchFault, OwnFetchFault
-from seg.mtasts.turns import PER_NETWORK, SLOW, UNHEARD, Claim, Turn, Turns, network_of
+from seg.policy.mtasts.errors import FetchFault, OwnFetchFault
+from seg.policy.mtasts.turns import PER_NETWORK, SLOW, UNHEARD, Claim, Turn, Turns, network_of
 
 MOST = 20
 WAIT = 60.0
@@ -244,7 +244,7 @@ class SilenceTests(TurnsCase):
 
     def test_bounded(self) -> None:
         """What is remembered of slow networks is bounded, and so is who may wait; nothing stays behind."""
-        from seg.mtasts import turns
+        from seg.policy.mtasts import turns
 
         self.patch(turns, "MOST_SLOW", 10)
         self.patch(turns, "MOST_WAITING", 50)

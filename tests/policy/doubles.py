@@ -7,8 +7,8 @@ from collections.abc import Callable
 from zope.interface import implementer
 
 from seg.config.destinations import Profile, TLSOption
-from seg.interfaces import IHostPolicy, IPublishedPolicyProvider, ITLSPolicyProvider
-from seg.model import MXHost, Route, RouteKind
+from seg.mail.hosts import MXHost, Route, RouteKind
+from seg.policy.interfaces import IHostPolicy, IPublishedPolicyProvider, ITLSPolicyProvider
 from seg.policy.requirement import Answer, DomainQuestion
 
 

@@ -7,11 +7,11 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from seg.causes import CauseKind, cause_named
-from seg.dane.authenticator import DANEAuthenticator
-from seg.dane.tlsa import TLSARecord
-from seg.errors import LocalFault
+from seg.mail.causes import CauseKind, cause_named
+from seg.mail.errors import LocalFault
 from seg.policy.chain import PolicyChain
+from seg.policy.dane.authenticator import DANEAuthenticator
+from seg.policy.dane.tlsa import TLSARecord
 from seg.policy.judge import judge
 from seg.policy.requirement import Answer, Decision, Observe, Refuse, Requirement, TempFail, TLSLevel, relaxed
 from seg.tls.peer import PeerCertificates, SessionFacts, TLSVersion, Trust
@@ -84,7 +84,7 @@ class Failing:
 
 
 class CauseTests(SynchronousTestCase):
-    """`seg.causes`, and who makes them."""
+    """`seg.mail.causes`, and who makes them."""
 
     def test_sessions(self) -> None:
         """Each way in which a session fails has its cause, enforced or only observed."""

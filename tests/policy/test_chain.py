@@ -13,9 +13,9 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from seg.dns.answer import DNSFailure, FailureKind
-from seg.errors import LocalFault
-from seg.events import Fault
-from seg.model import MXHost
+from seg.events.gateway import Fault
+from seg.mail.errors import LocalFault
+from seg.mail.hosts import MXHost
 from seg.policy.chain import ANSWER_TIMEOUT, UNRULED, OpenChain, PolicyChain, every_refused_by, fold, render
 from seg.policy.requirement import (
     Answer,

@@ -8,8 +8,8 @@ from typing import Any
 import attrs
 from twisted.trial.unittest import SynchronousTestCase
 
-from seg.dane.authenticator import DANEAuthenticator
-from seg.dane.tlsa import TLSARecord
+from seg.policy.dane.authenticator import DANEAuthenticator
+from seg.policy.dane.tlsa import TLSARecord
 from seg.policy.judge import judge
 from seg.policy.requirement import Decision, Observe, Requirement, TLSLevel
 from seg.tls.peer import Examination, PeerCertificates, SessionFacts, TLSVersion, Trust

@@ -13,15 +13,16 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
 from seg.config.destinations import DANEFailure, DANEMode, IPPreference, Profile, TLSOption
-from seg.dane.memory import SeenDANE
-from seg.dane.provider import DANEProvider
 from seg.dns.addresses import OwnNames
 from seg.dns.answer import DNSAnswer
+from seg.dns.interfaces import IResolver
 from seg.dns.routing import mx_route
-from seg.errors import DeliveryError, LocalFault, Permanent
-from seg.interfaces import IHostPolicy, IResolver, ITLSPolicyProvider
-from seg.model import MXHost, Route
+from seg.mail.errors import DeliveryError, LocalFault, Permanent
+from seg.mail.hosts import MXHost, Route
 from seg.policy.chain import PolicyChain
+from seg.policy.dane.memory import SeenDANE
+from seg.policy.dane.provider import DANEProvider
+from seg.policy.interfaces import IHostPolicy, ITLSPolicyProvider
 from seg.policy.requirement import Answer, Decision, DomainQuestion, NoOpinion, Raise, Requirement, TLSLevel
 from seg.policy.static import StaticProvider
 from tests.dns_double import FakeResolver

@@ -8,10 +8,10 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from zope.interface.verify import verifyObject
 
-from seg.errors import ConfigurationError
-from seg.interfaces import ITLSPolicyProvider, ITLSPolicyProviderFactory
+from seg.common.errors import ConfigurationError
 from seg.policy.chain import PolicyChain
-from seg.policy.plugins import ProviderContext, in_order, unknown_provider
+from seg.policy.interfaces import ITLSPolicyProvider, ITLSPolicyProviderFactory, ProviderContext
+from seg.policy.plugins import in_order, unknown_provider
 from seg.policy.requirement import NoOpinion, TLSLevel
 from seg.policy.static import StaticProvider
 from seg.tls.peer import TLSVersion
@@ -23,7 +23,7 @@ from tests.policy.doubles import FixedProvider, host, question
 EXAMPLE = """
 from twisted.plugin import IPlugin
 from zope.interface import implementer
-from seg.interfaces import ITLSPolicyProvider, ITLSPolicyProviderFactory
+from seg.plugin import ITLSPolicyProvider, ITLSPolicyProviderFactory
 
 @implementer(IPlugin, ITLSPolicyProviderFactory, ITLSPolicyProvider)
 class Example:

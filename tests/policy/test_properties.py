@@ -12,10 +12,10 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from seg.config.destinations import DANEMode, Profile, STSMode, TLSOption
-from seg.dane.authenticator import DANEAuthenticator
-from seg.dane.tlsa import TLSARecord
-from seg.model import MXHost, Route, RouteKind
+from seg.mail.hosts import MXHost, Route, RouteKind
 from seg.policy.chain import PolicyChain, fold, render
+from seg.policy.dane.authenticator import DANEAuthenticator
+from seg.policy.dane.tlsa import TLSARecord
 from seg.policy.judge import judge
 from seg.policy.requirement import (
     Answer,

@@ -15,8 +15,8 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import TestCase
 from zope.interface import implementer
 
-from seg.dane.authenticator import DANEAuthenticator
-from seg.dane.tlsa import TLSARecord
+from seg.policy.dane.authenticator import DANEAuthenticator
+from seg.policy.dane.tlsa import TLSARecord
 from seg.policy.judge import judge
 from seg.policy.requirement import Decision, Requirement, TLSLevel
 from seg.tls.context import ClientTLS, server_context, session_facts

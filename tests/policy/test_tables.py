@@ -8,9 +8,9 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
 from seg.config.destinations import TLSOption
-from seg.dane.authenticator import DANEAuthenticator
-from seg.interfaces import IAuthenticator, IHostPolicy, ITLSPolicyProvider
 from seg.policy.chain import PolicyChain
+from seg.policy.dane.authenticator import DANEAuthenticator
+from seg.policy.interfaces import IHostPolicy, ITLSPolicyProvider
 from seg.policy.judge import judge
 from seg.policy.requirement import (
     Answer,
@@ -25,6 +25,7 @@ from seg.policy.requirement import (
     TLSLevel,
 )
 from seg.policy.static import StaticProvider
+from seg.tls.interfaces import IAuthenticator
 from seg.tls.peer import PeerCertificates, SessionFacts, Trust
 from seg.tls.roots import RootStore
 from seg.tls.webpki import WebPKI

@@ -12,13 +12,13 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
 from seg.config.schema import Queue
-from seg.errors import Permanent, Temporary
-from seg.events import Event
-from seg.interfaces import IEventSink, IReportComposer
-from seg.model import Action, Bounced, Delayed, Delivered, Envelope, Outcome, Recipient
+from seg.events.base import Event, IEventSink
+from seg.mail.envelope import Envelope, Recipient
+from seg.mail.errors import Permanent, Temporary
+from seg.mail.outcome import Action, Bounced, Delayed, Delivered, Outcome
 from seg.queue.counters import Counters
 from seg.queue.inline import InlineCommitter, RecordingDisk
-from seg.queue.lease import Lease
+from seg.queue.interfaces import IReportComposer, Lease
 from seg.queue.spool import Spool
 
 T = TypeVar("T")

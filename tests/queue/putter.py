@@ -10,7 +10,8 @@ from twisted.internet import reactor
 from twisted.internet.defer import Deferred, gatherResults
 
 from seg.config.schema import Queue
-from seg.model import Delivered, Envelope, Recipient
+from seg.mail.envelope import Envelope, Recipient
+from seg.mail.outcome import Delivered
 from seg.queue.commit import Committer
 from seg.queue.counters import Counters
 from seg.queue.spool import Spool

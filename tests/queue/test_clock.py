@@ -6,10 +6,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from seg.clock import posix
+from seg.common.clock import posix
 from seg.config.schema import Queue
-from seg.events import RecipientBounced, RecipientsPending
-from seg.model import Envelope, Recipient, RecipientState
+from seg.events.queue import RecipientBounced, RecipientsPending
+from seg.mail.envelope import Envelope, Recipient, RecipientState
 from seg.queue.files import decode
 from seg.queue.spool import Spool
 from tests.doubles import SettableClock

@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 
 from twisted.internet.defer import Deferred
 
-from seg.events import ConditionBegan, ConditionEnded, ConditionKind, OperatorActed
+from seg.events.gateway import ConditionBegan, ConditionEnded, ConditionKind, OperatorActed
 from seg.queue.corrupt import CorruptFile, NotRestoredError
 from seg.queue.operators import MessageState
 from tests.queue.house import DELIVERED, HouseCase

@@ -10,8 +10,8 @@ from pathlib import Path
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
-from seg.events import ConditionBegan, ConditionKind, Fault
-from seg.interfaces import ICounters
+from seg.events.gateway import ConditionBegan, ConditionKind, Fault
+from seg.mail.ids import ICounters
 from seg.queue.counters import BLOCK, EPOCH, RATE, Counters
 from seg.queue.inline import RecordingDisk
 from seg.queue.reserve import RESERVE

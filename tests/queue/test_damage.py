@@ -4,7 +4,8 @@ import errno
 import os
 from collections.abc import Callable
 
-from seg.events import ConditionBegan, ConditionEnded, ConditionKind, MessageDamaged, QueueScanned, SpoolFileCorrupt
+from seg.events.gateway import ConditionBegan, ConditionEnded, ConditionKind
+from seg.events.queue import MessageDamaged, QueueScanned, SpoolFileCorrupt
 from seg.queue.operators import MessageState
 from tests.queue.house import DELIVERED, NOW, SOFT, House, HouseCase
 

@@ -6,7 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from seg.config.schema import Queue
-from seg.events import ConditionBegan, ConditionEnded, ConditionKind, MessageFinished
+from seg.events.gateway import ConditionBegan, ConditionEnded, ConditionKind
+from seg.events.queue import MessageFinished
 from seg.queue.custody import ANSWER_WITHIN
 from seg.queue.operators import MessageState
 from seg.queue.reserve import RESERVE, RESERVE_SIZE

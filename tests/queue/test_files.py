@@ -6,8 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from seg.errors import Permanent
-from seg.model import BodyType, Bounced, Envelope, Notify, Recipient, RecipientState, Ret
+from seg.mail.envelope import BodyType, Envelope, Notify, Recipient, RecipientState, Ret
+from seg.mail.errors import Permanent
+from seg.mail.outcome import Bounced
 from seg.queue.files import Folders, SpoolFileError, Stored, decode, encode, folder_name, mid_of, spool_id
 from seg.queue.record import Record
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import attrs
 
 from seg.config.schema import Queue
-from seg.events import BounceGenerated, MessageFinished
-from seg.model import Envelope, Notify, Outcome, Recipient, RecipientState
+from seg.events.queue import BounceGenerated, MessageFinished
+from seg.mail.envelope import Envelope, Notify, Recipient, RecipientState
+from seg.mail.outcome import Outcome
 from seg.queue.gathering import LONGEST, MOST, QUIET
 from seg.queue.rewrites import LONGEST_PAUSE
 from tests.queue.house import DELIVERED, HARD, SOFT, House, HouseCase

@@ -10,7 +10,7 @@ from pathlib import Path
 from twisted.trial.unittest import SynchronousTestCase
 
 import seg
-from seg.events import QueueScanned
+from seg.events.queue import QueueScanned
 from tests.queue.house import DELIVERED, House
 
 HOUSE = Path(seg.__file__).parent.parent

@@ -12,9 +12,9 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_stat
 from twisted.trial.unittest import SynchronousTestCase
 
 from seg.config.schema import Queue
-from seg.events import DoubleBounce, RecipientBounced, RecipientsDeleted
-from seg.model import Outcome
-from seg.queue.lease import Lease
+from seg.events.queue import DoubleBounce, RecipientBounced, RecipientsDeleted
+from seg.mail.outcome import Outcome
+from seg.queue.interfaces import Lease
 from tests.queue.house import DELIVERED, HARD, SOFT, House
 
 DOMAINS = ("one.test", "two.test", "sender.test")

@@ -8,7 +8,7 @@ from unittest.mock import patch
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from seg.model import Envelope, Recipient
+from seg.mail.envelope import Envelope, Recipient
 from seg.queue import loading, record, scan
 from seg.queue.disk import Disk
 from seg.queue.files import Folders

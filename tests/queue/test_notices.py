@@ -5,8 +5,10 @@ from __future__ import annotations
 import attrs
 
 from seg.config.schema import DoubleBounces, Queue
-from seg.events import BounceGenerated, DoubleBounce, Fault
-from seg.model import Delayed, Envelope, Notify, Outcome, Recipient
+from seg.events.gateway import Fault
+from seg.events.queue import BounceGenerated, DoubleBounce
+from seg.mail.envelope import Envelope, Notify, Recipient
+from seg.mail.outcome import Delayed, Outcome
 from seg.queue.gathering import QUIET
 from seg.queue.outcomes import GRACE
 from tests.queue.house import DELIVERED, HARD, NOW, SOFT, HouseCase

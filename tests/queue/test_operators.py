@@ -2,14 +2,8 @@
 
 import attrs
 
-from seg.events import (
-    MessageFinished,
-    MessageHeld,
-    MessageReleased,
-    OperatorActed,
-    RecipientBounced,
-    RecipientsDeleted,
-)
+from seg.events.gateway import OperatorActed
+from seg.events.queue import MessageFinished, MessageHeld, MessageReleased, RecipientBounced, RecipientsDeleted
 from seg.queue.ledger import Counts
 from seg.queue.operators import MessageState
 from tests.queue.house import DELIVERED, HARD, NOW, SOFT, HouseCase

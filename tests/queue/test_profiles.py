@@ -5,8 +5,8 @@ from __future__ import annotations
 from twisted.trial.unittest import SynchronousTestCase
 
 from seg.config.schema import Queue
-from seg.events import RecipientBounced
-from seg.model import Envelope, Recipient
+from seg.events.queue import RecipientBounced
+from seg.mail.envelope import Envelope, Recipient
 from tests.queue.house import HARD, NOW, SOFT, House
 from tests.queue.test_reports import drain
 

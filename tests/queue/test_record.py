@@ -6,7 +6,7 @@ import gc
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from seg.model import Envelope, Recipient
+from seg.mail.envelope import Envelope, Recipient
 from seg.queue.record import SHARED_FROM, Record
 
 

@@ -6,8 +6,9 @@ from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from seg.events import Notice, QueueScanned, SpoolFileCorrupt
-from seg.model import Envelope, Recipient, RecipientState
+from seg.events.gateway import Notice
+from seg.events.queue import QueueScanned, SpoolFileCorrupt
+from seg.mail.envelope import Envelope, Recipient, RecipientState
 from seg.queue.files import encode
 from tests.queue.house import DELIVERED, NOW, SOFT, House, HouseCase
 

@@ -3,9 +3,10 @@
 from twisted.trial.unittest import SynchronousTestCase
 
 from seg.config.schema import Queue
-from seg.errors import Temporary
-from seg.events import RecipientsInDoubt
-from seg.model import Delayed, Envelope, Recipient
+from seg.events.queue import RecipientsInDoubt
+from seg.mail.envelope import Envelope, Recipient
+from seg.mail.errors import Temporary
+from seg.mail.outcome import Delayed
 from seg.queue.outcomes import settle
 from seg.queue.schedule import SELDOM, Schedule, Schedules
 

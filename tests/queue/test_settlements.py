@@ -12,7 +12,8 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from seg.model import Delivered, Outcome, RecipientState
+from seg.mail.envelope import RecipientState
+from seg.mail.outcome import Delivered, Outcome
 from seg.queue import record as records
 from seg.queue.settlements import LONGEST_PAUSE, SharedSettlements
 from tests.queue.house import DELIVERED, HARD, SOFT, House, HouseCase

@@ -6,24 +6,21 @@ from twisted.internet.defer import Deferred
 from zope.interface.verify import verifyObject
 
 from seg.config.schema import Queue
-from seg.events import (
+from seg.events.gateway import Fault, Notice
+from seg.events.queue import (
     BounceGenerated,
     DoubleBounce,
-    Fault,
     MessageFinished,
-    MessageQueued,
-    MessageStarted,
-    Notice,
     QueueScanned,
-    RecipientAccepted,
     RecipientBounced,
     RecipientDelayed,
     RecipientsPending,
 )
-from seg.interfaces import IContent, IQueue
+from seg.events.receive import MessageQueued, MessageStarted, RecipientAccepted
 from seg.queue.content import CHUNK
 from seg.queue.files import decode
 from seg.queue.gathering import QUIET
+from seg.queue.interfaces import IContent, IQueue
 from tests.queue.house import DELIVERED, HARD, NOW, SOFT, House, HouseCase
 
 

@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from seg.config.schema import Queue
-from seg.errors import Permanent, Temporary
+from seg.mail.envelope import Envelope, Recipient
+from seg.mail.errors import Permanent, Temporary
+from seg.mail.outcome import Bounced, Delayed, Outcome
 from seg.maillog.lines import render
-from seg.model import Bounced, Delayed, Envelope, Outcome, Recipient
 from seg.queue.outcomes import settle
 from seg.queue.schedule import Schedule, Schedules
 from seg.smtp.replies import CUT

@@ -7,10 +7,10 @@ from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
-from seg.interfaces import IContent, IMessageWriter
-from seg.model import Envelope, Recipient
+from seg.mail.envelope import Envelope, Recipient
 from seg.queue.files import Folders, decode
 from seg.queue.inline import InlineCommitter, RecordingDisk
+from seg.queue.interfaces import IContent, IMessageWriter
 from seg.queue.writer import PIECE, UNWRITTEN, MessageWriter
 from seg.smtp.dots import NULInContent
 

@@ -14,8 +14,8 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from seg.config.schema import Listener, Receive, Recipients, SenderGroup
+from seg.dns.interfaces import IResolver
 from seg.filter.chain import FilterChain
-from seg.interfaces import IResolver
 from seg.receive.census import Census
 from seg.receive.factory import ReceiveFactory
 from seg.receive.turns import Turns

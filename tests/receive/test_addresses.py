@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from seg import events
 from seg.config.schema import Access, LenientAddresses, Recipients, SenderGroup
+from seg.events.receive import MessageStarted, RecipientAccepted
 from tests.receive.front_door import EHLO, FrontDoorCase
 
 INSIDE, OUTSIDE = "127.0.0.1", "198.51.100.7"
@@ -46,8 +46,8 @@ class AddressTests(FrontDoorCase):
         self.listen()
         client = self.connect(INSIDE)
         client.say(EHLO + b"MAIL FROM:root\r\nRCPT TO:<u@rcpt.example.>\r\nRCPT TO:admin\r\nRCPT TO:postmaster\r\n")
-        self.assertEqual([event.reverse_path for event in self.sink.of(events.MessageStarted)], ["root@mx.test"])
-        told = [event.address for event in self.sink.of(events.RecipientAccepted)]
+        self.assertEqual([event.reverse_path for event in self.sink.of(MessageStarted)], ["root@mx.test"])
+        told = [event.address for event in self.sink.of(RecipientAccepted)]
         self.assertEqual(told, ["u@rcpt.example", "admin@mx.test", "postmaster@mx.test"])
 
     def test_long_and_odd(self) -> None:

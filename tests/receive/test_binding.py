@@ -7,9 +7,9 @@ import socket
 from twisted.internet import reactor
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
-from seg import events
+from seg.common.errors import ConfigurationError
 from seg.config.schema import Listener, Receive
-from seg.errors import ConfigurationError
+from seg.events.gateway import ListenerStarted
 from seg.receive.binding import bind
 from seg.receive.factory import ReceiveFactory
 from tests.doubles import CountingCounters, MemoryQueue, RecordingSink
@@ -56,7 +56,7 @@ class ServeTests(TestCase):
             reactor,  # type: ignore[arg-type]
         )
         port = factory.serve(reactor, bound)  # type: ignore[arg-type]
-        self.assertEqual(sink.of(events.ListenerStarted), [events.ListenerStarted("relay", *address)])
+        self.assertEqual(sink.of(ListenerStarted), [ListenerStarted("relay", *address)])
         while not factory.connections:
             await _turn()
         await port.stopListening()  # type: ignore[misc]

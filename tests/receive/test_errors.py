@@ -6,9 +6,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from prometheus_client import generate_latest
 
-from seg import events
 from seg.admin.metrics import Metrics
 from seg.config.schema import Access, Recipients, SenderGroup
+from seg.events.receive import (
+    AuthFailed,
+    BadCommand,
+    ConnectionClosed,
+    ReceiveFailed,
+    RecipientAccepted,
+    RecipientRefused,
+    RefusalsUntold,
+    SenderRefused,
+    UnknownCommand,
+)
 from seg.receive.refusals import MOST_TOLD
 from tests.receive.front_door import DATA, EHLO, MAIL, MESSAGE, RCPT, TRANSACTION, FrontDoorCase
 
@@ -67,13 +77,13 @@ class SentAwayTests(FrontDoorCase):
 
     def refusals_told(self) -> int:
         kinds = (
-            events.RecipientRefused,
-            events.SenderRefused,
-            events.BadCommand,
-            events.UnknownCommand,
-            events.AuthFailed,
+            RecipientRefused,
+            SenderRefused,
+            BadCommand,
+            UnknownCommand,
+            AuthFailed,
         )
-        content = [e for e in self.sink.of(events.ReceiveFailed) if "Too many errors" not in e.text]
+        content = [e for e in self.sink.of(ReceiveFailed) if "Too many errors" not in e.text]
         return len(content) + sum(len(self.sink.of(kind)) for kind in kinds)  # type: ignore[type-var]
 
     @settings(max_examples=30, deadline=None)
@@ -109,7 +119,7 @@ class SentAwayTests(FrontDoorCase):
                 client = self.connect(STRANGER)
                 client.say(EHLO + (MAIL + RCPT * count + end) * (100 + 20_000 // count))
                 self.assertTrue(client.closed, (end, count))
-                self.assertLessEqual(len(self.sink.of(events.RecipientAccepted)), 2000, (end, count))
+                self.assertLessEqual(len(self.sink.of(RecipientAccepted)), 2000, (end, count))
 
     def test_many_recipients_and_chunks(self) -> None:
         """A thousand recipients, or chunks with octets in them, are no idle commands."""
@@ -132,8 +142,8 @@ class SentAwayTests(FrontDoorCase):
         client = self.connect(STRANGER)
         client.say(EHLO + MAIL + ELSEWHERE * 90 + b"MAIL FROM:<a@one.test> SIZE=x\r\nQUIT\r\n")
         client.vanish()
-        self.assertEqual(self.sink.of(events.RefusalsUntold), [events.RefusalsUntold(1, 71, 70, 0)])
-        self.assertIsInstance(self.sink.events[-1], events.ConnectionClosed)
+        self.assertEqual(self.sink.of(RefusalsUntold), [RefusalsUntold(1, 71, 70, 0)])
+        self.assertIsInstance(self.sink.events[-1], ConnectionClosed)
         metrics = Metrics(self.clock.seconds)
         for event in self.sink.events:
             metrics.emit(event)
@@ -164,7 +174,7 @@ class EndlessTests(FrontDoorCase):
                     core = client.protocol._core  # type: ignore[attr-defined]
                     self.assertLess(core.buffered, 2000)
                     client.vanish()
-        self.assertIn("Line without an end", self.sink.of(events.ReceiveFailed)[-1].text)
+        self.assertIn("Line without an end", self.sink.of(ReceiveFailed)[-1].text)
 
     def test_tls_in_clear(self) -> None:
         """A client that begins a handshake where SMTP is spoken is told of in the log as such, and let go at once, in every state in
@@ -177,7 +187,7 @@ class EndlessTests(FrontDoorCase):
                     self.assertEqual(client.codes(b"\x16\x03\x01\x02\0\x01" + behind), [421])
                     self.assertTrue(client.closed)
                     client.vanish()
-                    self.assertIn("TLS handshake where SMTP was expected", self.sink.of(events.ReceiveFailed)[-1].text)
+                    self.assertIn("TLS handshake where SMTP was expected", self.sink.of(ReceiveFailed)[-1].text)
 
     def test_content(self) -> None:
         """Content without an end is read on for some times the largest size, in flat memory, then it is 552 and the end."""

@@ -10,14 +10,13 @@ from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectError
 from twisted.trial.unittest import SynchronousTestCase
 
-from seg import events
 from seg.config.schema import Filter, Queue, WhenAway
-from seg.errors import LocalFault
+from seg.events.receive import FilterAway
 from seg.filter.answers import AddField, Change
 from seg.filter.chain import FilterChain, FilterFault, Refused, Station
+from seg.filter.interfaces import FilterContext, IMessageFilter
 from seg.filter.milter.client import MilterFilter
-from seg.filter.plugins import FilterContext
-from seg.interfaces import IMessageFilter
+from seg.mail.errors import LocalFault
 from seg.queue.changes import DiscardFile, StoreGrownFile, StoreMessage
 from seg.receive.filtering import filtered
 from seg.receive.transaction import LOCAL_ERROR, STORAGE, Transaction, not_stored
@@ -128,7 +127,7 @@ class FaultTests(ChainCase):
             for when, text in ((WhenAway.TEMPFAIL, "451"), (WhenAway.ACCEPT, "")):
                 self.setUp()
                 verdict = self.judge(Change(header=[AddField("X-A", "1")], body=body), when_away=when)
-                (away,) = self.sink.of(events.FilterAway)
+                (away,) = self.sink.of(FilterAway)
                 self.assertEqual((away.name, away.cause), ("f1", "its new body holds a NUL"))
                 if isinstance(verdict, Refused):
                     self.assertEqual(str(verdict.reply)[:3], text)
@@ -140,7 +139,7 @@ class FaultTests(ChainCase):
         for body in (b"x" * 1_000_001, _Again(b"x" * 1_000_001)):
             self.setUp()
             self.assertIsInstance(self.judge(Change(body=body)), Refused)
-            self.assertEqual(self.sink.of(events.FilterAway)[0].cause, "its new body is larger than 1000000 octets")
+            self.assertEqual(self.sink.of(FilterAway)[0].cause, "its new body is larger than 1000000 octets")
 
     def test_ours(self) -> None:
         """Descriptors or memory that the gateway lacks are no filter that is away: nothing passes unjudged, whatever `when_away` says."""
@@ -154,14 +153,14 @@ class FaultTests(ChainCase):
                 raised = self.failureResultOf(judging, LocalFault)
                 self.assertIn("filter f1 could not be asked", raised.value.text)
                 self.assertEqual(not_stored(raised.value), STORAGE if error.args[0] == errno.ENOSPC else LOCAL_ERROR)
-                self.assertEqual(self.sink.of(events.FilterAway), [])
+                self.assertEqual(self.sink.of(FilterAway), [])
 
     def test_socket_closed_to_us(self) -> None:
         """A milter's socket that the gateway's user may not use is a filter that is away."""
         fault = FilterFault("can't connect: Permission denied")
         fault.__cause__ = ConnectError(errno.EACCES, "x")
         self.judge(fault, when_away=WhenAway.ACCEPT)
-        self.assertEqual(len(self.sink.of(events.FilterAway)), 1)
+        self.assertEqual(len(self.sink.of(FilterAway)), 1)
 
     def test_replies(self) -> None:
         """Only a full disk is called one."""

@@ -8,14 +8,15 @@ from typing import Any
 from twisted.internet.defer import Deferred
 from zope.interface import implementer
 
-from seg import events
 from seg.config.schema import Filter, WhenAway
+from seg.events.queue import MessageFinished, MessageHeld
+from seg.events.receive import MessageAborted, MessageQueued, MessageReceived, ReceiveTimedOut
 from seg.filter.answers import Accept, AddField, Answer, Change, Discard, Hold, InsertField, Redirect, Reject, TempFail
 from seg.filter.chain import FilterChain, Station
 from seg.filter.header import MAX_HEADER
 from seg.filter.message import Client
-from seg.interfaces import IContent
-from seg.model import BodyType, Recipient
+from seg.mail.envelope import BodyType, Recipient
+from seg.queue.interfaces import IContent
 from tests.dns_double import FakeResolver
 from tests.doubles import MemoryWriter
 from tests.filter.test_chain import FilterDouble
@@ -95,8 +96,8 @@ class AnswerTests(FilterCase):
         self.assertEqual(message.envelope.recipients, (Recipient(0, "b@two.test"), Recipient(1, "c@two.test")))
         self.assertEqual(message.envelope.size, len(message.content))
         self.assertEqual(self.written(), [(False, True), (True, False)])
-        self.assertEqual(self.sink.of(events.MessageReceived)[0].reverse_path, "new@one.test")
-        self.assertEqual(self.sink.of(events.MessageReceived)[0].size, len(message.content))
+        self.assertEqual(self.sink.of(MessageReceived)[0].reverse_path, "new@one.test")
+        self.assertEqual(self.sink.of(MessageReceived)[0].size, len(message.content))
 
     def test_envelope_only(self) -> None:
         """Content that isn't changed isn't written again, whatever happens to the envelope."""
@@ -121,7 +122,7 @@ class AnswerTests(FilterCase):
         self.filtered(Change(header=[AddField("TLS-Required", "No"), AddField("Message-ID", "<new@x>")])).say(MESSAGE)
         (message,) = self.queue.messages.values()
         self.assertTrue(message.envelope.tls_optional)
-        self.assertEqual(self.sink.of(events.MessageReceived)[0].message_id, "<new@x>")
+        self.assertEqual(self.sink.of(MessageReceived)[0].message_id, "<new@x>")
 
     def test_no_blank_line(self) -> None:
         """A message without a blank line gets one when it is written anew."""
@@ -146,8 +147,8 @@ class AnswerTests(FilterCase):
             self.assertTrue(client.say(MESSAGE).endswith(reply))
             self.assertEqual((self.queue.messages, self.written()), ({}, [(False, True)]))
             self.assertEqual(self.sink.events[-2:], [
-                events.MessageAborted(1, 1, "Refused by filter f1"),
-                events.MessageFinished(1, aborted=True),
+                MessageAborted(1, 1, "Refused by filter f1"),
+                MessageFinished(1, aborted=True),
             ])  # fmt: skip
             self.assertEqual(client.codes(MAIL), [250])
 
@@ -156,8 +157,8 @@ class AnswerTests(FilterCase):
         self.assertTrue(self.filtered(Discard()).say(MESSAGE).endswith(QUEUED))
         self.assertEqual((self.queue.messages, self.written()), ({}, [(False, True)]))
         self.assertEqual(self.sink.events[-2:], [
-            events.MessageAborted(1, 1, "Dropped by filter f1"),
-            events.MessageFinished(1, aborted=True),
+            MessageAborted(1, 1, "Dropped by filter f1"),
+            MessageFinished(1, aborted=True),
         ])  # fmt: skip
 
     def test_held(self) -> None:
@@ -167,9 +168,9 @@ class AnswerTests(FilterCase):
         self.assertTrue(message.envelope.held)
         self.assertEqual(message.envelope.recipients[0].error, "held by filter f1: odd; filter f2: odd too")
         self.assertEqual(self.sink.events[-3:], [
-            events.MessageQueued(1),
-            events.MessageHeld(1, "filter f1: odd"),
-            events.MessageHeld(1, "filter f2: odd too"),
+            MessageQueued(1),
+            MessageHeld(1, "filter f1: odd"),
+            MessageHeld(1, "filter f2: odd too"),
         ])  # fmt: skip
 
     def test_away(self) -> None:
@@ -245,8 +246,8 @@ class WaitTests(FilterCase):
         client.vanish()
         self.assertEqual(len(self.cancelled), 1)
         self.assertEqual((self.queue.messages, self.written()), ({}, [(False, True)]))
-        self.assertEqual(self.sink.of(events.MessageAborted), [
-            events.MessageAborted(
+        self.assertEqual(self.sink.of(MessageAborted), [
+            MessageAborted(
                 1, 1, "Receiving aborted by sender: connection lost while filters judged the message"
             )
         ])  # fmt: skip
@@ -329,7 +330,7 @@ class WaitTests(FilterCase):
             self.clock.advance(59)
             if self.cancelled:
                 break
-        self.assertEqual(self.sink.of(events.ReceiveTimedOut), [])
+        self.assertEqual(self.sink.of(ReceiveTimedOut), [])
 
     def test_local_error(self) -> None:
         """When what the client sent can't be read any more it hears so, and isn't left without a reply; a broken disk is no full one."""

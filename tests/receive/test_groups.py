@@ -10,11 +10,12 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from seg import events
+from seg.common.errors import ConfigurationError
 from seg.config.load import parse_settings
 from seg.config.schema import Access, Recipients, SenderGroup
 from seg.dns.answer import FailureKind
-from seg.errors import ConfigurationError, LocalFault
+from seg.events.receive import ConnectionAccepted, ConnectionAdmitted, ReceiveFailed
+from seg.mail.errors import LocalFault
 from seg.receive.access import HostAccess, sender_groups
 from seg.receive.names import client_name
 from seg.receive.rates import HOUR, RecipientRates
@@ -199,7 +200,7 @@ class SessionTests(FrontDoorCase):
         client = self.connect("198.51.100.66")
         self.assertEqual((client.heard(), client.transport.aborted), (b"", True))
         client.vanish()
-        admitted = [(e.action, e.group) for e in self.sink.of(events.ConnectionAdmitted)]
+        admitted = [(e.action, e.group) for e in self.sink.of(ConnectionAdmitted)]
         self.assertEqual(
             admitted, [("RELAY", "INSIDE"), ("ACCEPT", "PUBLIC"), ("REJECT", "BLOCKED"), ("TCPREFUSE", "CUT")]
         )
@@ -256,7 +257,7 @@ class SessionTests(FrontDoorCase):
         resolver.release("9.113.0.203.in-addr.arpa", "PTR")
         self.assertEqual((client.heard(), client.transport.producerState), (b"220 mx.test ESMTP\r\n", "producing"))
         self.assertEqual(client.codes(EHLO + MAIL + RCPT % b"b@two.test"), [250, 250, 250])
-        (accepted,) = self.sink.of(events.ConnectionAccepted)
+        (accepted,) = self.sink.of(ConnectionAccepted)
         self.assertEqual((accepted.reverse_name, accepted.verified), ("mx.partner.example", True))
 
     def test_name_that_does_not_come(self) -> None:
@@ -347,9 +348,7 @@ class OwnFaultTests(FrontDoorCase):
             client = self.connect("203.0.113.9")
             self.assertEqual(client.heard(), b"220 mx.test ESMTP\r\n")
             client.vanish()
-        self.assertIn(
-            f"Name of 203.0.113.9 not looked up: {FAULT.text}", [e.text for e in self.sink.of(events.ReceiveFailed)]
-        )
+        self.assertIn(f"Name of 203.0.113.9 not looked up: {FAULT.text}", [e.text for e in self.sink.of(ReceiveFailed)])
 
     def test_represented(self) -> None:
         """So does the client of a mail proxy, whatever the proxy itself may do."""

@@ -11,8 +11,8 @@ from twisted.internet.threads import deferToThread
 from twisted.trial.unittest import TestCase
 from zope.interface.verify import verifyObject
 
-from seg import events
 from seg.config.schema import Listener, Receive
+from seg.events.receive import ConnectionClosed
 from seg.filter.answers import Accept, Answer
 from seg.receive.factory import ReceiveFactory
 from tests.doubles import CountingCounters, MemoryQueue, RecordingSink
@@ -121,4 +121,4 @@ class SocketTests(TestCase):
         self.assertEqual(said.count(b"queued as"), 30)
         self.assertEqual(len(queue.messages), 30)
         await factory.shutdown(5)
-        self.assertEqual(len(sink.of(events.ConnectionClosed)), 1)
+        self.assertEqual(len(sink.of(ConnectionClosed)), 1)

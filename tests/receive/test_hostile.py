@@ -12,11 +12,20 @@ from twisted.internet.error import ConnectionDone, ConnectionLost
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from seg import events
 from seg.auth.backoff import Backoff
 from seg.auth.desk import Desk
 from seg.config.schema import Access, Listener, ListenerAuth, ListenerTLS, Receive, SenderGroup
 from seg.dns.answer import DNSAnswer
+from seg.events.receive import (
+    ConnectionClosed,
+    MessageAborted,
+    MessageQueued,
+    MessageStarted,
+    ReceiveFailed,
+    ReceiveTimedOut,
+    ReceiveTLSFailed,
+)
+from seg.events.receive import ConnectionLost as ConnectionLostEvent
 from seg.receive.factory import ReceiveFactory
 from seg.receive.session import READ_AHEAD
 from tests.receive.front_door import DATA, EHLO, MAIL, MESSAGE, RCPT, TRANSACTION, Client, FrontDoorCase, TCPTransport
@@ -187,14 +196,14 @@ class HostileTests(FrontDoorCase):
 
     def end_of(self, client: Client, case: str) -> None:
         """The connection is closed or cut, and its story, and that of each message, has an end."""
-        if not self.sink.of(events.ConnectionClosed):
+        if not self.sink.of(ConnectionClosed):
             self.assertTrue(client.closed or client.transport.aborted, case)
             client.vanish()
-        self.assertIsInstance(self.sink.events[-1], events.ConnectionClosed, case)
-        self.assertEqual(len(self.sink.of(events.ConnectionClosed)), 1, case)
+        self.assertIsInstance(self.sink.events[-1], ConnectionClosed, case)
+        self.assertEqual(len(self.sink.of(ConnectionClosed)), 1, case)
         self.commit()
-        began, aborted = (len(self.sink.of(kind)) for kind in (events.MessageStarted, events.MessageAborted))
-        self.assertEqual(began, aborted + len(self.sink.of(events.MessageQueued)), case)
+        began, aborted = (len(self.sink.of(kind)) for kind in (MessageStarted, MessageAborted))
+        self.assertEqual(began, aborted + len(self.sink.of(MessageQueued)), case)
         self.assertLess(len(self.sink.events), 3000, case)
         self.assertEqual(self.factory.connections, 0, case)
         self.assertTrue(all(w.committed or w.aborted for w in self.queue.writers), case)
@@ -202,10 +211,10 @@ class HostileTests(FrontDoorCase):
     def why(self, behaviour: str) -> str:
         """The event that says why it ended."""
         reasons = (
-            events.ReceiveTimedOut,
-            events.ReceiveFailed,
-            events.ReceiveTLSFailed,
-            events.ConnectionLost,
+            ReceiveTimedOut,
+            ReceiveFailed,
+            ReceiveTLSFailed,
+            ConnectionLostEvent,
         )
         return next((type(e).__name__ for e in reversed(self.sink.events) if isinstance(e, reasons)), "")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from seg import events
+from seg.events.receive import ReceiveFailed, ReceiveTimedOut
 from seg.receive.census import Census
 from seg.receive.session import CLOSING_GRACE
 from tests.receive.front_door import EHLO, MAIL, MESSAGE, RCPT, TRANSACTION, FrontDoorCase
@@ -22,8 +22,8 @@ class LimitTests(FrontDoorCase):
         self.assertLess(len(self.queue.writers[0].data), 2300)
         self.assertTrue(self.queue.writers[0].aborted)
         self.assertEqual(client.codes(b"MAIL FROM:<> SIZE=2001\r\n"), [552])
-        failed = events.ReceiveFailed(1, "Message size exceeds limit")
-        self.assertEqual(self.sink.of(events.ReceiveFailed), [failed, failed])
+        failed = ReceiveFailed(1, "Message size exceeds limit")
+        self.assertEqual(self.sink.of(ReceiveFailed), [failed, failed])
 
     def test_recipients(self) -> None:
         """Recipients above the limit get 452 4.5.3; the message goes to the others."""
@@ -43,7 +43,7 @@ class LimitTests(FrontDoorCase):
         self.assertEqual(refused.heard(), b"421 4.7.0 Too many connections; try again later\r\n")
         self.assertTrue(refused.closed)
         self.assertEqual(refused.say(EHLO), b"")
-        self.assertEqual(self.sink.events[-1], events.ReceiveFailed(0, "Connection limit exceeded: 2 from 127.0.0.1"))
+        self.assertEqual(self.sink.events[-1], ReceiveFailed(0, "Connection limit exceeded: 2 from 127.0.0.1"))
         self.assertIn(b"220", self.connect("127.0.0.3").heard())
         clients[0].vanish()
         self.assertIn(b"220", self.connect("127.0.0.1").heard())
@@ -86,7 +86,7 @@ class TimeTests(FrontDoorCase):
         self.clock.advance(1)
         self.assertEqual(client.heard(), b"421 4.4.2 Timeout; closing connection\r\n")
         self.assertTrue(client.closed)
-        self.assertEqual(self.sink.events[-1], events.ReceiveTimedOut(1, "127.0.0.1", 1))
+        self.assertEqual(self.sink.events[-1], ReceiveTimedOut(1, "127.0.0.1", 1))
 
     def test_content(self) -> None:
         """Inside DATA the shorter time holds, from piece to piece; what has come is forgotten."""
@@ -110,8 +110,8 @@ class TimeTests(FrontDoorCase):
             client.say(b"x")
         self.assertTrue(client.closed)
         self.assertEqual(
-            self.sink.of(events.ReceiveFailed),
-            [events.ReceiveFailed(1, "Allowable connection time exceeded")],
+            self.sink.of(ReceiveFailed),
+            [ReceiveFailed(1, "Allowable connection time exceeded")],
         )
         self.assertEqual(self.queue.messages, {})
 

@@ -14,21 +14,22 @@ from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
-from seg.bounce.alerts import TLSAlerts
-from seg.bounce.composer import ReportComposer
 from seg.config.schema import Filter
-from seg.drop.claim import DropFolder
-from seg.drop.folder import drop
-from seg.drop.note import Note
-from seg.drop.pickup import Pickup
-from seg.errors import Permanent
+from seg.dsn.alerts import TLSAlerts
+from seg.dsn.composer import ReportComposer
 from seg.filter.answers import AddField, Answer, Change, ChangeField, Hold, InsertField
 from seg.filter.chain import FilterChain, Refused, Station
+from seg.filter.interfaces import FilterContext, IMessageFilter
 from seg.filter.message import Client
 from seg.filter.milter.client import MilterFilter
-from seg.filter.plugins import FilterContext
-from seg.interfaces import IContent, IMessageFilter
-from seg.model import Action, Bounced, Envelope, Recipient
+from seg.mail.envelope import Envelope, Recipient
+from seg.mail.errors import Permanent
+from seg.mail.outcome import Action, Bounced
+from seg.maildrop.claim import DropFolder
+from seg.maildrop.folder import drop
+from seg.maildrop.note import Note
+from seg.maildrop.pickup import Pickup
+from seg.queue.interfaces import IContent
 from seg.receive.filtering import filtered
 from seg.receive.transaction import Transaction
 from seg.smtp.commands import MailArguments, RcptArguments

@@ -7,8 +7,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from seg.drop.note import Note, NoteError, decode
-from seg.model import Envelope, Recipient
+from seg.mail.envelope import Envelope, Recipient
+from seg.maildrop.note import Note, NoteError, decode
 from tests.receive.front_door import DATA, FrontDoorCase
 
 # Said by a client (SMTP or header), or seen of it.

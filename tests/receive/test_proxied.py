@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from seg import events
+from seg.events.receive import ConnectionAccepted, ReceiveFailed
 from seg.receive.proxied import Proxied, ProxyHeader, ProxyHeaderError
 from seg.receive.session import PROXY_TIMEOUT
 from tests.receive.front_door import EHLO, MAIL, FrontDoorCase
@@ -97,7 +97,7 @@ class SessionTests(FrontDoorCase):
             self.assertEqual(client.say(header), b"220 mx.test ESMTP\r\n")
             self.assertEqual(client.codes(EHLO + MAIL + b"RCPT TO:<b@two.test>\r\n"), [250, 250, code], header)
             client.vanish()
-        addresses = [event.address for event in self.sink.of(events.ConnectionAccepted)]
+        addresses = [event.address for event in self.sink.of(ConnectionAccepted)]
         self.assertEqual(addresses, ["192.0.2.7", "192.0.2.7", "2001:db8::7", "10.0.0.1"])
 
     def test_only_from_balancers(self) -> None:
@@ -114,7 +114,7 @@ class SessionTests(FrontDoorCase):
         silent = self.connect("10.0.0.2")
         self.clock.advance(PROXY_TIMEOUT)
         self.assertTrue(silent.transport.aborted)
-        causes = [event.text for event in self.sink.of(events.ReceiveFailed)]
+        causes = [event.text for event in self.sink.of(ReceiveFailed)]
         self.assertEqual(causes, ["no PROXY header from 10.0.0.1", "no PROXY header in time from 10.0.0.2"])
 
     def test_limit(self) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from seg.events import ReceiveFailed
+from seg.events.receive import ReceiveFailed
 from seg.receive.refused_connections import MINUTE, MOST, RefusedConnections
 from tests.doubles import RecordingSink
 

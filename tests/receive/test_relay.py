@@ -4,9 +4,15 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from seg import events
-from seg.client import client_address
-from seg.errors import ConfigurationError
+from seg.common.errors import ConfigurationError
+from seg.events.receive import (
+    ConnectionAccepted,
+    ConnectionAdmitted,
+    MessageStarted,
+    RecipientAccepted,
+    RecipientRefused,
+)
+from seg.mail.client import client_address
 from seg.receive.access import HostAccess, sender_groups
 from tests.receive.front_door import EHLO, MAIL, FrontDoorCase
 
@@ -50,7 +56,7 @@ class RelayTests(FrontDoorCase):
             for recipient, code in ATTEMPTS.items():
                 self.assertEqual(client.codes(f"RCPT TO:{recipient}\r\n".encode()), [code], recipient)
             client.vanish()
-        self.assertEqual(self.sink.of(events.RecipientAccepted), [])
+        self.assertEqual(self.sink.of(RecipientAccepted), [])
 
     def setUp(self) -> None:
         super().setUp()
@@ -65,10 +71,10 @@ class RelayTests(FrontDoorCase):
         self.assertEqual(
             self.sink.events[:4],
             [
-                events.ConnectionAccepted(1, "relay", "127.0.0.2", "198.51.100.7"),
-                events.ConnectionAdmitted(1, "REJECT", "ALL", "ALL"),
-                events.MessageStarted(1, 1, "a@one.test"),
-                events.RecipientRefused(1, 1, "b@two.test", "550 5.7.1 Relaying denied"),
+                ConnectionAccepted(1, "relay", "127.0.0.2", "198.51.100.7"),
+                ConnectionAdmitted(1, "REJECT", "ALL", "ALL"),
+                MessageStarted(1, 1, "a@one.test"),
+                RecipientRefused(1, 1, "b@two.test", "550 5.7.1 Relaying denied"),
             ],
         )
 

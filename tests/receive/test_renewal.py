@@ -9,9 +9,9 @@ from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
-from seg.errors import ConfigurationError
-from seg.events import Fault, Notice
-from seg.receive.renewal import INTERVAL, CertificateRenewal
+from seg.common.errors import ConfigurationError
+from seg.events.gateway import Fault, Notice
+from seg.gateway.certificates import INTERVAL, CertificateRenewal
 from tests.doubles import RecordingSink
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from seg import events
 from seg.config.schema import Access, Recipients, SenderGroup, Verifying
+from seg.events.receive import ConnectionAccepted
 from tests.receive.front_door import EHLO, FrontDoorCase
 
 PROXY = "192.0.2.9"
@@ -31,7 +31,7 @@ class RepresentedTests(FrontDoorCase):
         self.assertEqual(client.codes(b"XCLIENT ADDR=10.1.2.3 NAME=client.one.test\r\n"), [220])
         self.assertEqual(client.codes(b"MAIL FROM:<a@one.test>\r\n"), [503])
         self.assertEqual(client.codes(EHLO + b"MAIL FROM:<a@one.test>\r\nRCPT TO:<b@two.test>\r\n"), [250, 250, 250])
-        accepted = self.sink.of(events.ConnectionAccepted)[-1]
+        accepted = self.sink.of(ConnectionAccepted)[-1]
         self.assertEqual(
             (accepted.address, accepted.reverse_name, accepted.verified), ("10.1.2.3", "client.one.test", True)
         )

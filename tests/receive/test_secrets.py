@@ -15,10 +15,10 @@ from twisted.cred.error import UnauthorizedLogin
 from twisted.internet.defer import Deferred, fail
 from zope.interface import implementer
 
-from seg import events
 from seg.auth.backoff import Backoff
 from seg.auth.desk import Desk
 from seg.config.schema import Listener, ListenerAuth, LogLevel, Receive
+from seg.events.receive import AuthFailed, BadCommand, UnknownCommand
 from seg.maillog.telling import Telling, level_of
 from seg.receive.factory import ReceiveFactory
 from tests.receive.front_door import EHLO, Client, FrontDoorCase
@@ -166,7 +166,7 @@ class SecretTests(FrontDoorCase):
         client = self.client(ListenerAuth.OFFERED, True)
         self.checker.error = lambda credentials: KeyError(credentials.password)
         client.say(b"AUTH PLAIN " + base64.b64encode(f"\0alice\0{SECRET}".encode()) + b"\r\n")
-        (failed,) = self.sink.of(events.AuthFailed)
+        (failed,) = self.sink.of(AuthFailed)
         self.assertEqual(failed.user, "alice")
         self.assertRegex(failed.reason, r"^the checker failed: KeyError at \w+\.py:\d+$")
 
@@ -174,9 +174,5 @@ class SecretTests(FrontDoorCase):
         """What can't be a secret is still there to read: mechanism, verbs that don't exist, other commands in full."""
         client = self.client(ListenerAuth.OFF, False)
         client.say(b"AUTH PLAIN abc\r\nNOOP\r\nXYZZY\r\nEXPN list\r\nMAIL FROM:<alice\r\n")
-        told = [
-            attrs.astuple(event)[1]
-            for event in self.sink.events
-            if isinstance(event, events.BadCommand | events.UnknownCommand)
-        ]
+        told = [attrs.astuple(event)[1] for event in self.sink.events if isinstance(event, BadCommand | UnknownCommand)]
         self.assertEqual(told, ["AUTH PLAIN ***", "XYZZY", "EXPN ***", "MAIL FROM:<alice"])

@@ -8,11 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from seg import events
 from seg.auth.backoff import Backoff
 from seg.auth.checker import UsersChecker
 from seg.auth.desk import Desk
 from seg.config.schema import Auth, Listener, ListenerAuth, Receive
+from seg.events.receive import ReceiveFailed, SenderRefused
 from seg.receive.factory import ReceiveFactory
 from seg.receive.header import HeaderReader
 from seg.receive.senders import LONGEST, SenderRules, SendersUnclear, addresses_of
@@ -206,7 +206,7 @@ class SessionTests(FrontDoorCase):
         client = self.client(senders=SENDERS)
         self.assertEqual(client.codes(b"MAIL FROM:<a@lists.x.test>\r\nRSET\r\nMAIL FROM:<>\r\nRSET\r\n"), [250] * 4)
         self.assertEqual(client.say(b"MAIL FROM:<bob@x.test>\r\n")[:9], b"553 5.7.1")
-        (refused,) = self.sink.of(events.SenderRefused)
+        (refused,) = self.sink.of(SenderRefused)
         self.assertEqual(refused.address, "bob@x.test")
 
     def test_header(self) -> None:
@@ -225,7 +225,7 @@ class SessionTests(FrontDoorCase):
                 self.assertEqual(client.say(begin + chunk + content).splitlines()[-1][:9], b"553 5.7.1")
             self.assertEqual(client.codes(begin + b"DATA\r\nFrom: alice@x.test\r\n\r\n.\r\n"), [250, 250, 354, 250])
         self.assertEqual(len(self.queue.messages), 2)
-        told = self.sink.of(events.ReceiveFailed)
+        told = self.sink.of(ReceiveFailed)
         self.assertEqual(told[0].text, f"From <ceo@x.test> isn't an address of {OWN}")
 
     def test_others(self) -> None:

@@ -5,8 +5,21 @@ from __future__ import annotations
 from twisted.internet.interfaces import IHandshakeListener, IPushProducer
 from zope.interface.verify import verifyObject
 
-from seg import events
-from seg.model import BodyType, Envelope, Recipient, Ret
+from seg.events.gateway import Fault
+from seg.events.receive import (
+    BadCommand,
+    ConnectionAccepted,
+    ConnectionAdmitted,
+    ConnectionClosed,
+    MessageAborted,
+    MessageQueued,
+    MessageReceived,
+    MessageStarted,
+    ReceiveFailed,
+    RecipientAccepted,
+    UnknownCommand,
+)
+from seg.mail.envelope import BodyType, Envelope, Recipient, Ret
 from tests.receive.front_door import DATA, EHLO, MAIL, MESSAGE, RCPT, TRANSACTION, FrontDoorCase
 
 
@@ -62,13 +75,13 @@ class SessionTests(FrontDoorCase):
         self.assertEqual(
             self.sink.events,
             [
-                events.ConnectionAccepted(1, "relay", "127.0.0.2", "127.0.0.1"),
-                events.ConnectionAdmitted(1, "RELAY", "RELAYLIST", "127.0.0.0/8"),
-                events.MessageStarted(1, 1, "a@one.test"),
-                events.RecipientAccepted(1, 1, 0, "b@two.test"),
-                events.MessageReceived(1, 1, "a@one.test", size, "<1@one.test>", "a b"),
-                events.MessageQueued(1),
-                events.ConnectionClosed(1),
+                ConnectionAccepted(1, "relay", "127.0.0.2", "127.0.0.1"),
+                ConnectionAdmitted(1, "RELAY", "RELAYLIST", "127.0.0.0/8"),
+                MessageStarted(1, 1, "a@one.test"),
+                RecipientAccepted(1, 1, 0, "b@two.test"),
+                MessageReceived(1, 1, "a@one.test", size, "<1@one.test>", "a b"),
+                MessageQueued(1),
+                ConnectionClosed(1),
             ],
         )
         self.assertEqual(self.clock.getDelayedCalls(), [])
@@ -175,7 +188,7 @@ class SessionTests(FrontDoorCase):
         client.say(EHLO + TRANSACTION + b"half")
         client.vanish()
         self.assertTrue(self.queue.writers[0].aborted)
-        (aborted,) = self.sink.of(events.MessageAborted)
+        (aborted,) = self.sink.of(MessageAborted)
         self.assertRegex(aborted.text, r"connection lost in state data, \d+ octets")
         self.assertEqual(self.told()[-4:], ["ConnectionLost", "MessageAborted", "MessageFinished", "ConnectionClosed"])
 
@@ -184,14 +197,14 @@ class SessionTests(FrontDoorCase):
         self.build(max_unknown_commands=2)
         client = self.connect()
         client.say(b"FOO bar\r\n")
-        self.assertEqual(self.sink.events[-1], events.UnknownCommand(1, "FOO ***"))
+        self.assertEqual(self.sink.events[-1], UnknownCommand(1, "FOO ***"))
         said = client.say(b"MAIL FROM:<>\r\nNOOP\r\n")
         self.assertIn(b"\r\n421 4.7.0 ", said)
         self.assertTrue(said.endswith(b"closing connection\r\n"))
         self.assertTrue(client.closed)
         bad, failed = self.sink.events[-2:]
-        self.assertEqual(bad, events.BadCommand(1, "MAIL FROM:<>", "503 5.5.1 Send EHLO or HELO first", 503))
-        self.assertIsInstance(failed, events.ReceiveFailed)
+        self.assertEqual(bad, BadCommand(1, "MAIL FROM:<>", "503 5.5.1 Send EHLO or HELO first", 503))
+        self.assertIsInstance(failed, ReceiveFailed)
 
     def test_bare_newline(self) -> None:
         """A message with a bare LF, a bare CR or a NUL is refused at its end, nothing is queued, the reason is told, and what follows is
@@ -203,7 +216,7 @@ class SessionTests(FrontDoorCase):
             self.assertTrue(said.endswith(b"; closing connection\r\n"))
             self.assertTrue(client.closed)
             self.assertEqual(client.say(MESSAGE), b"")
-            (told,) = self.sink.of(events.ReceiveFailed)[number - 1 :]
+            (told,) = self.sink.of(ReceiveFailed)[number - 1 :]
             self.assertTrue(
                 told.text.startswith(f"Message has a {named}") and told.text.endswith("; closing connection")
             )
@@ -247,7 +260,7 @@ class SessionTests(FrontDoorCase):
                     client.say(header[start : start + step])
                 self.assertEqual(client.codes(b".\r\n"), [code])
         self.assertEqual(len(self.queue.messages), 2)
-        self.assertEqual({e.text for e in self.sink.of(events.ReceiveFailed)}, {"Message loop"})
+        self.assertEqual({e.text for e in self.sink.of(ReceiveFailed)}, {"Message loop"})
 
     def test_loop_without_body(self) -> None:
         """A message that is all header is counted too."""
@@ -264,7 +277,7 @@ class QueueTests(FrontDoorCase):
         self.queue.by_hand = True
         client = self.connect()
         self.assertEqual(client.codes(EHLO + MESSAGE), [250, 250, 250, 354])
-        self.assertEqual(self.sink.of(events.MessageReceived), [])
+        self.assertEqual(self.sink.of(MessageReceived), [])
         client.transport.clear()
         self.queue.commits[0].callback(None)
         self.assertEqual(client.heard(), b"250 2.0.0 Ok: queued as 1\r\n")
@@ -308,7 +321,7 @@ class QueueTests(FrontDoorCase):
         client.say(EHLO + MESSAGE)
         self.queue.commits[0].errback(RuntimeError("broken"))
         self.assertTrue(client.heard().endswith(b"451 4.3.0 Local error in processing\r\n"))
-        self.assertEqual(self.sink.of(events.Fault), [events.Fault("MID 1: Cannot queue: broken")])
+        self.assertEqual(self.sink.of(Fault), [Fault("MID 1: Cannot queue: broken")])
 
     def test_client_gone_while_committing(self) -> None:
         """A message whose client vanishes during the commit is ours, and isn't called aborted."""

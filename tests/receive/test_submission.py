@@ -11,14 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from seg import events
 from seg.auth.backoff import Backoff
 from seg.auth.checker import UsersChecker
 from seg.auth.desk import Desk
 from seg.config.schema import Auth, Listener, ListenerAuth, Receive
 from seg.config.submission import Submission, Submitters
+from seg.events.receive import MessageReceived, RecipientAccepted
 from seg.filter.header import HeaderTooLong
-from seg.model import Notify
+from seg.mail.envelope import Notify
 from seg.receive.factory import ReceiveFactory
 from seg.receive.submission import MOST_OCTETS, HeaderCompletion, SubmissionRules, completed
 from seg.smtp.address import PathError, check_forward_path
@@ -339,7 +339,7 @@ class SessionTests(FrontDoorCase):
     def test_told(self) -> None:
         """The log tells the Message-ID that was given."""
         self.content(self.client("alice@x.test"), b"Subject: x\r\n\r\n")
-        self.assertRegex(self.sink.of(events.MessageReceived)[0].message_id, r"^<0\.\d+@mx\.test>$")
+        self.assertRegex(self.sink.of(MessageReceived)[0].message_id, r"^<0\.\d+@mx\.test>$")
 
     def test_too_long(self) -> None:
         """A header that is too long to be completed is 552 5.3.4, and the session goes on."""
@@ -372,12 +372,12 @@ class SessionTests(FrontDoorCase):
         ):
             rcpt = "".join(f"RCPT TO:<{each}>\r\n" for each in writings).encode()
             begin = b"MAIL FROM:<alice@x.test> SMTPUTF8\r\n" + rcpt
-            told = len(self.sink.of(events.RecipientAccepted))
+            told = len(self.sink.of(RecipientAccepted))
             self.assertEqual(client.codes(begin + b"DATA\r\n.\r\n"), [250] * (len(writings) + 1) + [354, 250])
             envelope = max(self.queue.messages.items())[1].envelope
             self.assertEqual([each.address for each in envelope.recipients], recipients)
             self.assertEqual([each.rid for each in envelope.recipients], [*range(len(recipients))])
-            self.assertEqual(len(self.sink.of(events.RecipientAccepted)) - told, len(recipients))
+            self.assertEqual(len(self.sink.of(RecipientAccepted)) - told, len(recipients))
 
     def test_wishes(self) -> None:
         """What is wished for a recipient who is named twice."""

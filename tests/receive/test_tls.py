@@ -20,8 +20,8 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import TestCase
 from zope.interface import implementer
 
-from seg import events
 from seg.config.schema import Listener, ListenerTLS, Receive
+from seg.events.receive import MessageStarted, ReceiveFailed, ReceiveTLSStarted
 from seg.receive.binding import bind
 from seg.receive.factory import ReceiveFactory
 from seg.receive.turns import Turns
@@ -153,7 +153,7 @@ class TLSTests(TestCase):
         content = self.queue.messages[1].content
         self.assertIn(b"with ESMTPS id 1\r\n", content)
         self.assertTrue(content.endswith(body.replace(b"\r\n..", b"\r\n.")[1:]))
-        (started,) = self.sink.of(events.ReceiveTLSStarted)
+        (started,) = self.sink.of(ReceiveTLSStarted)
         self.assertEqual(started.protocol, "TLSv1.3")
         self.assertIn("AES", started.cipher.replace("CHACHA20", "AES"))
 
@@ -166,8 +166,8 @@ class TLSTests(TestCase):
         await client.gone
         await self.settle()
         self.assertEqual(self.queue.messages, {})
-        self.assertEqual(self.sink.of(events.MessageStarted), [])
-        self.assertEqual(len(self.sink.of(events.ReceiveFailed)), 1)
+        self.assertEqual(self.sink.of(MessageStarted), [])
+        self.assertEqual(len(self.sink.of(ReceiveFailed)), 1)
 
     async def test_clear_text_instead_of_a_handshake(self) -> None:
         """Commands in clear text behind the 220 break the handshake; none of them runs."""

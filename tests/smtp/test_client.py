@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from seg.errors import Permanent, Temporary
-from seg.model import BodyType, Envelope, Notify, Recipient, Ret
+from seg.mail.envelope import BodyType, Envelope, Notify, Recipient, Ret
+from seg.mail.errors import Permanent, Temporary
 from seg.smtp.client import ClientConnection
 from seg.smtp.client_capabilities import Capabilities
 from seg.smtp.client_events import (

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from seg.errors import Permanent, Temporary
-from seg.model import Envelope, Recipient
+from seg.mail.envelope import Envelope, Recipient
+from seg.mail.errors import Permanent, Temporary
 from seg.smtp.client import ClientConnection
 from seg.smtp.client_auth import ChallengeError, Login, Plain, Scram, TooManyIterations, choose_mechanism, response
 from seg.smtp.client_events import Authenticated, AuthRefused, ContentWanted, Ended, ResponseWanted, TransactionDone

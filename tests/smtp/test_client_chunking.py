@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from seg.errors import Temporary
-from seg.model import Envelope, Recipient
+from seg.mail.envelope import Envelope, Recipient
+from seg.mail.errors import Temporary
 from seg.smtp.client import ClientConnection
 from seg.smtp.client_events import ContentWanted, Ended, TransactionDone
 from seg.smtp.dots import Chunk, DotEncoder

@@ -8,7 +8,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from seg.model import BodyType, Envelope, Notify, Recipient, Ret
+from seg.mail.envelope import BodyType, Envelope, Notify, Recipient, Ret
 from seg.smtp.client import ClientConnection
 from seg.smtp.client_events import ContentWanted
 from seg.smtp.commands import CommandError, parse_mail, parse_rcpt

@@ -11,10 +11,10 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
+from seg.common.echoes import WITHHELD, EchoedSecrets
 from seg.deliver.dialogue import Tap
-from seg.echoes import WITHHELD, EchoedSecrets
-from seg.events import DialogueLine
-from seg.model import Envelope, Recipient
+from seg.events.delivery import DialogueLine
+from seg.mail.envelope import Envelope, Recipient
 from seg.smtp.client import ClientConnection
 from seg.smtp.client_auth import ClientMechanism, Login, Plain, Scram
 from seg.smtp.replies import MAX_REPLY

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from seg.model import BodyType, Notify, Ret
+from seg.mail.envelope import BodyType, Notify, Ret
 from seg.smtp.commands import (
     Chunk,
     CommandError,

@@ -9,19 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from seg.errors import DeliveryError, Permanent, Temporary
-from seg.smtp.replies import (
-    CUT,
-    KEPT,
-    MAX_LINE,
-    MAX_LINES,
-    MAX_REPLY,
-    Phase,
-    Reply,
-    ReplyError,
-    ReplyParser,
-)
-from seg.status import status_text
+from seg.mail.errors import DeliveryError, Permanent, Temporary
+from seg.mail.status import status_text
+from seg.smtp.replies import CUT, KEPT, MAX_LINE, MAX_LINES, MAX_REPLY, Phase, Reply, ReplyError, ReplyParser
 
 
 def parse(*chunks: bytes) -> tuple[list[Reply], str]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from twisted.trial.unittest import SynchronousTestCase
 
 import seg
-from seg.errors import Permanent
+from seg.mail.errors import Permanent
 from seg.smtp.replies import Phase, Reply, TooManyRecipients
 from seg.smtp.verdicts import ROWS, SESSION_PHASES, Circumstance, Verdict, page_text, verdict_on
 

@@ -14,7 +14,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 from OpenSSL import SSL
 from twisted.trial.unittest import SynchronousTestCase
 
-from seg.errors import ConfigurationError
+from seg.common.errors import ConfigurationError
 from seg.tls import clients as clients_module
 from seg.tls.clients import ClientCertificates, holder_of
 from seg.tls.listening import ListenerCertificates

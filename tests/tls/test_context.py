@@ -12,7 +12,7 @@ from twisted.internet.interfaces import IOpenSSLClientConnectionCreator
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
-from seg.errors import ConfigurationError
+from seg.common.errors import ConfigurationError
 from seg.tls.context import ClientTLS, _presented, server_context, session_facts
 from seg.tls.peer import PeerCertificates, TLSVersion
 from tests.certificates import NOW, Authority, Issued, self_signed

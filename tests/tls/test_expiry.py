@@ -11,9 +11,10 @@ import attrs
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from seg.clock import posix
-from seg.errors import ConfigurationError
-from seg.events import ConditionBegan, ConditionEnded, Event, Fault
+from seg.common.clock import posix
+from seg.common.errors import ConfigurationError
+from seg.events.base import Event
+from seg.events.gateway import ConditionBegan, ConditionEnded, Fault
 from seg.tls.clients import ClientCertificates
 from seg.tls.context import ClientIdentity
 from seg.tls.expiry import DAY, INTERVAL, ExpiryWatch, Presented

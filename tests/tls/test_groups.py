@@ -10,9 +10,9 @@ from typing import cast
 from OpenSSL import SSL
 from twisted.trial.unittest import SynchronousTestCase
 
+from seg.common.errors import ConfigurationError
 from seg.config.schema import TLS
 from seg.config.syntax import check_groups
-from seg.errors import ConfigurationError
 from seg.tls.context import ClientIdentity, ClientTLS, server_context, session_facts
 from seg.tls.groups import MOST_PEERS, REMEMBERED, ClassicalPeers, group_of
 from seg.tls.parameters import OUTBOUND, Parameters, inbound

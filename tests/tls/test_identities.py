@@ -10,7 +10,7 @@ from cryptography import x509
 from OpenSSL import SSL
 from twisted.trial.unittest import SynchronousTestCase
 
-from seg.errors import ConfigurationError
+from seg.common.errors import ConfigurationError
 from seg.tls.context import ClientIdentity, ClientTLS, server_context
 from seg.tls.identities import Identities
 from seg.tls.names import names_of

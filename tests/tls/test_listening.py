@@ -10,7 +10,7 @@ from twisted.internet.interfaces import IOpenSSLServerConnectionCreator
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
-from seg.errors import ConfigurationError
+from seg.common.errors import ConfigurationError
 from seg.tls.context import ClientTLS, session_facts
 from seg.tls.listening import ListenerCertificates
 from seg.tls.names import names_of

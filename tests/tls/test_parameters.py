@@ -8,8 +8,8 @@ import attrs
 from OpenSSL import SSL
 from twisted.trial.unittest import SynchronousTestCase
 
+from seg.common.errors import ConfigurationError
 from seg.config.schema import TLS, TLSMinimum
-from seg.errors import ConfigurationError
 from seg.tls.context import ClientTLS, server_context
 from seg.tls.parameters import OUTBOUND, USUAL, Parameters, inbound, outbound
 from seg.tls.peer import TLSVersion

@@ -7,7 +7,7 @@ from pathlib import Path
 from cryptography.hazmat.primitives.serialization import Encoding
 from twisted.trial.unittest import SynchronousTestCase
 
-from seg.errors import ConfigurationError
+from seg.common.errors import ConfigurationError
 from seg.tls import roots as roots_module
 from seg.tls.roots import RootStore, load_roots, system_list
 from tests.certificates import DAY, NOW, Authority

@@ -6,7 +6,7 @@ from cryptography import x509
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
-from seg.interfaces import IAuthenticator
+from seg.tls.interfaces import IAuthenticator
 from seg.tls.peer import Examination, PeerCertificates, Trust
 from seg.tls.roots import RootStore
 from seg.tls.webpki import WebPKI

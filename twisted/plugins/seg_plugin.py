@@ -2,4 +2,4 @@
 
 from twisted.application.service import ServiceMaker
 
-seg = ServiceMaker("seg", "seg.service", "Mail gateway with outbound TLS policy (DANE, MTA-STS, static)", "seg")
+seg = ServiceMaker("seg", "seg.gateway.service", "Mail gateway with outbound TLS policy (DANE, MTA-STS, static)", "seg")

@@ -15,12 +15,11 @@ from zope.interface import implementer
 from seg.config.filters import FilterAddress, parse_filter_address
 from seg.filter.answers import Answer
 from seg.filter.chain import FilterFault
+from seg.filter.interfaces import FilterContext, IMessageFilter
 from seg.filter.message import FilteredMessage
 from seg.filter.milter.connection import MilterConnection
 from seg.filter.milter.talk import Conversation
 from seg.filter.milter.wire import MilterError
-from seg.filter.plugins import FilterContext
-from seg.interfaces import IMessageFilter
 
 
 @implementer(IMessageFilter)

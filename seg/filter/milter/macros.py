@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from seg.filter.message import FilteredMessage
 from seg.filter.milter.options import Stage
 from seg.filter.milter.wire import Command, pairs
-from seg.model import Recipient, domain_of
+from seg.mail.address import domain_of
+from seg.mail.envelope import Recipient
 from seg.version import __version__
 
 UNKNOWN = "unknown"  # the name of a client without one, as both call it in a macro

@@ -19,7 +19,7 @@ from seg.filter.message import FilteredMessage
 from seg.filter.milter import replies as told
 from seg.filter.milter.options import Actions, Options, Steps
 from seg.filter.milter.wire import MilterError
-from seg.interfaces import IMessageWriter
+from seg.queue.interfaces import IMessageWriter
 from seg.smtp.commands import MailArguments, RcptArguments
 from seg.smtp.dots import NULInContent
 

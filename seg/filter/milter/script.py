@@ -10,7 +10,7 @@ from seg.filter.message import FilteredMessage
 from seg.filter.milter.macros import encoded, macros
 from seg.filter.milter.options import Options, Stage, Steps
 from seg.filter.milter.wire import Command, frame, strings
-from seg.model import BodyType, Recipient
+from seg.mail.envelope import BodyType, Recipient
 from seg.smtp.commands import MailArguments
 
 

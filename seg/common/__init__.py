@@ -1,0 +1,1 @@
+"""Ground that knows nothing of mail: files, clocks, threads, shares of a pool."""

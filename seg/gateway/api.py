@@ -1,0 +1,90 @@
+"""All that the admin API of the running gateway serves, in one table."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import attrs
+
+from seg.admin.api import AdminAPI, Identity
+from seg.admin.changes import ChangesAPI
+from seg.admin.checks import ChecksAPI
+from seg.admin.conditions import Conditions
+from seg.admin.configuration.control import ChangeControl
+from seg.admin.corrupt import CorruptAPI
+from seg.admin.delivery import DeliveryAPI
+from seg.admin.destinations import DestinationsAPI
+from seg.admin.dialogues import DialoguesAPI
+from seg.admin.dns import DNSAPI
+from seg.admin.hosts import HostStatistics
+from seg.admin.http import RouteTable
+from seg.admin.metrics import Metrics
+from seg.admin.metrics_page import MetricsAPI
+from seg.admin.policy_holds import PolicyHoldsAPI
+from seg.admin.policy_report import PolicyReport
+from seg.admin.traffic import Traffic
+from seg.admin.workqueue import WorkQueueAPI
+from seg.check.checks import Checks
+from seg.common.clock import posix_of
+from seg.config.destinations import Destinations
+from seg.events.base import IEventSink
+from seg.gateway.window import Window
+from seg.gateway.wiring import InForce, Mail, wire_checks
+
+
+@attrs.frozen
+class Observers:
+    """Those who hear all events, and can be asked what came of them."""
+
+    traffic: Traffic
+    statistics: HostStatistics
+    metrics: Metrics
+    conditions: Conditions
+    policies: PolicyReport
+
+    @property
+    def all(self) -> tuple[Traffic | HostStatistics | Metrics | Conditions | PolicyReport, ...]:
+        """Each of them."""
+        return self.traffic, self.statistics, self.metrics, self.conditions, self.policies
+
+
+def admin_paths(
+    identity: Identity,
+    now: InForce,
+    mail: Mail,
+    window: Window,
+    changes: ChangeControl,
+    observers: Observers,
+    sink: IEventSink,
+    reactor: Any,
+) -> RouteTable:
+    """Each path with who answers it."""
+
+    def destinations() -> Destinations:
+        return now.destinations
+
+    def checks() -> Checks:
+        identities = now.ongoing.identities
+        return wire_checks(now.settings, destinations, identity.hostname, now.lookups, identities, sink, reactor)
+
+    seconds, traffic, suspension, began = posix_of(reactor), observers.traffic, window.suspension, reactor.seconds()
+
+    def uptime() -> float:
+        return float(reactor.seconds() - began)
+
+    table = AdminAPI(identity, mail.queue, window, traffic, observers.conditions, uptime).routes()
+    for part in (
+        DestinationsAPI(destinations, seconds),
+        ChecksAPI(checks),
+        ChangesAPI(changes),
+        CorruptAPI(mail.queue.corrupt),
+        MetricsAPI(observers.metrics),
+        PolicyHoldsAPI(mail.queue, seconds),
+        observers.policies,
+        WorkQueueAPI(suspension, window, sink, seconds),
+        DNSAPI(traffic, window, reactor),
+        DialoguesAPI(now.ongoing.dialogues, sink),
+        DeliveryAPI(mail.queue, observers.statistics, suspension, window, destinations, sink, seconds),
+    ):
+        part.add_to(table)
+    return table

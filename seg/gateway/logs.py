@@ -1,0 +1,47 @@
+"""The logs of the running gateway: what writes files and what sends to a syslog, with what each needs."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from seg.common.threads import in_thread_of
+from seg.config.schema import LogSubscription
+from seg.events.bus import EventBus
+from seg.events.gateway import Fault
+from seg.maillog.compress import compress_closed
+from seg.maillog.files import FilePlan, MailLogFile
+from seg.maillog.logs import MailLogs
+from seg.maillog.syslog import SyslogOutlet, make_link
+from seg.version import __version__
+
+
+def wire_logs(folder: Path, hostname: str, bus: EventBus, reactor: Any) -> MailLogs:
+    """All logs, which begin with the gateway.
+
+    :param folder: where the files are, ``var/log``.
+    """
+
+    in_thread = in_thread_of(reactor)
+
+    def compress(place: Path, pattern: str) -> None:
+        """A closed file that is left by a crash is taken along by the next."""
+        in_thread(lambda: compress_closed(place, pattern)).addErrback(
+            lambda failure: bus.emit(Fault(f"log file not compressed: {failure.getErrorMessage()}"))
+        )
+
+    def file(plan: FilePlan) -> MailLogFile:
+        return MailLogFile(folder, plan, reactor, __version__, hostname, bus, compress)
+
+    def syslog(settings: LogSubscription) -> SyslogOutlet:
+        return SyslogOutlet(
+            settings,
+            lambda address, watcher: make_link(address, watcher, reactor, in_thread),
+            bus,
+            reactor,
+            hostname,
+            os.getpid(),
+        )
+
+    return MailLogs(bus, file, syslog)
