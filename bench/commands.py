@@ -31,7 +31,7 @@ import attrs
 
 from bench.relay import wait_for_port
 from seg.mail.envelope import Envelope, Recipient
-from seg.queue.files import Folders, encode
+from seg.queue.files import SpoolPaths, encode
 
 SMTP_PORT = 10928
 DESTINATIONS = 1000
@@ -95,7 +95,7 @@ class Timing:
 
 def fill(var: Path, messages: int) -> None:
     """A spool in which each message has been tried once and waits for its next try."""
-    folders, now, chance = Folders(str(var / "spool")), time.time(), random.Random(1)
+    folders, now, chance = SpoolPaths(str(var / "spool")), time.time(), random.Random(1)
     made: set[str] = set()
     for mid in range(1, messages + 1):
         content = CONTENT % (mid, mid)

@@ -26,7 +26,7 @@ import attrs
 
 from seg.lab.gateway import TWISTD
 from seg.mail.envelope import BodyType, Envelope, Recipient, RecipientState
-from seg.queue.files import Folders, encode
+from seg.queue.files import SpoolPaths, encode
 
 SEG_TOML = """
 [gateway]
@@ -48,7 +48,7 @@ def make_spool(root: Path, messages: int, destinations: int, tried: bool = False
 
     :param tried: each has been tried in vain, and is due in an hour.
     """
-    folders, now = Folders(str(root)), time.time()
+    folders, now = SpoolPaths(str(root)), time.time()
     for number in range(256):
         for parent in (folders.new, folders.cur):
             os.makedirs(f"{parent}/{number:02x}", mode=0o700)

@@ -15,7 +15,7 @@ from zope.interface import implementer
 from seg.common.clock import SteadyClock
 from seg.events.base import Event, IEventSink
 from seg.mail.envelope import Envelope, RecipientState
-from seg.mail.ids import ICounters
+from seg.mail.ids import IMessageIds
 from seg.mail.outcome import Bounced, Delivered, Outcome
 from seg.queue.interfaces import IContent, IMessageWriter, IQueue, Lease
 from seg.smtp.dots import CleanLines, NULInContent
@@ -54,7 +54,7 @@ class RecordingSink:
         return [event for event in self.events if isinstance(event, kind)]
 
 
-@implementer(ICounters)
+@implementer(IMessageIds)
 class CountingCounters:
     """Counts 1, 2, 3 (each id by itself)."""
 

@@ -8,7 +8,7 @@ from zope.interface.verify import verifyObject
 from seg.events.base import IEventSink
 from seg.mail.envelope import Envelope, Recipient
 from seg.mail.errors import Temporary
-from seg.mail.ids import ICounters
+from seg.mail.ids import IMessageIds
 from seg.mail.outcome import Delayed, Delivered
 from seg.queue.interfaces import IContent, IMessageWriter, IQueue
 from tests.doubles import CountingCounters, MemoryContent, MemoryQueue, RecordingSink
@@ -25,7 +25,7 @@ class DoublesTests(SynchronousTestCase):
     def test_interfaces(self) -> None:
         """Each double provides its interface, method by method."""
         verifyObject(IEventSink, RecordingSink())
-        verifyObject(ICounters, CountingCounters())
+        verifyObject(IMessageIds, CountingCounters())
         verifyObject(IContent, MemoryContent(b""))
         verifyObject(IQueue, MemoryQueue())
         verifyObject(IMessageWriter, MemoryQueue().begin(1))

@@ -18,22 +18,22 @@ from twisted.trial.unittest import SynchronousTestCase, TestCase
 from twisted.web.http import Request
 from twisted.web.test.requesthelper import DummyRequest
 
-from seg.admin.http import APIResource, Call, RouteTable
-from seg.deliver.engine import DeliveryEngine
+from seg.admin.http import APIRequest, APIResource, RouteTable
+from seg.deliver.engine import DeliveryScheduler
 from seg.events.gateway import ConditionBegan, ConditionEnded, ConditionKind
 from seg.events.memory import CALM, MemoryWatch, budgets, note
 from seg.events.receive import BadCommand, UnknownCommand
 from seg.mail.outcome import Delayed
 from seg.queue import commit, room
-from seg.queue.commit import Change, Committer
+from seg.queue.commit import GroupCommitter, SpoolOperation
 from seg.queue.custody import Custody
 from seg.queue.disk import Disk
 from seg.queue.inline import RecordingDisk
-from seg.queue.ledger import Ledger
+from seg.queue.ledger import QueueIndex
 from seg.receive import conclusion, intake, session, transaction
-from seg.receive.header import HeaderReader
-from seg.receive.intake import Intake
-from seg.receive.transaction import Transaction
+from seg.receive.header import HeaderScan
+from seg.receive.intake import ReceiveSession
+from seg.receive.transaction import ReceiveTransaction
 from seg.smtp.server import ServerConnection
 from tests.deliver.test_engine import FakeAttempt, FakeQueue
 from tests.doubles import CountingCounters, MemoryWriter, RecordingSink
@@ -45,18 +45,18 @@ PLACES: tuple[tuple[object, str], ...] = (
     (ServerConnection, "receive_data"),
     (ServerConnection, "data_to_send"),
     (ServerConnection, "accept"),
-    (Intake, "react"),
-    (Intake, "_objection"),
+    (ReceiveSession, "react"),
+    (ReceiveSession, "_objection"),
     (CountingCounters, "next_mid"),
     (intake, "Transaction"),
     (intake, "received_field"),
-    (Transaction, "add_recipient"),
-    (Transaction, "begin_content"),
-    (Transaction, "write"),
-    (Transaction, "end_content"),
-    (Transaction, "envelope"),
+    (ReceiveTransaction, "add_recipient"),
+    (ReceiveTransaction, "begin_content"),
+    (ReceiveTransaction, "write"),
+    (ReceiveTransaction, "end_content"),
+    (ReceiveTransaction, "envelope"),
     (transaction, "Recipient"),
-    (HeaderReader, "feed"),
+    (HeaderScan, "feed"),
     (MemoryWriter, "write"),
     (MemoryWriter, "_take"),
     (MemoryWriter, "commit"),
@@ -112,7 +112,7 @@ class ReceiveTests(FrontDoorCase):
             with patch.object(where, name, failing(getattr(where, name), 1, broken)):
                 self.assertIn(b"452 4.3.1", self.connect().say(EHLO + MESSAGE))
         broken = []
-        with patch.object(Intake, "react", failing(Intake.react, 1, broken)):
+        with patch.object(ReceiveSession, "react", failing(ReceiveSession.react, 1, broken)):
             client = self.connect()
             self.assertTrue(client.say(EHLO + MESSAGE).endswith(session.OUT_OF_MEMORY.encode()))
             self.assertTrue(client.closed)
@@ -202,10 +202,10 @@ class QueueTests(HouseCase):
         """In memory: a message that got its 250 is tried, and one that was tried is settled, when there is memory again."""
         for where, name in (
             (Custody, "accept"),
-            (Ledger, "plan"),
-            (Ledger, "add"),
+            (QueueIndex, "plan"),
+            (QueueIndex, "add"),
             (Custody, "settle"),
-            (Ledger, "change"),
+            (QueueIndex, "change"),
         ):
             broken: list[int] = []
             with patch.object(where, name, failing(getattr(where, name), 1, broken)):
@@ -265,17 +265,17 @@ class ThreadTests(TestCase):
             def callFromThread(self, call: Callable[..., object], *arguments: object) -> None:
                 failing(partial(reactor.callFromThread, call, *arguments), 1, self.broken)()  # type: ignore[attr-defined]
 
-        for where, name in ((commit, "commit_batch"), (commit, "islice"), (Change, "write"), (Reactor, "")):
+        for where, name in ((commit, "commit_batch"), (commit, "islice"), (SpoolOperation, "write"), (Reactor, "")):
             broken: list[int] = [] if where is Reactor else [1]
             Reactor.broken = broken
-            committer = Committer(Reactor(), Disk())  # type: ignore[arg-type]
+            committer = GroupCommitter(Reactor(), Disk())  # type: ignore[arg-type]
             committer.start()
             if name:
                 with patch.object(where, name, failing(getattr(where, name), 1, [])):
-                    await committer.submit(Change()).addErrback(lambda failure: failure.trap(MemoryError))
+                    await committer.submit(SpoolOperation()).addErrback(lambda failure: failure.trap(MemoryError))
             else:
-                await committer.submit(Change())
-            await committer.submit(Change())
+                await committer.submit(SpoolOperation())
+            await committer.submit(SpoolOperation())
             await committer.stop()
 
 
@@ -291,7 +291,7 @@ class DeliveryTests(SynchronousTestCase):
             return attempts[-1]
 
         queue.add(1, "a.example")
-        engine = DeliveryEngine(queue, make, lambda _: 5, 5, sink, Clock())  # type: ignore[arg-type]
+        engine = DeliveryScheduler(queue, make, lambda _: 5, 5, sink, Clock())  # type: ignore[arg-type]
         engine.start()
         attempts[0].done.errback(MemoryError())
         outcome = queue.settled[0][1][0]
@@ -308,7 +308,7 @@ class APITests(SynchronousTestCase):
         """It is answered by 503 and why; the next one is served."""
         broken: list[int] = []
 
-        async def handler(call: Call) -> dict[str, int]:
+        async def handler(call: APIRequest) -> dict[str, int]:
             return {"messages": 1}
 
         async def admit(request: Request) -> str:

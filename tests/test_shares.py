@@ -13,8 +13,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from seg.auth.backoff import Backoff
 from seg.auth.desk import MOST_CHECKS
 from seg.common.shares import Shares
-from seg.receive.census import Census, ListenerCensus
-from seg.receive.rates import RecipientRates
+from seg.receive.census import ConnectionCounter, ListenerCensus
+from seg.receive.rates import RecipientRateLimit
 
 GROUPS = ("a", "b", "c")
 KNOWN = ip_address("192.0.2.7")
@@ -63,7 +63,7 @@ class EveryPoolTests(SynchronousTestCase):
 
     def test_connections(self) -> None:
         """Strangers at one listener leave places for another listener's clients, and for those who may relay."""
-        census = Census(100, 50, ("relay", "submission"))
+        census = ConnectionCounter(100, 50, ("relay", "submission"))
         relay, submission = (
             ListenerCensus(census, name, lambda client: client == KNOWN) for name in ("relay", "submission")
         )
@@ -75,7 +75,7 @@ class EveryPoolTests(SynchronousTestCase):
 
     def test_passed_on(self) -> None:
         """A stranger behind a load balancer counts as a stranger once it is known, a client that may relay as that."""
-        census, balancer = Census(100, 100, ("relay",)), ip_address("10.0.0.1")
+        census, balancer = ConnectionCounter(100, 100, ("relay",)), ip_address("10.0.0.1")
         relay = ListenerCensus(census, "relay", lambda client: client in (KNOWN, balancer))
         strangers(lambda text: not relay.enter(ip_address(text)), 300)
         self.assertEqual(relay.enter(balancer), "")
@@ -86,14 +86,14 @@ class EveryPoolTests(SynchronousTestCase):
 
     def test_one_client(self) -> None:
         """All addresses of a /64 are one client, for connections and for recipients; it never has more than half of all."""
-        census = Census(100, 5)
+        census = ConnectionCounter(100, 5)
         entered = [census.enter(ip_address(f"2001:db8::{number}")) for number in range(1, 21)]
         self.assertEqual(entered.count(""), 5)
         self.assertTrue(census.crowded(ip_address("2001:db8::ffff"), 4))
-        rates = RecipientRates(lambda: 0.0)
+        rates = RecipientRateLimit(lambda: 0.0)
         counted = [rates.count(ip_address(f"2001:db8::{number}"), 5) for number in range(1, 21)]
         self.assertEqual(counted.count(True), 5)
-        census = Census(20, 100)
+        census = ConnectionCounter(20, 100)
         self.assertEqual([census.enter(KNOWN) for _ in range(20)].count(""), 10)
 
     def test_password_checks(self) -> None:

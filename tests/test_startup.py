@@ -10,12 +10,12 @@ from twisted.logger import LogLevel, globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
 
 from seg.admin.metrics_page import _Bounded
-from seg.admin.socket import QuietSite
-from seg.admin.tcp import Entrance
+from seg.admin.socket import UnloggedSite
+from seg.admin.tcp import LimitedTLSFactory
 from seg.config.find import ConfigurationFiles
 from seg.events.gateway import ConditionBegan, ConditionEnded, ConditionKind, Fault
 from seg.gateway.startup import KINDS, StartLog, lines
-from seg.receive.factory import ReceiveFactory
+from seg.receive.factory import Listener
 
 
 class StartTests(SynchronousTestCase):
@@ -62,7 +62,7 @@ class StartTests(SynchronousTestCase):
 
     def test_names_of_ports(self) -> None:
         """Twisted's own line on each port has words, and no name of a class."""
-        for kind in (QuietSite, Entrance, _Bounded, ReceiveFactory):
+        for kind in (UnloggedSite, LimitedTLSFactory, _Bounded, Listener):
             made = kind.__new__(kind)
             made.listener = type("Listener", (), {"name": "relay"})()
             self.assertNotIn(kind.__name__, made.logPrefix())

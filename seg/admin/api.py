@@ -12,14 +12,14 @@ import attrs
 from twisted.internet.defer import Deferred, gatherResults
 
 from seg.admin.conditions import Conditions
-from seg.admin.http import APIError, Call, RouteTable, Text
+from seg.admin.http import APIError, APIRequest, RawResponse, RouteTable
 from seg.admin.names import asked_domain
 from seg.admin.suspension import Suspension
 from seg.admin.traffic import Traffic
 from seg.admin.turns import in_turns
 from seg.config.routes_file import next_hop
 from seg.mail.causes import CauseKind
-from seg.queue.operators import Listing, MessageState, Shown
+from seg.queue.operators import MessageDetails, MessageState, MessageSummary
 from seg.queue.spool import Spool
 from seg.tls.expiry import Lasting
 from seg.version import __version__
@@ -31,10 +31,10 @@ SHOWN = 3  # recipients of a message in a list
 AT_ONCE = 500  # messages looked at before the reactor gets its turn
 BATCH = 256  # messages acted on side by side; their files are made durable together
 
-Action = Callable[[int, str], Coroutine[Any, Any, str]]  # MID and who wants it; "", or why it can't be done
+QueueAction = Callable[[int, str], Coroutine[Any, Any, str]]  # MID and who wants it; "", or why it can't be done
 
 
-class Gauges(Protocol):
+class StatusGauges(Protocol):
     """What is going on right now."""
 
     def connections_in(self) -> int:
@@ -79,7 +79,7 @@ class AdminAPI:
         self,
         identity: Identity,
         queue: Spool,
-        gauges: Gauges,
+        gauges: StatusGauges,
         traffic: Traffic,
         conditions: Conditions,
         uptime: Callable[[], float],
@@ -90,7 +90,7 @@ class AdminAPI:
         self._traffic = traffic
         self._conditions = conditions
         self._uptime = uptime
-        self._actions: dict[str, Action] = {
+        self._actions: dict[str, QueueAction] = {
             "hold": self._hold,
             "release": self._release,
             "delete": self._delete,
@@ -109,11 +109,11 @@ class AdminAPI:
         self._traffic.add_to(table)
         return table
 
-    async def description(self, call: Call) -> object:
+    async def description(self, call: APIRequest) -> object:
         """The API as an OpenAPI document."""
-        return Text(files(__package__).joinpath("openapi.json").read_bytes(), "application/json")
+        return RawResponse(files(__package__).joinpath("openapi.json").read_bytes(), "application/json")
 
-    async def status(self, call: Call) -> object:
+    async def status(self, call: APIRequest) -> object:
         """How the gateway is doing."""
         identity, gauges = self._identity, self._gauges
         return {
@@ -139,7 +139,7 @@ class AdminAPI:
             **self._traffic.facts(),
         }
 
-    async def messages(self, call: Call) -> object:
+    async def messages(self, call: APIRequest) -> object:
         """The waiting messages; query: domain, sender, held, cause, limit, after (only those with a higher MID: the next page)."""
         limit = call.number("limit", 100, MAX_LISTED)
         total = 0
@@ -157,7 +157,7 @@ class AdminAPI:
                 shown.append(_listing(message))
         return {"total": total, "messages": shown}
 
-    async def _matching(self, wanted: Mapping[str, Any], after: int = 0) -> AsyncIterator[Listing]:
+    async def _matching(self, wanted: Mapping[str, Any], after: int = 0) -> AsyncIterator[MessageSummary]:
         """The messages with this domain, sender, held, cause (each may be left out), the oldest first."""
         domain, sender, held = wanted.get("domain"), wanted.get("sender"), wanted.get("held")
         cause = _cause(wanted.get("cause"))
@@ -182,14 +182,14 @@ class AdminAPI:
         """The messages that may be meant."""
         return self._queue.mids(after) if cause is None else [m for m in self._queue.policy_held() if m > after]
 
-    async def message(self, call: Call) -> object:
+    async def message(self, call: APIRequest) -> object:
         """One message."""
         found = await self._queue.show(call.mid)
         if found is None:
             raise APIError(404, f"MID {call.mid} {NOT_QUEUED} (seg queue list shows what is)")
         return await _in_full(found)
 
-    async def act(self, call: Call) -> object:
+    async def act(self, call: APIRequest) -> object:
         """Do one thing to some messages; body: action, and one of mids (a list), domain, all (true); for redirect also host, and
         recipients_at (a domain)."""
         act = self._action(call.body)
@@ -210,7 +210,7 @@ class AdminAPI:
             await self._queue.pause()
         return {"done": done, "refused": refused, "not_written": not_written}
 
-    def _action(self, body: Mapping[str, Any]) -> Action:
+    def _action(self, body: Mapping[str, Any]) -> QueueAction:
         """What a body wants done to one message.
 
         :raises APIError: 400, there is no such thing.
@@ -223,7 +223,7 @@ class AdminAPI:
             raise APIError(400, f"action must be one of {known}, not {body.get('action')!r}")
         return self._actions[name]
 
-    def _redirection(self, body: Mapping[str, Any]) -> Action:
+    def _redirection(self, body: Mapping[str, Any]) -> QueueAction:
         host, domain = body.get("host"), body.get("recipients_at", body.get("domain", ""))
         if not isinstance(host, str) or not isinstance(domain, str):
             raise APIError(400, "a redirection wants a host (a text; empty: back to the own route)")
@@ -287,7 +287,7 @@ def _cause(name: object) -> CauseKind | None:
         raise APIError(400, f"cause must be one of {', '.join(CauseKind)}, not {str(name)[:100]!r}") from None
 
 
-def _listing(message: Listing) -> dict[str, object]:
+def _listing(message: MessageSummary) -> dict[str, object]:
     """A message in a list; of many recipients only the first few."""
     facts = attrs.asdict(message)
     facts["recipients"] = list(message.recipients[:SHOWN])
@@ -295,7 +295,7 @@ def _listing(message: Listing) -> dict[str, object]:
     return facts
 
 
-async def _in_full(shown: Shown) -> dict[str, object]:
+async def _in_full(shown: MessageDetails) -> dict[str, object]:
     """A message with each recipient, and its header."""
     envelope = shown.envelope
     head = shown.head.partition(b"\r\n\r\n")[0]

@@ -9,7 +9,7 @@ from seg.admin.configuration.control import LONGEST_COMMENT, ChangeControl, Conf
 from seg.admin.configuration.edits import EditError
 from seg.admin.configuration.history import Commit
 from seg.admin.configuration.staging import edit_from
-from seg.admin.http import MAX_BODY, APIError, Call, Handler, RouteTable
+from seg.admin.http import MAX_BODY, APIError, APIRequest, Handler, RouteTable
 from seg.admin.turns import in_turns
 from seg.common.errors import ConfigurationError
 
@@ -39,7 +39,7 @@ class ChangesAPI:
         ):
             table.add(method, path, _telling(handler), largest)
 
-    async def configuration(self, call: Call) -> object:
+    async def configuration(self, call: APIRequest) -> object:
         """Both files as this operator sees them, with the changes staged; passwords left out."""
         texts = await self._control.shown(call.by)
         files = self._control.files
@@ -49,7 +49,7 @@ class ChangesAPI:
             "files": {"settings": str(files.settings), "destinations": str(files.destinations)},
         }
 
-    async def changes(self, call: Call) -> object:
+    async def changes(self, call: APIRequest) -> object:
         """What the operator has staged, and who else has something."""
         staged = await self._control.staged(call.by)
         return {
@@ -60,7 +60,7 @@ class ChangesAPI:
             "others": await self._control.others(call.by),
         }
 
-    async def stage(self, call: Call) -> object:
+    async def stage(self, call: APIRequest) -> object:
         """Stage edits; body: edits, a list of {file, path, value}."""
         raw = call.body.get("edits")
         if not isinstance(raw, list) or not raw:
@@ -71,30 +71,30 @@ class ChangesAPI:
             raise APIError(400, str(error)) from None
         return {"diff": await self._control.stage(call.by, edits)}
 
-    async def clear(self, call: Call) -> object:
+    async def clear(self, call: APIRequest) -> object:
         """Drop what is staged."""
         await self._control.clear(call.by)
         return {"cleared": True}
 
-    async def rebase(self, call: Call) -> object:
+    async def rebase(self, call: APIRequest) -> object:
         """Put what is staged on top of what others committed."""
         return {"diff": await self._control.rebase(call.by)}
 
-    async def commit(self, call: Call) -> object:
+    async def commit(self, call: APIRequest) -> object:
         """Commit what is staged; body: comment."""
         return _outcome(await self._control.commit(call.by, _comment(call.body.get("comment", ""))))
 
-    async def reload(self, call: Call) -> object:
+    async def reload(self, call: APIRequest) -> object:
         """Work by the files as they are on disk."""
         outcome = await self._control.reload(call.by)
         return {"changed": False} if outcome is None else {"changed": True, **_outcome(outcome)}
 
-    async def commits(self, call: Call) -> object:
+    async def commits(self, call: APIRequest) -> object:
         """The newest commits; query: limit."""
         limit = call.number("limit", 10, MAX_COMMITS)
         return {"commits": [_commit(commit) for commit in await self._control.commits(limit)]}
 
-    async def detail(self, call: Call) -> object:
+    async def detail(self, call: APIRequest) -> object:
         """One commit and what it changed."""
         found = await self._control.detail(int(call.path["number"]))
         if found is None:
@@ -102,7 +102,7 @@ class ChangesAPI:
         commit, diff = found
         return {**_commit(commit), "diff": diff}
 
-    async def roll_back(self, call: Call) -> object:
+    async def roll_back(self, call: APIRequest) -> object:
         """Stage the configuration of an earlier commit; body: number."""
         number = call.body.get("number")
         if type(number) is not int:
@@ -113,7 +113,7 @@ class ChangesAPI:
 def _telling(handler: Handler) -> Handler:
     """The handler, with the control's objections and a disk's failures as answers of the API: 409, 422 or 500."""
 
-    async def answer(call: Call) -> object:
+    async def answer(call: APIRequest) -> object:
         return await _told(handler(call))
 
     return answer

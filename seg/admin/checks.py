@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from seg.admin.http import APIError, Call, RouteTable
-from seg.check.checks import CheckError, Checks, Kind, Question, TooManyChecks, parse_domain
+from seg.admin.http import APIError, APIRequest, RouteTable
+from seg.check.checks import CheckError, CheckKind, CheckRequest, Checks, TooManyChecks, parse_domain
 from seg.common.errors import ConfigurationError
 from seg.config.destinations import Destinations
 from seg.config.load import parse_destinations
@@ -25,7 +25,7 @@ class ChecksAPI:
         """Take the path."""
         table.add("POST", "/v1/checks", self.check)
 
-    async def check(self, call: Call) -> object:
+    async def check(self, call: APIRequest) -> object:
         """Run one check; body: kind, domain, and perhaps host, port, destinations (the text of a destinations.toml)."""
         try:
             return await self._checks().ask(question_of(call.body))
@@ -35,7 +35,7 @@ class ChecksAPI:
             raise APIError(429, "as many checks are running as may be at a time; try again in a minute") from None
 
 
-def question_of(body: Any) -> Question:
+def question_of(body: Any) -> CheckRequest:
     """The question that a request's body asks.
 
     :raises CheckError: it doesn't.
@@ -44,9 +44,9 @@ def question_of(body: Any) -> Question:
     if unknown:
         raise CheckError(f"unknown key {unknown[0]!r}; there are {', '.join(KEYS)}")
     try:
-        kind = Kind(body.get("kind"))
+        kind = CheckKind(body.get("kind"))
     except ValueError:
-        raise CheckError(f"kind must be one of {', '.join(Kind)}, not {body.get('kind')!r}") from None
+        raise CheckError(f"kind must be one of {', '.join(CheckKind)}, not {body.get('kind')!r}") from None
     domain, host, port = body.get("domain"), body.get("host", ""), body.get("port", 0)
     if not isinstance(domain, str):
         raise CheckError("domain must be a text")
@@ -54,7 +54,7 @@ def question_of(body: Any) -> Question:
         raise CheckError("host must be a host name or an IP address")
     if type(port) is not int or not 0 <= port <= 65535:
         raise CheckError("port must be a number from 1 to 65535")
-    return Question(kind, parse_domain(domain), host.strip(), port, _destinations(body.get("destinations")))
+    return CheckRequest(kind, parse_domain(domain), host.strip(), port, _destinations(body.get("destinations")))
 
 
 def _destinations(text: object) -> Destinations | None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import attrs
 
-from seg.admin.http import APIError, Call, RouteTable
+from seg.admin.http import APIError, APIRequest, RouteTable
 from seg.queue.corrupt import CorruptFiles, NotRestoredError
 
 SHOWN = 20  # recipients of a file in a list
@@ -24,7 +24,7 @@ class CorruptAPI:
         table.add("GET", "/v1/corrupt/file", self.file)
         table.add("POST", "/v1/corrupt", self.act)
 
-    async def files(self, call: Call) -> object:
+    async def files(self, call: APIRequest) -> object:
         """All that lies in corrupt/."""
         try:
             total, files = await self._corrupt.list()
@@ -32,7 +32,7 @@ class CorruptAPI:
             raise APIError(500, f"corrupt/ can't be read: {error.strerror or error}") from None
         return {"total": total, "files": [_facts(each) for each in files]}
 
-    async def file(self, call: Call) -> object:
+    async def file(self, call: APIRequest) -> object:
         """One of them with its beginning; query: name."""
         name = call.query.get("name", "")
         try:
@@ -43,7 +43,7 @@ class CorruptAPI:
             raise APIError(404, f"there is no {name!r} in corrupt/ (seg queue corrupt list shows what is)")
         return {**_facts(found[0]), "head": found[1].decode("utf-8", "backslashreplace")}
 
-    async def act(self, call: Call) -> object:
+    async def act(self, call: APIRequest) -> object:
         """Restore or delete; body: action, and names (a list) or all (true)."""
         action, names = call.body.get("action"), call.body.get("names")
         if action not in ("restore", "delete"):

@@ -9,8 +9,8 @@ from typing import Any, Protocol
 
 import attrs
 
-from seg.admin.hosts import HostRecord, HostStatistics
-from seg.admin.http import APIError, Call, RouteTable
+from seg.admin.hosts import DestinationRecord, DestinationStatistics
+from seg.admin.http import APIError, APIRequest, RouteTable
 from seg.admin.names import asked_domain, asked_pattern
 from seg.admin.policies import MOST_POLICIES, page_of, policy_of
 from seg.admin.suspension import ALL, Suspension
@@ -38,7 +38,7 @@ SORTS = {
 }
 
 
-class Gateway(Protocol):
+class DeliveryGauges(Protocol):
     """What the API has done by the running gateway."""
 
     def listener_names(self) -> tuple[str, ...]:
@@ -74,9 +74,9 @@ class DeliveryAPI:
     def __init__(
         self,
         queue: Spool,
-        statistics: HostStatistics,
+        statistics: DestinationStatistics,
         suspension: Suspension,
-        gateway: Gateway,
+        gateway: DeliveryGauges,
         destinations: Callable[[], Destinations],
         sink: IEventSink,
         now: Callable[[], float],
@@ -104,7 +104,7 @@ class DeliveryAPI:
 
     # --- destinations ------------------------------------------------------------------------------
 
-    async def hosts(self, call: Call) -> object:
+    async def hosts(self, call: APIRequest) -> object:
         """Destinations; query: sort (one of `SORTS`), limit."""
         sort = call.query.get("sort", "active_rcpts")
         if sort not in SORTS:
@@ -116,13 +116,13 @@ class DeliveryAPI:
         rows: list[dict[str, Any]] = []
         async for start in in_turns(range(0, len(names), AT_ONCE)):  # a stranger may choose how many there are
             rows += [
-                self._row(known.get(name) or HostRecord(name), active.get(name, 0), connections.get(name, 0))
+                self._row(known.get(name) or DestinationRecord(name), active.get(name, 0), connections.get(name, 0))
                 for name in names[start : start + AT_ONCE]
             ]
             rows = nsmallest(limit, rows, key=lambda row: (-row[SORTS[sort]], row["domain"]))
         return {"at": self._now(), "sort": sort, "total": len(names), "hosts": rows}
 
-    def _row(self, record: HostRecord, active: int, connections: int) -> dict[str, Any]:
+    def _row(self, record: DestinationRecord, active: int, connections: int) -> dict[str, Any]:
         return {
             "domain": record.domain,
             "state": _state(record),
@@ -134,10 +134,10 @@ class DeliveryAPI:
             "hard_bounced": record.hard_bounced,
         }
 
-    async def host(self, call: Call) -> object:
+    async def host(self, call: APIRequest) -> object:
         """One destination; query: domain."""
         domain = asked_domain(call.query.get("domain"), lambda name: self._statistics.host(name) is not None)
-        record = self._statistics.host(domain) or HostRecord(domain)
+        record = self._statistics.host(domain) or DestinationRecord(domain)
         active = self._queue.destinations().get(domain, 0)
         return {
             "at": self._now(),
@@ -162,14 +162,14 @@ class DeliveryAPI:
         found.sort(key=lambda each: (each["preference"], each["host"]))
         return {"records": found, "secure": answer.secure, "ttl": answer.ttl, "failure": ""}
 
-    async def clients(self, call: Call) -> object:
+    async def clients(self, call: APIRequest) -> object:
         """Who is connected."""
         rows = [{"listener": n, "address": a, "connections": c} for n, a, c in self._gateway.clients()]
         return {"at": self._now(), "clients": rows}
 
     # --- one message -------------------------------------------------------------------------------
 
-    async def why(self, call: Call) -> object:
+    async def why(self, call: APIRequest) -> object:
         """Why a message hasn't gone yet."""
         shown = await self._queue.show(call.mid)
         if shown is None:
@@ -205,7 +205,7 @@ class DeliveryAPI:
             "destinations": places,
         }
 
-    async def content(self, call: Call) -> object:
+    async def content(self, call: APIRequest) -> object:
         """The octets of a message in base64; query: offset, limit."""
         content = self._queue.content(call.mid)
         if content is None:
@@ -226,11 +226,11 @@ class DeliveryAPI:
 
     # --- suspension --------------------------------------------------------------------------------
 
-    async def suspended(self, call: Call) -> object:
+    async def suspended(self, call: APIRequest) -> object:
         """What is suspended."""
         return self._suspension.facts()
 
-    async def suspend(self, call: Call) -> object:
+    async def suspend(self, call: APIRequest) -> object:
         """Suspend and resume; body: suspend, resume, suspend_listeners, resume_listeners (lists; ALL for all)."""
         keys = ("suspend", "resume", "suspend_listeners", "resume_listeners")
         given = {key: _texts(call.body, key) for key in keys if key in call.body}
@@ -271,7 +271,7 @@ class DeliveryAPI:
 
     # --- caches ------------------------------------------------------------------------------------
 
-    async def flush_dns(self, call: Call) -> object:
+    async def flush_dns(self, call: APIRequest) -> object:
         """Forget answers; body: name (all without one)."""
         name = call.body.get("name")
         if name is not None and not isinstance(name, str):
@@ -280,7 +280,7 @@ class DeliveryAPI:
         self._sink.emit(OperatorActed(call.by, f"dnsflush {name or 'all'}"))
         return {"flushed": count}
 
-    async def policies(self, call: Call) -> object:
+    async def policies(self, call: APIRequest) -> object:
         """The MTA-STS policies known; query: domain, or limit, after (only those behind this domain: the next page)."""
         asked, cache = call.query.get("domain"), self._gateway.policies
         if asked is None:
@@ -291,7 +291,7 @@ class DeliveryAPI:
             raise APIError(404, f"no MTA-STS policy of {domain} is known (seg stsverify {domain} looks for one)")
         return {"total": len(shown), "policies": shown, "next": ""}
 
-    async def flush_policies(self, call: Call) -> object:
+    async def flush_policies(self, call: APIRequest) -> object:
         """Forget policies, and what keeps them from being fetched anew at once; body: domain, or all (true)."""
         domain = call.body.get("domain")
         if isinstance(domain, str):
@@ -307,7 +307,7 @@ class DeliveryAPI:
         return {"flushed": count}
 
 
-def _state(record: HostRecord) -> str:
+def _state(record: DestinationRecord) -> str:
     return {True: "up", False: "down", None: "unknown"}[record.up]
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import attrs
 
-from seg.admin.http import Call, RouteTable
+from seg.admin.http import APIRequest, RouteTable
 from seg.admin.names import asked_domain
 from seg.admin.turns import in_turns
 from seg.config.destinations import Destinations, Profile, SMTPRoute
@@ -31,7 +31,7 @@ class DestinationsAPI:
         table.add("GET", "/v1/destinations", self.entries)
         table.add("GET", "/v1/destination", self.one)
 
-    async def entries(self, call: Call) -> object:
+    async def entries(self, call: APIRequest) -> object:
         """Every entry in the order of the file, Default last, and the SMTP routes."""
         destinations = self._destinations()
         profiles = destinations.profiles.items()
@@ -43,7 +43,7 @@ class DestinationsAPI:
             "exemptions": destinations.exemptions_in_force(self._now()),
         }
 
-    async def one(self, call: Call) -> object:
+    async def one(self, call: APIRequest) -> object:
         """What holds for one domain; query: domain."""
         domain = asked_domain(call.query.get("domain"))
         destinations = self._destinations()

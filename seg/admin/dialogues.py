@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from seg.admin.http import APIError, Call, RouteTable
+from seg.admin.http import APIError, APIRequest, RouteTable
 from seg.check.checks import CheckError, parse_domain
-from seg.deliver.dialogue import Dialogues
+from seg.deliver.dialogue import DebugPeers
 from seg.events.base import IEventSink
 from seg.events.gateway import OperatorActed
 
@@ -14,7 +14,7 @@ MOST_SESSIONS = 1000  # with one destination
 class DialoguesAPI:
     """Serves ``/v1/debug``."""
 
-    def __init__(self, dialogues: Dialogues, sink: IEventSink) -> None:
+    def __init__(self, dialogues: DebugPeers, sink: IEventSink) -> None:
         self._dialogues = dialogues
         self._sink = sink
 
@@ -23,11 +23,11 @@ class DialoguesAPI:
         table.add("GET", "/v1/debug", self.watched)
         table.add("POST", "/v1/debug", self.watch)
 
-    async def watched(self, call: Call) -> object:
+    async def watched(self, call: APIRequest) -> object:
         """Which destinations are watched, and for how many sessions more."""
         return {"domains": self._dialogues.watched()}
 
-    async def watch(self, call: Call) -> object:
+    async def watch(self, call: APIRequest) -> object:
         """Watch a destination's next sessions; body: domain, sessions (1 without it; 0 ends the watching)."""
         text, sessions = call.body.get("domain"), call.body.get("sessions", 1)
         if not isinstance(text, str) or not text:

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 from twisted.internet.interfaces import IReactorTime
 
-from seg.admin.http import Call, RouteTable
+from seg.admin.http import APIRequest, RouteTable
 from seg.admin.traffic import Traffic
 from seg.common.clock import as_posix, posix
 from seg.dns.servers import Server
@@ -38,7 +38,7 @@ class DNSAPI:
         """Take the path."""
         table.add("GET", "/v1/dns", self.status)
 
-    async def status(self, call: Call) -> object:
+    async def status(self, call: APIRequest) -> object:
         """Counters, the cache, the resolvers."""
         resolving, clock = self._resolving, self._clock
         return {

@@ -14,7 +14,7 @@ from twisted.internet.task import deferLater
 from seg.admin.http import APIError
 from seg.admin.tokens import LONGEST, Role, Token, Tokens
 from seg.auth.backoff import WINDOW, Backoff
-from seg.auth.watched_file import Unreadable, WatchedFile
+from seg.auth.watched_file import ReloadingFile, Unreadable
 from seg.common.clock import posix
 from seg.events.base import IEventSink
 from seg.events.gateway import AdminRefused
@@ -26,7 +26,7 @@ REALM = 'Bearer realm="seg"'
 
 
 @attrs.frozen
-class Ask:
+class Credentials:
     """What somebody who stands at the door shows."""
 
     address: IPAddress
@@ -41,7 +41,7 @@ class Ask:
         return found[1] if found else None
 
 
-class Door:
+class TokenAccess:
     """Lets operators in.
 
     A failure is told in the log and answered the later the more there were. Tokens can't be guessed, so this keeps the log
@@ -50,7 +50,7 @@ class Door:
     :param clock: a reactor, or a `Clock`.
     """
 
-    def __init__(self, tokens: WatchedFile[Tokens], backoff: Backoff, clock: IReactorTime, sink: IEventSink) -> None:
+    def __init__(self, tokens: ReloadingFile[Tokens], backoff: Backoff, clock: IReactorTime, sink: IEventSink) -> None:
         self._tokens = tokens
         self._backoff = backoff
         self._clock = clock
@@ -61,7 +61,7 @@ class Door:
         with suppress(Unreadable):
             await self._tokens.contents()
 
-    async def admit(self, ask: Ask) -> str:
+    async def admit(self, ask: Credentials) -> str:
         """The operator's name.
 
         :raises APIError: 401, 403, 429, or 503 as long as the tokens can't be read.
@@ -110,13 +110,13 @@ class Door:
             reason += "; turned away for ten minutes now"
         self._sink.emit(AdminRefused(str(address), reason))
 
-    def knows(self, ask: Ask) -> bool:
+    def knows(self, ask: Credentials) -> bool:
         """Whether this was a token for all, when the file was last looked at: to be asked before a large body is taken."""
         last, secret = self._tokens.last, ask.secret
         token = last.find(secret) if last is not None and secret is not None else None
         return token is not None and token.role is Role.ACT and not token.over(self._today())
 
-    def _fault(self, ask: Ask, token: Token | None) -> str:
+    def _fault(self, ask: Credentials, token: Token | None) -> str:
         if token is None:
             return "no token" if not ask.authorization else "unknown token"
         return f"token {token.name} counted until {token.until}" if token.over(self._today()) else ""

@@ -12,10 +12,10 @@ from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IListeningPort
 
-from seg.admin.door import Door
+from seg.admin.door import TokenAccess
 from seg.admin.http import RouteTable
 from seg.admin.socket import belongs_to, group_number, listen
-from seg.admin.tcp import AdminPort
+from seg.admin.tcp import TLSListener
 from seg.common.errors import ConfigurationError
 from seg.config.paths import socket_path, var_path
 from seg.config.schema import Control, Settings
@@ -27,18 +27,18 @@ from seg.tls.parameters import Parameters, inbound
 
 
 @attrs.frozen
-class PreparedEntrance:
+class PreparedAPIListener:
     """The admin API over TLS by other settings, which only wait to be in force."""
 
     settings: Settings
-    port: AdminPort
+    port: TLSListener
 
     def discard(self) -> Deferred[None]:
         """They won't be."""
         return Deferred.fromCoroutine(self.port.close())
 
 
-class Entrances:
+class APIListeners:
     """Both, from the start of the gateway to its end.
 
     :param door: makes who lets operators with tokens in.
@@ -49,7 +49,7 @@ class Entrances:
     def __init__(
         self,
         settings: Settings,
-        door: Callable[[Settings], Door],
+        door: Callable[[Settings], TokenAccess],
         reactor: Any,
         sink: IEventSink,
         descriptors: Descriptors,
@@ -63,7 +63,7 @@ class Entrances:
         self._folder = var_path(settings)
         self._socket: IListeningPort | None = None
         self._in_force = _what_counts(settings)
-        self._port = AdminPort(settings.control, inbound(settings.tls), outdated=True)  # of the start
+        self._port = TLSListener(settings.control, inbound(settings.tls), outdated=True)  # of the start
 
     @property
     def certificates(self) -> dict[str, ListenerCertificates]:
@@ -97,7 +97,7 @@ class Entrances:
         self._descriptors.keep_open(self._socket)
         self._port.serve(self._reactor, routes, self._door(settings), self._sink, watch=self._descriptors.watch)
 
-    def prepare(self, settings: Settings) -> PreparedEntrance | None:
+    def prepare(self, settings: Settings) -> PreparedAPIListener | None:
         """Read what other settings need; None when nothing changes. Blocks.
 
         :raises ConfigurationError: a certificate can't be used, or there is no such group.
@@ -106,16 +106,16 @@ class Entrances:
             return None
         if settings.control.group:
             group_number(settings.control.group)
-        return PreparedEntrance(settings, AdminPort(settings.control, inbound(settings.tls)))
+        return PreparedAPIListener(settings, TLSListener(settings.control, inbound(settings.tls)))
 
-    def bind_prepared(self, prepared: PreparedEntrance) -> None:
+    def bind_prepared(self, prepared: PreparedAPIListener) -> None:
         """Have its port.
 
         :raises ConfigurationError: it can't be had.
         """
         prepared.port.bind(self._port)
 
-    def use(self, prepared: PreparedEntrance) -> None:
+    def use(self, prepared: PreparedAPIListener) -> None:
         """Serve by it from the next connection on."""
         assert self._routes is not None  # nothing changes before the start is over
         former, self._port, settings = self._port, prepared.port, prepared.settings

@@ -29,7 +29,7 @@ HOSTS_OF_ONE = 10  # hosts whose decision is kept for one message at one destina
 
 
 @attrs.define
-class HostRecord:
+class DestinationRecord:
     """One destination since the start."""
 
     domain: str
@@ -56,7 +56,7 @@ class Explanation:
 
 
 @implementer(IEventSink)
-class HostStatistics:
+class DestinationStatistics:
     """Listens on the event bus.
 
     :param now: POSIX seconds.
@@ -66,7 +66,7 @@ class HostStatistics:
 
     def __init__(self, now: Callable[[], float]) -> None:
         self._now = now
-        self._hosts: OrderedDict[str, HostRecord] = OrderedDict()
+        self._hosts: OrderedDict[str, DestinationRecord] = OrderedDict()
         self._explained: OrderedDict[tuple[int, str], dict[str, Explanation]] = OrderedDict()
         self._under_way: dict[int, str] = {}  # delivery connection -> destination of its last transaction
         self._take: dict[type, Callable[[Any], None]] = {
@@ -90,11 +90,11 @@ class HostStatistics:
         if take is not None:
             take(event)
 
-    def host(self, domain: str) -> HostRecord | None:
+    def host(self, domain: str) -> DestinationRecord | None:
         """What is known of a destination."""
         return self._hosts.get(domain)
 
-    def hosts(self) -> list[HostRecord]:
+    def hosts(self) -> list[DestinationRecord]:
         """All that is known."""
         return list(self._hosts.values())
 
@@ -109,10 +109,10 @@ class HostStatistics:
         """What was last decided for each host of a destination, for this message."""
         return list(self._explained.get((mid, domain), {}).values())
 
-    def _record(self, domain: str) -> HostRecord:
+    def _record(self, domain: str) -> DestinationRecord:
         record = self._hosts.get(domain)
         if record is None:
-            record = self._hosts[domain] = HostRecord(domain)
+            record = self._hosts[domain] = DestinationRecord(domain)
             self._forget()
         else:
             self._hosts.move_to_end(domain)

@@ -19,7 +19,7 @@ from seg.admin.turns import encoded
 MAX_BODY = 65536  # octets of a request's body
 
 Parameters = Mapping[str, str]
-Handler = Callable[["Call"], Awaitable[object]]
+Handler = Callable[["APIRequest"], Awaitable[object]]
 
 
 class APIError(Exception):
@@ -45,7 +45,7 @@ class APIError(Exception):
 
 
 @attrs.frozen
-class Text:
+class RawResponse:
     """An answer that isn't JSON."""
 
     data: bytes
@@ -53,7 +53,7 @@ class Text:
 
 
 @attrs.frozen
-class Call:
+class APIRequest:
     """One request: path parameters, query, JSON body, and who makes it."""
 
     path: Parameters
@@ -78,7 +78,7 @@ class Call:
 
 
 @attrs.frozen
-class Route:
+class APIRoute:
     """What answers a request, and how large its body may be."""
 
     handler: Handler
@@ -89,21 +89,21 @@ class RouteTable:
     """Which handler answers which method and path; ``{mid}`` in a pattern stands for a message id."""
 
     def __init__(self) -> None:
-        self._routes: list[tuple[str, re.Pattern[str], Route]] = []
+        self._routes: list[tuple[str, re.Pattern[str], APIRoute]] = []
         self.served: list[tuple[str, str]] = []  # method and pattern
 
     def add(self, method: str, pattern: str, handler: Handler, max_body: int = MAX_BODY) -> None:
         """Serve `method` on paths like `pattern`; a request's body may have so many octets."""
         expression = re.sub(r"\{(\w+)\}", r"(?P<\1>[0-9]{1,18})", pattern)
         self.served.append((method, pattern))
-        self._routes.append((method, re.compile(expression + r"\Z"), Route(handler, max_body)))
+        self._routes.append((method, re.compile(expression + r"\Z"), APIRoute(handler, max_body)))
 
     @property
     def largest(self) -> int:
         """Octets of the largest body that some request may have."""
         return max((route.max_body for _, _, route in self._routes), default=MAX_BODY)
 
-    def find(self, method: str, path: str) -> tuple[Route, Parameters]:
+    def find(self, method: str, path: str) -> tuple[APIRoute, Parameters]:
         """The handler for a request and its path parameters.
 
         :raises APIError: 404 for an unknown path, 405 for a known one with another method.
@@ -147,13 +147,13 @@ class APIResource(Resource):
             by = await self._admit(request)
             route, path = self._routes.find(request.method.decode("latin-1"), _path(request))
             body = _body(request, route.max_body)
-            result = await route.handler(Call(path, _query(request), body, by))
+            result = await route.handler(APIRequest(path, _query(request), body, by))
             status = 200
         except APIError as error:
             result, status, headers = {"error": error.text, **error.details}, error.status, error.headers
         for name, value in headers.items():
             request.setHeader(name.encode("ascii"), value.encode("ascii"))
-        _send(request, status, result if isinstance(result, Text) else await encoded(result))
+        _send(request, status, result if isinstance(result, RawResponse) else await encoded(result))
 
     def _broken(self, failure: Failure, request: Request) -> None:
         if getattr(request, "_disconnected", False):
@@ -193,9 +193,9 @@ def _body(request: Request, most: int) -> Mapping[str, Any]:
     return value
 
 
-def _send(request: Request, status: int, result: Text | list[bytes]) -> None:
+def _send(request: Request, status: int, result: RawResponse | list[bytes]) -> None:
     request.setResponseCode(status)
-    if isinstance(result, Text):
+    if isinstance(result, RawResponse):
         request.setHeader(b"content-type", result.content_type.encode("ascii"))
         request.write(result.data)
     else:

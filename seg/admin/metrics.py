@@ -54,7 +54,7 @@ from seg.events.receive import (
     RefusalsUntold,
 )
 from seg.mail.causes import CauseKind
-from seg.queue.ledger import Counts
+from seg.queue.ledger import QueueCounts
 from seg.tls.expiry import Lasting
 from seg.version import __version__
 
@@ -71,7 +71,7 @@ _STATUS = re.compile(r"([245]\.\d{1,2})\.\d{1,3}")
 class Gauges(Protocol):
     """What is going on right now."""
 
-    def counts(self) -> Counts:
+    def counts(self) -> QueueCounts:
         """The queue."""
 
     def causes(self) -> Mapping[CauseKind, int]:

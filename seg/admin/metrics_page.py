@@ -13,9 +13,9 @@ from twisted.protocols.policies import WrappingFactory
 from twisted.web.resource import Resource
 from twisted.web.server import Request
 
-from seg.admin.http import Call, RouteTable, Text
+from seg.admin.http import APIRequest, RawResponse, RouteTable
 from seg.admin.metrics import CONTENT_TYPE, Metrics
-from seg.admin.socket import QuietSite
+from seg.admin.socket import UnloggedSite
 from seg.config.problems import SettingError
 from seg.config.schema import MetricsPage
 
@@ -32,9 +32,9 @@ class MetricsAPI:
         """Take the path."""
         table.add("GET", "/v1/metrics", self.metrics)
 
-    async def metrics(self, call: Call) -> object:
+    async def metrics(self, call: APIRequest) -> object:
         """All metrics as text."""
-        return Text(self._metrics.text(), CONTENT_TYPE)
+        return RawResponse(self._metrics.text(), CONTENT_TYPE)
 
 
 class _Page(Resource):
@@ -86,7 +86,7 @@ class MetricsPort:
         """
         if settings == self._settings or not settings.address:
             return PreparedPage(settings, None)
-        pages: Any = QuietSite(_Page(self._metrics), timeout=60)
+        pages: Any = UnloggedSite(_Page(self._metrics), timeout=60)
         pages.displayTracebacks = False
         site = _Bounded(pages)
         try:

@@ -8,7 +8,7 @@ from typing import Any
 
 import attrs
 
-from seg.admin.http import Call, RouteTable
+from seg.admin.http import APIRequest, RouteTable
 from seg.admin.names import asked_domain
 from seg.mail.causes import CauseKind
 from seg.mail.envelope import MOST_REFUSALS, Recipient
@@ -103,7 +103,7 @@ class PolicyHoldsAPI:
         """Take the path."""
         table.add("GET", "/v1/held-by-policy", self.held)
 
-    async def held(self, call: Call) -> object:
+    async def held(self, call: APIRequest) -> object:
         """What TLS policy keeps waiting; query: domain, limit."""
         limit, domain = call.number("limit", 100, MOST_DOMAINS), call.query.get("domain", "")
         if domain:

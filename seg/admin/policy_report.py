@@ -12,7 +12,7 @@ from typing import Any
 import attrs
 from zope.interface import implementer
 
-from seg.admin.http import Call, RouteTable
+from seg.admin.http import APIRequest, RouteTable
 from seg.admin.names import asked_domain
 from seg.events.base import Event, IEventSink
 from seg.events.delivery import PolicyObserved
@@ -82,7 +82,7 @@ class PolicyReport:
         """Take the path."""
         table.add("GET", "/v1/policy-report", self.report)
 
-    async def report(self, call: Call) -> object:
+    async def report(self, call: APIRequest) -> object:
         """A domain a row; query: days, domain, limit."""
         days, limit = call.number("days", 7, DAYS), call.number("limit", 100, MOST_SHOWN)
         only, now = call.query.get("domain", ""), self._now()

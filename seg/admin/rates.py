@@ -26,7 +26,7 @@ COUNTED: dict[type[Event], str] = {
 
 
 @implementer(IEventSink)
-class Rates:
+class EventRates:
     """Counts events in steps of a few seconds, for as long as the longest window. Listens on the event bus."""
 
     debug = False

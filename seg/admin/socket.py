@@ -23,7 +23,7 @@ from seg.config.problems import SettingError, meant
 MAX_PATH = 107  # sun_path of unix(7), without its final NUL
 
 
-class QuietSite(Site):
+class UnloggedSite(Site):
     """Keeps no access log: what an operator changes is in the mail log, and what he looks at concerns nobody."""
 
     noisy = False
@@ -49,7 +49,7 @@ def listen(reactor: IReactorUNIX, path: Path, mode: int, routes: RouteTable, gro
         problem = f"{path} is longer than the {MAX_PATH} octets that a unix socket may have; set a shorter path"
         raise SettingError(("control", "socket"), problem)
     _make_room(path)
-    site: Any = QuietSite(APIResource(routes, peer_user), timeout=60)
+    site: Any = UnloggedSite(APIResource(routes, peer_user), timeout=60)
     site.displayTracebacks = False
     if not group:
         return reactor.listenUNIX(str(path), site, mode=mode)

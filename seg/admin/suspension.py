@@ -40,7 +40,7 @@ class Pause:
 
 
 @attrs.frozen
-class Suspended:
+class SuspensionState:
     """What is suspended."""
 
     domains: frozenset[str] = frozenset()  # names, .suffixes, or ALL
@@ -82,7 +82,7 @@ class Suspension:
         clock: IReactorTime,
         changed: Callable[[], None] = lambda: None,
     ) -> None:
-        self.now = Suspended()
+        self.now = SuspensionState()
         self.not_written = ""  # why what is in force isn't written down; "" when it is
         self._path = path
         self._listeners = frozenset(listeners)
@@ -100,13 +100,13 @@ class Suspension:
         resume: Iterable[str] = (),
         suspend_listeners: Iterable[str] = (),
         resume_listeners: Iterable[str] = (),
-    ) -> Suspended:
+    ) -> SuspensionState:
         """Suspend and resume; resuming ALL resumes everything. It is in force even if it can't be written down (`not_written`)."""
         resumed, opened = frozenset(resume), frozenset(resume_listeners)
         domains = frozenset() if ALL in resumed else self.now.domains - resumed
         listeners = self.now.listeners - opened
         return self._keep(
-            Suspended(
+            SuspensionState(
                 domains | frozenset(suspend),
                 listeners | frozenset(suspend_listeners),
                 self.now.pause,
@@ -125,13 +125,13 @@ class Suspension:
             "not_written": self.not_written,
         }
 
-    def pause(self, pause: Pause | None) -> Suspended:
+    def pause(self, pause: Pause | None) -> SuspensionState:
         """Let nothing leave the queue; None is the end of that. Written down as `change` does it."""
         return self._keep(attrs.evolve(self.now, pause=pause))
 
     # --- the file ----------------------------------------------------------------------------------
 
-    def _keep(self, new: Suspended) -> Suspended:
+    def _keep(self, new: SuspensionState) -> SuspensionState:
         self.now, self._unread = new, ""
         self._write()
         return new
@@ -154,7 +154,7 @@ class Suspension:
         if isinstance(found, StateContent):
             self.now = found.value
         elif isinstance(found, StateAbsent):
-            self.now = Suspended()
+            self.now = SuspensionState()
         elif isinstance(found, StateUnreadable):
             self._unread = found.reason
             self.now = self._everything(f"can't be read ({found.reason})")
@@ -172,8 +172,8 @@ class Suspension:
         self.now = self._everything(f"is damaged ({found.reason}{aside})")
         self._write()
 
-    def _everything(self, why: str) -> Suspended:
-        return Suspended(frozenset({ALL}), self._listeners, None, why)
+    def _everything(self, why: str) -> SuspensionState:
+        return SuspensionState(frozenset({ALL}), self._listeners, None, why)
 
     def _settled(self) -> None:
         """Tell what is wrong with the file, and come back to it."""
@@ -204,7 +204,7 @@ class Suspension:
             self._write()
 
 
-def _encoded(now: Suspended) -> bytes:
+def _encoded(now: SuspensionState) -> bytes:
     state: dict[str, object] = {"domains": sorted(now.domains), "listeners": sorted(now.listeners)}
     if now.pause is not None:
         state["pause"] = attrs.asdict(now.pause)
@@ -213,7 +213,7 @@ def _encoded(now: Suspended) -> bytes:
     return json.dumps(state).encode()
 
 
-def _decoded(data: bytes) -> Suspended:
+def _decoded(data: bytes) -> SuspensionState:
     """:raises ValueError: it isn't what `_encoded` writes (and the other errors that `read_state_file` knows)."""
     raw = json.loads(data)
     pause, unknown = raw.get("pause"), raw.get("unknown", "")
@@ -222,7 +222,7 @@ def _decoded(data: bytes) -> Suspended:
         raise ValueError("domains and listeners aren't lists of names")
     if pause is not None and not math.isfinite(pause["since"]):
         raise ValueError("a time that isn't one")
-    return Suspended(
+    return SuspensionState(
         frozenset(raw["domains"]),
         frozenset(raw["listeners"]),
         None if pause is None else Pause(str(pause["reason"]), str(pause["by"]), float(pause["since"])),

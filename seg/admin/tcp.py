@@ -21,11 +21,11 @@ from twisted.web.iweb import INonQueuedRequestFactory
 from twisted.web.server import Request
 from zope.interface import provider
 
-from seg.admin.door import Ask, Door
+from seg.admin.door import Credentials, TokenAccess
 from seg.admin.http import MAX_BODY, APIResource, RouteTable
-from seg.admin.socket import QuietSite
+from seg.admin.socket import UnloggedSite
 from seg.config.problems import SettingError
-from seg.config.schema import Control, Listener
+from seg.config.schema import Control, ListenerSettings
 from seg.events.base import IEventSink
 from seg.events.gateway import AdminListening
 from seg.mail.client import client_address, client_key
@@ -68,7 +68,7 @@ class APIChannel(HTTPChannel):
 
 
 @provider(INonQueuedRequestFactory)
-class APIRequest(Request):
+class HTTPRequest(Request):
     """One request. A body that is too large is refused before it is read."""
 
     _most = MAX_BODY
@@ -120,13 +120,13 @@ class APIRequest(Request):
         self.channel.loseConnection()
 
 
-class APISite(QuietSite):
+class APISite(UnloggedSite):
     """The API for those whom the door lets in."""
 
     protocol = APIChannel  # type: ignore[assignment] # one that would know HTTP/2 as well
-    requestFactory = APIRequest
+    requestFactory = HTTPRequest
 
-    def __init__(self, routes: RouteTable, door: Door, reactor: IReactorTime) -> None:
+    def __init__(self, routes: RouteTable, door: TokenAccess, reactor: IReactorTime) -> None:
         async def admit(request: Request) -> str:
             return await door.admit(ask_of(request))
 
@@ -140,7 +140,7 @@ class APISite(QuietSite):
         return [b"http/1.1"]
 
 
-class Entrance(TLSMemoryBIOFactory):
+class LimitedTLSFactory(TLSMemoryBIOFactory):
     """Connections within TLS, so many and no more; one too many is closed at once.
 
     :param known: whether somebody was let in from an address of late: for those some connections are kept.
@@ -168,7 +168,7 @@ class Entrance(TLSMemoryBIOFactory):
         return super().buildProtocol(addr)
 
 
-class AdminPort:
+class TLSListener:
     """The listener, from the start of the gateway to its end; nothing at all when ``[control] address`` is empty.
 
     `certificates` are its own, by the name that the log has for it.
@@ -186,7 +186,7 @@ class AdminPort:
             files = [(control.certificate, control.key)]
             self.certificates[NAME] = ListenerCertificates(files, parameters=parameters, outdated=outdated)
 
-    def bind(self, former: AdminPort | None = None) -> None:
+    def bind(self, former: TLSListener | None = None) -> None:
         """Have the port; clients wait in the kernel.
 
         :param former: the one that serves now: where it listens already nothing has to be had.
@@ -194,7 +194,7 @@ class AdminPort:
         """
         if self._control.address and not (former is not None and former._serves_at(self._control)):
             try:
-                self._bound = bind(Listener(name=NAME, address=self._control.address, port=self._control.port))
+                self._bound = bind(ListenerSettings(name=NAME, address=self._control.address, port=self._control.port))
             except SettingError as error:
                 raise SettingError(("control", *error.where), error.text.removeprefix(f"listener {NAME}: ")) from error
 
@@ -202,9 +202,9 @@ class AdminPort:
         self,
         reactor: Any,
         routes: RouteTable,
-        door: Door,
+        door: TokenAccess,
         sink: IEventSink,
-        former: AdminPort | None = None,
+        former: TLSListener | None = None,
         watch: Callable[[Any], None] = lambda port: None,
     ) -> None:
         """Serve the API there, once `bind` was done.
@@ -213,7 +213,7 @@ class AdminPort:
         """
         if not self._control.address:
             return
-        factory = Entrance(self.certificates[NAME], APISite(routes, door, reactor), door.known, reactor)
+        factory = LimitedTLSFactory(self.certificates[NAME], APISite(routes, door, reactor), door.known, reactor)
         if former is not None and former._serves_at(self._control):
             self._port, former._port = former._port, None
             self._port.factory = factory  # type: ignore[union-attr] # of connections from now on
@@ -242,14 +242,14 @@ class AdminPort:
             await maybeDeferred(self._port.stopListening)
 
 
-def ask_of(request: Request, complete: bool = True) -> Ask:
+def ask_of(request: Request, complete: bool = True) -> Credentials:
     """What a request shows at the door.
 
     :param complete: it has its method and path already, not its header fields alone.
     """
     peer: Any = request.getClientAddress()
     method, path = (request.method, request.path) if complete else (b"", b"")
-    return Ask(
+    return Credentials(
         client_address(peer.host),
         method.decode("latin-1"),
         path.decode("latin-1"),

@@ -18,7 +18,7 @@ Numbers = dict[str, int]
 
 
 @attrs.frozen
-class Kept:
+class SavedTotals:
     """What the file says."""
 
     since: float  # POSIX seconds: when the counting began
@@ -42,8 +42,8 @@ class Totals:
         self._sink = sink
         self._condition = Condition(sink, ConditionKind.STATE_FILE, str(path))
         self._known = False  # whether the file was read, or there is none
-        self._kept = Kept(now(), {}, now(), {})
-        self._saved: Kept | None = None
+        self._kept = SavedTotals(now(), {}, now(), {})
+        self._saved: SavedTotals | None = None
         self._read()
 
     def columns(self) -> dict[str, Numbers]:
@@ -110,13 +110,13 @@ class Totals:
             )
 
 
-def _decoded(data: bytes) -> Kept:
+def _decoded(data: bytes) -> SavedTotals:
     """:raises ValueError: it isn't what was written (and the other errors that `read_state_file` knows)."""
     raw = json.loads(data)
     times = [float(raw[name]) for name in ("since", "reset")]
     if not all(map(math.isfinite, times)):
         raise ValueError("a time that isn't one")
-    return Kept(times[0], _numbers(raw["lifetime"]), times[1], _numbers(raw["at_reset"]))
+    return SavedTotals(times[0], _numbers(raw["lifetime"]), times[1], _numbers(raw["at_reset"]))
 
 
 def _numbers(raw: dict[str, object]) -> Numbers:

@@ -10,8 +10,8 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import LoopingCall
 
 from seg.admin.counters import EventCounters
-from seg.admin.http import Call, RouteTable
-from seg.admin.rates import COUNTED, Rates
+from seg.admin.http import APIRequest, RouteTable
+from seg.admin.rates import COUNTED, EventRates
 from seg.admin.totals import Totals
 from seg.common.clock import posix_of
 from seg.dns.cache import DNSCounters
@@ -27,7 +27,7 @@ class Traffic:
 
     def __init__(self, sink: IEventSink, clock: IReactorTime) -> None:
         self.counters = EventCounters()
-        self.rates = Rates(clock.seconds)
+        self.rates = EventRates(clock.seconds)
         self._sink = sink
         self._clock = clock
         self._totals: Totals | None = None
@@ -90,7 +90,7 @@ class Traffic:
         """Serve them."""
         table.add("POST", "/v1/counters/reset", self.reset)
 
-    async def reset(self, call: Call) -> object:
+    async def reset(self, call: APIRequest) -> object:
         """Begin the column "reset" anew."""
         assert self._totals is not None  # the API is there only after `start`
         self._totals.reset()

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
-from seg.admin.http import APIError, Call, RouteTable
+from seg.admin.http import APIError, APIRequest, RouteTable
 from seg.admin.suspension import Pause, Suspension
 from seg.events.base import IEventSink
 from seg.events.gateway import OperatorActed
-from seg.queue.ledger import Counts
+from seg.queue.ledger import QueueCounts
 from seg.receive.workqueue import WorkQueue
 
 LONGEST_REASON = 200  # characters
@@ -22,7 +22,7 @@ class Working(Protocol):
     def work(self) -> WorkQueue:
         """Messages that aren't queued yet."""
 
-    def counts(self) -> Counts:
+    def counts(self) -> QueueCounts:
         """The queue in numbers."""
 
     def suspension_changed(self) -> None:
@@ -43,7 +43,7 @@ class WorkQueueAPI:
         table.add("GET", "/v1/workqueue", self.status)
         table.add("POST", "/v1/workqueue", self.change)
 
-    async def status(self, call: Call) -> object:
+    async def status(self, call: APIRequest) -> object:
         """How many messages aren't queued yet, and whether it is paused."""
         work = self._working.work
         return {
@@ -56,7 +56,7 @@ class WorkQueueAPI:
             "queued": self._working.counts().messages,
         }
 
-    async def change(self, call: Call) -> object:
+    async def change(self, call: APIRequest) -> object:
         """Pause or resume; body: pause (the reason, a text), or resume (true)."""
         reason = call.body.get("pause")
         if isinstance(reason, str) and set(call.body) == {"pause"}:

@@ -22,7 +22,7 @@ KNOWN = 86400.0  # seconds for which a client that was let in is known
 MAX_ENTRIES = 20_000  # addresses, and names; those that failed longest ago are forgotten
 
 
-class Entry(enum.Enum):
+class AttemptState(enum.Enum):
     """Whether a check may begin."""
 
     FREE = "free"  # it has begun: `leave` must follow
@@ -59,16 +59,16 @@ class Backoff:
         failures = max(self._by_address.count(client_key(address), now), self._by_user.count(user, now))
         return 0.0 if failures < FREE else min(LONGEST_DELAY, 2.0 ** (failures - FREE))
 
-    def enter(self, address: IPAddress) -> Entry:
+    def enter(self, address: IPAddress) -> AttemptState:
         """Begin a check, if it may be: however many are sent at once, no more fail than one after the other could."""
         key = client_key(address)
         failures, under_way = self._by_address.count(key, self._now()), self._under_way.get(key, 0)
         if failures >= MOST:
-            return Entry.LOCKED
+            return AttemptState.LOCKED
         if failures + under_way >= MOST:
-            return Entry.BUSY
+            return AttemptState.BUSY
         self._under_way[key] = under_way + 1
-        return Entry.FREE
+        return AttemptState.FREE
 
     def leave(self, address: IPAddress) -> None:
         """The check is over."""

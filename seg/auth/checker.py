@@ -45,7 +45,7 @@ class Submitter:
 
 
 @implementer(IRealm)
-class Submission:
+class SubmissionRealm:
     """Everybody whose credentials are right may hand in mail."""
 
     def requestAvatar(

@@ -17,8 +17,8 @@ from twisted.internet.defer import Deferred, TimeoutError
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
 
-from seg.auth.backoff import Backoff, Entry
-from seg.auth.checker import ScramCredentials, Submission
+from seg.auth.backoff import AttemptState, Backoff
+from seg.auth.checker import ScramCredentials, SubmissionRealm
 from seg.auth.interfaces import CheckUnavailable, ISaltSource, IScramCredentials, ISubmitter, WrongPassword
 from seg.auth.mechanisms import Bindings, Mechanism, mechanism, offered
 from seg.auth.steps import Challenge, Done, Failed, PasswordGiven, ProofGiven, SaltWanted, Step
@@ -59,7 +59,7 @@ class Out:
 Answer = Ask | In | Out
 
 
-class Desk:
+class SASLServer:
     """Lets users in.
 
     :param checker: says whether credentials are right.
@@ -69,7 +69,7 @@ class Desk:
     def __init__(
         self, checker: ICredentialsChecker, backoff: Backoff, clock: IReactorTime, wanted: tuple[str, ...] = ()
     ) -> None:
-        self._portal = Portal(Submission(), (checker,))
+        self._portal = Portal(SubmissionRealm(), (checker,))
         self._salts: Any = checker if ISaltSource.providedBy(checker) else None
         self._interfaces = set(checker.credentialInterfaces)
         self._backoff = backoff
@@ -145,9 +145,9 @@ class Desk:
         await self._sleep(self._backoff.delay(address, user))
         for _ in range(MOST_BUSY):
             entry = self._backoff.enter(address)
-            if entry is Entry.FREE:
+            if entry is AttemptState.FREE:
                 return
-            if entry is Entry.LOCKED:
+            if entry is AttemptState.LOCKED:
                 raise CheckUnavailable("too many failures from this address")
             await self._sleep(BUSY_WAIT)
         raise CheckUnavailable("too many checks from this address at a time")
@@ -160,7 +160,7 @@ class Desk:
 class Exchange:
     """One AUTH command, from the mechanism's name to the end."""
 
-    def __init__(self, desk: Desk, machine: Mechanism, address: IPAddress) -> None:
+    def __init__(self, desk: SASLServer, machine: Mechanism, address: IPAddress) -> None:
         self.mechanism = machine.name
         self._desk = desk
         self._machine = machine

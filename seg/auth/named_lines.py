@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Protocol, TypeVar
 
 
-class Named(Protocol):
+class NamedEntry(Protocol):
     """What a line says."""
 
     @property
@@ -14,7 +14,7 @@ class Named(Protocol):
         """Unique in the file."""
 
 
-N = TypeVar("N", bound=Named)
+N = TypeVar("N", bound=NamedEntry)
 
 
 def named_lines(text: str, parse: Callable[[str], N | None]) -> tuple[dict[str, N], tuple[str, ...]]:

@@ -15,7 +15,7 @@ _NAME = precis_i18n.get_profile("UsernameCaseMapped")  # RFC 8265 §3.3
 _PASSWORD = precis_i18n.get_profile("OpaqueString")  # RFC 8265 §4.2
 
 
-class Unfit(ValueError):
+class InvalidName(ValueError):
     """The text can't be a user name, or a password; the message is one line for people and doesn't quote it."""
 
 
@@ -25,7 +25,7 @@ def prepare_name(text: str) -> str:
     :raises Unfit: it is empty or too long, or has characters that names can't have (spaces, controls).
     """
     if len(text) > MAX_NAME:
-        raise Unfit(f"a user name has {MAX_NAME} characters at most")
+        raise InvalidName(f"a user name has {MAX_NAME} characters at most")
     return _enforced(_NAME, text, "user name")
 
 
@@ -35,7 +35,7 @@ def prepare_password(text: str) -> str:
     :raises Unfit: it is empty or too long, or has control characters.
     """
     if len(text) > MAX_PASSWORD:
-        raise Unfit(f"a password has {MAX_PASSWORD} characters at most")
+        raise InvalidName(f"a password has {MAX_PASSWORD} characters at most")
     return _enforced(_PASSWORD, text, "password")
 
 
@@ -44,6 +44,6 @@ def _enforced(profile: precis_i18n.profile.Profile, text: str, what: str) -> str
         return profile.enforce(text)
     except UnicodeEncodeError as error:
         if not text:
-            raise Unfit(f"the {what} is empty") from None
+            raise InvalidName(f"the {what} is empty") from None
         kind = error.reason.rpartition("/")[2].replace("_", " ")
-        raise Unfit(f"the {what} has what it can't have ({kind})") from None
+        raise InvalidName(f"the {what} has what it can't have ({kind})") from None

@@ -6,7 +6,7 @@ checked by somebody else, who says `accepted`. Nothing here raises, whatever the
 
 from __future__ import annotations
 
-from seg.auth.names import Unfit, prepare_name, prepare_password
+from seg.auth.names import InvalidName, prepare_name, prepare_password
 from seg.auth.scram_keys import Salt
 from seg.auth.steps import OUT_OF_TURN, Challenge, Done, Failed, PasswordGiven, Step
 
@@ -31,13 +31,13 @@ class _Password:
     def _given(self, user: bytes, password: bytes, authorization: bytes = b"") -> Step:
         try:
             name = prepare_name(user.decode())
-        except (UnicodeDecodeError, Unfit) as error:
+        except (UnicodeDecodeError, InvalidName) as error:
             return Failed(_why(error))
         try:
             if authorization and prepare_name(authorization.decode()) != name:
                 return Failed("wants to act for another user", name)
             secret = prepare_password(password.decode())
-        except (UnicodeDecodeError, Unfit) as error:
+        except (UnicodeDecodeError, InvalidName) as error:
             return Failed(_why(error), name)
         self._asked = True
         return PasswordGiven(name, secret)
@@ -93,5 +93,5 @@ class Login(_Password):
         return self._given(self._user, response)
 
 
-def _why(error: UnicodeDecodeError | Unfit) -> str:
+def _why(error: UnicodeDecodeError | InvalidName) -> str:
     return "text that isn't UTF-8" if isinstance(error, UnicodeDecodeError) else str(error)

@@ -16,7 +16,7 @@ import re
 import secrets
 from collections.abc import Callable, Mapping
 
-from seg.auth.names import Unfit, prepare_name
+from seg.auth.names import InvalidName, prepare_name
 from seg.auth.scram_keys import KEY_SIZE, NAME, Proof, Salt
 from seg.auth.steps import OUT_OF_TURN, Challenge, Done, Failed, ProofGiven, SaltWanted, Step
 
@@ -114,7 +114,7 @@ class Scram:
         try:
             self._user = prepare_name(_unescaped(match["name"]))
             other = match["authzid"] and prepare_name(_unescaped(match["authzid"]))
-        except Unfit as error:
+        except InvalidName as error:
             return Failed(str(error), self._user)
         objection = self._binding_objection(match["flag"], match["binding"])
         if objection:
@@ -176,7 +176,7 @@ def _unescaped(name: str) -> str:
 
     def character(match: re.Match[str]) -> str:
         if match[1] is None:
-            raise Unfit("the user name has a malformed escape")
+            raise InvalidName("the user name has a malformed escape")
         return "," if match[1] == "2C" else "="
 
     return _ESCAPE.sub(character, name)

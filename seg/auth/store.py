@@ -10,7 +10,7 @@ import attrs
 
 from seg.auth.interfaces import CheckUnavailable
 from seg.auth.users import Users, parse_users
-from seg.auth.watched_file import Kind, Unreadable, WatchedFile
+from seg.auth.watched_file import FileFormat, ReloadingFile, Unreadable
 from seg.common.threads import InThread
 from seg.events.base import IEventSink
 
@@ -25,8 +25,8 @@ class UserStore:
     """
 
     def __init__(self, path: Path, in_thread: InThread, sink: IEventSink, seconds: Callable[[], float]) -> None:
-        kind = Kind("users file", self._parse, "nobody can log in", "seg user add")
-        self._file = WatchedFile(path, kind, in_thread, sink, seconds, LOOK_AGAIN)
+        kind = FileFormat("users file", self._parse, "nobody can log in", "seg user add")
+        self._file = ReloadingFile(path, kind, in_thread, sink, seconds, LOOK_AGAIN)
         self._own_key = secrets.token_bytes(32)
 
     async def users(self) -> Users:

@@ -20,7 +20,7 @@ from collections.abc import Iterator, Mapping
 import attrs
 
 from seg.auth.named_lines import named_lines
-from seg.auth.names import Unfit, prepare_name
+from seg.auth.names import InvalidName, prepare_name
 from seg.auth.passwords import hash_fault, hash_password
 from seg.auth.scram_keys import ScramKeys, derive, format_keys, parse_keys
 
@@ -81,7 +81,7 @@ def parse_line(line: str) -> User | None:
         return None
     try:
         name = prepare_name(words[0])
-    except Unfit as error:
+    except InvalidName as error:
         raise ValueError(str(error)) from None
     if len(words) not in (2, 3):
         raise ValueError(f"{name}: a line has a name, an Argon2 hash and SCRAM keys; this one has {len(words)} words")
@@ -122,7 +122,7 @@ def _names(line: str, name: str) -> bool:
         return False
     try:
         return prepare_name(first[0]) == name
-    except Unfit:
+    except InvalidName:
         return False
 
 

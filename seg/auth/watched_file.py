@@ -10,7 +10,7 @@ import attrs
 from twisted.internet.defer import Deferred, DeferredLock
 
 from seg.auth.users_file import read_text, too_open
-from seg.common.files import NO_FILE, Mark, mark_of
+from seg.common.files import NO_FILE, FileSignature, signature_of
 from seg.common.threads import InThread
 from seg.config.trust import fault_of, of_caller
 from seg.events.base import IEventSink
@@ -35,7 +35,7 @@ class Unreadable(Exception):
 
 
 @attrs.frozen
-class Kind(Generic[T]):
+class FileFormat(Generic[T]):
     """How a file is read, and what is said of it."""
 
     title: str  # "users file"
@@ -50,16 +50,16 @@ class Kind(Generic[T]):
 
 
 @attrs.frozen
-class Look(Generic[T]):
+class FileRead(Generic[T]):
     """What one look at the file found."""
 
-    mark: Mark
+    mark: FileSignature
     contents: T | None  # None: it hasn't changed
     faults: tuple[str, ...] = ()
     damage: str = ""  # what can't be used, and what that means
 
 
-class WatchedFile(Generic[T]):
+class ReloadingFile(Generic[T]):
     """The contents of a file, which is touched in threads only.
 
     :param in_thread: runs a function in a thread.
@@ -70,7 +70,7 @@ class WatchedFile(Generic[T]):
     def __init__(
         self,
         path: Path,
-        kind: Kind[T],
+        kind: FileFormat[T],
         in_thread: InThread,
         sink: IEventSink,
         seconds: Callable[[], float],
@@ -84,7 +84,7 @@ class WatchedFile(Generic[T]):
         self._rest = rest
         self._looking = DeferredLock()
         self._looked: float | None = None  # when; None: never
-        self._mark: Mark | None = None
+        self._mark: FileSignature | None = None
         self._condition = Condition(sink, ConditionKind.STATE_FILE, str(path))
         self._fault = ""  # why the file can't be read, as told
         self.last: T | None = None  # what the last look found; None: nothing that can be read
@@ -106,17 +106,17 @@ class WatchedFile(Generic[T]):
     def _look(self) -> Deferred[None] | None:
         if not self._due():  # somebody else looked, while we waited for our turn
             return None
-        looked: Deferred[Look[T]] = self._in_thread(lambda: look(self._path, self._kind, self._mark))
+        looked: Deferred[FileRead[T]] = self._in_thread(lambda: look(self._path, self._kind, self._mark))
         return looked.addCallbacks(self._found, lambda failure: self._unreadable(failure.trap(OSError), failure.value))
 
-    def _found(self, found: Look[T]) -> None:
+    def _found(self, found: FileRead[T]) -> None:
         self._looked = self._seconds()
         self._mark, self._fault = found.mark, ""
         if found.contents is not None:
             self.last = found.contents
         self._tell(found)
 
-    def _tell(self, found: Look[T]) -> None:
+    def _tell(self, found: FileRead[T]) -> None:
         """What is wrong with the file; while lines of it, or all of it, can't be used, that is a condition."""
         title = f"{self._kind.title} {self._path}"
         for fault in found.faults[:MOST_TOLD]:
@@ -136,15 +136,15 @@ class WatchedFile(Generic[T]):
         self._fault = fault
 
 
-def look(path: Path, kind: Kind[T], known: Mark | None) -> Look[T]:
+def look(path: Path, kind: FileFormat[T], known: FileSignature | None) -> FileRead[T]:
     """Read the file if it isn't as it was. Blocks.
 
     :raises OSError: it is there and can't be read.
     """
     try:
-        mark = mark_of(path)
+        mark = signature_of(path)
         if mark == known and not kind.stale():
-            return Look(mark, None)
+            return FileRead(mark, None)
         if fault := fault_of(path.stat(), of_caller()):
             raise OSError(f"it {fault}")
         text = read_text(path)
@@ -155,8 +155,8 @@ def look(path: Path, kind: Kind[T], known: Mark | None) -> Look[T]:
             damage = f"it is empty, so {kind.harm} ({kind.remedy})"
         if kind.secret and too_open(path):
             faults = ("others than its owner may read it (chmod 600)", *faults)
-        return Look(mark, contents, faults, damage)
+        return FileRead(mark, contents, faults, damage)
     except FileNotFoundError:
         fault = f"it isn't there, so {kind.harm} ({kind.remedy})"
         faults = (fault,) if kind.needed else ()
-        return Look(NO_FILE, kind.parse(""), faults) if known != NO_FILE else Look(NO_FILE, None)
+        return FileRead(NO_FILE, kind.parse(""), faults) if known != NO_FILE else FileRead(NO_FILE, None)

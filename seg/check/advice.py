@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from seg.check.facts import AddressReport, HostReport, NoSession, Report
+from seg.check.facts import AddressReport, CheckReport, HostReport, NoSession
 from seg.config.destinations import TLSOption
 from seg.mail.errors import Permanent
 from seg.mail.hosts import RouteKind
@@ -16,7 +16,7 @@ from seg.policy.requirement import NoOpinion
 EXEMPT = "give the destination an exemption with an end and a reason (destinations.toml, docs/tls-policies.md)"
 
 
-def advice(report: Report) -> tuple[str, ...]:
+def advice(report: CheckReport) -> tuple[str, ...]:
     """Each remedy once, the most likely one first; nothing when a message would go as the operator wants it."""
     found = [
         *_of_route(report),
@@ -26,7 +26,7 @@ def advice(report: Report) -> tuple[str, ...]:
     return tuple(dict.fromkeys(found))
 
 
-def _of_route(report: Report) -> Iterator[str]:
+def _of_route(report: CheckReport) -> Iterator[str]:
     error = report.error
     if error is None:
         return
@@ -41,7 +41,7 @@ def _of_route(report: Report) -> Iterator[str]:
         yield "Look at the SMTP route in destinations.toml, and at the DNS entry of its host."
 
 
-def _of_host(report: Report, host: HostReport) -> Iterator[str]:
+def _of_host(report: CheckReport, host: HostReport) -> Iterator[str]:
     decision, name = host.decision, host.host.name
     if not decision.usable:
         yield from _of_refusal(report, name, decision.refusal)
@@ -67,7 +67,7 @@ _RESOLVER = (
 )
 
 
-def _of_refusal(report: Report, host: str, refusal: str) -> Iterator[str]:
+def _of_refusal(report: CheckReport, host: str, refusal: str) -> Iterator[str]:
     if NOT_IN_POLICY in refusal:
         yield (
             f"{host} is an MX of {report.domain} but not in its MTA-STS policy: their MX records and policy disagree, or somebody forges the MX "
@@ -99,7 +99,7 @@ _NO_SESSION = {
 }
 
 
-def _of_session(report: Report, host: HostReport, tried: AddressReport) -> Iterator[str]:
+def _of_session(report: CheckReport, host: HostReport, tried: AddressReport) -> Iterator[str]:
     name, verdict = host.host.name, tried.verdict
     if verdict is None:
         yield _NO_SESSION[tried.cause].format(name=name, address=tried.address, port=tried.port, error=tried.error)
@@ -129,11 +129,11 @@ def _of_session(report: Report, host: HostReport, tried: AddressReport) -> Itera
         yield f"{name} doesn't satisfy the policy (see above): tell them; if mail can't wait, {EXEMPT}."
 
 
-def _option_5(report: Report, failed: tuple[str, ...]) -> bool:
+def _option_5(report: CheckReport, failed: tuple[str, ...]) -> bool:
     return report.profile.tls is TLSOption.REQUIRED_VERIFY and "profile" in failed
 
 
-def _of_profile(report: Report) -> Iterator[str]:
+def _of_profile(report: CheckReport) -> Iterator[str]:
     if report.route is not None and report.route.kind is RouteKind.SMTP_ROUTE:
         yield "An SMTP route decides the next hop, so DANE and MTA-STS aren't applied; remove the route to have them applied."
     if report.profile.exemption is not None:

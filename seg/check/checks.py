@@ -14,16 +14,16 @@ from zope.interface import implementer
 
 from seg.check.applied import not_applied
 from seg.check.document import document
-from seg.check.facts import Report
+from seg.check.facts import CheckReport
 from seg.check.outcome import CERTIFICATE, Result, of_dane, of_delivery, of_sts, of_tls
-from seg.check.rehearsal import Notebook, Rehearsal
+from seg.check.rehearsal import DryRun, DryRunRecorder
 from seg.common.clock import posix_of
 from seg.config.destinations import DANEMode, Destinations, IPPreference, STSMode, TLSOption
 from seg.config.syntax import nearest_domain
-from seg.deliver.attempt import Means
+from seg.deliver.attempt import AttemptServices
 from seg.deliver.interfaces import IRouter
-from seg.deliver.pace import Pace
-from seg.deliver.session import Sessions
+from seg.deliver.pace import SendingRates
+from seg.deliver.session import ConnectionOpener
 from seg.dns.addresses import NoAddress, find_host
 from seg.dns.interfaces import IResolver
 from seg.dns.routing import parse_literal
@@ -42,7 +42,7 @@ LONGEST = 150.0  # seconds for one check
 MOST = 4  # checks at a time
 
 
-class Kind(enum.StrEnum):
+class CheckKind(enum.StrEnum):
     """What is asked."""
 
     EXPLAIN = "explain"  # what would happen to a message now
@@ -60,10 +60,10 @@ class TooManyChecks(Exception):
 
 
 @attrs.frozen
-class Question:
+class CheckRequest:
     """One check."""
 
-    kind: Kind
+    kind: CheckKind
     domain: str  # A-labels
     host: str = ""  # only this host, be it an MX of the domain or not; "" = the domain's next hops
     port: int = 0  # of the host; 0 = as in delivery
@@ -82,7 +82,7 @@ def parse_domain(text: str) -> str:
 
 
 @attrs.frozen
-class Surroundings:
+class CheckServices:
     """What checks share with deliveries. Sessions and routers are made anew for each check: no pooled connection, no TLS session."""
 
     resolver: IResolver
@@ -90,7 +90,7 @@ class Surroundings:
     policies: PolicyStore
     destinations: Callable[[], Destinations]
     router: Callable[[Callable[[], Destinations], IEventSink], IRouter]
-    sessions: Callable[[IEventSink], Sessions]
+    sessions: Callable[[IEventSink], ConnectionOpener]
     sink: IEventSink
     max_hosts: int
     max_addresses: int
@@ -100,11 +100,11 @@ class Surroundings:
 class Checks:
     """Answers questions, a few at a time."""
 
-    def __init__(self, surroundings: Surroundings) -> None:
+    def __init__(self, surroundings: CheckServices) -> None:
         self._use = surroundings
         self._running = 0
 
-    async def ask(self, question: Question) -> dict[str, Any]:
+    async def ask(self, question: CheckRequest) -> dict[str, Any]:
         """The answer as a document (`seg.check.document`).
 
         :raises TooManyChecks: as many are running as may be.
@@ -117,7 +117,7 @@ class Checks:
         finally:
             self._running -= 1
 
-    async def _answer(self, question: Question) -> dict[str, Any]:
+    async def _answer(self, question: CheckRequest) -> dict[str, Any]:
         rehearsal = self._rehearsal(question)
         running = Deferred.fromCoroutine(rehearsal.run()).addTimeout(LONGEST, self._use.clock)
         try:
@@ -125,55 +125,55 @@ class Checks:
         except TimeoutError:
             rehearsal.give_up(f"not finished after {LONGEST:.0f} seconds")
         report = rehearsal.report()
-        if question.kind is Kind.STS:
+        if question.kind is CheckKind.STS:
             report = attrs.evolve(report, sts=await self._use.policies.look(question.domain))
-        if question.kind in (Kind.STS, Kind.DANE):
+        if question.kind in (CheckKind.STS, CheckKind.DANE):
             given = question.destinations or self._use.destinations()
             names = [provider.name for provider in self._use.providers]
             report = attrs.evolve(report, not_applied=not_applied(question.kind, given, question.domain, names))
         return document(question.kind.value, _RESULTS[question.kind](report), report)
 
-    def _rehearsal(self, question: Question) -> Rehearsal:
-        use, notebook = self._use, Notebook()
+    def _rehearsal(self, question: CheckRequest) -> DryRun:
+        use, notebook = self._use, DryRunRecorder()
         given = question.destinations or use.destinations()
         destinations = _for_kind(question.kind, given, question.domain)
         router = use.router(lambda: destinations, notebook)
         if question.host:
-            router = OneHost(router, use.resolver, question.host, question.port)
-        means = Means(
+            router = SingleHostRouter(router, use.resolver, question.host, question.port)
+        means = AttemptServices(
             router=router,
             policies=PolicyChain(self._providers(question.kind), use.sink, use.clock),
             sessions=use.sessions(notebook),
             destinations=lambda: destinations,
             sink=notebook,
-            pace=Pace(use.clock.seconds),
+            pace=SendingRates(use.clock.seconds),
             alert=lambda domain, host, text: None,
             now=posix_of(use.clock),
             max_hosts=use.max_hosts,
             max_addresses=use.max_addresses,
         )
-        return Rehearsal(question.domain, means, notebook)
+        return DryRun(question.domain, means, notebook)
 
-    def _providers(self, kind: Kind) -> list[ITLSPolicyProvider]:
-        if kind is Kind.TLS:
+    def _providers(self, kind: CheckKind) -> list[ITLSPolicyProvider]:
+        if kind is CheckKind.TLS:
             return [CertificateProvider(), *self._use.providers]
-        if kind is Kind.EXPLAIN:
+        if kind is CheckKind.EXPLAIN:
             return [*self._use.providers]
         return [provider for provider in self._use.providers if provider.name == kind.value]
 
 
-_RESULTS: dict[Kind, Callable[[Report], Result]] = {
-    Kind.EXPLAIN: of_delivery,
-    Kind.TLS: of_tls,
-    Kind.STS: of_sts,
-    Kind.DANE: of_dane,
+_RESULTS: dict[CheckKind, Callable[[CheckReport], Result]] = {
+    CheckKind.EXPLAIN: of_delivery,
+    CheckKind.TLS: of_tls,
+    CheckKind.STS: of_sts,
+    CheckKind.DANE: of_dane,
 }
 
 
-def _for_kind(kind: Kind, destinations: Destinations, domain: str) -> Destinations:
+def _for_kind(kind: CheckKind, destinations: Destinations, domain: str) -> Destinations:
     """The destinations for one check. DANE and MTA-STS of a domain are looked at whatever its profile and routes say: before they are
     switched on, somebody wants to know whether they would work."""
-    if kind in (Kind.EXPLAIN, Kind.TLS):
+    if kind in (CheckKind.EXPLAIN, CheckKind.TLS):
         return destinations
     own = destinations.profile(domain)
     profile = attrs.evolve(
@@ -188,7 +188,7 @@ def _for_kind(kind: Kind, destinations: Destinations, domain: str) -> Destinatio
 
 @implementer(IRouter)
 @attrs.frozen
-class OneHost:
+class SingleHostRouter:
     """A route to one host alone: with what its MX record says of it where there is one, else as if it had been named by an insecure MX."""
 
     inner: IRouter
@@ -229,14 +229,14 @@ class CertificateProvider:
 
     name = CERTIFICATE
 
-    def open(self, question: DomainQuestion) -> CertificateView:
+    def open(self, question: DomainQuestion) -> CertificatePolicy:
         """Begin an attempt."""
-        return CertificateView(question.domain)
+        return CertificatePolicy(question.domain)
 
 
 @implementer(IHostPolicy)
 @attrs.frozen
-class CertificateView:
+class CertificatePolicy:
     """One domain."""
 
     domain: str

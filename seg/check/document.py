@@ -7,21 +7,21 @@ from typing import Any
 import attrs
 
 from seg.check.advice import advice
-from seg.check.facts import AddressReport, HostReport, Report, certificate_of
+from seg.check.facts import AddressReport, CheckReport, HostReport, certificate_of
 from seg.check.outcome import Result
 from seg.config.values import word
 from seg.mail.outcome import Bounced, Delayed, Delivered
 from seg.policy.dane.authenticator import DANEAuthenticator
 from seg.policy.judge import Verdict
-from seg.policy.mtasts.answer import PolicyAnswer
+from seg.policy.mtasts.answer import FetchTrace
 from seg.policy.mtasts.errors import FetchError
-from seg.policy.mtasts.look import STSLook
+from seg.policy.mtasts.look import STSInspection
 from seg.policy.mtasts.match import in_policy
 from seg.policy.requirement import Decision, Requirement
 from seg.tls.webpki import WebPKI
 
 
-def document(kind: str, result: Result, report: Report) -> dict[str, Any]:
+def document(kind: str, result: Result, report: CheckReport) -> dict[str, Any]:
     """The whole document."""
     return {
         "kind": kind,
@@ -38,7 +38,7 @@ def document(kind: str, result: Result, report: Report) -> dict[str, Any]:
     }
 
 
-def _now(report: Report) -> dict[str, Any]:
+def _now(report: CheckReport) -> dict[str, Any]:
     """What would happen to a message now."""
     outcome = report.outcome
     if isinstance(outcome, Delivered):
@@ -47,7 +47,7 @@ def _now(report: Report) -> dict[str, Any]:
     return {"outcome": what, "host": "", "text": outcome.error.text, "enhanced": outcome.error.enhanced}
 
 
-def _profile(report: Report) -> dict[str, Any]:
+def _profile(report: CheckReport) -> dict[str, Any]:
     profile = report.profile
     return {
         "entry": profile.name,
@@ -59,14 +59,14 @@ def _profile(report: Report) -> dict[str, Any]:
     }
 
 
-def _route(report: Report) -> dict[str, Any] | None:
+def _route(report: CheckReport) -> dict[str, Any] | None:
     route = report.route
     if route is None:
         return None
     return {"kind": route.kind.value, "secure": route.secure, "canonical": route.canonical}
 
 
-def _host(report: HostReport, look: STSLook | None) -> dict[str, Any]:
+def _host(report: HostReport, look: STSInspection | None) -> dict[str, Any]:
     host, decision = report.host, report.decision
     facts: dict[str, Any] = {
         "name": host.name,
@@ -148,7 +148,7 @@ def _verdict(verdict: Verdict, decision: Decision) -> dict[str, Any]:
     }
 
 
-def _sts(look: STSLook) -> dict[str, Any]:
+def _sts(look: STSInspection) -> dict[str, Any]:
     cached, policy = look.cached, look.policy
     return {
         "records": list(look.records),
@@ -173,12 +173,12 @@ def _sts(look: STSLook) -> dict[str, Any]:
     }
 
 
-def _published(look: STSLook) -> str:
+def _published(look: STSInspection) -> str:
     """The policy as it came."""
     return look.fetch.body.decode("utf-8", "replace") if look.fetch else ""
 
 
-def _fetch(look: PolicyAnswer, error: FetchError | None) -> dict[str, Any]:
+def _fetch(look: FetchTrace, error: FetchError | None) -> dict[str, Any]:
     certificate = certificate_of(look.facts.peer)
     return {
         "url": look.url,

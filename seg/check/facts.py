@@ -12,7 +12,7 @@ from seg.mail.errors import DeliveryError
 from seg.mail.hosts import MXHost, Route
 from seg.mail.outcome import Outcome
 from seg.policy.judge import Verdict
-from seg.policy.mtasts.look import STSLook
+from seg.policy.mtasts.look import STSInspection
 from seg.policy.requirement import Decision
 from seg.tls.names import UNREADABLE, issuer_of, names_of, subject_of
 from seg.tls.peer import PeerCertificates, SessionFacts
@@ -89,7 +89,7 @@ class HostReport:
 
 
 @attrs.frozen
-class Report:
+class CheckReport:
     """Everything that a rehearsal saw."""
 
     domain: str
@@ -99,5 +99,5 @@ class Report:
     hosts: tuple[HostReport, ...]
     outcome: Outcome  # of a message now; `Delivered` with the verdict in words
     host: str = ""  # that would take it
-    sts: STSLook | None = None  # of a check of MTA-STS
+    sts: STSInspection | None = None  # of a check of MTA-STS
     not_applied: tuple[str, ...] = ()  # of a check of one policy: why deliveries don't go by it

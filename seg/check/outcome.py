@@ -5,13 +5,13 @@ from __future__ import annotations
 import enum
 from collections.abc import Callable, Iterable
 
-from seg.check.facts import HostReport, Report
+from seg.check.facts import CheckReport, HostReport
 from seg.mail.errors import Permanent
 from seg.mail.outcome import Bounced, Delivered
 from seg.policy.dane.provider import UNVALIDATED
 from seg.policy.judge import NOBODY, Verdict
 from seg.policy.mtasts.errors import FetchFault
-from seg.policy.mtasts.look import STSLook
+from seg.policy.mtasts.look import STSInspection
 from seg.policy.mtasts.policy import Mode
 from seg.policy.mtasts.store import LOOKUP_FAILED
 from seg.policy.requirement import NoOpinion
@@ -46,7 +46,7 @@ def worst(results: Iterable[Result]) -> Result:
     return Result.PASSED if found == {Result.PASSED} else Result.UNKNOWN
 
 
-def of_delivery(report: Report) -> Result:
+def of_delivery(report: CheckReport) -> Result:
     """Whether a message would be delivered now: a policy in the way is a failure, an obstacle of the network or the DNS a doubt."""
     outcome = report.outcome
     if isinstance(outcome, Delivered):
@@ -56,22 +56,22 @@ def of_delivery(report: Report) -> Result:
     return Result.FAILED if outcome.error.enhanced.startswith("4.7.") and not _undecided(report) else Result.UNKNOWN
 
 
-def _undecided(report: Report) -> bool:
+def _undecided(report: CheckReport) -> bool:
     """Whether it is only lookups that stood in the way."""
     return bool(report.hosts) and all(host.decision.temporary for host in report.hosts)
 
 
-def of_tls(report: Report) -> Result:
+def of_tls(report: CheckReport) -> Result:
     """Whether each host offers TLS with a certificate for the domain or for itself, and satisfies the destination's policies."""
     return _of_hosts(report, lambda verdict: verdict.by != NOBODY or _observed(verdict, CERTIFICATE))
 
 
-def of_dane(report: Report) -> Result:
+def of_dane(report: CheckReport) -> Result:
     """Whether each host is authenticated by DANE."""
     return _of_hosts(report, lambda verdict: "dane" in {who for who, _ in verdict.matched} and not verdict.trusted)
 
 
-def of_sts(report: Report) -> Result:
+def of_sts(report: CheckReport) -> Result:
     """Whether each host is listed in the policy and satisfies it; a domain that publishes none, or says "none", has not failed."""
     look = report.sts
     if look is not None:
@@ -86,7 +86,7 @@ def of_sts(report: Report) -> Result:
     return _of_hosts(report, lambda v: "mta-sts" in {who for who, _ in v.matched} or _observed(v, "mta-sts"))
 
 
-def _without_policy(look: STSLook) -> bool:
+def _without_policy(look: STSInspection) -> bool:
     """Neither a record nor a cached policy (RFC 8461 §3.1), or the policy that ends MTA-STS (§8.3)."""
     if look.policy is not None:
         return look.policy.mode is Mode.NONE
@@ -107,7 +107,7 @@ def of_host(host: HostReport, good: Callable[[Verdict], bool]) -> Result:
     return Result.PASSED if tried.good and good(tried.verdict) else Result.FAILED
 
 
-def _of_hosts(report: Report, good: Callable[[Verdict], bool]) -> Result:
+def _of_hosts(report: CheckReport, good: Callable[[Verdict], bool]) -> Result:
     if report.error is not None:
         return Result.FAILED if isinstance(report.error, Permanent) else Result.UNKNOWN
     return worst(of_host(host, good) for host in report.hosts)

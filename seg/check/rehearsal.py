@@ -7,16 +7,16 @@ from collections.abc import AsyncIterator
 import attrs
 from zope.interface import implementer
 
-from seg.check.facts import AddressReport, HostReport, NoSession, Report
-from seg.deliver.attempt import Attempt, Means
+from seg.check.facts import AddressReport, CheckReport, HostReport, NoSession
+from seg.deliver.attempt import Attempt, AttemptServices
 from seg.deliver.faults import AuthFailed, HandshakeFailed, Unreachable
-from seg.deliver.session import Session, Unsatisfied
+from seg.deliver.session import PolicyViolation, VerifiedConnection
 from seg.events.base import Event, IEventSink
 from seg.events.delivery import DeliveryConnected, DeliveryConnectFailed
 from seg.mail.envelope import Envelope, Recipient
 from seg.mail.errors import DeliveryError, Temporary, local_fault
-from seg.mail.hosts import MXHost, Peer, Route
-from seg.mail.ids import ICounters
+from seg.mail.hosts import MXHost, PeerAddress, Route
+from seg.mail.ids import IMessageIds
 from seg.mail.outcome import Delayed, Delivered, Outcome
 from seg.policy.judge import Verdict
 from seg.policy.requirement import Decision
@@ -25,7 +25,7 @@ from seg.tls.peer import SessionFacts
 
 
 @implementer(IEventSink)
-class Notebook:
+class DryRunRecorder:
     """Keeps what a rehearsal's connections tell."""
 
     debug = False
@@ -41,8 +41,8 @@ class Notebook:
             self.interface = ""
 
 
-@implementer(ICounters)
-class Uncounted:
+@implementer(IMessageIds)
+class NoIds:
     """Connections of a check bear no DCID: they aren't deliveries, and the mail log doesn't show them."""
 
     unreserved = False
@@ -98,10 +98,10 @@ def weakened(verdict: Verdict) -> str:
     return f"although {' and '.join(verdict.failed).upper()} failed ({verdict.summary}) and was given up (fall-through)"
 
 
-class Rehearsal(Attempt):
+class DryRun(Attempt):
     """`run` it, then take the `report`. All hosts are looked at, also those behind one that would take the message."""
 
-    def __init__(self, domain: str, means: Means, notebook: Notebook) -> None:
+    def __init__(self, domain: str, means: AttemptServices, notebook: DryRunRecorder) -> None:
         recipient = Recipient(0, f"postmaster@{domain}")
         super().__init__(Lease(Envelope(0, "", (recipient,), 0.0), domain, (recipient,), NoContent()), means)
         self._outgoing = attrs.evolve(self._outgoing, connections=0)  # its few connections aren't what the limit is for
@@ -117,7 +117,7 @@ class Rehearsal(Attempt):
         """It took too long: what wasn't found out stays so."""
         self._conclude(Delayed(Temporary("4.4.2", why)))
 
-    def report(self) -> Report:
+    def report(self) -> CheckReport:
         """What was seen."""
         hosts = self._route.hosts if self._route is not None else ()
         reports = [
@@ -126,7 +126,7 @@ class Rehearsal(Attempt):
             if host.name in self._decisions
         ]
         name, outcome = self._taken or ("", self.outcomes[0])
-        return Report(self._lease.domain, self._profile, self._route, self._error, tuple(reports), outcome, name)
+        return CheckReport(self._lease.domain, self._profile, self._route, self._error, tuple(reports), outcome, name)
 
     # --- what the attempt does, written down -----------------------------------------------------
 
@@ -142,7 +142,7 @@ class Rehearsal(Attempt):
         self._decisions[host.name] = decision
         self._seen.pop(host.name, None)  # a second look takes the place of the first
 
-    async def _send(self, decision: Decision, session: Session, waiting: list[Recipient]) -> list[Recipient]:
+    async def _send(self, decision: Decision, session: VerifiedConnection, waiting: list[Recipient]) -> list[Recipient]:
         """Nothing is sent: leave politely."""
         key, sender = session.key, session.sender
         report = AddressReport(
@@ -161,10 +161,10 @@ class Rehearsal(Attempt):
         if set(verdict.failed) & set(decision.fall_through):
             self._given_up = verdict
 
-    def _address_failed(self, decision: Decision, address: Peer, error: Temporary) -> None:
+    def _address_failed(self, decision: Decision, address: PeerAddress, error: Temporary) -> None:
         super()._address_failed(decision, address, error)
         held_against, facts, verdict = decision, SessionFacts(), None
-        if isinstance(error, Unsatisfied):
+        if isinstance(error, PolicyViolation):
             held_against, facts, verdict = error.decision, error.facts, error.verdict
         port, interface = self._port_of(decision.host), self._notebook.interface
         report = AddressReport(str(address), port, held_against, interface, facts, verdict, error.text, _cause(error))

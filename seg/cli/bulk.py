@@ -25,21 +25,21 @@ DOING = {
 
 
 @attrs.frozen
-class Found:
+class Selection:
     """How many messages were found, and the first of them, so that one search may be enough."""
 
     total: int
     first: tuple[int, ...] | None = None  # MIDs; None when too long ago
 
-    def after_asking(self, asked: bool) -> Found:
+    def after_asking(self, asked: bool) -> Selection:
         """What is left of it once somebody may have thought it over for a while."""
-        return Found(self.total) if asked else self
+        return Selection(self.total) if asked else self
 
 
-def find(gateway: Gateway, wanted: Mapping[str, object]) -> Found:
+def find(gateway: Gateway, wanted: Mapping[str, object]) -> Selection:
     """The messages that `wanted` (domain, sender) finds."""
     found = gateway.get("/v1/messages", limit=PAGE, **wanted)
-    return Found(found["total"], tuple(each["mid"] for each in found["messages"]))
+    return Selection(found["total"], tuple(each["mid"] for each in found["messages"]))
 
 
 def counted(number: int) -> str:
@@ -48,7 +48,7 @@ def counted(number: int) -> str:
 
 
 def in_pieces(
-    gateway: Gateway, action: str, wanted: Mapping[str, object], found: Found, quiet: bool, **more: object
+    gateway: Gateway, action: str, wanted: Mapping[str, object], found: Selection, quiet: bool, **more: object
 ) -> dict[str, Any]:
     """Do it to all messages that `wanted` (domain, sender) finds; others are served in between.
 

@@ -18,7 +18,7 @@ from seg.cli.rights import as_owner_of
 from seg.cli.tables import plain, print_json, print_table
 
 if TYPE_CHECKING:
-    from seg.tls.inventory import Listed, ServerFile, TrustList
+    from seg.tls.inventory import CertificateSummary, ServerFile, TrustList
 
 KEY_QUESTION = "Enter the PEM file of its private key (in the certificate's file: nothing):"
 OPERATIONS = {
@@ -215,7 +215,7 @@ def _show(file: ServerFile) -> None:
         say(f"  ! {plain(problem)}")
 
 
-def _dates(each: Listed) -> str:
+def _dates(each: CertificateSummary) -> str:
     left = f"{each.days_left} days left" if each.days_left >= 0 else "expired"
     return f"from {each.not_before[:10]} until {each.not_after[:10]} ({left})"
 

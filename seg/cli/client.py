@@ -45,7 +45,7 @@ class NotRunning(GatewayError):
     """Nobody listens at the socket. Exit status 2."""
 
 
-class Place(Protocol):
+class Endpoint(Protocol):
     """Where a gateway is reached."""
 
     @property
@@ -89,7 +89,7 @@ class ControlSocket:
 class Gateway:
     """The running gateway, as the command sees it."""
 
-    def __init__(self, place: Place, timeout: float = 30.0) -> None:
+    def __init__(self, place: Endpoint, timeout: float = 30.0) -> None:
         self._place = place
         self._timeout = timeout
 

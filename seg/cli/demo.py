@@ -18,7 +18,7 @@ from twisted.python.failure import Failure
 from seg.cli.demo_show import Show, as_json
 from seg.lab.cases import CASES, Case, chosen
 from seg.lab.demo import Demonstration
-from seg.lab.findings import Finding
+from seg.lab.findings import CaseResult
 from seg.lab.gateway import GatewayError
 from seg.lab.internet import NoLoopbackError
 
@@ -135,7 +135,7 @@ class _Run:
             await demonstration.stop()
             self._clear(folder)
 
-    def _tell(self, findings: Sequence[Finding]) -> None:
+    def _tell(self, findings: Sequence[CaseResult]) -> None:
         if self._options.json:
             click.echo(as_json(findings))
         else:

@@ -19,7 +19,7 @@ from seg.cli.demo_words import explanation_of
 from seg.cli.tables import plain
 from seg.lab.arrivals import ReceivedMessage
 from seg.lab.cases import SENDER, Case, Protection
-from seg.lab.findings import Finding
+from seg.lab.findings import CaseResult
 from seg.lab.gateway import GatewayProcess
 from seg.lab.internet import Internet
 
@@ -104,7 +104,7 @@ class Show:
         self._print()
         self._print(Text(f"{case.domain}: the second try comes in a few seconds ...", "bold"))
 
-    def settled(self, finding: Finding) -> None:
+    def settled(self, finding: CaseResult) -> None:
         """What came of a case, and whether it's as expected."""
         self._first = False
         words = [str(finding.outcome), str(finding.protection)]
@@ -132,7 +132,7 @@ class Show:
 
     # --- afterwards ---
 
-    def table(self, findings: Sequence[Finding]) -> None:
+    def table(self, findings: Sequence[CaseResult]) -> None:
         """All results, and the conclusion."""
         self._print()
         print_findings(self._console, findings)
@@ -192,7 +192,7 @@ class Show:
 
     # --- parts ---
 
-    def _differences(self, finding: Finding) -> None:
+    def _differences(self, finding: CaseResult) -> None:
         for difference in finding.differences:
             self._indented(f"! {plain(difference)}", 5, "bold red")
 
@@ -211,7 +211,7 @@ def _domains(total: int) -> str:
     return f"{total} domains, each with one thing special" if total != 1 else "one domain with one thing special"
 
 
-def as_json(findings: Sequence[Finding]) -> str:
+def as_json(findings: Sequence[CaseResult]) -> str:
     """The results for a program."""
     rows = [
         {

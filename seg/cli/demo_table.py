@@ -10,7 +10,7 @@ from rich.text import Text
 
 from seg.cli.tables import plain
 from seg.lab.cases import Outcome, Protection
-from seg.lab.findings import Finding
+from seg.lab.findings import CaseResult
 
 WIDE = 125  # columns from which the MX has a column of its own; below, it stands before the reason
 GAP = 2  # columns between two cells
@@ -26,7 +26,7 @@ def style_of(outcome: Outcome) -> str:
     return OUTCOMES.get(outcome, "yellow")
 
 
-def print_findings(console: Console, findings: Sequence[Finding]) -> None:
+def print_findings(console: Console, findings: Sequence[CaseResult]) -> None:
     """Print the table."""
     wide = console.width >= WIDE
     rows = [_cells(finding) for finding in findings]
@@ -50,7 +50,7 @@ def print_indented(console: Console, text: str, columns: int, style: str = "") -
         console.print(Text(" " * columns).append_text(line))
 
 
-def _cells(finding: Finding) -> list[Text]:
+def _cells(finding: CaseResult) -> list[Text]:
     tls = finding.tls or ("clear text" if finding.protection is Protection.CLEAR else "nothing sent")
     verified = finding.verified_by or ("-" if finding.protection is Protection.NOT_SENT else "nobody")
     outcome = Text(str(finding.outcome), style_of(finding.outcome))

@@ -16,7 +16,7 @@ from seg.cli.exchange import FROM_FILE, TO_FILE, YES, clear, merge_or_replace, r
 from seg.cli.keys import options
 from seg.cli.options import JSON
 from seg.cli.output import say
-from seg.cli.staged import Edit, Workbench, put, remove
+from seg.cli.staged import Edit, StagedEdits, put, remove
 from seg.config.destinations import Profile
 from seg.config.syntax import parse_pattern
 from seg.mail.address import to_ascii
@@ -45,7 +45,7 @@ def destconfig(context: click.Context) -> None:
         say(context.get_help())
         sys.exit(2)
     dialogue.main_menu(
-        Workbench(context.obj.gateway()),
+        StagedEdits(context.obj.gateway()),
         list_=lambda: context.invoke(list_),
         detail=lambda domain: context.invoke(detail, domain=domain, as_json=False),
         import_=lambda file: context.invoke(import_, file=Path(file)),
@@ -53,7 +53,7 @@ def destconfig(context: click.Context) -> None:
     )
 
 
-class Destination(click.ParamType):  # type: ignore[type-arg] # generic in newer versions only
+class DestinationEntry(click.ParamType):  # type: ignore[type-arg] # generic in newer versions only
     """A domain, ``.domain`` for all below it, or an address literal."""
 
     name = "domain"
@@ -76,14 +76,14 @@ def _exemption_options(command: Any) -> Any:
 
 
 @destconfig.command()
-@click.argument("domain", type=Destination(), required=False)
+@click.argument("domain", type=DestinationEntry(), required=False)
 @options(Profile)
 @_exemption_options
 @JSON
 @click.pass_obj
 def new(surroundings: Any, /, domain: str | None, as_json: bool, **given: Any) -> None:
     """Stage an entry for DOMAIN (or .DOMAIN: all below it). What isn't given is inherited from Default, live."""
-    bench = Workbench(surroundings.gateway())
+    bench = StagedEdits(surroundings.gateway())
     values = _values(given)
     if domain is None or (not values and can_ask() and not as_json):
         _need_terminal(domain, "seg destconfig new DOMAIN --tls required ...")
@@ -95,7 +95,7 @@ def new(surroundings: Any, /, domain: str | None, as_json: bool, **given: Any) -
 
 
 @destconfig.command()
-@click.argument("domain", type=Destination(), required=False)
+@click.argument("domain", type=DestinationEntry(), required=False)
 @options(Profile)
 @_exemption_options
 @click.option("--inherit", multiple=True, metavar="KEY", help="Inherit this key from Default again (may be repeated).")
@@ -103,7 +103,7 @@ def new(surroundings: Any, /, domain: str | None, as_json: bool, **given: Any) -
 @click.pass_obj
 def edit(surroundings: Any, /, domain: str | None, inherit: tuple[str, ...], as_json: bool, **given: Any) -> None:
     """Stage changes of the entry of DOMAIN; keys that aren't given stay as they are."""
-    bench = Workbench(surroundings.gateway())
+    bench = StagedEdits(surroundings.gateway())
     values = _values(given)
     if domain is None or (not values and not inherit and can_ask()):
         _need_terminal(domain, "seg destconfig edit DOMAIN --tls required ...")
@@ -122,7 +122,7 @@ def edit(surroundings: Any, /, domain: str | None, inherit: tuple[str, ...], as_
 @click.pass_obj
 def default(surroundings: Any, /, inherit: tuple[str, ...], as_json: bool, **given: Any) -> None:
     """Stage changes of the Default entry, which holds for every destination."""
-    bench = Workbench(surroundings.gateway())
+    bench = StagedEdits(surroundings.gateway())
     values = _values(given)
     if not values and not inherit:
         _need_terminal("", "seg destconfig default --tls preferred ...")
@@ -145,7 +145,7 @@ def setup(surroundings: Any, certificate: str | None, key: str | None, tls_alert
     \b
     seg destconfig setup --certificate /etc/seg/client.pem --tls-alert on
     """
-    bench = Workbench(surroundings.gateway())
+    bench = StagedEdits(surroundings.gateway())
     given = {"certificate": certificate, "key": key, "tls_alert": None if tls_alert is None else tls_alert == "on"}
     values = {name: value for name, value in given.items() if value is not None}
     if not values:
@@ -156,12 +156,12 @@ def setup(surroundings: Any, certificate: str | None, key: str | None, tls_alert
 
 
 @destconfig.command()
-@click.argument("domains", nargs=-1, type=Destination(), required=True)
+@click.argument("domains", nargs=-1, type=DestinationEntry(), required=True)
 @JSON
 @click.pass_obj
 def delete(surroundings: Any, domains: tuple[str, ...], as_json: bool) -> None:
     """Stage the removal of the entries of DOMAINS; they are sent to by Default then."""
-    bench = Workbench(surroundings.gateway())
+    bench = StagedEdits(surroundings.gateway())
     known = bench.table(FILE, ENTRIES)
     missing = [domain for domain in domains if domain not in known]
     if missing:
@@ -175,7 +175,7 @@ def delete(surroundings: Any, domains: tuple[str, ...], as_json: bool) -> None:
 @click.pass_obj
 def clear_(surroundings: Any, yes: bool, as_json: bool) -> None:
     """Stage the removal of every entry; Default stays."""
-    clear(Workbench(surroundings.gateway()), FILE, ENTRIES, "entries", yes, as_json)
+    clear(StagedEdits(surroundings.gateway()), FILE, ENTRIES, "entries", yes, as_json)
 
 
 @destconfig.command("import")
@@ -191,7 +191,7 @@ def import_(surroundings: Any, file: Path, how: str | None, as_json: bool) -> No
         tables = parse_ini(read(file), str(file))
     except INIError as error:
         raise click.ClickException("\n".join(error.problems)) from None
-    bench = Workbench(surroundings.gateway(120.0))
+    bench = StagedEdits(surroundings.gateway(120.0))
     known = bench.table(FILE, ENTRIES)
     gone = [domain for domain in known if domain not in tables.entries]
     replacing = replaces(how, gone, "entries", file)

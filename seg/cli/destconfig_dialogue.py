@@ -10,7 +10,7 @@ import click
 from seg.cli.dialogue import ask, choose, confirm, menu, number
 from seg.cli.keys import fault_of, shown, typed
 from seg.cli.output import say, shown_safely
-from seg.cli.staged import Edit, Workbench, put, remove
+from seg.cli.staged import Edit, StagedEdits, put, remove
 from seg.config.destinations import IPPreference, LimitPer, Profile, TLSOption
 from seg.config.syntax import parse_pattern
 from seg.config.values import specs, word
@@ -53,7 +53,7 @@ SPECS = specs(Profile)
 
 
 def main_menu(
-    bench: Workbench,
+    bench: StagedEdits,
     list_: Callable[[], object],
     detail: Callable[[str], object],
     import_: Callable[[str], object],
@@ -83,7 +83,7 @@ def main_menu(
             shown_safely(error).show()
 
 
-def new_entry(bench: Workbench, domain: str | None) -> None:
+def new_entry(bench: StagedEdits, domain: str | None) -> None:
     """Ask for a new entry, and stage it."""
     domain = domain or _domain("Enter the domain you wish to configure.")
     if domain in bench.table(FILE, ENTRIES):
@@ -91,7 +91,7 @@ def new_entry(bench: Workbench, domain: str | None) -> None:
     bench.stage([put(FILE, (ENTRIES, domain), profile(domain, {}, bench.table(FILE, "default")))])
 
 
-def edit_entry(bench: Workbench, domain: str | None) -> None:
+def edit_entry(bench: StagedEdits, domain: str | None) -> None:
     """Ask for the new values of an entry; what it has is offered."""
     domain = domain or _domain("Enter the domain you wish to edit.")
     known = bench.table(FILE, ENTRIES)
@@ -102,13 +102,13 @@ def edit_entry(bench: Workbench, domain: str | None) -> None:
     bench.stage([put(FILE, (ENTRIES, domain), {**values, **kept})])
 
 
-def edit_default(bench: Workbench) -> None:
+def edit_default(bench: StagedEdits) -> None:
     """Ask for the new values of Default."""
     stated = bench.table(FILE, "default")
     bench.stage([put(FILE, ("default",), profile("Default", stated, {}))])
 
 
-def setup(bench: Workbench) -> None:
+def setup(bench: StagedEdits) -> None:
     """Ask for what Default says of the certificate and of alerts, and stage it."""
     stated = bench.table(FILE, "default")
     values: dict[str, Any] = {
@@ -135,7 +135,7 @@ def settle(stated: dict[str, Any], values: dict[str, Any]) -> list[Edit]:
     return edits + [remove(FILE, ("default", name)) for name in sorted(gone) if name in stated]
 
 
-def _detail(bench: Workbench, detail: Callable[[str], object]) -> None:
+def _detail(bench: StagedEdits, detail: Callable[[str], object]) -> None:
     question = "Choose the domain to view, or enter DEFAULT to view details for the default, or enter ALL to view details for all:"
     answer = ask(question, "", lambda given: "" if given.upper() in ("ALL", "DEFAULT") else _domain_fault(given))
     if answer.upper() == "ALL":
@@ -148,14 +148,14 @@ def _named(answer: str) -> str:
     return "" if answer else "Please answer with the name of a file."
 
 
-def _delete(bench: Workbench) -> None:
+def _delete(bench: StagedEdits) -> None:
     domain = _domain("Enter the domain you wish to delete.")
     if domain not in bench.table(FILE, ENTRIES):
         raise click.ClickException(f"{domain} has no entry")
     bench.stage([remove(FILE, (ENTRIES, domain))])
 
 
-def _clear(bench: Workbench) -> None:
+def _clear(bench: StagedEdits) -> None:
     known = bench.table(FILE, ENTRIES)
     if known and confirm(f"Are you sure you want to remove all {len(known)} entries?"):
         bench.stage([remove(FILE, (ENTRIES, domain)) for domain in known])

@@ -10,7 +10,7 @@ import click
 
 from seg.cli.dialogue import can_ask, confirm, sure
 from seg.cli.output import say
-from seg.cli.staged import Workbench, remove
+from seg.cli.staged import StagedEdits, remove
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 SHOWN = 10  # names in a question
@@ -71,7 +71,7 @@ def replaces(how: str | None, gone: Sequence[str], noun: str, file: Path) -> boo
     return how == "replace"
 
 
-def clear(bench: Workbench, file: str, table: str, noun: str, yes: bool, as_json: bool) -> None:
+def clear(bench: StagedEdits, file: str, table: str, noun: str, yes: bool, as_json: bool) -> None:
     """Stage the removal of every row.
 
     :raises click.ClickException: there is none.

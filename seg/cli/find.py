@@ -19,7 +19,16 @@ from seg.cli.output import say
 from seg.cli.tables import plain, print_json
 from seg.config.schema import LogForm
 from seg.maillog.follow import follow
-from seg.maillog.search import Progress, Wanted, files_of, find_messages, lines_of, matching, parse_moment, story_of
+from seg.maillog.search import (
+    Progress,
+    SearchCriteria,
+    files_of,
+    find_messages,
+    lines_of,
+    matching,
+    parse_moment,
+    story_of,
+)
 
 MANY = 10  # messages; their stories aren't all told at once
 
@@ -123,7 +132,7 @@ def findevent(
         moments = [parse_moment(text, now) if text else None for text in (since, until_)]
     except ValueError as error:
         raise click.UsageError(str(error)) from None
-    wanted = Wanted(sender, recipient, subject, message_id, moments[0], moments[1])
+    wanted = SearchCriteria(sender, recipient, subject, message_id, moments[0], moments[1])
     with _readable(chosen):
         files = _files(chosen)
         if not mids:

@@ -10,8 +10,8 @@ import click
 from seg.cli.dialogue import can_ask
 from seg.cli.options import JSON
 from seg.cli.output import say
-from seg.cli.sections import Named, named_group, named_menu, section_command, section_dialogue
-from seg.cli.staged import Workbench
+from seg.cli.sections import NamedSection, named_group, named_menu, section_command, section_dialogue
+from seg.cli.staged import StagedEdits
 from seg.cli.tables import print_json, print_table
 from seg.config.schema import Log, LogSubscription, SubscriptionKind
 from seg.config.subscriptions import place_of
@@ -28,7 +28,7 @@ def _needless(answers: Mapping[str, Any]) -> Collection[str]:
     return OF_FILES if answers.get("kind") == SubscriptionKind.SYSLOG else OF_SYSLOGS
 
 
-SUBSCRIPTIONS = Named(
+SUBSCRIPTIONS = NamedSection(
     "logconfig",
     "settings",
     "log_subscription",
@@ -62,7 +62,7 @@ def logconfig(context: click.Context, /, **given: Any) -> None:
         context.invoke(_section, **given)
         return
     setup = ("The mail log's own two files.", lambda bench: section_dialogue(bench, "log", Log))
-    named_menu(SUBSCRIPTIONS, Workbench(context.obj.gateway()), _list, {"SETUP": setup})
+    named_menu(SUBSCRIPTIONS, StagedEdits(context.obj.gateway()), _list, {"SETUP": setup})
 
 
 for _verb in named_group(SUBSCRIPTIONS).commands.values():
@@ -74,10 +74,10 @@ for _verb in named_group(SUBSCRIPTIONS).commands.values():
 @click.pass_obj
 def list_(surroundings: Any, as_json: bool) -> None:
     """Takes the place of the list of what is set."""
-    _list(SUBSCRIPTIONS, Workbench(surroundings.gateway()), as_json)
+    _list(SUBSCRIPTIONS, StagedEdits(surroundings.gateway()), as_json)
 
 
-def _list(named: Named, bench: Workbench, as_json: bool) -> None:
+def _list(named: NamedSection, bench: StagedEdits, as_json: bool) -> None:
     entries = [_subscription(entry) for entry in bench.entries(named.file, named.table)]
     if as_json:
         print_json({"entries": [_record(one) for one in entries]})

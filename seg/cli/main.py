@@ -18,7 +18,7 @@ from seg.cli.output import say, shown_safely
 from seg.version import __version__
 
 if TYPE_CHECKING:
-    from seg.cli.remote import Wanted
+    from seg.cli.remote import RemoteOptions
     from seg.config.destinations import Destinations
     from seg.config.find import ConfigurationFiles
     from seg.config.schema import Settings
@@ -28,10 +28,10 @@ INTERRUPTED = 128 + signal.SIGINT  # the exit status after Ctrl-C, as shells hav
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
 
 
-class Surroundings:
+class CommandContext:
     """Where the gateway is, found when a verb first needs it: from the command line, else from the configuration."""
 
-    def __init__(self, configuration: str | None, socket: str | None, server: Wanted | None = None) -> None:
+    def __init__(self, configuration: str | None, socket: str | None, server: RemoteOptions | None = None) -> None:
         self._configuration = configuration
         self._socket = socket
         self._server = server
@@ -304,10 +304,12 @@ def main(
 
     Exit status: 0 done; 1 refused, or nothing to act on; 2 wrong usage, or the gateway isn't running; 130 Ctrl-C.
     """
-    context.obj = Surroundings(configuration, socket, _remote(context, server, token_file, ca_file))
+    context.obj = CommandContext(configuration, socket, _remote(context, server, token_file, ca_file))
 
 
-def _remote(context: click.Context, url: str | None, token_file: str | None, ca_file: str | None) -> Wanted | None:
+def _remote(
+    context: click.Context, url: str | None, token_file: str | None, ca_file: str | None
+) -> RemoteOptions | None:
     """The gateway on another machine, if that is meant: the command line goes before the environment.
 
     :raises click.UsageError: two gateways are named.
@@ -320,6 +322,6 @@ def _remote(context: click.Context, url: str | None, token_file: str | None, ca_
         raise click.UsageError("--token-file and --ca-file are for --server URL")
     if url is None or here:
         return None
-    from seg.cli.remote import Wanted
+    from seg.cli.remote import RemoteOptions
 
-    return Wanted(url, token_file, ca_file)
+    return RemoteOptions(url, token_file, ca_file)

@@ -15,7 +15,7 @@ YES = click.option("--yes", is_flag=True, help="Don't ask.")
 JSON = click.option("--json", "as_json", is_flag=True, help="One JSON document instead of text.")
 
 
-class Asked(click.Argument):
+class PromptedArgument(click.Argument):
     """An argument that is asked for when it is missing and somebody sits at a terminal. One that may be left out is asked for only when
     another one of the same command was, and an empty answer leaves it out.
 
@@ -40,8 +40,8 @@ class Asked(click.Argument):
 
 
 def asked(name: str, question: str, **attributes: Any) -> Callable[[Any], Any]:
-    """`click.argument` for an `Asked` one."""
-    return click.argument(name, cls=Asked, question=question, **attributes)
+    """`click.argument` for an `PromptedArgument` one."""
+    return click.argument(name, cls=PromptedArgument, question=question, **attributes)
 
 
 MID = asked("mid", "Enter the MID of the message:", type=click.IntRange(1))

@@ -17,14 +17,16 @@ from seg.dsn.composer import ReportComposer
 from seg.dsn.languages import FOLDER, Languages
 from seg.mail.envelope import Envelope, Recipient
 from seg.mail.errors import Permanent, Temporary
-from seg.mail.outcome import Action, Bounced, Delayed, Delivered, Outcome
+from seg.mail.outcome import Bounced, Delayed, Delivered, DSNAction, Outcome
 
 CONTENT = b"From: <alice@sender.example>\r\nSubject: quarterly figures\r\n\r\nThe figures.\r\n"
 REASON = "mx.receiver.example does not satisfy the TLS policy (mta-sts) of receiver.example: certificate has expired"
-OUTCOMES: dict[Action, Outcome] = {
-    Action.FAILED: Bounced(Permanent("5.1.1", "no such user", 550, ("5.1.1 no such user",)), 1, "mx.receiver.example"),
-    Action.DELAYED: Delayed(Temporary("4.7.5", REASON), 1, host="mx.receiver.example"),
-    Action.RELAYED: Delivered(1, "2.0.0 queued as 4XyZ"),
+OUTCOMES: dict[DSNAction, Outcome] = {
+    DSNAction.FAILED: Bounced(
+        Permanent("5.1.1", "no such user", 550, ("5.1.1 no such user",)), 1, "mx.receiver.example"
+    ),
+    DSNAction.DELAYED: Delayed(Temporary("4.7.5", REASON), 1, host="mx.receiver.example"),
+    DSNAction.RELAYED: Delivered(1, "2.0.0 queued as 4XyZ"),
 }
 
 
@@ -48,7 +50,7 @@ def sample(files: ConfigurationFiles, profile: str | None, languages: tuple[str,
         Languages(files.settings.parent / FOLDER, lambda text: say(f"Warning: {text}", err=True)),
         lambda domain, listener: queue,
     )
-    action, now = Action(kind), time.time()
+    action, now = DSNAction(kind), time.time()
     envelope = Envelope(1, "alice@sender.example", (Recipient(0, "bob@receiver.example"),), now - 20000, len(CONTENT))
     made = composer.compose(action, envelope, [(0, OUTCOMES[action])], CONTENT, 2, now + 200000)
     assert made is not None  # there is a sender

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from seg.cli.bulk import Found, counted, find, in_pieces
+from seg.cli.bulk import Selection, counted, find, in_pieces
 from seg.cli.client import Gateway
 from seg.cli.corrupt import corrupt
 from seg.cli.dialogue import sure
@@ -156,7 +156,7 @@ def _selection(command: Any) -> Any:
 
 
 def _act(
-    gateway: Gateway, chosen: dict[str, Any], action: str, done: str, as_json: bool, found: Found | None = None
+    gateway: Gateway, chosen: dict[str, Any], action: str, done: str, as_json: bool, found: Selection | None = None
 ) -> None:
     """Do it to each message, tell what came of it; exit status 1 if any was refused or there was none.
 
@@ -209,7 +209,7 @@ def delete(
     """Remove messages for good. Nobody is told: neither sender nor recipient."""
     gateway = surroundings.gateway(LONG)
     chosen = _chosen(mids, domain, everything)
-    found = Found(len(mids)) if mids else find(gateway, chosen)
+    found = Selection(len(mids)) if mids else find(gateway, chosen)
     if found.total:
         sure(f"Delete {counted(found.total)} for good?", f"this deletes {counted(found.total)}", yes)
     _act(gateway, chosen, "delete", "deleted", as_json, found.after_asking(not yes))

@@ -17,7 +17,7 @@ _LONGEST = 4096  # octets of a token file
 
 
 @attrs.frozen
-class Wanted:
+class RemoteOptions:
     """What the operator gave."""
 
     url: str
@@ -38,7 +38,7 @@ class Wanted:
 
 
 class Server:
-    """Where the gateway is reached (`seg.cli.client.Place`)."""
+    """Where the gateway is reached (`seg.cli.client.Endpoint`)."""
 
     def __init__(self, host: str, port: int, token: str, context: ssl.SSLContext) -> None:
         self.headers = {"Authorization": f"Bearer {token}"}

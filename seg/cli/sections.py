@@ -13,7 +13,7 @@ from seg.cli.dialogue import ask, can_ask, confirm, menu
 from seg.cli.keys import fault_of, options, shown, typed
 from seg.cli.options import JSON
 from seg.cli.output import say, shown_safely
-from seg.cli.staged import Edit, Workbench, put, remove
+from seg.cli.staged import Edit, StagedEdits, put, remove
 from seg.cli.tables import plain, print_json, print_table
 from seg.common.errors import ConfigurationError
 from seg.config.destinations import AuthProfile
@@ -25,7 +25,7 @@ from seg.config.schema import (
     Delivery,
     Filter,
     Gateway,
-    Listener,
+    ListenerSettings,
     MetricsPage,
     Queue,
     Receive,
@@ -58,7 +58,7 @@ def section_command(name: str, section: str, kind: type, title: str) -> click.Co
     @JSON
     @click.pass_obj
     def command(surroundings: Any, /, reset: tuple[str, ...], show: bool, as_json: bool, **given: Any) -> None:
-        bench = Workbench(surroundings.gateway())
+        bench = StagedEdits(surroundings.gateway())
         stated = bench.table("settings", section)
         values = {key: value for key, value in given.items() if value is not None}
         edits = _edits((section,), values, reset, stated)
@@ -78,7 +78,7 @@ def section_group(name: str, title: str, sections: Mapping[str, tuple[str, type,
     return click.Group(name, commands, help=f"{title}. What you change is staged: seg commit puts it into force.")
 
 
-def section_dialogue(bench: Workbench, section: str, kind: type) -> None:
+def section_dialogue(bench: StagedEdits, section: str, kind: type) -> None:
     """Show a table of seg.toml, and ask for each key."""
     stated = bench.table("settings", section)
     _show(specs(kind), stated, False)
@@ -153,7 +153,7 @@ def _asked(
 
 
 @attrs.frozen
-class Named:
+class NamedSection:
     """A table of entries with names."""
 
     command: str
@@ -174,14 +174,14 @@ class Named:
         """The keys of an entry, its name left out."""
         return {name: spec for name, spec in specs(self.kind).items() if name not in ("name", *self.without)}
 
-    def entries(self, bench: Workbench) -> dict[str, dict[str, Any]]:
+    def entries(self, bench: StagedEdits) -> dict[str, dict[str, Any]]:
         """What there is, by name."""
         if self.is_array:
             return {str(entry.get("name", self.unnamed)): entry for entry in bench.entries(self.file, self.table)}
         return dict(bench.table(self.file, self.table))
 
 
-def named_group(named: Named) -> click.Group:
+def named_group(named: NamedSection) -> click.Group:
     """new, edit, delete and list for such a table; without a verb, on a terminal, a menu."""
     noun = named.noun
 
@@ -195,7 +195,7 @@ def named_group(named: Named) -> click.Group:
         if context.invoked_subcommand is not None:
             return
         if can_ask():
-            named_menu(named, Workbench(context.obj.gateway()))
+            named_menu(named, StagedEdits(context.obj.gateway()))
         else:
             say(context.get_help())
             context.exit(2)
@@ -204,11 +204,11 @@ def named_group(named: Named) -> click.Group:
     @JSON
     @click.pass_obj
     def list_(surroundings: Any, as_json: bool) -> None:
-        list_named(named, Workbench(surroundings.gateway()), as_json)
+        list_named(named, StagedEdits(surroundings.gateway()), as_json)
 
     def verb(name: str, text: str, act: Callable[..., list[Edit]], with_reset: bool) -> None:
         def command(surroundings: Any, /, entry: str, as_json: bool, **given: Any) -> None:
-            bench = Workbench(surroundings.gateway())
+            bench = StagedEdits(surroundings.gateway())
             reset = given.pop("reset", ())
             values = {key: value for key, value in given.items() if value is not None}
             bench.stage(act(named, bench, entry, values, reset), as_json)
@@ -224,13 +224,17 @@ def named_group(named: Named) -> click.Group:
     return group
 
 
-def _new(named: Named, bench: Workbench, entry: str, values: dict[str, Any], reset: tuple[str, ...]) -> list[Edit]:
+def _new(
+    named: NamedSection, bench: StagedEdits, entry: str, values: dict[str, Any], reset: tuple[str, ...]
+) -> list[Edit]:
     if entry in named.entries(bench):
         raise click.ClickException(f"there is a {named.noun} {entry} already (seg {named.command} edit {entry} ...)")
     return [put(named.file, (named.table, entry), values)]
 
 
-def _change(named: Named, bench: Workbench, entry: str, values: dict[str, Any], reset: tuple[str, ...]) -> list[Edit]:
+def _change(
+    named: NamedSection, bench: StagedEdits, entry: str, values: dict[str, Any], reset: tuple[str, ...]
+) -> list[Edit]:
     known = _known(named, bench, entry)
     if not values and not reset and can_ask():
         values = _questions(named, known)
@@ -240,24 +244,26 @@ def _change(named: Named, bench: Workbench, entry: str, values: dict[str, Any], 
     return [{**edit, "file": named.file} for edit in edits]
 
 
-def _delete(named: Named, bench: Workbench, entry: str, values: dict[str, Any], reset: tuple[str, ...]) -> list[Edit]:
+def _delete(
+    named: NamedSection, bench: StagedEdits, entry: str, values: dict[str, Any], reset: tuple[str, ...]
+) -> list[Edit]:
     _known(named, bench, entry)
     return [remove(named.file, (named.table, entry))]
 
 
-def _known(named: Named, bench: Workbench, entry: str) -> dict[str, Any]:
+def _known(named: NamedSection, bench: StagedEdits, entry: str) -> dict[str, Any]:
     entries = named.entries(bench)
     if entry not in entries:
         raise click.ClickException(f"there is no {named.noun} {entry}; there are {', '.join(entries) or 'none'}")
     return entries[entry]
 
 
-def _questions(named: Named, known: Mapping[str, Any]) -> dict[str, Any]:
+def _questions(named: NamedSection, known: Mapping[str, Any]) -> dict[str, Any]:
     """Each key asked for; those answered otherwise than they are."""
     return {edit["path"][-1]: edit["value"] for edit in _asked((named.table,), named.keys, known, named.needless)}
 
 
-def list_named(named: Named, bench: Workbench, as_json: bool) -> None:
+def list_named(named: NamedSection, bench: StagedEdits, as_json: bool) -> None:
     entries = named.entries(bench)
     if as_json:
         print_json({"entries": [{"name": name, **entry} for name, entry in entries.items()]})
@@ -280,14 +286,14 @@ def list_named(named: Named, bench: Workbench, as_json: bool) -> None:
     print_table(((named.noun.capitalize(), "left"), ("Set there (all else has its default)", "left")), rows)
 
 
-Listing = Callable[[Named, Workbench, bool], None]
+SectionTable = Callable[[NamedSection, StagedEdits, bool], None]
 
 
 def named_menu(
-    named: Named,
-    bench: Workbench,
-    listing: Listing = list_named,
-    more: Mapping[str, tuple[str, Callable[[Workbench], None]]] = MappingProxyType({}),
+    named: NamedSection,
+    bench: StagedEdits,
+    listing: SectionTable = list_named,
+    more: Mapping[str, tuple[str, Callable[[StagedEdits], None]]] = MappingProxyType({}),
 ) -> None:
     """What can be done with such a table, one after the other until an empty line.
 
@@ -346,16 +352,18 @@ queueconfig = section_command(
 )
 rcptaccess = section_command("rcptaccess", "recipients", Recipients, "Recipients of clients that may not relay")
 listenerconfig = named_group(
-    Named("listenerconfig", "settings", "listener", Listener, "listener", "Listeners", "relay")
+    NamedSection("listenerconfig", "settings", "listener", ListenerSettings, "listener", "Listeners", "relay")
 )
 hostaccess = named_group(
-    Named("hostaccess", "settings", "sender_group", SenderGroup, "sender group", "The host access table", "RELAYLIST")
+    NamedSection(
+        "hostaccess", "settings", "sender_group", SenderGroup, "sender group", "The host access table", "RELAYLIST"
+    )
 )
 filterconfig = named_group(
-    Named("filterconfig", "settings", "filter", Filter, "filter", "Content filters and milters", "filter")
+    NamedSection("filterconfig", "settings", "filter", Filter, "filter", "Content filters and milters", "filter")
 )
 bounceconfig = named_group(
-    Named(
+    NamedSection(
         "bounceconfig",
         "destinations",
         "bounce_profile",
@@ -367,7 +375,7 @@ bounceconfig = named_group(
     )
 )
 authconfig = named_group(
-    Named(
+    NamedSection(
         "authconfig",
         "destinations",
         "auth_profile",

@@ -24,7 +24,7 @@ from seg.cli.client import ControlSocket, Gateway, GatewayError
 from seg.cli.sendmail_header import HeaderFields
 from seg.cli.sendmail_local import LocalUsers
 from seg.cli.sendmail_names import is_user, who_runs_this
-from seg.cli.sendmail_options import NOTHING_TO_DO, UsageFault, Wanted, parse
+from seg.cli.sendmail_options import NOTHING_TO_DO, SendmailOptions, UsageFault, parse
 from seg.common.errors import ConfigurationError
 from seg.config.find import ConfigurationFiles, find_configuration
 from seg.config.load import load_settings
@@ -34,7 +34,7 @@ from seg.filter.header import HeaderTooLong
 from seg.mail.address import domain_of, local_part
 from seg.mail.envelope import BodyType, mailbox_key
 from seg.maildrop.folder import drop
-from seg.maildrop.note import LONGEST, Note
+from seg.maildrop.note import LONGEST, DropEnvelope
 from seg.receive.submission import SubmissionRules
 from seg.smtp.address import PathError, check_forward_path, check_reverse_path
 from seg.smtp.address_list import AddressListError, Mailbox, mailboxes
@@ -54,7 +54,7 @@ class Failure(Exception):
 
 
 @attrs.frozen
-class Place:
+class LocalGateway:
     """The gateway whose command this is."""
 
     settings: Settings
@@ -80,7 +80,7 @@ def run(arguments: list[str]) -> int:
     return status
 
 
-def _carry_out(wanted: Wanted) -> int:
+def _carry_out(wanted: SendmailOptions) -> int:
     try:
         if wanted.mode == "help":
             print("usage: seg-sendmail [options] [recipient ...] < message; man seg-sendmail tells of the options")
@@ -124,7 +124,7 @@ def _read_on(source: BinaryIO) -> None:
             passed += len(data)
 
 
-def _speak(place: Place) -> None:
+def _speak(place: LocalGateway) -> None:
     from seg.cli.sendmail_smtp import serve
 
     whole = serve(sys.stdin.buffer, sys.stdout.buffer, place.hostname, place.settings, place.folder, place.local)
@@ -143,7 +143,7 @@ def _group_of(path: str | None) -> str:
     return "of that folder"
 
 
-def _verify(wanted: Wanted, place: Place) -> None:
+def _verify(wanted: SendmailOptions, place: LocalGateway) -> None:
     """-bv: whether somebody takes mail for each recipient, as far as it can be told here."""
     for address in (address for text in wanted.recipients for address in _addresses(text, "recipient", place)):
         if (objection := place.local.objection(address)) is not None:
@@ -156,17 +156,17 @@ def _say(status: int, text: str) -> int:
     return status
 
 
-def _place(configuration: str | None) -> Place:
+def _place(configuration: str | None) -> LocalGateway:
     """The system's configuration goes before that of the working directory: this runs wherever a program happens to be."""
     files = find_configuration(configuration)
     if configuration is None and (SYSTEM / "seg.toml").exists():
         files = ConfigurationFiles(SYSTEM / "seg.toml", SYSTEM / "destinations.toml", "system")
     settings = load_settings(files.settings)
     hostname = settings.gateway.hostname or getfqdn()
-    return Place(settings, drop_path(settings), hostname, LocalUsers(settings, hostname, files))
+    return LocalGateway(settings, drop_path(settings), hostname, LocalUsers(settings, hostname, files))
 
 
-def _operate(wanted: Wanted, place: Place) -> None:
+def _operate(wanted: SendmailOptions, place: LocalGateway) -> None:
     gateway = Gateway(ControlSocket(socket_path(place.settings)))
     if wanted.mode == "p":
         from seg.cli.mailq import show
@@ -185,7 +185,7 @@ def _operate(wanted: Wanted, place: Place) -> None:
         gateway.post("/v1/messages", action="retry", all=True)
 
 
-def _send(wanted: Wanted, place: Place, source: BinaryIO) -> None:
+def _send(wanted: SendmailOptions, place: LocalGateway, source: BinaryIO) -> None:
     if not wanted.recipients and not wanted.from_header:
         raise UsageFault("name recipients, or have them taken from the header with -t")
     user, full_name = who_runs_this()
@@ -216,7 +216,7 @@ def _send(wanted: Wanted, place: Place, source: BinaryIO) -> None:
     )
     content = _Content(_text(header), first, lines, place.settings.receive.max_message_size)
     body = wanted.body or BodyType.EIGHT_BIT  # what a program writes may have any octets
-    note = Note(sender, addresses, body, wanted.notify, wanted.ret, wanted.envid)
+    note = DropEnvelope(sender, addresses, body, wanted.notify, wanted.ret, wanted.envid)
     name = drop(place.folder, note, content)
     if wanted.verbose:
         print(f"seg-sendmail: handed in as {name} for {', '.join(addresses)}", file=sys.stderr)
@@ -289,7 +289,7 @@ def _sender(text: str, hostname: str) -> tuple[str, str]:
     return _address(found[0].address, hostname, check_reverse_path), found[0].name.strip('"')
 
 
-def _addresses(text: str, field: str, place: Place) -> list[str]:
+def _addresses(text: str, field: str, place: LocalGateway) -> list[str]:
     """The addresses of a list."""
     found = _mailboxes(text, field, place.local.known)
     return [_address(each.address, place.hostname, check_forward_path) for each in found]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import attrs
 
-from seg.mail.envelope import BodyType, Notify, Ret
+from seg.mail.envelope import BodyType, DSNNotify, DSNRet
 
 # Options with a value that change nothing here: configuration and tracing of Sendmail.
 _IGNORED_WITH_VALUE = "AehLp"
@@ -21,7 +21,7 @@ class UsageFault(ValueError):
 
 
 @attrs.define
-class Wanted:
+class SendmailOptions:
     """What the command line asks for."""
 
     mode: str = "m"  # the letter behind -b; "help"
@@ -31,8 +31,8 @@ class Wanted:
     name: str = ""
     dot_ends: bool = True
     body: BodyType | None = None
-    notify: frozenset[Notify] | None = None
-    ret: Ret = Ret.UNSAID
+    notify: frozenset[DSNNotify] | None = None
+    ret: DSNRet = DSNRet.UNSAID
     envid: str = ""
     flush: bool = False
     only_message: str = ""  # of those that wait, as in -qI
@@ -41,12 +41,12 @@ class Wanted:
     configuration: str | None = None
 
 
-def parse(arguments: list[str]) -> Wanted:
+def parse(arguments: list[str]) -> SendmailOptions:
     """The options and recipients in a command line.
 
     :raises UsageFault: it has an option that doesn't exist, a value that can't be, or options that don't go together.
     """
-    wanted = Wanted()
+    wanted = SendmailOptions()
     rest = list(arguments)
     while rest and rest[0].startswith("-") and rest[0] != "-":
         word = rest.pop(0)
@@ -64,7 +64,7 @@ def parse(arguments: list[str]) -> Wanted:
     return wanted
 
 
-def _word(wanted: Wanted, letters: str, rest: list[str]) -> None:
+def _word(wanted: SendmailOptions, letters: str, rest: list[str]) -> None:
     """One word of options: flags run together, or one with the value that ends the word."""
     while letters:
         letter, letters = letters[0], letters[1:]
@@ -90,7 +90,7 @@ def _word(wanted: Wanted, letters: str, rest: list[str]) -> None:
             return
 
 
-def _flush(wanted: Wanted, value: str) -> None:
+def _flush(wanted: SendmailOptions, value: str) -> None:
     """``-q``, or what is to be tried: one message, one site. An interval says how often a daemon is to do it, and changes nothing."""
     kind, what = value[:1], value[1:]
     if kind == "I":
@@ -106,7 +106,7 @@ def _flush(wanted: Wanted, value: str) -> None:
     wanted.flush = True
 
 
-def _value(wanted: Wanted, letter: str, value: str) -> None:
+def _value(wanted: SendmailOptions, letter: str, value: str) -> None:
     if letter in "fr":
         wanted.sender = value
     elif letter == "F":
@@ -129,7 +129,7 @@ def _value(wanted: Wanted, letter: str, value: str) -> None:
     elif letter == "R":
         if value.lower() not in ("full", "hdrs"):
             raise UsageFault(f"-R takes full or hdrs, not {value}")
-        wanted.ret = Ret(value.upper())
+        wanted.ret = DSNRet(value.upper())
     elif letter == "V":
         wanted.envid = xtext(value)
 
@@ -144,12 +144,12 @@ def _mode(value: str) -> str:
     return value
 
 
-def _notify(value: str) -> frozenset[Notify]:
+def _notify(value: str) -> frozenset[DSNNotify]:
     words = value.upper().split(",")
     if words == ["NEVER"]:
         return frozenset()
     try:
-        return frozenset(Notify(word) for word in words)
+        return frozenset(DSNNotify(word) for word in words)
     except ValueError:
         raise UsageFault(f"-N takes never, or some of success,failure,delay; not {value}") from None
 

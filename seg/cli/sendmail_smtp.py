@@ -16,22 +16,22 @@ import attrs
 from seg.cli.sendmail_local import LocalUsers
 from seg.config.schema import LenientAddresses, Settings
 from seg.filter.header import HeaderTooLong
-from seg.mail.envelope import Notify, mailbox_key
+from seg.mail.envelope import DSNNotify, mailbox_key
 from seg.maildrop.folder import drop
-from seg.maildrop.note import LONGEST, Note
+from seg.maildrop.note import LONGEST, DropEnvelope
 from seg.receive.submission import HeaderCompletion, SubmissionRules
 from seg.receive.transaction import HEADER_TOO_LONG
 from seg.smtp import server_events as told
 from seg.smtp.commands import MailArguments, RcptArguments
 from seg.smtp.server import ServerConnection, ServerOptions
-from seg.smtp.server_replies import Reply
+from seg.smtp.server_replies import ServerReply
 from seg.smtp.server_table import State
 
 PIECE = 65536
 IN_MEMORY = 1024 * 1024  # octets of a message that need no file yet
-NOT_STORED = Reply(451, "4.3.0", "The message could not be stored; try again later")
+NOT_STORED = ServerReply(451, "4.3.0", "The message could not be stored; try again later")
 _LF = re.compile(rb"(?<!\r)\n")
-TOO_MANY = Reply(452, "4.5.3", "Too many recipients")
+TOO_MANY = ServerReply(452, "4.5.3", "Too many recipients")
 
 
 def serve(source: BinaryIO, out: BinaryIO, hostname: str, settings: Settings, folder: Path, local: LocalUsers) -> bool:
@@ -50,7 +50,7 @@ def serve(source: BinaryIO, out: BinaryIO, hostname: str, settings: Settings, fo
     )
     core = ServerConnection(options)
     rules = SubmissionRules(hostname, settings.submission, local.known)
-    desk = _Desk(core, folder, receive.max_recipients, local, rules)
+    desk = _StdioSession(core, folder, receive.max_recipients, local, rules)
     core.greet()
     _flush(core, out)
     read = getattr(source, "read1", source.read)
@@ -92,7 +92,7 @@ def _flush(core: ServerConnection, out: BinaryIO) -> None:
         out.flush()
 
 
-class _Desk:
+class _StdioSession:
     """Answers what the core asks."""
 
     def __init__(
@@ -120,10 +120,10 @@ class _Desk:
 
     def meet(self, event: told.ServerEvent) -> None:
         """Take one event, and answer if it wants an answer."""
-        if isinstance(event, told.MailGiven):
+        if isinstance(event, told.MailCommand):
             self._begin(event.arguments)
             self._core.accept()
-        elif isinstance(event, told.RecipientGiven):
+        elif isinstance(event, told.RcptCommand):
             self._add(event.arguments)
         elif isinstance(event, told.ContentReceived):
             self._write(event.data)
@@ -152,7 +152,9 @@ class _Desk:
         recipient = attrs.evolve(recipient, address=self._whole(recipient.address))
         if (objection := self._local.objection(recipient.address)) is not None:
             status, text = objection
-            self._core.refuse(Reply(550, "5.1.1", text) if status == os.EX_NOUSER else Reply(451, "4.3.5", text))
+            self._core.refuse(
+                ServerReply(550, "5.1.1", text) if status == os.EX_NOUSER else ServerReply(451, "4.3.5", text)
+            )
             return
         self._recipients.append(recipient)
         self._core.accept()
@@ -160,13 +162,13 @@ class _Desk:
     def _whole(self, address: str) -> str:
         return address if "@" in address else f"{address}@{self._core.options.hostname}"
 
-    def _wishes(self) -> dict[frozenset[Notify] | None, list[RcptArguments]]:
+    def _wishes(self) -> dict[frozenset[DSNNotify] | None, list[RcptArguments]]:
         """Each recipient once, by what is to be told of him."""
         found: dict[tuple[str, str], RcptArguments] = {}
         for each in self._recipients:
             before = found.get(mailbox_key(each.address))
             found[mailbox_key(each.address)] = each if before is None else before.joined(each)
-        wishes: dict[frozenset[Notify] | None, list[RcptArguments]] = {}
+        wishes: dict[frozenset[DSNNotify] | None, list[RcptArguments]] = {}
         for each in found.values():
             wishes.setdefault(each.notify, []).append(each)
         return wishes
@@ -179,7 +181,7 @@ class _Desk:
             return
         try:
             for notify, recipients in self._wishes().items():
-                note = Note(
+                note = DropEnvelope(
                     mail.reverse_path,
                     tuple(each.address for each in recipients),
                     mail.body,

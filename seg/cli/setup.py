@@ -17,7 +17,7 @@ from seg.cli.dialogue import ask, can_ask, confirm
 from seg.cli.options import JSON
 from seg.cli.output import say
 from seg.cli.rights import as_user
-from seg.cli.setup_dns import Finding, look_at_dns
+from seg.cli.setup_dns import DNSFinding, look_at_dns
 from seg.cli.setup_files import FileExists, Written, existing, owner_of, write_all
 from seg.cli.setup_plan import (
     SECRET,
@@ -270,7 +270,7 @@ class _Wishes:
         return "; ".join(file.problems) or ("" if file.chain else f"{certificate} holds no certificate")
 
     def _user(self, tls: bool) -> User:
-        from seg.auth.names import Unfit, prepare_name, prepare_password
+        from seg.auth.names import InvalidName, prepare_name, prepare_password
 
         if not tls:
             raise click.UsageError("submission wants TLS: leave --no-tls out")
@@ -282,7 +282,7 @@ class _Wishes:
             raise click.ClickException("a password has at least 8 characters")
         try:
             return User(prepare_name(name), prepare_password(password))
-        except Unfit as error:
+        except InvalidName as error:
             raise click.ClickException(str(error)) from None
 
     def _smart_host(self) -> SmartHost | None:
@@ -327,14 +327,14 @@ class _Wishes:
 
     def _checked(self, answers: Answers, made: list[Planned]) -> list[Planned]:
         """The files, read as the gateway will read them."""
-        from seg.admin.configuration.texts import Texts, parsed
+        from seg.admin.configuration.texts import ConfigurationTexts, parsed
         from seg.common.errors import ConfigurationError
         from seg.config.find import find_configuration
 
         files = [*made, *planned(self._folder, answers)]
         destinations, settings = (file.data.decode() for file in files[-2:])
         try:
-            parsed(Texts(settings, destinations), find_configuration(str(self._folder / "seg.toml")))
+            parsed(ConfigurationTexts(settings, destinations), find_configuration(str(self._folder / "seg.toml")))
         except ConfigurationError as error:
             raise click.ClickException("\n".join(error.problems)) from None
         return files
@@ -359,12 +359,12 @@ def _mailbox_fault(text: str) -> str:
     return ""
 
 
-def _show_dns(findings: list[Finding]) -> None:
+def _show_dns(findings: list[DNSFinding]) -> None:
     for finding in findings:
         say(f"  {'ok' if finding.ok else 'DNS'}: {plain(finding.text)}")
 
 
-def _tell(as_json: bool, folder: Path, answers: Answers, findings: list[Finding], written: list[Written]) -> None:
+def _tell(as_json: bool, folder: Path, answers: Answers, findings: list[DNSFinding], written: list[Written]) -> None:
     """What was done, what is left to do, and how to start."""
     file = folder / "seg.toml"
     start = "systemctl enable --now seg" if folder == SYSTEM else f"twistd -n seg --config {file}"

@@ -12,7 +12,7 @@ import dns.reversename
 
 PATIENCE = 5.0  # seconds for one question
 
-Ask = Callable[[str, str], tuple[str, ...]]  # name and type; the answers, () for none
+DNSQuestion = Callable[[str, str], tuple[str, ...]]  # name and type; the answers, () for none
 
 
 class NoAnswer(Exception):
@@ -20,7 +20,7 @@ class NoAnswer(Exception):
 
 
 @attrs.frozen
-class Finding:
+class DNSFinding:
     """One thing that was looked at."""
 
     ok: bool
@@ -43,29 +43,29 @@ def system_ask(name: str, kind: str) -> tuple[str, ...]:
     return tuple(str(record).rstrip(".").lower() for record in answer)
 
 
-def look_at_dns(hostname: str, ask: Ask = system_ask) -> list[Finding]:
+def look_at_dns(hostname: str, ask: DNSQuestion = system_ask) -> list[DNSFinding]:
     """Addresses of the name, and their names: forward and backward have to agree, or many servers refuse mail."""
     name = hostname.rstrip(".").lower()
     try:
         addresses = [*ask(name, "A"), *ask(name, "AAAA")]
     except NoAnswer as error:
-        return [Finding(False, f"the DNS gives no answer, so nothing could be looked at: {error}")]
+        return [DNSFinding(False, f"the DNS gives no answer, so nothing could be looked at: {error}")]
     if not addresses:
         need = f"{name} has no address: publish {name}. IN A (and AAAA, if this machine has IPv6) with the address that it sends from"
-        return [Finding(False, need)]
+        return [DNSFinding(False, need)]
     return [
-        Finding(True, f"{name} has the address {', '.join(addresses)}"),
+        DNSFinding(True, f"{name} has the address {', '.join(addresses)}"),
         *(_reverse(name, address, ask) for address in addresses),
     ]
 
 
-def _reverse(name: str, address: str, ask: Ask) -> Finding:
+def _reverse(name: str, address: str, ask: DNSQuestion) -> DNSFinding:
     pointer = str(dns.reversename.from_address(address))
     try:
         names = ask(pointer, "PTR")
     except NoAnswer as error:
-        return Finding(False, f"the name of {address} can't be looked up: {error}")
+        return DNSFinding(False, f"the name of {address} can't be looked up: {error}")
     if name in names:
-        return Finding(True, f"{address} has the name {name}")
+        return DNSFinding(True, f"{address} has the name {name}")
     there = f"has the name {', '.join(names)}" if names else "has no name"
-    return Finding(False, f"{address} {there}: whoever runs that network has to publish {pointer} IN PTR {name}.")
+    return DNSFinding(False, f"{address} {there}: whoever runs that network has to publish {pointer} IN PTR {name}.")

@@ -14,7 +14,7 @@ from seg.cli.dialogue import ask, can_ask, confirm, menu
 from seg.cli.exchange import FROM_FILE, TO_FILE, YES, clear, merge_or_replace, read, replaces, write
 from seg.cli.options import JSON
 from seg.cli.output import say, shown_safely
-from seg.cli.staged import Workbench, put, remove
+from seg.cli.staged import StagedEdits, put, remove
 from seg.cli.tables import plain, print_json, print_table
 
 FILE, TABLE = "destinations", "route"
@@ -51,7 +51,7 @@ def smtproutes(context: click.Context) -> None:
     if not can_ask():
         say(context.get_help())
         sys.exit(2)
-    _menu(Workbench(context.obj.gateway()))
+    _menu(StagedEdits(context.obj.gateway()))
 
 
 def route_of(hosts: Sequence[str]) -> dict[str, Any]:
@@ -120,7 +120,7 @@ def _manner(command: Any) -> Any:
 def new(surroundings: Any, /, domain: str, hosts: tuple[str, ...], as_json: bool, **manner: str | None) -> None:
     """Stage a route for DOMAIN (or .DOMAIN, or ALL) to HOSTS: host, host:port, [192.0.2.1], host/pri=10, unix:/path, USEDNS,
     or /dev/null, which discards."""
-    bench = Workbench(surroundings.gateway())
+    bench = StagedEdits(surroundings.gateway())
     if _name(domain) in bench.table(FILE, TABLE):
         raise click.ClickException(f"{domain} has a route already (seg smtproutes edit {domain} HOST...)")
     bench.stage(
@@ -164,7 +164,7 @@ def edit(
     **manner: str | None,
 ) -> None:
     """Stage other HOSTS for the route of DOMAIN, or another way to speak to them."""
-    bench = Workbench(surroundings.gateway())
+    bench = StagedEdits(surroundings.gateway())
     old = _known(bench, domain)
     given = _given(manner)
     gone = {*reset, *(["auth"] if no_auth else []), *(name for name, value in given.items() if not value)}
@@ -186,7 +186,7 @@ def edit(
 @click.pass_obj
 def delete(surroundings: Any, domains: tuple[str, ...], as_json: bool) -> None:
     """Stage the removal of the routes of DOMAINS."""
-    bench = Workbench(surroundings.gateway())
+    bench = StagedEdits(surroundings.gateway())
     for domain in domains:
         _known(bench, domain)
     bench.stage([remove(FILE, (TABLE, _name(domain))) for domain in domains], as_json)
@@ -197,7 +197,7 @@ def delete(surroundings: Any, domains: tuple[str, ...], as_json: bool) -> None:
 @click.pass_obj
 def print_(surroundings: Any, as_json: bool) -> None:
     """List every route, your changes included."""
-    _print(Workbench(surroundings.gateway()), as_json)
+    _print(StagedEdits(surroundings.gateway()), as_json)
 
 
 @smtproutes.command("list")
@@ -205,7 +205,7 @@ def print_(surroundings: Any, as_json: bool) -> None:
 @click.pass_obj
 def list_(surroundings: Any, as_json: bool) -> None:
     """The same as print."""
-    _print(Workbench(surroundings.gateway()), as_json)
+    _print(StagedEdits(surroundings.gateway()), as_json)
 
 
 def _shown_manner(route: dict[str, Any]) -> str:
@@ -222,7 +222,7 @@ def _shown_manner(route: dict[str, Any]) -> str:
 @click.pass_obj
 def clear_(surroundings: Any, yes: bool, as_json: bool) -> None:
     """Stage the removal of every route."""
-    clear(Workbench(surroundings.gateway()), FILE, TABLE, "routes", yes, as_json)
+    clear(StagedEdits(surroundings.gateway()), FILE, TABLE, "routes", yes, as_json)
 
 
 @smtproutes.command("import")
@@ -241,7 +241,7 @@ def import_(surroundings: Any, file: Path, how: str | None, as_json: bool) -> No
         if len(words) < 2:
             raise click.ClickException(f"{file}:{number}: {bare}: a route has a domain and hosts")
         routes[_name(words[0])] = route_of(words[1:])
-    bench = Workbench(surroundings.gateway(120.0))
+    bench = StagedEdits(surroundings.gateway(120.0))
     gone = [name for name in bench.table(FILE, TABLE) if name not in routes]
     replacing = replaces(how, gone, "routes", file)
     edits = [put(FILE, (TABLE, name), route) for name, route in routes.items()]
@@ -257,11 +257,11 @@ def import_(surroundings: Any, file: Path, how: str | None, as_json: bool) -> No
 @click.pass_obj
 def export(surroundings: Any, file: Path | None) -> None:
     """Write the routes, as you see them, to a FILE (or to the terminal)."""
-    routes = Workbench(surroundings.gateway()).table(FILE, TABLE)
+    routes = StagedEdits(surroundings.gateway()).table(FILE, TABLE)
     write(file, "".join(f"{name} {shown_hosts(route)}\n" for name, route in routes.items()))
 
 
-def _print(bench: Workbench, as_json: bool) -> None:
+def _print(bench: StagedEdits, as_json: bool) -> None:
     routes = bench.table(FILE, TABLE)
     if as_json:
         print_json({"routes": [{"domain": name, **route} for name, route in routes.items()]})
@@ -272,7 +272,7 @@ def _print(bench: Workbench, as_json: bool) -> None:
         print_table((("Domain", "left"), ("Destination hosts", "left"), ("By", "left")), rows)
 
 
-def _menu(bench: Workbench) -> None:
+def _menu(bench: StagedEdits) -> None:
     while True:
         routes = bench.table(FILE, TABLE)
         chosen = menu(f"There are currently {len(routes)} routes configured.", OPERATIONS)
@@ -284,7 +284,7 @@ def _menu(bench: Workbench) -> None:
             shown_safely(error).show()
 
 
-def _perform(chosen: str, bench: Workbench, routes: dict[str, Any]) -> None:
+def _perform(chosen: str, bench: StagedEdits, routes: dict[str, Any]) -> None:
     if chosen == "PRINT":
         _print(bench, False)
         return
@@ -310,7 +310,7 @@ def _perform(chosen: str, bench: Workbench, routes: dict[str, Any]) -> None:
         bench.stage([put(FILE, (TABLE, _name(domain)), route_of([ask(HOSTS_QUESTION, old)]))])
 
 
-def _known(bench: Workbench, domain: str) -> dict[str, Any]:
+def _known(bench: StagedEdits, domain: str) -> dict[str, Any]:
     routes = bench.table(FILE, TABLE)
     if _name(domain) not in routes:
         raise click.ClickException(f"{domain} has no route (seg smtproutes print)")

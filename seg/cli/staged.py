@@ -13,7 +13,7 @@ from seg.cli.client import Gateway
 Edit = dict[str, Any]
 
 
-class Workbench:
+class StagedEdits:
     """Reads the configuration with the operator's changes, and stages more of them."""
 
     def __init__(self, gateway: Gateway) -> None:

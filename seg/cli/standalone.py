@@ -21,7 +21,7 @@ from seg.events.base import Event, IEventSink
 from seg.events.gateway import Fault
 from seg.gateway.service import machine_name
 from seg.gateway.wiring import wire_checks, wire_lookups
-from seg.tls.identities import Identities
+from seg.tls.identities import ClientIdentities
 from seg.tls.parameters import outbound
 from seg.tls.roots import load_roots
 
@@ -75,7 +75,7 @@ async def _ask(files: ConfigurationFiles, body: dict[str, Any], reactor: Any) ->
         await lookups.probe.start()
         hostname = settings.gateway.hostname or machine_name()
         try:
-            identities = Identities()
+            identities = ClientIdentities()
             identities.replace(identities.prepared(destinations.certificates(), outbound(settings.tls)))
             checks = wire_checks(apart, lambda: destinations, hostname, lookups, identities, sink, reactor)
             return await checks.ask(question)

@@ -129,7 +129,7 @@ def _password(from_input: bool) -> str:
 
     :raises click.ClickException: it is unfit, or was typed in two ways.
     """
-    from seg.auth.names import Unfit, prepare_password
+    from seg.auth.names import InvalidName, prepare_password
 
     if from_input:
         text = sys.stdin.readline().rstrip("\r\n")
@@ -143,16 +143,16 @@ def _password(from_input: bool) -> str:
         raise click.ClickException(f"a password has at least {LEAST} characters")
     try:
         return prepare_password(text)
-    except Unfit as error:
+    except InvalidName as error:
         raise click.ClickException(str(error)) from None
 
 
 def _prepared(name: str) -> str:
-    from seg.auth.names import Unfit, prepare_name
+    from seg.auth.names import InvalidName, prepare_name
 
     try:
         return prepare_name(name)
-    except Unfit as error:
+    except InvalidName as error:
         raise click.ClickException(str(error)) from None
 
 

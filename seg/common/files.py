@@ -15,8 +15,8 @@ OWN = 0o600  # for the gateway's user only
 LARGEST_STATE = 16 * 1024 * 1024  # octets of a state file; a larger one is damage
 DAMAGED_SUFFIX = ".damaged"
 MOST_ASIDE = 10  # damaged files of one name that are kept aside; after that the last of them is replaced
-Mark = tuple[int, int, int]  # modification time in ns, size, inode: any change of a file changes it
-NO_FILE: Mark = (0, 0, 0)
+FileSignature = tuple[int, int, int]  # modification time in ns, size, inode: any change of a file changes it
+NO_FILE: FileSignature = (0, 0, 0)
 # Neither a pipe nor a device may stop the reader, and opening must not take control of a terminal.
 _READ = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
 # These say that something else stands where the file should be; all other errors may pass by themselves.
@@ -25,7 +25,7 @@ _WRONG_KIND = frozenset({errno.ELOOP, errno.ENOTDIR, errno.EISDIR, errno.ENXIO, 
 T = TypeVar("T")
 
 
-def mark_of(path: Path) -> Mark:
+def signature_of(path: Path) -> FileSignature:
     """What tells a file from the one that was read before.
 
     :raises OSError: it isn't there, or can't be looked at.

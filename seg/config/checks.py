@@ -7,7 +7,17 @@ from collections.abc import Callable, Iterator, Set
 from itertools import combinations
 from typing import Any
 
-from seg.config.schema import DNS, Auth, Control, Delivery, Listener, ListenerAuth, ListenerTLS, Queue, SenderGroup
+from seg.config.schema import (
+    DNS,
+    Auth,
+    Control,
+    Delivery,
+    ListenerAuth,
+    ListenerSettings,
+    ListenerTLS,
+    Queue,
+    SenderGroup,
+)
 from seg.config.subscriptions import check_file_name, check_kind_of_events, parse_syslog_address
 from seg.config.syntax import (
     check_ciphers,
@@ -101,7 +111,7 @@ def _parts(value: Any) -> Iterator[tuple[str, str]]:
         yield from (("", item) for item in (value if isinstance(value, tuple) else (value,)))
 
 
-def listener_faults(listener: Listener) -> Iterator[tuple[str, str]]:
+def listener_faults(listener: ListenerSettings) -> Iterator[tuple[str, str]]:
     """Keys of one listener that don't fit together, as (key, fault)."""
     if listener.tls is not ListenerTLS.OFF and not listener.certificate:
         yield "tls", f"{listener.tls} needs a certificate; none is set"
@@ -132,7 +142,7 @@ def group_faults(group: SenderGroup, names: Set[str]) -> Iterator[tuple[str, str
         yield "max_message_size", f"must be 0 (that of [receive]) or at least {_LEAST_SIZE}"
 
 
-def name_faults(listeners: tuple[Listener, ...]) -> Iterator[tuple[int, str]]:
+def name_faults(listeners: tuple[ListenerSettings, ...]) -> Iterator[tuple[int, str]]:
     """Listeners that are called as an earlier one, as (number from 0, fault)."""
     seen: set[str] = set()
     for number, listener in enumerate(listeners):
@@ -141,7 +151,7 @@ def name_faults(listeners: tuple[Listener, ...]) -> Iterator[tuple[int, str]]:
         seen.add(listener.name)
 
 
-def binding_faults(listeners: tuple[Listener, ...]) -> Iterator[tuple[int, str]]:
+def binding_faults(listeners: tuple[ListenerSettings, ...]) -> Iterator[tuple[int, str]]:
     """Listeners that can't be bound beside an earlier one, as (number from 0, fault)."""
     for (_, one), (number, other) in combinations(enumerate(listeners), 2):
         if one.port and one.port == other.port and overlapping(one.address, other.address):

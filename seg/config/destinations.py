@@ -19,7 +19,7 @@ import attrs
 
 from seg.config.key import key
 from seg.config.schema import Queue
-from seg.mail.hosts import PLAIN_SMTP, Manner
+from seg.mail.hosts import PLAIN_SMTP, TransportOptions
 
 
 class TLSOption(enum.IntEnum):
@@ -196,7 +196,7 @@ class SMTPRoute:
     hops: tuple[NextHop, ...] = ()
     use_dns: bool = False  # USEDNS: no route for this name, whatever a wider entry says
     discard: bool = False  # /dev/null: accepted, and nobody gets it
-    manner: Manner = PLAIN_SMTP  # how the hops are spoken to
+    manner: TransportOptions = PLAIN_SMTP  # how the hops are spoken to
 
 
 def _find(table: Mapping[str, object], domain: str) -> object | None:

@@ -33,7 +33,7 @@ SYSTEM = (
 
 
 @attrs.frozen
-class Wanted:
+class ExpectedFile:
     """How a file or folder ought to be."""
 
     path: Path
@@ -60,34 +60,36 @@ def owner_of_gateway(settings: Settings) -> int:
         return (*gateway_user(), ROOT)[0]
 
 
-def wanted(files: ConfigurationFiles, settings: Settings, destinations: Destinations, user: int) -> Iterator[Wanted]:
+def wanted(
+    files: ConfigurationFiles, settings: Settings, destinations: Destinations, user: int
+) -> Iterator[ExpectedFile]:
     """Every file and folder whose owner and permissions matter."""
     either = (user, ROOT)
-    yield Wanted(files.settings.parent, either, PUBLIC)
+    yield ExpectedFile(files.settings.parent, either, PUBLIC)
     for file in (files.settings, files.destinations):
-        yield Wanted(file, either, 0o640 if _has_secrets(file) else 0o644, reader=user)
+        yield ExpectedFile(file, either, 0o640 if _has_secrets(file) else 0o644, reader=user)
     for file in (users_path(settings, files.settings), tokens_path(settings, files.settings)):
-        yield Wanted(file, (user,), 0o600)
+        yield ExpectedFile(file, (user,), 0o600)
     for certificate, key in _certificates(settings, destinations):
         if certificate:
-            yield Wanted(Path(certificate), either, 0o644 if key else 0o640, reader=user)
+            yield ExpectedFile(Path(certificate), either, 0o644 if key else 0o640, reader=user)
         if key:
-            yield Wanted(Path(key), either, 0o640, reader=user)
+            yield ExpectedFile(Path(key), either, 0o640, reader=user)
     for profile in destinations.auth_profiles.values():
         if profile.password_file:
-            yield Wanted(Path(profile.password_file), either, 0o640, reader=user)
+            yield ExpectedFile(Path(profile.password_file), either, 0o640, reader=user)
     var = var_path(settings)
-    yield Wanted(var, (user,), PUBLIC)
+    yield ExpectedFile(var, (user,), PUBLIC)
     for name, most in (("spool", PRIVATE), ("changes", PRIVATE), ("run", PRIVATE), ("log", SHARED), ("cache", SHARED)):
-        yield Wanted(var / name, (user,), most)
+        yield ExpectedFile(var / name, (user,), most)
     for name in ("suspended.json", "totals.json"):
-        yield Wanted(var / name, (user,), 0o640)
+        yield ExpectedFile(var / name, (user,), 0o640)
     if socket_path(settings).parent != var / "run":
-        yield Wanted(socket_path(settings).parent, either, PUBLIC)
-    yield Wanted(socket_path(settings), (user,), int(settings.control.mode, 8))
-    yield Wanted(drop_path(settings), (user,), DROP, 0o3000)
+        yield ExpectedFile(socket_path(settings).parent, either, PUBLIC)
+    yield ExpectedFile(socket_path(settings), (user,), int(settings.control.mode, 8))
+    yield ExpectedFile(drop_path(settings), (user,), DROP, 0o3000)
     for path in SYSTEM:
-        yield Wanted(path, (ROOT,), 0o644)
+        yield ExpectedFile(path, (ROOT,), 0o644)
 
 
 def _certificates(settings: Settings, destinations: Destinations) -> Iterator[tuple[str, str]]:
@@ -105,7 +107,7 @@ def _has_secrets(file: Path) -> bool:
         return True  # the safe side
 
 
-def wrong(each: Wanted) -> Iterator[Wrong]:
+def wrong(each: ExpectedFile) -> Iterator[Wrong]:
     """What is wrong with one; nothing if it isn't there."""
     try:
         status = each.path.stat()
@@ -127,7 +129,7 @@ def wrong(each: Wanted) -> Iterator[Wrong]:
     yield from _unreadable(each, status)
 
 
-def _unreadable(each: Wanted, status: os.stat_result) -> Iterator[Wrong]:
+def _unreadable(each: ExpectedFile, status: os.stat_result) -> Iterator[Wrong]:
     """Where the gateway can't read what it has to."""
     if each.reader == ROOT or status.st_uid not in each.owners:  # another owner has been named already
         return
@@ -177,7 +179,7 @@ def _said(too_much: int) -> str:
 def look_at(files: ConfigurationFiles, settings: Settings, destinations: Destinations) -> list[Wrong]:
     """All that is wrong."""
     user = owner_of_gateway(settings)
-    seen: dict[Path, Wanted] = {}
+    seen: dict[Path, ExpectedFile] = {}
     for each in wanted(files, settings, destinations, user):
         seen.setdefault(Path(os.path.abspath(each.path)), each)
     return [found for each in seen.values() for found in wrong(each)]

@@ -9,7 +9,7 @@ from seg.config.problems import Problems, meant
 from seg.config.settings_file import table_values
 from seg.config.source import KeyPath
 from seg.config.syntax import parse_host, parse_port, split_port
-from seg.mail.hosts import Manner
+from seg.mail.hosts import TransportOptions
 
 ROUTE_KEYS = ("hosts", "use_dns", "protocol", "tls", "auth")
 _PROTOCOLS, _ROUTE_TLS = ("smtp", "lmtp"), ("starttls", "implicit")
@@ -48,7 +48,7 @@ def route_from(where: KeyPath, pattern: str, raw: dict[str, Any], problems: Prob
     return SMTPRoute(pattern, tuple(hop for hop in hops if hop), use_dns is True, manner=_manner(where, raw, problems))
 
 
-def _manner(where: KeyPath, raw: dict[str, Any], problems: Problems) -> Manner:
+def _manner(where: KeyPath, raw: dict[str, Any], problems: Problems) -> TransportOptions:
     """How the hops of a route are spoken to."""
     chosen = {}
     for key, words in (("protocol", _PROTOCOLS), ("tls", _ROUTE_TLS)):
@@ -59,7 +59,7 @@ def _manner(where: KeyPath, raw: dict[str, Any], problems: Problems) -> Manner:
     if not isinstance(auth, str):
         problems.add((*where, "auth"), 'wants the name of an [auth_profile."..."]')
         auth = ""
-    return Manner(chosen["protocol"] == "lmtp", chosen["tls"] == "implicit", auth)
+    return TransportOptions(chosen["protocol"] == "lmtp", chosen["tls"] == "implicit", auth)
 
 
 def auth_profile_from(where: KeyPath, name: str, raw: Any, problems: Problems) -> AuthProfile:

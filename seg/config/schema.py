@@ -134,7 +134,7 @@ class Gateway:
 
 
 @attrs.frozen
-class Listener:
+class ListenerSettings:
     """One address to receive mail at."""
 
     name: str = key("relay", "Name in the log")
@@ -584,7 +584,7 @@ class Settings:
     """All of ``etc/seg.toml``."""
 
     gateway: Gateway = attrs.field(factory=Gateway)
-    listener: tuple[Listener, ...] = attrs.field(factory=lambda: (Listener(),))
+    listener: tuple[ListenerSettings, ...] = attrs.field(factory=lambda: (ListenerSettings(),))
     receive: Receive = attrs.field(factory=Receive)
     sender_group: tuple[SenderGroup, ...] = ()
     recipients: Recipients = attrs.field(factory=Recipients)

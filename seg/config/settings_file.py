@@ -10,7 +10,7 @@ import attrs
 from seg.config.checks import SECTION_CHECKS, binding_faults, form_fault, group_faults, listener_faults, name_faults
 from seg.config.filters import filter_faults
 from seg.config.problems import Problems, meant, place
-from seg.config.schema import Filter, Listener, LogSubscription, SenderGroup, Settings
+from seg.config.schema import Filter, ListenerSettings, LogSubscription, SenderGroup, Settings
 from seg.config.source import Document, KeyPath
 from seg.config.subscriptions import subscription_faults
 from seg.config.values import ValueFault, convert, specs
@@ -111,7 +111,7 @@ def _groups(raw: Any, problems: Problems) -> tuple[SenderGroup, ...]:
     return tuple(groups)
 
 
-def _listeners(raw: Any, problems: Problems) -> tuple[Listener, ...]:
+def _listeners(raw: Any, problems: Problems) -> tuple[ListenerSettings, ...]:
     """The ``[[listener]]`` tables."""
     if not isinstance(raw, list) or not all(isinstance(table, dict) for table in raw):
         problems.add(("listener",), "wants an array of tables; write [[listener]] for each")
@@ -119,7 +119,7 @@ def _listeners(raw: Any, problems: Problems) -> tuple[Listener, ...]:
     listeners = []
     for number, table in enumerate(raw):
         where = ("listener", number)
-        listener = Listener(**table_values(where, Listener, table, problems))
+        listener = ListenerSettings(**table_values(where, ListenerSettings, table, problems))
         if not problems.below(where):
             for key, fault in listener_faults(listener):
                 problems.add((*where, key), fault)
@@ -145,7 +145,7 @@ def _filters(raw: Any, problems: Problems) -> tuple[Filter, ...]:
 def _check_filters(values: dict[str, Any], problems: Problems) -> None:
     """Filters against each other, and against the listeners, which may stand behind them in the file."""
     names: set[str] = set()
-    listeners = {listener.name for listener in values.get("listener", (Listener(),))}
+    listeners = {listener.name for listener in values.get("listener", (ListenerSettings(),))}
     for number, filter_ in enumerate(values.get("filter", ())):
         where = ("filter", number)
         if not problems.below(where):

@@ -13,12 +13,12 @@ from twisted.internet.defer import CancelledError
 
 from seg.config.destinations import Destinations, LimitPer
 from seg.deliver.interfaces import IRouter
-from seg.deliver.lines import Crowded
+from seg.deliver.lines import LimitReached
 from seg.deliver.outgoing import outgoing_of
-from seg.deliver.pace import Pace, Rate
+from seg.deliver.pace import RateLimit, SendingRates
 from seg.deliver.progress import Progress
 from seg.deliver.sender import Tampered
-from seg.deliver.session import DANE, MTA_STS, Session, Sessions, Unsatisfied, mismatches_of
+from seg.deliver.session import DANE, MTA_STS, ConnectionOpener, PolicyViolation, VerifiedConnection, mismatches_of
 from seg.events.base import IEventSink
 from seg.events.delivery import (
     DeliveryStarted,
@@ -33,9 +33,9 @@ from seg.events.policy import DANEFailed, DANESucceeded, DANEWeakened, STSFailed
 from seg.mail.causes import CauseKind
 from seg.mail.envelope import MOST_REFUSALS, HostRefusal, Recipient
 from seg.mail.errors import LocalFault, Permanent, Temporary, local_fault
-from seg.mail.hosts import MXHost, Peer, Route, RouteKind
+from seg.mail.hosts import MXHost, PeerAddress, Route, RouteKind
 from seg.mail.outcome import Bounced, Delayed, Delivered, Outcome
-from seg.policy.chain import OpenChain, PolicyChain, every_refused_by
+from seg.policy.chain import DomainPolicies, PolicyChain, every_refused_by
 from seg.policy.judge import NOBODY, ObservedResult, Verdict
 from seg.policy.requirement import Decision, DomainQuestion, TLSLevel
 from seg.queue.interfaces import Lease
@@ -46,15 +46,15 @@ MOST_ANEW = 3  # connections to one address in an attempt, where what was kept f
 
 
 @attrs.frozen
-class Means:
+class AttemptServices:
     """What every attempt uses."""
 
     router: IRouter
     policies: PolicyChain
-    sessions: Sessions
+    sessions: ConnectionOpener
     destinations: Callable[[], Destinations]
     sink: IEventSink
-    pace: Pace  # recipients of each address that has a limit
+    pace: SendingRates  # recipients of each address that has a limit
     alert: Callable[[str, str, str], object]  # (domain, host, text): required TLS fails
     now: Callable[[], float]  # POSIX seconds
     max_hosts: int
@@ -64,11 +64,11 @@ class Means:
 class Attempt:
     """One attempt for one lease. `outcomes` fill up as it goes, and hold what is certain even if it is cancelled."""
 
-    def __init__(self, lease: Lease, means: Means) -> None:
+    def __init__(self, lease: Lease, means: AttemptServices) -> None:
         self.outcomes: dict[int, Outcome] = {}
         self.connected = False  # some host was reached
         self.progress = Progress()
-        self.crowded: list[Crowded] = []  # why recipients were left without an outcome
+        self.crowded: list[LimitReached] = []  # why recipients were left without an outcome
         self._lease = lease
         self._means = means
         self._sink = means.sink
@@ -145,7 +145,7 @@ class Attempt:
                 self._host_refused(decision)
         return decisions
 
-    async def _try_addresses(self, policies: OpenChain, decision: Decision, host: MXHost) -> None:
+    async def _try_addresses(self, policies: DomainPolicies, decision: Decision, host: MXHost) -> None:
         """Address by address, until a session comes about; what the server then says is the host's word."""
         for address in host.addresses:
             if not self._addresses_left or self._over:
@@ -156,7 +156,9 @@ class Attempt:
             if await self._try_address(policies, decision, host, address):
                 return
 
-    async def _try_address(self, policies: OpenChain, decision: Decision, host: MXHost, address: Peer) -> bool:
+    async def _try_address(
+        self, policies: DomainPolicies, decision: Decision, host: MXHost, address: PeerAddress
+    ) -> bool:
         """Try one address, and at once on a new connection what one kept from earlier couldn't serve; whether the host had its say."""
         waiting = self._remaining()
         for number in range(MOST_ANEW):
@@ -164,7 +166,7 @@ class Attempt:
                 self.outcomes.pop(recipient.rid, None)
             try:
                 used, session = await self._open(policies, decision, host, address, fresh=number > 0)
-            except Crowded as crowded:
+            except LimitReached as crowded:
                 self._addresses_left += 1
                 self.crowded.append(crowded)
                 return False
@@ -184,8 +186,8 @@ class Attempt:
         return True
 
     async def _open(
-        self, policies: OpenChain, decision: Decision, host: MXHost, address: Peer, fresh: bool
-    ) -> tuple[Decision, Session]:
+        self, policies: DomainPolicies, decision: Decision, host: MXHost, address: PeerAddress, fresh: bool
+    ) -> tuple[Decision, VerifiedConnection]:
         """A session that satisfies the decision, or, where the operator allows it, what is left without a failing DANE.
 
         :param fresh: on a new connection.
@@ -193,7 +195,7 @@ class Attempt:
         """
         try:
             return decision, await self._session(decision, host, address, fresh)
-        except Unsatisfied as failure:
+        except PolicyViolation as failure:
             self._tell_failure(decision, failure.verdict)
             if not decision.fall_through or not set(failure.verdict.failed) & set(decision.fall_through):
                 raise
@@ -205,16 +207,16 @@ class Attempt:
             raise Temporary(weaker.enhanced, weaker.refusal)
         try:
             return weaker, await self._session(weaker, host, address, fresh)
-        except Unsatisfied as failure:
+        except PolicyViolation as failure:
             self._tell_failure(weaker, failure.verdict)
             raise
 
-    async def _session(self, decision: Decision, host: MXHost, address: Peer, fresh: bool) -> Session:
+    async def _session(self, decision: Decision, host: MXHost, address: PeerAddress, fresh: bool) -> VerifiedConnection:
         sessions = self._means.sessions
         opened = sessions.open_anew if fresh else sessions.open
         return await opened(decision, host, address, self._outgoing, self.progress)
 
-    async def _send(self, decision: Decision, session: Session, waiting: list[Recipient]) -> list[Recipient]:
+    async def _send(self, decision: Decision, session: VerifiedConnection, waiting: list[Recipient]) -> list[Recipient]:
         """As many transactions as the server's limits and ours ask for, and what each recipient got; whom a new connection may serve."""
         self._tell_success(decision, session.verdict)
         sender, address = session.sender, session.key.address
@@ -246,20 +248,22 @@ class Attempt:
     # --- limits of one address -------------------------------------------------------------------
 
     @property
-    def _rate(self) -> Rate:
+    def _rate(self) -> RateLimit:
         """How many recipients one address may have; those of the domain are the engine's business."""
         profile = self._profile
-        return Rate(profile.recipient_limit if profile.limit_per is LimitPer.ADDRESS else 0, profile.recipient_minutes)
+        return RateLimit(
+            profile.recipient_limit if profile.limit_per is LimitPer.ADDRESS else 0, profile.recipient_minutes
+        )
 
-    def _may_have_recipients(self, address: Peer) -> bool:
+    def _may_have_recipients(self, address: PeerAddress) -> bool:
         """Whether an address may have another recipient now; if not, we have to wait for it."""
         rate, pace = self._rate, self._means.pace
         if not rate.recipients or pace.allowance(address, rate):
             return True
-        self.crowded.append(Crowded(address, lambda: pace.allowance(address, rate), "recipients"))
+        self.crowded.append(LimitReached(address, lambda: pace.allowance(address, rate), "recipients"))
         return False
 
-    def _most_recipients(self, servers: int | None, taken: int | None, address: Peer) -> int | None:
+    def _most_recipients(self, servers: int | None, taken: int | None, address: PeerAddress) -> int | None:
         """The most recipients of one transaction, None for no limit: the server's own limit, as said or as shown, or less by ours."""
         ours = self._means.pace.allowance(address, self._rate) if self._rate.recipients else 0
         return min((limit for limit in (servers, taken, ours) if limit), default=None)
@@ -298,11 +302,11 @@ class Attempt:
         refusals = tuple(HostRefusal(host, cause) for host, cause in self._refusals.items())
         return Delayed(error, error.dcid, refusals=refusals[:MOST_REFUSALS])
 
-    def _session_failed(self, decision: Decision, address: Peer, error: Temporary) -> None:
+    def _session_failed(self, decision: Decision, address: PeerAddress, error: Temporary) -> None:
         """No session came about at an address."""
         if local_fault(error) is not None:
             self.progress.ours = True
-        elif isinstance(error, Unsatisfied):
+        elif isinstance(error, PolicyViolation):
             self._refusals[decision.host] = error.verdict.cause or CauseKind.OTHER
             self._alert(decision, mismatches_of(error.verdict))
         elif isinstance(error, Tampered) and decision.requirement.tls is not TLSLevel.NEVER:
@@ -312,7 +316,7 @@ class Attempt:
             self._alert(decision, error.text)
         self._address_failed(decision, address, error)
 
-    def _address_failed(self, decision: Decision, address: Peer, error: Temporary) -> None:
+    def _address_failed(self, decision: Decision, address: PeerAddress, error: Temporary) -> None:
         self._obstacle = error
         self._explain(decision, _outcome_of(error))
 
@@ -418,7 +422,7 @@ def _at_host(outcome: Outcome, host: str) -> Outcome:
 
 
 def _outcome_of(error: Temporary) -> str:
-    return error.verdict.reason if isinstance(error, Unsatisfied) else f"not reached: {error.text}"
+    return error.verdict.reason if isinstance(error, PolicyViolation) else f"not reached: {error.text}"
 
 
 def _with_observed(verdict: Verdict) -> str:

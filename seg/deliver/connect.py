@@ -11,7 +11,7 @@ from twisted.internet.interfaces import IProtocolFactory
 from zope.interface import implementer
 
 from seg.deliver.interfaces import IConnector
-from seg.mail.hosts import Peer, SocketPath
+from seg.mail.hosts import PeerAddress, SocketPath
 
 
 @implementer(IConnector)
@@ -24,7 +24,9 @@ class Connector:
     def __init__(self, reactor: Any) -> None:
         self._reactor = reactor
 
-    def connect(self, factory: object, address: Peer, port: int, source: str, timeout: float) -> Deferred[object]:
+    def connect(
+        self, factory: object, address: PeerAddress, port: int, source: str, timeout: float
+    ) -> Deferred[object]:
         """Connect from `source` (``""``: the system chooses) within `timeout` seconds; cancel to give up.
 
         Fires with the protocol that `factory` built; fails with a `twisted.internet.error.ConnectError`.

@@ -6,12 +6,12 @@ from collections.abc import Callable, Sequence
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
-from seg.deliver.lines import Crowded, Group
+from seg.deliver.lines import LimitKey, LimitReached
 
 LOOK_AGAIN = 1.0  # seconds between two looks, for room that comes by time alone
 
 
-class Crowd:
+class LimitWaiters:
     """They wait in line for each group; as many are called as there is room for.
 
     :param ready: called with a domain that may try again.
@@ -20,8 +20,8 @@ class Crowd:
     def __init__(self, clock: IReactorTime, ready: Callable[[str], object]) -> None:
         self._clock = clock
         self._ready = ready
-        self._reasons: dict[str, tuple[Crowded, ...]] = {}
-        self._lines: dict[Group, dict[str, Crowded]] = {}  # who waits for a group, in turn
+        self._reasons: dict[str, tuple[LimitReached, ...]] = {}
+        self._lines: dict[LimitKey, dict[str, LimitReached]] = {}  # who waits for a group, in turn
         self._timer: IDelayedCall | None = None
 
     def __len__(self) -> int:
@@ -34,7 +34,7 @@ class Crowd:
         """Why a domain waits, in words."""
         return "; ".join(dict.fromkeys(map(str, self._reasons[domain])))
 
-    def add(self, domain: str, reasons: Sequence[Crowded]) -> None:
+    def add(self, domain: str, reasons: Sequence[LimitReached]) -> None:
         """Let a domain wait for any of these groups. It doesn't when one has had room since."""
         if not reasons or any(reason.room() for reason in reasons):
             return
@@ -44,7 +44,7 @@ class Crowd:
             self._lines.setdefault(reason.group, {})[domain] = reason
         self._arm()
 
-    def freed(self, group: Group) -> None:
+    def freed(self, group: LimitKey) -> None:
         """There is room in a group: whoever waits longest for it is called, in the reactor's next turn."""
         waiting = self._lines.get(group)
         if waiting:

@@ -9,7 +9,7 @@ UNGREETED_WINDOW = 2  # for one of which nothing was heard yet
 
 
 @attrs.define
-class Destination:
+class ConcurrencyWindow:
     """How much one destination may have at a time, how much it has, and what is known of it since the start."""
 
     active: int = 0

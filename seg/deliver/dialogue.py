@@ -15,7 +15,7 @@ _HIDDEN = b"***"
 _CHALLENGE = b"334"
 
 
-class Tap:
+class DialogueLog:
     """Tells the log what goes over one connection, line by line."""
 
     def __init__(self, dcid: int, domain: str, sink: IEventSink) -> None:
@@ -75,7 +75,7 @@ class Tap:
         self._sink.emit(DialogueLine(self._dcid, self._domain, who, text))
 
 
-class Dialogues:
+class DebugPeers:
     """Which destinations are watched, and for how many sessions more."""
 
     def __init__(self) -> None:
@@ -100,9 +100,9 @@ class Dialogues:
         """Whether the next session with a domain is to be watched: it has to be a new one, then."""
         return bool(self._left) and domain in self._left
 
-    def tap(self, dcid: int, domain: str, sink: IEventSink) -> Tap | None:
+    def tap(self, dcid: int, domain: str, sink: IEventSink) -> DialogueLog | None:
         """The tap for a connection that was just made; it counts as one session."""
         if not self.wanted(domain):
             return None
         self.watch(domain, self._left[domain] - 1)
-        return Tap(dcid, domain, sink)
+        return DialogueLog(dcid, domain, sink)

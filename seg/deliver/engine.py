@@ -19,11 +19,11 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from seg.deliver.budget import LOOKS, STARTS, TurnBudget
-from seg.deliver.crowd import Crowd
+from seg.deliver.crowd import LimitWaiters
 from seg.deliver.destination import INITIAL_WINDOW as INITIAL_WINDOW
-from seg.deliver.destination import Destination
-from seg.deliver.lines import Crowded
-from seg.deliver.pace import UNLIMITED, Pace, Rate
+from seg.deliver.destination import ConcurrencyWindow
+from seg.deliver.lines import LimitReached
+from seg.deliver.pace import UNLIMITED, RateLimit, SendingRates
 from seg.deliver.progress import Progress
 from seg.deliver.slots import Slot, Slots
 from seg.deliver.turns import Turns
@@ -39,19 +39,19 @@ MOST_KNOWN = 10_000  # destinations without an attempt under way of which someth
 KNOWN_FOR = 3600.0  # seconds for which it is
 
 
-class AttemptLike(Protocol):
+class IAttempt(Protocol):
     """What the engine needs of an attempt: `outcomes` hold what is certain, also when `run` is cancelled half-way."""
 
     outcomes: dict[int, Outcome]
     connected: bool
     progress: Progress  # the engine puts one with its clock there
-    crowded: list[Crowded]  # why recipients without an outcome weren't tried
+    crowded: list[LimitReached]  # why recipients without an outcome weren't tried
 
     def run(self) -> Coroutine[Deferred[Any], Any, None]:
         """Make the attempt."""
 
 
-class DeliveryEngine:
+class DeliveryScheduler:
     """Runs attempts for the queue's due work.
 
     :param attempt: makes the attempt for a lease.
@@ -64,7 +64,7 @@ class DeliveryEngine:
     def __init__(
         self,
         queue: IQueue,
-        attempt: Callable[[Lease], AttemptLike],
+        attempt: Callable[[Lease], IAttempt],
         limit: Callable[[str], int],
         max_active: int,
         sink: IEventSink,
@@ -77,15 +77,15 @@ class DeliveryEngine:
         self.attempt_timeout = ATTEMPT_TIMEOUT
         self._sink = sink
         self._clock = clock
-        self.rate: Callable[[str], Rate] = lambda domain: UNLIMITED
-        self._pace = Pace(clock.seconds)
-        self.crowd = Crowd(clock, self._ready)  # destinations that wait for a connection
+        self.rate: Callable[[str], RateLimit] = lambda domain: UNLIMITED
+        self._pace = SendingRates(clock.seconds)
+        self.crowd = LimitWaiters(clock, self._ready)  # destinations that wait for a connection
         self._paced: dict[str, IDelayedCall] = {}  # destinations that had all that they may have for now
         self.suspended: Callable[[str], bool] = lambda domain: False  # destinations that get nothing now
         self._parked: set[str] = set()  # of these, the ones with due work
         self._turns = Turns()
-        self._destinations: dict[str, Destination] = {}  # those with attempts under way
-        self._known: OrderedDict[str, Destination] = OrderedDict()  # others
+        self._destinations: dict[str, ConcurrencyWindow] = {}  # those with attempts under way
+        self._known: OrderedDict[str, ConcurrencyWindow] = OrderedDict()  # others
         self._looking: IDelayedCall | None = None
         self._running: dict[Lease, Deferred[None]] = {}
         self._settling: set[Deferred[None]] = set()
@@ -133,7 +133,7 @@ class DeliveryEngine:
             return "it has all the connections that it may have"
         return ""
 
-    def _wait_for_pace(self, domain: str, rate: Rate) -> None:
+    def _wait_for_pace(self, domain: str, rate: RateLimit) -> None:
         """Put a destination back in line when it may have more."""
         if domain not in self._paced:
             self._paced[domain] = self._clock.callLater(self._pace.free_in(domain, rate), self._pace_over, domain)
@@ -180,7 +180,7 @@ class DeliveryEngine:
                 continue
             if domain in self.crowd:
                 continue
-            destination = self._destinations.get(domain) or self._known.get(domain) or Destination()
+            destination = self._destinations.get(domain) or self._known.get(domain) or ConcurrencyWindow()
             if destination.active >= min(destination.most, self._limit(domain)):
                 continue  # `_finished` puts it back in line
             rate = self.rate(domain)
@@ -201,7 +201,7 @@ class DeliveryEngine:
         if budget.low and not self._stopped:
             budget.renew_later()
 
-    def _start(self, lease: Lease, destination: Destination) -> None:
+    def _start(self, lease: Lease, destination: ConcurrencyWindow) -> None:
         running: Deferred[None] = Deferred(lambda _: work.cancel())
         self._running[lease] = running
         attempt = self._attempt(lease)
@@ -212,7 +212,7 @@ class DeliveryEngine:
         work = Deferred.fromCoroutine(attempt.run())
         work.addBoth(self._finished, lease, attempt)
 
-    def _greeted(self, domain: str, destination: Destination) -> None:
+    def _greeted(self, domain: str, destination: ConcurrencyWindow) -> None:
         """A host of a destination has greeted: it may have more at a time from now on."""
         if not destination.greeted:
             destination.greeted = True
@@ -258,7 +258,7 @@ class DeliveryEngine:
         if running is not None:  # it waits for something else: the DNS, a policy, a connection
             running.cancel()
 
-    def _finished(self, result: object, lease: Lease, attempt: AttemptLike) -> None:
+    def _finished(self, result: object, lease: Lease, attempt: IAttempt) -> None:
         """Settle what is certain, free the slot, go on. An attempt that broke leaves its recipients for a later try."""
         running = self._running.pop(lease)
         slot = self._slots.free(lease)
@@ -275,7 +275,7 @@ class DeliveryEngine:
         running.callback(None)
         self._pump()
 
-    def _learn(self, domain: str, attempt: AttemptLike, slot: Slot) -> None:
+    def _learn(self, domain: str, attempt: IAttempt, slot: Slot) -> None:
         """What an attempt shows of its destination."""
         destination = self._destinations[domain]
         if not attempt.crowded or attempt.outcomes:
@@ -300,7 +300,7 @@ class DeliveryEngine:
                 return
             del self._known[domain]
 
-    def _broken(self, failure: Failure, lease: Lease, attempt: AttemptLike) -> None:
+    def _broken(self, failure: Failure, lease: Lease, attempt: IAttempt) -> None:
         """A fault of ours: say so, and let the schedule space out the next tries."""
         self.log.failure("attempt for MID {mid} at {domain} broke", failure, mid=lease.mid, domain=lease.domain)
         self._sink.emit(Fault(f"MID {lease.mid} attempt at {lease.domain} broke: {failure.getErrorMessage()}"))
@@ -339,7 +339,7 @@ class DeliveryEngine:
         await DeferredList(list(self._settling), consumeErrors=True)
 
 
-def _reached(attempt: AttemptLike, slot: Slot) -> bool | None:
+def _reached(attempt: IAttempt, slot: Slot) -> bool | None:
     """Whether a destination was served; None where an attempt doesn't show it."""
     if slot.progress.ours and not attempt.connected:
         return None

@@ -12,7 +12,7 @@ from seg.events.delivery import ExemptionEnded, ExemptionInForce, ExemptionOver
 LONGEST_WAIT = 300.0  # seconds: an end may be years away, and the system's clock may be set meanwhile
 
 
-class ExemptionWatch:
+class ExemptionTimer:
     """Watches the exemptions of the destinations in force. They end without it too (`Profile.at`); it says so."""
 
     def __init__(self, clock: IReactorTime, sink: IEventSink) -> None:

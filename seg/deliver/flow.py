@@ -12,7 +12,7 @@ from seg.smtp.dots import ContentEncoder
 
 
 @implementer(IPushProducer)
-class ContentFlow:
+class ContentProducer:
     """One content on its way into one transport, made ready for it by `encoder`."""
 
     def __init__(self, transport: IConsumer, encoder: ContentEncoder) -> None:

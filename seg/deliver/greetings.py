@@ -9,7 +9,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 
 from seg.deliver.slots import PATIENCE
-from seg.mail.hosts import Peer
+from seg.mail.hosts import PeerAddress
 
 AT_ONCE = 2  # connections that wait for the first greeting of an address
 MOST_KNOWN = 10_000  # addresses known to greet; those that were heard longest ago are forgotten
@@ -29,17 +29,17 @@ class Greetings:
         """Addresses that something is remembered of."""
         return len(self._heard.keys() | self._waiting.keys() | self._others.keys())
 
-    def room(self, address: Peer) -> int:
+    def room(self, address: PeerAddress) -> int:
         """How many more connections an address may have as far as this goes."""
         group = _group_of(address)
         return AT_ONCE if group in self._heard else max(0, AT_ONCE - len(self._waiting.get(group, ())))
 
-    def silence(self, address: Peer) -> float:
+    def silence(self, address: PeerAddress) -> float:
         """Seconds for which an address has let a connection wait."""
         waiting = self._waiting.get(_group_of(address))
         return self._clock.seconds() - next(iter(waiting.values())) if waiting else 0.0
 
-    async def news(self, address: Peer) -> None:
+    async def news(self, address: PeerAddress) -> None:
         """Wait until something is known of an address that has no room: it greets, it doesn't, or it lets others wait for long."""
         group = _group_of(address)
         told: Deferred[None] = Deferred()
@@ -56,7 +56,7 @@ class Greetings:
                 if not others:
                     del self._others[group]
 
-    def begin(self, address: Peer) -> Waiting:
+    def begin(self, address: PeerAddress) -> Waiting:
         """A connection is about to be made."""
         group = _group_of(address)
         if self.silence(address) >= PATIENCE:
@@ -107,7 +107,7 @@ class Waiting:
             greetings.over(self, heard)
 
 
-def _group_of(address: Peer) -> str:
+def _group_of(address: PeerAddress) -> str:
     """What counts as one address: an IPv4 address, an IPv6 /64, the path of a socket."""
     if isinstance(address, IPv6Address):
         return str(address.ipv4_mapped or IPv6Network((int(address) >> 64 << 64, 64)))

@@ -8,13 +8,13 @@ from typing import Any
 from twisted.internet.defer import Deferred
 from zope.interface import Interface
 
-from seg.mail.hosts import Peer, Route
+from seg.mail.hosts import PeerAddress, Route
 
 
 class IConnector(Interface):
     """Opens connections for deliveries; the double for tests connects to memory."""
 
-    def connect(factory: object, address: Peer, port: int, source: str, timeout: float) -> Deferred[Any]:
+    def connect(factory: object, address: PeerAddress, port: int, source: str, timeout: float) -> Deferred[Any]:
         """Connect; fires with the protocol that `factory` built. Fails with `twisted.internet.error.ConnectError` kinds."""
 
 

@@ -17,7 +17,7 @@ LARGEST_PASSWORD_FILE = 65536  # octets; only its first line counts
 
 
 @attrs.frozen
-class Outgoing:
+class OutboundSettings:
     """What a destination's profile says, and the profiles for AUTH."""
 
     source: str = ""  # "" = that of [delivery]
@@ -30,9 +30,9 @@ class Outgoing:
     by_mx: bool = False  # the hosts were named by the domain's MX records, not by the operator
 
 
-def outgoing_of(profile: Profile, destinations: Destinations) -> Outgoing:
+def outgoing_of(profile: Profile, destinations: Destinations) -> OutboundSettings:
     """What holds for a destination with this profile."""
-    return Outgoing(
+    return OutboundSettings(
         profile.source_address,
         profile.source_address6,
         profile.ehlo_name,

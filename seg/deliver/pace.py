@@ -12,17 +12,17 @@ BUCKETS = 60  # of a window: what was sent is let go in steps of so fine a part 
 
 
 @attrs.frozen
-class Rate:
+class RateLimit:
     """At most so many recipients in so many minutes; 0 recipients is no limit."""
 
     recipients: int = 0
     minutes: int = 60
 
 
-UNLIMITED = Rate()
+UNLIMITED = RateLimit()
 
 
-class Pace:
+class SendingRates:
     """Counts what was begun for each domain or address that has a limit.
 
     :param seconds: the present time.
@@ -40,11 +40,11 @@ class Pace:
         """Groups remembered."""
         return len(self._begun)
 
-    def allowance(self, group: Hashable, rate: Rate) -> int:
+    def allowance(self, group: Hashable, rate: RateLimit) -> int:
         """How many recipients may be begun now."""
         return max(0, rate.recipients - sum(count for _, count in self._within(group, rate)))
 
-    def count(self, group: Hashable, rate: Rate, recipients: int) -> None:
+    def count(self, group: Hashable, rate: RateLimit, recipients: int) -> None:
         """So many were begun."""
         width = rate.minutes * 60.0 / BUCKETS
         ends = (self._seconds() // width + 1) * width
@@ -64,14 +64,14 @@ class Pace:
             del self._over[group]
         self._sweep_at = max(SWEEP, 2 * len(self._begun))
 
-    def free_in(self, group: Hashable, rate: Rate) -> float:
+    def free_in(self, group: Hashable, rate: RateLimit) -> float:
         """Seconds until more may be begun; 0.0 when some may now."""
         within = self._within(group, rate)
         if not within or self.allowance(group, rate):
             return 0.0
         return max(0.0, within[0][0] + rate.minutes * 60.0 - self._seconds())
 
-    def _within(self, group: Hashable, rate: Rate) -> deque[tuple[float, int]]:
+    def _within(self, group: Hashable, rate: RateLimit) -> deque[tuple[float, int]]:
         """What counts still; what doesn't is forgotten."""
         begun = self._begun.get(group)
         if begun is None:

@@ -9,8 +9,8 @@ import attrs
 from twisted.internet.defer import Deferred, DeferredList
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
-from seg.deliver.sender import ESMTPSender
-from seg.mail.hosts import PLAIN_SMTP, Manner, Peer
+from seg.deliver.sender import SMTPClientProtocol
+from seg.mail.hosts import PLAIN_SMTP, PeerAddress, TransportOptions
 
 MAX_IDLE = 200  # connections; each holds a socket and, with TLS, some 50 KiB
 
@@ -23,11 +23,11 @@ LOOKED_AT = (
 class PoolKey:
     """Where a connection goes, and from where."""
 
-    address: Peer
+    address: PeerAddress
     port: int
     source: str = ""  # local address; "" = the system chose
     ehlo_name: str = ""  # "" = the gateway's
-    manner: Manner = PLAIN_SMTP
+    manner: TransportOptions = PLAIN_SMTP
     certificate: tuple[str, str] = ("", "")  # what we show: files of certificate and key
 
 
@@ -50,9 +50,9 @@ class ConnectionPool:
         self._clock = clock
         self._idle_timeout = idle_timeout
         self._max_idle = max_idle
-        self._idle: dict[ESMTPSender, _Idle] = {}  # in the order given: the oldest first
-        self._by_key: dict[PoolKey, dict[ESMTPSender, None]] = {}  # same order
-        self._known: set[ESMTPSender] = set()  # alive, and bound to tell us when they close
+        self._idle: dict[SMTPClientProtocol, _Idle] = {}  # in the order given: the oldest first
+        self._by_key: dict[PoolKey, dict[SMTPClientProtocol, None]] = {}  # same order
+        self._known: set[SMTPClientProtocol] = set()  # alive, and bound to tell us when they close
         self._leaving: set[Deferred[None]] = set()
         self._timer: IDelayedCall | None = None
         self._closed = False
@@ -61,7 +61,7 @@ class ConnectionPool:
         """How many connections wait."""
         return len(self._idle)
 
-    def take(self, key: PoolKey, satisfied: Callable[[ESMTPSender], bool]) -> ESMTPSender | None:
+    def take(self, key: PoolKey, satisfied: Callable[[SMTPClientProtocol], bool]) -> SMTPClientProtocol | None:
         """The connection to `key` used last that is healthy and does what the message's policy wants; it is
         the caller's now."""
         for sender in islice(reversed(self._by_key.get(key, {})), LOOKED_AT):
@@ -70,7 +70,7 @@ class ConnectionPool:
                 return sender
         return None
 
-    def give(self, key: PoolKey, sender: ESMTPSender, max_transactions: int) -> None:
+    def give(self, key: PoolKey, sender: SMTPClientProtocol, max_transactions: int) -> None:
         """Take a sender that its user is done with: keep it, or end it when it is worn out, unhealthy, or not
         wanted."""
         if sender.closed:
@@ -88,7 +88,7 @@ class ConnectionPool:
             self._end(self._surplus())
         self._arm()
 
-    async def end_one(self, choose: Callable[[Iterable[ESMTPSender]], ESMTPSender | None]) -> None:
+    async def end_one(self, choose: Callable[[Iterable[SMTPClientProtocol]], SMTPClientProtocol | None]) -> None:
         """End the waiting connection that `choose` picks from them, the oldest first; returns when it is gone."""
         sender = choose(self._idle)
         if sender is not None:
@@ -106,12 +106,12 @@ class ConnectionPool:
         gone: Deferred[None] = DeferredList(tuple(self._leaving)).addCallback(lambda _: None)
         return gone
 
-    def _surplus(self) -> ESMTPSender:
+    def _surplus(self) -> SMTPClientProtocol:
         """Which connection goes when there are too many: the oldest to the address that has the most, so that nobody takes all places."""
         most = max(self._by_key.values(), key=len)
         return next(iter(self._idle if len(most) == 1 else most))
 
-    def _remove(self, sender: ESMTPSender) -> None:
+    def _remove(self, sender: SMTPClientProtocol) -> None:
         idle = self._idle.pop(sender, None)
         if idle is None:
             return
@@ -120,11 +120,11 @@ class ConnectionPool:
         if not siblings:
             del self._by_key[idle.key]
 
-    def _forget(self, sender: ESMTPSender) -> None:
+    def _forget(self, sender: SMTPClientProtocol) -> None:
         self._known.discard(sender)
         self._remove(sender)
 
-    def _end(self, sender: ESMTPSender) -> None:
+    def _end(self, sender: SMTPClientProtocol) -> None:
         self._remove(sender)
         leaving = Deferred.fromCoroutine(sender.quit())
         if not leaving.called:

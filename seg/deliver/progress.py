@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from seg.deliver.sender import ESMTPSender
+from seg.deliver.sender import SMTPClientProtocol
 from seg.mail.errors import Temporary
 
 
@@ -22,7 +22,7 @@ class Progress:
         self.on_greeted: Callable[[], object] = lambda: None
         self._seconds = seconds
         self._since = self.begun
-        self._sender: ESMTPSender | None = None
+        self._sender: SMTPClientProtocol | None = None
 
     @property
     def waiting_since(self) -> float:
@@ -43,7 +43,7 @@ class Progress:
         """Something is asked from now on."""
         self._since = self._seconds()
 
-    def talks(self, sender: ESMTPSender) -> None:
+    def talks(self, sender: SMTPClientProtocol) -> None:
         """It waits for what this connection's server says."""
         self._since = self._seconds()
         self._sender = sender

@@ -14,7 +14,7 @@ from seg.config.destinations import Destinations, IPPreference, NextHop, SMTPRou
 from seg.config.routes_file import DISCARD, next_hop
 from seg.config.schema import Delivery
 from seg.deliver.interfaces import IRouter
-from seg.dns.addresses import NoAddress, OwnNames, find_host
+from seg.dns.addresses import NoAddress, SelfAddresses, find_host
 from seg.dns.answer import DNSFailure
 from seg.dns.interfaces import IResolver
 from seg.dns.routing import mx_route, parse_literal
@@ -51,7 +51,7 @@ class Router:
         self._resolver = resolver
         self._destinations = destinations
         self._settings = settings
-        self._own = OwnNames(to_ascii(hostname), own_addresses, settings.allow_loopback, settings.allow_private)
+        self._own = SelfAddresses(to_ascii(hostname), own_addresses, settings.allow_loopback, settings.allow_private)
         self._random = random
         self._sink = sink
 

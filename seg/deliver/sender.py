@@ -26,15 +26,15 @@ from seg.common.threads import InThread
 from seg.config.schema import Delivery
 from seg.deliver.body import SMALL as SMALL
 from seg.deliver.body import body_for
-from seg.deliver.dialogue import Tap
+from seg.deliver.dialogue import DialogueLog
 from seg.deliver.faults import HandshakeFailed as HandshakeFailed
 from seg.deliver.faults import StartTLSRefused as StartTLSRefused
 from seg.deliver.faults import Tampered as Tampered
 from seg.deliver.faults import fault_of, lost, reason_of, timed_out, unreadable
-from seg.deliver.flow import ContentFlow
+from seg.deliver.flow import ContentProducer
 from seg.mail.envelope import Envelope, Recipient
 from seg.mail.errors import LocalFault, Permanent, Temporary
-from seg.mail.ids import ICounters
+from seg.mail.ids import IMessageIds
 from seg.mail.outcome import Bounced, Delayed, Delivered, Outcome
 from seg.mail.status import status_text
 from seg.queue.interfaces import IContent
@@ -66,7 +66,7 @@ class _HandshakeDone:
 
 
 @implementer(IHandshakeListener)
-class ESMTPSender(Protocol):
+class SMTPClientProtocol(Protocol):
     """One connection to a server. One operation at a time; each ends within its time-out.
 
     Order: `hello`, perhaps `start_tls` and `hello` again, any number of `send`, then `quit`.
@@ -95,15 +95,15 @@ class ESMTPSender(Protocol):
         self._handshaking = False
         self._dot_written = False  # by the transaction under way
         self._payload: bytes | None = None  # content that is ready to go out whole
-        self._flow: ContentFlow | None = None  # content that goes out in pieces
+        self._flow: ContentProducer | None = None  # content that goes out in pieces
         self._replies = 0  # taken when the deadline was last set
         self._deadline = Deadline(clock, self._expired)
-        self.tap: Tap | None = None  # hears the dialogue
+        self.tap: DialogueLog | None = None  # hears the dialogue
         self._closing = False
         self._closed = False
         self._gone = False  # closed, and everybody was told
         self._on_greeted: Callable[[], object] | None = None
-        self._on_closed: list[Callable[[ESMTPSender], None]] = []
+        self._on_closed: list[Callable[[SMTPClientProtocol], None]] = []
 
     # --- what others see -------------------------------------------------------------------------
 
@@ -177,7 +177,7 @@ class ESMTPSender(Protocol):
         self.on_closed(lambda _: gone.callback(None))
         await gone
 
-    def on_closed(self, callback: Callable[[ESMTPSender], None]) -> None:
+    def on_closed(self, callback: Callable[[SMTPClientProtocol], None]) -> None:
         """Have `callback` called once when the connection is gone (at once when it is already)."""
         if self._gone:
             callback(self)
@@ -385,7 +385,7 @@ class ESMTPSender(Protocol):
         return waiter
 
     async def _stream(self, content: IContent) -> None:
-        flow = self._flow = ContentFlow(self.transport, self._core.encoder(content.size))
+        flow = self._flow = ContentProducer(self.transport, self._core.encoder(content.size))
         try:
             # RFC 5321 §4.5.3.2.5: each block of data has its own time.
             complete = await flow.run(content.chunks(), self._await_reply)
@@ -523,7 +523,7 @@ class ESMTPSender(Protocol):
 
 
 class ESMTPSenderFactory(ClientFactory):
-    """Builds an `ESMTPSender`, with a DCID of its own, for each connection that is made."""
+    """Builds an `SMTPClientProtocol`, with a DCID of its own, for each connection that is made."""
 
     noisy = False
 
@@ -532,7 +532,7 @@ class ESMTPSenderFactory(ClientFactory):
         hostname: str,
         settings: Delivery,
         clock: IReactorTime,
-        counters: ICounters,
+        counters: IMessageIds,
         lmtp: bool = False,
         in_thread: InThread = maybeDeferred,
     ) -> None:
@@ -550,10 +550,10 @@ class ESMTPSenderFactory(ClientFactory):
         name = hostname or self._hostname
         return ESMTPSenderFactory(name, self._settings, self._clock, self._counters, lmtp, self._in_thread)
 
-    def buildProtocol(self, addr: IAddress | None) -> ESMTPSender:
+    def buildProtocol(self, addr: IAddress | None) -> SMTPClientProtocol:
         """A sender for a connection to `addr`."""
         dcid = self._counters.next_dcid()
-        return ESMTPSender(dcid, self._hostname, self._settings, self._clock, self._lmtp, self._in_thread)
+        return SMTPClientProtocol(dcid, self._hostname, self._settings, self._clock, self._lmtp, self._in_thread)
 
 
 def _encoded(content: bytes, encoder: ContentEncoder) -> bytes:

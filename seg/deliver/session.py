@@ -18,16 +18,16 @@ from twisted.internet.interfaces import IOpenSSLClientConnectionCreator
 
 from seg.config.destinations import AuthProfile
 from seg.config.schema import Delivery
-from seg.deliver.dialogue import Dialogues
+from seg.deliver.dialogue import DebugPeers
 from seg.deliver.faults import AuthFailed, Unreachable
 from seg.deliver.greetings import Greetings
 from seg.deliver.interfaces import IConnector
-from seg.deliver.lines import Crowded, Group, Line, Lines
-from seg.deliver.outgoing import Outgoing, mechanism_for
+from seg.deliver.lines import ConnectionLimits, ConnectionSlot, LimitKey, LimitReached
+from seg.deliver.outgoing import OutboundSettings, mechanism_for
 from seg.deliver.pool import ConnectionPool, PoolKey
 from seg.deliver.progress import Progress
 from seg.deliver.recent import Recent
-from seg.deliver.sender import ESMTPSender, ESMTPSenderFactory, HandshakeFailed, StartTLSRefused, Tampered
+from seg.deliver.sender import ESMTPSenderFactory, HandshakeFailed, SMTPClientProtocol, StartTLSRefused, Tampered
 from seg.deliver.slots import PATIENCE
 from seg.events.base import IEventSink
 from seg.events.conditions import Condition
@@ -43,12 +43,12 @@ from seg.events.delivery import (
 )
 from seg.events.gateway import ConditionKind
 from seg.mail.errors import Temporary, local_fault
-from seg.mail.hosts import MXHost, Peer, SocketPath
+from seg.mail.hosts import MXHost, PeerAddress, SocketPath
 from seg.policy.judge import NOBODY, Verdict, judge
 from seg.policy.requirement import Decision, TLSLevel
 from seg.smtp.client_capabilities import Capabilities
 from seg.tls.context import ClientTLS, session_facts
-from seg.tls.identities import Identities
+from seg.tls.identities import ClientIdentities
 from seg.tls.names import names_of
 from seg.tls.peer import SessionFacts, Trust
 from seg.tls.roots import RootStore
@@ -62,7 +62,7 @@ def mismatches_of(verdict: Verdict) -> str:
     return "; ".join((full, *(line for line in verdict.mismatches if verdict.summary not in line)))
 
 
-class Unsatisfied(Temporary):
+class PolicyViolation(Temporary):
     """The peer isn't what the policy wants; nothing was sent. `verdict` has every mismatch, `facts` what the peer showed."""
 
     def __init__(self, decision: Decision, verdict: Verdict, facts: SessionFacts | None = None) -> None:
@@ -88,15 +88,15 @@ ENOUGH = 300.0  # seconds for which an address that has refused a further connec
 
 
 @attrs.frozen
-class Session:
+class VerifiedConnection:
     """A connection that may be used for one message, and the verdict that allows it."""
 
-    sender: ESMTPSender
+    sender: SMTPClientProtocol
     verdict: Verdict
     key: PoolKey
 
 
-class Sessions:
+class ConnectionOpener:
     """Opens sessions, and takes them back for the next message."""
 
     VERDICT_AGE = 60.0  # seconds that a verdict on an open connection stands: certificates run out, policies change
@@ -112,9 +112,9 @@ class Sessions:
         settings: Delivery,
         sink: IEventSink,
         now: Callable[[], float],
-        dialogues: Dialogues | None = None,
-        lines: Lines | None = None,
-        identities: Identities | None = None,
+        dialogues: DebugPeers | None = None,
+        lines: ConnectionLimits | None = None,
+        identities: ClientIdentities | None = None,
         greetings: Greetings | None = None,
         lacking: Condition | None = None,
     ) -> None:
@@ -126,23 +126,23 @@ class Sessions:
         self._settings = settings
         self._sink = sink
         self._now = now
-        self._dialogues = dialogues or Dialogues()
-        self._lines = lines or Lines()
-        self._identities = identities or Identities()
+        self._dialogues = dialogues or DebugPeers()
+        self._lines = lines or ConnectionLimits()
+        self._identities = identities or ClientIdentities()
         self._greetings = greetings
         self._lacking = lacking or Condition(sink, ConditionKind.LOCAL, "delivery")
-        self._without_bdat: Recent[tuple[Peer, int], bool] = Recent(WITHOUT_BDAT, now)
-        self._enough: Recent[Peer, int] = Recent(ENOUGH, now)  # connections that an address takes at a time
-        self._verdicts: dict[ESMTPSender, dict[object, tuple[float, Verdict]]] = {}
+        self._without_bdat: Recent[tuple[PeerAddress, int], bool] = Recent(WITHOUT_BDAT, now)
+        self._enough: Recent[PeerAddress, int] = Recent(ENOUGH, now)  # connections that an address takes at a time
+        self._verdicts: dict[SMTPClientProtocol, dict[object, tuple[float, Verdict]]] = {}
 
     async def open(
         self,
         decision: Decision,
         host: MXHost,
-        address: Peer,
-        outgoing: Outgoing,
+        address: PeerAddress,
+        outgoing: OutboundSettings,
         progress: Progress | None = None,
-    ) -> Session:
+    ) -> VerifiedConnection:
         """A session with this host at this address that satisfies the decision.
 
         :param progress: of the attempt; from here on it tells how far the session is.
@@ -165,8 +165,8 @@ class Sessions:
         return await self.open_anew(decision, host, address, outgoing, progress)
 
     async def open_anew(
-        self, decision: Decision, host: MXHost, address: Peer, outgoing: Outgoing, progress: Progress
-    ) -> Session:
+        self, decision: Decision, host: MXHost, address: PeerAddress, outgoing: OutboundSettings, progress: Progress
+    ) -> VerifiedConnection:
         """`open`, on a new connection: one that waited could not serve.
 
         :raises: as `open`.
@@ -182,7 +182,7 @@ class Sessions:
             facts = SessionFacts(starttls_offered=True, failure=why)
             verdict = judge(decision, facts, self._trust())
             if not verdict.ok:
-                unsatisfied = Unsatisfied(decision, verdict, facts)
+                unsatisfied = PolicyViolation(decision, verdict, facts)
                 unsatisfied.dcid = failure.dcid
                 raise unsatisfied from failure
             if not requirement.clear_retry or host.manner.implicit_tls:
@@ -190,8 +190,8 @@ class Sessions:
         return await self._fresh(decision, host, key, outgoing, progress, TLSLevel.NEVER, why_clear=why)
 
     async def _negotiated(
-        self, decision: Decision, host: MXHost, key: PoolKey, outgoing: Outgoing, progress: Progress
-    ) -> Session:
+        self, decision: Decision, host: MXHost, key: PoolKey, outgoing: OutboundSettings, progress: Progress
+    ) -> VerifiedConnection:
         """A fresh session. A handshake that fails gets one more on a new connection, with classical key exchange groups only."""
         level, tls = decision.requirement.tls, self._tls
         classical = tls.narrows and tls.classical_peers.has(_peer(key), self._now())
@@ -208,16 +208,16 @@ class Sessions:
             self._tls.narrows and not classical and not isinstance(failure, Tampered) and local_fault(failure) is None
         )
 
-    def _key(self, host: MXHost, address: Peer, outgoing: Outgoing) -> PoolKey:
+    def _key(self, host: MXHost, address: PeerAddress, outgoing: OutboundSettings) -> PoolKey:
         source = self._source(address, outgoing)
         return PoolKey(address, host.port, source, outgoing.ehlo_name, host.manner, outgoing.certificate)
 
-    def _keep_within(self, domain: str, outgoing: Outgoing) -> None:
+    def _keep_within(self, domain: str, outgoing: OutboundSettings) -> None:
         """A domain that has taken over another one's connection gives up one of its own that waits, if it has too many now."""
         if outgoing.connections and not outgoing.per_address and self._lines.over(domain, outgoing.connections):
             Deferred.fromCoroutine(self._pool.end_one(lambda idle: self._lines.within(idle, domain)))
 
-    def _source(self, address: Peer, outgoing: Outgoing) -> str:
+    def _source(self, address: PeerAddress, outgoing: OutboundSettings) -> str:
         """The local address to send from, "" when the system chooses."""
         if isinstance(address, SocketPath):
             return ""
@@ -225,17 +225,17 @@ class Sessions:
             return outgoing.source6 or self._settings.source_address6
         return outgoing.source or self._settings.source_address
 
-    def give(self, session: Session, max_transactions: int) -> None:
+    def give(self, session: VerifiedConnection, max_transactions: int) -> None:
         """Take a session back: the next message may use its connection."""
         if session.sender.bdat_unknown:
             self._without_bdat.learn((session.key.address, session.key.port), True)
         self._pool.give(session.key, session.sender, max_transactions)
         self._lines.rests(session.sender)
 
-    def _reuse(self, decision: Decision, key: PoolKey) -> Session | None:
+    def _reuse(self, decision: Decision, key: PoolKey) -> VerifiedConnection | None:
         verdicts: list[Verdict] = []
 
-        def satisfied(sender: ESMTPSender) -> bool:
+        def satisfied(sender: SMTPClientProtocol) -> bool:
             tls = decision.requirement.tls
             if tls is TLSLevel.NEVER and sender.facts.tls:
                 return False
@@ -249,9 +249,9 @@ class Sessions:
         if sender is None:
             return None
         self._lines.carries(sender, decision.domain)
-        return Session(sender, verdicts[0], key)
+        return VerifiedConnection(sender, verdicts[0], key)
 
-    def _judge(self, decision: Decision, sender: ESMTPSender) -> Verdict:
+    def _judge(self, decision: Decision, sender: SMTPClientProtocol) -> Verdict:
         """The verdict on an open connection, remembered for a while: most messages come with the same decision."""
         verdicts = self._verdicts.get(sender)
         if verdicts is None:
@@ -268,7 +268,7 @@ class Sessions:
         verdicts[wanted] = (now, verdict)
         return verdict
 
-    def _forget(self, sender: ESMTPSender) -> None:
+    def _forget(self, sender: SMTPClientProtocol) -> None:
         self._verdicts.pop(sender, None)
 
     async def _fresh(
@@ -276,12 +276,12 @@ class Sessions:
         decision: Decision,
         host: MXHost,
         key: PoolKey,
-        outgoing: Outgoing,
+        outgoing: OutboundSettings,
         progress: Progress,
         level: TLSLevel,
         classical: bool = False,
         why_clear: str = "",
-    ) -> Session:
+    ) -> VerifiedConnection:
         progress.asks()
         line = await self._line(decision.domain, host, key.address, outgoing)
         sender = await self._connect(decision, host, key, line, progress)
@@ -315,9 +315,9 @@ class Sessions:
             progress.parts()
             self._leave(sender)
             raise
-        return Session(sender, verdict, key)
+        return VerifiedConnection(sender, verdict, key)
 
-    async def _welcomed(self, sender: ESMTPSender, address: Peer) -> Capabilities:
+    async def _welcomed(self, sender: SMTPClientProtocol, address: PeerAddress) -> Capabilities:
         """The greeting and EHLO.
 
         :raises Crowded: the server wants no further connection, while others to it are at work: these are enough.
@@ -330,9 +330,9 @@ class Sessions:
             if not 400 <= error.code < 500 or not others:
                 raise
             self._enough.learn(address, others)
-            raise Crowded(address, lambda: self._lines.room(address, others)) from error
+            raise LimitReached(address, lambda: self._lines.room(address, others)) from error
 
-    async def _authenticate(self, sender: ESMTPSender, login: AuthProfile | None, verdict: Verdict) -> None:
+    async def _authenticate(self, sender: SMTPClientProtocol, login: AuthProfile | None, verdict: Verdict) -> None:
         """Show who we are. What goes wrong is the operator's business, and never the sender's: the mail waits.
 
         :raises AuthFailed: it isn't possible, or refused.
@@ -356,7 +356,7 @@ class Sessions:
                 error.enhanced, f"AUTH profile {login.name} ({mechanism.name}) is refused: {said}"
             ) from error
 
-    async def _secure(self, sender: ESMTPSender, decision: Decision, key: PoolKey, classical: bool) -> None:
+    async def _secure(self, sender: SMTPClientProtocol, decision: Decision, key: PoolKey, classical: bool) -> None:
         """TLS from the first octet."""
         sni = decision.requirement.sni or decision.host
         creator = self._creator(decision, key, classical)
@@ -367,7 +367,9 @@ class Sessions:
             raise
         self._shaken(sender, facts, key, classical)
 
-    async def _line(self, domain: str, host: MXHost, address: Peer, outgoing: Outgoing) -> Line:
+    async def _line(
+        self, domain: str, host: MXHost, address: PeerAddress, outgoing: OutboundSettings
+    ) -> ConnectionSlot:
         """Room for one more connection.
 
         :raises Crowded: there is none.
@@ -375,7 +377,7 @@ class Sessions:
         """
         if outgoing.by_mx and self._greetings is not None:
             await self._greets(self._greetings, host, address)
-        group: Group = address if outgoing.per_address else domain
+        group: LimitKey = address if outgoing.per_address else domain
         if outgoing.connections:
             await self._room(group, outgoing.connections)
         if outgoing.by_mx and not (outgoing.connections and outgoing.per_address):
@@ -387,7 +389,7 @@ class Sessions:
             await self._room(address, enough)
         return self._lines.begin(domain, address)
 
-    async def _greets(self, greetings: Greetings, host: MXHost, address: Peer) -> None:
+    async def _greets(self, greetings: Greetings, host: MXHost, address: PeerAddress) -> None:
         """Only a few connections wait for the first greeting of an address, for however many domains; others wait for what comes of them.
 
         :raises Temporary: it has let them wait for a while.
@@ -399,7 +401,7 @@ class Sessions:
                 raise Temporary("4.4.1", text)
             await greetings.news(address)
 
-    async def _room(self, group: Group, limit: int) -> None:
+    async def _room(self, group: LimitKey, limit: int) -> None:
         """Room for one more connection in a group; one that waits for other messages is ended for it, and one that is ending is waited for.
 
         :raises Crowded: there is none.
@@ -411,11 +413,11 @@ class Sessions:
         if leaving is not None:
             await leaving.gone()
         if not self._lines.room(group, limit):
-            raise Crowded(group, lambda: self._lines.room(group, limit))
+            raise LimitReached(group, lambda: self._lines.room(group, limit))
 
     async def _connect(
-        self, decision: Decision, host: MXHost, key: PoolKey, line: Line, progress: Progress
-    ) -> ESMTPSender:
+        self, decision: Decision, host: MXHost, key: PoolKey, line: ConnectionSlot, progress: Progress
+    ) -> SMTPClientProtocol:
         address = key.address
         waiting = self._greetings.begin(address) if self._greetings is not None else None
         senders = self._senders.called(key.ehlo_name, host.manner.lmtp)
@@ -461,7 +463,7 @@ class Sessions:
         sender.tap = self._dialogues.tap(sender.dcid, decision.domain, self._sink)
         return sender
 
-    async def _start_tls(self, sender: ESMTPSender, decision: Decision, key: PoolKey, classical: bool) -> None:
+    async def _start_tls(self, sender: SMTPClientProtocol, decision: Decision, key: PoolKey, classical: bool) -> None:
         """STARTTLS and the handshake. A refusal before the 220 leaves a session in clear, for the verdict to judge."""
         sni = decision.requirement.sni or decision.host
         creator = self._creator(decision, key, classical)
@@ -477,7 +479,7 @@ class Sessions:
             raise
         self._shaken(sender, facts, key, classical)
 
-    def _shaken(self, sender: ESMTPSender, facts: SessionFacts, key: PoolKey, classical: bool) -> None:
+    def _shaken(self, sender: SMTPClientProtocol, facts: SessionFacts, key: PoolKey, classical: bool) -> None:
         """A handshake is done: how is told, and a host that needed the smaller offer gets no other one for a day."""
         if classical:
             self._tls.classical_peers.add(_peer(key), self._now())
@@ -491,7 +493,7 @@ class Sessions:
         sni = requirement.sni or decision.host
         return self._tls.creator(sni, _peer(key), requirement.min_version, identity, classical)
 
-    def _remember(self, sender: ESMTPSender, decision: Decision, key: PoolKey, classical: bool) -> None:
+    def _remember(self, sender: SMTPClientProtocol, decision: Decision, key: PoolKey, classical: bool) -> None:
         """Keep the TLS session; the EHLO reply has come in, so a TLS 1.3 ticket has too if there is one."""
         requirement = decision.requirement
         handle = sender.transport.getHandle()
@@ -500,7 +502,7 @@ class Sessions:
             sni = requirement.sni or decision.host
             self._tls.remember(handle, sni, _peer(key), requirement.min_version, identity, classical)
 
-    def _refuse(self, sender: ESMTPSender, decision: Decision, verdict: Verdict) -> None:
+    def _refuse(self, sender: SMTPClientProtocol, decision: Decision, verdict: Verdict) -> None:
         """Say what didn't fit, in the vendor's two lines.
 
         :raises Unsatisfied: always.
@@ -508,9 +510,9 @@ class Sessions:
         if sender.facts.tls:
             self._sink.emit(DeliveryTLSDeferred(sender.dcid, verdict.summary, verdict.mismatches))
         self._sink.emit(DeliveryTLSRequired(sender.dcid, decision.host))
-        raise Unsatisfied(decision, verdict, sender.facts)
+        raise PolicyViolation(decision, verdict, sender.facts)
 
-    def _leave(self, sender: ESMTPSender) -> None:
+    def _leave(self, sender: SMTPClientProtocol) -> None:
         """Close a connection that won't be used; nobody waits for the peer's farewell."""
         if sender.closed:
             return

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 
-from seg.deliver.destination import Destination
+from seg.deliver.destination import ConcurrencyWindow
 from seg.deliver.slots import Slots
 
 
@@ -16,7 +16,7 @@ class Turns:
         self._first: OrderedDict[str, None] = OrderedDict()  # of these, the ones that have nothing under way
         self._silent: OrderedDict[str, None] = OrderedDict()  # those that let us wait when we last tried
 
-    def add(self, domain: str, destination: Destination | None) -> None:
+    def add(self, domain: str, destination: ConcurrencyWindow | None) -> None:
         """A destination has due work; it keeps its place if it waits already.
 
         :param destination: what is known of it, None for nothing.

@@ -17,7 +17,7 @@ from seg.dns.address_rules import AddressRules
 from seg.dns.answer import DNSAnswer, DNSFailure, Status
 from seg.dns.interfaces import IResolver
 from seg.mail.errors import LocalFault
-from seg.mail.hosts import IPAddress, MXHost, Peer, SocketPath
+from seg.mail.hosts import IPAddress, MXHost, PeerAddress, SocketPath
 
 _FAMILIES: dict[IPPreference, tuple[str, ...]] = {  # the types of records, in the order in which they are tried
     IPPreference.IPV6_PREFERRED: ("AAAA", "A"),
@@ -47,7 +47,7 @@ def host_name(name: dns.name.Name) -> str:
 
 
 @attrs.frozen
-class OwnNames:
+class SelfAddresses:
     """How to tell that a host is this gateway itself."""
 
     hostname: str  # A-labels, lower case
@@ -64,7 +64,7 @@ class OwnNames:
         """Whether a host bears our name."""
         return host == self.hostname
 
-    def is_address(self, addresses: Sequence[Peer]) -> bool:
+    def is_address(self, addresses: Sequence[PeerAddress]) -> bool:
         """Whether one of a host's addresses leads back to this machine. The path of a socket is the operator's own choice."""
         return any(not isinstance(address, SocketPath) and self.rules.leads_here(address) for address in addresses)
 
@@ -82,7 +82,7 @@ class NoAddress:
 
 def admitted(host: MXHost, rules: AddressRules) -> MXHost | NoAddress:
     """The host with those of its addresses that a stranger's DNS may lead to."""
-    kept: list[Peer] = []
+    kept: list[PeerAddress] = []
     refusal = ""
     for address in host.addresses:
         why = "" if isinstance(address, SocketPath) else rules.refusal(address)

@@ -41,7 +41,7 @@ def _timed(waiting: Deferred[T], timeout: float | None, clock: IReactorTime) -> 
     return waiting if timeout is None else waiting.addTimeout(max(timeout, 0), clock, onTimeoutCancel=expire)
 
 
-class _Mailbox(Generic[M]):
+class _ReceiveQueue(Generic[M]):
     """Values on their way to one reader, in order."""
 
     def __init__(self) -> None:
@@ -80,7 +80,7 @@ class _Datagrams:
     """
 
     def __init__(self, reactor: IReactorFDSet, connected: socket.socket) -> None:
-        self.mailbox: _Mailbox[bytes] = _Mailbox()
+        self.mailbox: _ReceiveQueue[bytes] = _ReceiveQueue()
         self._reactor = reactor
         self._socket = connected
         reactor.addReader(self)
@@ -165,7 +165,7 @@ class _Stream(Protocol):
     transport: Any
 
     def __init__(self) -> None:
-        self.mailbox: _Mailbox[bytes] = _Mailbox()
+        self.mailbox: _ReceiveQueue[bytes] = _ReceiveQueue()
 
     def dataReceived(self, data: bytes) -> None:
         """Keep a piece, and read no more until it is taken: the peer can't fill our memory."""

@@ -11,7 +11,7 @@ import dns.rdatatype
 from dns.rdata import Rdata
 
 from seg.dns.answer import FailureKind, Status
-from seg.dns.wire import Labels, MalformedReply, Record, Reply, labels_of, negative_ttl, read_data
+from seg.dns.wire import Labels, MalformedReply, WireRecord, WireReply, labels_of, negative_ttl, read_data
 
 # RFC 8914 §4: with SERVFAIL these say that validation failed, not that the server did.
 BOGUS_ERRORS = frozenset(
@@ -48,7 +48,7 @@ class UnusableReply(Exception):
 
 
 @attrs.frozen
-class Reading:
+class ParsedReply:
     """A reply, understood."""
 
     status: Status | None  # None: an alias whose target has to be asked for
@@ -59,7 +59,7 @@ class Reading:
     size: int = 0  # octets of memory that the records take, about
 
 
-def read_reply(reply: Reply, name: dns.name.Name, rdtype: dns.rdatatype.RdataType) -> Reading:
+def read_reply(reply: WireReply, name: dns.name.Name, rdtype: dns.rdatatype.RdataType) -> ParsedReply:
     """Understand a reply to the question for `name` and `rdtype`.
 
     :raises UnusableReply: an error of the server, or a reply that contradicts itself.
@@ -75,10 +75,10 @@ def read_reply(reply: Reply, name: dns.name.Name, rdtype: dns.rdatatype.RdataTyp
 class _Chain:
     """The records of a reply, followed from the name asked for to where its aliases end."""
 
-    def __init__(self, reply: Reply, name: dns.name.Name, rdtype: dns.rdatatype.RdataType) -> None:
+    def __init__(self, reply: WireReply, name: dns.name.Name, rdtype: dns.rdatatype.RdataType) -> None:
         self._reply = reply
         self._rdtype = rdtype
-        self._sets: dict[tuple[Labels, int], list[Record]] = {}
+        self._sets: dict[tuple[Labels, int], list[WireRecord]] = {}
         for record in reply.answer:
             self._sets.setdefault((record.owner, record.type), []).append(record)
         self._canonical = name
@@ -86,7 +86,7 @@ class _Chain:
         self._ttl = MAX_TTL
         self._aliases = 0
 
-    def reading(self) -> Reading:
+    def reading(self) -> ParsedReply:
         """What it comes to."""
         reply = self._reply
         found, size = self._follow()
@@ -94,11 +94,11 @@ class _Chain:
         if found:
             if reply.rcode == dns.rcode.NXDOMAIN:
                 raise MalformedReply("records of a name that doesn't exist")
-            return Reading(Status.FOUND, self._canonical, found, float(self._ttl), authentic, size)
+            return ParsedReply(Status.FOUND, self._canonical, found, float(self._ttl), authentic, size)
         if not self._aliases and any(record.type not in _IGNORED for record in reply.answer):
             raise MalformedReply("records of another name or type")
         status, ttl = self._denial()
-        return Reading(status, self._canonical, (), float(ttl), authentic)
+        return ParsedReply(status, self._canonical, (), float(ttl), authentic)
 
     def _follow(self) -> tuple[tuple[Rdata, ...], int]:
         """The records of the type asked for, if there are any at the end of the aliases, and their octets in memory."""
@@ -138,7 +138,7 @@ class _Chain:
         return status, min(self._ttl, negative_ttl(self._reply, proof)) if proof is not None else 0
 
 
-def _refusal(reply: Reply) -> UnusableReply:
+def _refusal(reply: WireReply) -> UnusableReply:
     detail = "; ".join(error.to_text() for error in reply.errors)
     if reply.rcode == dns.rcode.SERVFAIL:
         bogus = any(error.code in BOGUS_ERRORS for error in reply.errors)

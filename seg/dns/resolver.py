@@ -19,7 +19,7 @@ from seg.dns.backend import TwistedBackend
 from seg.dns.exchange import ExchangeError, ask, make_question
 from seg.dns.interfaces import IResolver
 from seg.dns.outage import Outages
-from seg.dns.reading import Reading, UnusableReply, read_reply
+from seg.dns.reading import ParsedReply, UnusableReply, read_reply
 from seg.dns.servers import DEMOTION, Server, in_turn, make_servers, system_resolvers
 from seg.dns.turns import MOST, Turns
 from seg.events.base import IEventSink
@@ -139,7 +139,7 @@ class StubResolver:
     def _deadline(self) -> float:
         return self._clock.seconds() + self._settings.lifetime
 
-    async def _ask_servers(self, question: _Question, wanted: dns.name.Name) -> tuple[Reading, Server]:
+    async def _ask_servers(self, question: _Question, wanted: dns.name.Name) -> tuple[ParsedReply, Server]:
         """The first usable reply. Servers that were silent are asked again while there is time.
 
         After a believed server that tried and couldn't vouch for an answer (SERVFAIL, bogus, time-out) only
@@ -210,7 +210,7 @@ class StubResolver:
             away = all(kind is FailureKind.NETWORK for asked, kind, _ in failures if asked.believed)
             self.outages.substituted(server, away)
 
-    async def _ask_server(self, question: _Question, wanted: dns.name.Name, server: Server) -> Reading:
+    async def _ask_server(self, question: _Question, wanted: dns.name.Name, server: Server) -> ParsedReply:
         """Its usable reply; what comes of it is noted down.
 
         :raises ExchangeError: there was no reply.
@@ -233,7 +233,7 @@ class StubResolver:
         self.outages.replied(server)
         return reading
 
-    async def _exchange(self, question: _Question, wanted: dns.name.Name, server: Server) -> Reading:
+    async def _exchange(self, question: _Question, wanted: dns.name.Name, server: Server) -> ParsedReply:
         now = self._clock.seconds()
         timeout = min(self._settings.timeout, question.deadline - now)
         if self._sink.debug:

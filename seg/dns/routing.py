@@ -13,7 +13,7 @@ import dns.name
 
 from seg.common.concurrently import side_by_side
 from seg.config.destinations import IPPreference
-from seg.dns.addresses import NoAddress, OwnNames, admitted, families, find_host, host_name
+from seg.dns.addresses import NoAddress, SelfAddresses, admitted, families, find_host, host_name
 from seg.dns.answer import DNSAnswer, Status
 from seg.dns.interfaces import IResolver
 from seg.mail.errors import LocalFault, Permanent, Temporary
@@ -35,7 +35,7 @@ async def mx_route(
     resolver: IResolver,
     domain: str,
     preference: IPPreference,
-    own: OwnNames,
+    own: SelfAddresses,
     port: int,
     max_hosts: int,
     random: Random,
@@ -105,7 +105,7 @@ class _Search:
         resolver: IResolver,
         domain: str,
         preference: IPPreference,
-        own: OwnNames,
+        own: SelfAddresses,
         port: int,
         max_hosts: int,
     ) -> None:
@@ -180,7 +180,7 @@ def _batch(candidates: list[_Candidate], wanted: int, budget: int) -> list[_Cand
     return candidates[: min(end, budget)]
 
 
-def _literal_route(domain: str, preference: IPPreference, own: OwnNames, port: int) -> Route:
+def _literal_route(domain: str, preference: IPPreference, own: SelfAddresses, port: int) -> Route:
     """The one host of an address literal (RFC 5321 §4.1.3)."""
     address = parse_literal(domain)
     if address is None:

@@ -48,7 +48,7 @@ class MalformedReply(ValueError):
 
 
 @attrs.frozen
-class Record:
+class WireRecord:
     """One record, not yet understood."""
 
     owner: Labels
@@ -59,14 +59,14 @@ class Record:
 
 
 @attrs.frozen
-class Reply:
+class WireReply:
     """A reply, as far as it is read before anybody asks what it says."""
 
     wire: bytes
     flags: int
     rcode: dns.rcode.Rcode
-    answer: tuple[Record, ...] = ()
-    authority: tuple[Record, ...] = ()
+    answer: tuple[WireRecord, ...] = ()
+    authority: tuple[WireRecord, ...] = ()
     errors: tuple[dns.edns.EDEOption, ...] = ()  # RFC 8914
     parts: int = MAX_PARTS  # what is left of the budget
 
@@ -106,7 +106,7 @@ def truncated(wire: bytes) -> bool:
     return bool(wire[2] & 0x02)
 
 
-def read_message(wire: bytes) -> Reply:
+def read_message(wire: bytes) -> WireReply:
     """The records of a reply.
 
     :raises MalformedReply: it can't be read, or is larger than the bounds here.
@@ -119,7 +119,7 @@ def read_message(wire: bytes) -> Reply:
         raise MalformedReply("cut off") from None
 
 
-def read_data(reply: Reply, records: list[Record], rdtype: RdataType) -> tuple[tuple[Rdata, ...], int]:
+def read_data(reply: WireReply, records: list[WireRecord], rdtype: RdataType) -> tuple[tuple[Rdata, ...], int]:
     """What records of one type hold, each once; and the octets of memory that this takes, about.
 
     A TLSA record that dnspython refuses to hold, such as a digest of the wrong length, stays in its set as generic data: it proves that there
@@ -143,7 +143,7 @@ def read_data(reply: Reply, records: list[Record], rdtype: RdataType) -> tuple[t
     return tuple(found.values()), RECORD * len(found) + LABEL * (reader.spent + octets * foreign // 2) + octets
 
 
-def negative_ttl(reply: Reply, record: Record) -> int:
+def negative_ttl(reply: WireReply, record: WireRecord) -> int:
     """Seconds for which a SOA record lets a denial be kept (RFC 2308 §5)."""
     if record.length < _TIMES:
         raise MalformedReply("SOA too short")
@@ -163,7 +163,7 @@ class _Reader:
         """What was used of the budget."""
         return self._parts - self._left
 
-    def reply(self) -> Reply:
+    def reply(self) -> WireReply:
         """The whole message."""
         _, flags, questions, *counts = _HEADER.unpack_from(self._wire)
         if sum(counts) > MAX_RECORDS or questions > 1:
@@ -173,11 +173,11 @@ class _Reader:
         position = _HEADER.size
         for _ in range(questions):
             position = self.name(position)[1] + 4
-        sections: list[tuple[Record, ...]] = []
+        sections: list[tuple[WireRecord, ...]] = []
         rcode = flags & 0x0F
         errors: tuple[dns.edns.EDEOption, ...] = ()
         for count in counts:
-            records: list[Record] = []
+            records: list[WireRecord] = []
             for _ in range(count):
                 record, position = self._record(position)
                 if record is None:
@@ -189,9 +189,9 @@ class _Reader:
             sections.append(tuple(records))
         if position != len(self._wire):
             raise MalformedReply("octets behind the end" if position < len(self._wire) else "cut off")
-        return Reply(self._wire, flags, dns.rcode.Rcode.make(rcode), sections[0], sections[1], errors, self._left)
+        return WireReply(self._wire, flags, dns.rcode.Rcode.make(rcode), sections[0], sections[1], errors, self._left)
 
-    def _record(self, position: int) -> tuple[Record | None, int]:
+    def _record(self, position: int) -> tuple[WireRecord | None, int]:
         """The record there, or None for one of another class, and where the next one begins."""
         owner, position = self.name(position)
         rdtype, rdclass, ttl, length = _FIXED.unpack_from(self._wire, position)
@@ -200,7 +200,7 @@ class _Reader:
             if rdclass != IN:
                 return None, start + length
             ttl = 0 if ttl > 0x7FFFFFFF else ttl  # RFC 2181 §8
-        return Record(tuple(label.lower() for label in owner), rdtype, ttl, start, length), start + length
+        return WireRecord(tuple(label.lower() for label in owner), rdtype, ttl, start, length), start + length
 
     def name(self, position: int) -> tuple[list[bytes], int]:
         """The labels of the name there, and where it ends. A pointer leads back, and each further than the one before it."""
@@ -230,7 +230,7 @@ class _Reader:
         if self._left < 0:
             raise MalformedReply(f"reply of more than {MAX_PARTS} labels")
 
-    def _errors(self, record: Record) -> tuple[dns.edns.EDEOption, ...]:
+    def _errors(self, record: WireRecord) -> tuple[dns.edns.EDEOption, ...]:
         """The extended errors among the options."""
         found: list[dns.edns.EDEOption] = []
         position, end = record.start, record.start + record.length
@@ -248,7 +248,7 @@ class _Reader:
 
     # --- data -----------------------------------------------------------------------------------------------
 
-    def named(self, record: Record) -> tuple[object, Rdata]:
+    def named(self, record: WireRecord) -> tuple[object, Rdata]:
         """What a record holds whose data end with a name, and what it is equal by."""
         rdtype = RdataType(record.type)
         begin, end = record.start + _NAMED[rdtype], record.start + record.length
@@ -262,7 +262,7 @@ class _Reader:
             return (preference, key), MX(IN, rdtype, preference, name)
         return key, (PTR if rdtype is RdataType.PTR else CNAME)(IN, rdtype, name)
 
-    def plain(self, record: Record) -> tuple[object, Rdata]:
+    def plain(self, record: WireRecord) -> tuple[object, Rdata]:
         """What any other record holds. By itself: only names in records of RFC 1035 may point elsewhere (RFC 3597 §4)."""
         data = self._wire[record.start : record.start + record.length]
         if record.type == RdataType.TXT:

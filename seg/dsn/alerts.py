@@ -22,7 +22,7 @@ from seg.events.gateway import Fault
 from seg.events.receive import MessageQueued, MessageReceived, MessageStarted, RecipientAccepted
 from seg.mail.address import domain_of
 from seg.mail.envelope import BodyType, Envelope, Recipient
-from seg.mail.ids import ICounters
+from seg.mail.ids import IMessageIds
 from seg.queue.interfaces import IMessageWriter
 
 INTERVAL = 3600.0  # seconds in which a destination is told of once
@@ -30,7 +30,7 @@ LETTERS = 20  # in an hour, whatever the number of destinations; the log tells o
 MOST = 10_000  # destinations remembered; then those told of longest ago are forgotten
 
 
-class Store(Protocol):
+class IAlertQueue(Protocol):
     """What it needs of the queue."""
 
     def begin(self, mid: int) -> IMessageWriter:
@@ -38,7 +38,7 @@ class Store(Protocol):
 
 
 @attrs.define
-class _Told:
+class _LastAlert:
     at: float
     since: int = 0  # failures after it
 
@@ -52,8 +52,8 @@ class TLSAlerts:
 
     def __init__(
         self,
-        store: Store,
-        counters: ICounters,
+        store: IAlertQueue,
+        counters: IMessageIds,
         sink: IEventSink,
         hostname: str,
         postmaster: str,
@@ -67,7 +67,7 @@ class TLSAlerts:
         self._postmaster = postmaster
         self._seconds = seconds
         self._posix = posix
-        self._told: dict[str, _Told] = {}  # in the order of telling
+        self._told: dict[str, _LastAlert] = {}  # in the order of telling
         self._letters: deque[float] = deque()  # when the last hour's were sent
 
     def failed(self, domain: str, host: str, text: str) -> None:
@@ -79,7 +79,7 @@ class TLSAlerts:
             return
         since = told.since if told is not None else 0
         self._told.pop(domain, None)
-        self._told[domain] = _Told(now)
+        self._told[domain] = _LastAlert(now)
         if len(self._told) > MOST:
             del self._told[next(iter(self._told))]
         self._sink.emit(TLSAlert(domain, host, text, since))

@@ -29,8 +29,8 @@ from seg.config.schema import DoubleBounces, Queue
 from seg.dsn.fields import LONGEST_LINE, address_field, fold, from_xtext, printable
 from seg.dsn.languages import ENGLISH, Language, Languages
 from seg.dsn.wording import IN_FULL, account, diagnostic, explanation, listing, status
-from seg.mail.envelope import BodyType, Envelope, Recipient, Ret
-from seg.mail.outcome import Action, Delivered, Outcome
+from seg.mail.envelope import BodyType, DSNRet, Envelope, Recipient
+from seg.mail.outcome import Delivered, DSNAction, Outcome
 from seg.queue.interfaces import IReportComposer
 from seg.smtp.dots import has_bare
 
@@ -58,7 +58,7 @@ class ReportComposer:
 
     def compose(
         self,
-        action: Action,
+        action: DSNAction,
         envelope: Envelope,
         fared: Sequence[tuple[int, Outcome]],
         head: bytes,
@@ -71,11 +71,11 @@ class ReportComposer:
         told = [(by_rid[rid], outcome) for rid, outcome in fared]
         now = self.clock()
         settings = self.settings_of(told[0][0].domain, envelope.bounce_profile)
-        dropped = action is not Action.FAILED or settings.double_bounces is DoubleBounces.DROP
+        dropped = action is not DSNAction.FAILED or settings.double_bounces is DoubleBounces.DROP
         if not envelope.reverse_path and dropped:  # RFC 5321 §4.5.5
             return None
         languages = [self.languages.get(name) for name in settings.report_languages or (ENGLISH,)]
-        note = settings.report_note if action is Action.FAILED else ""
+        note = settings.report_note if action is DSNAction.FAILED else ""
         parts = [self._text(languages, action, told, until, note), self._status(action, envelope, told, now, until)]
         quotation = self._quotation(action, envelope, head, settings.max_report_size)
         if quotation:
@@ -84,7 +84,7 @@ class ReportComposer:
         return self._envelope(envelope, to, now, mid, len(content)), content
 
     def plain(
-        self, action: Action, envelope: Envelope, fared: Sequence[tuple[int, Outcome]], mid: int
+        self, action: DSNAction, envelope: Envelope, fared: Sequence[tuple[int, Outcome]], mid: int
     ) -> tuple[Envelope, bytes] | None:
         """See `IReportComposer.plain`."""
         if not envelope.reverse_path:
@@ -118,7 +118,7 @@ class ReportComposer:
     def _text(
         self,
         languages: Sequence[Language],
-        action: Action,
+        action: DSNAction,
         told: Sequence[tuple[Recipient, Outcome]],
         until: float,
         note: str,
@@ -146,7 +146,7 @@ class ReportComposer:
         return f"Content-Type: text/plain; charset=utf-8\r\n{head}\r\n".encode("ascii") + encoded
 
     def _status(
-        self, action: Action, envelope: Envelope, told: Sequence[tuple[Recipient, Outcome]], now: float, until: float
+        self, action: DSNAction, envelope: Envelope, told: Sequence[tuple[Recipient, Outcome]], now: float, until: float
     ) -> bytes:
         """The part for machines (RFC 3464 §2)."""
         text = "Content-Type: message/delivery-status\r\nContent-Description: Delivery report\r\n\r\n"
@@ -171,14 +171,14 @@ class ReportComposer:
                 groups.append(fold("Diagnostic-Code", f"smtp; {reply}"))
             if recipient.attempts:
                 groups.append(fold("Last-Attempt-Date", now_date))
-            if action is Action.DELAYED and until:
+            if action is DSNAction.DELAYED and until:
                 groups.append(fold("Will-Retry-Until", until_date))
         return "".join(groups).encode("ascii")
 
-    def _quotation(self, action: Action, envelope: Envelope, head: bytes, most: int) -> bytes:
+    def _quotation(self, action: DSNAction, envelope: Envelope, head: bytes, most: int) -> bytes:
         """The message (RFC 6522 §3, third part): all of it when it failed, is small and 7-bit, and the sender doesn't want only its header
         (RFC 3461 §4.3); else its header. A message that must stay within TLS isn't returned in full (RFC 8689 §5)."""
-        shy = envelope.ret is Ret.HEADERS or envelope.requiretls or action is not Action.FAILED
+        shy = envelope.ret is DSNRet.HEADERS or envelope.requiretls or action is not DSNAction.FAILED
         whole = len(head) == envelope.size <= most and not shy
         if whole and head and _is_seven_bit(head):
             return b"Content-Type: message/rfc822\r\nContent-Description: Undelivered message\r\n\r\n" + head

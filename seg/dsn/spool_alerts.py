@@ -13,14 +13,14 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.python.failure import Failure
 
-from seg.dsn.alerts import Store
+from seg.dsn.alerts import IAlertQueue
 from seg.dsn.fields import printable
 from seg.events.base import Event, IEventSink
 from seg.events.gateway import Fault
 from seg.events.queue import MessageDamaged, SpoolFileCorrupt
 from seg.events.receive import MessageQueued, MessageReceived, MessageStarted, RecipientAccepted
 from seg.mail.envelope import BodyType, Envelope, Recipient
-from seg.mail.ids import ICounters
+from seg.mail.ids import IMessageIds
 
 GATHERED = 10.0  # seconds in which what comes is told in one message
 AGAIN = 60.0  # seconds after which a message that couldn't be queued is tried again
@@ -36,8 +36,8 @@ class SpoolAlerts:
 
     def __init__(
         self,
-        store: Store,
-        counters: ICounters,
+        store: IAlertQueue,
+        counters: IMessageIds,
         sink: IEventSink,
         hostname: str,
         postmaster: str,

@@ -9,30 +9,30 @@ import attrs
 from seg.dsn.fields import LONGEST_REPLY, LONGEST_TEXT, printable
 from seg.dsn.languages import Language
 from seg.mail.envelope import Recipient
-from seg.mail.outcome import Action, Bounced, Delayed, Delivered, Outcome
+from seg.mail.outcome import Bounced, Delayed, Delivered, DSNAction, Outcome
 
 IN_FULL = 50  # recipients (in all languages together) of whom everything is told; of the others address and status
 OF_ONE_KIND = 10  # recipients named above what is the same for them
 LONGEST_LIST = 40_000  # characters of the list of the others
 _TLS_WORDS = ("mta-sts", "dane", "tlsa", "tls", "starttls", "certificate")
 
-Told = Sequence[tuple[Recipient, Outcome]]
+ReportedFailure = Sequence[tuple[Recipient, Outcome]]
 
 
 @attrs.frozen
 class Account:
     """Who is told of in full, those with the same outcome together, and who with address and status only."""
 
-    groups: tuple[tuple[Told, int], ...]  # the recipients that are named, and how many more it holds for
-    rest: Told
+    groups: tuple[tuple[ReportedFailure, int], ...]  # the recipients that are named, and how many more it holds for
+    rest: ReportedFailure
 
 
-def account(told: Told, languages: int) -> Account:
+def account(told: ReportedFailure, languages: int) -> Account:
     """Divide the recipients of a report."""
     alike: dict[object, list[tuple[Recipient, Outcome]]] = {}
     for recipient, outcome in told:
         alike.setdefault(_kind(outcome), []).append((recipient, outcome))
-    groups: list[tuple[Told, int]] = []
+    groups: list[tuple[ReportedFailure, int]] = []
     rest: list[tuple[Recipient, Outcome]] = []
     left = max(IN_FULL // languages, 1)
     for group in alike.values():
@@ -54,7 +54,12 @@ def _kind(outcome: Outcome) -> object:
 
 
 def explanation(
-    language: Language, hostname: str, action: Action, told: Told, groups: Sequence[tuple[Told, int]], until: str = ""
+    language: Language,
+    hostname: str,
+    action: DSNAction,
+    told: ReportedFailure,
+    groups: Sequence[tuple[ReportedFailure, int]],
+    until: str = "",
 ) -> list[str]:
     """The paragraphs of the first part, for all recipients.
 
@@ -62,7 +67,7 @@ def explanation(
     :param until: the date until which delivery is tried, of a delay.
     """
     whom = language.text("opening", "one" if len(told) == 1 else "many", **_count(told))
-    values = {"recipients": whom} | ({"until": until} if action is Action.DELAYED else {})
+    values = {"recipients": whom} | ({"until": until} if action is DSNAction.DELAYED else {})
     paragraphs = [language.text("opening", "system", hostname=hostname), language.text("opening", action, **values)]
     for named, more in groups:
         paragraphs.extend(f"<{printable(recipient.address)}>" for recipient, _ in named)
@@ -72,7 +77,7 @@ def explanation(
     return paragraphs
 
 
-def listing(languages: Sequence[Language], rest: Told) -> list[str]:
+def listing(languages: Sequence[Language], rest: ReportedFailure) -> list[str]:
     """The lines that name the others; they are the same in every language but for what stands above and below them."""
     if not rest:
         return []

@@ -11,7 +11,7 @@ from zope.interface import implementer
 
 from seg.events.base import DebugEvent, Event, IEventSink
 
-Listener = Callable[[Event], object]
+BusListener = Callable[[Event], object]
 MOST_HELD = 1000  # events from before the listeners are there; the oldest go first
 
 
@@ -19,7 +19,7 @@ MOST_HELD = 1000  # events from before the listeners are there; the oldest go fi
 class _Hearing:
     """What a listener wants to hear."""
 
-    listener: Listener
+    listener: BusListener
     debug: bool  # `DebugEvent`s, too
     kinds: tuple[type[Event], ...]  # nothing else than these; empty: all
 
@@ -37,8 +37,8 @@ class EventBus:
     def __init__(self) -> None:
         self.debug = False
         self._all: tuple[_Hearing, ...] = ()
-        self._of: dict[type[Event], tuple[Listener, ...]] = {}  # found once for each class
-        self._reported: tuple[Listener, ...] = ()
+        self._of: dict[type[Event], tuple[BusListener, ...]] = {}  # found once for each class
+        self._reported: tuple[BusListener, ...] = ()
         self._holding = False
         self._held: deque[Event] = deque(maxlen=MOST_HELD)
 
@@ -52,7 +52,7 @@ class EventBus:
         while self._held:
             self.emit(self._held.popleft())
 
-    def add(self, listener: Listener, debug: bool = False, kinds: Iterable[type[Event]] = ()) -> None:
+    def add(self, listener: BusListener, debug: bool = False, kinds: Iterable[type[Event]] = ()) -> None:
         """Call `listener` with each event from now on; with `debug` also with each `DebugEvent`; with `kinds` with nothing but events
         of these classes: what it doesn't want to hear costs nothing then.
 
@@ -64,7 +64,7 @@ class EventBus:
         else:
             self._use((*self._all, hearing))
 
-    def remove(self, listener: Listener) -> None:
+    def remove(self, listener: BusListener) -> None:
         """Don't call `listener` any more. Harmless when it wasn't added."""
         self._use(tuple(other for other in self._all if other.listener != listener))
         self._reported = tuple(other for other in self._reported if other != listener)
@@ -89,7 +89,7 @@ class EventBus:
             except Exception:  # noqa: BLE001 - the caller may be in the middle of a delivery; it is logged
                 self._failed(listener, event)
 
-    def _failed(self, listener: Listener, event: Event) -> None:
+    def _failed(self, listener: BusListener, event: Event) -> None:
         """Report the first failure of a listener; more of them would only repeat it for every event."""
         if listener not in self._reported:
             self._reported += (listener,)

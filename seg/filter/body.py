@@ -5,7 +5,7 @@ from __future__ import annotations
 import attrs
 
 from seg.filter.answers import Answer, Change, Hold
-from seg.filter.message import FilteredMessage, Octets, pieces_of
+from seg.filter.message import FilteredMessage, OctetContent, pieces_of
 from seg.queue.interfaces import IContent
 from seg.smtp.dots import CleanLines, NULInContent
 
@@ -31,7 +31,7 @@ async def with_fit_body(answer: Answer, message: FilteredMessage) -> Answer:
 
 async def _fit(body: bytes | IContent, message: FilteredMessage) -> IContent:
     """The body as it is when it is fit, else a copy."""
-    content = Octets(body) if isinstance(body, bytes) else body
+    content = OctetContent(body) if isinstance(body, bytes) else body
     if await _is_clean(content, message.max_size):
         return content
     writer = message.scratch()

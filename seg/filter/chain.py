@@ -30,7 +30,7 @@ from seg.filter.message import FilteredMessage
 from seg.filter.turns import Turns
 from seg.mail.client import client_key
 from seg.mail.errors import LocalFault, local_fault
-from seg.smtp.server_replies import Reply
+from seg.smtp.server_replies import ServerReply
 
 NO_ANSWER: dict[WhenAway, Answer] = {
     WhenAway.TEMPFAIL: TempFail(),
@@ -45,7 +45,7 @@ class FilterFault(Exception):
 
 
 @attrs.frozen
-class Station:
+class ConfiguredFilter:
     """One filter in its place."""
 
     settings: Filter
@@ -67,7 +67,7 @@ class Refused:
     """The client hears this."""
 
     filter: str
-    reply: Reply
+    reply: ServerReply
 
 
 @attrs.frozen
@@ -88,7 +88,7 @@ class FilterChain:
 
     log = Logger()
 
-    def __init__(self, stations: Sequence[Station], sink: IEventSink, clock: IReactorTime) -> None:
+    def __init__(self, stations: Sequence[ConfiguredFilter], sink: IEventSink, clock: IReactorTime) -> None:
         self._stations = tuple(stations)
         self._sink = sink
         self._clock = clock
@@ -128,7 +128,9 @@ class FilterChain:
         changed = message.header != first.header or message.body is not first.body
         return Passed(message, changed, tuple(holds))
 
-    async def _hear(self, station: Station, message: FilteredMessage, rid: int, began: float) -> tuple[Answer, Applied]:
+    async def _hear(
+        self, station: ConfiguredFilter, message: FilteredMessage, rid: int, began: float
+    ) -> tuple[Answer, Applied]:
         """The answer of one filter, with the message that it makes; the answer of its table when it gives none."""
         name, mid = station.settings.name, message.mid
         try:
@@ -147,7 +149,7 @@ class FilterChain:
         self._tell(station, message, answer, after, began)
         return answer, after
 
-    def _ask(self, station: Station, message: FilteredMessage) -> Deferred[Answer]:
+    def _ask(self, station: ConfiguredFilter, message: FilteredMessage) -> Deferred[Answer]:
         """The answer of one filter. Whoever cancels this waits no more, whatever the filter makes of it."""
         gone = False
 
@@ -175,13 +177,15 @@ class FilterChain:
         asking.addBoth(lambda result: None if gone else heard.callback(result))
         return heard
 
-    def _cause(self, error: Exception, station: Station) -> str:
+    def _cause(self, error: Exception, station: ConfiguredFilter) -> str:
         if isinstance(error, FilterFault | HeaderGrown):
             return str(error)
         self.log.failure("the filter {name} failed", name=station.settings.name)
         return f"{type(error).__name__}: {error}"
 
-    def _tell(self, station: Station, before: FilteredMessage, answer: Answer, after: Applied, began: float) -> None:
+    def _tell(
+        self, station: ConfiguredFilter, before: FilteredMessage, answer: Answer, after: Applied, began: float
+    ) -> None:
         name, mid, emit = station.settings.name, before.mid, self._sink.emit
         details = after.texts
         if isinstance(answer, Reject | TempFail):

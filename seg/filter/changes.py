@@ -8,7 +8,7 @@ import attrs
 
 from seg.filter.answers import Accept, Answer, Change, Hold, Redirect
 from seg.filter.edits import edited
-from seg.filter.message import FilteredMessage, Octets
+from seg.filter.message import FilteredMessage, OctetContent
 from seg.mail.address import domain_of, local_part
 from seg.mail.envelope import Recipient
 from seg.smtp.commands import MailArguments, RcptArguments
@@ -63,7 +63,7 @@ def _changed(message: FilteredMessage, change: Change, next_rid: int) -> Applied
     if added:
         texts.append(f"{_count(len(added), 'recipient')} added")
     if change.body is not None:
-        body = Octets(change.body) if isinstance(change.body, bytes) else change.body
+        body = OctetContent(change.body) if isinstance(change.body, bytes) else change.body
         texts.append("body replaced")
     after = attrs.evolve(message, header=header, sender=sender, recipients=(*kept, *added), body=body)
     return Applied(after, added, removed, tuple(texts))

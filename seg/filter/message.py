@@ -53,7 +53,7 @@ class Client:
 
 
 @implementer(IContent)
-class Octets:
+class OctetContent:
     """Content in memory."""
 
     def __init__(self, data: bytes) -> None:
@@ -71,7 +71,7 @@ class Octets:
 
 
 @implementer(IContent)
-class Tail:
+class ContentTail:
     """What stands behind the first octets of a content."""
 
     def __init__(self, content: IContent, offset: int) -> None:
@@ -94,7 +94,7 @@ class Tail:
 
 
 @implementer(IContent)
-class Joined:
+class ConcatenatedContent:
     """A header, and the body behind it."""
 
     def __init__(self, header: bytes, body: IContent) -> None:
@@ -143,7 +143,7 @@ class FilteredMessage:
     @property
     def content(self) -> IContent:
         """Header (without our Received field) and body, as one."""
-        return Joined(b"".join(field.raw for field in self.fields) + b"\r\n", self.body)
+        return ConcatenatedContent(b"".join(field.raw for field in self.fields) + b"\r\n", self.body)
 
 
 async def read_header(content: IContent, trace: int) -> tuple[tuple[HeaderField, ...], IContent]:
@@ -158,6 +158,6 @@ async def read_header(content: IContent, trace: int) -> tuple[tuple[HeaderField,
     if len(head) - trace == MAX_HEADER and end == MAX_HEADER:
         raise HeaderTooLong(f"the header is longer than {MAX_HEADER} octets")
     end += trace
-    body = Tail(content, end + 2 if head.startswith(b"\r\n", end) else end)
+    body = ContentTail(content, end + 2 if head.startswith(b"\r\n", end) else end)
     ours = (HeaderField(head[:trace], ours=True),) if trace else ()
     return (*ours, *fields), body

@@ -14,21 +14,21 @@ from seg.common.errors import ConfigurationError
 from seg.config.problems import meant, nearest_first
 from seg.config.schema import Filter
 from seg.events.base import IEventSink
-from seg.filter.chain import Station
+from seg.filter.chain import ConfiguredFilter
 from seg.filter.interfaces import FilterContext, IMessageFilter, IMessageFilterFactory
 
 MILTER = "milter"
 LONGEST = 600.0  # seconds that a milter has for a message, however it divides them: then its client has gone (RFC 5321 §4.5.3.2.6)
 
 
-def stations(
+def load_filters(
     tables: Iterable[Filter],
     milter: Callable[[FilterContext], IMessageFilter],
     hostname: str,
     sink: IEventSink,
     reactor: Any,
     package: ModuleType | None = None,
-) -> tuple[Station, ...]:
+) -> tuple[ConfiguredFilter, ...]:
     """A filter for each table, in order. Plugins are looked for only when a table asks for one.
 
     :param milter: makes the filter of kind "milter".
@@ -42,9 +42,9 @@ def stations(
     for table in tables:
         context = FilterContext(table, hostname, sink, reactor)
         if table.kind == MILTER:
-            found.append(Station(table, milter(context), max(table.content_timeout, LONGEST)))
+            found.append(ConfiguredFilter(table, milter(context), max(table.content_timeout, LONGEST)))
         elif table.kind in factories:
-            found.append(Station(table, _made(factories[table.kind], context), table.content_timeout))
+            found.append(ConfiguredFilter(table, _made(factories[table.kind], context), table.content_timeout))
         else:
             raise _problem(table, _unknown(table.kind, factories))
     return tuple(found)
@@ -66,7 +66,7 @@ def _unknown(kind: str, plugins: Iterable[str]) -> str:
     )
 
 
-def for_listener(found: Iterable[Station], listener: str) -> tuple[Station, ...]:
+def for_listener(found: Iterable[ConfiguredFilter], listener: str) -> tuple[ConfiguredFilter, ...]:
     """Those that judge the mail of this listener."""
     return tuple(
         station for station in found if not station.settings.listeners or listener in station.settings.listeners

@@ -16,7 +16,7 @@ from seg.admin.delivery import DeliveryAPI
 from seg.admin.destinations import DestinationsAPI
 from seg.admin.dialogues import DialoguesAPI
 from seg.admin.dns import DNSAPI
-from seg.admin.hosts import HostStatistics
+from seg.admin.hosts import DestinationStatistics
 from seg.admin.http import RouteTable
 from seg.admin.metrics import Metrics
 from seg.admin.metrics_page import MetricsAPI
@@ -29,32 +29,32 @@ from seg.common.clock import posix_of
 from seg.config.destinations import Destinations
 from seg.events.base import IEventSink
 from seg.gateway.window import Window
-from seg.gateway.wiring import InForce, Mail, wire_checks
+from seg.gateway.wiring import ActiveConfiguration, MailServices, wire_checks
 
 
 @attrs.frozen
-class Observers:
+class Statistics:
     """Those who hear all events, and can be asked what came of them."""
 
     traffic: Traffic
-    statistics: HostStatistics
+    statistics: DestinationStatistics
     metrics: Metrics
     conditions: Conditions
     policies: PolicyReport
 
     @property
-    def all(self) -> tuple[Traffic | HostStatistics | Metrics | Conditions | PolicyReport, ...]:
+    def all(self) -> tuple[Traffic | DestinationStatistics | Metrics | Conditions | PolicyReport, ...]:
         """Each of them."""
         return self.traffic, self.statistics, self.metrics, self.conditions, self.policies
 
 
 def admin_paths(
     identity: Identity,
-    now: InForce,
-    mail: Mail,
+    now: ActiveConfiguration,
+    mail: MailServices,
     window: Window,
     changes: ChangeControl,
-    observers: Observers,
+    observers: Statistics,
     sink: IEventSink,
     reactor: Any,
 ) -> RouteTable:

@@ -16,7 +16,7 @@ from seg.events.gateway import Fault, Notice
 INTERVAL = 30.0  # seconds between two looks at the files
 
 
-class Renewable(Protocol):
+class ReloadableCertificate(Protocol):
     """Certificates from files."""
 
     def changed(self) -> bool:
@@ -29,13 +29,15 @@ class Renewable(Protocol):
         """
 
 
-class CertificateRenewal:
+class CertificateReloader:
     """Looks at the files now and then, in a thread. Files that can't be used change nothing, and are told of once.
 
     :param certificates: those in use now, by names for the log ("certificates of listener relay").
     """
 
-    def __init__(self, certificates: Callable[[], Mapping[str, Renewable]], reactor: Any, sink: IEventSink) -> None:
+    def __init__(
+        self, certificates: Callable[[], Mapping[str, ReloadableCertificate]], reactor: Any, sink: IEventSink
+    ) -> None:
         self._certificates = certificates
         self._in_thread = in_thread_of(reactor)
         self._sink = sink

@@ -8,20 +8,27 @@ from typing import Any
 import attrs
 
 from seg.admin.configuration.texts import Configuration
-from seg.admin.entrances import Entrances, PreparedEntrance
+from seg.admin.entrances import APIListeners, PreparedAPIListener
 from seg.admin.metrics_page import MetricsPort, PreparedPage
-from seg.auth.desk import Desk
+from seg.auth.desk import SASLServer
 from seg.common.errors import ConfigurationError
 from seg.common.threads import in_thread_of
 from seg.config.schema import Settings
-from seg.deliver.exemptions import ExemptionWatch
+from seg.deliver.exemptions import ExemptionTimer
 from seg.events.base import IEventSink
-from seg.filter.chain import Station
+from seg.filter.chain import ConfiguredFilter
 from seg.gateway.descriptors import Descriptors
-from seg.gateway.wiring import InForce, Lookups, Mail, wire_filters, wire_lookups, wire_sending
+from seg.gateway.wiring import (
+    ActiveConfiguration,
+    MailServices,
+    PolicyServices,
+    wire_filters,
+    wire_lookups,
+    wire_sending,
+)
 from seg.maillog.logs import MailLogs
-from seg.receive.census import Census
-from seg.receive.reception import MakeFactory, Plan, Reception
+from seg.receive.census import ConnectionCounter
+from seg.receive.reception import ListenerPlan, Listeners, MakeFactory
 from seg.tls.context import ClientIdentity
 from seg.tls.identities import Files
 from seg.tls.parameters import inbound, outbound
@@ -35,30 +42,30 @@ AT_THE_START = ("gateway", "control.socket")
 class LiveParts:
     """The running gateway's parts that a configuration reaches."""
 
-    now: InForce
-    mail: Mail
-    reception: Reception
-    census: Census
+    now: ActiveConfiguration
+    mail: MailServices
+    reception: Listeners
+    census: ConnectionCounter
     descriptors: Descriptors
-    exemptions: ExemptionWatch
+    exemptions: ExemptionTimer
     logs: MailLogs
     metrics: MetricsPort
-    entrances: Entrances
+    entrances: APIListeners
     factory: Callable[[], MakeFactory]  # makes listeners by what is in force
-    desk: Callable[[Settings], Desk | None]  # makes where clients authenticate
+    desk: Callable[[Settings], SASLServer | None]  # makes where clients authenticate
     hostname: str
     sink: IEventSink
     reactor: Any
 
 
-class LiveConfiguration:
-    """Takes configurations (`seg.admin.configuration.control.Applier`)."""
+class Reloader:
+    """Takes configurations (`seg.admin.configuration.control.IReloader`)."""
 
     def __init__(self, parts: LiveParts) -> None:
         self._parts = parts
         self._in_thread = in_thread_of(parts.reactor)
 
-    async def prepare(self, configuration: Configuration) -> Ready:
+    async def prepare(self, configuration: Configuration) -> PreparedReload:
         """Read certificates and roots, bind ports, make what looks things up.
 
         :raises ConfigurationError: it can't work; nothing is changed.
@@ -82,7 +89,7 @@ class LiveConfiguration:
         if desk is None or parts.now.settings.auth != settings.auth:
             desk = parts.desk(settings)
         metrics = parts.metrics.prepare(settings.metrics)
-        ready = Ready(parts, configuration, plan, lookups, identities, filters, desk, metrics, entrance)
+        ready = PreparedReload(parts, configuration, plan, lookups, identities, filters, desk, metrics, entrance)
         try:  # the last things that can fail
             if entrance is not None:
                 parts.entrances.bind_prepared(entrance)
@@ -94,18 +101,18 @@ class LiveConfiguration:
 
 
 @attrs.frozen
-class Ready:
+class PreparedReload:
     """A configuration that only waits to be put into force."""
 
     _parts: LiveParts
     _configuration: Configuration
-    _plan: Plan
-    _lookups: Lookups
+    _plan: ListenerPlan
+    _lookups: PolicyServices
     _identities: Mapping[Files, ClientIdentity]
-    _filters: tuple[Station, ...]
-    _desk: Desk | None
+    _filters: tuple[ConfiguredFilter, ...]
+    _desk: SASLServer | None
     _metrics: PreparedPage
-    _entrance: PreparedEntrance | None
+    _entrance: PreparedAPIListener | None
 
     def discard(self) -> None:
         """Leave all as it is."""

@@ -13,7 +13,7 @@ from seg.events.gateway import Fault
 from seg.maillog.compress import compress_closed
 from seg.maillog.files import FilePlan, MailLogFile
 from seg.maillog.logs import MailLogs
-from seg.maillog.syslog import SyslogOutlet, make_link
+from seg.maillog.syslog import SyslogLog, make_link
 from seg.version import __version__
 
 
@@ -34,8 +34,8 @@ def wire_logs(folder: Path, hostname: str, bus: EventBus, reactor: Any) -> MailL
     def file(plan: FilePlan) -> MailLogFile:
         return MailLogFile(folder, plan, reactor, __version__, hostname, bus, compress)
 
-    def syslog(settings: LogSubscription) -> SyslogOutlet:
-        return SyslogOutlet(
+    def syslog(settings: LogSubscription) -> SyslogLog:
+        return SyslogLog(
             settings,
             lambda address, watcher: make_link(address, watcher, reactor, in_thread),
             bus,

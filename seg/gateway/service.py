@@ -23,9 +23,9 @@ from twisted.python.failure import Failure
 from seg.admin.api import Identity
 from seg.admin.conditions import Conditions
 from seg.admin.configuration.control import ChangeControl
-from seg.admin.configuration.texts import Configuration, Texts, check, located, read_texts
-from seg.admin.entrances import Entrances
-from seg.admin.hosts import HostStatistics
+from seg.admin.configuration.texts import Configuration, ConfigurationTexts, check, located, read_texts
+from seg.admin.entrances import APIListeners
+from seg.admin.hosts import DestinationStatistics
 from seg.admin.http import RouteTable
 from seg.admin.metrics import Metrics
 from seg.admin.metrics_page import MetricsPort
@@ -39,9 +39,9 @@ from seg.common.threads import in_thread_of
 from seg.config.ehlo_names import unfit_names
 from seg.config.find import ConfigurationFiles, find_configuration
 from seg.config.paths import drop_path, log_path, seen_dane_path, spool_path, var_path
-from seg.config.schema import Listener
+from seg.config.schema import ListenerSettings
 from seg.config.trust import fault_of, of_caller
-from seg.deliver.exemptions import ExemptionWatch
+from seg.deliver.exemptions import ExemptionTimer
 from seg.dsn.languages import FOLDER as REPORTS
 from seg.dsn.languages import Languages
 from seg.events.bus import EventBus
@@ -52,16 +52,16 @@ from seg.filter.chain import FilterChain
 from seg.filter.plugins import for_listener
 from seg.gateway import sdnotify as supervisor
 from seg.gateway import startup
-from seg.gateway.api import Observers, admin_paths
-from seg.gateway.certificates import CertificateRenewal, Renewable
+from seg.gateway.api import Statistics, admin_paths
+from seg.gateway.certificates import CertificateReloader, ReloadableCertificate
 from seg.gateway.clockwatch import ClockWatch, last_written
 from seg.gateway.descriptors import Descriptors, raise_limit
-from seg.gateway.live import LiveConfiguration, LiveParts
+from seg.gateway.live import LiveParts, Reloader
 from seg.gateway.logs import wire_logs
 from seg.gateway.window import Window
 from seg.gateway.wiring import (
-    InForce,
-    Mail,
+    ActiveConfiguration,
+    MailServices,
     wire_desk,
     wire_door,
     wire_filters,
@@ -73,10 +73,10 @@ from seg.gateway.wiring import (
 )
 from seg.maildrop.pickup import Pickup
 from seg.policy.dane.kept import SeenDANEFile
-from seg.receive.census import Census
-from seg.receive.factory import ReceiveFactory
-from seg.receive.rates import RecipientRates
-from seg.receive.reception import MakeFactory, Reception
+from seg.receive.census import ConnectionCounter
+from seg.receive.factory import Listener
+from seg.receive.rates import RecipientRateLimit
+from seg.receive.reception import Listeners, MakeFactory
 from seg.tls.expiry import ExpiryWatch, Presenting
 from seg.tls.listening import ListenerCertificates
 from seg.tls.parameters import inbound, outbound
@@ -101,7 +101,7 @@ class Options(usage.Options):
     ]
 
     files: ConfigurationFiles
-    texts: Texts
+    texts: ConfigurationTexts
     configuration: Configuration
 
     def postOptions(self) -> None:
@@ -143,7 +143,9 @@ class GatewayService(Service):
 
     log = Logger()
 
-    def __init__(self, configuration: Configuration, texts: Texts, files: ConfigurationFiles, reactor: Any) -> None:
+    def __init__(
+        self, configuration: Configuration, texts: ConfigurationTexts, files: ConfigurationFiles, reactor: Any
+    ) -> None:
         settings = configuration.settings
         self.settings = settings  # as at the start; what is in force now is `_now`
         self.hostname = settings.gateway.hostname or machine_name()
@@ -156,9 +158,9 @@ class GatewayService(Service):
         self._bus.hold()
         self._start_words = startup.StartLog()
         self._bus.add(self._start_words.emit, kinds=startup.KINDS)
-        self._observers = Observers(
+        self._observers = Statistics(
             Traffic(self._bus, reactor),
-            HostStatistics(posix_of(reactor)),
+            DestinationStatistics(posix_of(reactor)),
             Metrics(reactor.seconds, posix_of(reactor)),
             Conditions(posix_of(reactor)),
             PolicyReport(posix_of(reactor)),
@@ -175,23 +177,23 @@ class GatewayService(Service):
         shown = configuration.destinations.certificates()
         ongoing.identities.replace(ongoing.identities.prepared(shown, outbound(settings.tls), outdated=True))
         limits = self._descriptors.limits(settings)
-        self._now = InForce(settings, configuration.destinations, lookups, ongoing, limits, filters, desk)
-        self._reception = Reception(reactor, self._descriptors.watch)
+        self._now = ActiveConfiguration(settings, configuration.destinations, lookups, ongoing, limits, filters, desk)
+        self._reception = Listeners(reactor, self._descriptors.watch)
         self._plan = self._reception.plan(settings.listener, inbound(settings.tls), outdated=True)
-        self._entrances = Entrances(
+        self._entrances = APIListeners(
             settings,
             lambda now: wire_door(now, files.settings, self._bus, reactor),
             reactor,
             self._bus,
             self._descriptors,
         )
-        self._renewal = CertificateRenewal(self._renewable, reactor, self._bus)
+        self._renewal = CertificateReloader(self._renewable, reactor, self._bus)
         self._expiry = ExpiryWatch(self._presenting, reactor, self._bus)
-        self._exemptions = ExemptionWatch(reactor, self._bus)
+        self._exemptions = ExemptionTimer(reactor, self._bus)
         self._clock_watch = ClockWatch(reactor, self._bus, self._clock_stepped)
         names = (listener.name for listener in settings.listener)
-        self._census = Census(limits.connections_in, limits.connections_in_of_one, names)
-        self._rates = RecipientRates(reactor.seconds)
+        self._census = ConnectionCounter(limits.connections_in, limits.connections_in_of_one, names)
+        self._rates = RecipientRateLimit(reactor.seconds)
         self._languages = Languages(files.settings.parent / REPORTS, lambda text: self._bus.emit(Fault(text)))
         self._logs = wire_logs(log_path(settings).parent, self.hostname, self._bus, reactor)
         in_thread = in_thread_of(reactor)
@@ -199,7 +201,7 @@ class GatewayService(Service):
         self._local = wire_local(self._now, self.hostname, files.settings, self._bus, reactor)
         self._locks = FolderLocks()
         self._bound = False
-        self._mail: Mail | None = None
+        self._mail: MailServices | None = None
         self._pickup: Pickup | None = None
 
     # --- starting --------------------------------------------------------------------------------
@@ -328,7 +330,7 @@ class GatewayService(Service):
         named = [name for values in profiles for name in values.get("report_languages", ())]
         return (*self._now.settings.queue.report_languages, *named)
 
-    def _change_control(self, mail: Mail) -> ChangeControl:
+    def _change_control(self, mail: MailServices) -> ChangeControl:
         parts = LiveParts(
             now=self._now,
             mail=mail,
@@ -349,20 +351,20 @@ class GatewayService(Service):
             self._texts,
             self._files,
             var_path(self.settings) / "changes",
-            LiveConfiguration(parts),
+            Reloader(parts),
             self._bus,
             in_thread_of(self._reactor),
             posix_of(self._reactor),
             self._configuration,
         )
 
-    def _admin_paths(self, mail: Mail, window: Window, changes: ChangeControl) -> RouteTable:
+    def _admin_paths(self, mail: MailServices, window: Window, changes: ChangeControl) -> RouteTable:
         """All that operators may ask for."""
         self._observers.traffic.start(var_path(self.settings) / "totals.json", window.dns)
         identity = Identity(self.hostname, self._files.settings.absolute(), posix(self._reactor))
         return admin_paths(identity, self._now, mail, window, changes, self._observers, self._bus, self._reactor)
 
-    def _renewable(self) -> dict[str, Renewable]:
+    def _renewable(self) -> dict[str, ReloadableCertificate]:
         """The certificates in use, by names for the log."""
         return {
             **{f"certificates of listener {name}": each for name, each in self._reception.certificates.items()},
@@ -379,15 +381,15 @@ class GatewayService(Service):
         )
         return shown
 
-    def _listener_maker(self, mail: Mail) -> MakeFactory:
+    def _listener_maker(self, mail: MailServices) -> MakeFactory:
         """Makes listeners by what is in force now."""
         settings, lookups, filters = self._now.settings, self._now.lookups, self._now.filters
         desk = self._now.desk
 
-        def make(listener: Listener, certificates: ListenerCertificates | None) -> ReceiveFactory:
+        def make(listener: ListenerSettings, certificates: ListenerCertificates | None) -> Listener:
             for warning in certificates.warnings if certificates else ():
                 self._bus.emit(Fault(warning))
-            return ReceiveFactory(
+            return Listener(
                 settings.receive,
                 listener,
                 self.hostname,
@@ -460,7 +462,7 @@ class GatewayService(Service):
         await self._logs.end()
         self._locks.release()
 
-    async def _stop_mail(self, mail: Mail) -> None:
+    async def _stop_mail(self, mail: MailServices) -> None:
         mail.alerts.stop()
         if self._entrances.opened:
             await mail.engine.stop(ATTEMPT_GRACE)

@@ -14,11 +14,11 @@ from seg.dns.cache import DNSCounters
 from seg.dns.interfaces import IResolver
 from seg.dns.servers import Server
 from seg.events.base import IEventSink
-from seg.gateway.wiring import InForce, Mail
+from seg.gateway.wiring import ActiveConfiguration, MailServices
 from seg.mail.causes import CauseKind
 from seg.policy.mtasts.cache import PolicyCache
-from seg.queue.ledger import Counts
-from seg.receive.reception import Reception
+from seg.queue.ledger import QueueCounts
+from seg.receive.reception import Listeners
 from seg.receive.workqueue import WorkQueue
 from seg.tls.expiry import ExpiryWatch, Lasting
 
@@ -27,7 +27,13 @@ class Window:
     """Looks at the parts that run; there is one as soon as there is mail."""
 
     def __init__(
-        self, now: InForce, mail: Mail, reception: Reception, expiry: ExpiryWatch, sink: IEventSink, clock: IReactorTime
+        self,
+        now: ActiveConfiguration,
+        mail: MailServices,
+        reception: Listeners,
+        expiry: ExpiryWatch,
+        sink: IEventSink,
+        clock: IReactorTime,
     ) -> None:
         self.suspension = Suspension(
             var_path(now.settings) / "suspended.json",
@@ -42,7 +48,7 @@ class Window:
         self._expiry = expiry
         self._clock = clock
 
-    # --- what an operator may see (`seg.admin.api.Gauges`) ---------------------------------------
+    # --- what an operator may see (`seg.admin.api.StatusGauges`) ---------------------------------------
 
     def connections_in(self) -> int:
         """Clients connected."""
@@ -68,7 +74,7 @@ class Window:
         """Our own certificates in use, those that end first first."""
         return self._expiry.lasting()
 
-    def counts(self) -> Counts:
+    def counts(self) -> QueueCounts:
         """The queue in numbers."""
         return self._mail.queue.counts()
 
@@ -112,7 +118,7 @@ class Window:
         """Whether the AD bit can be believed; None: no trusted resolver has said so far."""
         return self._now.lookups.probe.verdict
 
-    # --- what an operator may have done (`seg.admin.delivery.Gateway`) ----------------------------
+    # --- what an operator may have done (`seg.admin.delivery.DeliveryGauges`) ----------------------------
 
     def listener_names(self) -> tuple[str, ...]:
         """The listeners."""

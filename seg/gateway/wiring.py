@@ -1,6 +1,6 @@
 """The only place where the objects of the gateway learn of each other; `seg.gateway.service` starts and stops them.
 
-`Lookups` is what finds out (DNS, policies) and needs no files to begin with; `Mail` is what moves messages, and touches the
+`PolicyServices` is what finds out (DNS, policies) and needs no files to begin with; `MailServices` is what moves messages, and touches the
 spool when it is made.
 """
 
@@ -17,33 +17,33 @@ from typing import Any
 import attrs
 import psutil
 
-from seg.admin.door import Door
+from seg.admin.door import TokenAccess
 from seg.admin.tokens import parse_tokens
 from seg.auth.backoff import Backoff
 from seg.auth.checker import UsersChecker
-from seg.auth.desk import MOST_HASHING, Desk
+from seg.auth.desk import MOST_HASHING, SASLServer
 from seg.auth.interfaces import CheckerContext
 from seg.auth.plugins import checker_named
 from seg.auth.store import UserStore
-from seg.auth.watched_file import Kind, WatchedFile
-from seg.check.checks import Checks, Surroundings
-from seg.check.rehearsal import Uncounted
+from seg.auth.watched_file import FileFormat, ReloadingFile
+from seg.check.checks import Checks, CheckServices
+from seg.check.rehearsal import NoIds
 from seg.common.clock import cautious_of, posix_of
 from seg.common.threads import in_thread_of
 from seg.config.destinations import Destinations, LimitPer
 from seg.config.paths import aliases_path, drop_path, policy_cache_path, spool_path, tokens_path, users_path, var_path
 from seg.config.schema import ListenerAuth, Queue, Settings
-from seg.deliver.attempt import Attempt, Means
+from seg.deliver.attempt import Attempt, AttemptServices
 from seg.deliver.connect import Connector
-from seg.deliver.dialogue import Dialogues
-from seg.deliver.engine import DeliveryEngine
+from seg.deliver.dialogue import DebugPeers
+from seg.deliver.engine import DeliveryScheduler
 from seg.deliver.greetings import Greetings
-from seg.deliver.lines import Lines
-from seg.deliver.pace import UNLIMITED, Pace, Rate
+from seg.deliver.lines import ConnectionLimits
+from seg.deliver.pace import UNLIMITED, RateLimit, SendingRates
 from seg.deliver.pool import ConnectionPool
 from seg.deliver.routes import Router
 from seg.deliver.sender import ESMTPSenderFactory
-from seg.deliver.session import Sessions
+from seg.deliver.session import ConnectionOpener
 from seg.dns.address_rules import AddressRules
 from seg.dns.cache import CachingResolver
 from seg.dns.outage import Outages
@@ -59,14 +59,14 @@ from seg.events.base import IEventSink
 from seg.events.conditions import Condition
 from seg.events.gateway import ConditionKind
 from seg.events.memory import room_for_queue
-from seg.filter.chain import Station
+from seg.filter.chain import ConfiguredFilter
 from seg.filter.milter.client import milter
-from seg.filter.plugins import stations
+from seg.filter.plugins import load_filters
 from seg.gateway.descriptors import Limits
 from seg.local.mail import LocalMail
 from seg.mail.hosts import IPAddress
-from seg.mail.ids import ICounters
-from seg.maildrop.claim import DropFolder
+from seg.mail.ids import IMessageIds
+from seg.maildrop.claim import MaildropFolder
 from seg.maildrop.pickup import Pickup
 from seg.policy.chain import ANSWER_TIMEOUT, PolicyChain
 from seg.policy.dane.memory import SeenDANE
@@ -80,13 +80,13 @@ from seg.policy.mtasts.store import PolicyStore
 from seg.policy.mtasts.troubles import FetchTroubles
 from seg.policy.plugins import in_order
 from seg.policy.static import StaticProvider
-from seg.queue.commit import Committer
-from seg.queue.counters import Counters
+from seg.queue.commit import GroupCommitter
+from seg.queue.counters import MessageIds
 from seg.queue.interfaces import Lease
 from seg.queue.spool import Spool
 from seg.receive.submission import SubmissionRules
 from seg.tls.context import ClientTLS
-from seg.tls.identities import Identities
+from seg.tls.identities import ClientIdentities
 from seg.tls.parameters import outbound
 from seg.tls.peer import Trust
 from seg.tls.roots import RootStore
@@ -96,7 +96,7 @@ CHECK_WAITS = {"connect_timeout": 15.0, "greeting_timeout": 30.0, "command_timeo
 
 
 @attrs.frozen
-class Lookups:
+class PolicyServices:
     """What finds out how a destination is to be reached."""
 
     resolver: CachingResolver
@@ -113,53 +113,53 @@ class Lookups:
 
 
 @attrs.define
-class Ongoing:
+class SharedState:
     """What goes on under a new configuration: recipients sent of late, our certificates, connections open, dialogues watched."""
 
-    pace: Pace
+    pace: SendingRates
     greetings: Greetings
     lacking: Condition  # what we lack to open connections
-    identities: Identities = attrs.field(factory=Identities)
-    lines: Lines = attrs.field(factory=Lines)
-    dialogues: Dialogues = attrs.field(factory=Dialogues)
+    identities: ClientIdentities = attrs.field(factory=ClientIdentities)
+    lines: ConnectionLimits = attrs.field(factory=ConnectionLimits)
+    dialogues: DebugPeers = attrs.field(factory=DebugPeers)
     alert: Callable[[str, str, str], object] = lambda domain, host, text: None
 
 
 @attrs.define
-class InForce:
+class ActiveConfiguration:
     """What the gateway works by; a commit replaces it part by part, and whoever asks gets the new."""
 
     settings: Settings
     destinations: Destinations
-    lookups: Lookups
-    ongoing: Ongoing
+    lookups: PolicyServices
+    ongoing: SharedState
     limits: Limits
-    filters: tuple[Station, ...] = ()
-    desk: Desk | None = None
+    filters: tuple[ConfiguredFilter, ...] = ()
+    desk: SASLServer | None = None
 
 
 @attrs.frozen
-class Sending:
+class DeliveryServices:
     """What every attempt uses, and the connections that wait for the next message."""
 
-    means: Means
+    means: AttemptServices
     pool: ConnectionPool
 
 
 @attrs.define
-class Mail:
+class MailServices:
     """What takes messages, keeps them, and sends them."""
 
-    counters: Counters
+    counters: MessageIds
     queue: Spool
-    engine: DeliveryEngine
-    sending: Sending
+    engine: DeliveryScheduler
+    sending: DeliveryServices
     alerts: SpoolAlerts
 
 
 def wire_lookups(
-    settings: Settings, roots: RootStore, sink: IEventSink, reactor: Any, former: Lookups | None = None
-) -> Lookups:
+    settings: Settings, roots: RootStore, sink: IEventSink, reactor: Any, former: PolicyServices | None = None
+) -> PolicyServices:
     """DNS, TLS and the policy providers in the operator's order.
 
     :param former: those that these follow; the policies known and what was counted go on.
@@ -193,12 +193,12 @@ def wire_lookups(
     own = (dane, MTASTSProvider(policies, sink), StaticProvider())
     providers = in_order(settings.delivery.providers, own, ProviderContext(resolver, sink, reactor))
     for_clients = SharedResolver(resolver, most // 2, reactor, settings.dns.lifetime)
-    return Lookups(
+    return PolicyServices(
         resolver, probe, tls, roots, policies, refresh, providers, stub.servers, stub.outages, seen, for_clients
     )
 
 
-def wire_desk(settings: Settings, file: Path, backoff: Backoff, sink: IEventSink, reactor: Any) -> Desk | None:
+def wire_desk(settings: Settings, file: Path, backoff: Backoff, sink: IEventSink, reactor: Any) -> SASLServer | None:
     """Where clients authenticate; None when no listener lets them.
 
     :param file: where the settings stand.
@@ -213,34 +213,34 @@ def wire_desk(settings: Settings, file: Path, backoff: Backoff, sink: IEventSink
     else:
         path = users_path(settings, file)
         checker = UsersChecker(UserStore(path, in_thread, sink, reactor.seconds), in_thread, MOST_HASHING)
-    return Desk(checker, backoff, reactor, settings.auth.mechanisms)
+    return SASLServer(checker, backoff, reactor, settings.auth.mechanisms)
 
 
-def wire_door(settings: Settings, file: Path, sink: IEventSink, reactor: Any) -> Door:
+def wire_door(settings: Settings, file: Path, sink: IEventSink, reactor: Any) -> TokenAccess:
     """Where operators with tokens come in; `file` is the settings' own. It counts failures apart from those of mail users."""
 
-    kind = Kind("tokens file", parse_tokens, "no token counts", "seg token add")
-    tokens = WatchedFile(tokens_path(settings, file), kind, in_thread_of(reactor), sink, reactor.seconds, 0.0)
-    return Door(tokens, Backoff(reactor.seconds), reactor, sink)
+    kind = FileFormat("tokens file", parse_tokens, "no token counts", "seg token add")
+    tokens = ReloadingFile(tokens_path(settings, file), kind, in_thread_of(reactor), sink, reactor.seconds, 0.0)
+    return TokenAccess(tokens, Backoff(reactor.seconds), reactor, sink)
 
 
-def wire_filters(settings: Settings, hostname: str, sink: IEventSink, reactor: Any) -> tuple[Station, ...]:
+def wire_filters(settings: Settings, hostname: str, sink: IEventSink, reactor: Any) -> tuple[ConfiguredFilter, ...]:
     """The filters of the ``[[filter]]`` tables, in order; none of them connects yet.
 
     :raises ConfigurationError: there is no filter of a kind, or it can't be made.
     """
-    return stations(settings.filter, milter, hostname, sink, reactor)
+    return load_filters(settings.filter, milter, hostname, sink, reactor)
 
 
 def wire_mail(
-    now: InForce,
+    now: ActiveConfiguration,
     hostname: str,
     postmaster: str,
     languages: Languages,
     sink: IEventSink,
     reactor: Any,
     local: LocalMail,
-) -> Mail:
+) -> MailServices:
     """Queue and delivery. Makes the spool's folders and counters.
 
     :raises OSError: the spool can't be used.
@@ -248,7 +248,7 @@ def wire_mail(
     settings = now.settings
     spool = spool_path(settings)
     known = (var_path(settings) / "totals.json").exists()  # then the gateway ran before
-    counters = Counters(spool / "counters.json", sink, known=known)
+    counters = MessageIds(spool / "counters.json", sink, known=known)
 
     def settings_of(domain: str, profile: str) -> Queue:
         return now.destinations.bounce(domain, now.settings.queue, profile)
@@ -261,7 +261,7 @@ def wire_mail(
         counters,
         sink,
         reactor,
-        Committer(reactor),
+        GroupCommitter(reactor),
         random.random,
         settings_of,
         local.readdressed,
@@ -275,13 +275,13 @@ def wire_mail(
         profile = now.destinations.profile(domain)
         return profile.concurrent_connections if profile.limit_per is LimitPer.DOMAIN else now.limits.connections_out
 
-    engine = DeliveryEngine(queue, attempt, limit, now.limits.connections_out, sink, reactor)
+    engine = DeliveryScheduler(queue, attempt, limit, now.limits.connections_out, sink, reactor)
 
-    def rate(domain: str) -> Rate:
+    def rate(domain: str) -> RateLimit:
         profile = now.destinations.profile(domain)
         if profile.limit_per is not LimitPer.DOMAIN:
             return UNLIMITED
-        return Rate(profile.recipient_limit, profile.recipient_minutes)
+        return RateLimit(profile.recipient_limit, profile.recipient_minutes)
 
     engine.rate = rate
     engine.attempt_timeout = settings.delivery.attempt_timeout
@@ -290,18 +290,20 @@ def wire_mail(
     ).failed
     now.ongoing.lines.on_room = engine.crowd.freed
     alerts = SpoolAlerts(queue, counters, sink, hostname, postmaster, reactor, posix_of(reactor))
-    mail = Mail(counters, queue, engine, wire_sending(now, hostname, counters, sink, reactor), alerts)
+    mail = MailServices(counters, queue, engine, wire_sending(now, hostname, counters, sink, reactor), alerts)
     return mail
 
 
-def wire_local(now: InForce, hostname: str, file: Path, sink: IEventSink, reactor: Any) -> LocalMail:
+def wire_local(now: ActiveConfiguration, hostname: str, file: Path, sink: IEventSink, reactor: Any) -> LocalMail:
     """Who gets the mail for users of this machine; `file` is the settings' own."""
     settings = now.settings.gateway
     in_thread = in_thread_of(reactor)
     return LocalMail(aliases_path(file), settings, hostname, lambda: now.destinations, in_thread, sink, reactor)
 
 
-def wire_pickup(now: InForce, mail: Mail, hostname: str, sink: IEventSink, reactor: Any, local: LocalMail) -> Pickup:
+def wire_pickup(
+    now: ActiveConfiguration, mail: MailServices, hostname: str, sink: IEventSink, reactor: Any, local: LocalMail
+) -> Pickup:
     """What takes the mail that programs of this machine dropped."""
 
     def submission() -> SubmissionRules:
@@ -310,7 +312,7 @@ def wire_pickup(now: InForce, mail: Mail, hostname: str, sink: IEventSink, react
     def limits() -> tuple[int, int]:
         return now.settings.receive.max_message_size, now.settings.receive.max_recipients
 
-    folder = DropFolder(drop_path(now.settings))
+    folder = MaildropFolder(drop_path(now.settings))
 
     def max_hops() -> int:
         return now.settings.receive.max_received_hops
@@ -319,37 +321,41 @@ def wire_pickup(now: InForce, mail: Mail, hostname: str, sink: IEventSink, react
     return Pickup(folder, mail.queue, mail.counters, sink, hostname, limits, reactor, in_thread, max_hops, submission)
 
 
-def wire_sending(now: InForce, hostname: str, counters: ICounters, sink: IEventSink, reactor: Any) -> Sending:
+def wire_sending(
+    now: ActiveConfiguration, hostname: str, counters: IMessageIds, sink: IEventSink, reactor: Any
+) -> DeliveryServices:
     """What sends mail by what is in force now."""
-    return Sending(
+    return DeliveryServices(
         *wire_delivery(
             now.settings, lambda: now.destinations, hostname, now.lookups, counters, sink, reactor, now.ongoing
         )
     )
 
 
-def wire_ongoing(sink: IEventSink, reactor: Any) -> Ongoing:
+def wire_ongoing(sink: IEventSink, reactor: Any) -> SharedState:
     """What goes on with nothing under way yet."""
-    return Ongoing(Pace(reactor.seconds), Greetings(reactor), Condition(sink, ConditionKind.LOCAL, "delivery"))
+    return SharedState(
+        SendingRates(reactor.seconds), Greetings(reactor), Condition(sink, ConditionKind.LOCAL, "delivery")
+    )
 
 
 def wire_delivery(
     settings: Settings,
     destinations: Callable[[], Destinations],
     hostname: str,
-    lookups: Lookups,
-    counters: ICounters,
+    lookups: PolicyServices,
+    counters: IMessageIds,
     sink: IEventSink,
     reactor: Any,
-    ongoing: Ongoing | None = None,
-) -> tuple[Means, ConnectionPool]:
+    ongoing: SharedState | None = None,
+) -> tuple[AttemptServices, ConnectionPool]:
     """What every attempt uses, and the connections that wait for the next message."""
     delivery = settings.delivery
     ongoing = ongoing or wire_ongoing(sink, reactor)
     pool = ConnectionPool(reactor, delivery.idle_timeout)
     senders = ESMTPSenderFactory(hostname, delivery, reactor, counters, in_thread=in_thread_of(reactor))
     ties = random.Random()  # noqa: S311 - spreads load among equal hosts, keeps no secret
-    sessions = Sessions(
+    sessions = ConnectionOpener(
         Connector(reactor),
         senders,
         pool,
@@ -364,7 +370,7 @@ def wire_delivery(
         ongoing.greetings,
         ongoing.lacking,
     )
-    means = Means(
+    means = AttemptServices(
         router=Router(lookups.resolver, destinations, delivery, hostname, own_addresses(), ties, sink),
         policies=PolicyChain(lookups.providers, sink, reactor, max(ANSWER_TIMEOUT, 2 * settings.mta_sts.fetch_timeout)),
         sessions=sessions,
@@ -383,8 +389,8 @@ def wire_checks(
     settings: Settings,
     destinations: Callable[[], Destinations],
     hostname: str,
-    lookups: Lookups,
-    identities: Identities,
+    lookups: PolicyServices,
+    identities: ClientIdentities,
     sink: IEventSink,
     reactor: Any,
 ) -> Checks:
@@ -393,14 +399,14 @@ def wire_checks(
         settings.delivery, **{name: min(getattr(settings.delivery, name), most) for name, most in CHECK_WAITS.items()}
     )
     own, ties = own_addresses(), random.Random(0)  # noqa: S311 - the same order of equal hosts each time
-    senders = ESMTPSenderFactory(hostname, delivery, reactor, Uncounted(), in_thread=in_thread_of(reactor))
+    senders = ESMTPSenderFactory(hostname, delivery, reactor, NoIds(), in_thread=in_thread_of(reactor))
 
     def router(chosen: Callable[[], Destinations], notebook: IEventSink) -> Router:
         return Router(lookups.resolver, chosen, delivery, hostname, own, ties, notebook)
 
-    def sessions(notebook: IEventSink) -> Sessions:
+    def sessions(notebook: IEventSink) -> ConnectionOpener:
         pool = ConnectionPool(reactor, 0.0)
-        return Sessions(
+        return ConnectionOpener(
             Connector(reactor),
             senders,
             pool,
@@ -412,7 +418,7 @@ def wire_checks(
             identities=identities,
         )
 
-    surroundings = Surroundings(
+    surroundings = CheckServices(
         resolver=lookups.resolver,
         providers=lookups.providers,
         policies=lookups.policies,

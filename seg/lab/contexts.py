@@ -8,14 +8,14 @@ from OpenSSL import SSL
 from twisted.internet.interfaces import IOpenSSLServerConnectionCreator
 from zope.interface import implementer
 
-from seg.lab.pki import Credential
+from seg.lab.pki import LabCredential
 
 TLS1_1 = SSL.TLS1_1_VERSION
 TLS1_2 = SSL.TLS1_2_VERSION
 TLS1_3 = SSL.TLS1_3_VERSION
 
 
-def server_context(credential: Credential, *, lowest: int = TLS1_2, highest: int = TLS1_3) -> SSL.Context:
+def server_context(credential: LabCredential, *, lowest: int = TLS1_2, highest: int = TLS1_3) -> SSL.Context:
     """A server context that presents `credential`."""
     context = SSL.Context(SSL.TLS_METHOD)
     context.set_min_proto_version(lowest)

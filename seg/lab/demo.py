@@ -11,7 +11,7 @@ from twisted.internet.task import deferLater
 
 from seg.lab.arrivals import ReceivedMessage
 from seg.lab.cases import SENDER, SENDER_DOMAIN, Case, Outcome
-from seg.lab.findings import Finding, find, mid_of, outcome_of
+from seg.lab.findings import CaseResult, find, mid_of, outcome_of
 from seg.lab.gateway import GatewayError, GatewayProcess
 from seg.lab.internet import Internet
 from seg.lab.world import MX
@@ -21,7 +21,7 @@ CASE_TIME = 12.0  # seconds in which a case has to settle
 FIRST_RETRY = 6.0  # seconds; long enough for all cases to be begun before the first is tried again
 
 
-class Audience(Protocol):
+class DemoListener(Protocol):
     """Who is told what happens, while it happens."""
 
     def begins(self, case: Case, number: int, total: int) -> None:
@@ -30,7 +30,7 @@ class Audience(Protocol):
     def line(self, text: str) -> None:
         """The gateway wrote a line into its mail log."""
 
-    def settled(self, finding: Finding) -> None:
+    def settled(self, finding: CaseResult) -> None:
         """It's clear what came of a case."""
 
     def waits(self, case: Case, mid: int) -> None:
@@ -46,7 +46,7 @@ class Audience(Protocol):
 class Demonstration:
     """`set_up`, `run`, `stop`. The internet and the gateway may be used in between."""
 
-    def __init__(self, reactor: IReactorCore, folder: Path, cases: Sequence[Case], audience: Audience) -> None:
+    def __init__(self, reactor: IReactorCore, folder: Path, cases: Sequence[Case], audience: DemoListener) -> None:
         """:param folder: for certificates, configuration and log (made if need be)."""
         self.reactor = reactor
         self.folder = folder
@@ -93,12 +93,12 @@ class Demonstration:
             if self.internet is not None:
                 await self.internet.stop()
 
-    async def run(self) -> list[Finding]:
+    async def run(self) -> list[CaseResult]:
         """Send one message for each case, and find what comes of it.
 
         :raises GatewayError: the gateway ended.
         """
-        findings: dict[str, Finding] = {}
+        findings: dict[str, CaseResult] = {}
         self._tell_lines()
         for number, case in enumerate(self.cases, start=1):
             self._audience.begins(case, number, len(self.cases))
@@ -150,7 +150,7 @@ class Demonstration:
             return pending and not second_try
         return outcome is not Outcome.NOTHING
 
-    def _conclude(self, case: Case) -> Finding:
+    def _conclude(self, case: Case) -> CaseResult:
         internet, gateway = self._running()
         hosts = [host.host for host in case.mx]
         in_clear = sum(internet.receivers[host].envelopes_in_clear for host in hosts)

@@ -43,7 +43,7 @@ class Failure(enum.Enum):
 
 
 @attrs.frozen
-class Asked:
+class AskedQuestion:
     """A question that arrived."""
 
     name: str  # lower case, no trailing dot; "" is the root
@@ -73,7 +73,7 @@ class NameServer:
         self._udp: IListeningPort | None = None
         self._tcp: Listening | None = None
         self.validating = True
-        self.asked: list[Asked] = []
+        self.asked: list[AskedQuestion] = []
         self.address = ""
         self.port = 0
         self.add("", "DNSKEY", ROOT_KEY)
@@ -178,7 +178,7 @@ class NameServer:
         question = query.question[0]
         key = (question.name.canonicalize(), question.rdtype)
         name = key[0].to_text(omit_final_dot=True).removesuffix(".")
-        self.asked.append(Asked(name, dns.rdatatype.to_text(key[1]), tcp))
+        self.asked.append(AskedQuestion(name, dns.rdatatype.to_text(key[1]), tcp))
         failure = self._failures.get(key)
         if failure is Failure.DROP:
             return

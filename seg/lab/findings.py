@@ -18,7 +18,7 @@ _VERIFIED = re.compile(r"(?:verified|trusted) by ([\w-]+)")
 
 
 @attrs.frozen
-class Finding:
+class CaseResult:
     """One row of the table."""
 
     case: Case
@@ -61,7 +61,7 @@ def find(
     *,
     envelopes_in_clear: int = 0,
     log: Sequence[str] = (),
-) -> Finding:
+) -> CaseResult:
     """The finding for a case.
 
     :param messages: those that arrived for its domain.
@@ -74,7 +74,7 @@ def find(
     last = explained[-1] if explained else None
     routed = any(event.name == "route_used" for event in own)
     verified = _VERIFIED.search(last["outcome"]) if last else None
-    found = Finding(
+    found = CaseResult(
         case,
         outcome_of(events, mid),
         _protection(messages),
@@ -154,7 +154,7 @@ def _everything(case: Case, events: Sequence[LoggedEvent], own: Sequence[LoggedE
 
 
 def _differences(
-    found: Finding, messages: Sequence[ReceivedMessage], envelopes_in_clear: int, log: Sequence[str]
+    found: CaseResult, messages: Sequence[ReceivedMessage], envelopes_in_clear: int, log: Sequence[str]
 ) -> list[str]:
     case = found.case
     differences = []

@@ -23,7 +23,7 @@ SHA256 = hashes.SHA256()
 
 
 @attrs.frozen(eq=False)
-class Credential:
+class LabCredential:
     """A private key with its certificate chain as a server presents it: the leaf first, the root left out."""
 
     key: ec.EllipticCurvePrivateKey
@@ -104,7 +104,7 @@ class Authority:
         starts: datetime.timedelta = -DAY,
         ends: datetime.timedelta = 30 * DAY,
         with_intermediate: bool = True,
-    ) -> Credential:
+    ) -> LabCredential:
         """A leaf certificate for these host names and IP addresses (as subjectAltName).
 
         :param starts: begin of validity, counted from now; `ends`: its end.
@@ -114,18 +114,18 @@ class Authority:
         builder = self._leaf(names, common_name, key, starts, ends).issuer_name(self.intermediate.subject)
         builder = builder.add_extension(_issuer_key(self._intermediate_key), critical=False)
         leaf = builder.sign(self._intermediate_key, SHA256)
-        return Credential(key, (leaf, self.intermediate) if with_intermediate else (leaf,))
+        return LabCredential(key, (leaf, self.intermediate) if with_intermediate else (leaf,))
 
-    def expired(self, names: Sequence[str]) -> Credential:
+    def expired(self, names: Sequence[str]) -> LabCredential:
         """A certificate that ended yesterday."""
         return self.issue(names, starts=-30 * DAY, ends=-DAY)
 
-    def self_signed(self, names: Sequence[str]) -> Credential:
+    def self_signed(self, names: Sequence[str]) -> LabCredential:
         """A certificate that nobody else vouches for."""
         key = ec.generate_private_key(ec.SECP256R1())
         name = names[0] if names else "self-signed"
         builder = self._leaf(names, name, key, -DAY, 30 * DAY).issuer_name(_named(name))
-        return Credential(key, (builder.sign(key, SHA256),))
+        return LabCredential(key, (builder.sign(key, SHA256),))
 
     def _leaf(
         self,

@@ -17,8 +17,8 @@ from seg.lab.arrivals import Arrivals, ReceivedMessage
 from seg.lab.behaviour import Behaviour, Certificate, TLSVersions
 from seg.lab.contexts import TLS1_1, TLS1_2, TLS1_3, NamedContexts, server_context
 from seg.lab.listening import Listening
-from seg.lab.pki import Authority, Credential
-from seg.lab.session import Session, SMTPSession
+from seg.lab.pki import Authority, LabCredential
+from seg.lab.session import ReceiverSession, SMTPSession
 
 MAX_LINE = 1 << 20
 VERSIONS = {
@@ -30,7 +30,7 @@ INJECTED = b"250-injected.invalid\r\n250 XINJECTED\r\n"
 INJECTION_WAIT = 0.3  # seconds in which a client that took INJECTED for our reply gives itself away
 
 
-def credential_for(authority: Authority, names: tuple[str, ...], kind: Certificate) -> Credential:
+def credential_for(authority: Authority, names: tuple[str, ...], kind: Certificate) -> LabCredential:
     """The certificate of a server with these host names, of the kind asked for."""
     if kind is Certificate.OTHER_NAME:
         return authority.issue(["another-host.invalid"])
@@ -52,7 +52,7 @@ class Receiver:
         behaviour: Behaviour | None = None,
         *,
         names: tuple[str, ...] = (),
-        credentials: Mapping[str, Credential] | None = None,
+        credentials: Mapping[str, LabCredential] | None = None,
         arrivals: Arrivals | None = None,
     ) -> None:
         """:param names: of its certificate; without any its host name.
@@ -65,10 +65,10 @@ class Receiver:
         self._authority = authority
         self._named = dict(credentials or {})
         self._contexts: dict[tuple[Certificate, TLSVersions], NamedContexts] = {}
-        self._usual: dict[Certificate, Credential] = {}
+        self._usual: dict[Certificate, LabCredential] = {}
         self.behaviour = behaviour or Behaviour()
         self.arrivals = arrivals or Arrivals(IReactorTime(reactor))
-        self.sessions: list[Session] = []
+        self.sessions: list[ReceiverSession] = []
         self.most_open = 0  # connections at a time that hadn't said QUIT
         self.greylisted: dict[tuple[str, str, str], int] = {}
         self._open: set[SMTPSession] = set()
@@ -116,7 +116,7 @@ class Receiver:
     # --- for its sessions ---
 
     @property
-    def credential(self) -> Credential:
+    def credential(self) -> LabCredential:
         """The certificate that it presents now (TLSA records are made from it)."""
         return self._credential(self.behaviour.certificate)
 
@@ -126,7 +126,7 @@ class Receiver:
         if (kind, versions) not in self._contexts:
             lowest, highest = VERSIONS[versions]
 
-            def made(credential: Credential) -> SSL.Context:
+            def made(credential: LabCredential) -> SSL.Context:
                 return server_context(credential, lowest=lowest, highest=highest)
 
             named = {name: made(credential) for name, credential in self._named.items()}
@@ -155,7 +155,7 @@ class Receiver:
         self.leaving(session)
         self._open.discard(session)
 
-    def _credential(self, kind: Certificate) -> Credential:
+    def _credential(self, kind: Certificate) -> LabCredential:
         if kind not in self._usual:
             self._usual[kind] = credential_for(self._authority, self.names, kind)
         return self._usual[kind]

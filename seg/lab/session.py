@@ -28,7 +28,7 @@ INJECTION_WAIT = 0.3  # seconds in which a client that took INJECTED for our rep
 
 
 @attrs.define
-class Session:
+class ReceiverSession:
     """One connection, from the receiver's side."""
 
     client: str
@@ -77,7 +77,7 @@ class SMTPSession(Protocol):
     def connectionMade(self) -> None:
         """Greet."""
         assert self.transport is not None
-        self.session = Session(client=cast(Any, self.transport.getPeer()).host)
+        self.session = ReceiverSession(client=cast(Any, self.transport.getPeer()).host)
         self._receiver.opened(self)
         if 0 < self._says.connections < self._receiver.staying:
             self._reply("421 4.7.0 too many connections")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from seg.common.files import NO_FILE, Mark, mark_of, read_regular
+from seg.common.files import NO_FILE, FileSignature, read_regular, signature_of
 from seg.config.trust import Trusted, distrust
 
 LARGEST = 1024 * 1024  # octets of one file
@@ -18,7 +18,7 @@ class Includes:
 
     def __init__(self, trusted: Trusted) -> None:
         self._trusted = trusted
-        self._marks: dict[Path, Mark] = {}
+        self._marks: dict[Path, FileSignature] = {}
 
     def read(self, name: str) -> str:
         """The text of a file.
@@ -43,8 +43,8 @@ class Includes:
         return any(_mark(path) != mark for path, mark in self._marks.items())
 
 
-def _mark(path: Path) -> Mark:
+def _mark(path: Path) -> FileSignature:
     try:
-        return mark_of(path)
+        return signature_of(path)
     except OSError as error:
         return (*NO_FILE[:2], error.errno or 0)

@@ -9,7 +9,7 @@ from typing import Any
 from twisted.internet.defer import Deferred
 from twisted.internet.task import LoopingCall
 
-from seg.auth.watched_file import Kind, Unreadable, WatchedFile
+from seg.auth.watched_file import FileFormat, ReloadingFile, Unreadable
 from seg.common.threads import InThread
 from seg.config.destinations import Destinations
 from seg.config.schema import Gateway
@@ -45,7 +45,7 @@ class LocalMail:
         self._destinations = destinations
         self._sink = sink
         self._includes = Includes(of_caller())
-        kind = Kind(
+        kind = FileFormat(
             "aliases file",
             self._parse,
             "no alias counts",
@@ -54,7 +54,7 @@ class LocalMail:
             needed=False,
             stale=self._includes.changed,
         )
-        self._file = WatchedFile(path, kind, in_thread, sink, reactor.seconds, 0.0)
+        self._file = ReloadingFile(path, kind, in_thread, sink, reactor.seconds, 0.0)
         self._aliases = Aliases()
         self._known = False  # the aliases have been read once
         self._unreadable = ""

@@ -24,7 +24,7 @@ class BodyType(enum.StrEnum):
     EIGHT_BIT = "8BITMIME"
 
 
-class Ret(enum.StrEnum):
+class DSNRet(enum.StrEnum):
     """How much of the message a failure report is to quote (RFC 3461 §4.3); UNSAID is ours to choose."""
 
     UNSAID = ""
@@ -32,7 +32,7 @@ class Ret(enum.StrEnum):
     HEADERS = "HDRS"
 
 
-class Notify(enum.StrEnum):
+class DSNNotify(enum.StrEnum):
     """Of what the sender wants to hear (RFC 3461 §4.1)."""
 
     SUCCESS = "SUCCESS"
@@ -80,7 +80,7 @@ class Recipient:
     due: float = 0.0  # POSIX seconds: not to be tried before
     error: str = ""  # the last failure, as one line for people
     report: int = 0  # MID of the report on its failure, once one has been allotted
-    notify: frozenset[Notify] | None = None  # None: nothing was asked for (failures are told); empty: NEVER
+    notify: frozenset[DSNNotify] | None = None  # None: nothing was asked for (failures are told); empty: NEVER
     orcpt: str = ""  # the original recipient as given (RFC 3461 §4.2): "rfc822;bob@example.com", in xtext
     warned: bool = False  # the sender has been told that it is delayed
     via: str = ""  # host, host:port or unix:/path that an operator redirected it to; "" = by its domain's own route
@@ -91,9 +91,9 @@ class Recipient:
         """The destination (see `domain_of`)."""
         return domain_of(self.address)
 
-    def wants(self, event: Notify) -> bool:
+    def wants(self, event: DSNNotify) -> bool:
         """Whether the sender wants to hear of this. Where nothing was asked for, of failures and delays (RFC 3461 §6.2)."""
-        return event is not Notify.SUCCESS if self.notify is None else event in self.notify
+        return event is not DSNNotify.SUCCESS if self.notify is None else event in self.notify
 
 
 @attrs.frozen
@@ -111,7 +111,7 @@ class Envelope:
     client: str = ""  # address of the client that handed it in
     helo: str = ""
     held: bool = False  # by an operator: not tried until released
-    ret: Ret = Ret.UNSAID
+    ret: DSNRet = DSNRet.UNSAID
     envid: str = ""  # the sender's own name for it (RFC 3461 §4.4), in xtext
     requiretls: bool = False  # every hop must be verified TLS (RFC 8689 §2)
     tls_optional: bool = False  # its header has "TLS-Required: No" (RFC 8689 §5)

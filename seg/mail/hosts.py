@@ -16,11 +16,11 @@ class SocketPath(str):
     __slots__ = ()
 
 
-Peer = IPAddress | SocketPath
+PeerAddress = IPAddress | SocketPath
 
 
 @attrs.frozen
-class Manner:
+class TransportOptions:
     """How a next hop is spoken to, where a route says it: else SMTP, and TLS by STARTTLS."""
 
     lmtp: bool = False  # RFC 2033
@@ -34,7 +34,7 @@ class Manner:
         return ", ".join(words)
 
 
-PLAIN_SMTP = Manner()
+PLAIN_SMTP = TransportOptions()
 
 
 @attrs.frozen
@@ -43,13 +43,13 @@ class MXHost:
 
     name: str  # host name as in the MX record (or the domain itself, or the route's host): A-labels, lower case
     preference: int
-    addresses: tuple[Peer, ...]  # in the order to be tried
+    addresses: tuple[PeerAddress, ...]  # in the order to be tried
     port: int = 25
     mx_secure: bool = False  # the MX answer that named it was authenticated (AD from a trusted resolver)
     address_secure: bool = False  # every address answer used was authenticated
     expanded: str = ""  # name after CNAME expansion; equal to `name` when there was no CNAME
     alias_secure: bool = False  # the CNAME answer(s) at `name` were authenticated (meaningful when expanded != name)
-    manner: Manner = PLAIN_SMTP
+    manner: TransportOptions = PLAIN_SMTP
     substitute: bool = False  # an answer used came from a stand-in of the trusted resolvers: insecure facts don't tell that the domain is
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from zope.interface import Attribute, Interface
 
 
-class ICounters(Interface):
+class IMessageIds(Interface):
     """The ids of the mail log: monotonic, and unique over restarts."""
 
     unreserved = Attribute("bool: the last MID given might be given again after a crash: take no new mail")

@@ -10,7 +10,7 @@ from seg.mail.envelope import HostRefusal
 from seg.mail.errors import Permanent, Temporary
 
 
-class Action(enum.StrEnum):
+class DSNAction(enum.StrEnum):
     """What a report says became of a recipient (RFC 3464 §2.3.3)."""
 
     FAILED = "failed"

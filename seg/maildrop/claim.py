@@ -18,7 +18,7 @@ from typing import Any, BinaryIO
 import attrs
 
 from seg.maildrop.folder import UNFINISHED, sync_folder
-from seg.maildrop.note import LONGEST, Note, NoteError, decode
+from seg.maildrop.note import LONGEST, DropEnvelope, NoteError, decode
 
 PIECE = 65536
 ABANDONED = 86400.0  # seconds after which a file that nobody finished is removed
@@ -29,10 +29,10 @@ _NAME = re.compile(r"[0-9a-f]{32}")
 
 
 @attrs.define
-class Taken:
+class ClaimedMessage:
     """A claimed file, open behind its first line."""
 
-    note: Note
+    note: DropEnvelope
     user: str
     file: BinaryIO = attrs.field(repr=False)
 
@@ -46,7 +46,7 @@ class Taken:
             yield b"\r\n"
 
 
-class DropFolder:
+class MaildropFolder:
     """The folder as the gateway sees it: files that wait, below ``taken`` those with a MID, below ``bad`` the unusable."""
 
     def __init__(self, path: Path) -> None:
@@ -104,7 +104,7 @@ class DropFolder:
         sync_folder(self._taken)
         sync_folder(self.path)
 
-    def open(self, mid: int) -> Taken:
+    def open(self, mid: int) -> ClaimedMessage:
         """Open a claimed file.
 
         :raises NoteError: it can't be used: `set_aside` it.
@@ -125,7 +125,7 @@ class DropFolder:
             line = file.readline(LONGEST)
             if not line.endswith(b"\n"):
                 raise NoteError("its first line doesn't end")
-            return Taken(decode(line), user_name(found.st_uid), file)
+            return ClaimedMessage(decode(line), user_name(found.st_uid), file)
         except BaseException:
             file.close()
             raise

@@ -9,13 +9,13 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from seg.common import files
-from seg.maildrop.note import Note
+from seg.maildrop.note import DropEnvelope
 
 UNFINISHED = "."  # a name that begins so is still being written
 MODE = 0o640  # the gateway reads it by the group of the folder, whose set-group-id bit passes it on
 
 
-def drop(folder: Path, note: Note, content: Iterable[bytes]) -> str:
+def drop(folder: Path, note: DropEnvelope, content: Iterable[bytes]) -> str:
     """Hand a message in; when this returns it is durable. Returns the name of its file.
 
     :param content: its octets; lines may end in LF or CRLF.

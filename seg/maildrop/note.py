@@ -6,7 +6,7 @@ import json
 
 import attrs
 
-from seg.mail.envelope import BodyType, Notify, Ret
+from seg.mail.envelope import BodyType, DSNNotify, DSNRet
 from seg.smtp.address import PathError, check_forward_path, check_reverse_path
 from seg.smtp.commands import is_envid, is_orcpt
 
@@ -18,14 +18,14 @@ class NoteError(ValueError):
 
 
 @attrs.frozen
-class Note:
+class DropEnvelope:
     """The envelope as the sending program gave it (RFC 5321 §2.3.1; RFC 3461 for DSN)."""
 
     sender: str  # "" is the null reverse-path
     recipients: tuple[str, ...]
     body: BodyType = BodyType.SEVEN_BIT
-    notify: frozenset[Notify] | None = None
-    ret: Ret = Ret.UNSAID
+    notify: frozenset[DSNNotify] | None = None
+    ret: DSNRet = DSNRet.UNSAID
     envid: str = ""
     smtputf8: bool = False
     orcpt: tuple[str, ...] = ()  # of each recipient, "" = not said (RFC 3461 §4.2); empty: of none
@@ -37,7 +37,7 @@ class Note:
         return json.dumps(facts).encode("ascii") + b"\n"
 
 
-def decode(line: bytes) -> Note:
+def decode(line: bytes) -> DropEnvelope:
     """The note in a line. Anybody on the machine may have written it: nothing in it is believed.
 
     :raises NoteError: it isn't one.
@@ -45,12 +45,12 @@ def decode(line: bytes) -> Note:
     try:
         facts = json.loads(line)
         notify = facts["notify"]
-        note = Note(
+        note = DropEnvelope(
             _text(facts["sender"]),
             tuple(_text(address) for address in facts["recipients"]),
             BodyType(facts["body"]),
-            None if notify is None else frozenset(Notify(each) for each in notify),
-            Ret(facts["ret"]),
+            None if notify is None else frozenset(DSNNotify(each) for each in notify),
+            DSNRet(facts["ret"]),
             _text(facts["envid"]),
             facts["smtputf8"] is True,
             tuple(_text(each) for each in facts.get("orcpt", ())),

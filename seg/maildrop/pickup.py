@@ -17,11 +17,11 @@ from seg.events.receive import MessageQueued, MessageReceived, MessageStarted, R
 from seg.filter.header import HeaderTooLong
 from seg.mail.address import local_part
 from seg.mail.envelope import BodyType, Envelope, Recipient
-from seg.mail.ids import ICounters
-from seg.maildrop.claim import DropFolder, Taken
+from seg.mail.ids import IMessageIds
+from seg.maildrop.claim import ClaimedMessage, MaildropFolder
 from seg.maildrop.note import LONGEST, NoteError
 from seg.queue.interfaces import IContent, IMessageWriter
-from seg.receive.header import HeaderReader
+from seg.receive.header import HeaderScan
 from seg.receive.submission import HeaderCompletion, SubmissionRules
 from seg.receive.trace import date_time
 from seg.smtp.dots import CleanLines, NULInContent
@@ -31,7 +31,7 @@ DEFAULT_HOPS = 50
 MOST = 100  # files of one look: a flood must not keep the others waiting
 
 
-class Store(Protocol):
+class IPickupQueue(Protocol):
     """What it needs of the queue."""
 
     def begin_held_back(self, mid: int, first: Callable[[], Deferred[None]]) -> IMessageWriter:
@@ -51,9 +51,9 @@ class Pickup:
 
     def __init__(
         self,
-        folder: DropFolder,
-        queue: Store,
-        counters: ICounters,
+        folder: MaildropFolder,
+        queue: IPickupQueue,
+        counters: IMessageIds,
         sink: IEventSink,
         hostname: str,
         limits: Callable[[], tuple[int, int]],
@@ -143,7 +143,7 @@ class Pickup:
             aside = await self._in_thread(lambda: self._folder.set_aside(mid))
             self._sink.emit(Fault(f"dropped message can't be sent: {error}; it is kept as {aside}"))
 
-    async def _store(self, mid: int, taken: Taken) -> None:
+    async def _store(self, mid: int, taken: ClaimedMessage) -> None:
         note, now = taken.note, posix(self._clock)
         most_octets, most_recipients = self._limits()
         if len(note.recipients) > most_recipients:
@@ -155,7 +155,7 @@ class Pickup:
 
         writer = self._queue.begin_held_back(mid, remove)
         try:
-            header, plain = HeaderReader(), True
+            header, plain = HeaderScan(), True
             writer.write(self._received(mid, taken, now))
             pieces = self._pieces(mid, taken, now)
             while piece := await self._in_thread(lambda: next_of(pieces)):
@@ -183,7 +183,7 @@ class Pickup:
             raise
         self._sink.emit(MessageQueued(mid))
 
-    def _pieces(self, mid: int, taken: Taken, now: float) -> Iterator[bytes]:
+    def _pieces(self, mid: int, taken: ClaimedMessage, now: float) -> Iterator[bytes]:
         """The content as it is stored: CRLF lines, below a header that lacks nothing. Blocks.
 
         :raises NULInContent: there is one.
@@ -207,7 +207,7 @@ class Pickup:
         if last:
             yield last
 
-    def _envelope(self, mid: int, taken: Taken, now: float, body: BodyType, header: HeaderReader) -> Envelope:
+    def _envelope(self, mid: int, taken: ClaimedMessage, now: float, body: BodyType, header: HeaderScan) -> Envelope:
         """The envelope, by what the content is: programs say what they like of it (RFC 6152 §3 would have it returned for that)."""
         note = taken.note
         # Domains can be written in A-labels, and what a recipient's local part needs concerns that recipient only (RFC 6531 §3.2).
@@ -227,14 +227,14 @@ class Pickup:
             submitter=taken.user,
         )
 
-    def _received(self, mid: int, taken: Taken, now: float) -> bytes:
+    def _received(self, mid: int, taken: ClaimedMessage, now: float) -> bytes:
         """RFC 5321 §4.4; there was no SMTP, so no FROM clause."""
         user = "".join(each if each.isascii() and (each.isalnum() or each in "-_. ") else "?" for each in taken.user)
         return (
             f"Received: by {self._hostname} (seg-sendmail, from user {user})\r\n\tid {mid};\r\n\t{date_time(int(now))}\r\n"
         ).encode("ascii")
 
-    def _tell(self, mid: int, taken: Taken, size: int) -> None:
+    def _tell(self, mid: int, taken: ClaimedMessage, size: int) -> None:
         """The story of the message in the mail log; it is durable now."""
         note = taken.note
         self._sink.emit(MessageStarted(mid, 0, note.sender))

@@ -18,7 +18,7 @@ MOST_WAITING = 4 * 1024 * 1024  # octets kept while the file can't be written
 
 
 @attrs.frozen
-class Frame:
+class FileMarkers:
     """The lines that a file begins and ends with, and the one that tells of lost lines."""
 
     begin: Callable[[], bytes]
@@ -26,7 +26,7 @@ class Frame:
     lost: Callable[[int], bytes]
 
 
-class AppendingFile:
+class RotatingFile:
     """A file that takes whole lines. Nothing raises: a log that can't be written must not stop mail.
 
     :param closed_name: name of a file that was closed, with ``{}`` for the time: ``"mail.@{}.s"``.
@@ -43,7 +43,7 @@ class AppendingFile:
         closed_name: str,
         limit: int,
         keep: int,
-        frame: Frame,
+        frame: FileMarkers,
         seconds: Callable[[], float],
         closed: Callable[[Path, str], object] = lambda folder, pattern: None,
     ) -> None:

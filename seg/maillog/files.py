@@ -13,11 +13,11 @@ from seg.config.subscriptions import MAIL_JSON, MAIL_LOG, LogFileName, file_of
 from seg.events.base import IEventSink
 from seg.events.conditions import Condition
 from seg.events.gateway import ConditionKind
-from seg.maillog.appending import AppendingFile
+from seg.maillog.appending import RotatingFile
 from seg.maillog.frames import frame_of
-from seg.maillog.outlet import Outlet
-from seg.maillog.stamps import Stamps
-from seg.maillog.telling import Telling, Told, level_of
+from seg.maillog.outlet import BufferedLog
+from seg.maillog.stamps import TimestampCache
+from seg.maillog.telling import EventFormatter, FormattedEvent, level_of
 from seg.maillog.vocabulary import Level
 
 RETRY = 5.0  # seconds until a file that can't be written is tried again, if no event does that before
@@ -35,10 +35,10 @@ class FilePlan:
     keep: int
     compress: bool
 
-    def telling(self) -> Telling:
+    def telling(self) -> EventFormatter:
         """What the files are told."""
         forms = {file.form for file in self.files}
-        return Telling(self.least, self.details, self.kinds, LogForm.TEXT in forms, LogForm.JSON in forms)
+        return EventFormatter(self.least, self.details, self.kinds, LogForm.TEXT in forms, LogForm.JSON in forms)
 
 
 def plan_of_log(log: Log) -> FilePlan:
@@ -55,7 +55,7 @@ def plan_of_subscription(one: LogSubscription) -> FilePlan:
     return FilePlan((file,), level_of(one.level), kinds, details, one.rotate_size, one.keep, one.compress)
 
 
-class MailLogFile(Outlet):
+class MailLogFile(BufferedLog):
     """Writes events to files.
 
     :param folder: where the files are, ``var/log``.
@@ -83,8 +83,8 @@ class MailLogFile(Outlet):
         self._compress = compress
         self._conditions: dict[LogFileName, Condition] = {}
         self._retry: IDelayedCall | None = None
-        self._stamps = Stamps()
-        self._files: dict[LogFileName, AppendingFile] = {}
+        self._stamps = TimestampCache()
+        self._files: dict[LogFileName, RotatingFile] = {}
         self._have_files()
 
     def start(self) -> None:
@@ -125,7 +125,7 @@ class MailLogFile(Outlet):
                 continue
             frame = frame_of(name.form, self._now, self._version, self._hostname)
             path = self._folder / name.name
-            file = AppendingFile(path, name.closed, plan.rotate_size, plan.keep, frame, self._now, self._closed)
+            file = RotatingFile(path, name.closed, plan.rotate_size, plan.keep, frame, self._now, self._closed)
             self._files[name] = file
             self._conditions[name] = Condition(self._sink, ConditionKind.LOG, str(path))
             if self._running:
@@ -135,7 +135,7 @@ class MailLogFile(Outlet):
         if self._plan.compress:
             self._compress(folder, pattern)
 
-    def _write(self, batch: Sequence[Told]) -> None:
+    def _write(self, batch: Sequence[FormattedEvent]) -> None:
         """Each file with one write."""
         ctime = self._stamps.ctime
         for name, file in self._files.items():

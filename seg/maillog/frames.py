@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from seg.config.schema import LogForm
-from seg.maillog.appending import Frame
+from seg.maillog.appending import FileMarkers
 from seg.maillog.jsonlines import JSONLines
-from seg.maillog.stamps import Stamps, utc_offset
+from seg.maillog.stamps import TimestampCache, utc_offset
 from seg.maillog.vocabulary import Level, clean
 
 
-def frame_of(form: LogForm, now: Callable[[], float], version: str, hostname: str) -> Frame:
+def frame_of(form: LogForm, now: Callable[[], float], version: str, hostname: str) -> FileMarkers:
     """The lines of a file of this form."""
     return (TextFrame if form is LogForm.TEXT else JSONFrame)(now, version, hostname).frame()
 
@@ -24,12 +24,12 @@ class TextFrame:
         self._version = version
         self._hostname = hostname
 
-    def frame(self) -> Frame:
+    def frame(self) -> FileMarkers:
         """The lines as `AppendingFile` wants them."""
-        return Frame(self._begin, lambda: self._line(Level.INFO, "End Logfile"), self._lost)
+        return FileMarkers(self._begin, lambda: self._line(Level.INFO, "End Logfile"), self._lost)
 
     def _line(self, level: Level, text: str) -> bytes:
-        return f"{Stamps().ctime(self._now())}{level.prefix}{clean(text)}\n".encode()
+        return f"{TimestampCache().ctime(self._now())}{level.prefix}{clean(text)}\n".encode()
 
     def _begin(self) -> bytes:
         version = f"Version: seg {self._version} SN: {self._hostname}"
@@ -45,13 +45,13 @@ class JSONFrame:
 
     def __init__(self, now: Callable[[], float], version: str, hostname: str) -> None:
         self._now = now
-        self._records = JSONLines(Stamps())
+        self._records = JSONLines(TimestampCache())
         self._version = version
         self._hostname = hostname
 
-    def frame(self) -> Frame:
+    def frame(self) -> FileMarkers:
         """The lines as `AppendingFile` wants them."""
-        return Frame(
+        return FileMarkers(
             self._begin,
             lambda: self._note(Level.INFO, "log_closed"),
             lambda count: self._note(Level.WARNING, "log_lines_lost", count=count),

@@ -19,7 +19,7 @@ import attrs
 
 from seg.events.base import Event
 from seg.mail.errors import DeliveryError
-from seg.maillog.stamps import Stamps
+from seg.maillog.stamps import TimestampCache
 from seg.maillog.vocabulary import LONGEST_LINE
 
 # Only printable ASCII leaves here, so no separator of lines that Unicode knows can break one. JSON leaves DEL as it is.
@@ -39,7 +39,7 @@ def event_name(kind: type[Event]) -> str:
 class JSONLines:
     """Writes events as JSON. What is the same for all events of a class is made once."""
 
-    def __init__(self, stamps: Stamps) -> None:
+    def __init__(self, stamps: TimestampCache) -> None:
         self._stamps = stamps
         self._fields: dict[type[Event], tuple[str, Fields]] = {}
 
@@ -82,5 +82,5 @@ def _other(name: str, value: Any) -> str:
     if name == "opinions":
         value = dict(value)
     elif name in _TIMES:
-        value = Stamps().iso(value)
+        value = TimestampCache().iso(value)
     return "," + _encode({name: value})[1:-1]

@@ -10,10 +10,10 @@ import attrs
 from seg.events.base import DebugEvent, Event
 from seg.events.receive import MessageReceived
 from seg.maillog import lines_delivery, lines_dns, lines_gateway, lines_policy, lines_queue, lines_receive
-from seg.maillog.vocabulary import Entry, Level, Line
+from seg.maillog.vocabulary import Level, LogEntry, LogLine
 
 # By the words of a subscription's `events` (`seg.config.subscriptions.KINDS_OF_EVENTS`).
-KINDS: Mapping[str, tuple[Entry, ...]] = MappingProxyType(
+KINDS: Mapping[str, tuple[LogEntry, ...]] = MappingProxyType(
     {
         "gateway": lines_gateway.ENTRIES,
         "receive": lines_receive.ENTRIES,
@@ -24,7 +24,7 @@ KINDS: Mapping[str, tuple[Entry, ...]] = MappingProxyType(
     }
 )
 
-AREAS: tuple[tuple[str, tuple[Entry, ...]], ...] = (
+AREAS: tuple[tuple[str, tuple[LogEntry, ...]], ...] = (
     ("The gateway", KINDS["gateway"]),
     ("Injection", KINDS["receive"]),
     ("The queue", KINDS["queue"]),
@@ -33,7 +33,9 @@ AREAS: tuple[tuple[str, tuple[Entry, ...]], ...] = (
     ("DNS", KINDS["dns"]),
 )
 
-LINES: Mapping[type[Event], Entry] = MappingProxyType({entry.event: entry for _, entries in AREAS for entry in entries})
+LINES: Mapping[type[Event], LogEntry] = MappingProxyType(
+    {entry.event: entry for _, entries in AREAS for entry in entries}
+)
 
 
 def without_details(event: MessageReceived) -> MessageReceived:
@@ -41,12 +43,12 @@ def without_details(event: MessageReceived) -> MessageReceived:
     return attrs.evolve(event, message_id="", subject="") if event.message_id or event.subject else event
 
 
-def render_unknown(event: Event) -> tuple[Line, ...]:
+def render_unknown(event: Event) -> tuple[LogLine, ...]:
     """The line of a class that isn't in the table (a third party's provider may have its own): never lost."""
     return ((Level.DEBUG if isinstance(event, DebugEvent) else Level.INFO, repr(event)),)
 
 
-def render(event: Event) -> tuple[Line, ...]:
+def render(event: Event) -> tuple[LogLine, ...]:
     """The lines of one event, the texts not yet cleaned."""
     entry = LINES.get(type(event))
     return entry.render(event) if entry else render_unknown(event)

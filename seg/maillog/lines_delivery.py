@@ -17,12 +17,12 @@ from seg.events.delivery import (
     RecipientsDiscarded,
 )
 from seg.maillog.lines_queue import rid_list
-from seg.maillog.vocabulary import Entry, Level, Line, entry, plain
+from seg.maillog.vocabulary import Level, LogEntry, LogLine, entry, plain
 
 DEBUG, INFO = Level.DEBUG, Level.INFO
 
 
-def _connect_failed(event: DeliveryConnectFailed) -> tuple[Line, ...]:
+def _connect_failed(event: DeliveryConnectFailed) -> tuple[LogLine, ...]:
     text = (
         f"Connection Error: DCID {event.dcid} domain: {event.domain} IP: {event.address} port: {event.port} "
         f"details: {event.details} interface: {event.local or 'auto'} reason: {event.reason} ({event.host})"
@@ -30,13 +30,13 @@ def _connect_failed(event: DeliveryConnectFailed) -> tuple[Line, ...]:
     return ((INFO, text),)
 
 
-def _tls_started(event: DeliveryTLSStarted) -> tuple[Line, ...]:
+def _tls_started(event: DeliveryTLSStarted) -> tuple[LogLine, ...]:
     text = f"DCID {event.dcid} TLS success protocol {event.protocol} cipher {event.cipher}"
     if event.names:
         text += f" subjectAltName:dNSName={event.names[0]}"
     if event.group:  # last: what reads the line as it was before finds all in its place
         text += f" group {event.group}"
-    lines: tuple[Line, ...] = ((INFO, text),)
+    lines: tuple[LogLine, ...] = ((INFO, text),)
     if len(event.names) > 1:
         lines += ((DEBUG, f"DCID {event.dcid} TLS names presented: {', '.join(event.names)}"),)
     if event.resumed:
@@ -44,22 +44,22 @@ def _tls_started(event: DeliveryTLSStarted) -> tuple[Line, ...]:
     return lines
 
 
-def _tls_deferred(event: DeliveryTLSDeferred) -> tuple[Line, ...]:
+def _tls_deferred(event: DeliveryTLSDeferred) -> tuple[LogLine, ...]:
     line = (INFO, f"DCID {event.dcid} TLS deferring: verify error: {event.text}")
     if not event.details:
         return (line,)
     return (line, (INFO, f"DCID {event.dcid} TLS verify details: {'; '.join(event.details)}"))
 
 
-def _started(event: DeliveryStarted) -> tuple[Line, ...]:
+def _started(event: DeliveryStarted) -> tuple[LogLine, ...]:
     return ((INFO, f"Delivery start DCID {event.dcid} MID {event.mid} to RID {rid_list(event.rids)}"),)
 
 
-def _discarded(event: RecipientsDiscarded) -> tuple[Line, ...]:
+def _discarded(event: RecipientsDiscarded) -> tuple[LogLine, ...]:
     return ((INFO, f"MID {event.mid} to RID {list(event.rids)} discarded: SMTP route /dev/null for {event.domain}"),)
 
 
-def _delivered(event: RecipientsDelivered) -> tuple[Line, ...]:
+def _delivered(event: RecipientsDelivered) -> tuple[LogLine, ...]:
     rids = rid_list(event.rids)
     return (
         (INFO, f"Message done DCID {event.dcid} MID {event.mid} to RID {rids}"),
@@ -67,7 +67,7 @@ def _delivered(event: RecipientsDelivered) -> tuple[Line, ...]:
     )
 
 
-ENTRIES: tuple[Entry, ...] = (
+ENTRIES: tuple[LogEntry, ...] = (
     plain(
         INFO,
         "New SMTP DCID {dcid} interface {local} address {address} port {port}",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from seg.events.dns import DNSAsked, DNSCached, DNSFailed, DNSSent
-from seg.maillog.vocabulary import Entry, Level, Line, entry, plain
+from seg.maillog.vocabulary import Level, LogEntry, LogLine, entry, plain
 
 DEBUG, INFO = Level.DEBUG, Level.INFO
 
@@ -11,7 +11,7 @@ DEBUG, INFO = Level.DEBUG, Level.INFO
 _GROUP = "recursive_nameserver0.parent"
 
 
-def _sent(event: DNSSent) -> tuple[Line, ...]:
+def _sent(event: DNSSent) -> tuple[LogLine, ...]:
     name, kind = event.name, event.rdtype
     return (
         (DEBUG, f"DNS query: QN({name}, '{kind}', '{_GROUP}')"),
@@ -19,7 +19,7 @@ def _sent(event: DNSSent) -> tuple[Line, ...]:
     )
 
 
-def _cached(event: DNSCached) -> tuple[Line, ...]:
+def _cached(event: DNSCached) -> tuple[LogLine, ...]:
     expires = int(event.expires * 1_000_000)
     trust = "secure" if event.secure else "insecure"
     records = event.records
@@ -28,7 +28,7 @@ def _cached(event: DNSCached) -> tuple[Line, ...]:
     return ((DEBUG, f"DNS encache ({event.name}, {event.rdtype}, [({expires}L, 0, '{trust}', {records})])"),)
 
 
-ENTRIES: tuple[Entry, ...] = (
+ENTRIES: tuple[LogEntry, ...] = (
     plain(
         DEBUG,
         "DNS query: Q({name}, '{rdtype}')",

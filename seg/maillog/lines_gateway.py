@@ -19,17 +19,17 @@ from seg.events.gateway import (
     SyslogBack,
     SyslogLinesLost,
 )
-from seg.maillog.vocabulary import Entry, Level, Line, entry, plain
+from seg.maillog.vocabulary import Level, LogEntry, LogLine, entry, plain
 
 INFO, WARNING = Level.INFO, Level.WARNING
 
 
-def _repeated(event: Repeated) -> tuple[Line, ...]:
+def _repeated(event: Repeated) -> tuple[LogLine, ...]:
     text = f"{event.text} (and {event.count} more like it in the last minute)"
     return ((WARNING if event.fault else INFO, text),)
 
 
-ENTRIES: tuple[Entry, ...] = (
+ENTRIES: tuple[LogEntry, ...] = (
     plain(INFO, "SMTP server starting, version {version}", GatewayStarted("0.1.0"), "The gateway starts."),
     plain(INFO, "SMTP server shut down", GatewayStopping(), "The gateway stops, in good order."),
     plain(

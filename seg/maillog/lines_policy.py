@@ -34,7 +34,7 @@ from seg.events.policy import (
     STSRecordInvalid,
     STSSucceeded,
 )
-from seg.maillog.vocabulary import Entry, Level, Line, entry, plain
+from seg.maillog.vocabulary import Level, LogEntry, LogLine, entry, plain
 
 DEBUG, INFO, WARNING = Level.DEBUG, Level.INFO, Level.WARNING
 
@@ -43,13 +43,13 @@ NOT_ENFORCED = " (not enforced: delivery goes on)"
 _SHOWN_AS = {"static": "tls"}  # the static provider is the profile's tls option
 
 
-def _explained(event: PolicyExplained) -> tuple[Line, ...]:
+def _explained(event: PolicyExplained) -> tuple[LogLine, ...]:
     opinions = " ".join(f"{_SHOWN_AS.get(name, name)}={said}" for name, said in event.opinions)
     text = f"MID {event.mid} TLS policy for {event.domain} via {event.host}: {opinions} -> {event.outcome}"
     return ((INFO, text),)
 
 
-def _fetch_started(event: STSFetchStarted) -> tuple[Line, ...]:
+def _fetch_started(event: STSFetchStarted) -> tuple[LogLine, ...]:
     line = (DEBUG, f"Fetch MTA-STS policy for the domain({event.domain})")
     if not event.proxy:
         return (line,)
@@ -59,7 +59,7 @@ def _fetch_started(event: STSFetchStarted) -> tuple[Line, ...]:
     )
 
 
-def _fetch_failed(event: STSFetchFailed) -> tuple[Line, ...]:
+def _fetch_failed(event: STSFetchFailed) -> tuple[LogLine, ...]:
     via = f" via proxy {event.proxy}" if event.proxy else ""
     rest = f"the cached policy {event.kept} stays in force" if event.kept else "no policy is in force"
     text = (
@@ -72,47 +72,47 @@ def _fetch_failed(event: STSFetchFailed) -> tuple[Line, ...]:
     return ((DEBUG, f"{why}, for the domain {event.domain}"), (INFO, text))
 
 
-def _applied(event: STSApplied) -> tuple[Line, ...]:
+def _applied(event: STSApplied) -> tuple[LogLine, ...]:
     mode = "" if event.mode in ("", "enforce") else f", mode {event.mode}"
     return ((INFO, f"Applying MTA-STS policy for the domain ({event.domain}){mode}"),)
 
 
-def _failed(event: STSFailed) -> tuple[Line, ...]:
+def _failed(event: STSFailed) -> tuple[LogLine, ...]:
     rest = "" if event.enforced else NOT_ENFORCED
     text = f"MTA-STS policy for the domain ({event.domain}) Failed. {event.host}: {event.text}{rest}"
     return ((INFO, text),)
 
 
-def _address(event: DANEAddress) -> tuple[Line, ...]:
+def _address(event: DANEAddress) -> tuple[LogLine, ...]:
     kind = "AAAA" if ":" in event.address else "A"
     text = f"{event.status} {kind} record ({event.address}) found for MX({event.host}) in {event.domain}"
     return ((DEBUG, text),)
 
 
-def _record(event: DANERecord) -> tuple[Line, ...]:
+def _record(event: DANERecord) -> tuple[LogLine, ...]:
     rest = f": {event.text}" if event.text else ""
     return ((DEBUG, f"{event.status} TLSA record found for MX({event.host}) in {event.domain}{rest}"),)
 
 
-def _dane_succeeded(event: DANESucceeded) -> tuple[Line, ...]:
+def _dane_succeeded(event: DANESucceeded) -> tuple[LogLine, ...]:
     return (
         (DEBUG, f"Certificate verification successful for MX({event.host}) in {event.domain}"),
         (INFO, f"DANE SUCCESS for {event.domain}{' (Trusted)' if event.trusted else ''}"),
     )
 
 
-def _dane_failed(event: DANEFailed) -> tuple[Line, ...]:
+def _dane_failed(event: DANEFailed) -> tuple[LogLine, ...]:
     rest = "" if event.enforced else NOT_ENFORCED
     return ((INFO, f"DANE FAILED for {event.domain}: {event.host}: {event.text}{rest}"),)
 
 
-def _observed(event: PolicyObserved) -> tuple[Line, ...]:
+def _observed(event: PolicyObserved) -> tuple[LogLine, ...]:
     outcome = "passed" if event.ok else "failed"
     text = f"TLS policy {event.provider} for {event.domain} via {event.host} only observed: {outcome}: {event.text}"
     return ((INFO, text),)
 
 
-def _weakened(event: DANEWeakened) -> tuple[Line, ...]:
+def _weakened(event: DANEWeakened) -> tuple[LogLine, ...]:
     text = (
         f"DANE FAILED for {event.domain}: {event.host}: {event.text}; going on without DANE "
         f"(dane_opportunistic_failure = fall-through)"
@@ -123,7 +123,7 @@ def _weakened(event: DANEWeakened) -> tuple[Line, ...]:
 _MX = "mx1.mail123.domain.com"
 _URL = "https://mta-sts.domain.com/.well-known/mta-sts.txt"
 
-ENTRIES: tuple[Entry, ...] = (
+ENTRIES: tuple[LogEntry, ...] = (
     entry(
         _explained,
         PolicyExplained(

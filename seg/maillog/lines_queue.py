@@ -21,7 +21,7 @@ from seg.events.queue import (
 )
 from seg.mail.errors import DeliveryError, Permanent, Temporary
 from seg.mail.status import status_text
-from seg.maillog.vocabulary import Entry, Level, Line, entry, plain
+from seg.maillog.vocabulary import Level, LogEntry, LogLine, entry, plain
 
 INFO, WARNING = Level.INFO, Level.WARNING
 
@@ -38,7 +38,7 @@ def reason(error: DeliveryError) -> str:
     return f"{error.enhanced} - {status_text(error.enhanced)} {reply}"
 
 
-def _failed(word: str, event: RecipientDelayed | RecipientBounced) -> tuple[Line, ...]:
+def _failed(word: str, event: RecipientDelayed | RecipientBounced) -> tuple[LogLine, ...]:
     text = (
         f"{word}: DCID {event.dcid} MID {event.mid} From: <{event.reverse_path}> To: <{event.address}> "
         f"RID {event.rid} - {reason(event.error)}"
@@ -46,11 +46,11 @@ def _failed(word: str, event: RecipientDelayed | RecipientBounced) -> tuple[Line
     return ((INFO, text),)
 
 
-def _double(event: DoubleBounce) -> tuple[Line, ...]:
+def _double(event: DoubleBounce) -> tuple[LogLine, ...]:
     return ((INFO, f"Double bounce: MID {event.mid} to RID {event.rid} - {reason(event.error)} []"),)
 
 
-def _pending(event: RecipientsPending) -> tuple[Line, ...]:
+def _pending(event: RecipientsPending) -> tuple[LogLine, ...]:
     until = time.asctime(time.localtime(event.until))
     attempts = "1 attempt" if event.attempts == 1 else f"{event.attempts} attempts"
     text = f"MID {event.mid} to RID {rid_list(event.rids)} pending till {until} [{event.profile}]"
@@ -58,22 +58,22 @@ def _pending(event: RecipientsPending) -> tuple[Line, ...]:
     return ((INFO, f"{text}: {event.cause}" if event.cause else text),)
 
 
-def _doubted(event: RecipientsInDoubt) -> tuple[Line, ...]:
+def _doubted(event: RecipientsInDoubt) -> tuple[LogLine, ...]:
     text = f"MID {event.mid} RID {rid_list(event.rids)} may have been taken all the same: copies may arrive"
     text += ", so that it is tried seldom" if event.seldom else ""
     return ((INFO, f"{text}: {event.cause}"),)
 
 
-def _deleted(event: RecipientsDeleted) -> tuple[Line, ...]:
+def _deleted(event: RecipientsDeleted) -> tuple[LogLine, ...]:
     by = f" by {event.by}" if event.by else ""
     return ((INFO, f"Deleted: MID {event.mid} to {rid_list(event.rids)}{by}"),)
 
 
-def _finished(event: MessageFinished) -> tuple[Line, ...]:
+def _finished(event: MessageFinished) -> tuple[LogLine, ...]:
     return ((INFO, f"Message finished MID {event.mid} {'aborted' if event.aborted else 'done'}"),)
 
 
-def _scanned(event: QueueScanned) -> tuple[Line, ...]:
+def _scanned(event: QueueScanned) -> tuple[LogLine, ...]:
     text = f"Queue scan: {event.messages} messages, {event.corrupt} corrupt files, {event.seconds:.1f} seconds"
     return ((INFO, text),)
 
@@ -81,7 +81,7 @@ def _scanned(event: QueueScanned) -> tuple[Line, ...]:
 _FULL = Temporary("4.3.2", "refused by mx1.domain.com", 421, ("4.3.2 try again later",))
 _UNKNOWN = Permanent("5.1.1", "refused by mx1.domain.com", 550, ("5.1.1 no such user",))
 
-ENTRIES: tuple[Entry, ...] = (
+ENTRIES: tuple[LogEntry, ...] = (
     entry(
         lambda event: _failed("Delayed", event),
         RecipientDelayed(5444, 0, 834833, "alice@example.net", "bob@domain.com", _FULL),

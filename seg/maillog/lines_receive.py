@@ -30,12 +30,12 @@ from seg.events.receive import (
     SenderRefused,
     UnknownCommand,
 )
-from seg.maillog.vocabulary import Entry, Level, Line, entry, plain
+from seg.maillog.vocabulary import Level, LogEntry, LogLine, entry, plain
 
 INFO = Level.INFO
 
 
-def _accepted(event: ConnectionAccepted) -> tuple[Line, ...]:
+def _accepted(event: ConnectionAccepted) -> tuple[LogLine, ...]:
     name = event.reverse_name or "unknown"
     verified = "yes" if event.verified else "no"
     text = (
@@ -45,25 +45,25 @@ def _accepted(event: ConnectionAccepted) -> tuple[Line, ...]:
     return ((INFO, text),)
 
 
-def _tls_started(event: ReceiveTLSStarted) -> tuple[Line, ...]:
+def _tls_started(event: ReceiveTLSStarted) -> tuple[LogLine, ...]:
     group = f" group {event.group}" if event.group else ""
     return ((INFO, f"ICID {event.icid} TLS success protocol {event.protocol} cipher {event.cipher}{group}"),)
 
 
-def _admitted(event: ConnectionAdmitted) -> tuple[Line, ...]:
+def _admitted(event: ConnectionAdmitted) -> tuple[LogLine, ...]:
     group, match = event.group or "None", event.match or "None"
     return ((INFO, f"ICID {event.icid} {event.action} SG {group} match {match} SBRS not enabled"),)
 
 
-def _started(event: MessageStarted) -> tuple[Line, ...]:
+def _started(event: MessageStarted) -> tuple[LogLine, ...]:
     return (
         (INFO, f"Start MID {event.mid} ICID {event.icid}"),
         (INFO, f"MID {event.mid} ICID {event.icid} From: <{event.reverse_path}>"),
     )
 
 
-def _received(event: MessageReceived) -> tuple[Line, ...]:
-    lines: tuple[Line, ...] = ()
+def _received(event: MessageReceived) -> tuple[LogLine, ...]:
+    lines: tuple[LogLine, ...] = ()
     if event.message_id:
         lines += ((INFO, f"MID {event.mid} Message-ID '<{event.message_id.strip('<>')}>'"),)
     if event.subject:
@@ -71,17 +71,17 @@ def _received(event: MessageReceived) -> tuple[Line, ...]:
     return (*lines, (INFO, f"MID {event.mid} ready {event.size} bytes from <{event.reverse_path}>"))
 
 
-def _filtered(event: FilterAnswered) -> tuple[Line, ...]:
+def _filtered(event: FilterAnswered) -> tuple[LogLine, ...]:
     said = ", ".join((event.answer, *event.details))
     return ((INFO, f"MID {event.mid} filter {event.name}: {said}, {event.seconds:.3f} s"),)
 
 
-def _away(event: FilterAway) -> tuple[Line, ...]:
+def _away(event: FilterAway) -> tuple[LogLine, ...]:
     text = f"MID {event.mid} filter {event.name} is away, so {event.decision}: {event.cause} ({event.seconds:.3f} s)"
     return ((Level.WARNING, text),)
 
 
-def _authenticated(event: AuthSucceeded | AuthFailed) -> tuple[Line, ...]:
+def _authenticated(event: AuthSucceeded | AuthFailed) -> tuple[LogLine, ...]:
     word = "succeeded" if isinstance(event, AuthSucceeded) else "failed"
     text = (
         f"SMTP Auth: (ICID {event.icid}) {word} for user: {event.user or 'unknown'} using AUTH mechanism: {event.mechanism} "
@@ -90,12 +90,12 @@ def _authenticated(event: AuthSucceeded | AuthFailed) -> tuple[Line, ...]:
     return ((INFO, f"{text}: {event.reason}" if isinstance(event, AuthFailed) else text),)
 
 
-def _certified(event: ClientCertificateShown) -> tuple[Line, ...]:
+def _certified(event: ClientCertificateShown) -> tuple[LogLine, ...]:
     what = "may relay" if event.known else "isn't listed"
     return ((INFO, f"ICID {event.icid} TLS client certificate of {event.holder}: {what}"),)
 
 
-def _timed_out(event: ReceiveTimedOut) -> tuple[Line, ...]:
+def _timed_out(event: ReceiveTimedOut) -> tuple[LogLine, ...]:
     what = "no messages injected within timeout period"
     if event.injected:
         what = f"{event.injected} messages injected, no command within timeout period"
@@ -105,12 +105,12 @@ def _timed_out(event: ReceiveTimedOut) -> tuple[Line, ...]:
 _SYNTAX_CODES = frozenset({500, 501, 504, 555})  # RFC 5321 §4.2.2, §4.1.1.11: the command or a parameter can't be read
 
 
-def _bad_command(event: BadCommand) -> tuple[Line, ...]:
+def _bad_command(event: BadCommand) -> tuple[LogLine, ...]:
     what = "Bad syntax for command" if event.code in _SYNTAX_CODES else "Refused command"
     return ((INFO, f"ICID {event.icid} {what}: {event.command} ({event.text})"),)
 
 
-ENTRIES: tuple[Entry, ...] = (
+ENTRIES: tuple[LogEntry, ...] = (
     entry(
         _accepted,
         ConnectionAccepted(1020089, "relay", "10.1.1.2", "10.1.1.9"),

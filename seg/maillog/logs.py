@@ -9,10 +9,10 @@ from twisted.internet.defer import Deferred, DeferredList
 from seg.config.schema import Log, LogSubscription, SubscriptionKind
 from seg.events.bus import EventBus
 from seg.maillog.files import FilePlan, MailLogFile, plan_of_log, plan_of_subscription
-from seg.maillog.syslog import SyslogOutlet
+from seg.maillog.syslog import SyslogLog
 
 MakeFile = Callable[[FilePlan], MailLogFile]
-MakeSyslog = Callable[[LogSubscription], SyslogOutlet]
+MakeSyslog = Callable[[LogSubscription], SyslogLog]
 
 
 class MailLogs:
@@ -28,7 +28,7 @@ class MailLogs:
         self._make_syslog = make_syslog
         self._mail_log: MailLogFile | None = None
         self._files: dict[str, MailLogFile] = {}
-        self._syslogs: dict[str, tuple[str, SyslogOutlet]] = {}  # by name, with their address
+        self._syslogs: dict[str, tuple[str, SyslogLog]] = {}  # by name, with their address
         self._ending: set[Deferred[None]] = set()
 
     def begin(self, log: Log, subscriptions: Sequence[LogSubscription]) -> None:
@@ -57,7 +57,7 @@ class MailLogs:
 
         return DeferredList(self._ending).addCallback(last)
 
-    def _listen(self, outlet: MailLogFile | SyslogOutlet) -> None:
+    def _listen(self, outlet: MailLogFile | SyslogLog) -> None:
         self._bus.add(outlet.emit, debug=outlet.debug)
 
     def _subscribe(self, subscriptions: Sequence[LogSubscription]) -> None:
@@ -76,7 +76,7 @@ class MailLogs:
         for name, one in syslogs.items():
             self._have_syslog(name, one)
 
-    def _end_syslog(self, syslog: SyslogOutlet) -> None:
+    def _end_syslog(self, syslog: SyslogLog) -> None:
         self._bus.remove(syslog.emit)
         ending = syslog.stop()
         self._ending.add(ending)

@@ -13,17 +13,17 @@ from seg.common.clock import posix_of
 from seg.events.base import Event, IEventSink
 from seg.events.gateway import Repeated
 from seg.maillog.repeats import REPEATABLE, Repeats
-from seg.maillog.telling import Telling, Told, Wanted
+from seg.maillog.telling import EventFormatter, FormattedEvent, Urgency
 
 LONGEST_WAIT: Final = 0.2  # seconds until an event is written
 LARGEST_BATCH: Final = 256  # events written together at most
 
 
 @implementer(IEventSink)
-class Outlet(ABC):
+class BufferedLog(ABC):
     """Writes events a batch at a time. An event costs the stage that emits it no more than a place in a list."""
 
-    def __init__(self, clock: IReactorTime, telling: Telling) -> None:
+    def __init__(self, clock: IReactorTime, telling: EventFormatter) -> None:
         self._clock = clock
         self._now: Callable[[], float] = posix_of(clock)
         self._telling = telling
@@ -40,20 +40,20 @@ class Outlet(ABC):
     def emit(self, event: Event) -> None:
         """Take an event (`IEventSink.emit`): it is written soon, a warning at once."""
         wanted = self._telling.wanted(type(event))
-        if wanted is Wanted.NOT or not self._running:
+        if wanted is Urgency.NOT or not self._running:
             return
         if type(event) in REPEATABLE and not self._repeats.admits(event):
             return
         waiting = self._waiting
         waiting.append((self._now(), event))
-        if len(waiting) >= LARGEST_BATCH or wanted is Wanted.AT_ONCE:
+        if len(waiting) >= LARGEST_BATCH or wanted is Urgency.AT_ONCE:
             self.flush()
         elif self._call is None:
             self._call = self._clock.callLater(LONGEST_WAIT, self._due)
 
     def _tell(self, count: Repeated) -> None:
         """Take the count of events that were left out."""
-        if self._running and self._telling.wanted(Repeated) is not Wanted.NOT:
+        if self._running and self._telling.wanted(Repeated) is not Urgency.NOT:
             self._waiting.append((self._now(), count))
             if self._call is None:
                 self._call = self._clock.callLater(LONGEST_WAIT, self._due)
@@ -73,5 +73,5 @@ class Outlet(ABC):
             self._write([tell(event, at) for at, event in batch])
 
     @abstractmethod
-    def _write(self, batch: Sequence[Told]) -> None:
+    def _write(self, batch: Sequence[FormattedEvent]) -> None:
         """Write events, in this order. Raises nothing."""

@@ -14,8 +14,8 @@ from pathlib import Path
 from seg.config.marked import replace_block
 from seg.maillog.jsonlines import JSONLines, event_name
 from seg.maillog.lines import AREAS
-from seg.maillog.stamps import Stamps
-from seg.maillog.vocabulary import Entry, clean
+from seg.maillog.stamps import TimestampCache
+from seg.maillog.vocabulary import LogEntry, clean
 
 COMMAND = "python -m seg.maillog.reference"
 _WHEN = 1727364219.25  # of the examples
@@ -32,7 +32,7 @@ def reference_text() -> str:
     return "\n".join(lines)
 
 
-def _entry(entry: Entry) -> Iterator[str]:
+def _entry(entry: LogEntry) -> Iterator[str]:
     yield f"#### {entry.event.__name__}"
     yield ""
     yield entry.when
@@ -52,7 +52,7 @@ def json_example() -> str:
     for _, entries in AREAS:
         for entry in entries:
             if event_name(entry.event) == "recipient_delayed":
-                return JSONLines(Stamps()).line(entry.example, _WHEN, entry.level.word)
+                return JSONLines(TimestampCache()).line(entry.example, _WHEN, entry.level.word)
     raise LookupError("recipient_delayed")
 
 

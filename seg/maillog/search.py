@@ -58,7 +58,7 @@ def lines_of(
 
 
 @attrs.frozen
-class Wanted:
+class SearchCriteria:
     """Which messages are looked for: all that is given has to fit, as part of a text, whatever the case."""
 
     sender: str = ""
@@ -76,7 +76,7 @@ class _Seen:
     fits: set[str] = attrs.field(factory=set)
 
 
-def find_messages(lines: Iterator[bytes], wanted: Wanted) -> list[int]:
+def find_messages(lines: Iterator[bytes], wanted: SearchCriteria) -> list[int]:
     """The MIDs that fit, in the order in which they came up."""
     marks = {name: text.lower().encode() for name, text in _asked(wanted).items()}
     found: dict[int, _Seen] = {}
@@ -90,7 +90,7 @@ def find_messages(lines: Iterator[bytes], wanted: Wanted) -> list[int]:
     return [mid for mid, seen in found.items() if seen.fits >= marks.keys()]
 
 
-def _asked(wanted: Wanted) -> dict[str, str]:
+def _asked(wanted: SearchCriteria) -> dict[str, str]:
     fields = {name: getattr(wanted, name) for name in ("sender", "recipient", "subject", "message_id")}
     return {name: text for name, text in fields.items() if text}
 
@@ -114,7 +114,7 @@ def _says(name: str, line: bytes, text: bytes) -> bool:
     return False
 
 
-def _within(line: bytes, wanted: Wanted) -> bool:
+def _within(line: bytes, wanted: SearchCriteria) -> bool:
     if wanted.since is None and wanted.until is None:
         return True
     at = moment_of(line)
@@ -132,7 +132,7 @@ def moment_of(line: bytes) -> datetime | None:
 
 
 @attrs.define
-class Story:
+class MessageHistory:
     """The numbers of everything that happened to some messages."""
 
     mids: set[bytes]
@@ -167,7 +167,7 @@ def story_of(mids: list[int], lines: Callable[[], Iterator[bytes]]) -> Iterator[
 
     :param lines: begins to read; called twice, since a connection is told of before its messages.
     """
-    story = Story({b"%d" % mid for mid in mids})
+    story = MessageHistory({b"%d" % mid for mid in mids})
     for line in lines():
         story.learn(line)
     return (line for line in lines() if story.tells(line))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 
-class Stamps:
+class TimestampCache:
     """Local time of POSIX seconds."""
 
     def __init__(self) -> None:

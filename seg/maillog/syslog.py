@@ -14,28 +14,28 @@ from seg.config.schema import LogForm, LogSubscription
 from seg.config.subscriptions import SyslogAddress, parse_syslog_address
 from seg.events.base import Event, IEventSink
 from seg.events.gateway import SyslogAway, SyslogBack, SyslogLinesLost
-from seg.maillog.outlet import Outlet
+from seg.maillog.outlet import BufferedLog
 from seg.maillog.syslog_datagram import DatagramLink, connect_udp, connect_unix
 from seg.maillog.syslog_format import (
     LONGEST,
     LONGEST_DATAGRAM,
     LONGEST_HEAD,
-    Line,
+    SyslogLine,
     local_format,
     network_format,
     shortened,
 )
-from seg.maillog.syslog_link import Link, Watcher
+from seg.maillog.syslog_link import SyslogTransport, TransportObserver
 from seg.maillog.syslog_stream import StreamLink
-from seg.maillog.telling import Telling, Told, level_of
+from seg.maillog.telling import EventFormatter, FormattedEvent, level_of
 from seg.maillog.vocabulary import Level
 
 CONNECT_TIMEOUT = 10.0  # seconds
 
-MakeLink = Callable[[SyslogAddress, Watcher], Link]
+MakeLink = Callable[[SyslogAddress, TransportObserver], SyslogTransport]
 
 
-def make_link(address: SyslogAddress, watcher: Watcher, reactor: Any, in_thread: InThread) -> Link:
+def make_link(address: SyslogAddress, watcher: TransportObserver, reactor: Any, in_thread: InThread) -> SyslogTransport:
     """The way to an address; it isn't gone yet."""
     if address.transport == "unix":
         return DatagramLink(lambda: connect_unix(address.path), reactor, watcher, proving=False)
@@ -45,8 +45,8 @@ def make_link(address: SyslogAddress, watcher: Watcher, reactor: Any, in_thread:
     return StreamLink(HostnameEndpoint(reactor, host, port, CONNECT_TIMEOUT), reactor, watcher)
 
 
-class SyslogOutlet(Outlet):
-    """Writes events to a syslog (and is the `Watcher` of the way to it).
+class SyslogLog(BufferedLog):
+    """Writes events to a syslog (and is the `TransportObserver` of the way to it).
 
     :param sink: hears when syslog goes away and comes back.
     :param process: our process id.
@@ -94,17 +94,17 @@ class SyslogOutlet(Outlet):
         if not (type(event) is SyslogLinesLost and event.name == self._settings.name):
             super().emit(event)
 
-    def _write(self, batch: Sequence[Told]) -> None:
+    def _write(self, batch: Sequence[FormattedEvent]) -> None:
         facility = self._settings.facility
         self._link.send([self._format(facility, line) for told in batch for line in self._lines(told)])
 
-    def _lines(self, told: Told) -> Iterable[Line]:
+    def _lines(self, told: FormattedEvent) -> Iterable[SyslogLine]:
         msgid = told.kind.__name__
         if self._settings.form is LogForm.JSON:
-            return (Line(told.at, told.level, msgid, shortened(told.record, self._longest - LONGEST_HEAD)),)
-        return [Line(told.at, level, msgid, f"{level.value}: {text}") for level, text in told.lines]
+            return (SyslogLine(told.at, told.level, msgid, shortened(told.record, self._longest - LONGEST_HEAD)),)
+        return [SyslogLine(told.at, level, msgid, f"{level.value}: {text}") for level, text in told.lines]
 
-    # --- what the link tells (`Watcher`) -----------------------------------------------------------------
+    # --- what the link tells (`TransportObserver`) -----------------------------------------------------------------
 
     def away(self, reason: str) -> None:
         """Syslog takes no lines."""
@@ -122,11 +122,11 @@ class SyslogOutlet(Outlet):
         """The message that tells syslog of lost lines, whatever its level and kinds of events."""
         event = SyslogLinesLost(self._settings.name, count)
         as_json = self._settings.form is LogForm.JSON
-        told = Telling(Level.WARNING, False, (), not as_json, as_json).tell(event, self._now())
+        told = EventFormatter(Level.WARNING, False, (), not as_json, as_json).tell(event, self._now())
         (line,) = self._lines(told)
         return self._format(self._settings.facility, line)
 
 
-def _telling(settings: LogSubscription) -> Telling:
+def _telling(settings: LogSubscription) -> EventFormatter:
     as_json = settings.form is LogForm.JSON
-    return Telling(level_of(settings.level), settings.message_details, settings.events, not as_json, as_json)
+    return EventFormatter(level_of(settings.level), settings.message_details, settings.events, not as_json, as_json)

@@ -12,7 +12,7 @@ from twisted.internet.defer import Deferred, maybeDeferred, succeed
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.python.failure import Failure
 
-from seg.maillog.syslog_link import MOST_WAITING, STEADY, Link, Watcher, delay_after
+from seg.maillog.syslog_link import MOST_WAITING, STEADY, SyslogTransport, TransportObserver, delay_after
 
 FULL_WAIT: Final = 0.02  # seconds until a full socket is tried again
 RENEW: Final = 300.0  # seconds after which a host's address is looked up anew
@@ -67,7 +67,7 @@ def _connected(family: int, address: Any) -> DatagramSocket:
     return made
 
 
-class DatagramLink(Link):
+class DatagramLink(SyslogTransport):
     """Sends a datagram for each message.
 
     :param connect: makes the socket.
@@ -80,7 +80,7 @@ class DatagramLink(Link):
         self,
         connect: Connect,
         clock: IReactorTime,
-        watcher: Watcher,
+        watcher: TransportObserver,
         proving: bool,
         most: int = MOST_WAITING,
     ) -> None:

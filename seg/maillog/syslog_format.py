@@ -12,7 +12,7 @@ from typing import Final
 import attrs
 
 from seg.config.schema import Facility
-from seg.maillog.stamps import Stamps
+from seg.maillog.stamps import TimestampCache
 from seg.maillog.vocabulary import Level, clean
 
 APP_NAME: Final = "seg"
@@ -40,7 +40,7 @@ _KEPT = ("time", "level", "event", "left_out")  # of JSON that is too long
 
 
 @attrs.frozen
-class Line:
+class SyslogLine:
     """What a message tells."""
 
     at: float  # POSIX seconds
@@ -54,15 +54,15 @@ def priority(facility: Facility, level: Level) -> int:
     return _FACILITIES[facility.value] * 8 + _SEVERITIES[level]
 
 
-Format = Callable[[Facility, Line], bytes]
+Format = Callable[[Facility, SyslogLine], bytes]
 
 
 def network_format(hostname: str, process: int, longest: int) -> Format:
     """Messages as RFC 5424 §6 has them, without structured data."""
-    stamps = Stamps()
+    stamps = TimestampCache()
     host = _word(hostname, 255)
 
-    def message(facility: Facility, line: Line) -> bytes:
+    def message(facility: Facility, line: SyslogLine) -> bytes:
         pri, at = priority(facility, line.level), stamps.iso(line.at)
         head = f"<{pri}>1 {at} {host} {APP_NAME} {process} {_word(line.msgid, 32)} - ".encode("ascii")
         text = _printable(line.text)
@@ -74,9 +74,9 @@ def network_format(hostname: str, process: int, longest: int) -> Format:
 
 def local_format(process: int, longest: int) -> Format:
     """Messages as syslog(3) sends them to ``/dev/log``: local time, no host."""
-    stamps = Stamps()
+    stamps = TimestampCache()
 
-    def message(facility: Facility, line: Line) -> bytes:
+    def message(facility: Facility, line: SyslogLine) -> bytes:
         at = stamps.ctime(line.at)[4:19]
         head = f"<{priority(facility, line.level)}>{at} {APP_NAME}[{process}]: ".encode("ascii")
         return head + _cut(_printable(line.text), longest - len(head))

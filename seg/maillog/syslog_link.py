@@ -15,7 +15,7 @@ LONGEST_DELAY: Final = 60.0
 STEADY: Final = 0.5  # seconds without a refusal, after which it is taken to be there
 
 
-class Watcher(Protocol):
+class TransportObserver(Protocol):
     """Who is told how a link fares, and words what the link itself has to say."""
 
     def away(self, reason: str) -> None:
@@ -80,10 +80,10 @@ class Backlog:
             self.size += len(message)
 
 
-class Link(ABC):
+class SyslogTransport(ABC):
     """Sends messages when it can. Nothing here blocks, and nothing raises."""
 
-    def __init__(self, watcher: Watcher, most: int = MOST_WAITING) -> None:
+    def __init__(self, watcher: TransportObserver, most: int = MOST_WAITING) -> None:
         self._watcher = watcher
         self._backlog = Backlog(most)
         self._away = False  # and the watcher was told so

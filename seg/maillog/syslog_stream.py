@@ -13,14 +13,14 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from seg.maillog.syslog_format import octet_counted
-from seg.maillog.syslog_link import MOST_WAITING, STEADY, Link, Watcher, delay_after
+from seg.maillog.syslog_link import MOST_WAITING, STEADY, SyslogTransport, TransportObserver, delay_after
 
 LARGEST_WRITE: Final = 65536  # octets handed to the transport at a time
 LONGEST_END: Final = 2.0  # seconds that the last lines may take
 SOUND: Final = 30.0  # seconds; a connection that didn't last so long is no reason to hurry with the next
 
 
-class StreamLink(Link):
+class StreamLink(SyslogTransport):
     """Sends messages over a connection, and makes another when it breaks.
 
     The transport asks for more when the kernel has taken what it had, so what waits is counted here and nowhere else. What the
@@ -29,7 +29,7 @@ class StreamLink(Link):
     """
 
     def __init__(
-        self, endpoint: IStreamClientEndpoint, clock: IReactorTime, watcher: Watcher, most: int = MOST_WAITING
+        self, endpoint: IStreamClientEndpoint, clock: IReactorTime, watcher: TransportObserver, most: int = MOST_WAITING
     ) -> None:
         super().__init__(watcher, most)
         self._clock = clock
@@ -40,7 +40,9 @@ class StreamLink(Link):
         self._made_at = 0.0
         factory = Factory.forProtocol(lambda: _Connection(self))
         factory.noisy = False
-        self._service = ClientService(_Watched(endpoint, self), factory, lambda _: delay_after(self._failures), clock)
+        self._service = ClientService(
+            _ReportingEndpoint(endpoint, self), factory, lambda _: delay_after(self._failures), clock
+        )
 
     def start(self) -> None:
         """Connect, and keep connected."""
@@ -169,7 +171,7 @@ class _Connection(Protocol):
 
 
 @implementer(IStreamClientEndpoint)
-class _Watched:
+class _ReportingEndpoint:
     """An endpoint that tells the link why there is no connection."""
 
     def __init__(self, endpoint: IStreamClientEndpoint, link: StreamLink) -> None:

@@ -13,11 +13,11 @@ from seg.events.base import DebugEvent, Event
 from seg.events.receive import MessageReceived
 from seg.maillog.jsonlines import JSONLines, event_name
 from seg.maillog.lines import KINDS, render_unknown, without_details
-from seg.maillog.stamps import Stamps
-from seg.maillog.vocabulary import Level, Line, Renderer, clean
+from seg.maillog.stamps import TimestampCache
+from seg.maillog.vocabulary import Level, LogLine, Renderer, clean
 
 
-class Wanted(enum.Enum):
+class Urgency(enum.Enum):
     """Whether events of a class are told."""
 
     NOT = enum.auto()
@@ -25,17 +25,17 @@ class Wanted(enum.Enum):
     AT_ONCE = enum.auto()
 
 
-class Told(NamedTuple):
+class FormattedEvent(NamedTuple):
     """An event as it is told."""
 
     at: float  # POSIX seconds
     kind: type[Event]
     level: Level  # of the event as a whole
-    lines: list[Line]  # cleaned, the level lets all of them through; none where only JSON is wanted
+    lines: list[LogLine]  # cleaned, the level lets all of them through; none where only JSON is wanted
     record: str  # JSON, without the line's end; "" where only text is wanted
 
 
-class Telling:
+class EventFormatter:
     """Chooses and renders.
 
     :param least: the least weighty lines told.
@@ -55,24 +55,24 @@ class Telling:
         self._known: dict[type[Event], tuple[Level, Renderer]] = {
             entry.event: (entry.level, entry.render) for entry in chosen
         }
-        self._wanted: dict[type[Event], Wanted] = {}
-        self._records = JSONLines(Stamps())
+        self._wanted: dict[type[Event], Urgency] = {}
+        self._records = JSONLines(TimestampCache())
         self._broken = False
 
-    def wanted(self, kind: type[Event]) -> Wanted:
+    def wanted(self, kind: type[Event]) -> Urgency:
         """Whether events of a class are told."""
         return self._wanted.get(kind) or self._decide(kind)
 
-    def _decide(self, kind: type[Event]) -> Wanted:
+    def _decide(self, kind: type[Event]) -> Urgency:
         known = self._known.get(kind)
         level = known[0] if known else _level_of_unknown(kind)
-        wanted = Wanted.AT_ONCE if level is Level.WARNING else Wanted.SOON
+        wanted = Urgency.AT_ONCE if level is Level.WARNING else Urgency.SOON
         if level.weight < self._least or not (known or self._others):
-            wanted = Wanted.NOT
+            wanted = Urgency.NOT
         self._wanted[kind] = wanted
         return wanted
 
-    def tell(self, event: Event, at: float) -> Told:
+    def tell(self, event: Event, at: float) -> FormattedEvent:
         """An event at POSIX seconds `at`; one that can't be told as it should be is told raw."""
         kind = type(event)
         try:
@@ -84,16 +84,16 @@ class Telling:
             record = self._records.line(event, at, level.word) if self._json else ""
         except Exception:  # noqa: BLE001 - one event must not take the others with it; it is logged
             return self._raw(event, at)
-        return Told(at, kind, level, lines, record)
+        return FormattedEvent(at, kind, level, lines, record)
 
-    def _raw(self, event: Event, at: float) -> Told:
+    def _raw(self, event: Event, at: float) -> FormattedEvent:
         """An event that can't be told as it should be; the reason is reported once."""
         level, text = render_unknown(event)[0]
         if not self._broken:
             self._broken = True
             self._log.failure("An event can't be written as it should be: {event!r}", event=event)
         record = self.note(at, level, event_name(type(event)), text=text) if self._json else ""
-        return Told(at, type(event), level, [(level, clean(text))] if self._text else [], record)
+        return FormattedEvent(at, type(event), level, [(level, clean(text))] if self._text else [], record)
 
     def note(self, at: float, level: Level, name: str, **facts: str | int) -> str:
         """JSON about something that is no event."""

@@ -30,12 +30,12 @@ class Level(enum.StrEnum):
         self.weight = ("Debug", "Info", "Warning").index(word)
 
 
-Line = tuple[Level, str]  # the text may hold anything that a peer sent: `clean` it before it is written
-Renderer = Callable[[Any], tuple[Line, ...]]
+LogLine = tuple[Level, str]  # the text may hold anything that a peer sent: `clean` it before it is written
+Renderer = Callable[[Any], tuple[LogLine, ...]]
 
 
 @attrs.frozen
-class Form:
+class LineTemplate:
     """The form of one line, for the documentation: ``{name}`` stands for a value, ``[...]`` for what may be
     missing."""
 
@@ -44,12 +44,12 @@ class Form:
 
 
 @attrs.frozen
-class Entry:
+class LogEntry:
     """One class of events with its lines."""
 
     event: type[Event]
     when: str  # a sentence for the documentation
-    forms: tuple[Form, ...]
+    forms: tuple[LineTemplate, ...]
     example: Event
     render: Renderer
 
@@ -59,9 +59,9 @@ class Entry:
         return max((form.level for form in self.forms), key=lambda level: level.weight)
 
 
-def plain(level: Level, template: str, example: Event, when: str) -> Entry:
+def plain(level: Level, template: str, example: Event, when: str) -> LogEntry:
     """An entry with one line, whose template is filled with the event's fields (``{icid}``)."""
-    return Entry(type(example), when, (Form(level, template),), example, _filling(level, template))
+    return LogEntry(type(example), when, (LineTemplate(level, template),), example, _filling(level, template))
 
 
 def _filling(level: Level, template: str) -> Renderer:
@@ -76,9 +76,9 @@ def _filling(level: Level, template: str) -> Renderer:
     return lambda event: ((level, pattern % values(event)),)
 
 
-def entry(render: Renderer, example: Event, when: str, *forms: tuple[Level, str]) -> Entry:
+def entry(render: Renderer, example: Event, when: str, *forms: tuple[Level, str]) -> LogEntry:
     """An entry whose lines a function makes; `forms` describe them."""
-    return Entry(type(example), when, tuple(Form(*form) for form in forms), example, render)
+    return LogEntry(type(example), when, tuple(LineTemplate(*form) for form in forms), example, render)
 
 
 def clean(text: str) -> str:

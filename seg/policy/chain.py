@@ -1,6 +1,6 @@
 """Folds the answers of the policy providers, in their order, into one frozen `Decision` per host.
 
-The folding itself (`fold`) is pure; `OpenChain.decide` only collects the answers for it. A provider that
+The folding itself (`fold`) is pure; `DomainPolicies.decide` only collects the answers for it. A provider that
 fails is a `TempFail`: bad policy data never means weaker TLS.
 """
 
@@ -25,7 +25,7 @@ from seg.policy.requirement import (
     DomainQuestion,
     NoOpinion,
     Observe,
-    Opinion,
+    ProviderAnswer,
     Raise,
     Refuse,
     Requirement,
@@ -36,14 +36,14 @@ from seg.policy.requirement import (
 )
 
 # What holds when no provider asks for anything: TLS where it is offered (RFC 3207, RFC 7435).
-UNRULED = Requirement(TLSLevel.MAY, source="none", clear_retry=True)
+OPPORTUNISTIC = Requirement(TLSLevel.MAY, source="none", clear_retry=True)
 
 ANSWER_TIMEOUT = 300.0  # seconds
 
 _LAST = (Decide, Refuse, TempFail)  # after these no other provider is asked
 
 
-def fold(domain: str, host: str, opinions: Sequence[Opinion]) -> Decision:
+def fold(domain: str, host: str, opinions: Sequence[ProviderAnswer]) -> Decision:
     """The decision that comes of the opinions, in the order in which they were given."""
     floor: Requirement | None = None
     observed: list[tuple[str, Observe]] = []
@@ -54,7 +54,7 @@ def fold(domain: str, host: str, opinions: Sequence[Opinion]) -> Decision:
             return Decision(
                 domain,
                 host,
-                floor or UNRULED,
+                floor or OPPORTUNISTIC,
                 tuple(opinions[:position]),
                 refusal=answer.reason or opinion.text,
                 temporary=isinstance(answer, TempFail),
@@ -71,7 +71,9 @@ def fold(domain: str, host: str, opinions: Sequence[Opinion]) -> Decision:
         if isinstance(answer, Decide):
             opinions = opinions[:position]
             break
-    return Decision(domain, host, floor or UNRULED, tuple(opinions), tuple(observed), fall_through=tuple(fall_through))
+    return Decision(
+        domain, host, floor or OPPORTUNISTIC, tuple(opinions), tuple(observed), fall_through=tuple(fall_through)
+    )
 
 
 def _floor_of(answer: Answer) -> Requirement | None:
@@ -103,7 +105,7 @@ def every_refused_by(decisions: Sequence[Decision], provider: str) -> bool:
     )
 
 
-class OpenChain:
+class DomainPolicies:
     """The providers' views of one domain in one attempt."""
 
     def __init__(
@@ -127,7 +129,7 @@ class OpenChain:
 
         :param without: providers to leave out: `Decision.fall_through` of a decision whose verdict failed.
         """
-        opinions: list[Opinion] = []
+        opinions: list[ProviderAnswer] = []
         for provider in self._providers:
             answer: Answer
             if provider.name in without:
@@ -138,7 +140,7 @@ class OpenChain:
                 why = self._question.relaxation(provider.name, published)
                 if why:
                     answer = relaxed(answer, why)
-            opinions.append(Opinion(provider.name, answer, render(answer)))
+            opinions.append(ProviderAnswer(provider.name, answer, render(answer)))
             if isinstance(answer, _LAST):
                 break
         return fold(self._domain, host.name, opinions)
@@ -179,6 +181,6 @@ class PolicyChain:
         self._clock = clock
         self._limit = limit
 
-    def open(self, question: DomainQuestion) -> OpenChain:
+    def open(self, question: DomainQuestion) -> DomainPolicies:
         """Begin an attempt for a domain. Looks nothing up yet."""
-        return OpenChain(question, self.providers, self._sink, self._clock, self._limit)
+        return DomainPolicies(question, self.providers, self._sink, self._clock, self._limit)

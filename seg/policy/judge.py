@@ -12,7 +12,7 @@ import attrs
 from seg.mail.causes import CauseKind
 from seg.policy.requirement import Decision, Observe, Requirement, TLSLevel
 from seg.tls.interfaces import IAuthenticator
-from seg.tls.peer import Examination, SessionFacts, TLSVersion, Trust
+from seg.tls.peer import CertificateVerdict, SessionFacts, TLSVersion, Trust
 
 NOBODY = "none"
 _PROFILE = {"static": "profile"}  # the operator's TLS option, in the words of the log
@@ -132,15 +132,15 @@ def _hold(requirement: Requirement, facts: SessionFacts, trust: Trust) -> _Held:
     return _Held(lines, summary, tuple(matched), _words(failed), tuple(verified), trusted, cause)
 
 
-def _examined(authenticator: IAuthenticator, facts: SessionFacts, trust: Trust) -> Examination:
+def _examined(authenticator: IAuthenticator, facts: SessionFacts, trust: Trust) -> CertificateVerdict:
     """What an authenticator finds; one of a third party may do anything, and what isn't a finding accepts nobody."""
     try:
         found = authenticator.examine(facts.peer, trust)
-        if not isinstance(found, Examination) or not isinstance(found.mismatches, tuple):
+        if not isinstance(found, CertificateVerdict) or not isinstance(found.mismatches, tuple):
             raise TypeError(f"{repr(found)[:200]} is no finding")
     except Exception as error:  # noqa: BLE001
         text = f"the {authenticator.source} authenticator failed: {type(error).__name__}: {error}"
-        return Examination((text,), summary=text)
+        return CertificateVerdict((text,), summary=text)
     return found
 
 

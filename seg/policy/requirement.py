@@ -170,7 +170,7 @@ class DomainQuestion:
 
 
 @attrs.frozen
-class Opinion:
+class ProviderAnswer:
     """One provider's answer, kept for the explanation."""
 
     provider: str
@@ -185,7 +185,7 @@ class Decision:
     domain: str
     host: str
     requirement: Requirement
-    opinions: tuple[Opinion, ...] = ()
+    opinions: tuple[ProviderAnswer, ...] = ()
     observed: tuple[tuple[str, Observe], ...] = ()  # (provider, what it would want)
     refusal: str = ""  # not to be contacted, and why
     temporary: bool = False  # the refusal came from a TempFail

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from seg.queue.commit import Change
+from seg.queue.commit import SpoolOperation
 from seg.queue.disk import Disk
-from seg.queue.files import Folders, spool_id
+from seg.queue.files import SpoolPaths, spool_id
 
 
-class StoreMessage(Change):
+class StoreMessage(SpoolOperation):
     """A message that is whole in memory: into tmp/, then under its name in new/.
 
     :param suffix: keeps apart what is written of one message in several ways: the file in tmp/ is this change's alone.
@@ -17,7 +17,7 @@ class StoreMessage(Change):
 
     takes_room = True
 
-    def __init__(self, folders: Folders, mid: int, line: bytes, content: bytes, suffix: str = "") -> None:
+    def __init__(self, folders: SpoolPaths, mid: int, line: bytes, content: bytes, suffix: str = "") -> None:
         self._tmp = f"{folders.tmp}/{spool_id(mid)}{suffix}"
         self._target = folders.new_file(mid)
         self._folder = folders.new_folder(mid)
@@ -41,25 +41,25 @@ class StoreMessage(Change):
         _remove(disk, self._tmp, self._target)
 
 
-class GrowingFile:
+class StreamedFile:
     """A large message in tmp/ while it arrives. Room for its envelope is kept in front: the recipients are
     known by then, but the size isn't. Used by the commit thread only, in the order of the changes that share
     it."""
 
     ROOM = 2048  # octets
 
-    def __init__(self, folders: Folders, mid: int, suffix: str = "") -> None:
+    def __init__(self, folders: SpoolPaths, mid: int, suffix: str = "") -> None:
         self.path = f"{folders.tmp}/{spool_id(mid)}{suffix}"
         self.error: Exception | None = None
         self.begun = False
 
 
-class AppendPiece(Change):
+class AppendChunk(SpoolOperation):
     """A piece of a large message. Not durable on its own."""
 
     takes_room = True
 
-    def __init__(self, file: GrowingFile, data: bytes) -> None:
+    def __init__(self, file: StreamedFile, data: bytes) -> None:
         self._file = file
         self._data = data
 
@@ -70,17 +70,17 @@ class AppendPiece(Change):
         try:
             if not self._file.begun:
                 self._file.begun = True
-                disk.write(self._file.path, b" " * GrowingFile.ROOM)
+                disk.write(self._file.path, b" " * StreamedFile.ROOM)
             disk.append(self._file.path, self._data)
         except Exception as error:  # whatever it is: a piece is missing, so that the message can't be stored
             self._file.error = error
             raise
 
 
-class AllAppended(Change):
+class Barrier(SpoolOperation):
     """Done when all pieces of a large message have been written, so that it can be read."""
 
-    def __init__(self, file: GrowingFile) -> None:
+    def __init__(self, file: StreamedFile) -> None:
         self._file = file
 
     def write(self, disk: Disk) -> None:
@@ -89,7 +89,7 @@ class AllAppended(Change):
             raise self._file.error
 
 
-class StoreGrownFile(Change):
+class FinishStreamedMessage(SpoolOperation):
     """The end of a large message: its envelope into the room kept for it, then as `StoreMessage`.
 
     The file is copied when the envelope doesn't fit, so that a person finds the same format everywhere.
@@ -97,7 +97,7 @@ class StoreGrownFile(Change):
 
     takes_room = True
 
-    def __init__(self, folders: Folders, mid: int, file: GrowingFile, line: bytes) -> None:
+    def __init__(self, folders: SpoolPaths, mid: int, file: StreamedFile, line: bytes) -> None:
         self._file = file
         self._line = line
         self._tmp = file.path
@@ -108,11 +108,11 @@ class StoreGrownFile(Change):
         """Write the envelope, padded with spaces, which JSON allows."""
         if self._file.error:
             raise self._file.error
-        if len(self._line) <= GrowingFile.ROOM:
-            disk.overwrite(self._file.path, self._line[:-1].ljust(GrowingFile.ROOM - 1) + b"\n")
+        if len(self._line) <= StreamedFile.ROOM:
+            disk.overwrite(self._file.path, self._line[:-1].ljust(StreamedFile.ROOM - 1) + b"\n")
         else:
             self._tmp = self._file.path + ".whole"
-            disk.copy_behind(self._line, self._file.path, GrowingFile.ROOM, self._tmp)
+            disk.copy_behind(self._line, self._file.path, StreamedFile.ROOM, self._tmp)
 
     def sync(self, disk: Disk) -> None:
         """Make the file durable."""
@@ -130,10 +130,10 @@ class StoreGrownFile(Change):
         _remove(disk, self._tmp, self._file.path, self._target)
 
 
-class DiscardFile(Change):
+class DiscardFile(SpoolOperation):
     """A large message that won't be completed."""
 
-    def __init__(self, file: GrowingFile) -> None:
+    def __init__(self, file: StreamedFile) -> None:
         self._file = file
 
     def publish(self, disk: Disk) -> Sequence[str]:
@@ -142,7 +142,7 @@ class DiscardFile(Change):
         return ()
 
 
-class RewriteEnvelope(Change):
+class RewriteEnvelope(SpoolOperation):
     """The present envelope of a message beside it in cur/, where the message goes too if it is still in new/.
 
     :param serial: keeps two changes of one message in the same batch apart.
@@ -150,7 +150,7 @@ class RewriteEnvelope(Change):
 
     outcome = True
 
-    def __init__(self, folders: Folders, mid: int, serial: int, line: bytes) -> None:
+    def __init__(self, folders: SpoolPaths, mid: int, serial: int, line: bytes) -> None:
         self._tmp = f"{folders.tmp}/{spool_id(mid)}.env.{serial}"
         self._line = line
         self._envelope = folders.envelope_file(mid)
@@ -179,7 +179,7 @@ class RewriteEnvelope(Change):
         _remove(disk, self._tmp)
 
 
-class RemoveMessage(Change):
+class RemoveMessage(SpoolOperation):
     """A message of which nothing is left to do.
 
     The content goes first: an envelope alone can't be delivered, but a message without its envelope would be
@@ -188,7 +188,7 @@ class RemoveMessage(Change):
 
     outcome = True
 
-    def __init__(self, folders: Folders, mid: int) -> None:
+    def __init__(self, folders: SpoolPaths, mid: int) -> None:
         self._files = (
             (folders.new_folder(mid), folders.new_file(mid)),
             (folders.cur_folder(mid), folders.cur_file(mid)),

@@ -32,7 +32,7 @@ MEMORY_WAIT = 0.1  # seconds after which the commit thread tries again what it h
 T = TypeVar("T")
 
 
-class Change:
+class SpoolOperation:
     """Something to be made durable. The thread calls the steps in order; each may raise `OSError`, which
     fails this change alone. A step of all changes in a batch is done before the next step of any.
 
@@ -57,11 +57,11 @@ class Change:
         """Leave nothing behind after a step failed."""
 
 
-class ICommits(Protocol):
+class ISpoolExecutor(Protocol):
     """What the queue needs of whoever does its disk work. The double is
     `seg.queue.inline.InlineCommitter`."""
 
-    def submit(self, change: Change) -> Deferred[None]:
+    def submit(self, change: SpoolOperation) -> Deferred[None]:
         """Fires when the change is durable; fails with `OSError` when it isn't and won't be. Kept in
         order."""
         ...
@@ -79,10 +79,10 @@ class ICommits(Protocol):
         ...
 
 
-_Waiting = tuple[Change, Deferred[None]]
+_Waiting = tuple[SpoolOperation, Deferred[None]]
 
 
-def commit_batch(disk: Disk, batch: Sequence[Change]) -> list[BaseException | None]:
+def commit_batch(disk: Disk, batch: Sequence[SpoolOperation]) -> list[BaseException | None]:
     """Make these changes durable; for each what went wrong, or None."""
     try:
         disk.check_root()
@@ -91,7 +91,7 @@ def commit_batch(disk: Disk, batch: Sequence[Change]) -> list[BaseException | No
     errors: list[BaseException | None] = [None] * len(batch)
     folders: dict[str, list[int]] = {}
 
-    def each(step: Callable[[int, Change], None]) -> None:
+    def each(step: Callable[[int, SpoolOperation], None]) -> None:
         for number, change in enumerate(batch):
             if errors[number] is None:
                 try:
@@ -99,7 +99,7 @@ def commit_batch(disk: Disk, batch: Sequence[Change]) -> list[BaseException | No
                 except Exception as error:  # noqa: BLE001  whatever it is, its owner hears of it; others go on
                     errors[number] = error
 
-    def publish(number: int, change: Change) -> None:
+    def publish(number: int, change: SpoolOperation) -> None:
         for folder in change.publish(disk):
             folders.setdefault(folder, []).append(number)
 
@@ -118,7 +118,7 @@ def commit_batch(disk: Disk, batch: Sequence[Change]) -> list[BaseException | No
     return errors
 
 
-def _undo(disk: Disk, change: Change) -> None:
+def _undo(disk: Disk, change: SpoolOperation) -> None:
     try:
         change.undo(disk)
     except (OSError, MemoryError):
@@ -146,8 +146,8 @@ class _CommitThread:
         self.stopped: Deferred[None] = Deferred()
         self.start = self._thread.start
 
-    def submit(self, change: Change) -> Deferred[None]:
-        """See `ICommits.submit`."""
+    def submit(self, change: SpoolOperation) -> Deferred[None]:
+        """See `ISpoolExecutor.submit`."""
         done: Deferred[None] = Deferred()
         with self._changed:
             (self._outcomes if change.outcome else self._others).append((change, done))
@@ -210,7 +210,7 @@ def _patiently(work: Callable[[], T]) -> T:
             time.sleep(MEMORY_WAIT)
 
 
-class Committer:
+class GroupCommitter:
     """The commit thread, and a few threads that read."""
 
     def __init__(self, reactor: IReactorFromThreads, disk: Disk | None = None) -> None:
@@ -228,20 +228,20 @@ class Committer:
         self._commits.start()
         self._readers.start()
 
-    def submit(self, change: Change) -> Deferred[None]:
-        """See `ICommits.submit`."""
+    def submit(self, change: SpoolOperation) -> Deferred[None]:
+        """See `ISpoolExecutor.submit`."""
         if self._stopping:
             return fail(OSError(errno.ESHUTDOWN, "the queue is stopping"))
         return self._commits.submit(change)
 
     def read(self, work: Callable[[Disk], T]) -> Deferred[T]:
-        """See `ICommits.read`."""
+        """See `ISpoolExecutor.read`."""
         if self._stopping:
             return fail(OSError(errno.ESHUTDOWN, "the queue is stopping"))
         return deferToThreadPool(self._reactor, self._readers, work, self._disk)
 
     def stop(self) -> Deferred[None]:
-        """See `ICommits.stop`."""
+        """See `ISpoolExecutor.stop`."""
         if not self._stopping:
             self._stopping = True
             if self._started:

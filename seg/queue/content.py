@@ -10,9 +10,9 @@ from functools import partial
 
 from zope.interface import implementer
 
-from seg.queue.commit import ICommits
+from seg.queue.commit import ISpoolExecutor
 from seg.queue.disk import Disk
-from seg.queue.files import Folders
+from seg.queue.files import SpoolPaths
 from seg.queue.interfaces import IContent
 
 CHUNK = 65536
@@ -70,7 +70,7 @@ class FileContent:
     on.
     """
 
-    def __init__(self, folders: Folders, mid: int, size: int, commits: ICommits) -> None:
+    def __init__(self, folders: SpoolPaths, mid: int, size: int, commits: ISpoolExecutor) -> None:
         self._paths: tuple[str, ...] = (folders.cur_file(mid), folders.new_file(mid), folders.cur_file(mid))
         self._commits = commits
         self.size = size
@@ -114,10 +114,10 @@ class FileContent:
         raise FileNotFoundError(f"{self._paths[0]} has gone")
 
 
-class GrownContent(FileContent):
+class StreamedContent(FileContent):
     """A large message that isn't committed yet: the end of its file in tmp/."""
 
-    def __init__(self, path: str, size: int, commits: ICommits) -> None:
+    def __init__(self, path: str, size: int, commits: ISpoolExecutor) -> None:
         self._paths = (path,)
         self._commits = commits
         self.size = size

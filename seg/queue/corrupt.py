@@ -10,12 +10,21 @@ import attrs
 
 from seg.events.base import IEventSink
 from seg.events.gateway import OperatorActed
-from seg.queue.commit import ICommits
+from seg.queue.commit import ISpoolExecutor
 from seg.queue.custody import Custody
 from seg.queue.disk import Disk, NotAMessageError
-from seg.queue.files import MAX_LINE, AsideName, Folders, SpoolFileError, Stored, aside_name, decode, spool_id
+from seg.queue.files import (
+    MAX_LINE,
+    AsideName,
+    SpoolFileError,
+    SpoolPaths,
+    StoredEnvelope,
+    aside_name,
+    decode,
+    spool_id,
+)
 from seg.queue.loading import Loading
-from seg.queue.scan import Damaged, Place, read_message, why
+from seg.queue.scan import Damaged, SpoolFile, read_message, why
 
 HEAD = 8192  # octets that `show` gives
 MOST_LISTED = 1000
@@ -44,7 +53,7 @@ class CorruptFiles:
     """Commands on them. Disk work happens in threads."""
 
     def __init__(
-        self, folders: Folders, custody: Custody, loading: Loading, commits: ICommits, sink: IEventSink
+        self, folders: SpoolPaths, custody: Custody, loading: Loading, commits: ISpoolExecutor, sink: IEventSink
     ) -> None:
         self._folders = folders
         self._custody = custody
@@ -141,7 +150,7 @@ class CorruptFiles:
             tuple(r.address for r in envelope.recipients) if envelope else (),
         )
 
-    def _judge_envelope(self, disk: Disk, name: str) -> tuple[str, Stored | None]:
+    def _judge_envelope(self, disk: Disk, name: str) -> tuple[str, StoredEnvelope | None]:
         try:
             return READABLE, decode(disk.read(self._path(name), MAX_LINE)[0])
         except (SpoolFileError, NotAMessageError) as error:
@@ -149,7 +158,7 @@ class CorruptFiles:
         except OSError as error:
             return f"can't be read now: {error.strerror}", None
 
-    def _judge(self, disk: Disk, name: str, known: AsideName) -> tuple[str, Stored | None]:
+    def _judge(self, disk: Disk, name: str, known: AsideName) -> tuple[str, StoredEnvelope | None]:
         try:
             found = read_message(disk, self._place(name, known))
         except (SpoolFileError, NotAMessageError) as error:
@@ -158,11 +167,11 @@ class CorruptFiles:
             return f"can't be read now: {error.strerror}", None
         return (f"{READABLE} (held)", found.stored) if isinstance(found, Damaged) else (READABLE, found)
 
-    def _place(self, name: str, known: AsideName) -> Place:
+    def _place(self, name: str, known: AsideName) -> SpoolFile:
         """Where the message lies now, with the envelope that was put aside with it."""
         beside = f"{name.partition(spool_id(known.mid))[0]}{spool_id(known.mid)}.env"
         envelope = next((each for each in (beside, f"cur{beside[3:]}") if os.path.lexists(self._path(each))), "")
-        return Place(known.mid, self._path(name), self._path(envelope) if envelope else "", known.place == "cur")
+        return SpoolFile(known.mid, self._path(name), self._path(envelope) if envelope else "", known.place == "cur")
 
     def _show(self, disk: Disk, name: str) -> tuple[CorruptFile, bytes] | None:
         file = self._look(disk, name) if self._there(name) else None
@@ -188,7 +197,7 @@ class CorruptFiles:
         disk.sync_folder(self._folders.corrupt)
         return True
 
-    def _restore(self, disk: Disk, name: str, known: AsideName) -> Stored | Damaged:
+    def _restore(self, disk: Disk, name: str, known: AsideName) -> StoredEnvelope | Damaged:
         """Judge a message, then move it: itself first, as a message in cur/ without its envelope is held, and an envelope without its
         message is nothing."""
         folders, mid = self._folders, known.mid
@@ -209,13 +218,13 @@ class CorruptFiles:
         disk.sync_folder(folders.corrupt)
         return found
 
-    def _restore_envelope(self, disk: Disk, name: str, known: AsideName) -> Stored:
+    def _restore_envelope(self, disk: Disk, name: str, known: AsideName) -> StoredEnvelope:
         folders, mid = self._folders, known.mid
         message = next((p for p in (folders.cur_file(mid), folders.new_file(mid)) if disk.exists(p)), "")
         if not self._there(name) or not message:
             raise NotRestoredError("there is no such file")
         try:
-            found = read_message(disk, Place(mid, message, self._path(name), True))
+            found = read_message(disk, SpoolFile(mid, message, self._path(name), True))
         except (SpoolFileError, NotAMessageError) as error:
             raise NotRestoredError(f"{why(error)}: mend it first") from None
         if isinstance(found, Damaged):

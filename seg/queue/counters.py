@@ -20,7 +20,7 @@ from seg.common.files import StateAbsent, StateContent, StateUnreadable, keep_as
 from seg.events.base import IEventSink
 from seg.events.conditions import Condition
 from seg.events.gateway import ConditionKind, Fault
-from seg.mail.ids import ICounters
+from seg.mail.ids import IMessageIds
 from seg.queue.disk import Disk
 from seg.queue.files import ENVELOPE_SUFFIX, aside_name, mid_of
 from seg.queue.reserve import RESERVE
@@ -39,8 +39,8 @@ def in_thread(work: Callable[[], None]) -> threading.Thread:
     return thread
 
 
-@implementer(ICounters)
-class Counters:
+@implementer(IMessageIds)
+class MessageIds:
     """Counters in a file. Made before the reactor runs: the constructor reads and writes.
 
     The next block is reserved by a thread when half of the present one is used, so that the reactor waits for
@@ -88,15 +88,15 @@ class Counters:
         self._report_error()
 
     def next_mid(self) -> int:
-        """See `ICounters.next_mid`."""
+        """See `IMessageIds.next_mid`."""
         return self._next("mid")
 
     def next_icid(self) -> int:
-        """See `ICounters.next_icid`."""
+        """See `IMessageIds.next_icid`."""
         return self._next("icid")
 
     def next_dcid(self) -> int:
-        """See `ICounters.next_dcid`."""
+        """See `IMessageIds.next_dcid`."""
         return self._next("dcid")
 
     @property

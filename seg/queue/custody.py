@@ -21,19 +21,19 @@ from seg.events.gateway import Fault
 from seg.events.queue import MessageFinished, RecipientsDeleted, RecipientsPending
 from seg.mail.envelope import Envelope, RecipientState
 from seg.mail.errors import Permanent
-from seg.mail.ids import ICounters
-from seg.mail.outcome import Action, Bounced, Outcome
+from seg.mail.ids import IMessageIds
+from seg.mail.outcome import Bounced, DSNAction, Outcome
 from seg.queue import outcomes as rules
 from seg.queue.changes import RemoveMessage, RewriteEnvelope
-from seg.queue.commit import Change, ICommits
+from seg.queue.commit import ISpoolExecutor, SpoolOperation
 from seg.queue.content import FileContent, MemoryContent
-from seg.queue.durable import DurableChanges
-from seg.queue.files import Folders, Stored, encode
+from seg.queue.durable import RetryingCommitter
+from seg.queue.files import SpoolPaths, StoredEnvelope, encode
 from seg.queue.gathering import Gathering
 from seg.queue.interfaces import IContent
-from seg.queue.ledger import Ledger
-from seg.queue.record import Record
-from seg.queue.reports import Reports
+from seg.queue.ledger import QueueIndex
+from seg.queue.record import IndexEntry
+from seg.queue.reports import ReportWriter
 from seg.queue.rewrites import FEW, SharedRewrites
 from seg.queue.schedule import Moment, Schedules, clamped, shifted
 from seg.queue.settlements import SharedSettlements
@@ -55,17 +55,17 @@ class Custody:
 
     def __init__(
         self,
-        folders: Folders,
+        folders: SpoolPaths,
         schedules: Schedules,
-        reports: Reports,
-        durable: DurableChanges,
-        commits: ICommits,
-        counters: ICounters,
+        reports: ReportWriter,
+        durable: RetryingCommitter,
+        commits: ISpoolExecutor,
+        counters: IMessageIds,
         sink: IEventSink,
         clock: IReactorTime,
     ) -> None:
         self.folders = folders
-        self.ledger = Ledger(clock, self._expired, self._overdue)
+        self.ledger = QueueIndex(clock, self._expired, self._overdue)
         self._schedules = schedules
         self._reports = reports
         self._durable = durable
@@ -94,7 +94,7 @@ class Custody:
         now = self._clock.seconds()
         return Moment(now, now + self._grace())
 
-    def take_up(self, stored: Stored, moment: Moment) -> None:
+    def take_up(self, stored: StoredEnvelope, moment: Moment) -> None:
         """A message found at the start. One whose lifetime ended meanwhile gets a last try before it is
         returned."""
         envelope = clamped(self._steady(stored.envelope), self._schedules, moment.now)
@@ -107,7 +107,7 @@ class Custody:
         record.failures = dict(stored.failures)
         record.relayed = dict(stored.relayed)
 
-    def take_up_damaged(self, stored: Stored, rewrite: bool, moment: Moment) -> None:
+    def take_up_damaged(self, stored: StoredEnvelope, rewrite: bool, moment: Moment) -> None:
         """A message of which a part is lost: held from now on, also after a restart.
 
         :param rewrite: its envelope may be written anew.
@@ -117,7 +117,7 @@ class Custody:
         if record is not None and rewrite:
             self._spawn(self.save(record))
 
-    def replace_envelope(self, record: Record, stored: Stored) -> None:
+    def replace_envelope(self, record: IndexEntry, stored: StoredEnvelope) -> None:
         """The true envelope of a message that was held for the loss of it; the file has it already."""
         self.ledger.change(record, stored.envelope)
         record.failures = dict(stored.failures)
@@ -149,7 +149,7 @@ class Custody:
                 written = self.ledger.get(report)  # where the message could be read later than its report
                 self._spawn(self._tell(record, report, written.envelope if written else present.get(report)))
 
-    def content(self, record: Record, envelope: Envelope) -> IContent:
+    def content(self, record: IndexEntry, envelope: Envelope) -> IContent:
         """The content of a message, from memory while it is kept there."""
         if record.content is not None:
             return MemoryContent(record.content)
@@ -172,7 +172,7 @@ class Custody:
 
     # --- settling ---------------------------------------------------------------------------------
 
-    async def settle(self, record: Record, rids: Iterable[int], outcomes: Mapping[int, Outcome]) -> None:
+    async def settle(self, record: IndexEntry, rids: Iterable[int], outcomes: Mapping[int, Outcome]) -> None:
         """Record how these recipients fared; returns when that is durable, failure reports included."""
         if record.waiting > FEW:
             await self._settlements.settle(
@@ -181,7 +181,7 @@ class Custody:
         else:
             await self._settle_together(record, rids, outcomes)
 
-    async def _settle_together(self, record: Record, rids: Iterable[int], outcomes: Mapping[int, Outcome]) -> None:
+    async def _settle_together(self, record: IndexEntry, rids: Iterable[int], outcomes: Mapping[int, Outcome]) -> None:
         deleted_by, record.deleted_by = record.deleted_by, ""
         if deleted_by:  # what failed needn't be reported or tried again
             outcomes = {rid: o for rid, o in outcomes.items() if not isinstance(o, rules.FAILED)}
@@ -208,7 +208,7 @@ class Custody:
         if settlement.failures or settlement.relayed or settlement.delays or record.mid in self._gathering:
             await self._tell_in_time(record)
 
-    async def _save_settled(self, record: Record) -> None:
+    async def _save_settled(self, record: IndexEntry) -> None:
         """Make what was settled durable. What another destination's settlement changed meanwhile may not be, when this returns."""
         self._saving[record.mid] += 1
         try:
@@ -252,7 +252,7 @@ class Custody:
         if record.deleted_by and not record.leased:
             self._spawn(self.delete(record, record.deleted_by))
 
-    async def delete(self, record: Record, by: str) -> None:
+    async def delete(self, record: IndexEntry, by: str) -> None:
         """Drop what is pending, by an operator's command; the message isn't leased."""
         envelope, rids = rules.deleted(record.envelope)
         record.deleted_by = ""
@@ -262,7 +262,7 @@ class Custody:
         await self.save(record)
         await self._tell_in_time(record)
 
-    async def save(self, record: Record) -> None:
+    async def save(self, record: IndexEntry) -> None:
         """Make the present state durable: the envelope, or that nothing is left to do."""
         if not record.waiting:
             await self._tell_relayed(record)
@@ -272,16 +272,16 @@ class Custody:
         if not record.waiting:  # or not any more: another lease may have come back meanwhile
             await self._finish(record)
 
-    async def _write(self, record: Record) -> None:
+    async def _write(self, record: IndexEntry) -> None:
         await self._durable.carry_out(lambda: self._rewrite(record), partial(self._not_written, record))
 
-    def _rewrite(self, record: Record) -> Change | None:
+    def _rewrite(self, record: IndexEntry) -> SpoolOperation | None:
         if not record.waiting:
             return None
         line = encode(self.in_posix(record.envelope), record.failures, record.relayed)
         return RewriteEnvelope(self.folders, record.mid, next(self._serials), line)
 
-    async def _finish(self, record: Record) -> None:
+    async def _finish(self, record: IndexEntry) -> None:
         await self._durable.carry_out(
             lambda: RemoveMessage(self.folders, record.mid), partial(self._not_written, record)
         )
@@ -292,9 +292,9 @@ class Custody:
 
     # --- on a disk that fails ---------------------------------------------------------------------
 
-    def in_force(self, record: Record, work: Deferred[None]) -> Deferred[None]:
+    def in_force(self, record: IndexEntry, work: Deferred[None]) -> Deferred[None]:
         """Fires when this work on a message is done, or as soon as it is known that its present state can't be written down for now:
-        it is in force all the same, and `Record.unwritten` says why. The work goes on."""
+        it is in force all the same, and `IndexEntry.unwritten` says why. The work goes on."""
         answer: Deferred[None] = Deferred()
 
         def fire(result: object = None) -> None:
@@ -320,14 +320,14 @@ class Custody:
             fire()
         return answer
 
-    def _not_written(self, record: Record, error: OSError) -> None:
+    def _not_written(self, record: IndexEntry, error: OSError) -> None:
         record.unwritten = error.strerror or str(error)
         for fire in list(self._waiting.get(record.mid, ())):
             fire()
 
     # --- reports ----------------------------------------------------------------------------------
 
-    async def _tell_in_time(self, record: Record) -> None:
+    async def _tell_in_time(self, record: IndexEntry) -> None:
         """Tell what waits to be told of a message now, if nothing of it is left to be tried, else when it has waited long enough."""
         if self.ledger.get(record.mid) is not record:
             return  # it is finished, and all is told
@@ -336,7 +336,7 @@ class Custody:
         else:
             await self._tell_gathered(record)
 
-    def _told_before(self, record: Record) -> int:
+    def _told_before(self, record: IndexEntry) -> int:
         """How many reports there were on a message."""
         waiting = self._gathering.of(record.mid).reports.values()
         reports = {r.report for r in record.envelope.recipients if r.report and r.report not in waiting}
@@ -352,7 +352,7 @@ class Custody:
         else:
             self._spawn(self._tell_gathered(record))
 
-    async def _tell_gathered(self, record: Record) -> None:
+    async def _tell_gathered(self, record: IndexEntry) -> None:
         """Write the reports on what was gathered."""
         gathered = self._gathering.take(record.mid)
         if gathered is None and not record.relayed:
@@ -370,14 +370,14 @@ class Custody:
         if gathered.delays and self.ledger.get(record.mid) is record:
             await self._tell_delays(record, gathered.delays)
 
-    async def _tell_relayed(self, record: Record) -> None:
+    async def _tell_relayed(self, record: IndexEntry) -> None:
         """Of a success before the message may go, so that a stop in between repeats it rather than loses it."""
         if not record.relayed:
             return
         relayed, record.relayed = record.relayed, {}
-        await self._notify(record, Action.RELAYED, relayed)
+        await self._notify(record, DSNAction.RELAYED, relayed)
 
-    async def _tell_delays(self, record: Record, delays: Mapping[int, Outcome]) -> None:
+    async def _tell_delays(self, record: IndexEntry, delays: Mapping[int, Outcome]) -> None:
         """Of delays, and with them of all others that wait as long: of a delay once that is written down, so that a stop in between
         loses it rather than repeats it."""
         envelope, waits = rules.delayed(record.envelope, record.leased, self._schedules, self._clock.seconds())
@@ -385,16 +385,16 @@ class Custody:
             self.ledger.change(record, envelope)
             await self.save(record)
             await self._notify(
-                record, Action.DELAYED, {rid: delays.get(rid, outcome) for rid, outcome in waits.items()}
+                record, DSNAction.DELAYED, {rid: delays.get(rid, outcome) for rid, outcome in waits.items()}
             )
 
-    async def _notify(self, record: Record, action: Action, fared: Mapping[int, Outcome]) -> None:
+    async def _notify(self, record: IndexEntry, action: DSNAction, fared: Mapping[int, Outcome]) -> None:
         """Reports on what isn't a failure."""
         for rids in self._by_kind(record.envelope, fared).values():
             record.notices += 1
             await self._notify_one(record, action, {rid: fared[rid] for rid in rids})
 
-    async def _notify_one(self, record: Record, action: Action, fared: Mapping[int, Outcome]) -> None:
+    async def _notify_one(self, record: IndexEntry, action: DSNAction, fared: Mapping[int, Outcome]) -> None:
         envelope = record.envelope
         mid = self._counters.next_mid()
         until = as_posix(self._clock, self._schedules.expiry(envelope))
@@ -406,7 +406,7 @@ class Custody:
 
     # --- failing ----------------------------------------------------------------------------------
 
-    async def _tell(self, record: Record, report: int, written: Envelope | None) -> None:
+    async def _tell(self, record: IndexEntry, report: int, written: Envelope | None) -> None:
         """Steps 2 to 4 of `seg.queue.reports` for the recipients that `report` tells of; from 3 when it is
         written."""
         envelope = record.envelope
@@ -426,20 +426,20 @@ class Custody:
             self.accept(written, text)
 
     @staticmethod
-    def _failures(record: Record, envelope: Envelope, report: int) -> dict[int, Bounced]:
+    def _failures(record: IndexEntry, envelope: Envelope, report: int) -> dict[int, Bounced]:
         return {
             r.rid: record.failures.get(r.rid) or Bounced(Permanent("5.0.0", r.error))
             for r in envelope.recipients
             if r.report == report
         }
 
-    def _expired(self, record: Record) -> None:
+    def _expired(self, record: IndexEntry) -> None:
         """The lifetime of a message is over: what isn't being tried just now is returned."""
         outcomes = rules.expire(record.envelope, record.leased, self._clock.seconds())
         if outcomes:
             self._spawn(self.settle(record, (), outcomes))
 
-    def _overdue(self, record: Record) -> None:
+    def _overdue(self, record: IndexEntry) -> None:
         """The sender may have to be told that some of a message still waits for its turn, as its destination is suspended or at its limits.
         Of what fails when it is tried he hears by `settle`."""
         now = self._clock.seconds()

@@ -13,7 +13,7 @@ SPARE = 64  # wakes out of date that don't matter
 AT_ONCE = 500  # messages woken before the reactor gets its turn
 
 
-class DueList:
+class DueQueue:
     """FIFOs of due MIDs by destination, and one timer for all that will be due later.
 
     Entries may be out of date: whoever takes one looks at the message again.

@@ -13,14 +13,14 @@ from twisted.internet.task import deferLater
 from seg.events.base import IEventSink
 from seg.events.gateway import Fault, Notice
 from seg.events.memory import note
-from seg.queue.commit import Change, ICommits
+from seg.queue.commit import ISpoolExecutor, SpoolOperation
 
 NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT})
 FIRST_WAIT = 1.0  # seconds
 LONGEST_WAIT = 60.0
 
 
-class DurableChanges:
+class RetryingCommitter:
     """Carries out changes whose outcome is known already (mail was sent or refused), so that giving up isn't
     possible.
 
@@ -32,7 +32,7 @@ class DurableChanges:
 
     def __init__(
         self,
-        commits: ICommits,
+        commits: ISpoolExecutor,
         sink: IEventSink,
         clock: IReactorTime,
         no_room: Callable[[], object] = lambda: None,
@@ -46,7 +46,7 @@ class DurableChanges:
         self._stopped = False
 
     async def carry_out(
-        self, make: Callable[[], Change | None], on_failure: Callable[[OSError], object] = lambda error: None
+        self, make: Callable[[], SpoolOperation | None], on_failure: Callable[[OSError], object] = lambda error: None
     ) -> None:
         """Return when the change is durable. It is made anew for each try; None: not needed any more.
 

@@ -19,13 +19,13 @@ from seg.mail.causes import cause_named
 from seg.mail.envelope import (
     MOST_REFUSALS,
     BodyType,
+    DSNNotify,
+    DSNRet,
     Envelope,
     HostRefusal,
-    Notify,
     PolicyHold,
     Recipient,
     RecipientState,
-    Ret,
 )
 from seg.mail.errors import Permanent
 from seg.mail.outcome import Bounced, Delivered
@@ -92,7 +92,7 @@ FOLDER_NAMES = tuple(f"{number:02x}" for number in range(256))
 
 
 @attrs.frozen
-class Folders:
+class SpoolPaths:
     """Where everything lies below the spool's root. Plain strings: these are made several times for each
     message."""
 
@@ -144,7 +144,7 @@ class Folders:
 
 
 @attrs.frozen
-class Stored:
+class StoredEnvelope:
     """What an envelope line says."""
 
     envelope: Envelope
@@ -234,7 +234,7 @@ def _failure_entry(rid: int, bounced: Bounced) -> dict[str, Any]:
     }
 
 
-def decode(line: bytes) -> Stored:
+def decode(line: bytes) -> StoredEnvelope:
     """Read an envelope line. Unknown keys are passed over, so that an older version can read a newer one's
     files.
 
@@ -252,7 +252,7 @@ def decode(line: bytes) -> Stored:
     if version != SCHEMA:
         raise SpoolFileError(f"schema version {version} isn't known (this is version {SCHEMA})")
     try:
-        return Stored(_envelope(entry), _failures(entry), _relayed(entry))
+        return StoredEnvelope(_envelope(entry), _failures(entry), _relayed(entry))
     except ValueError as error:  # a state, body type or status code that doesn't exist
         raise SpoolFileError(str(error)) from error
 
@@ -283,7 +283,7 @@ def _envelope(entry: dict[str, Any]) -> Envelope:
         client=_text(entry, "client"),
         helo=_text(entry, "helo"),
         held=_flag(entry, "held"),
-        ret=Ret(_text(entry, "ret") if "ret" in entry else ""),
+        ret=DSNRet(_text(entry, "ret") if "ret" in entry else ""),
         envid=envid,
         requiretls=_flag(entry, "requiretls") if "requiretls" in entry else False,
         tls_optional=_flag(entry, "tls_optional") if "tls_optional" in entry else False,
@@ -333,13 +333,13 @@ def _is_refusal(pair: object) -> bool:
     return isinstance(pair, list) and len(pair) == 2 and all(isinstance(word, str) for word in pair)
 
 
-def _notify(entry: dict[str, Any]) -> frozenset[Notify] | None:
+def _notify(entry: dict[str, Any]) -> frozenset[DSNNotify] | None:
     asked = entry.get("notify")
     if asked is None:
         return None
     if not isinstance(asked, list):
         raise SpoolFileError("'notify' isn't a list")
-    return frozenset(map(Notify, asked))
+    return frozenset(map(DSNNotify, asked))
 
 
 def _failures(entry: dict[str, Any]) -> dict[int, Bounced]:

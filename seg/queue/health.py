@@ -14,9 +14,9 @@ from twisted.python.failure import Failure
 from seg.events.base import IEventSink
 from seg.events.conditions import Condition
 from seg.events.gateway import ConditionKind
-from seg.queue.commit import Change, ICommits
+from seg.queue.commit import ISpoolExecutor, SpoolOperation
 from seg.queue.disk import Disk
-from seg.queue.files import FOLDER_NAMES, Folders
+from seg.queue.files import FOLDER_NAMES, SpoolPaths
 from seg.queue.reserve import RESERVE_SIZE, GiveUpReserve, KeepReserve
 
 PROBE_EVERY = 2.0  # seconds between two tries while the spool can't be written
@@ -27,10 +27,10 @@ MOST_FOLDERS = 64  # folders that are tried at a time
 T = TypeVar("T")
 
 
-class WriteProbe(Change):
+class WriteProbe(SpoolOperation):
     """Writes, syncs, renames and removes a small file, in tmp/ and by folders where something failed. Missing folders are made."""
 
-    def __init__(self, folders: Folders, others: Sequence[str]) -> None:
+    def __init__(self, folders: SpoolPaths, others: Sequence[str]) -> None:
         self._folders = folders
         self._others = others
         self._tmp = f"{folders.tmp}/probe"
@@ -72,7 +72,7 @@ class SpoolHealth:
     :ivar blocked: what is wrong with the disk as a whole; None: new mail can be tried.
     """
 
-    def __init__(self, commits: ICommits, folders: Folders, sink: IEventSink, clock: IReactorTime) -> None:
+    def __init__(self, commits: ISpoolExecutor, folders: SpoolPaths, sink: IEventSink, clock: IReactorTime) -> None:
         self._commits = commits
         self._folders = folders
         self._clock = clock
@@ -190,39 +190,39 @@ class SpoolHealth:
 class _PassedOn:
     """Commits that another one carries out."""
 
-    def __init__(self, commits: ICommits) -> None:
+    def __init__(self, commits: ISpoolExecutor) -> None:
         self._commits = commits
 
     def read(self, work: Callable[[Disk], T]) -> Deferred[T]:
-        """See `ICommits.read`."""
+        """See `ISpoolExecutor.read`."""
         return self._commits.read(work)
 
     def start(self) -> None:
-        """See `ICommits.start`."""
+        """See `ISpoolExecutor.start`."""
         self._commits.start()
 
     def stop(self) -> Deferred[None]:
-        """See `ICommits.stop`."""
+        """See `ISpoolExecutor.stop`."""
         return self._commits.stop()
 
 
 class WatchedCommits(_PassedOn):
-    """The commits, with others told of what fails (`seg.queue.commit.ICommits`).
+    """The commits, with others told of what fails (`seg.queue.commit.ISpoolExecutor`).
 
     :param not_read: called with the errors of reading.
     """
 
-    def __init__(self, commits: ICommits, health: SpoolHealth, not_read: Callable[[OSError], object]) -> None:
+    def __init__(self, commits: ISpoolExecutor, health: SpoolHealth, not_read: Callable[[OSError], object]) -> None:
         super().__init__(commits)
         self._health = health
         self._not_read = not_read
 
-    def submit(self, change: Change) -> Deferred[None]:
-        """See `ICommits.submit`."""
+    def submit(self, change: SpoolOperation) -> Deferred[None]:
+        """See `ISpoolExecutor.submit`."""
         return self._commits.submit(change).addErrback(self._failed)
 
     def read(self, work: Callable[[Disk], T]) -> Deferred[T]:
-        """See `ICommits.read`."""
+        """See `ISpoolExecutor.read`."""
         reading = self._commits.read(work)
         reading.addErrback(self._could_not_read)
         return reading
@@ -244,12 +244,12 @@ class NewMailCommits(_PassedOn):
     :param refused: says what forbids to take new mail, None: nothing.
     """
 
-    def __init__(self, commits: ICommits, refused: Callable[[], OSError | None]) -> None:
+    def __init__(self, commits: ISpoolExecutor, refused: Callable[[], OSError | None]) -> None:
         super().__init__(commits)
         self._refused = refused
 
-    def submit(self, change: Change) -> Deferred[None]:
-        """See `ICommits.submit`."""
+    def submit(self, change: SpoolOperation) -> Deferred[None]:
+        """See `ISpoolExecutor.submit`."""
         error = self._refused() if change.takes_room else None
         return self._commits.submit(change) if error is None else fail(error)
 

@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from twisted.internet.defer import Deferred, fail, succeed
 
-from seg.queue.commit import Change, commit_batch
+from seg.queue.commit import SpoolOperation, commit_batch
 from seg.queue.disk import Disk
 
 T = TypeVar("T")
@@ -115,10 +115,10 @@ class InlineCommitter:
         self.paused = False
         self.stopped = False
         self.dead = False
-        self.waiting: list[tuple[Change, Deferred[None]]] = []
+        self.waiting: list[tuple[SpoolOperation, Deferred[None]]] = []
 
-    def submit(self, change: Change) -> Deferred[None]:
-        """See `seg.queue.commit.ICommits.submit`."""
+    def submit(self, change: SpoolOperation) -> Deferred[None]:
+        """See `seg.queue.commit.ISpoolExecutor.submit`."""
         if self.stopped:
             return fail(OSError(errno.ESHUTDOWN, "the queue is stopping"))
         done: Deferred[None] = Deferred()
@@ -145,7 +145,7 @@ class InlineCommitter:
                 done.errback(error)
 
     def read(self, work: Callable[[Disk], T]) -> Deferred[T]:
-        """See `seg.queue.commit.ICommits.read`."""
+        """See `seg.queue.commit.ISpoolExecutor.read`."""
         try:
             return succeed(work(self.disk))
         except PowerLoss:
@@ -155,10 +155,10 @@ class InlineCommitter:
             return fail(error)
 
     def start(self) -> None:
-        """See `seg.queue.commit.ICommits.start`."""
+        """See `seg.queue.commit.ISpoolExecutor.start`."""
 
     def stop(self) -> Deferred[None]:
-        """See `seg.queue.commit.ICommits.stop`."""
+        """See `seg.queue.commit.ISpoolExecutor.stop`."""
         self.resume()
         self.stopped = True
         return succeed(None)

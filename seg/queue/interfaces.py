@@ -11,7 +11,7 @@ from twisted.internet.defer import Deferred
 from zope.interface import Attribute, Interface
 
 from seg.mail.envelope import Envelope, Recipient
-from seg.mail.outcome import Action, Outcome
+from seg.mail.outcome import DSNAction, Outcome
 
 
 @attrs.frozen(eq=False)
@@ -110,7 +110,7 @@ class IReportComposer(Interface):
     """Writes delivery status notifications (RFC 3464)."""
 
     def compose(
-        action: Action,
+        action: DSNAction,
         envelope: Envelope,
         fared: Sequence[tuple[int, Outcome]],
         head: bytes,
@@ -127,6 +127,6 @@ class IReportComposer(Interface):
         """
 
     def plain(
-        action: Action, envelope: Envelope, fared: Sequence[tuple[int, Outcome]], mid: int
+        action: DSNAction, envelope: Envelope, fared: Sequence[tuple[int, Outcome]], mid: int
     ) -> tuple[Envelope, bytes] | None:
         """The least that a report can be, for when `compose` raises: whom it is about, and each one's status."""

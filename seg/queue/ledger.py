@@ -15,14 +15,14 @@ from twisted.internet.interfaces import IReactorTime
 from seg.common.clock import as_posix
 from seg.mail.causes import CauseKind
 from seg.mail.envelope import Envelope, Recipient, RecipientState
-from seg.queue.duelist import DueList
-from seg.queue.record import NEVER, Record
+from seg.queue.duelist import DueQueue
+from seg.queue.record import NEVER, IndexEntry
 
 CONTENT_IN_MEMORY = 64 * 1024 * 1024  # octets of content of all messages kept for the first try
 
 
 @attrs.frozen
-class Counts:
+class QueueCounts:
     """The queue in numbers."""
 
     messages: int
@@ -36,7 +36,7 @@ class Counts:
     policy_held: int = 0  # messages of which TLS policy keeps recipients waiting
 
 
-class Ledger:
+class QueueIndex:
     """The records of all messages, and the due-list they feed.
 
     :param expired: called with a record when its lifetime is over.
@@ -44,13 +44,13 @@ class Ledger:
     """
 
     def __init__(
-        self, clock: IReactorTime, expired: Callable[[Record], None], overdue: Callable[[Record], None]
+        self, clock: IReactorTime, expired: Callable[[IndexEntry], None], overdue: Callable[[IndexEntry], None]
     ) -> None:
         self._clock = clock
         self._expired = expired
         self._overdue = overdue
-        self._records: dict[int, Record] = {}
-        self._due = DueList(clock, self._woken)
+        self._records: dict[int, IndexEntry] = {}
+        self._due = DueQueue(clock, self._woken)
         self.by_domain: Counter[str] = Counter()  # recipients that wait, by destination
         self.by_cause: Counter[CauseKind] = Counter()  # messages that TLS policy keeps waiting, by cause
         self._policy_held: set[int] = set()
@@ -60,14 +60,16 @@ class Ledger:
         self._active = 0
         self._held = 0
         self._damaged = 0
-        self.damage_changed: Callable[[], object] = lambda: None  # called when `Counts.damaged` isn't the same any more
+        self.damage_changed: Callable[[], object] = lambda: (
+            None
+        )  # called when `QueueCounts.damaged` isn't the same any more
         self.subscribe = self._due.subscribe
         self.stop = self._due.stop
 
     def __len__(self) -> int:
         return len(self._records)
 
-    def get(self, mid: int) -> Record | None:
+    def get(self, mid: int) -> IndexEntry | None:
         """The record of a queued message."""
         return self._records.get(mid)
 
@@ -75,11 +77,11 @@ class Ledger:
         """All queued messages, oldest first."""
         return sorted(self._records)
 
-    def counts(self) -> Counts:
+    def counts(self) -> QueueCounts:
         """The queue in numbers; cheap."""
         first = next(iter(self._records.values()), None)
         oldest = as_posix(self._clock, first.envelope.arrived) if first else 0.0
-        return Counts(
+        return QueueCounts(
             len(self._records),
             self._recipients,
             self._active,
@@ -96,11 +98,11 @@ class Ledger:
         warn: float,
         content: bytes | None = None,
         now: float | None = None,
-    ) -> Record:
+    ) -> IndexEntry:
         """A message is in the spool: due from now on."""
         if content is not None and self._content + len(content) > CONTENT_IN_MEMORY:
             content = None
-        record = Record(envelope, expires, content)
+        record = IndexEntry(envelope, expires, content)
         record.warn = warn
         self._content += len(content or b"")
         self._records[record.mid] = record
@@ -116,7 +118,7 @@ class Ledger:
         self.plan(record, envelope, now)
         return record
 
-    def remove(self, record: Record) -> None:
+    def remove(self, record: IndexEntry) -> None:
         """Nothing is left to do for a message."""
         self.forget_content(record)
         if record.waiting:
@@ -133,12 +135,12 @@ class Ledger:
         if record.damaged:
             self.damage_changed()
 
-    def forget_content(self, record: Record) -> None:
+    def forget_content(self, record: IndexEntry) -> None:
         """From now on the content comes from the file."""
         self._content -= len(record.content or b"")
         record.content = None
 
-    def change(self, record: Record, envelope: Envelope) -> None:
+    def change(self, record: IndexEntry, envelope: Envelope) -> None:
         """The envelope has changed; `plan` or `give_back` decides what becomes due by it."""
         self._recipients -= record.waiting
         self._held -= record.held
@@ -160,7 +162,7 @@ class Ledger:
         """The messages of which TLS policy keeps recipients waiting, oldest first."""
         return sorted(self._policy_held)
 
-    def _count_causes(self, record: Record, by: int) -> None:
+    def _count_causes(self, record: IndexEntry, by: int) -> None:
         """Keep `by_cause` in step."""
         if not record.causes:
             return
@@ -179,7 +181,7 @@ class Ledger:
             if not self.by_domain[recipient.domain]:
                 del self.by_domain[recipient.domain]
 
-    def plan(self, record: Record, envelope: Envelope, now: float | None = None) -> None:
+    def plan(self, record: IndexEntry, envelope: Envelope, now: float | None = None) -> None:
         """Put all that is due now into the due-list, and set the time for the rest (a new or released
         message)."""
         record.wake = NEVER
@@ -189,7 +191,7 @@ class Ledger:
         self._enqueue(record, envelope.recipients)
         self._set_wake(record, envelope)
 
-    def lease(self, domain: str, most: int = 0) -> tuple[Record, Envelope, tuple[Recipient, ...]] | None:
+    def lease(self, domain: str, most: int = 0) -> tuple[IndexEntry, Envelope, tuple[Recipient, ...]] | None:
         """Give out the due recipients at a destination of the message that has waited longest, as far as they go
         the same way; at most so many (0: all)."""
         now = self._clock.seconds()
@@ -213,7 +215,7 @@ class Ledger:
                 record.forget_places()
         return None
 
-    def give_back(self, record: Record, rids: Iterable[int]) -> None:
+    def give_back(self, record: IndexEntry, rids: Iterable[int]) -> None:
         """These recipients aren't given out any more: due again when their time says so."""
         rids = frozenset(rids) & record.leased
         record.leased -= rids
@@ -226,7 +228,7 @@ class Ledger:
         self._enqueue(record, [r for r in envelope.recipients if r.rid in rids])
         self._set_wake(record, envelope)
 
-    def make_due(self, record: Record, domain: str = "") -> int:
+    def make_due(self, record: IndexEntry, domain: str = "") -> int:
         """An operator wants no more waiting (at one destination, or any). The number of recipients that this
         concerns."""
         if record.held or record.deleted_by:
@@ -247,16 +249,16 @@ class Ledger:
         return len(hurried)
 
     @staticmethod
-    def _free(record: Record, recipient: Recipient) -> bool:
+    def _free(record: IndexEntry, recipient: Recipient) -> bool:
         return recipient.state is RecipientState.PENDING and recipient.rid not in record.leased
 
-    def _enqueue(self, record: Record, recipients: Iterable[Recipient]) -> None:
+    def _enqueue(self, record: IndexEntry, recipients: Iterable[Recipient]) -> None:
         now = self._clock.seconds()
         due = {r.domain: None for r in recipients if r.due <= now and self._free(record, r)}
         for domain in due:  # a dict keeps the order of the recipients
             self._due.add(domain, record.mid)
 
-    def _set_wake(self, record: Record, envelope: Envelope) -> None:
+    def _set_wake(self, record: IndexEntry, envelope: Envelope) -> None:
         """Ask to be woken for the next recipient, or at the end of the lifetime."""
         wake = min(
             (r.due for r in envelope.recipients if r.due > record.planned and self._free(record, r)),

@@ -17,11 +17,11 @@ from seg.events.conditions import Condition
 from seg.events.gateway import ConditionKind, Notice
 from seg.events.queue import MessageDamaged, QueueScanned, SpoolFileCorrupt
 from seg.mail.envelope import Envelope, RecipientState
-from seg.queue.commit import ICommits
+from seg.queue.commit import ISpoolExecutor
 from seg.queue.custody import Custody
 from seg.queue.disk import Disk, NotAMessageError
-from seg.queue.files import Folders, Stored, mid_of
-from seg.queue.scan import Aside, Damaged, Found, Place, Scan, Unread
+from seg.queue.files import SpoolPaths, StoredEnvelope, mid_of
+from seg.queue.scan import Damaged, ScanResult, SpoolFile, SpoolScan, Unread, UnreadableFile
 from seg.queue.schedule import Moment
 
 LOOK_EVERY = 10.0  # seconds between two looks whether one of the unread files can be read again
@@ -43,7 +43,7 @@ class Loading:
     log = Logger()
 
     def __init__(
-        self, folders: Folders, custody: Custody, commits: ICommits, sink: IEventSink, clock: IReactorTime
+        self, folders: SpoolPaths, custody: Custody, commits: ISpoolExecutor, sink: IEventSink, clock: IReactorTime
     ) -> None:
         self._folders = folders
         self._custody = custody
@@ -51,7 +51,7 @@ class Loading:
         self._commits = commits
         self._sink = sink
         self._clock = clock
-        self._scan = Scan(folders)
+        self._scan = SpoolScan(folders)
         self._unread: dict[str, Unread] = {}  # by path
         self._reports: set[int] = set()  # allotted to messages whose failure isn't settled yet: not due before that
         self._present: dict[int, Envelope] = {}
@@ -92,16 +92,16 @@ class Loading:
             if timer is not None and timer.active():
                 timer.cancel()
 
-    async def _take_all(self, first: list[Aside | Unread]) -> tuple[int, int]:
+    async def _take_all(self, first: list[UnreadableFile | Unread]) -> tuple[int, int]:
         """Take up what the scan has listed; (files put aside, messages)."""
         corrupt = messages = 0
-        batch: list[Found] = list(first)
+        batch: list[ScanResult] = list(first)
         frozen = 0
         while True:
             moment = self._custody.moment()
             for found in batch:
                 messages += self._take(found, moment)
-                corrupt += isinstance(found, Aside)
+                corrupt += isinstance(found, UnreadableFile)
             if messages - frozen >= FREEZE_EVERY:
                 _freeze()
                 frozen = messages
@@ -115,9 +115,9 @@ class Loading:
         self._custody.resume_reports(self._bouncing, self._present)
         self._reports, self._present, self._bouncing = set(), {}, []
 
-    def _take(self, found: Found, moment: Moment) -> bool:
+    def _take(self, found: ScanResult, moment: Moment) -> bool:
         """One thing found; whether it is a message that is queued by it."""
-        if isinstance(found, Aside):
+        if isinstance(found, UnreadableFile):
             self._sink.emit(SpoolFileCorrupt(found.path, found.moved_to, found.reason))
         elif isinstance(found, Unread):
             self._unread[found.path] = found
@@ -125,7 +125,7 @@ class Loading:
             return self.take_message(found, moment)
         return False
 
-    def take_message(self, found: Stored | Damaged, moment: Moment | None = None) -> bool:
+    def take_message(self, found: StoredEnvelope | Damaged, moment: Moment | None = None) -> bool:
         """A message; whether it is queued by it.
 
         :param moment: when many are taken up at once: now.
@@ -193,7 +193,7 @@ class Loading:
         self._resume_reports()
         await self.count_corrupt()
 
-    def _read(self, disk: Disk, some: list[Unread]) -> Iterator[Found]:
+    def _read(self, disk: Disk, some: list[Unread]) -> Iterator[ScanResult]:
         """These messages again, in a thread."""
         disk.check_root()
         for unread in some:
@@ -210,7 +210,7 @@ class Loading:
         mid = mid_of(os.path.basename(path)) if isinstance(path, str) else None
         if mid is None or isinstance(error, FileNotFoundError | NotAMessageError) or len(self._unread) >= MOST_UNREAD:
             return
-        self._unread.setdefault(path, Unread(path, error.strerror or str(error), Place(mid, path, ""), queued=True))
+        self._unread.setdefault(path, Unread(path, error.strerror or str(error), SpoolFile(mid, path, ""), queued=True))
         self._tell_unread()
 
     # --- what is aside, or damaged ----------------------------------------------------------------
@@ -243,7 +243,7 @@ class Loading:
             self._damaged.end("no message is held for damage any more")
 
 
-def _reports_under_way(stored: Stored) -> set[int]:
+def _reports_under_way(stored: StoredEnvelope) -> set[int]:
     return {r.report for r in stored.envelope.recipients if r.state is RecipientState.BOUNCING}
 
 

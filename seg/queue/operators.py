@@ -19,7 +19,7 @@ from seg.mail.envelope import Envelope, Recipient, RecipientState
 from seg.mail.errors import Permanent
 from seg.mail.outcome import Bounced, Outcome
 from seg.queue.custody import Custody
-from seg.queue.record import Record
+from seg.queue.record import IndexEntry
 
 HEAD = 1024  # octets of the content that `show` gives
 AT_ONCE = 1000  # messages that `retry` looks at before the reactor gets its turn
@@ -36,7 +36,7 @@ class MessageState(enum.StrEnum):
 
 
 @attrs.frozen
-class Listing:
+class MessageSummary:
     """One line of a listing of the queue."""
 
     mid: int
@@ -54,10 +54,10 @@ class Listing:
 
 
 @attrs.frozen
-class Shown:
+class MessageDetails:
     """One message in full."""
 
-    listing: Listing
+    listing: MessageSummary
     envelope: Envelope
     head: bytes  # the first octets of the content
 
@@ -72,7 +72,7 @@ class HeldByPolicy:
     expires: float  # POSIX seconds at which it is returned
 
 
-class OperatorCommands:
+class QueueCommands:
     """Commands on queued messages. They answer when what they did is durable."""
 
     def __init__(self, custody: Custody, sink: IEventSink, clock: IReactorTime) -> None:
@@ -81,7 +81,7 @@ class OperatorCommands:
         self._sink = sink
         self._clock = clock
 
-    def messages(self, after: int = 0) -> Iterator[Listing]:
+    def messages(self, after: int = 0) -> Iterator[MessageSummary]:
         """All queued messages by MID, from the first one above `after`. Takes them as it goes, so that a long
         listing can be made in pieces; messages that leave the queue meanwhile are passed over."""
         for mid in self.mids(after):
@@ -94,7 +94,7 @@ class OperatorCommands:
         mids = self._ledger.mids()
         return mids[bisect_right(mids, after) :]
 
-    def listing(self, mid: int, mention: str = "", held: bool = False) -> Listing | None:
+    def listing(self, mid: int, mention: str = "", held: bool = False) -> MessageSummary | None:
         """One message; None when it isn't queued, waits for nothing, or surely doesn't mention an address or domain (in
         lower case and A-labels), or isn't held although that is asked for."""
         record = self._ledger.get(mid)
@@ -117,7 +117,7 @@ class OperatorCommands:
         )
         return HeldByPolicy(mid, waiting, record.held, as_posix(self._clock, record.expires))
 
-    async def show(self, mid: int) -> Shown | None:
+    async def show(self, mid: int) -> MessageDetails | None:
         """One message with the beginning of its content; None when it isn't queued.
 
         :raises OSError: the spool file can't be read.
@@ -128,7 +128,7 @@ class OperatorCommands:
         envelope = record.envelope
         listing = self._listing(record, envelope)
         head = await self._custody.content(record, envelope).head(HEAD)
-        return Shown(listing, self._custody.in_posix(envelope), head)
+        return MessageDetails(listing, self._custody.in_posix(envelope), head)
 
     async def hold(self, mid: int, by: str) -> bool:
         """Try it no more until released, restarts included. What is being tried just now is completed. False:
@@ -215,18 +215,18 @@ class OperatorCommands:
             await self._custody.save(record)
         return bool(waiting)
 
-    async def _set_held(self, record: Record, held: bool) -> None:
+    async def _set_held(self, record: IndexEntry, held: bool) -> None:
         envelope = attrs.evolve(record.envelope, held=held, damage=record.envelope.damage if held else "")
         self._ledger.change(record, envelope)
         self._ledger.plan(record, envelope)
         await self._custody.save(record)
 
-    def _listing(self, record: Record, envelope: Envelope) -> Listing:
+    def _listing(self, record: IndexEntry, envelope: Envelope) -> MessageSummary:
         pending = envelope.pending
         waiting = [r for r in pending if r.state is RecipientState.PENDING]
         last = max(pending, key=lambda r: r.attempts)
         due = min((r.due for r in waiting), default=0.0)
-        return Listing(
+        return MessageSummary(
             mid=record.mid,
             size=envelope.size,
             arrived=as_posix(self._clock, envelope.arrived),
@@ -241,7 +241,7 @@ class OperatorCommands:
             causes=tuple(sorted(record.causes)),
         )
 
-    def _state(self, record: Record, waiting: list[Recipient], due: float) -> MessageState:
+    def _state(self, record: IndexEntry, waiting: list[Recipient], due: float) -> MessageState:
         if record.leased:
             return MessageState.ACTIVE
         if record.held:

@@ -9,7 +9,7 @@ import attrs
 from seg.config.schema import DoubleBounces, Queue
 from seg.events.base import Event
 from seg.events.queue import DoubleBounce, RecipientBounced, RecipientDelayed, RecipientsInDoubt, RecipientsPending
-from seg.mail.envelope import Envelope, Notify, PolicyHold, Recipient, RecipientState
+from seg.mail.envelope import DSNNotify, Envelope, PolicyHold, Recipient, RecipientState
 from seg.mail.errors import DeliveryError, Permanent, Temporary
 from seg.mail.outcome import Bounced, Delayed, Delivered, Outcome
 from seg.queue.record import NEVER
@@ -54,7 +54,7 @@ def settle(envelope: Envelope, outcomes: Mapping[int, Outcome], schedules: Sched
         after = before
         if isinstance(outcome, Delivered):
             after = attrs.evolve(before, state=RecipientState.DELIVERED, attempts=before.attempts + 1)
-            if envelope.reverse_path and before.wants(Notify.SUCCESS) and not outcome.notifies:
+            if envelope.reverse_path and before.wants(DSNNotify.SUCCESS) and not outcome.notifies:
                 relayed[before.rid] = outcome
         elif isinstance(outcome, Delayed):
             schedule = schedules.of(before.domain, envelope.bounce_profile)
@@ -204,7 +204,7 @@ def _fail(
     """A failure for good: to be reported, or where nobody can be told (RFC 5321 §4.5.5), or is to be by the operator, dropped."""
     error, shown = outcome.error, told.error(outcome.error)
     events.append(RecipientBounced(envelope.mid, after.rid, outcome.dcid, envelope.reverse_path, after.address, shown))
-    if envelope.reverse_path and settings.failure_reports and after.wants(Notify.FAILURE):
+    if envelope.reverse_path and settings.failure_reports and after.wants(DSNNotify.FAILURE):
         return attrs.evolve(after, state=RecipientState.BOUNCING, error=_line(error))
     if envelope.reverse_path:  # RFC 3461 §4.1: the sender doesn't want to hear of it, or the operator that he does
         return attrs.evolve(after, state=RecipientState.BOUNCED, error=_line(error))
@@ -218,7 +218,7 @@ def _to_be_warned(envelope: Envelope, recipient: Recipient, schedule: Schedule, 
     """Whether the sender is to be told that this one still waits: once, and never of a report."""
     after = schedule.settings.delay_warning
     old_enough = 0 < after <= now - envelope.arrived
-    return old_enough and bool(envelope.reverse_path) and not recipient.warned and recipient.wants(Notify.DELAY)
+    return old_enough and bool(envelope.reverse_path) and not recipient.warned and recipient.wants(DSNNotify.DELAY)
 
 
 def _pending(mid: int, due: float, waiting: list[Recipient]) -> RecipientsPending:

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Generic, TypeVar, overload
 
 from seg.mail.causes import CauseKind
-from seg.mail.envelope import BodyType, Envelope, HostRefusal, Notify, PolicyHold, Recipient, RecipientState, Ret
+from seg.mail.envelope import BodyType, DSNNotify, DSNRet, Envelope, HostRefusal, PolicyHold, Recipient, RecipientState
 from seg.mail.outcome import Bounced, Delivered
 
 NEVER = float("inf")
@@ -32,14 +32,14 @@ class _Seldom(Generic[T]):
     def __init__(self, nothing: T) -> None:
         self._nothing = nothing
 
-    def __set_name__(self, owner: type[Record], name: str) -> None:
+    def __set_name__(self, owner: type[IndexEntry], name: str) -> None:
         self._name = name
 
     @overload
-    def __get__(self, record: None, owner: type[Record]) -> _Seldom[T]: ...
+    def __get__(self, record: None, owner: type[IndexEntry]) -> _Seldom[T]: ...
     @overload
-    def __get__(self, record: Record, owner: type[Record]) -> T: ...
-    def __get__(self, record: Record | None, owner: type[Record]) -> _Seldom[T] | T:
+    def __get__(self, record: IndexEntry, owner: type[IndexEntry]) -> T: ...
+    def __get__(self, record: IndexEntry | None, owner: type[IndexEntry]) -> _Seldom[T] | T:
         if record is None:
             return self
         if record.seldom is None:
@@ -47,7 +47,7 @@ class _Seldom(Generic[T]):
         value: T = record.seldom.get(self._name, self._nothing)
         return value
 
-    def __set__(self, record: Record, value: T) -> None:
+    def __set__(self, record: IndexEntry, value: T) -> None:
         if value:
             if record.seldom is None:
                 record.seldom = {}
@@ -57,7 +57,7 @@ class _Seldom(Generic[T]):
             record.seldom = record.seldom or None
 
 
-class Record:
+class IndexEntry:
     """One queued message.
 
     The envelope is packed: as objects it would take three times the room, and the garbage collector would
@@ -260,7 +260,7 @@ def _recipient(packed: tuple[Any, ...]) -> Recipient:
         return Recipient(*packed)
     values = _filled(packed, _USUAL_RECIPIENT)
     rid, address, attempts, due, error, warned, state, report, asked, orcpt, via, policy = values
-    notify = None if asked is None else frozenset(map(Notify, asked))
+    notify = None if asked is None else frozenset(map(DSNNotify, asked))
     return Recipient(
         rid, address, _STATES[state], attempts, due, error, report, notify, orcpt, warned, via, _hold(policy)
     )
@@ -283,7 +283,7 @@ def _unpack(packed: bytes) -> Envelope:
         client,
         helo,
         held,
-        Ret(ret),
+        DSNRet(ret),
         envid,
         requiretls,
         optional,

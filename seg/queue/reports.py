@@ -21,10 +21,10 @@ from seg.events.gateway import Fault
 from seg.events.queue import BounceGenerated
 from seg.events.receive import MessageQueued, MessageReceived, MessageStarted, RecipientAccepted
 from seg.mail.envelope import Envelope
-from seg.mail.outcome import Action, Bounced, Outcome
+from seg.mail.outcome import Bounced, DSNAction, Outcome
 from seg.queue.changes import StoreMessage
-from seg.queue.durable import DurableChanges
-from seg.queue.files import Folders, encode
+from seg.queue.durable import RetryingCommitter
+from seg.queue.files import SpoolPaths, encode
 from seg.queue.interfaces import IContent, IReportComposer
 from seg.smtp.dots import CleanLines
 
@@ -36,7 +36,7 @@ def _clean(letter: Envelope, text: bytes) -> tuple[Envelope, bytes]:
     return (letter if len(clean) == letter.size else attrs.evolve(letter, size=len(clean))), clean
 
 
-class Reports:
+class ReportWriter:
     """Writes the report of step 2 and tells its story in step 4.
 
     :param head_limit: octets of a failed message that a report may quote now.
@@ -47,8 +47,8 @@ class Reports:
     def __init__(
         self,
         composer: IReportComposer,
-        folders: Folders,
-        durable: DurableChanges,
+        folders: SpoolPaths,
+        durable: RetryingCommitter,
         sink: IEventSink,
         head_limit: Callable[[], int],
         readdress: Callable[[Envelope], Envelope] = lambda envelope: envelope,
@@ -64,11 +64,11 @@ class Reports:
         self, failed: Envelope, failures: Mapping[int, Bounced], content: IContent, mid: int
     ) -> tuple[Envelope, bytes] | None:
         """Make the report durable. None: the composer has nobody to tell."""
-        return await self.compose(Action.FAILED, failed, failures, content, mid)
+        return await self.compose(DSNAction.FAILED, failed, failures, content, mid)
 
     async def compose(
         self,
-        action: Action,
+        action: DSNAction,
         envelope: Envelope,
         fared: Mapping[int, Outcome],
         content: IContent,
@@ -85,7 +85,7 @@ class Reports:
 
     def _composed(
         self,
-        action: Action,
+        action: DSNAction,
         envelope: Envelope,
         fared: list[tuple[int, Outcome]],
         head: bytes,

@@ -5,18 +5,18 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 
-from seg.queue.commit import Change
+from seg.queue.commit import SpoolOperation
 from seg.queue.disk import Disk
-from seg.queue.files import Folders
+from seg.queue.files import SpoolPaths
 
 RESERVE = "reserve"  # its name in the spool
 RESERVE_SIZE = 1024 * 1024  # octets
 
 
-class KeepReserve(Change):
+class KeepReserve(SpoolOperation):
     """Make the reserve if it isn't there."""
 
-    def __init__(self, folders: Folders) -> None:
+    def __init__(self, folders: SpoolPaths) -> None:
         self._path = f"{folders.root}/{RESERVE}"
         self._tmp = f"{folders.tmp}/{RESERVE}"
         self._root = folders.root
@@ -45,10 +45,10 @@ class KeepReserve(Change):
         disk.unlink(self._tmp)
 
 
-class GiveUpReserve(Change):
+class GiveUpReserve(SpoolOperation):
     """Let others have the room."""
 
-    def __init__(self, folders: Folders) -> None:
+    def __init__(self, folders: SpoolPaths) -> None:
         self._path = f"{folders.root}/{RESERVE}"
 
     def publish(self, disk: Disk) -> Sequence[str]:

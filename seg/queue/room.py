@@ -9,7 +9,7 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from seg.events.base import IEventSink
 from seg.events.conditions import Condition
 from seg.events.gateway import ConditionKind
-from seg.queue.ledger import Ledger
+from seg.queue.ledger import QueueIndex
 
 LOOK = 5.0  # seconds between two looks while it is full
 ENOUGH = 0.95  # of the room: new mail is taken again when so much is used
@@ -22,7 +22,7 @@ class Room:
     :param most: octets that records may take; 0: any number.
     """
 
-    def __init__(self, most: int, ledger: Ledger, sink: IEventSink, clock: IReactorTime) -> None:
+    def __init__(self, most: int, ledger: QueueIndex, sink: IEventSink, clock: IReactorTime) -> None:
         self._most = most
         self._ledger = ledger
         self._clock = clock

@@ -21,9 +21,9 @@ from seg.queue.files import (
     ENVELOPE_SUFFIX,
     FOLDER_NAMES,
     MAX_LINE,
-    Folders,
     SpoolFileError,
-    Stored,
+    SpoolPaths,
+    StoredEnvelope,
     decode,
     folder_name,
     mid_of,
@@ -39,7 +39,7 @@ _ENVELOPE = _ENVELOPE_IN_CUR | _ENVELOPE_IN_NEW
 MISSING = "the file of its present envelope is missing"
 
 
-class Place(NamedTuple):
+class SpoolFile(NamedTuple):
     """A message file."""
 
     mid: int
@@ -49,7 +49,7 @@ class Place(NamedTuple):
 
 
 @attrs.frozen
-class Aside:
+class UnreadableFile:
     """Something that was put into corrupt/ (`moved_to` "" when even that failed)."""
 
     path: str
@@ -61,7 +61,7 @@ class Aside:
 class Damaged:
     """A message of which a part is lost; what is known of its envelope says so, and that it is held."""
 
-    stored: Stored
+    stored: StoredEnvelope
     lost: str = ""  # path of the damaged envelope file, "" = there is none
     kept: bool = True  # it has a second name in corrupt/, if it is there: it may be replaced
 
@@ -72,27 +72,27 @@ class Unread:
 
     path: str
     reason: str
-    place: Place | None = None  # of a message
+    place: SpoolFile | None = None  # of a message
     queued: bool = False  # it has been taken up before
 
 
-Found = Stored | Damaged | Aside | Unread
+ScanResult = StoredEnvelope | Damaged | UnreadableFile | Unread
 
 
-class Scan:
+class SpoolScan:
     """Readings of the spool: `prepare` once, then `next_batch` until it returns an empty list; `again` for what couldn't be read."""
 
-    def __init__(self, folders: Folders) -> None:
+    def __init__(self, folders: SpoolPaths) -> None:
         self._folders = folders
         self._places: Iterator[int] = iter(())  # MIDs with where their files are, in the order of the MIDs
         self.leftovers = 0  # envelopes of finished messages that were removed
 
-    def prepare(self, disk: Disk) -> list[Aside | Unread]:
+    def prepare(self, disk: Disk) -> list[UnreadableFile | Unread]:
         """Make the folders, empty tmp/, list all messages. What doesn't belong there is put aside."""
         folders = self._folders
         disk.make_folders([folders.tmp, folders.new, folders.cur, folders.corrupt])
         disk.adopt(folders.root)
-        found: list[Aside | Unread] = []
+        found: list[UnreadableFile | Unread] = []
         for name, is_folder in disk.names(folders.tmp):
             path = f"{folders.tmp}/{name}"
             if is_folder:
@@ -103,32 +103,32 @@ class Scan:
         self._list_all(disk, found)
         return found
 
-    def again(self, disk: Disk) -> list[Aside | Unread]:
+    def again(self, disk: Disk) -> list[UnreadableFile | Unread]:
         """List all messages anew, as some folder couldn't be listed; the caller passes over those that it has.
 
         :raises OSError: the spool is away.
         """
         disk.check_root()
-        found: list[Aside | Unread] = []
+        found: list[UnreadableFile | Unread] = []
         self._list_all(disk, found)
         return found
 
-    def next_batch(self, disk: Disk) -> list[Found]:
+    def next_batch(self, disk: Disk) -> list[ScanResult]:
         """What became of the next messages, oldest first; empty at the end."""
-        batch: list[Found] = []
+        batch: list[ScanResult] = []
         for listed in self._places:
             batch += self.read(disk, self._place(listed))
             if len(batch) >= BATCH:
                 break
         return batch
 
-    def read(self, disk: Disk, place: Place) -> list[Found]:
+    def read(self, disk: Disk, place: SpoolFile) -> list[ScanResult]:
         """What became of one message; nothing if it isn't there any more."""
         try:
             return [self._read(disk, place)]
         except (SpoolFileError, NotAMessageError) as error:
             reason = why(error)
-            moved: list[Found] = [self._put_aside(disk, place.path, reason)]
+            moved: list[ScanResult] = [self._put_aside(disk, place.path, reason)]
             if place.envelope:
                 moved.append(self._put_aside(disk, place.envelope, "the message beside it can't be read"))
             return moved
@@ -155,7 +155,7 @@ class Scan:
 
     # --- listing ----------------------------------------------------------------------------------
 
-    def _list_all(self, disk: Disk, found: list[Aside | Unread]) -> None:
+    def _list_all(self, disk: Disk, found: list[UnreadableFile | Unread]) -> None:
         cur, new = self._folders.cur, self._folders.new
         there = {parent: self._subfolders(disk, parent, found) for parent in (cur, new)}
         leftovers: list[int] = []
@@ -176,7 +176,7 @@ class Scan:
             self._remove_leftovers(disk, leftovers)
         self._places = heapq.merge(*listings)
 
-    def _subfolders(self, disk: Disk, parent: str, found: list[Aside | Unread]) -> set[str]:
+    def _subfolders(self, disk: Disk, parent: str, found: list[UnreadableFile | Unread]) -> set[str]:
         folders = set()
         for name, is_folder in self._names(disk, parent, found):
             if is_folder and name in FOLDER_NAMES:
@@ -185,17 +185,17 @@ class Scan:
                 found.append(self._put_aside(disk, f"{parent}/{name}", "doesn't belong here"))
         return folders
 
-    def _place(self, listed: int) -> Place:
+    def _place(self, listed: int) -> SpoolFile:
         """What a listing's number says."""
         folders, mid, tried = self._folders, listed >> 4, bool(listed & _MESSAGE_IN_CUR)
         envelope = ""
         if listed & _ENVELOPE:
             parent = folders.cur if listed & _ENVELOPE_IN_CUR else folders.new
             envelope = f"{parent}/{folder_name(mid)}/{spool_id(mid)}{ENVELOPE_SUFFIX}"
-        return Place(mid, folders.cur_file(mid) if tried else folders.new_file(mid), envelope, tried)
+        return SpoolFile(mid, folders.cur_file(mid) if tried else folders.new_file(mid), envelope, tried)
 
     @staticmethod
-    def _names(disk: Disk, folder: str, found: list[Aside | Unread]) -> list[tuple[str, bool]]:
+    def _names(disk: Disk, folder: str, found: list[UnreadableFile | Unread]) -> list[tuple[str, bool]]:
         try:
             return disk.names(folder)
         except FileNotFoundError:
@@ -211,7 +211,7 @@ class Scan:
         names: Iterable[tuple[str, bool]],
         kinds: tuple[int, int],
         known: dict[int, int],
-        found: list[Aside | Unread],
+        found: list[UnreadableFile | Unread],
     ) -> None:
         """Tell messages, envelopes, and what isn't either.
 
@@ -238,7 +238,7 @@ class Scan:
 
     # --- reading ----------------------------------------------------------------------------------
 
-    def _read(self, disk: Disk, place: Place) -> Stored | Damaged:
+    def _read(self, disk: Disk, place: SpoolFile) -> StoredEnvelope | Damaged:
         found = read_message(disk, place)
         if isinstance(found, Damaged) and found.lost:
             return attrs.evolve(found, kept=self._keep(disk, found.lost))
@@ -252,13 +252,13 @@ class Scan:
             return False  # it stays as it is; the message is held all the same
         return True
 
-    def _put_aside(self, disk: Disk, path: str, reason: str) -> Aside:
+    def _put_aside(self, disk: Disk, path: str, reason: str) -> UnreadableFile:
         free = self._free(disk, path)
         try:
             disk.rename(path, free)
         except OSError as error:
-            return Aside(path, "", f"{reason}; and it can't be moved: {error}")
-        return Aside(path, free, reason)
+            return UnreadableFile(path, "", f"{reason}; and it can't be moved: {error}")
+        return UnreadableFile(path, free, reason)
 
     def _free(self, disk: Disk, path: str) -> str:
         """A name in corrupt/ that nothing has."""
@@ -270,7 +270,7 @@ class Scan:
         return free
 
 
-def read_message(disk: Disk, place: Place) -> Stored | Damaged:
+def read_message(disk: Disk, place: SpoolFile) -> StoredEnvelope | Damaged:
     """A message's present envelope; or, where that is lost, what else is known of it.
 
     :raises SpoolFileError: nothing can be made of it.
@@ -301,7 +301,7 @@ def read_message(disk: Disk, place: Place) -> Stored | Damaged:
 class _Content:
     """A message's own file: its first line, and how long the rest is."""
 
-    def __init__(self, disk: Disk, place: Place) -> None:
+    def __init__(self, disk: Disk, place: SpoolFile) -> None:
         data, length = disk.read(place.path, _FIRST_READ)
         end = data.find(b"\n") + 1
         if not end and length > len(data):
@@ -320,7 +320,7 @@ class _Content:
             return False
         return True
 
-    def first(self) -> Stored:
+    def first(self) -> StoredEnvelope:
         """What the first line says.
 
         :raises SpoolFileError: it is no envelope, or not this message's.
@@ -353,7 +353,7 @@ def why(error: SpoolFileError | NotAMessageError) -> str:
     return str(error.strerror) if isinstance(error, OSError) else str(error)
 
 
-def _held(stored: Stored, damage: str, sure: bool = False) -> Stored:
+def _held(stored: StoredEnvelope, damage: str, sure: bool = False) -> StoredEnvelope:
     """Held, for this reason.
 
     :param sure: its envelope is the present one; else it may have been delivered to some of its recipients.
@@ -362,4 +362,4 @@ def _held(stored: Stored, damage: str, sure: bool = False) -> Stored:
     envelope = stored.envelope
     recipients = tuple(attrs.evolve(recipient, error=error) for recipient in envelope.recipients)
     held = attrs.evolve(envelope, recipients=recipients, held=True, damage=damage)
-    return Stored(held, stored.failures, stored.relayed)
+    return StoredEnvelope(held, stored.failures, stored.relayed)

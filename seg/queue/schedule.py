@@ -8,7 +8,7 @@ from collections.abc import Callable
 import attrs
 
 from seg.config.schema import Queue
-from seg.mail.envelope import Envelope, Notify, Recipient
+from seg.mail.envelope import DSNNotify, Envelope, Recipient
 
 SELDOM = 4 * 3600.0  # seconds at least between tries of which each may bring the recipient a copy
 
@@ -76,7 +76,7 @@ class Schedules:
         times = [
             envelope.arrived + after
             for r in envelope.pending
-            if envelope.reverse_path and not r.warned and r.wants(Notify.DELAY)
+            if envelope.reverse_path and not r.warned and r.wants(DSNNotify.DELAY)
             if (after := self.of(r.domain, envelope.bounce_profile).settings.delay_warning) > 0
         ]
         return min(times, default=float("inf"))

@@ -23,20 +23,20 @@ from seg.config.schema import Queue
 from seg.events.base import IEventSink
 from seg.mail.causes import CauseKind
 from seg.mail.envelope import Envelope
-from seg.mail.ids import ICounters
+from seg.mail.ids import IMessageIds
 from seg.mail.outcome import Outcome
-from seg.queue.commit import ICommits
+from seg.queue.commit import ISpoolExecutor
 from seg.queue.corrupt import CorruptFiles
 from seg.queue.custody import Custody
-from seg.queue.durable import DurableChanges
-from seg.queue.files import Folders
+from seg.queue.durable import RetryingCommitter
+from seg.queue.files import SpoolPaths
 from seg.queue.health import NewMailCommits, SpoolHealth, WatchedCommits
 from seg.queue.interfaces import IContent, IMessageWriter, IQueue, IReportComposer, Lease
-from seg.queue.ledger import Counts
+from seg.queue.ledger import QueueCounts
 from seg.queue.loading import Loading
-from seg.queue.operators import HeldByPolicy, Listing, OperatorCommands, Shown
+from seg.queue.operators import HeldByPolicy, MessageDetails, MessageSummary, QueueCommands
 from seg.queue.patience import Acceptance, patiently
-from seg.queue.reports import Reports
+from seg.queue.reports import ReportWriter
 from seg.queue.room import Room
 from seg.queue.schedule import Schedule, Schedules
 from seg.queue.writer import MessageWriter
@@ -63,16 +63,16 @@ class Spool:
         path: str | os.PathLike[str],
         settings: Queue,
         composer: IReportComposer,
-        counters: ICounters,
+        counters: IMessageIds,
         sink: IEventSink,
         reactor: IReactorTime,
-        committer: ICommits,
+        committer: ISpoolExecutor,
         random: Callable[[], float],
         settings_of: Callable[[str, str], Queue] | None = None,
         readdress: Callable[[Envelope], Envelope] = lambda envelope: envelope,
         room: int = 0,
     ) -> None:
-        self._folders = Folders(os.fspath(path))
+        self._folders = SpoolPaths(os.fspath(path))
         self._settings = settings
         self._sink = sink
         self._clock = reactor
@@ -80,15 +80,17 @@ class Spool:
         self._health = SpoolHealth(committer, self._folders, sink, reactor)
         commits = self._commits = WatchedCommits(committer, self._health, self._could_not_read)
         self._new_mail = NewMailCommits(commits, self.refusal)
-        durable = self._durable = DurableChanges(commits, sink, reactor, self._health.give_up_reserve)
+        durable = self._durable = RetryingCommitter(commits, sink, reactor, self._health.give_up_reserve)
         self._readdress = readdress
-        reports = Reports(composer, self._folders, durable, sink, lambda: self._settings.max_report_size, readdress)
+        reports = ReportWriter(
+            composer, self._folders, durable, sink, lambda: self._settings.max_report_size, readdress
+        )
         schedules = Schedules(Schedule(settings, random), settings_of)
         self._custody = Custody(self._folders, schedules, reports, durable, commits, counters, sink, reactor)
         self._ledger = self._custody.ledger
         self._accept = Acceptance(self._custody, reactor)
         self._room = Room(room, self._ledger, sink, reactor)
-        self._operators = OperatorCommands(self._custody, sink, reactor)
+        self._operators = QueueCommands(self._custody, sink, reactor)
         self._loading = Loading(self._folders, self._custody, committer, sink, reactor)
         self.corrupt = CorruptFiles(self._folders, self._custody, self._loading, commits, sink)
         self._health.on_recovery(self._recovered)
@@ -189,7 +191,7 @@ class Spool:
 
     # --- operators --------------------------------------------------------------------------------
 
-    def counts(self) -> Counts:
+    def counts(self) -> QueueCounts:
         """The queue in numbers; cheap enough to be asked every second."""
         counts = self._ledger.counts()
         return attrs.evolve(counts, unread=self._loading.unread, corrupt=self._loading.corrupt)
@@ -214,7 +216,7 @@ class Spool:
         return self._custody.in_force(record, work).addCallback(lambda _: said[0] if said else True)
 
     def bounce(self, mid: int, by: str) -> Deferred[bool]:
-        """See `OperatorCommands.bounce`."""
+        """See `QueueCommands.bounce`."""
         return self._command(mid, self._operators.bounce(mid, by))
 
     def content(self, mid: int) -> IContent | None:
@@ -222,16 +224,16 @@ class Spool:
         record = self._ledger.get(mid)
         return None if record is None else self._custody.content(record, record.envelope)
 
-    def messages(self, after: int = 0) -> Iterator[Listing]:
-        """See `OperatorCommands.messages`."""
+    def messages(self, after: int = 0) -> Iterator[MessageSummary]:
+        """See `QueueCommands.messages`."""
         return self._operators.messages(after)
 
     def mids(self, after: int = 0) -> list[int]:
-        """See `OperatorCommands.mids`."""
+        """See `QueueCommands.mids`."""
         return self._operators.mids(after)
 
-    def listing(self, mid: int, mention: str = "", held: bool = False) -> Listing | None:
-        """See `OperatorCommands.listing`."""
+    def listing(self, mid: int, mention: str = "", held: bool = False) -> MessageSummary | None:
+        """See `QueueCommands.listing`."""
         return self._operators.listing(mid, mention, held)
 
     def causes(self) -> Mapping[CauseKind, int]:
@@ -239,37 +241,37 @@ class Spool:
         return self._ledger.by_cause
 
     def policy_held(self) -> list[int]:
-        """See `OperatorCommands.policy_held`."""
+        """See `QueueCommands.policy_held`."""
         return self._operators.policy_held()
 
     def held_by_policy(self, mid: int) -> HeldByPolicy | None:
-        """See `OperatorCommands.held_by_policy`."""
+        """See `QueueCommands.held_by_policy`."""
         return self._operators.held_by_policy(mid)
 
     def pause(self) -> Deferred[None]:
         """Fires in the reactor's next turn: whoever goes through many messages lets others in between."""
         return deferLater(self._clock, 0)
 
-    def show(self, mid: int) -> Deferred[Shown | None]:
-        """See `OperatorCommands.show`."""
+    def show(self, mid: int) -> Deferred[MessageDetails | None]:
+        """See `QueueCommands.show`."""
         return Deferred.fromCoroutine(self._operators.show(mid))
 
     def hold(self, mid: int, by: str) -> Deferred[bool]:
-        """See `OperatorCommands.hold`."""
+        """See `QueueCommands.hold`."""
         return self._command(mid, self._operators.hold(mid, by))
 
     def release_hold(self, mid: int, by: str) -> Deferred[bool]:
-        """See `OperatorCommands.release_hold`."""
+        """See `QueueCommands.release_hold`."""
         return self._command(mid, self._operators.release_hold(mid, by))
 
     def delete(self, mid: int, by: str) -> Deferred[bool]:
-        """See `OperatorCommands.delete`."""
+        """See `QueueCommands.delete`."""
         return self._command(mid, self._operators.delete(mid, by))
 
     def redirect(self, mid: int, via: str, by: str, domain: str = "") -> Deferred[bool]:
-        """See `OperatorCommands.redirect`."""
+        """See `QueueCommands.redirect`."""
         return self._command(mid, self._operators.redirect(mid, via, by, domain))
 
     def retry(self, target: int | str = "") -> Deferred[int]:
-        """See `OperatorCommands.retry`."""
+        """See `QueueCommands.retry`."""
         return Deferred.fromCoroutine(self._operators.retry(target))

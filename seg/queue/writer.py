@@ -10,10 +10,10 @@ from twisted.internet.defer import Deferred
 from zope.interface import implementer
 
 from seg.mail.envelope import Envelope
-from seg.queue.changes import AllAppended, AppendPiece, DiscardFile, GrowingFile, StoreGrownFile, StoreMessage
-from seg.queue.commit import Change, ICommits
-from seg.queue.content import GrownContent, MemoryContent
-from seg.queue.files import Folders, encode
+from seg.queue.changes import AppendChunk, Barrier, DiscardFile, FinishStreamedMessage, StoreMessage, StreamedFile
+from seg.queue.commit import ISpoolExecutor, SpoolOperation
+from seg.queue.content import MemoryContent, StreamedContent
+from seg.queue.files import SpoolPaths, encode
 from seg.queue.interfaces import IContent, IMessageWriter
 from seg.smtp.dots import CleanLines, NULInContent
 
@@ -42,9 +42,9 @@ class MessageWriter:
     def __init__(
         self,
         mid: int,
-        folders: Folders,
+        folders: SpoolPaths,
         memory: int,
-        commits: ICommits,
+        commits: ISpoolExecutor,
         stored: Callable[[Envelope, bytes | None], None],
         serials: Iterator[int] | None = None,
         first: Callable[[], Deferred[None]] | None = None,
@@ -64,7 +64,7 @@ class MessageWriter:
         self._pieces: list[bytes] = []
         self._held = 0  # octets in `_pieces`
         self.size = 0
-        self._file: GrowingFile | None = None
+        self._file: StreamedFile | None = None
         self._unwritten = 0
         self._closed = False
         self.pressure: Deferred[None] | None = None
@@ -90,8 +90,8 @@ class MessageWriter:
             return MemoryContent(b"".join(self._pieces))
         if self._pieces:
             self._spill()
-        await self._commits.submit(AllAppended(self._file))
-        return GrownContent(self._file.path, self.size, self._commits)
+        await self._commits.submit(Barrier(self._file))
+        return StreamedContent(self._file.path, self.size, self._commits)
 
     def beside(self) -> IMessageWriter:
         """See `IMessageWriter.beside`."""
@@ -117,14 +117,14 @@ class MessageWriter:
         self._finish_lines()
         envelope = self._readdress(attrs.evolve(envelope, size=self.size))
         content: bytes | None = None
-        change: Change
+        change: SpoolOperation
         if self._file is None:
             content = b"".join(self._pieces)
             change = StoreMessage(self._folders, self._mid, encode(envelope), content, self._suffix)
         else:
             if self._pieces:
                 self._spill()
-            change = StoreGrownFile(self._folders, self._mid, self._file, encode(envelope))
+            change = FinishStreamedMessage(self._folders, self._mid, self._file, encode(envelope))
         self._closed = True  # behind all that can fail for want of memory: the file is removed then
         self._pieces = []
         written = self._commits.submit(change)
@@ -153,13 +153,13 @@ class MessageWriter:
     def _spill(self) -> None:
         """Hand what is in memory to the commit thread."""
         if self._file is None:
-            self._file = GrowingFile(self._folders, self._mid, self._suffix)
+            self._file = StreamedFile(self._folders, self._mid, self._suffix)
         data = b"".join(self._pieces)
         self._pieces, self._held = [], 0
         self._unwritten += len(data)
         if self._unwritten > UNWRITTEN and self.pressure is None:
             self.pressure = Deferred()
-        written = self._commits.submit(AppendPiece(self._file, data))
+        written = self._commits.submit(AppendChunk(self._file, data))
         # A failure is kept in the file and comes out of `commit`.
         written.addErrback(lambda _: None).addCallback(self._written, len(data))
 

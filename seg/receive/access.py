@@ -15,7 +15,7 @@ ALL = "ALL"
 
 
 @attrs.frozen
-class Admission:
+class AccessDecision:
     """The table's word on one client."""
 
     group: SenderGroup
@@ -38,7 +38,7 @@ class Admission:
         return self.group.access is Access.REJECT and not self.unlisted
 
 
-_EVERYBODY_ELSE = Admission(SenderGroup(name=ALL, access=Access.REJECT), ALL, unlisted=True)
+_EVERYBODY_ELSE = AccessDecision(SenderGroup(name=ALL, access=Access.REJECT), ALL, unlisted=True)
 
 
 @attrs.frozen
@@ -81,14 +81,14 @@ class HostAccess:
             raise ConfigurationError(tuple(problems))
         self.needs_names = any(entry.by_name for entry in self._entries)
 
-    def admit(self, client: IPAddress, name: str = "") -> Admission:
+    def admit(self, client: IPAddress, name: str = "") -> AccessDecision:
         """The word on a client with this verified name ("" = none)."""
         for entry in self._entries:
             if entry.fits(client, name):
-                return Admission(entry.group, entry.text)
+                return AccessDecision(entry.group, entry.text)
         return _EVERYBODY_ELSE
 
-    def admit_unnamed(self, client: IPAddress) -> Admission | None:
+    def admit_unnamed(self, client: IPAddress) -> AccessDecision | None:
         """The word on a client whose name couldn't be looked up, or None if it depends on the name."""
         without = self.admit(client)
         for entry in self._entries:

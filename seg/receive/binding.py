@@ -9,13 +9,13 @@ from collections.abc import Mapping
 from ipaddress import ip_address
 
 from seg.config.problems import SettingError
-from seg.config.schema import Listener
+from seg.config.schema import ListenerSettings
 
 BACKLOG = 1024  # connections that the kernel holds for us
 FIRST_INHERITED = 3  # SD_LISTEN_FDS_START of sd_listen_fds(3)
 
 
-def bind(listener: Listener) -> socket.socket:
+def bind(listener: ListenerSettings) -> socket.socket:
     """A listening socket; clients wait in the kernel's backlog until a factory serves it. One that systemd listens at for us is
     taken as it is.
 
@@ -39,7 +39,7 @@ def bind(listener: Listener) -> socket.socket:
 
 
 def inherited(
-    listener: Listener, environment: Mapping[str, str] | None = None, first: int = FIRST_INHERITED
+    listener: ListenerSettings, environment: Mapping[str, str] | None = None, first: int = FIRST_INHERITED
 ) -> socket.socket | None:
     """A duplicate of the socket at a listener's address that systemd passed to this process (LISTEN_FDS), if there is one.
 
@@ -71,7 +71,7 @@ def _first_environment() -> Mapping[str, str]:
     return dict(word.split("=", 1) for word in words if "=" in word)
 
 
-def _listens_at(given: socket.socket, listener: Listener) -> bool:
+def _listens_at(given: socket.socket, listener: ListenerSettings) -> bool:
     if given.family not in (socket.AF_INET, socket.AF_INET6) or given.type != socket.SOCK_STREAM:
         return False
     address, port = given.getsockname()[:2]
@@ -79,7 +79,7 @@ def _listens_at(given: socket.socket, listener: Listener) -> bool:
     return bool(listening) and port == listener.port and ip_address(address) == ip_address(listener.address)
 
 
-def _objection(listener: Listener, error: OSError) -> SettingError:
+def _objection(listener: ListenerSettings, error: OSError) -> SettingError:
     """The key of the listener, and what to do."""
     advice, key = "", "port"
     if isinstance(error, PermissionError) and listener.port < 1024:

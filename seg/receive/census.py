@@ -12,7 +12,7 @@ from seg.mail.hosts import IPAddress
 TRUSTED = "[relay]"  # the group of clients that are known by their address; no listener has such a name
 
 
-class Census:
+class ConnectionCounter:
     """Counts connections against their limits; listeners share one.
 
     Of all places each listener is sure of a share, and so are the clients that are known by their address (`ListenerCensus`), so that
@@ -79,25 +79,25 @@ class ListenerCensus:
     :param trusted: whether a client is known by its address: it may relay, or passes on the connections of others.
     """
 
-    def __init__(self, census: Census, listener: str, trusted: Callable[[IPAddress], bool]) -> None:
+    def __init__(self, census: ConnectionCounter, listener: str, trusted: Callable[[IPAddress], bool]) -> None:
         self._census = census
         self._listener = listener
         self._trusted = trusted
 
     def enter(self, address: IPAddress) -> str:
-        """See `Census.enter`."""
+        """See `ConnectionCounter.enter`."""
         return self._census.enter(address, self._group(address))
 
     def move(self, old: IPAddress, new: IPAddress) -> bool:
-        """See `Census.move`."""
+        """See `ConnectionCounter.move`."""
         return self._census.move(old, new, self._group(old), self._group(new))
 
     def crowded(self, address: IPAddress, limit: int) -> bool:
-        """See `Census.crowded`."""
+        """See `ConnectionCounter.crowded`."""
         return self._census.crowded(address, limit)
 
     def leave(self, address: IPAddress) -> None:
-        """See `Census.leave`."""
+        """See `ConnectionCounter.leave`."""
         self._census.leave(address, self._group(address))
 
     def _group(self, address: IPAddress) -> str:

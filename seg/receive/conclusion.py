@@ -14,16 +14,16 @@ from seg.events.receive import MessageAborted, MessageQueued, MessageReceived, R
 from seg.filter.chain import Dropped, FilterChain, Refused
 from seg.filter.message import Client
 from seg.receive.filtering import filtered
-from seg.receive.house import House
+from seg.receive.house import ListenerContext
 from seg.receive.refusals import Refusals
-from seg.receive.transaction import LOCAL_ERROR, Transaction, not_stored
+from seg.receive.transaction import LOCAL_ERROR, ReceiveTransaction, not_stored
 from seg.smtp.server import ServerConnection
-from seg.smtp.server_replies import Reply
+from seg.smtp.server_replies import ServerReply
 
-NOT_OWN_HEADER = Reply(553, "5.7.1", "From address in the header is not that of the authenticated user")
+NOT_OWN_HEADER = ServerReply(553, "5.7.1", "From address in the header is not that of the authenticated user")
 
 
-class Conclusion:
+class MessageConclusion:
     """Holds the transaction of a session, if there is one, and brings it to its end.
 
     :param on_answer: called when the answer to a whole message was given.
@@ -31,14 +31,14 @@ class Conclusion:
 
     def __init__(
         self,
-        house: House,
+        house: ListenerContext,
         core: ServerConnection,
         icid: int,
         refusals: Refusals,
         on_answer: Callable[[], None],
     ) -> None:
         self.injected = 0  # messages accepted
-        self.transaction: Transaction | None = None
+        self.transaction: ReceiveTransaction | None = None
         self._house = house
         self._core = core
         self._icid = icid
@@ -73,21 +73,23 @@ class Conclusion:
         else:
             self._ask_filters(self._house.filters, transaction, client)
 
-    def _objection_to_header(self, transaction: Transaction, user: str) -> str:
+    def _objection_to_header(self, transaction: ReceiveTransaction, user: str) -> str:
         """Why what the header says of the sender isn't for this user to say; "" when it is."""
         rules, header = self._house.senders, transaction.header
         if not user or not rules.check_header:
             return ""
         return rules.objection(user, header.text) or ("The header is too long to be checked" if header.cut else "")
 
-    def _ask_filters(self, filters: FilterChain, transaction: Transaction, client: Client) -> None:
+    def _ask_filters(self, filters: FilterChain, transaction: ReceiveTransaction, client: Client) -> None:
         judging = filtered(filters, transaction, client, self._core.options.max_message_size)
         self._filtering = Deferred.fromCoroutine(judging)
         self._filtering.addCallbacks(
             self._judged, self._not_judged, callbackArgs=(transaction, client), errbackArgs=(transaction,)
         )
 
-    def _judged(self, verdict: Refused | Dropped | tuple[str, ...], transaction: Transaction, client: Client) -> None:
+    def _judged(
+        self, verdict: Refused | Dropped | tuple[str, ...], transaction: ReceiveTransaction, client: Client
+    ) -> None:
         """The filters' word, unless it comes too late."""
         self._filtering = None
         if self.transaction is not transaction:
@@ -102,12 +104,12 @@ class Conclusion:
         else:
             self._commit(transaction, client, verdict)
 
-    def _not_judged(self, failure: Failure, transaction: Transaction) -> None:
+    def _not_judged(self, failure: Failure, transaction: ReceiveTransaction) -> None:
         self._filtering = None
         if self.transaction is transaction:  # else it was dropped, and the filters were told to stop
             self._not_durable(failure, transaction)
 
-    def _commit(self, transaction: Transaction, client: Client, holds: tuple[str, ...]) -> None:
+    def _commit(self, transaction: ReceiveTransaction, client: Client, holds: tuple[str, ...]) -> None:
         """Make it durable. `holds` is who wants it held, and why."""
         try:
             durable = self._make_durable(transaction, client, holds)
@@ -118,7 +120,7 @@ class Conclusion:
             self._durable, self._not_durable, callbackArgs=(transaction, holds), errbackArgs=(transaction,)
         )
 
-    def _make_durable(self, transaction: Transaction, client: Client, holds: tuple[str, ...]) -> Deferred[None]:
+    def _make_durable(self, transaction: ReceiveTransaction, client: Client, holds: tuple[str, ...]) -> Deferred[None]:
         assert transaction.writer is not None
         envelope = transaction.envelope(
             arrived=posix(self._house.clock),
@@ -131,7 +133,7 @@ class Conclusion:
         )
         return transaction.writer.commit(envelope)
 
-    def _durable(self, _: None, transaction: Transaction, holds: tuple[str, ...]) -> None:
+    def _durable(self, _: None, transaction: ReceiveTransaction, holds: tuple[str, ...]) -> None:
         """The message is ours now, even if the client has gone meanwhile."""
         header = transaction.header
         self._house.sink.emit(
@@ -156,14 +158,14 @@ class Conclusion:
             self._working = False
             self._house.work.left += 1
 
-    def _accept(self, transaction: Transaction) -> None:
+    def _accept(self, transaction: ReceiveTransaction) -> None:
         """Say that the message is ours, be it queued or discarded."""
         self.injected += 1
         # The form in which most servers tell the id: libraries and log tools of clients find it by that.
-        self._core.accept(Reply(250, "2.0.0", f"Ok: queued as {transaction.mid}"))
+        self._core.accept(ServerReply(250, "2.0.0", f"Ok: queued as {transaction.mid}"))
         self._on_answer()
 
-    def _not_durable(self, failure: Failure, transaction: Transaction) -> None:
+    def _not_durable(self, failure: Failure, transaction: ReceiveTransaction) -> None:
         reply = not_stored(failure.value) if failure.value is not None else LOCAL_ERROR
         what = "Cannot write to the queue" if failure.check(OSError) else "Cannot queue"
         cause = f"{what}: {failure.getErrorMessage() or 'out of memory'}"

@@ -8,7 +8,7 @@ from typing import Any
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 
-class Deadlines:
+class SessionTimers:
     """Two clocks run while a session lives: silence, and life as a whole. A third runs once it closes."""
 
     def __init__(self, clock: IReactorTime) -> None:

@@ -16,8 +16,17 @@ from twisted.internet.interfaces import (
 )
 from twisted.internet.protocol import Protocol, ServerFactory
 
-from seg.auth.desk import Desk
-from seg.config.schema import Auth, BareNewlines, Listener, ListenerAuth, ListenerTLS, Receive, Recipients, SenderGroup
+from seg.auth.desk import SASLServer
+from seg.config.schema import (
+    Auth,
+    BareNewlines,
+    ListenerAuth,
+    ListenerSettings,
+    ListenerTLS,
+    Receive,
+    Recipients,
+    SenderGroup,
+)
 from seg.config.submission import Submission
 from seg.dns.interfaces import IResolver
 from seg.events.base import IEventSink
@@ -26,33 +35,33 @@ from seg.filter.chain import FilterChain
 from seg.local.table import LocalTable
 from seg.mail.client import client_address
 from seg.mail.hosts import IPAddress
-from seg.mail.ids import ICounters
+from seg.mail.ids import IMessageIds
 from seg.queue.interfaces import IQueue
 from seg.receive.access import HostAccess, sender_groups
-from seg.receive.census import Census, ListenerCensus
-from seg.receive.house import House
-from seg.receive.rates import RecipientRates
+from seg.receive.census import ConnectionCounter, ListenerCensus
+from seg.receive.house import ListenerContext
+from seg.receive.rates import RecipientRateLimit
 from seg.receive.recipients import RecipientAccess
 from seg.receive.refused_connections import RefusedConnections
 from seg.receive.senders import SenderRules
-from seg.receive.session import Session
+from seg.receive.session import ServerProtocol
 from seg.receive.submission import SubmissionRules
 from seg.receive.turns import Turns
 from seg.receive.workqueue import WorkQueue
 from seg.smtp.server import ServerOptions
-from seg.smtp.server_replies import Reply
+from seg.smtp.server_replies import ServerReply
 
 DEFAULT_AUTH = Auth()
 DEFAULT_SUBMISSION = Submission()
-TOO_MANY_CONNECTIONS = Reply(421, "4.7.0", "Too many connections; try again later")
-SUSPENDED = Reply(421, "4.3.2", "Service not available now; try again later")
-SHUTTING_DOWN = Reply(421, "4.3.2", "Service shutting down; try again later")
+TOO_MANY_CONNECTIONS = ServerReply(421, "4.7.0", "Too many connections; try again later")
+SUSPENDED = ServerReply(421, "4.3.2", "Service not available now; try again later")
+SHUTTING_DOWN = ServerReply(421, "4.3.2", "Service shutting down; try again later")
 
 
-class Refusal(Protocol):
+class RejectingProtocol(Protocol):
     """A connection that gets one reply and no session."""
 
-    def __init__(self, reply: Reply) -> None:
+    def __init__(self, reply: ServerReply) -> None:
         self._reply = reply
 
     def connectionMade(self) -> None:
@@ -62,7 +71,7 @@ class Refusal(Protocol):
         self.transport.loseConnection()
 
 
-class ReceiveFactory(ServerFactory):
+class Listener(ServerFactory):
     """One listener.
 
     :param hostname: our name in greeting, EHLO and Received.
@@ -89,24 +98,24 @@ class ReceiveFactory(ServerFactory):
     def __init__(
         self,
         settings: Receive,
-        listener: Listener,
+        listener: ListenerSettings,
         hostname: str,
         queue: IQueue,
-        counters: ICounters,
+        counters: IMessageIds,
         sink: IEventSink,
         clock: IReactorTime,
         tls: IOpenSSLServerConnectionCreator | None = None,
         *,
         postmaster: str = "",
-        census: Census | None = None,
+        census: ConnectionCounter | None = None,
         groups: Sequence[SenderGroup] = (),
         recipients: Recipients | None = None,
         resolver: IResolver | None = None,
-        rates: RecipientRates | None = None,
+        rates: RecipientRateLimit | None = None,
         work: WorkQueue | None = None,
         turns: Turns | None = None,
         filters: FilterChain | None = None,
-        desk: Desk | None = None,
+        desk: SASLServer | None = None,
         auth: Auth = DEFAULT_AUTH,
         submission: Submission = DEFAULT_SUBMISSION,
         local: Callable[[], LocalTable] | None = None,
@@ -120,13 +129,15 @@ class ReceiveFactory(ServerFactory):
         access = HostAccess(sender_groups(groups, settings.relay_networks))
         proxies = HostAccess(sender_groups((), settings.xclient_networks))
         balancers = HostAccess(sender_groups((), settings.proxy_networks))
-        census = census or Census(settings.max_connections, settings.max_connections_per_address, (listener.name,))
+        census = census or ConnectionCounter(
+            settings.max_connections, settings.max_connections_per_address, (listener.name,)
+        )
         self._census = ListenerCensus(
             census,
             listener.name,
             lambda client: any(each.admit(client).may_relay for each in (access, proxies, balancers)),
         )
-        self._house = House(
+        self._house = ListenerContext(
             settings=settings,
             options=_options(settings, listener, hostname, within_tls=tls is not None, login=desk is not None),
             listener=listener.name,
@@ -140,7 +151,7 @@ class ReceiveFactory(ServerFactory):
             balancers=balancers,
             recipients=RecipientAccess(recipients or Recipients()),
             local=local,
-            rates=rates or RecipientRates(clock.seconds),
+            rates=rates or RecipientRateLimit(clock.seconds),
             census=self._census,
             work=work or WorkQueue(),
             turns=turns or Turns(clock),
@@ -155,7 +166,7 @@ class ReceiveFactory(ServerFactory):
             submission=SubmissionRules(hostname, submission, lambda name: local is not None and local().has_name(name)),
         )
         self._refusals = RefusedConnections(sink, clock)
-        self._sessions: set[Session] = set()
+        self._sessions: set[ServerProtocol] = set()
         self._all_gone: list[Deferred[None]] = []
         self._shutting_down = False
 
@@ -182,14 +193,14 @@ class ReceiveFactory(ServerFactory):
     def buildProtocol(self, addr: IAddress | None) -> Protocol:
         """A session, or a refusal when a limit is reached."""
         if self._shutting_down or self.suspended:
-            return Refusal(SHUTTING_DOWN if self._shutting_down else SUSPENDED)
+            return RejectingProtocol(SHUTTING_DOWN if self._shutting_down else SUSPENDED)
         assert isinstance(addr, IPv4Address | IPv6Address)  # a listener is a TCP port
         address = client_address(addr.host)
         objection = self._census.enter(address)
         if objection:
             self._refusals.refused(objection)
-            return Refusal(TOO_MANY_CONNECTIONS)
-        session = Session(self._house, address, self._gone)
+            return RejectingProtocol(TOO_MANY_CONNECTIONS)
+        session = ServerProtocol(self._house, address, self._gone)
         self._sessions.add(session)
         return session
 
@@ -216,7 +227,7 @@ class ReceiveFactory(ServerFactory):
         for session in tuple(self._sessions):
             session.finish_now(SHUTTING_DOWN)
 
-    def _gone(self, session: Session) -> None:
+    def _gone(self, session: ServerProtocol) -> None:
         self._sessions.discard(session)
         self._census.leave(session.address)
         if not self._sessions:
@@ -225,7 +236,9 @@ class ReceiveFactory(ServerFactory):
                 gone.callback(None)
 
 
-def _options(settings: Receive, listener: Listener, hostname: str, *, within_tls: bool, login: bool) -> ServerOptions:
+def _options(
+    settings: Receive, listener: ListenerSettings, hostname: str, *, within_tls: bool, login: bool
+) -> ServerOptions:
     """How the sessions of a listener speak SMTP.
 
     :param within_tls: there is a certificate.

@@ -8,8 +8,8 @@ from seg.filter.chain import Dropped, FilterChain, Passed, Refused
 from seg.filter.header import HeaderTooLong
 from seg.filter.message import Client, FilteredMessage, pieces_of, read_header
 from seg.queue.interfaces import IMessageWriter
-from seg.receive.header import HeaderReader
-from seg.receive.transaction import HEADER_TOO_LONG, Transaction
+from seg.receive.header import HeaderScan
+from seg.receive.transaction import HEADER_TOO_LONG, ReceiveTransaction
 
 
 @attrs.frozen
@@ -17,13 +17,13 @@ class Rewritten:
     """Content that was written anew."""
 
     writer: IMessageWriter
-    header: HeaderReader
+    header: HeaderScan
     size: int
     ascii: bool  # all of it
 
 
 async def filtered(
-    chain: FilterChain, transaction: Transaction, client: Client, max_size: int
+    chain: FilterChain, transaction: ReceiveTransaction, client: Client, max_size: int
 ) -> Refused | Dropped | tuple[str, ...]:
     """Let all filters judge a message, and change it. A tuple means that it goes on, and holds who wants it held, and why.
 
@@ -69,7 +69,7 @@ async def _rewritten(message: FilteredMessage, writer: IMessageWriter) -> Rewrit
     """Write header and body as they are now."""
     trace = b"".join(field.raw for field in message.header)
     writer.write(trace + b"\r\n")
-    header = HeaderReader()
+    header = HeaderScan()
     header.feed(b"".join(field.raw for field in message.fields) + b"\r\n")
     plain = trace.isascii()
     async with pieces_of(message.body) as pieces:

@@ -7,7 +7,7 @@ _FOLD = (bytearray(b" "), bytearray(b"\t"))  # what a folded line begins with
 _FIELD_LIMIT = 998  # octets of a field that are passed on
 
 
-class HeaderReader:
+class HeaderScan:
     """Collects the header while the content arrives in pieces."""
 
     __slots__ = ("_lowered", "_text", "complete", "cut")  # what comes is looked at once, in however many pieces

@@ -7,17 +7,17 @@ from collections.abc import Callable
 import attrs
 from twisted.internet.interfaces import IOpenSSLServerConnectionCreator, IReactorTime
 
-from seg.auth.desk import Desk
+from seg.auth.desk import SASLServer
 from seg.config.schema import Receive
 from seg.dns.interfaces import IResolver
 from seg.events.base import IEventSink
 from seg.filter.chain import FilterChain
 from seg.local.table import LocalTable
-from seg.mail.ids import ICounters
+from seg.mail.ids import IMessageIds
 from seg.queue.interfaces import IQueue
 from seg.receive.access import HostAccess
 from seg.receive.census import ListenerCensus
-from seg.receive.rates import RecipientRates
+from seg.receive.rates import RecipientRateLimit
 from seg.receive.recipients import RecipientAccess
 from seg.receive.senders import NO_RULES, SenderRules
 from seg.receive.submission import SubmissionRules
@@ -27,7 +27,7 @@ from seg.smtp.server import ServerOptions
 
 
 @attrs.frozen
-class House:
+class ListenerContext:
     """Rules, and the way to the other rooms."""
 
     settings: Receive
@@ -35,14 +35,14 @@ class House:
     listener: str
     postmaster: str  # whom mail to <Postmaster> goes to
     queue: IQueue
-    counters: ICounters
+    counters: IMessageIds
     sink: IEventSink
     clock: IReactorTime
     access: HostAccess
     proxies: HostAccess  # who may say by XCLIENT whose connection they pass on
     balancers: HostAccess  # whose connections begin with a PROXY header
     recipients: RecipientAccess
-    rates: RecipientRates
+    rates: RecipientRateLimit
     census: ListenerCensus
     work: WorkQueue
     turns: Turns
@@ -51,7 +51,7 @@ class House:
     submission: SubmissionRules  # whose messages are completed
     implicit_tls: bool = False  # TLS from the first octet
     filters: FilterChain | None = None  # None: there are none
-    desk: Desk | None = None  # where clients authenticate; None: AUTH isn't offered
+    desk: SASLServer | None = None  # where clients authenticate; None: AUTH isn't offered
     bounce_profile: str = ""  # of the listener
     auth_profile: str = ""  # its name in the log
     local: Callable[[], LocalTable] | None = None  # who gets mail for this machine

@@ -17,29 +17,29 @@ from seg.events.receive import (
 )
 from seg.filter.message import Client, SessionTLS
 from seg.mail.hosts import IPAddress
-from seg.receive.access import Admission
-from seg.receive.conclusion import Conclusion
-from seg.receive.house import House
-from seg.receive.login import Login
+from seg.receive.access import AccessDecision
+from seg.receive.conclusion import MessageConclusion
+from seg.receive.house import ListenerContext
+from seg.receive.login import AuthSession
 from seg.receive.recipients import RELAYING_DENIED, local_objection
 from seg.receive.refusals import Refusals
 from seg.receive.submission import HeaderCompletion
 from seg.receive.trace import received_field
-from seg.receive.transaction import Transaction, not_stored
+from seg.receive.transaction import ReceiveTransaction, not_stored
 from seg.smtp import server_events as told
 from seg.smtp.commands import RcptArguments
 from seg.smtp.server import ServerConnection
 from seg.smtp.server_auth import AUTH_REQUIRED
-from seg.smtp.server_replies import STARTTLS_FIRST, Reply
+from seg.smtp.server_replies import STARTTLS_FIRST, ServerReply
 
-NOBODY = Admission(SenderGroup(name="", access=Access.REJECT), "")
-TOO_MANY_MESSAGES = Reply(452, "4.5.3", "Too many messages on this connection")
-TOO_MANY_THIS_HOUR = Reply(452, "4.7.1", "Too many recipients received this hour")
-TOO_MANY_RECIPIENTS = Reply(452, "4.5.3", "Too many recipients")
-NOT_OWN_ADDRESS = Reply(553, "5.7.1", "Sender address is not that of the authenticated user")
+NOBODY = AccessDecision(SenderGroup(name="", access=Access.REJECT), "")
+TOO_MANY_MESSAGES = ServerReply(452, "4.5.3", "Too many messages on this connection")
+TOO_MANY_THIS_HOUR = ServerReply(452, "4.7.1", "Too many recipients received this hour")
+TOO_MANY_RECIPIENTS = ServerReply(452, "4.5.3", "Too many recipients")
+NOT_OWN_ADDRESS = ServerReply(553, "5.7.1", "Sender address is not that of the authenticated user")
 
 
-class Intake:
+class ReceiveSession:
     """Answers what the core of one session asks, and tells the sink what happens.
 
     :param on_answer: called when the answer to a whole message was given.
@@ -47,7 +47,7 @@ class Intake:
 
     def __init__(
         self,
-        house: House,
+        house: ListenerContext,
         core: ServerConnection,
         icid: int,
         address: IPAddress,
@@ -61,11 +61,11 @@ class Intake:
         self.client_name = ""  # by verified reverse lookup
         self.tls: SessionTLS | None = None
         self.certified = ""  # subject of the client's certificate, if its holder may relay
-        self.login: Login | None = None
+        self.login: AuthSession | None = None
         self._refusals = Refusals(house.sink, icid)
         if house.desk is not None:
-            self.login = Login(house.desk, core, icid, house.auth_profile, house.sink, self._refusals, on_answer)
-        self._conclusion = Conclusion(house, core, icid, self._refusals, on_answer)
+            self.login = AuthSession(house.desk, core, icid, house.auth_profile, house.sink, self._refusals, on_answer)
+        self._conclusion = MessageConclusion(house, core, icid, self._refusals, on_answer)
 
     @property
     def injected(self) -> int:
@@ -89,9 +89,9 @@ class Intake:
             case told.ContentReceived(data):
                 if self._conclusion.transaction is not None:
                     self._conclusion.transaction.write(data)
-            case told.MailGiven():
+            case told.MailCommand():
                 self._begin(event)
-            case told.RecipientGiven(arguments):
+            case told.RcptCommand(arguments):
                 self._add_recipient(arguments)
             case told.DataStarted():
                 self._begin_content()
@@ -103,7 +103,7 @@ class Intake:
                 self._refusals.emit(ReceiveFailed(self._icid, "Message size exceeds limit"))
             case told.TransactionDropped():
                 self.drop("Receiving aborted by sender")
-            case told.AddressToVerify(address):
+            case told.VrfyCommand(address):
                 self._verify(address)
             case told.AuthBegun() if self.login is not None:
                 self.login.begin(event, self.address)
@@ -120,7 +120,7 @@ class Intake:
                     self.report(cause)
                 self.drop("Receiving aborted" if cause else "Receiving aborted by sender")
 
-    def _begin(self, event: told.MailGiven) -> None:
+    def _begin(self, event: told.MailCommand) -> None:
         house, sender = self._house, event.arguments.reverse_path
         objection = self._objection_to_sender(sender)
         if objection is not None:
@@ -131,12 +131,12 @@ class Intake:
             self._core.refuse(not_stored(full))
             self._refusals.emit(ReceiveFailed(self._icid, f"Cannot write to the queue: {full.strerror}"))
             return
-        transaction = Transaction(house.counters.next_mid(), event.arguments, house.settings.max_received_hops)
+        transaction = ReceiveTransaction(house.counters.next_mid(), event.arguments, house.settings.max_received_hops)
         self._conclusion.transaction = transaction
         house.sink.emit(MessageStarted(transaction.mid, self._icid, sender))
         self._core.accept()
 
-    def _objection_to_sender(self, reverse_path: str) -> Reply | None:
+    def _objection_to_sender(self, reverse_path: str) -> ServerReply | None:
         """Why the client may not begin a transaction from this address, or None when it may."""
         group = self.admission.group
         if group.tls_required and not self._core.tls:
@@ -167,7 +167,7 @@ class Intake:
             return
         self._core.accept()
 
-    def _nobody(self, address: str) -> Reply | None:
+    def _nobody(self, address: str) -> ServerReply | None:
         """The reply where a recipient is on this machine and nobody takes his mail."""
         local = self._house.local
         return None if local is None else local_objection(local(), address)
@@ -187,7 +187,7 @@ class Intake:
             sink.emit(RecipientAccepted(transaction.mid, self._icid, rid, address))
         self._core.accept()
 
-    def _objection(self, address: str, recipients: int) -> Reply | None:
+    def _objection(self, address: str, recipients: int) -> ServerReply | None:
         """Why a recipient isn't accepted, or None when it is, and counted."""
         admission, house = self.admission, self._house
         if not self._may_relay:
@@ -226,7 +226,7 @@ class Intake:
             completion = HeaderCompletion(rules, self._author(transaction), transaction.mid, now)
         transaction.begin_content(self._house.queue.begin(transaction.mid), received, completion)
 
-    def _author(self, transaction: Transaction) -> str:
+    def _author(self, transaction: ReceiveTransaction) -> str:
         """Whom a missing From is to name: the sender that a user was allowed, unless users have to say in the header who they are."""
         if not self._core.identity or self._house.senders.check_header:
             return ""

@@ -6,24 +6,24 @@ from collections.abc import Callable, Mapping
 
 from twisted.internet.defer import Deferred
 
-from seg.auth.desk import Answer, Ask, Desk, Exchange, In
+from seg.auth.desk import Answer, Ask, Exchange, In, SASLServer
 from seg.events.base import IEventSink
 from seg.events.receive import AuthFailed, AuthSucceeded
 from seg.mail.hosts import IPAddress
 from seg.receive.refusals import Refusals
 from seg.smtp import server_events as told
 from seg.smtp.server import ServerConnection
-from seg.smtp.server_replies import Reply
+from seg.smtp.server_replies import ServerReply
 
 MOST_FAILURES = 5  # in one connection
 
-INVALID = Reply(535, "5.7.8", "Authentication credentials invalid")
-UNAVAILABLE = Reply(454, "4.7.0", "Temporary authentication failure")
-LOCKED = Reply(454, "4.7.0", "Too many authentication failures from your address; try again later")
-TOO_MANY = Reply(421, "4.7.0", "Too many authentication failures; closing connection")
+INVALID = ServerReply(535, "5.7.8", "Authentication credentials invalid")
+UNAVAILABLE = ServerReply(454, "4.7.0", "Temporary authentication failure")
+LOCKED = ServerReply(454, "4.7.0", "Too many authentication failures from your address; try again later")
+TOO_MANY = ServerReply(421, "4.7.0", "Too many authentication failures; closing connection")
 
 
-class Login:
+class AuthSession:
     """Lets the client of a session authenticate.
 
     :param on_answer: called when an answer was given that took its time.
@@ -31,7 +31,7 @@ class Login:
 
     def __init__(
         self,
-        desk: Desk,
+        desk: SASLServer,
         core: ServerConnection,
         icid: int,
         profile: str,

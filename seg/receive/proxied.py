@@ -25,7 +25,7 @@ class ProxyHeaderError(ValueError):
 
 
 @attrs.frozen
-class Proxied:
+class ProxiedClient:
     """Who the client is, and what came behind the header."""
 
     client: IPAddress | None  # None: the load balancer speaks for itself (a check of its own)
@@ -38,7 +38,7 @@ class ProxyHeader:
     def __init__(self) -> None:
         self._buffer = b""
 
-    def feed(self, data: bytes) -> Proxied | None:
+    def feed(self, data: bytes) -> ProxiedClient | None:
         """The next octets; None as long as more have to come.
 
         :raises ProxyHeaderError: they aren't a header.
@@ -50,7 +50,7 @@ class ProxyHeader:
             return None
         return self._version_1()
 
-    def _version_1(self) -> Proxied | None:
+    def _version_1(self) -> ProxiedClient | None:
         if not self._buffer.startswith(b"PROXY "[: len(self._buffer)]):
             raise ProxyHeaderError("no PROXY header")
         end = self._buffer.find(b"\r\n", 0, _LONGEST_V1)
@@ -61,7 +61,7 @@ class ProxyHeader:
         words = self._buffer[:end].decode("ascii", "replace").split(" ")
         rest = self._buffer[end + 2 :]
         if words[1:2] == ["UNKNOWN"]:
-            return Proxied(None, rest)
+            return ProxiedClient(None, rest)
         kinds: dict[str, Callable[[str], IPAddress]] = {"TCP4": IPv4Address, "TCP6": IPv6Address}
         try:
             _, kind, source, destination, source_port, destination_port = words
@@ -71,9 +71,9 @@ class ProxyHeader:
                 raise ValueError("not a port")
         except (ValueError, KeyError):
             raise ProxyHeaderError("malformed PROXY header") from None
-        return Proxied(client, rest)
+        return ProxiedClient(client, rest)
 
-    def _version_2(self) -> Proxied | None:
+    def _version_2(self) -> ProxiedClient | None:
         if len(self._buffer) < _FIXED_V2:
             return None
         version, command = divmod(self._buffer[12], 16)
@@ -84,11 +84,11 @@ class ProxyHeader:
             return None
         block, rest = self._buffer[_FIXED_V2 : _FIXED_V2 + length], self._buffer[_FIXED_V2 + length :]
         if command == 0 or family not in _ADDRESSES:
-            return Proxied(None, rest)
+            return ProxiedClient(None, rest)
         least, size = _ADDRESSES[family]
         if len(block) < least:
             raise ProxyHeaderError("PROXY header without an address")
-        return Proxied(ip_address(block[:size]), rest)
+        return ProxiedClient(ip_address(block[:size]), rest)
 
 
 def _is_port(text: str) -> bool:

@@ -12,7 +12,7 @@ HOUR = 3600.0
 MOST = 100_000  # clients remembered; those seen longest ago give way
 
 
-class RecipientRates:
+class RecipientRateLimit:
     """Counts by client (`seg.mail.client.client_key`), in windows of an hour from the first recipient on.
 
     :param now: seconds.

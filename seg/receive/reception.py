@@ -12,25 +12,25 @@ from twisted.internet.defer import Deferred, DeferredList, maybeDeferred
 from twisted.internet.interfaces import IListeningPort
 
 from seg.config.problems import SettingError
-from seg.config.schema import Listener, ListenerTLS
+from seg.config.schema import ListenerSettings, ListenerTLS
 from seg.receive.binding import bind
-from seg.receive.factory import ReceiveFactory
+from seg.receive.factory import Listener
 from seg.receive.turns import Turns
 from seg.receive.workqueue import WorkQueue
 from seg.tls.listening import ListenerCertificates
 from seg.tls.parameters import Parameters
 
-Place = tuple[str, int]  # address and port, as configured
-MakeFactory = Callable[[Listener, ListenerCertificates | None], ReceiveFactory]
+ListenAddress = tuple[str, int]  # address and port, as configured
+MakeFactory = Callable[[ListenerSettings, ListenerCertificates | None], Listener]
 
 
 @attrs.define
-class Plan:
+class ListenerPlan:
     """Listeners that are ready to be served: their certificates are read, and what they need is bound."""
 
-    listeners: tuple[Listener, ...]
+    listeners: tuple[ListenerSettings, ...]
     certificates: tuple[ListenerCertificates | None, ...]
-    bound: dict[Place, socket.socket] = attrs.field(factory=dict)
+    bound: dict[ListenAddress, socket.socket] = attrs.field(factory=dict)
 
     def discard(self) -> None:
         """Give up what was bound for it."""
@@ -40,15 +40,15 @@ class Plan:
 
 
 @attrs.define
-class Served:
+class RunningListener:
     """One listener at work."""
 
-    factory: ReceiveFactory
+    factory: Listener
     port: IListeningPort
     certificates: ListenerCertificates | None
 
 
-class Reception:
+class Listeners:
     """The listeners at work.
 
     :param watch: is given each port at which clients are accepted.
@@ -64,11 +64,11 @@ class Reception:
         self.turns = Turns(reactor)
         self._reactor = reactor
         self._watch = watch
-        self._served: dict[Place, Served] = {}
-        self._former: list[ReceiveFactory] = []  # of a configuration before, as long as they have connections
+        self._served: dict[ListenAddress, RunningListener] = {}
+        self._former: list[Listener] = []  # of a configuration before, as long as they have connections
 
     @property
-    def listeners(self) -> tuple[Served, ...]:
+    def listeners(self) -> tuple[RunningListener, ...]:
         """Those at work, in order."""
         return tuple(self._served.values())
 
@@ -90,15 +90,19 @@ class Reception:
             found.update((factory.listener.name, str(address)) for address in factory.clients())
         return [(name, address, count) for (name, address), count in found.most_common()]
 
-    def plan(self, listeners: Sequence[Listener], parameters: Parameters, outdated: bool = False) -> Plan:
+    def plan(
+        self, listeners: Sequence[ListenerSettings], parameters: Parameters, outdated: bool = False
+    ) -> ListenerPlan:
         """Read the certificates that aren't in use already. Blocks.
 
         :param outdated: whether those whose dates are wrong are taken.
         :raises ConfigurationError: one can't be used.
         """
-        return Plan(tuple(listeners), tuple(self._certificates(each, parameters, outdated) for each in listeners))
+        return ListenerPlan(
+            tuple(listeners), tuple(self._certificates(each, parameters, outdated) for each in listeners)
+        )
 
-    def bind(self, plan: Plan) -> Plan:
+    def bind(self, plan: ListenerPlan) -> ListenerPlan:
         """Bind the addresses that nobody of ours listens at yet.
 
         :raises SettingError: one can't be had; nothing stays bound.
@@ -114,7 +118,7 @@ class Reception:
                 raise SettingError(("listener", number, *error.where), error.text) from error
         return plan
 
-    def serve(self, plan: Plan, make: MakeFactory) -> None:
+    def serve(self, plan: ListenerPlan, make: MakeFactory) -> None:
         """Put a plan to work in the place of what was there: new connections meet the new rules, those that are there
         go on by theirs, and an address that isn't in the plan is listened at no more."""
         before, self._served = self._served, {}
@@ -128,7 +132,7 @@ class Reception:
             else:
                 port = factory.serve(self._reactor, plan.bound.pop(place))
                 self._watch(port)
-            self._served[place] = Served(factory, port, certificates)
+            self._served[place] = RunningListener(factory, port, certificates)
         for old in before.values():
             self._former.append(old.factory)
             maybeDeferred(old.port.stopListening)
@@ -138,7 +142,7 @@ class Reception:
             (each.factory.listener.name, each.certificates) for each in self.listeners if each.certificates
         )
 
-    def _replace(self, old: Served, factory: ReceiveFactory) -> IListeningPort:
+    def _replace(self, old: RunningListener, factory: Listener) -> IListeningPort:
         """Another factory at the same port: no connection that waits in the kernel is lost."""
         port: Any = old.port
         factory.doStart()
@@ -155,10 +159,12 @@ class Reception:
         farewells: Iterable[Deferred[None]] = [factory.shutdown(grace) for factory in self._factories()]
         await DeferredList(list(farewells), consumeErrors=True)
 
-    def _factories(self) -> list[ReceiveFactory]:
+    def _factories(self) -> list[Listener]:
         return [*(served.factory for served in self.listeners), *self._former]
 
-    def _certificates(self, listener: Listener, parameters: Parameters, outdated: bool) -> ListenerCertificates | None:
+    def _certificates(
+        self, listener: ListenerSettings, parameters: Parameters, outdated: bool
+    ) -> ListenerCertificates | None:
         if listener.tls is ListenerTLS.OFF:
             return None
         for served in self.listeners:
@@ -172,11 +178,11 @@ class Reception:
         )
 
 
-def _clients(listener: Listener) -> tuple[str, tuple[str, ...]]:
+def _clients(listener: ListenerSettings) -> tuple[str, tuple[str, ...]]:
     """Which clients may relay by their certificates."""
     return listener.client_certificates, listener.client_names
 
 
-def _files(listener: Listener) -> list[tuple[str, str]]:
+def _files(listener: ListenerSettings) -> list[tuple[str, str]]:
     """The certificate files of a listener, each with its key's ("" = in the same file)."""
     return [(listener.certificate, listener.key), *((path, "") for path in listener.more_certificates)]

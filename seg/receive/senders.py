@@ -6,7 +6,7 @@ import re
 import unicodedata
 from collections.abc import Iterator
 
-from seg.auth.names import Unfit, prepare_name
+from seg.auth.names import InvalidName, prepare_name
 from seg.config.schema import Auth
 from seg.mail.address import domain_of, local_part
 from seg.smtp.address import PathError, parse_forward_path
@@ -186,5 +186,5 @@ def _user(name: str) -> str:
     """A user's name as it was prepared when he authenticated."""
     try:
         return prepare_name(name)
-    except Unfit:
+    except InvalidName:
         return name.lower()

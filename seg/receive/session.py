@@ -31,14 +31,14 @@ from seg.filter.message import SessionTLS
 from seg.mail.client import client_address
 from seg.mail.errors import LocalFault
 from seg.mail.hosts import IPAddress
-from seg.receive.deadlines import Deadlines
-from seg.receive.house import House
-from seg.receive.intake import NOBODY, Intake
+from seg.receive.deadlines import SessionTimers
+from seg.receive.house import ListenerContext
+from seg.receive.intake import NOBODY, ReceiveSession
 from seg.receive.names import client_name
 from seg.receive.proxied import ProxyHeader, ProxyHeaderError
 from seg.smtp import server_events as told
 from seg.smtp.server import ServerConnection, ServerOptions
-from seg.smtp.server_replies import Reply
+from seg.smtp.server_replies import ServerReply
 from seg.smtp.server_table import State
 from seg.smtp.xclient import XClient
 from seg.tls.clients import holder_of
@@ -60,15 +60,15 @@ PROXY_TIMEOUT = 10.0  # seconds for the header of a load balancer
 # Seconds for the name of a client. The resolver ends each question long before: who is over this is ours.
 NAME_TIMEOUT = 60.0
 
-TOO_MANY_CONNECTIONS = Reply(421, "4.7.0", "Too many connections from your address; try again later")
-NAME_NOT_KNOWN = Reply(421, "4.3.0", "Your host name can't be looked up at the moment; try again later")
-TIMED_OUT = Reply(421, "4.4.2", "Timeout; closing connection")
-OUT_OF_MEMORY = Reply(421, "4.3.1", "Insufficient system resources; try again later")
-LIVED_TOO_LONG = Reply(421, "4.4.2", "Allowable connection time exceeded; closing connection")
+TOO_MANY_CONNECTIONS = ServerReply(421, "4.7.0", "Too many connections from your address; try again later")
+NAME_NOT_KNOWN = ServerReply(421, "4.3.0", "Your host name can't be looked up at the moment; try again later")
+TIMED_OUT = ServerReply(421, "4.4.2", "Timeout; closing connection")
+OUT_OF_MEMORY = ServerReply(421, "4.3.1", "Insufficient system resources; try again later")
+LIVED_TOO_LONG = ServerReply(421, "4.4.2", "Allowable connection time exceeded; closing connection")
 
 
 @implementer(IHalfCloseableProtocol, IHandshakeListener, IPushProducer)
-class Session(Protocol):
+class ServerProtocol(Protocol):
     """Answers what the core asks, by the rules of the house.
 
     As a producer it is told when the client doesn't read our replies: then we don't read its commands.
@@ -76,21 +76,21 @@ class Session(Protocol):
 
     transport: ITCPTransport
 
-    def __init__(self, house: House, address: IPAddress, on_gone: Callable[[Session], None]) -> None:
+    def __init__(self, house: ListenerContext, address: IPAddress, on_gone: Callable[[ServerProtocol], None]) -> None:
         self.icid = house.counters.next_icid()
         self.address = address
         self._peer = address  # who is really at the other end
         self._house = house
         self._on_gone = on_gone
         self._core = ServerConnection(house.options)
-        self._intake = Intake(house, self._core, self.icid, address, self._go_on)
+        self._intake = ReceiveSession(house, self._core, self.icid, address, self._go_on)
         self._looking_up: Deferred[Any] | None = None  # the client's name; nothing is read meanwhile
         self._proxy_header: ProxyHeader | None = None  # has to come first
         self._early = b""  # came behind it, before the greeting
         self._represented: XClient | None = None  # what a proxy said, until it is decided on
-        self._deadlines = Deadlines(house.clock)
+        self._deadlines = SessionTimers(house.clock)
         self._content_began = 0.0  # seconds by the clock
-        self._last_word: Reply | None = None  # to be given once the running transaction is over
+        self._last_word: ServerReply | None = None  # to be given once the running transaction is over
         self._advancing = False
         self._shaking_hands = False
         self._before_handshake = False  # it waits for its turn
@@ -227,7 +227,7 @@ class Session(Protocol):
             self._lived_too_long,
         )
         if admission.refused:
-            self._end(Reply(554, "5.7.1", admission.group.reject_text))
+            self._end(ServerReply(554, "5.7.1", admission.group.reject_text))
             return
         if house.census.crowded(self.address, admission.group.max_connections):
             self._intake.report(f"Connection limit exceeded: {admission.group.max_connections} from {self.address}")
@@ -411,7 +411,7 @@ class Session(Protocol):
                 self.transport.abortConnection()
 
     def _react(self, event: told.ServerEvent) -> None:
-        if isinstance(event, told.ClientRepresented):
+        if isinstance(event, told.XclientCommand):
             self._represent(event.client)
             return
         if isinstance(event, told.DataStarted):
@@ -476,14 +476,14 @@ class Session(Protocol):
 
     # --- ends that come from our side
 
-    def finish(self, reply: Reply) -> None:
+    def finish(self, reply: ServerReply) -> None:
         """Give a last reply as soon as the running transaction is over."""
         if self._core.in_transaction:
             self._last_word = reply
         else:
             self._end(reply)
 
-    def finish_now(self, reply: Reply) -> None:
+    def finish_now(self, reply: ServerReply) -> None:
         """Give a last reply now; only a message that is already being made durable is waited for. One that filters judge
         isn't: the client will come again."""
         if self._core.awaiting and not self._intake.filtering:
@@ -502,7 +502,7 @@ class Session(Protocol):
         self._intake.report("Allowable connection time exceeded")
         self.finish_now(LIVED_TOO_LONG)
 
-    def _end(self, reply: Reply) -> None:
+    def _end(self, reply: ServerReply) -> None:
         if self._closing or self._gone:
             return
         if self._shaking_hands:  # nothing can be said in the middle of a handshake

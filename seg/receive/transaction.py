@@ -11,19 +11,19 @@ from seg.filter.header import HeaderTooLong
 from seg.mail.address import local_part
 from seg.mail.envelope import BodyType, Envelope, Recipient, mailbox_key
 from seg.queue.interfaces import IMessageWriter
-from seg.receive.header import HeaderReader
+from seg.receive.header import HeaderScan
 from seg.receive.submission import HeaderCompletion
 from seg.smtp.commands import MailArguments, RcptArguments
-from seg.smtp.server_replies import Reply
+from seg.smtp.server_replies import ServerReply
 
-LOOP = Reply(554, "5.4.6", "Message loop")
-STORAGE = Reply(452, "4.3.1", "Insufficient system storage")
-HEADER_TOO_LONG = Reply(552, "5.3.4", "Message header exceeds limit")
-LOCAL_ERROR = Reply(451, "4.3.0", "Local error in processing")
+LOOP = ServerReply(554, "5.4.6", "Message loop")
+STORAGE = ServerReply(452, "4.3.1", "Insufficient system storage")
+HEADER_TOO_LONG = ServerReply(552, "5.3.4", "Message header exceeds limit")
+LOCAL_ERROR = ServerReply(451, "4.3.0", "Local error in processing")
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.ENOMEM})
 
 
-def not_stored(error: BaseException) -> Reply:
+def not_stored(error: BaseException) -> ServerReply:
     """The reply for a message that can't be taken for a fault of ours: only a full disk, or memory, is called one."""
     note(error)
     if isinstance(error, MemoryError):
@@ -32,7 +32,7 @@ def not_stored(error: BaseException) -> Reply:
     return STORAGE if numbers & _FULL else LOCAL_ERROR
 
 
-class Transaction:
+class ReceiveTransaction:
     """Collects the envelope, then passes the content on to the queue."""
 
     __slots__ = (
@@ -64,12 +64,12 @@ class Transaction:
         self._completion: HeaderCompletion | None = None  # of a new message whose header isn't whole
         self._wishes: dict[int, RcptArguments] = {}  # of the recipients for whom something was asked
         self._readdressed: tuple[Recipient, ...] | None = None  # by filters
-        self.header = HeaderReader()
+        self.header = HeaderScan()
         self.plain = True  # the content is ASCII so far
         self.trace = 0  # octets of the Received field
         self.size = 0  # octets written, the Received field included
         self.writer: IMessageWriter | None = None
-        self.failure: Reply | None = None  # the message can't be taken: nothing more is written
+        self.failure: ServerReply | None = None  # the message can't be taken: nothing more is written
         self.cause = ""  # of the failure, one line for people
 
     def add_recipient(self, address: str, arguments: RcptArguments) -> bool:
@@ -134,7 +134,7 @@ class Transaction:
         self.arguments = sender
         self._readdressed = recipients
 
-    def replace_content(self, writer: IMessageWriter, header: HeaderReader, size: int, plain: bool) -> None:
+    def replace_content(self, writer: IMessageWriter, header: HeaderScan, size: int, plain: bool) -> None:
         """Filters have changed the content: this takes the place of what the client sent.
 
         :param plain: it is ASCII.
@@ -223,7 +223,7 @@ class Transaction:
         else:
             self.size += len(data)
 
-    def _fail(self, reply: Reply, cause: str) -> None:
+    def _fail(self, reply: ServerReply, cause: str) -> None:
         self.failure = reply
         self.cause = cause
         self._completion = None

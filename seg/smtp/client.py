@@ -40,8 +40,8 @@ from seg.smtp.client_events import (
     TLSRefused,
     TransactionDone,
 )
-from seg.smtp.client_transaction import Transaction
-from seg.smtp.dots import Chunk, ContentEncoder, DotEncoder
+from seg.smtp.client_transaction import MailTransaction
+from seg.smtp.dots import BdatEncoder, ContentEncoder, DotEncoder
 from seg.smtp.replies import Phase, Reply, ReplyError, ReplyParser
 from seg.smtp.verdicts import Circumstance, Verdict, verdict_on
 
@@ -87,7 +87,7 @@ class ClientConnection:
         self._dirty = False  # the server may hold an unfinished transaction: RSET before the next
         self._content_under_way = False
         self._used = False  # a transaction has begun here before
-        self._transaction: Transaction | None = None
+        self._transaction: MailTransaction | None = None
         self._takes: Mapping[Phase, Callable[[Reply], None]] = {
             Phase.GREETING: self._greeting,
             Phase.EHLO: self._ehlo,
@@ -135,7 +135,7 @@ class ClientConnection:
 
     def encoder(self, size: int) -> ContentEncoder:
         """What makes content of `size` octets ready to be sent on this connection."""
-        return Chunk(size) if self.chunking else DotEncoder()
+        return BdatEncoder(size) if self.chunking else DotEncoder()
 
     @property
     def chunking(self) -> bool:
@@ -196,7 +196,7 @@ class ClientConnection:
             raise RuntimeError("no transaction before EHLO")
         self._may_secure = False
         circumstances = _TLS_FAILED if self.tls_failed else frozenset()
-        transaction = Transaction(envelope, recipients, size, self.capabilities, circumstances, unconvertible)
+        transaction = MailTransaction(envelope, recipients, size, self.capabilities, circumstances, unconvertible)
         if not transaction.recipients:
             return TransactionDone(transaction.results)
         self._transaction, self.anew = transaction, None
@@ -396,7 +396,7 @@ class ClientConnection:
         else:
             self._send(Phase.DATA, b"DATA\r\n")
 
-    def _want_content(self, transaction: Transaction) -> None:
+    def _want_content(self, transaction: MailTransaction) -> None:
         """Everything is said but the content; what answers it is due behind it."""
         self._awaited += [Phase.CONTENT] * (transaction.accepted_count if self._lmtp else 1)  # RFC 2033 §4.2
         self._content_under_way = True
@@ -473,7 +473,7 @@ class ClientConnection:
         self._awaited.append(phase)
         self._outgoing.append(command)
 
-    def _send_batch(self, transaction: Transaction) -> None:
+    def _send_batch(self, transaction: MailTransaction) -> None:
         """MAIL, every RCPT and DATA at once (RFC 2920 §3.1: DATA may be the last of a group). BDAT waits until it is known
         that somebody is to get the content."""
         self._send(Phase.MAIL, transaction.mail())
@@ -482,13 +482,13 @@ class ClientConnection:
         if not self.chunking:
             self._send(Phase.DATA, b"DATA\r\n")
 
-    def _finish(self, transaction: Transaction) -> None:
+    def _finish(self, transaction: MailTransaction) -> None:
         self._transaction = None
         self._content_under_way = False
         self._used = True
         self._events.append(TransactionDone(transaction.results))
 
-    def _current(self) -> Transaction:
+    def _current(self) -> MailTransaction:
         if self._transaction is None:
             raise RuntimeError("a reply of a transaction without a transaction")
         return self._transaction

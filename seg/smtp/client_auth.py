@@ -54,7 +54,7 @@ class ClientMechanism(Protocol):
         """Whether the 235 may be believed."""
 
 
-class Plain:
+class PlainClient:
     """PLAIN (RFC 4616)."""
 
     name = "PLAIN"
@@ -76,7 +76,7 @@ class Plain:
         return self._message
 
 
-class Login:
+class LoginClient:
     """LOGIN: name and password in two steps."""
 
     name = "LOGIN"
@@ -180,7 +180,7 @@ def response(mechanism: ClientMechanism, text: str) -> bytes | ChallengeError:
         return error
 
 
-_BEST_FIRST: tuple[type[Scram] | type[Plain] | type[Login], ...] = (Scram, Plain, Login)
+_BEST_FIRST: tuple[type[Scram] | type[PlainClient] | type[LoginClient], ...] = (Scram, PlainClient, LoginClient)
 
 
 def choose_mechanism(offered: str, allowed: Sequence[str], user: str, password: str) -> ClientMechanism | None:

@@ -25,7 +25,7 @@ _ACCEPTED = frozenset({Circumstance.SOME_ACCEPTED})
 _AFTER_354 = frozenset({Circumstance.AFTER_354})
 
 
-class Transaction:
+class MailTransaction:
     """Holds what was asked and what the server said.
 
     `refusal` is set from the start when the message can't be sent to this server at all; `recipients` are

@@ -7,9 +7,9 @@ import re
 
 import attrs
 
-from seg.mail.envelope import BodyType, Notify, Ret
+from seg.mail.envelope import BodyType, DSNNotify, DSNRet
 from seg.smtp.address import MAX_DOMAIN, PathError, parse_forward_path, parse_reverse_path
-from seg.smtp.server_replies import ADDRESS_NOT_ASCII, Reply
+from seg.smtp.server_replies import ADDRESS_NOT_ASCII, ServerReply
 
 _PARAMETER = re.compile(r"([A-Za-z0-9][A-Za-z0-9\-]*)(?:=([\x21-\x3c\x3e-\x7e]+))?")
 _SIZE = re.compile(r"[0-9]{1,20}")
@@ -50,12 +50,12 @@ WITHOUT_ARGUMENT = frozenset({Verb.DATA, Verb.RSET, Verb.QUIT, Verb.STARTTLS})
 class CommandError(ValueError):
     """The command is refused; `reply` says how."""
 
-    def __init__(self, reply: Reply) -> None:
+    def __init__(self, reply: ServerReply) -> None:
         super().__init__(str(reply))
         self.reply = reply
 
 
-UNSAID = frozenset({Notify.FAILURE, Notify.DELAY})
+UNSAID = frozenset({DSNNotify.FAILURE, DSNNotify.DELAY})
 
 
 @attrs.frozen
@@ -66,7 +66,7 @@ class MailArguments:
     size: int = 0  # octets, as the client estimates; 0: it didn't say
     body: BodyType = BodyType.SEVEN_BIT
     smtputf8: bool = False  # addresses and header may be beyond ASCII
-    ret: Ret = Ret.UNSAID
+    ret: DSNRet = DSNRet.UNSAID
     envid: str = ""  # xtext
     requiretls: bool = False
 
@@ -76,7 +76,7 @@ class RcptArguments:
     """What follows RCPT."""
 
     address: str
-    notify: frozenset[Notify] | None = None  # None: not said; empty: NEVER
+    notify: frozenset[DSNNotify] | None = None  # None: not said; empty: NEVER
     orcpt: str = ""  # address type and xtext: "rfc822;bob@example.com"
 
     def joined(self, other: RcptArguments) -> RcptArguments:
@@ -87,7 +87,7 @@ class RcptArguments:
             said = [each for each in (notify, other.notify) if each is not None]
             notify = frozenset().union(*said)
             if len(said) == 1:
-                notify = notify | UNSAID if Notify.SUCCESS in notify else None
+                notify = notify | UNSAID if DSNNotify.SUCCESS in notify else None
         return attrs.evolve(self, notify=notify, orcpt=self.orcpt or other.orcpt)
 
 
@@ -105,7 +105,7 @@ def parse_greeting(argument: str) -> str:
     """
     name = argument.strip(" ")
     if not name or len(name) > MAX_DOMAIN or not name.isprintable() or " " in name:
-        raise CommandError(Reply(501, "5.5.4", "Domain name or address literal required"))
+        raise CommandError(ServerReply(501, "5.5.4", "Domain name or address literal required"))
     return name
 
 
@@ -121,7 +121,7 @@ def parse_mail(argument: str, auth: bool = False, default_domain: str = "") -> M
     try:
         path = parse_reverse_path(argument, start, default_domain)
     except PathError as error:
-        raise CommandError(Reply(501, "5.1.7", str(error))) from None
+        raise CommandError(ServerReply(501, "5.1.7", str(error))) from None
     if path.end == len(argument):
         _check_ascii(path.address, False)
         return MailArguments(path.address)
@@ -132,7 +132,7 @@ def parse_mail(argument: str, auth: bool = False, default_domain: str = "") -> M
     # Nothing is said by AUTH=<>: some clients say it to everybody.
     submitter = parameters.pop("AUTH", None) if auth or parameters.get("AUTH") == "<>" else None
     if submitter is not None and submitter != "<>" and not (submitter and _is_xtext(submitter)):
-        raise CommandError(Reply(501, "5.5.4", "Malformed AUTH"))
+        raise CommandError(ServerReply(501, "5.5.4", "Malformed AUTH"))
     ret, envid, requiretls = (
         parameters.pop("RET", ""),
         parameters.pop("ENVID", None),
@@ -141,22 +141,22 @@ def parse_mail(argument: str, auth: bool = False, default_domain: str = "") -> M
     if parameters:
         raise _unknown(next(iter(parameters)))
     if not _SIZE.fullmatch(size):
-        raise CommandError(Reply(501, "5.5.4", "Malformed SIZE"))
+        raise CommandError(ServerReply(501, "5.5.4", "Malformed SIZE"))
     if utf8:  # RFC 6531 §3.4: it has no value
-        raise CommandError(Reply(501, "5.5.4", "SMTPUTF8 takes no value"))
+        raise CommandError(ServerReply(501, "5.5.4", "SMTPUTF8 takes no value"))
     if requiretls:
-        raise CommandError(Reply(501, "5.5.4", "REQUIRETLS takes no value"))
+        raise CommandError(ServerReply(501, "5.5.4", "REQUIRETLS takes no value"))
     if envid is not None and not is_envid(envid):
-        raise CommandError(Reply(501, "5.5.4", "Malformed ENVID"))
+        raise CommandError(ServerReply(501, "5.5.4", "Malformed ENVID"))
     _check_ascii(path.address, utf8 is not None)
     try:
         kind = BodyType(body.upper())
     except ValueError:
-        raise CommandError(Reply(501, "5.5.4", "Unknown BODY type")) from None
+        raise CommandError(ServerReply(501, "5.5.4", "Unknown BODY type")) from None
     try:
-        wanted = Ret(ret.upper())
+        wanted = DSNRet(ret.upper())
     except ValueError:
-        raise CommandError(Reply(501, "5.5.4", "RET must be FULL or HDRS")) from None
+        raise CommandError(ServerReply(501, "5.5.4", "RET must be FULL or HDRS")) from None
     return MailArguments(path.address, int(size), kind, utf8 is not None, wanted, envid or "", requiretls is not None)
 
 
@@ -172,28 +172,28 @@ def parse_rcpt(argument: str, utf8: bool, default_domain: str = "") -> RcptArgum
     try:
         path = parse_forward_path(argument, start, default_domain)
     except PathError as error:
-        raise CommandError(Reply(501, "5.1.3", str(error))) from None
+        raise CommandError(ServerReply(501, "5.1.3", str(error))) from None
     parameters = _parse_parameters(argument, path.end) if path.end != len(argument) else {}
     notify, orcpt = parameters.pop("NOTIFY", None), parameters.pop("ORCPT", "")
     if parameters:
         raise _unknown(next(iter(parameters)))
     _check_ascii(path.address, utf8)
     if orcpt and not is_orcpt(orcpt):
-        raise CommandError(Reply(501, "5.5.4", "Malformed ORCPT"))
+        raise CommandError(ServerReply(501, "5.5.4", "Malformed ORCPT"))
     return RcptArguments(path.address, None if notify is None else _parse_notify(notify), orcpt)
 
 
-def _parse_notify(text: str) -> frozenset[Notify]:
+def _parse_notify(text: str) -> frozenset[DSNNotify]:
     """``NEVER``, or any of the others with commas between (RFC 3461 §4.1)."""
     words = text.upper().split(",")
     if words == ["NEVER"]:
         return frozenset()
     try:
-        asked = frozenset(map(Notify, words))
+        asked = frozenset(map(DSNNotify, words))
     except ValueError:
         asked = frozenset()
     if len(asked) != len(words):
-        raise CommandError(Reply(501, "5.5.4", "NOTIFY must be NEVER, or some of SUCCESS, FAILURE, DELAY"))
+        raise CommandError(ServerReply(501, "5.5.4", "NOTIFY must be NEVER, or some of SUCCESS, FAILURE, DELAY"))
     return asked
 
 
@@ -213,22 +213,22 @@ def _is_xtext(text: str) -> bool:
 
 
 @attrs.frozen
-class Chunk:
+class BdatCommand:
     """What follows BDAT."""
 
     size: int  # octets that follow the command
     last: bool
 
 
-def parse_bdat(argument: str) -> Chunk:
+def parse_bdat(argument: str) -> BdatCommand:
     """``<size> [LAST]`` (RFC 3030 §2).
 
     :raises CommandError: 501; nobody can say then how many octets follow, so that the connection can't go on.
     """
     match = _CHUNK.fullmatch(argument)
     if match is None:
-        raise CommandError(Reply(501, "5.5.4", "Syntax: BDAT <size> [LAST]"))
-    return Chunk(int(match.group(1)), match.group(2) is not None)
+        raise CommandError(ServerReply(501, "5.5.4", "Syntax: BDAT <size> [LAST]"))
+    return BdatCommand(int(match.group(1)), match.group(2) is not None)
 
 
 def _check_ascii(address: str, utf8: bool) -> None:
@@ -240,7 +240,7 @@ def _skip_keyword(argument: str, keyword: str) -> int:
     """Where the path begins. §3.3 allows no space behind the colon, but many clients write one: harmless."""
     end = len(keyword)
     if argument[:end].upper() != keyword:
-        raise CommandError(Reply(501, "5.5.4", f"Syntax: {keyword}<address>"))
+        raise CommandError(ServerReply(501, "5.5.4", f"Syntax: {keyword}<address>"))
     while argument.startswith(" ", end):
         end += 1
     return end
@@ -249,20 +249,20 @@ def _skip_keyword(argument: str, keyword: str) -> int:
 def _parse_parameters(argument: str, start: int) -> dict[str, str]:
     """``SP keyword[=value]`` pairs by their keyword in upper case; "" for a keyword without a value."""
     if not argument.startswith(" ", start):
-        raise CommandError(Reply(501, "5.5.4", "Syntax error behind the address"))
+        raise CommandError(ServerReply(501, "5.5.4", "Syntax error behind the address"))
     found: dict[str, str] = {}
     for word in argument[start:].split(" "):
         if not word:
             continue
         match = _PARAMETER.fullmatch(word)
         if match is None:
-            raise CommandError(Reply(501, "5.5.4", "Malformed parameter"))
+            raise CommandError(ServerReply(501, "5.5.4", "Malformed parameter"))
         keyword = match.group(1).upper()
         if keyword in found:
-            raise CommandError(Reply(501, "5.5.4", f"Parameter {keyword[:64]} given twice"))
+            raise CommandError(ServerReply(501, "5.5.4", f"Parameter {keyword[:64]} given twice"))
         found[keyword] = match.group(2) or ""
     return found
 
 
 def _unknown(keyword: str) -> CommandError:
-    return CommandError(Reply(555, "5.5.4", f"Parameter {keyword[:64]} not recognised"))
+    return CommandError(ServerReply(555, "5.5.4", f"Parameter {keyword[:64]} not recognised"))

@@ -22,7 +22,7 @@ class NULInContent(ValueError):
         super().__init__("it holds a NUL")
 
 
-class LineEnds:
+class BareNewlineScan:
     """Looks for what no line of content may hold: a CR or LF that stands alone, a NUL. Give it pieces that don't end between CR and LF."""
 
     __slots__ = ("bare", "nul")
@@ -107,7 +107,7 @@ class DotEncoder:
         return b".\r\n" if self._tail == CRLF else END
 
 
-class Chunk:
+class BdatEncoder:
     """Makes content ready for BDAT (RFC 3030 §2): as it is, since its octets are counted."""
 
     def __init__(self, size: int) -> None:
@@ -134,10 +134,10 @@ class Chunk:
         return b""
 
 
-ContentEncoder = DotEncoder | Chunk
+ContentEncoder = DotEncoder | BdatEncoder
 
 
-class DotDecoder(LineEnds):
+class DotDecoder(BareNewlineScan):
     """Reads the content of DATA; begin with the first octet behind the command's own CRLF.
 
     The content ends at ``CRLF . CRLF`` exactly; a CR or LF that stands alone never takes part in an end. A

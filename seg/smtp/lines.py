@@ -1,8 +1,8 @@
 """Command lines as RFC 5321 §2.3.8 wants them: they end with CRLF, and CR and LF stand nowhere else.
 
-What is no such line comes out as a `LineFault`, once for all octets up to the next CRLF, so that nothing
+What is no such line comes out as a `LineError`, once for all octets up to the next CRLF, so that nothing
 hidden behind a bare LF is ever run as a command. Memory is bounded: an overlong line isn't kept, and one that never ends
-is `LineFault.ENDLESS` in its turn.
+is `LineError.ENDLESS` in its turn.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ ENDLESS_LIMIT = 1024 * 1024  # octets that are passed over in search of the end 
 TLS_HANDSHAKE = b"\x16\x03"  # how a record with a ClientHello begins (RFC 8446 §5.1); no command does
 
 
-class LineFault(enum.Enum):
+class LineError(enum.Enum):
     """Why octets can't be taken for a command line; the value is for people."""
 
     TOO_LONG = "Line too long"
@@ -61,32 +61,32 @@ class LineBuffer:
         self._position = 0
         self._skipping = False
 
-    def next(self, limit: int = LINE_LIMIT) -> bytes | LineFault | None:
+    def next(self, limit: int = LINE_LIMIT) -> bytes | LineError | None:
         """The next line without its CRLF; None when it isn't complete.
 
         :param limit: octets that it may have, its CRLF included.
         """
         if self._skipping and not self._skip():
-            return LineFault.ENDLESS if self._passed > ENDLESS_LIMIT else None
+            return LineError.ENDLESS if self._passed > ENDLESS_LIMIT else None
         start = self._position
         if self._buffer.startswith(TLS_HANDSHAKE, start):
-            return self._fault(LineFault.TLS)
+            return self._fault(LineError.TLS)
         end = self._buffer.find(b"\n", start, start + limit)
         if end < 0:
             if len(self._buffer) - start < limit:
                 return None
-            return self._fault(LineFault.TOO_LONG)
+            return self._fault(LineError.TOO_LONG)
         if end == start or self._buffer[end - 1] != 0x0D:
-            return self._fault(LineFault.BARE_LF)
+            return self._fault(LineError.BARE_LF)
         line = self._buffer[start : end - 1]
         self._position = end + 1
         if b"\r" in line:
-            return LineFault.BARE_CR
+            return LineError.BARE_CR
         if b"\0" in line:
-            return LineFault.NUL
+            return LineError.NUL
         return line
 
-    def _fault(self, fault: LineFault) -> LineFault:
+    def _fault(self, fault: LineError) -> LineError:
         self._skipping = True
         self._passed = 0
         self._skip()

@@ -26,7 +26,7 @@ class UnreadableStructure(ValueError):
     """The structure is beyond our bounds; the text says which."""
 
 
-class Kind(enum.Enum):
+class ContentKind(enum.Enum):
     """What an entity is made of."""
 
     LEAF = "leaf"  # octets
@@ -48,7 +48,7 @@ class Header:
     number: int  # of the entity, in order from 0
     outermost: bool
     fields: tuple[bytes, ...]
-    kind: Kind
+    kind: ContentKind
     type: str
     encoding: str
     boundary: bytes = b""
@@ -197,16 +197,16 @@ class MIMEReader:
         header = _header(self._number, tuple(self._fields), self._digest)
         self._fields = None
         self._listener.header(header)
-        if header.kind is Kind.LEAF:
+        if header.kind is ContentKind.LEAF:
             self._leaf = True
-        elif header.kind is Kind.MESSAGE:
+        elif header.kind is ContentKind.MESSAGE:
             self._begin_header(False)
             self._message = True
         else:
             if len(self._levels) >= MOST_LEVELS:
                 raise UnreadableStructure(f"its parts are nested more than {MOST_LEVELS} deep")
             digest = header.type == "multipart/digest"
-            self._levels.append(_Level(header.boundary, digest, header.kind is Kind.PROTECTED))
+            self._levels.append(_Level(header.boundary, digest, header.kind is ContentKind.PROTECTED))
 
     def _end_leaf(self, boundary: bool) -> None:
         if self._leaf:
@@ -229,12 +229,12 @@ def _header(number: int, fields: tuple[bytes, ...], digest: bool) -> Header:
         else ("message/rfc822" if digest else "text/plain")
     )
     encoding = values.get(b"content-transfer-encoding", b"").strip().decode("ascii", "backslashreplace").lower()
-    kind, boundary = Kind.LEAF, b""
+    kind, boundary = ContentKind.LEAF, b""
     if kind_of.startswith("multipart/"):
         match = _BOUNDARY.search(said)
         boundary = (re.sub(rb"\\(.)", rb"\1", match[1]) if match[1] is not None else match[2]) if match else b""
         protected = kind_of in ("multipart/signed", "multipart/encrypted")
-        kind = Kind.LEAF if not boundary else Kind.PROTECTED if protected else Kind.MULTIPART
+        kind = ContentKind.LEAF if not boundary else ContentKind.PROTECTED if protected else ContentKind.MULTIPART
     elif kind_of == "message/rfc822" and encoding in ("", "7bit", "8bit", "binary"):
-        kind = Kind.MESSAGE
+        kind = ContentKind.MESSAGE
     return Header(number, number == 0, fields, kind, kind_of, encoding, boundary)

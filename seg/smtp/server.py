@@ -26,7 +26,7 @@ from seg.smtp.commands import (
     OTHER_PROTOCOLS,
     VERBS,
     WITHOUT_ARGUMENT,
-    Chunk,
+    BdatCommand,
     CommandError,
     Verb,
     parse_bdat,
@@ -35,31 +35,31 @@ from seg.smtp.commands import (
     parse_rcpt,
     split,
 )
-from seg.smtp.lines import LINE_LIMIT, LineBuffer, LineFault
+from seg.smtp.lines import LINE_LIMIT, LineBuffer, LineError
 from seg.smtp.server_content import IncomingChunks, IncomingContent
-from seg.smtp.server_counts import Counts
+from seg.smtp.server_counts import SessionCounts
 from seg.smtp.server_events import (
-    AddressToVerify,
     AuthBegun,
     AuthEnded,
     AuthResponse,
-    ClientRepresented,
     CommandRefused,
     CommandUnknown,
     ContentEnded,
     ContentReceived,
     ContentRefused,
     DataStarted,
-    MailGiven,
+    MailCommand,
     MailTooLarge,
     Question,
-    RecipientGiven,
+    RcptCommand,
     ServerEvent,
     SessionEnded,
     TLSWanted,
     TransactionDropped,
+    VrfyCommand,
+    XclientCommand,
 )
-from seg.smtp.server_replies import Reply
+from seg.smtp.server_replies import ServerReply
 from seg.smtp.server_table import ALLOWED, State, Step, denial
 from seg.smtp.xclient import ATTRIBUTES, NOT_PERMITTED, parse_xclient
 
@@ -107,20 +107,20 @@ class ServerConnection:
         self.content_octets = 0  # that came of the present content, those that are passed over included
         self._open = False  # nothing is read before
         self._steps_left = 0
-        self._counts = Counts()
+        self._counts = SessionCounts()
         self._lines = LineBuffer()
         self._out: list[bytes] = []
-        self._asked: Reply | None = None  # an answer is due; the reply for a bare `accept()`
+        self._asked: ServerReply | None = None  # an answer is due; the reply for a bare `accept()`
         self._accepted_state = State.READY  # where `accept` leads
         self._wiped: Callable[[], None] | None = None  # what `accept` makes forgotten
         self._behind_auth = False  # the last command that was known is AUTH, or may have been one
         self._utf8 = False  # this transaction's MAIL had SMTPUTF8
         self._content: IncomingContent | None = None
         self._chunks: IncomingChunks | None = None  # the content of a transaction that comes by BDAT
-        self._chunk: Chunk | None = None  # being read
+        self._chunk: BdatCommand | None = None  # being read
         self._chunk_left = 0  # octets of it that haven't come
         self._chunk_whole = False  # all of it has been taken
-        self._chunk_denied: Reply | None = None  # its octets are passed over, then this is said
+        self._chunk_denied: ServerReply | None = None  # its octets are passed over, then this is said
         self._ending: SessionEnded | None = None  # follows an event already given out
 
     @property
@@ -141,7 +141,7 @@ class ServerConnection:
     def greet(self) -> None:
         """Give the 220 greeting."""
         self._open = True
-        self._reply(Reply(220, "", f"{self.options.hostname} ESMTP {self.options.banner}".rstrip()))
+        self._reply(ServerReply(220, "", f"{self.options.hostname} ESMTP {self.options.banner}".rstrip()))
 
     def tls_from_the_start(self) -> None:
         """The connection was TLS before the greeting (RFC 8314 §3.3)."""
@@ -169,7 +169,7 @@ class ServerConnection:
         self._out.clear()
         return out
 
-    def accept(self, reply: Reply | None = None) -> None:
+    def accept(self, reply: ServerReply | None = None) -> None:
         """Say yes to what was asked."""
         if self._asked is None:
             raise ValueError("nothing was asked")
@@ -179,7 +179,7 @@ class ServerConnection:
         if wiped is not None:
             wiped()
 
-    def refuse(self, reply: Reply) -> None:
+    def refuse(self, reply: ServerReply) -> None:
         """Say no to what was asked: a refused recipient leaves the transaction as it is."""
         if self._asked is None:
             raise ValueError("nothing was asked")
@@ -221,7 +221,7 @@ class ServerConnection:
         self.state = State.START
         self._lines.clear()
 
-    def end(self, reply: Reply) -> None:
+    def end(self, reply: ServerReply) -> None:
         """Give a last reply and read nothing more; the adapter sends what is due, and closes."""
         self._reply(reply)
         self.state = State.ENDED
@@ -266,16 +266,16 @@ class ServerConnection:
 
     # --- commands
 
-    def _any_line(self, line: bytes | LineFault) -> ServerEvent | None:
+    def _any_line(self, line: bytes | LineError) -> ServerEvent | None:
         """A command, or a line of an AUTH exchange."""
-        if isinstance(line, LineFault) and (reply := replies.ENDING_LINES.get(line)):
+        if isinstance(line, LineError) and (reply := replies.ENDING_LINES.get(line)):
             return self._end_with(reply)
         return self._auth_line(line) if self.state is State.AUTH else self._line(line)
 
-    def _line(self, line: bytes | LineFault) -> ServerEvent | None:
-        if isinstance(line, LineFault):
+    def _line(self, line: bytes | LineError) -> ServerEvent | None:
+        if isinstance(line, LineError):
             self._behind_auth = True  # it may have been one
-            return self._fault("", Reply(500, "5.5.2", line.value))
+            return self._fault("", ServerReply(500, "5.5.2", line.value))
         if not line.isascii() and line[:5].upper() not in (b"MAIL ", b"RCPT "):
             return self._fault(line.decode("ascii", "backslashreplace"), replies.NOT_ASCII)
         try:
@@ -308,7 +308,7 @@ class ServerConnection:
         match step:
             case Step.ADD_RECIPIENT:
                 recipient = parse_rcpt(argument, self._utf8, self._default_domain)
-                return self._ask(RecipientGiven(recipient), replies.RECIPIENT_OK, State.RCPT, self._counts.recipient)
+                return self._ask(RcptCommand(recipient), replies.RECIPIENT_OK, State.RCPT, self._counts.recipient)
             case Step.BEGIN:
                 return self._begin(argument)
             case Step.TAKE_DATA:
@@ -329,7 +329,7 @@ class ServerConnection:
             case Step.REPRESENT:
                 if not self.may_represent:
                     raise CommandError(NOT_PERMITTED)
-                return self._ask(ClientRepresented(parse_xclient(argument)), replies.OK, State.START)
+                return self._ask(XclientCommand(parse_xclient(argument)), replies.OK, State.START)
             case Step.QUIT:
                 self.end(replies.GOODBYE)
                 return SessionEnded("")
@@ -352,7 +352,7 @@ class ServerConnection:
             return None
         bare = argument.strip().removeprefix("<").removesuffix(">")
         address = parse_rcpt(f"TO:<{bare}>", False).address
-        return self._ask(AddressToVerify(address), Reply(250, "2.1.5", f"<{address}>"), self.state)
+        return self._ask(VrfyCommand(address), ServerReply(250, "2.1.5", f"<{address}>"), self.state)
 
     @property
     def _default_domain(self) -> str:
@@ -371,7 +371,7 @@ class ServerConnection:
         if arguments.size > self.options.max_message_size:
             self._reply(replies.TOO_LARGE)  # RFC 1870 §6.1: no need to let it arrive
             return MailTooLarge(arguments)
-        return self._ask(MailGiven(arguments), replies.SENDER_OK, State.MAIL)
+        return self._ask(MailCommand(arguments), replies.SENDER_OK, State.MAIL)
 
     def _greeted(self, verb: Verb, argument: str) -> ServerEvent | None:
         self.helo = parse_greeting(argument)
@@ -422,7 +422,7 @@ class ServerConnection:
         mechanism, initial = auth.parse_auth(argument, self.mechanisms)
         return self._ask(AuthBegun(mechanism, initial), auth.AUTHENTICATED, State.READY)
 
-    def _auth_line(self, line: bytes | LineFault) -> ServerEvent:
+    def _auth_line(self, line: bytes | LineError) -> ServerEvent:
         """A response to a challenge."""
         self.state = State.READY  # whatever comes of it, unless there is another challenge
         try:
@@ -450,7 +450,7 @@ class ServerConnection:
         self._reply(replies.NOT_IMPLEMENTED if word in NOT_IMPLEMENTED else replies.UNKNOWN)
         return self._count(CommandUnknown(self._shown(text)))
 
-    def _fault(self, line: str, reply: Reply) -> ServerEvent:
+    def _fault(self, line: str, reply: ServerReply) -> ServerEvent:
         self._reply(reply)
         return self._count(CommandRefused(self._shown(line), reply))
 
@@ -470,7 +470,7 @@ class ServerConnection:
             self._ending = self._end_with(replies.TOO_MANY_FAULTS)
         return event
 
-    def _end_with(self, reply: Reply) -> SessionEnded:
+    def _end_with(self, reply: ServerReply) -> SessionEnded:
         self.end(reply)
         return SessionEnded(reply.text)
 
@@ -497,7 +497,7 @@ class ServerConnection:
             return self._refuse_content(content.refusal)
         return self._ask(ContentEnded(content.size), replies.OK, State.READY, self._counts.message)
 
-    def _refuse_content(self, reply: Reply) -> ContentRefused:
+    def _refuse_content(self, reply: ServerReply) -> ContentRefused:
         """Where lines aren't what they should be, the client may see the end of the content elsewhere, or somebody wants it to be
         seen there: what follows isn't read as commands. (The octets of chunks are counted: there nobody can be mistaken.)"""
         self._counts.failed()
@@ -516,7 +516,7 @@ class ServerConnection:
 
     # --- chunks (RFC 3030)
 
-    def _begin_chunk(self, argument: str, denied: Reply | None) -> ServerEvent | None:
+    def _begin_chunk(self, argument: str, denied: ServerReply | None) -> ServerEvent | None:
         """The octets of a chunk follow whatever is said to the command: they are never taken for commands."""
         try:
             chunk = parse_bdat(argument)
@@ -534,7 +534,7 @@ class ServerConnection:
         self.state = State.BDAT
         return DataStarted()
 
-    def _next_of_chunk(self, chunk: Chunk) -> ServerEvent | None:
+    def _next_of_chunk(self, chunk: BdatCommand) -> ServerEvent | None:
         if self._chunk_whole:
             self._chunk = None
             return self._end_of_chunk(chunk)
@@ -547,14 +547,14 @@ class ServerConnection:
         fit = self._chunks.feed(piece, self._chunk_whole and chunk.last)
         return ContentReceived(fit) if fit else None
 
-    def _end_of_chunk(self, chunk: Chunk) -> ServerEvent | None:
+    def _end_of_chunk(self, chunk: BdatCommand) -> ServerEvent | None:
         content = self._chunks
         if self._chunk_denied is not None or content is None:
             reply = self._chunk_denied or replies.OK
             self._reply(reply)
             return self._count(CommandRefused("BDAT", reply))
         if content.refusal is None and not chunk.last:
-            self._reply(Reply(250, "2.0.0", f"{chunk.size} octets taken"))
+            self._reply(ServerReply(250, "2.0.0", f"{chunk.size} octets taken"))
             if chunk.size:
                 self._counts.progress()
             return None
@@ -568,17 +568,19 @@ class ServerConnection:
 
     # --- answers
 
-    def _ask(self, event: Question, yes: Reply, state: State, wiped: Callable[[], None] | None = None) -> ServerEvent:
+    def _ask(
+        self, event: Question, yes: ServerReply, state: State, wiped: Callable[[], None] | None = None
+    ) -> ServerEvent:
         """:param wiped: what doesn't count any more when the answer is yes."""
         self._asked = yes
         self._accepted_state = state
         self._wiped = wiped
         return event
 
-    def _answer(self, reply: Reply) -> None:
+    def _answer(self, reply: ServerReply) -> None:
         self._asked = self._wiped = None
         self._reply(reply)
 
-    def _reply(self, reply: Reply) -> None:
+    def _reply(self, reply: ServerReply) -> None:
         self._counts.replied(reply.code)
         self._out.append(reply.encode())

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from seg.smtp.dots import CRLF, DotDecoder, LineEnds, normalised
-from seg.smtp.server_replies import BARE_CR, BARE_LF, NUL_IN_CONTENT, TOO_LARGE, Reply
+from seg.smtp.dots import CRLF, BareNewlineScan, DotDecoder, normalised
+from seg.smtp.server_replies import BARE_CR, BARE_LF, NUL_IN_CONTENT, TOO_LARGE, ServerReply
 
 
 class IncomingContent:
@@ -13,7 +13,7 @@ class IncomingContent:
 
     def __init__(self, limit: int, normalise: bool) -> None:
         self.size = 0  # octets so far, dots unstuffed
-        self.refusal: Reply | None = None  # the reply to give at the end, when a rule was broken
+        self.refusal: ServerReply | None = None  # the reply to give at the end, when a rule was broken
         self._limit = limit
         self._normalise = normalise
         self._decoder = DotDecoder(normalise=normalise)
@@ -36,7 +36,7 @@ class IncomingContent:
             self.refusal = self._broken_rule()
         return piece if self.refusal is None else b""
 
-    def _broken_rule(self) -> Reply | None:
+    def _broken_rule(self) -> ServerReply | None:
         decoder = self._decoder
         return broken_rule(self.size > self._limit, decoder.nul, "" if self._normalise else decoder.bare)
 
@@ -51,10 +51,10 @@ class IncomingChunks:
 
     def __init__(self, limit: int, normalise: bool) -> None:
         self.size = 0  # octets so far
-        self.refusal: Reply | None = None
+        self.refusal: ServerReply | None = None
         self._limit = limit
         self._normalise = normalise
-        self._lines = LineEnds()
+        self._lines = BareNewlineScan()
         self._held = b""  # a CR whose LF may come yet
         self._tail = CRLF  # the last two octets passed on
 
@@ -76,7 +76,7 @@ class IncomingChunks:
         return piece if self.refusal is None else b""
 
 
-def broken_rule(too_large: bool, nul: bool, bare: str) -> Reply | None:
+def broken_rule(too_large: bool, nul: bool, bare: str) -> ServerReply | None:
     """The reply for the first rule that content breaks."""
     if too_large:
         return TOO_LARGE

@@ -5,7 +5,7 @@ from __future__ import annotations
 RECIPIENTS = 10  # that came to nothing count as much as one command
 
 
-class Counts:
+class SessionCounts:
     """Counts what a client got for its commands.
 
     Whatever is answered with 4xx or 5xx is a refusal; an accepted message wipes them out. Whatever else is no step towards a

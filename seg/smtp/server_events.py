@@ -8,7 +8,7 @@ from __future__ import annotations
 import attrs
 
 from seg.smtp.commands import MailArguments, RcptArguments
-from seg.smtp.server_replies import Reply
+from seg.smtp.server_replies import ServerReply
 from seg.smtp.xclient import XClient
 
 
@@ -25,7 +25,7 @@ class Question(ServerEvent):
 
 
 @attrs.frozen
-class MailGiven(Question):
+class MailCommand(Question):
     """A client wants to begin a transaction."""
 
     arguments: MailArguments
@@ -39,7 +39,7 @@ class MailTooLarge(ServerEvent):
 
 
 @attrs.frozen
-class RecipientGiven(Question):
+class RcptCommand(Question):
     """A client names a recipient."""
 
     arguments: RcptArguments
@@ -68,7 +68,7 @@ class ContentEnded(Question):
 class ContentRefused(ServerEvent):
     """The content broke a rule and was refused when its end had come; the transaction is over."""
 
-    reply: Reply
+    reply: ServerReply
 
 
 @attrs.frozen
@@ -102,18 +102,18 @@ class AuthResponse(Question):
 class AuthEnded(ServerEvent):
     """The client cancelled the exchange, or its response was malformed; it has its reply."""
 
-    reply: Reply
+    reply: ServerReply
 
 
 @attrs.frozen
-class ClientRepresented(Question):
+class XclientCommand(Question):
     """A proxy says who the client is; the answer is `start_over`, then `greet`."""
 
     client: XClient
 
 
 @attrs.frozen
-class AddressToVerify(Question):
+class VrfyCommand(Question):
     """VRFY, where it is answered."""
 
     address: str
@@ -131,7 +131,7 @@ class CommandRefused(ServerEvent):
     """A command, or what should be one, was malformed or out of place."""
 
     line: str  # as received, non-ASCII octets as backslash escapes; "" when it wasn't kept
-    reply: Reply
+    reply: ServerReply
 
 
 @attrs.frozen

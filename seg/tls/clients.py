@@ -17,7 +17,7 @@ from seg.tls.pem import read_pem
 from seg.tls.roots import RootStore, read_bundle, system_list
 
 
-class ClientCertificates:
+class TrustedClients:
     """The certificates in a PEM file: of clients, and of authorities that issue to clients directly.
 
     :param names: of these one must be among the dNSName entries of a certificate that an authority issued; ``*.`` stands for one label.

@@ -16,7 +16,7 @@ from twisted.internet.interfaces import IOpenSSLClientConnectionCreator
 from twisted.protocols.tls import TLSMemoryBIOProtocol
 from zope.interface import implementer
 
-from seg.common.files import Mark
+from seg.common.files import FileSignature
 from seg.mail.address import to_ascii
 from seg.tls.chain import MAX_CHAIN
 from seg.tls.credential import marks_of, read_credential
@@ -100,7 +100,7 @@ class ClientIdentity:
     ) -> None:
         self.parameters = parameters
         self._files = (certificate_file, key_file)
-        self._marks: tuple[Mark, ...] = ()
+        self._marks: tuple[FileSignature, ...] = ()
         self.contexts: dict[Offer, SSL.Context] = {}
         self.mark = ""  # tells one certificate from another: the fingerprint
         self.presented: tuple[Presented, ...] = ()

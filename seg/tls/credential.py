@@ -13,14 +13,14 @@ from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 from OpenSSL import SSL
 
 from seg.common.errors import ConfigurationError
-from seg.common.files import NO_FILE, Mark, mark_of
+from seg.common.files import NO_FILE, FileSignature, signature_of
 from seg.tls.chain import date_line
 from seg.tls.names import UNREADABLE, subject_of
 from seg.tls.pem import read_pem
 
 
 @attrs.frozen
-class Credential:
+class KeyPair:
     """A certificate, its intermediates and its key, from PEM files."""
 
     chain: list[x509.Certificate]
@@ -47,7 +47,7 @@ class Credential:
 
 def read_credential(
     certificate_file: str, key_file: str = "", now: datetime.datetime | None = None, outdated: bool = False
-) -> Credential:
+) -> KeyPair:
     """What stands in PEM files, of a certificate that is valid at `now` (aware; None: the present time). Blocks.
 
     :param key_file: "" = the key is in the certificate file.
@@ -60,17 +60,17 @@ def read_credential(
     now = now or datetime.datetime.now(datetime.UTC)
     if not outdated and not leaf.not_valid_before_utc <= now <= leaf.not_valid_after_utc:
         raise _problem(certificate_file, date_line(leaf, expired=now > leaf.not_valid_after_utc))
-    return Credential(chain, key, certificate_file, key_file or certificate_file)
+    return KeyPair(chain, key, certificate_file, key_file or certificate_file)
 
 
-def marks_of(paths: Iterable[str]) -> tuple[Mark, ...]:
+def marks_of(paths: Iterable[str]) -> tuple[FileSignature, ...]:
     """What tells changed files from those that were read; "" is none, one that isn't there has the mark of nothing. Blocks a little."""
     return tuple(_mark(Path(path)) for path in paths if path)
 
 
-def _mark(path: Path) -> Mark:
+def _mark(path: Path) -> FileSignature:
     try:
-        return mark_of(path)
+        return signature_of(path)
     except OSError:
         return NO_FILE
 

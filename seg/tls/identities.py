@@ -10,7 +10,7 @@ from seg.tls.parameters import OUTBOUND, Parameters
 Files = tuple[str, str]  # certificate, key ("" = in the certificate file)
 
 
-class Identities:
+class ClientIdentities:
     """Those in force. Files are read before they are (`prepared`), in the start or in a thread."""
 
     def __init__(self, known: Mapping[Files, ClientIdentity] | None = None) -> None:

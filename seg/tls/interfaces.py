@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from zope.interface import Attribute, Interface
 
-from seg.tls.peer import Examination, PeerCertificates, Trust
+from seg.tls.peer import CertificateVerdict, PeerCertificates, Trust
 
 
 class IAuthenticator(Interface):
@@ -14,5 +14,5 @@ class IAuthenticator(Interface):
 
     verifies = Attribute("bool: acceptance verifies the peer; False: trusted only (TLSA records below an insecure MX)")
 
-    def examine(peer: PeerCertificates, trust: Trust) -> Examination:
+    def examine(peer: PeerCertificates, trust: Trust) -> CertificateVerdict:
         """Judge the chain that the peer presented. Never raises: whatever can't be parsed is a mismatch."""

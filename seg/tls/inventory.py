@@ -25,7 +25,7 @@ SOON = datetime.timedelta(days=21)  # a certificate that ends within it should h
 
 
 @attrs.frozen
-class Listed:
+class CertificateSummary:
     """One certificate."""
 
     subject: str
@@ -43,7 +43,7 @@ class ServerFile:
 
     file: str
     key_file: str
-    chain: tuple[Listed, ...]  # the server's own first
+    chain: tuple[CertificateSummary, ...]  # the server's own first
     problems: tuple[str, ...]
 
 
@@ -52,18 +52,18 @@ class TrustList:
     """A file of trusted roots."""
 
     file: str
-    roots: tuple[Listed, ...]
+    roots: tuple[CertificateSummary, ...]
     problems: tuple[str, ...]
 
 
-def listed(certificate: x509.Certificate, now: datetime.datetime) -> Listed:
+def listed(certificate: x509.Certificate, now: datetime.datetime) -> CertificateSummary:
     """What stands in a certificate."""
     until = certificate.not_valid_after_utc
     with warnings.catch_warnings():
         # Some old roots have a serial number of 0; nobody needs to know here.
         warnings.simplefilter("ignore", CryptographyDeprecationWarning)
         names = names_of(certificate)
-    return Listed(
+    return CertificateSummary(
         subject_of(certificate),
         issuer_of(certificate),
         names,

@@ -10,8 +10,8 @@ from twisted.internet.interfaces import IOpenSSLServerConnectionCreator
 from twisted.protocols.tls import TLSMemoryBIOProtocol
 from zope.interface import implementer
 
-from seg.common.files import Mark
-from seg.tls.clients import ClientCertificates
+from seg.common.files import FileSignature
+from seg.tls.clients import TrustedClients
 from seg.tls.context import server_context
 from seg.tls.credential import marks_of, server_chain
 from seg.tls.expiry import Presented
@@ -27,7 +27,7 @@ class ListenerCertificates:
 
     :param files: the first pair is for clients that ask for no name, or for one that no certificate speaks for.
     :param clients: PEM file of clients that may relay by their certificates; "" = none are asked for.
-    :param client_names: names of which their certificates must have one; () = none is needed (`ClientCertificates`).
+    :param client_names: names of which their certificates must have one; () = none is needed (`TrustedClients`).
     :param outdated: whether certificates whose dates are wrong are taken now; renewed ones never are.
     :param now: aware, when they have to be valid; None: whenever they are read.
     :raises ConfigurationError: a file is missing or unreadable, a key doesn't fit, the dates are wrong.
@@ -47,9 +47,9 @@ class ListenerCertificates:
         self._clients_file = clients
         self._client_names = tuple(client_names)
         self.warnings: tuple[str, ...] = ()  # what an operator should know of the files
-        self.clients: ClientCertificates | None = None
+        self.clients: TrustedClients | None = None
         self._now = now
-        self._marks: tuple[Mark, ...] = ()
+        self._marks: tuple[FileSignature, ...] = ()
         self._default: SSL.Context
         self._by_name: dict[str, SSL.Context] = {}
         self.presented: tuple[Presented, ...] = ()
@@ -65,7 +65,7 @@ class ListenerCertificates:
             (server_context(certificate, key, self._now, self.parameters, outdated), server_chain(certificate))
             for certificate, key in self._files
         ]
-        clients = ClientCertificates(self._clients_file, self._client_names) if self._clients_file else None
+        clients = TrustedClients(self._clients_file, self._client_names) if self._clients_file else None
         by_name: dict[str, SSL.Context] = {}
         for context, _ in contexts if clients else ():
             # Asked for, and judged behind the handshake: a client without one, or with another, is a client like any.
@@ -97,5 +97,5 @@ class ListenerCertificates:
         if found is not None:
             connection.set_context(found)
 
-    def _look(self) -> tuple[Mark, ...]:
+    def _look(self) -> tuple[FileSignature, ...]:
         return marks_of([*(path for pair in self._files for path in pair), self._clients_file])

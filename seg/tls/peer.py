@@ -44,7 +44,7 @@ class Trust:
 
 
 @attrs.frozen
-class Examination:
+class CertificateVerdict:
     """What an authenticator found: no mismatches means that the peer is who the policy wants."""
 
     mismatches: tuple[

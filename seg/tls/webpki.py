@@ -12,7 +12,7 @@ from seg.mail.causes import CauseKind
 from seg.tls.chain import NO_CERTIFICATE, path_to_anchor
 from seg.tls.interfaces import IAuthenticator
 from seg.tls.names import UNREADABLE, dns_names, fitting, names_of, printable
-from seg.tls.peer import Examination, PeerCertificates, Trust
+from seg.tls.peer import CertificateVerdict, PeerCertificates, Trust
 
 _SHOWN = 10  # presented names in one line of a log
 
@@ -28,14 +28,14 @@ class WebPKI:
 
     verifies: ClassVar[bool] = True
 
-    def examine(self, peer: PeerCertificates, trust: Trust) -> Examination:
+    def examine(self, peer: PeerCertificates, trust: Trust) -> CertificateVerdict:
         """Judge path and names; every mismatch is listed. Never raises."""
         try:
             return self._examine(peer, trust)
         except UNREADABLE as error:
             return unreadable(error)
 
-    def _examine(self, peer: PeerCertificates, trust: Trust) -> Examination:
+    def _examine(self, peer: PeerCertificates, trust: Trust) -> CertificateVerdict:
         fault = unfit(peer)
         if fault is not None:
             return fault
@@ -43,31 +43,31 @@ class WebPKI:
         path = path_to_anchor(peer.chain, trust.roots, trust.now)
         name = matching_name(leaf, self.names)
         if path.ok and name:
-            return Examination(matched=f"name {name}")
+            return CertificateVerdict(matched=f"name {name}")
         mismatches = list(path.mismatches)
         if not name:
             mismatches.append(name_mismatch(leaf, self.names))
             mismatches += filter(None, (self.hint,))
         summary = path.summary or f"peer cert does not match domain {self.names[0] if self.names else ''}"
-        return Examination(tuple(mismatches), summary=summary, cause=path.cause or CauseKind.CERTIFICATE_NAME)
+        return CertificateVerdict(tuple(mismatches), summary=summary, cause=path.cause or CauseKind.CERTIFICATE_NAME)
 
 
-def unfit(peer: PeerCertificates) -> Examination | None:
+def unfit(peer: PeerCertificates) -> CertificateVerdict | None:
     """The failure that any authenticator finds when there is nothing to judge; None when there is a chain."""
     if peer.fault:
         fault = printable(peer.fault)
-        return Examination((fault,), summary=fault, cause=CauseKind.CERTIFICATE_OTHER)
+        return CertificateVerdict((fault,), summary=fault, cause=CauseKind.CERTIFICATE_OTHER)
     if not peer.chain:
         missing = "the server sent no certificate"
-        return Examination((missing,), summary=NO_CERTIFICATE, cause=CauseKind.CERTIFICATE_MISSING)
+        return CertificateVerdict((missing,), summary=NO_CERTIFICATE, cause=CauseKind.CERTIFICATE_MISSING)
     return None
 
 
-def unreadable(error: Exception) -> Examination:
+def unreadable(error: Exception) -> CertificateVerdict:
     """The failure for certificates whose fields can't be decoded."""
     summary = "certificate can't be read"
     line = f"{summary}: {printable(str(error))}"
-    return Examination((line,), summary=summary, cause=CauseKind.CERTIFICATE_OTHER)
+    return CertificateVerdict((line,), summary=summary, cause=CauseKind.CERTIFICATE_OTHER)
 
 
 def matching_name(leaf: x509.Certificate, names: tuple[str, ...]) -> str:

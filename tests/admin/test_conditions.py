@@ -101,7 +101,7 @@ class StatusTests(SynchronousTestCase):
         (answer,) = (each["answers"] for each in kept()[1] if each["command"] == "seg status")
         facts: dict[str, Any] = {**answer["/v1/status"][1], "conditions": conditions}
         gateway = KeptGateway({"/v1/status": ("Status", facts)})
-        with mock.patch.object(cli.Surroundings, "gateway", lambda *_: gateway):
+        with mock.patch.object(cli.CommandContext, "gateway", lambda *_: gateway):
             result = CliRunner().invoke(cli.main, ["status", *words])
         return result.exit_code, result.output
 

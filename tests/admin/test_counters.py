@@ -5,7 +5,7 @@ from __future__ import annotations
 from twisted.trial.unittest import SynchronousTestCase
 
 from seg.admin.counters import EventCounters
-from seg.admin.rates import Rates
+from seg.admin.rates import EventRates
 from seg.events.receive import FilterAnswered, FilterAway, FilterPassedOver, MessageReceived
 
 
@@ -34,7 +34,7 @@ class ReceivedTests(SynchronousTestCase):
 
     def test_own_messages(self) -> None:
         """Mail of clients and of programs of this machine does; reports and alerts of the gateway itself don't, in any count."""
-        counters, rates = EventCounters(), Rates(lambda: 1000.0)
+        counters, rates = EventCounters(), EventRates(lambda: 1000.0)
         for event in (
             MessageReceived(1, 7, "a@b.test", 10),
             MessageReceived(2, 0, "a@b.test", 10),  # dropped by a program

@@ -13,12 +13,12 @@ from twisted.internet.defer import Deferred, execute
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from seg.admin.door import Ask, Door
+from seg.admin.door import Credentials, TokenAccess
 from seg.admin.http import APIError
 from seg.admin.tokens import Role, Token, hash_of, parse_day, parse_tokens, with_token, without_token
 from seg.auth.backoff import FREE, MOST, WINDOW, Backoff
 from seg.auth.users_file import change
-from seg.auth.watched_file import Kind, WatchedFile
+from seg.auth.watched_file import FileFormat, ReloadingFile
 from seg.events.gateway import AdminRefused, ConditionBegan, Fault
 from tests.admin.test_openapi import served
 from tests.doubles import RecordingSink
@@ -35,7 +35,7 @@ FILE = (
 
 
 class DoorTests(SynchronousTestCase):
-    """`Door`, over a tokens file on disk."""
+    """`TokenAccess`, over a tokens file on disk."""
 
     def setUp(self) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="seg-tokens-"))
@@ -46,13 +46,13 @@ class DoorTests(SynchronousTestCase):
         self.clock = Clock()
         self.clock.advance(NOON)
         self.sink = RecordingSink()
-        kind = Kind("tokens file", parse_tokens, "no token counts", "seg token add")
-        tokens = WatchedFile(self.path, kind, execute, self.sink, self.clock.seconds, 0.0)
-        self.door = Door(tokens, Backoff(self.clock.seconds), self.clock, self.sink)
+        kind = FileFormat("tokens file", parse_tokens, "no token counts", "seg token add")
+        tokens = ReloadingFile(self.path, kind, execute, self.sink, self.clock.seconds, 0.0)
+        self.door = TokenAccess(tokens, Backoff(self.clock.seconds), self.clock, self.sink)
 
     def ask(self, *headers: bytes, method: str = "GET", address: Any = HERE) -> Deferred[str]:
         """What becomes of a request."""
-        found: Awaitable[str] = self.door.admit(Ask(address, method, "/v1/status", headers))
+        found: Awaitable[str] = self.door.admit(Credentials(address, method, "/v1/status", headers))
         return Deferred.fromCoroutine(found)  # type: ignore[arg-type]
 
     def admitted(self, secret: str, method: str = "GET") -> str:
@@ -89,7 +89,7 @@ class DoorTests(SynchronousTestCase):
         for method, pattern in served().served:
             path = pattern.replace("{mid}", "7").replace("{number}", "7")
             for secret, may in ((WATCH, (method, path) in watched), (LOOK, method == "GET"), (ACT, True)):
-                found = self.door.admit(Ask(HERE, method, path, (f"Bearer {secret}".encode(),)))
+                found = self.door.admit(Credentials(HERE, method, path, (f"Bearer {secret}".encode(),)))
                 asked = Deferred.fromCoroutine(found)  # type: ignore[arg-type]
                 if may:
                     self.successResultOf(asked)
@@ -184,7 +184,7 @@ class DoorTests(SynchronousTestCase):
     def test_large_bodies(self) -> None:
         """Only a token for all, known from the last look, may send much."""
         asks = [
-            Ask(HERE, "", "", headers)
+            Credentials(HERE, "", "", headers)
             for headers in ((), (b"Bearer seg_act",), (b"Bearer seg_look",), (b"Bearer seg_late",))
         ]
         self.assertFalse(any(self.door.knows(ask) for ask in asks))
@@ -193,4 +193,4 @@ class DoorTests(SynchronousTestCase):
 
     def test_secrets_unseen(self) -> None:
         """What a client shows isn't in a repr."""
-        self.assertNotIn("seg_act", repr(Ask(HERE, "GET", "/", (b"Bearer seg_act",))))
+        self.assertNotIn("seg_act", repr(Credentials(HERE, "GET", "/", (b"Bearer seg_act",))))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from seg.admin.hosts import LONGEST_TEXT, MOST_EXPLANATIONS, MOST_HOSTS, REMEMBERED, HostStatistics
+from seg.admin.hosts import LONGEST_TEXT, MOST_EXPLANATIONS, MOST_HOSTS, REMEMBERED, DestinationStatistics
 from seg.events.delivery import (
     DeliveryClosed,
     DeliveryConnectFailed,
@@ -22,11 +22,11 @@ POLICY = Temporary("4.7.5", "does not satisfy the TLS policy")
 
 
 class StatisticsTests(SynchronousTestCase):
-    """`HostStatistics`."""
+    """`DestinationStatistics`."""
 
     def setUp(self) -> None:
         self.time = 100.0
-        self.statistics = HostStatistics(lambda: self.time)
+        self.statistics = DestinationStatistics(lambda: self.time)
 
     def explained(self, mid: int, domain: str, outcome: str, host: str = "mx.a.test") -> None:
         """A decision."""

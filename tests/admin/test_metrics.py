@@ -20,7 +20,7 @@ from seg.events.receive import MessageReceived
 from seg.mail.causes import CauseKind
 from seg.mail.errors import Permanent, Temporary
 from seg.maillog.lines import LINES
-from seg.queue.ledger import Counts
+from seg.queue.ledger import QueueCounts
 from seg.tls.expiry import Lasting
 
 PACKAGING = Path(__file__).parents[2] / "packaging"
@@ -29,8 +29,8 @@ PACKAGING = Path(__file__).parents[2] / "packaging"
 class GaugesDouble:
     """A gateway at rest."""
 
-    def counts(self) -> Counts:
-        return Counts(3, 4, 1, 0, 90.0)
+    def counts(self) -> QueueCounts:
+        return QueueCounts(3, 4, 1, 0, 90.0)
 
     def causes(self) -> dict[CauseKind, int]:
         return {CauseKind.TLSA_NO_MATCH: 3}

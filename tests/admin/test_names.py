@@ -18,8 +18,8 @@ from seg.admin.checks import ChecksAPI
 from seg.admin.delivery import DeliveryAPI
 from seg.admin.destinations import DestinationsAPI
 from seg.admin.dialogues import DialoguesAPI
-from seg.admin.hosts import HostStatistics
-from seg.admin.http import APIError, Call
+from seg.admin.hosts import DestinationStatistics
+from seg.admin.http import APIError, APIRequest
 from seg.admin.suspension import Suspension
 from seg.config.syntax import parse_domain, parse_pattern
 from tests.doubles import RecordingSink
@@ -61,7 +61,7 @@ class NameTests(SynchronousTestCase):
         nothing.mids.return_value = ()
         nothing.listener_names.return_value = ("relay",)
         clock = Clock()
-        statistics = HostStatistics(clock.seconds)
+        statistics = DestinationStatistics(clock.seconds)
         self.delivery = DeliveryAPI(nothing, statistics, self.suspension, nothing, nothing, nothing, clock.seconds)
         self.queue = AdminAPI(nothing, nothing, nothing, nothing, nothing, nothing)
         self.destinations = DestinationsAPI(nothing, clock.seconds)
@@ -77,7 +77,7 @@ class NameTests(SynchronousTestCase):
         return error
 
     def suspend(self, **body: list[str]) -> Coroutine[Any, Any, object]:
-        return self.delivery.suspend(Call({}, {}, body, "x"))
+        return self.delivery.suspend(APIRequest({}, {}, body, "x"))
 
     def test_nearest(self) -> None:
         """A name that can't be right is refused with the nearest one that is."""
@@ -94,20 +94,20 @@ class NameTests(SynchronousTestCase):
             for error in (
                 self.refusal(self.suspend(suspend=[text])),
                 self.refusal(self.suspend(resume=[text])),
-                self.refusal(self.delivery.host(Call({}, query, {}, "x"))),
-                self.refusal(self.delivery.policies(Call({}, query, {}, "x"))),
-                self.refusal(self.delivery.flush_policies(Call({}, {}, body, "x"))),
-                self.refusal(self.delivery.flush_dns(Call({}, {}, {"name": text}, "x"))),
-                self.refusal(self.destinations.one(Call({}, query, {}, "x"))),
-                self.refusal(self.queue.messages(Call({}, query, {}, "x"))),
-                self.refusal(self.queue.act(Call({}, {}, {"action": "delete", **body}, "x"))),
+                self.refusal(self.delivery.host(APIRequest({}, query, {}, "x"))),
+                self.refusal(self.delivery.policies(APIRequest({}, query, {}, "x"))),
+                self.refusal(self.delivery.flush_policies(APIRequest({}, {}, body, "x"))),
+                self.refusal(self.delivery.flush_dns(APIRequest({}, {}, {"name": text}, "x"))),
+                self.refusal(self.destinations.one(APIRequest({}, query, {}, "x"))),
+                self.refusal(self.queue.messages(APIRequest({}, query, {}, "x"))),
+                self.refusal(self.queue.act(APIRequest({}, {}, {"action": "delete", **body}, "x"))),
                 self.refusal(
                     self.queue.act(
-                        Call({}, {}, {"action": "redirect", "host": "", "recipients_at": text, "all": True}, "x")
+                        APIRequest({}, {}, {"action": "redirect", "host": "", "recipients_at": text, "all": True}, "x")
                     )
                 ),
-                self.refusal(self.checks.check(Call({}, {}, {"kind": "dane", **body}, "x"))),
-                self.refusal(self.dialogues.watch(Call({}, {}, body, "x"))),
+                self.refusal(self.checks.check(APIRequest({}, {}, {"kind": "dane", **body}, "x"))),
+                self.refusal(self.dialogues.watch(APIRequest({}, {}, body, "x"))),
             ):
                 self.assertEqual(error.status, 400, text)
         self.assertEqual(self.suspension.now.domains, frozenset())
@@ -142,5 +142,5 @@ class NameTests(SynchronousTestCase):
     def test_what_is_there(self) -> None:
         """A destination that some client made up is found in the queue by the name it has."""
         self.assertEqual(
-            self.ask(self.queue.messages(Call({}, {"domain": "1"}, {}, "x"))), {"total": 0, "messages": []}
+            self.ask(self.queue.messages(APIRequest({}, {"domain": "1"}, {}, "x"))), {"total": 0, "messages": []}
         )

@@ -15,7 +15,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from seg.admin import policies
 from seg.admin.policies import MOST_POLICIES, page_of
-from seg.cli.main import Surroundings, main
+from seg.cli.main import CommandContext, main
 from seg.policy.mtasts.cache import PolicyCache
 from seg.policy.mtasts.entry import CachedPolicy
 from seg.policy.mtasts.policy import MAX_PATTERNS, parse_policy
@@ -121,7 +121,7 @@ class CommandTests(PageCase):
             def get(self, path: str, limit: int = 100, after: str = "") -> Any:
                 return case.page(min(limit, 5), after)[1]
 
-        with mock.patch.object(Surroundings, "gateway", lambda *_: Paging()):
+        with mock.patch.object(CommandContext, "gateway", lambda *_: Paging()):
             result = CliRunner().invoke(main, ["policyshow", *words])
         self.assertEqual(result.exit_code, 0, result.output)
         return result.output

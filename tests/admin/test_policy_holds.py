@@ -9,7 +9,7 @@ from typing import Any
 from jsonschema import Draft202012Validator
 from twisted.internet.defer import Deferred
 
-from seg.admin.http import APIError, Call
+from seg.admin.http import APIError, APIRequest
 from seg.admin.policy_holds import PolicyHoldsAPI
 from seg.config.schema import Queue
 from seg.mail.causes import CauseKind
@@ -31,7 +31,7 @@ class PolicyHoldsCase(HouseCase):
     def held(self, **query: str) -> dict[str, Any]:
         """The API's answer; the spool's own clock lets it go on."""
         api = PolicyHoldsAPI(self.house.spool, self.house.clock.seconds)
-        call = Call(path={}, query=query, body={}, by="root")
+        call = APIRequest(path={}, query=query, body={}, by="root")
         answer: Any = self.successResultOf(Deferred.fromCoroutine(api.held(call)))
         facts: dict[str, Any] = json.loads(json.dumps(answer))
         found = document()

@@ -9,7 +9,7 @@ from jsonschema import Draft202012Validator
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
-from seg.admin.http import Call
+from seg.admin.http import APIRequest
 from seg.admin.policy_report import DAY, DAYS, LONGEST_TEXT, MOST_DOMAINS, MOST_POLICIES, PolicyReport
 from seg.events.delivery import PolicyObserved
 from seg.events.receive import MessageQueued
@@ -33,7 +33,7 @@ class PolicyReportTests(SynchronousTestCase):
     def shown(self, **query: str) -> dict[str, Any]:
         """The API's answer."""
         answer: Any = self.successResultOf(
-            Deferred.fromCoroutine(self.report.report(Call(path={}, query=query, body={}, by="root")))
+            Deferred.fromCoroutine(self.report.report(APIRequest(path={}, query=query, body={}, by="root")))
         )
         facts: dict[str, Any] = json.loads(json.dumps(answer))
         schema = {"$ref": "#/components/schemas/PolicyReport", "components": document()["components"]}

@@ -11,12 +11,12 @@ from unittest import mock
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from seg.admin.suspension import ALL, TRIED_AGAIN, Pause, Suspended, Suspension
+from seg.admin.suspension import ALL, TRIED_AGAIN, Pause, Suspension, SuspensionState
 from seg.events.gateway import ConditionBegan, ConditionEnded
 from tests.damage import DAMAGES
 from tests.doubles import RecordingSink
 
-EVERYTHING = Suspended(frozenset({ALL}), frozenset({"relay", "submission"}))
+EVERYTHING = SuspensionState(frozenset({ALL}), frozenset({"relay", "submission"}))
 
 
 class SuspensionCase(SynchronousTestCase):
@@ -47,15 +47,15 @@ class ChangeTests(SuspensionCase):
     def test_changes(self) -> None:
         """Destinations, or all; listeners; and back again. It is there after a restart."""
         suspension = self.start()
-        self.assertEqual(suspension.now, Suspended())
+        self.assertEqual(suspension.now, SuspensionState())
         suspension.change(suspend=["a.test"], suspend_listeners=["relay"])
-        self.assertEqual(self.start().now, Suspended(frozenset({"a.test"}), frozenset({"relay"})))
+        self.assertEqual(self.start().now, SuspensionState(frozenset({"a.test"}), frozenset({"relay"})))
         self.assertTrue(suspension.now.delivery("a.test"))
         self.assertFalse(suspension.now.delivery("b.test"))
         suspension.change(suspend=[ALL])
         self.assertTrue(suspension.now.delivery("b.test"))
         suspension.change(resume=[ALL], resume_listeners=["relay"])
-        self.assertEqual(self.start().now, Suspended())
+        self.assertEqual(self.start().now, SuspensionState())
         self.assertEqual((self.sink.events, self.clock.getDelayedCalls()), ([], []))
 
     def test_pause(self) -> None:
@@ -63,7 +63,7 @@ class ChangeTests(SuspensionCase):
         suspension, pause = self.start(), Pause("look into the filters", "root", 5.0)
         suspension.change(suspend=["a.test"])
         suspension.pause(pause)
-        self.assertEqual(self.start().now, Suspended(frozenset({"a.test"}), pause=pause))
+        self.assertEqual(self.start().now, SuspensionState(frozenset({"a.test"}), pause=pause))
         suspension.change(resume=[ALL])
         self.assertTrue(suspension.now.delivery("b.test"))
         suspension.change(suspend=["a.test"])
@@ -98,7 +98,7 @@ class DamageTests(SuspensionCase):
             )
             suspension.change(resume=[ALL], resume_listeners=["relay", "submission"])
             self.assertEqual(len(self.sink.of(ConditionEnded)), 1)
-            self.assertEqual(self.start().now, Suspended(), name)
+            self.assertEqual(self.start().now, SuspensionState(), name)
 
     def test_killed_between(self) -> None:
         """A kill after the damaged file was put aside and before a new one was there lifts nothing."""
@@ -123,7 +123,7 @@ class DamageTests(SuspensionCase):
         self.assertTrue(suspension.now.delivery("b.test"))
         self.assertEqual((self.path.read_text(), self.changes), (text, 0))
         self.clock.advance(TRIED_AGAIN)
-        self.assertEqual((suspension.now, self.changes), (Suspended(frozenset({"a.test"})), 1))
+        self.assertEqual((suspension.now, self.changes), (SuspensionState(frozenset({"a.test"})), 1))
         self.assertEqual((len(self.sink.of(ConditionBegan)), len(self.sink.of(ConditionEnded))), (1, 1))
 
 
@@ -144,7 +144,7 @@ class FullDiskTests(SuspensionCase):
             self.clock.advance(TRIED_AGAIN)
             self.assertTrue(self.start().now.delivery("a.test"))  # as it is told
         self.clock.advance(TRIED_AGAIN)
-        self.assertEqual((suspension.not_written, self.start().now), ("", Suspended()))
+        self.assertEqual((suspension.not_written, self.start().now), ("", SuspensionState()))
         self.assertEqual(self.sink.of(ConditionEnded)[-1].subject, str(self.path))
 
     def test_read_only(self) -> None:

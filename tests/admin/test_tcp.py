@@ -15,8 +15,8 @@ from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 from twisted.trial.unittest import SynchronousTestCase
 
-from seg.admin.door import Door
-from seg.admin.http import Call, RouteTable
+from seg.admin.door import TokenAccess
+from seg.admin.http import APIRequest, RouteTable
 from seg.admin.tcp import (
     KEPT,
     LARGE_REQUEST_TIME,
@@ -24,18 +24,18 @@ from seg.admin.tcp import (
     MAX_CONNECTIONS,
     MAX_CONNECTIONS_PER_ADDRESS,
     REQUEST_TIME,
-    AdminPort,
     APISite,
-    Entrance,
+    LimitedTLSFactory,
+    TLSListener,
 )
 from seg.admin.tokens import Role, Token, hash_of, parse_tokens, with_token
 from seg.auth.backoff import Backoff
 from seg.auth.users_file import change
-from seg.auth.watched_file import Kind, WatchedFile
+from seg.auth.watched_file import FileFormat, ReloadingFile
 from seg.common.errors import ConfigurationError
 from seg.config.schema import Control
 from seg.events.gateway import AdminRefused, Fault, Notice
-from seg.gateway.certificates import CertificateRenewal
+from seg.gateway.certificates import CertificateReloader
 from seg.mail.client import client_address
 from seg.mail.hosts import IPAddress
 from seg.tls.listening import ListenerCertificates
@@ -46,7 +46,7 @@ ACT = b"Authorization: Bearer seg_act\r\n"
 GET = b"GET /v1/status HTTP/1.1\r\nHost: x\r\n"
 
 
-async def status(call: Call) -> object:
+async def status(call: APIRequest) -> object:
     """Says who asks."""
     return {"by": call.by, "size": len(call.body.get("x", ""))}
 
@@ -82,9 +82,9 @@ class SiteCase(SynchronousTestCase):
         change(self.folder / "tokens", lambda text: with_token(text, Token("a", Role.ACT, hash_of(b"seg_act"))))
         self.clock = Clock()
         self.sink = RecordingSink()
-        kind = Kind("tokens file", parse_tokens, "no token counts", "seg token add")
-        tokens = WatchedFile(self.folder / "tokens", kind, execute, self.sink, self.clock.seconds, 0.0)
-        door = Door(tokens, Backoff(self.clock.seconds), self.clock, self.sink)
+        kind = FileFormat("tokens file", parse_tokens, "no token counts", "seg token add")
+        tokens = ReloadingFile(self.folder / "tokens", kind, execute, self.sink, self.clock.seconds, 0.0)
+        door = TokenAccess(tokens, Backoff(self.clock.seconds), self.clock, self.sink)
         self.site = APISite(table(), door, self.clock)  # type: ignore[arg-type]
 
     def connect(self) -> tuple[Any, Wire]:
@@ -208,13 +208,13 @@ class ConnectionTests(SiteCase):
 
 
 class EntranceTests(SiteCase):
-    """`Entrance`."""
+    """`LimitedTLSFactory`."""
 
     def setUp(self) -> None:
         super().setUp()
         pair = self_signed("gateway.example", now=datetime.datetime.now(datetime.UTC)).write(self.folder)
         self.known: set[IPAddress] = set()
-        self.entrance = Entrance(
+        self.entrance = LimitedTLSFactory(
             ListenerCertificates([pair]), self.site, lambda address: address in self.known, self.clock
         )
 
@@ -248,11 +248,11 @@ class EntranceTests(SiteCase):
 
 
 class PortTests(SiteCase):
-    """`AdminPort`."""
+    """`TLSListener`."""
 
     def test_off(self) -> None:
         """Without an address there is nothing: no certificate is read, no port is bound."""
-        port = AdminPort(Control(certificate="nowhere.pem"))
+        port = TLSListener(Control(certificate="nowhere.pem"))
         port.bind()
         port.serve(None, table(), self.site.door, self.sink)
         self.successResultOf(Deferred.fromCoroutine(port.close()))
@@ -261,7 +261,7 @@ class PortTests(SiteCase):
     def test_certificate(self) -> None:
         """One that can't be used is a fault of the configuration."""
         with self.assertRaises(ConfigurationError) as caught:
-            AdminPort(Control(address="192.0.2.1", certificate="/nowhere.pem"))
+            TLSListener(Control(address="192.0.2.1", certificate="/nowhere.pem"))
         self.assertIn("/nowhere.pem", str(caught.exception))
 
     def test_taken(self) -> None:
@@ -271,7 +271,7 @@ class PortTests(SiteCase):
             other.bind(("127.0.0.1", 0))
             other.listen()
             number = other.getsockname()[1]
-            port = AdminPort(Control(address="127.0.0.1", port=number, certificate=certificate, key=key))
+            port = TLSListener(Control(address="127.0.0.1", port=number, certificate=certificate, key=key))
             with self.assertRaises(ConfigurationError) as caught:
                 port.bind()
         self.assertIn(
@@ -281,7 +281,7 @@ class PortTests(SiteCase):
     def test_never_served(self) -> None:
         """What was bound for a start that failed is given back."""
         certificate, key = self_signed("a.example", now=datetime.datetime.now(datetime.UTC)).write(self.folder)
-        port = AdminPort(Control(address="127.0.0.1", port=0, certificate=certificate, key=key))
+        port = TLSListener(Control(address="127.0.0.1", port=0, certificate=certificate, key=key))
         port.bind()
         self.successResultOf(Deferred.fromCoroutine(port.close()))
 
@@ -289,8 +289,8 @@ class PortTests(SiteCase):
         """A certificate that changes on disk is taken up as those of listeners are; a bad one is told of."""
         now = datetime.datetime.now(datetime.UTC)
         certificate, key = self_signed("a.example", now=now).write(self.folder)
-        port = AdminPort(Control(address="127.0.0.1", port=0, certificate=certificate, key=key))
-        renewal = CertificateRenewal(lambda: port.certificates, self.clock, self.sink)
+        port = TLSListener(Control(address="127.0.0.1", port=0, certificate=certificate, key=key))
+        renewal = CertificateReloader(lambda: port.certificates, self.clock, self.sink)
         self.patch(renewal, "_in_thread", execute)
         self_signed("b.example", now=now).write(self.folder)
         self.successResultOf(renewal.look())

@@ -10,7 +10,7 @@ from unittest import mock
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from seg.admin.rates import Rates
+from seg.admin.rates import EventRates
 from seg.admin.totals import Totals
 from seg.admin.traffic import SAVED_EVERY, Traffic
 from seg.events.delivery import DeliveryTLSDeferred, RecipientsDelivered
@@ -26,7 +26,7 @@ class RateTests(SynchronousTestCase):
         """A clock that isn't at a round time."""
         self.clock = Clock()
         self.clock.advance(1_000_003)
-        self.rates = Rates(self.clock.seconds)
+        self.rates = EventRates(self.clock.seconds)
 
     def of(self, name: str) -> dict[str, int]:
         """One name's rates."""

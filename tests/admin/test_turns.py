@@ -16,8 +16,8 @@ from twisted.trial.unittest import SynchronousTestCase, TestCase
 
 from seg.admin.delivery import DeliveryAPI
 from seg.admin.destinations import DestinationsAPI
-from seg.admin.hosts import HostStatistics
-from seg.admin.http import Call
+from seg.admin.hosts import DestinationStatistics
+from seg.admin.http import APIRequest
 from seg.admin.turns import PIECE, _pieces, encoded, in_turns
 from seg.config.load import parse_destinations
 
@@ -92,19 +92,19 @@ class TurnTests(TestCase):
 
         queue: Any = QueueDouble()
         suspension: Any = SuspensionDouble()
-        statistics = HostStatistics(reactor.seconds)  # type: ignore[attr-defined]
+        statistics = DestinationStatistics(reactor.seconds)  # type: ignore[attr-defined]
         api = DeliveryAPI(queue, statistics, suspension, NOTHING, NOTHING, NOTHING, lambda: 1.0)
-        found: Any = await Deferred.fromCoroutine(api.hosts(Call({}, {"limit": "3"}, {}, "x")))
+        found: Any = await Deferred.fromCoroutine(api.hosts(APIRequest({}, {"limit": "3"}, {}, "x")))
         self.assertEqual([row["active"] for row in found["hosts"]], [6, 6, 6])
         self.assertEqual(found["total"], 100_000)
-        self.assertLess(await self.longest(lambda: api.hosts(Call({}, {"limit": "1000"}, {}, "x"))), 0.05)
+        self.assertLess(await self.longest(lambda: api.hosts(APIRequest({}, {"limit": "1000"}, {}, "x"))), 0.05)
 
     async def test_many_entries(self) -> None:
         """So does whoever wrote the configuration."""
         text = "".join(f'[destination."d{n}.example"]\ntls = "required"\n' for n in range(5000))
         destinations = parse_destinations(text)
         api = DestinationsAPI(lambda: destinations, lambda: 1.0)
-        self.assertLess(await self.longest(lambda: api.entries(Call({}, {}, {}, "x"))), 0.05)
+        self.assertLess(await self.longest(lambda: api.entries(APIRequest({}, {}, {}, "x"))), 0.05)
 
     async def test_others_in_between(self) -> None:
         """Long work is cut, and nothing of it is lost."""

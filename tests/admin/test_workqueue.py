@@ -10,14 +10,14 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from seg.admin.dns import DNSAPI
-from seg.admin.http import APIError, Call
+from seg.admin.http import APIError, APIRequest
 from seg.admin.suspension import Suspension
 from seg.admin.traffic import Traffic
 from seg.admin.workqueue import LONGEST_REASON, WorkQueueAPI
 from seg.dns.cache import DNSCounters
 from seg.dns.servers import DEMOTION, make_servers
 from seg.events.gateway import OperatorActed
-from seg.queue.ledger import Counts
+from seg.queue.ledger import QueueCounts
 from seg.receive.workqueue import WorkQueue
 from tests.doubles import RecordingSink
 
@@ -29,8 +29,8 @@ class GatewayDouble:
         self.work = WorkQueue()
         self.told = 0
 
-    def counts(self) -> Counts:
-        return Counts(3, 4, 0, 0, 0.0)
+    def counts(self) -> QueueCounts:
+        return QueueCounts(3, 4, 0, 0, 0.0)
 
     def suspension_changed(self) -> None:
         self.told += 1
@@ -47,7 +47,7 @@ class WorkQueueTests(SynchronousTestCase):
 
     def change(self, **body: object) -> Any:
         """What a change answers; an error as (status, text)."""
-        answer = Deferred.fromCoroutine(self.api.change(Call({}, {}, body, "root")))
+        answer = Deferred.fromCoroutine(self.api.change(APIRequest({}, {}, body, "root")))
         error: list[Any] = []
         answer.addErrback(lambda failure: error.append(failure.value))
         if error:
@@ -119,7 +119,7 @@ class DNSTests(SynchronousTestCase):
         second.failed("a.test MX: Timeout", 995.0)
         second.demoted_until = 995.0 + DEMOTION
         api = DNSAPI(traffic, resolving, clock)
-        found: Any = self.successResultOf(Deferred.fromCoroutine(api.status(Call({}, {}, {}, "root"))))
+        found: Any = self.successResultOf(Deferred.fromCoroutine(api.status(APIRequest({}, {}, {}, "root"))))
         for column in ("reset", "uptime", "lifetime"):
             self.assertEqual(found["totals"][column]["requests"], 4)
             self.assertNotIn("messages_received", found["totals"][column])

@@ -19,9 +19,9 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
-from seg.auth.backoff import FREE, MOST, WINDOW, Backoff, Entry
-from seg.auth.checker import ScramCredentials, Submission, Submitter, UsersChecker
-from seg.auth.desk import CHECK_TIMEOUT, Ask, Desk, In, Out
+from seg.auth.backoff import FREE, MOST, WINDOW, AttemptState, Backoff
+from seg.auth.checker import ScramCredentials, SubmissionRealm, Submitter, UsersChecker
+from seg.auth.desk import CHECK_TIMEOUT, Ask, In, Out, SASLServer
 from seg.auth.interfaces import CheckerContext, CheckUnavailable, ISaltSource, IScramCredentials, ISubmitter
 from seg.auth.passwords import hash_password
 from seg.auth.plugins import checker_named
@@ -77,7 +77,7 @@ class DeskTests(SynchronousTestCase):
         self.clock = Clock()
         self.backoff = Backoff(self.clock.seconds)
         self.checker = UsersChecker(StoreDouble(), execute, 2)  # type: ignore[arg-type]
-        self.desk = Desk(self.checker, self.backoff, self.clock)
+        self.desk = SASLServer(self.checker, self.backoff, self.clock)
 
     def plain(self, user: str, password: str) -> Deferred[Any]:
         """The answer to PLAIN."""
@@ -113,10 +113,10 @@ class DeskTests(SynchronousTestCase):
     def test_mechanisms(self) -> None:
         """SCRAM is offered where keys are known, and nothing that the operator left out."""
         self.assertEqual(self.desk.mechanisms({}), ("PLAIN", "LOGIN", "SCRAM-SHA-256"))
-        few = Desk(self.checker, self.backoff, self.clock, ("SCRAM-SHA-256",))
+        few = SASLServer(self.checker, self.backoff, self.clock, ("SCRAM-SHA-256",))
         self.assertEqual(few.mechanisms({"tls-exporter": b"x"}), ("SCRAM-SHA-256",))
         self.assertEqual(
-            Desk(Foreign(), self.backoff, self.clock).mechanisms({"tls-exporter": b"x"}), ("PLAIN", "LOGIN")
+            SASLServer(Foreign(), self.backoff, self.clock).mechanisms({"tls-exporter": b"x"}), ("PLAIN", "LOGIN")
         )
 
     def test_channel_binding(self) -> None:
@@ -124,7 +124,7 @@ class DeskTests(SynchronousTestCase):
         Where it isn't offered a client that could bind isn't taken for one that was deceived."""
         bound = {"tls-exporter": b"x"}
         self.assertEqual(self.desk.mechanisms(bound), ("PLAIN", "LOGIN", "SCRAM-SHA-256"))
-        named = Desk(self.checker, self.backoff, self.clock, ("SCRAM-SHA-256", "SCRAM-SHA-256-PLUS"))
+        named = SASLServer(self.checker, self.backoff, self.clock, ("SCRAM-SHA-256", "SCRAM-SHA-256-PLUS"))
         self.assertEqual(named.mechanisms(bound), ("SCRAM-SHA-256", "SCRAM-SHA-256-PLUS"))
         self.assertEqual(named.mechanisms({}), ("SCRAM-SHA-256",))
         could = b"y,,n=user,r=abc"
@@ -171,8 +171,8 @@ class DeskTests(SynchronousTestCase):
     def test_many_at_once(self) -> None:
         """However many guesses are sent side by side, no more are checked than may fail."""
         for _ in range(MOST):
-            self.assertIs(self.backoff.enter(ADDRESS), Entry.FREE)
-        self.assertIs(self.backoff.enter(ADDRESS), Entry.BUSY)
+            self.assertIs(self.backoff.enter(ADDRESS), AttemptState.FREE)
+        self.assertIs(self.backoff.enter(ADDRESS), AttemptState.BUSY)
         found = self.plain("alice", "correct horse")
         self.clock.advance(1)
         self.assertNoResult(found)
@@ -195,7 +195,7 @@ class DeskTests(SynchronousTestCase):
     def test_foreign_checker(self) -> None:
         """A checker may take its time, fail and be away; none of that breaks the session."""
         checker = Foreign()
-        self.desk = Desk(checker, self.backoff, self.clock)
+        self.desk = SASLServer(checker, self.backoff, self.clock)
         checker.answer = Deferred()
         found = self.plain("alice", "x")
         self.assertNoResult(found)
@@ -209,7 +209,7 @@ class DeskTests(SynchronousTestCase):
     def test_silent_checker(self) -> None:
         """A checker that gives no answer keeps nobody waiting for ever, nor holds the client's turn."""
         silent = Foreign()
-        desk = Desk(silent, self.backoff, self.clock)
+        desk = SASLServer(silent, self.backoff, self.clock)
         for _ in range(MOST + 1):
             silent.answer = Deferred()
             waiting = desk.exchange("PLAIN", {}, ADDRESS).start(b"\0alice\0x")
@@ -222,8 +222,8 @@ class DeskTests(SynchronousTestCase):
 
     def test_realm(self) -> None:
         """There are only submitters, with a name."""
-        self.assertRaises(NotImplementedError, Submission().requestAvatar, b"a", None)
-        self.assertRaises(NotImplementedError, Submission().requestAvatar, b"", None, ISubmitter)
+        self.assertRaises(NotImplementedError, SubmissionRealm().requestAvatar, b"a", None)
+        self.assertRaises(NotImplementedError, SubmissionRealm().requestAvatar, b"", None, ISubmitter)
 
     def test_too_many_hashes(self) -> None:
         """Passwords that wait to be hashed are bounded."""
@@ -233,7 +233,7 @@ class DeskTests(SynchronousTestCase):
             pending.append(Deferred())
             return pending[-1]
 
-        desk = Desk(UsersChecker(StoreDouble(), slow, 1), Backoff(lambda: 0.0), self.clock)  # type: ignore[arg-type]
+        desk = SASLServer(UsersChecker(StoreDouble(), slow, 1), Backoff(lambda: 0.0), self.clock)  # type: ignore[arg-type]
         answers = [
             desk.exchange("PLAIN", {}, ip_address(number + 1)).start(b"\0alice\0correct horse") for number in range(300)
         ]
@@ -266,7 +266,7 @@ class PluginTests(SynchronousTestCase):
         if not PAGE.exists():
             self.skipTest("the documents aren't here")
         (source,) = re.findall(r"^```python\n(.*?)^```$", PAGE.read_text("utf-8"), re.MULTILINE | re.DOTALL)
-        desk = Desk(self.find("directory", source), Backoff(lambda: 0.0), Clock())
+        desk = SASLServer(self.find("directory", source), Backoff(lambda: 0.0), Clock())
         for password, inside in (("correct horse", True), ("wrong", False)):
             answer = self.successResultOf(desk.exchange("PLAIN", {}, ADDRESS).start(f"\0alice\0{password}".encode()))
             self.assertIs(isinstance(answer, In), inside)

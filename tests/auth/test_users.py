@@ -15,7 +15,7 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from seg.auth.interfaces import CheckUnavailable
-from seg.auth.names import Unfit, prepare_name, prepare_password
+from seg.auth.names import InvalidName, prepare_name, prepare_password
 from seg.auth.passwords import DECOY, check_password, hash_fault, hash_password
 from seg.auth.scram_keys import derive, format_keys
 from seg.auth.store import UserStore
@@ -84,10 +84,10 @@ class PasswordTests(SynchronousTestCase):
         self.assertEqual(prepare_name("ALICE"), "alice")
         self.assertEqual(prepare_password("e\u0301"), "é")
         for text in ("", "a b", "a\0", "x" * 256):
-            error = self.assertRaises(Unfit, prepare_name, text)
+            error = self.assertRaises(InvalidName, prepare_name, text)
             self.assertFalse(text and text in str(error))
         for text in ("", "a\0", "x" * 1025):
-            self.assertRaises(Unfit, prepare_password, text)
+            self.assertRaises(InvalidName, prepare_password, text)
 
     def test_hash(self) -> None:
         """A hash is of one password; the decoy is of none; words that are no hash say what is wrong."""

@@ -13,9 +13,9 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
 from seg.dsn.composer import ReportComposer
-from seg.mail.envelope import BodyType, Envelope, Notify, Recipient, Ret
+from seg.mail.envelope import BodyType, DSNNotify, DSNRet, Envelope, Recipient
 from seg.mail.errors import Permanent, Temporary
-from seg.mail.outcome import Action, Bounced, Delayed, Delivered, Outcome
+from seg.mail.outcome import Bounced, Delayed, Delivered, DSNAction, Outcome
 from seg.queue.interfaces import IReportComposer
 
 HEADER = b"From: <alice@sender.example>\r\nSubject: quarterly figures\r\n\r\n"
@@ -32,7 +32,7 @@ class ComposerTests(SynchronousTestCase):
     def report(self, error: Permanent, content: bytes = WHOLE, sender: str = "alice@sender.example") -> bytes:
         """The content of a report on one failed recipient."""
         envelope = Envelope(7, sender, (Recipient(0, "bob@to.example"),), 1_699_900_000.0, size=len(content))
-        made = self.composer.compose(Action.FAILED, envelope, [(0, Bounced(error, 3))], content, 8)
+        made = self.composer.compose(DSNAction.FAILED, envelope, [(0, Bounced(error, 3))], content, 8)
         assert made is not None
         self.assertEqual((made[0].mid, made[0].reverse_path, made[0].body), (8, "", BodyType.SEVEN_BIT))
         self.assertEqual(made[0].size, len(made[1]))
@@ -79,9 +79,9 @@ class ComposerTests(SynchronousTestCase):
         self.assertEqual(original.get_content_type(), "text/rfc822-headers")
         self.assertIn("Subject: quarterly figures", original.as_string())
 
-    def notice(self, action: Action, outcome: Outcome, **parts: object) -> list[EmailMessage]:
+    def notice(self, action: DSNAction, outcome: Outcome, **parts: object) -> list[EmailMessage]:
         """The parts of a report on one recipient who asked to hear of everything."""
-        recipient = Recipient(0, "bob@to.example", notify=frozenset(Notify), orcpt="rfc822;b+2Bob@old.example")
+        recipient = Recipient(0, "bob@to.example", notify=frozenset(DSNNotify), orcpt="rfc822;b+2Bob@old.example")
         envelope = Envelope(
             7, "alice@sender.example", (recipient,), 1_699_900_000.0, size=len(WHOLE), envid="Q+2B1", **parts
         )  # type: ignore[arg-type]
@@ -93,7 +93,7 @@ class ComposerTests(SynchronousTestCase):
     def test_delay(self) -> None:
         """A delay says why, until when it is tried, and that nothing needs to be done; the header alone comes back."""
         text, status, original = self.notice(
-            Action.DELAYED, Delayed(Temporary("4.7.5", POLICY), 3, host="mx.to.example")
+            DSNAction.DELAYED, Delayed(Temporary("4.7.5", POLICY), 3, host="mx.to.example")
         )
         words = " ".join(text.get_content().split())
         for part in (
@@ -117,7 +117,7 @@ class ComposerTests(SynchronousTestCase):
 
     def test_relayed(self) -> None:
         """A relayed message says so, with what the next server said."""
-        text, status, _ = self.notice(Action.RELAYED, Delivered(3, "2.0.0 queued as 12"))
+        text, status, _ = self.notice(DSNAction.RELAYED, Delivered(3, "2.0.0 queued as 12"))
         self.assertIn("doesn't report on deliveries", " ".join(text.get_content().split()))
         for field in ("Action: relayed", "Status: 2.0.0", "Diagnostic-Code: smtp; 250 2.0.0 queued as 12"):
             self.assertIn(field, status.as_string())
@@ -126,17 +126,17 @@ class ComposerTests(SynchronousTestCase):
         """RET=HDRS, and a message that must stay within TLS, bring back the header only; RET=FULL all of a small message."""
         failed = Bounced(Permanent("5.1.1", "no"), 3)
         for parts, kind in (
-            ({"ret": Ret.FULL}, "message/rfc822"),
-            ({"ret": Ret.HEADERS}, "text/rfc822-headers"),
-            ({"ret": Ret.FULL, "requiretls": True}, "text/rfc822-headers"),
+            ({"ret": DSNRet.FULL}, "message/rfc822"),
+            ({"ret": DSNRet.HEADERS}, "text/rfc822-headers"),
+            ({"ret": DSNRet.FULL, "requiretls": True}, "text/rfc822-headers"),
         ):
-            self.assertEqual(self.notice(Action.FAILED, failed, **parts)[2].get_content_type(), kind)
+            self.assertEqual(self.notice(DSNAction.FAILED, failed, **parts)[2].get_content_type(), kind)
 
     def test_null_reverse_path(self) -> None:
         """There is never a report on a report (RFC 5321 §4.5.5)."""
         envelope = Envelope(7, "", (Recipient(0, "bob@to.example"),), 0.0)
         self.assertIsNone(
-            self.composer.compose(Action.FAILED, envelope, [(0, Bounced(Permanent("5.4.7", "x")))], WHOLE, 8)
+            self.composer.compose(DSNAction.FAILED, envelope, [(0, Bounced(Permanent("5.4.7", "x")))], WHOLE, 8)
         )
 
     @given(said=st.text(max_size=300), content=st.binary(max_size=2000))

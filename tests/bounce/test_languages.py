@@ -18,7 +18,7 @@ from seg.dsn.composer import ReportComposer
 from seg.dsn.languages import FOLDER, LanguageError, Languages, available, parse_language
 from seg.mail.envelope import Envelope, Recipient
 from seg.mail.errors import Permanent, Temporary
-from seg.mail.outcome import Action, Bounced, Delayed, Delivered
+from seg.mail.outcome import Bounced, Delayed, Delivered, DSNAction
 from seg.mail.status import status_text
 
 CONTENT = b"From: <alice@sender.example>\r\nSubject: figures\r\n\r\nThe figures.\r\n"
@@ -53,13 +53,13 @@ class LanguageTests(SynchronousTestCase):
             lambda domain, listener: self.settings,
         )
 
-    def report(self, action: Action = Action.FAILED, sender: str = "alice@sender.example") -> EmailMessage | None:
+    def report(self, action: DSNAction = DSNAction.FAILED, sender: str = "alice@sender.example") -> EmailMessage | None:
         """A report on one recipient, as a mail program reads it."""
         envelope = Envelope(7, sender, (Recipient(0, "bob@to.example"),), 1.0, size=len(CONTENT))
         outcome = {
-            Action.FAILED: Bounced(Permanent("5.4.7", REASON), 3),
-            Action.DELAYED: Delayed(Temporary("4.7.5", REASON, 0), 3, host="mx.to.example"),
-            Action.RELAYED: Delivered(3, "2.0.0 queued"),
+            DSNAction.FAILED: Bounced(Permanent("5.4.7", REASON), 3),
+            DSNAction.DELAYED: Delayed(Temporary("4.7.5", REASON, 0), 3, host="mx.to.example"),
+            DSNAction.RELAYED: Delivered(3, "2.0.0 queued"),
         }[action]
         made = self.composer.compose(action, envelope, [(0, outcome)], CONTENT, 8, 1_700_100_000.0)
         if made is None:
@@ -81,7 +81,7 @@ class LanguageTests(SynchronousTestCase):
         self.assertEqual(available(), sorted(FIRST_WORDS))
         for name, words in FIRST_WORDS.items():
             self.settings = Queue(report_languages=(name,))
-            for action in Action:
+            for action in DSNAction:
                 message = self.report(action)
                 assert message is not None
                 text = self.text(message)
@@ -92,7 +92,7 @@ class LanguageTests(SynchronousTestCase):
                 self.assertEqual(message["Subject"], language.text("subject", action))
                 part = cast(EmailMessage, next(iter(message.iter_parts())))
                 self.assertEqual(part["Content-Language"], name)
-                if action is not Action.RELAYED:
+                if action is not DSNAction.RELAYED:
                     self.assertIn("certificate", text)
         self.assertEqual(self.complaints, [])
 
@@ -102,7 +102,7 @@ class LanguageTests(SynchronousTestCase):
         text = self.text(self.report())
         self.assertLess(text.index("Dies ist"), text.index("This is"))
         self.assertTrue(text.rstrip().endswith("Helpdesk: +49 30 1234"))
-        self.assertNotIn("Helpdesk", self.text(self.report(Action.DELAYED)))
+        self.assertNotIn("Helpdesk", self.text(self.report(DSNAction.DELAYED)))
 
     def test_own_texts(self) -> None:
         """An operator's file goes before the shipped one, and one for a new language is found."""
@@ -160,4 +160,4 @@ class LanguageTests(SynchronousTestCase):
         letter = self.made[0]
         self.assertEqual((letter.reverse_path, letter.envid, letter.double_bounce), ("", "", True))
         self.assertEqual(letter.recipients[0].notify, frozenset())
-        self.assertIsNone(self.report(Action.DELAYED, sender=""))
+        self.assertIsNone(self.report(DSNAction.DELAYED, sender=""))

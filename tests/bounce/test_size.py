@@ -18,7 +18,7 @@ from seg.dsn.languages import Languages, available
 from seg.dsn.wording import IN_FULL
 from seg.mail.envelope import Envelope, Recipient
 from seg.mail.errors import Permanent, Temporary
-from seg.mail.outcome import Action, Bounced, Delayed, Delivered, Outcome
+from seg.mail.outcome import Bounced, Delayed, Delivered, DSNAction, Outcome
 
 HEAD = b"Subject: x\r\n\r\nx\r\n"
 REPLIES: dict[str, Callable[[int], tuple[str, ...]]] = {
@@ -35,7 +35,7 @@ REPLIES: dict[str, Callable[[int], tuple[str, ...]]] = {
 class SizeTests(SynchronousTestCase):
     """1000 recipients of one message, all told of in one report."""
 
-    def compose(self, action: Action, outcomes: list[Outcome], *languages: str) -> bytes:
+    def compose(self, action: DSNAction, outcomes: list[Outcome], *languages: str) -> bytes:
         """The report."""
         composer = ReportComposer(
             "gw.example",
@@ -70,7 +70,7 @@ class SizeTests(SynchronousTestCase):
                 Bounced(Permanent("5.1.1", "Bad address", 550, reply(rid)), 3, "mx.x.example") for rid in range(1000)
             ]
             for languages in (("en",), tuple(available())):
-                report = self.compose(Action.FAILED, outcomes, *languages)
+                report = self.compose(DSNAction.FAILED, outcomes, *languages)
                 self.assertLess(len(report), 256 * 1024, (name, languages))
                 self.assertLess(self.took, 0.3, (name, languages))  # some 30 ms, on a machine with nothing else to do
                 self.assertTrue(report.isascii())
@@ -88,7 +88,7 @@ class SizeTests(SynchronousTestCase):
         """What is the same for many is told once; the others are listed, each with its status."""
         same = Bounced(Permanent("5.1.1", "Bad address", 550, ("no such user",)), 3, "mx.x.example")
         other = Bounced(Permanent("5.7.1", "", 554, ("go away",)), 3, "mx.y.example")
-        text = self.text(self.compose(Action.FAILED, [same] * 999 + [other]))
+        text = self.text(self.compose(DSNAction.FAILED, [same] * 999 + [other]))
         self.assertEqual(text.count("no such user"), 1)
         self.assertEqual(text.count("go away"), 1)
         self.assertIn("The same holds for 989 more recipients", text)
@@ -100,7 +100,7 @@ class SizeTests(SynchronousTestCase):
         outcomes: list[Outcome] = [
             Bounced(Permanent("5.1.1", "Bad address", 550, (f"no {rid}",)), 3) for rid in range(9)
         ]
-        text = self.text(self.compose(Action.FAILED, outcomes))
+        text = self.text(self.compose(DSNAction.FAILED, outcomes))
         for rid in range(9):
             self.assertIn(f"no {rid}", text)
         self.assertNotIn("more recipients", text)
@@ -109,8 +109,8 @@ class SizeTests(SynchronousTestCase):
         """The same holds for the other kinds of reports."""
         long = "word " * 10_000
         for action, outcome in (
-            (Action.DELAYED, Delayed(Temporary("4.2.1", long, 450, (long,)), 3, host=long)),
-            (Action.RELAYED, Delivered(3, long)),
+            (DSNAction.DELAYED, Delayed(Temporary("4.2.1", long, 450, (long,)), 3, host=long)),
+            (DSNAction.RELAYED, Delivered(3, long)),
         ):
             report = self.compose(action, [outcome] * 1000)
             self.assertLess(len(report), 256 * 1024)
@@ -130,7 +130,7 @@ class SizeTests(SynchronousTestCase):
             head = b"Subject: x\r\n\r\n" + content * (10**6 // len(content) - 1)
             envelope = Envelope(7, "a@b.example", (Recipient(0, "b@x.test"),), 0.0, size=len(head))
             began = time.process_time()
-            composer.compose(Action.FAILED, envelope, [(0, Bounced(Permanent("5.0.0", "x")))], head, 8)
+            composer.compose(DSNAction.FAILED, envelope, [(0, Bounced(Permanent("5.0.0", "x")))], head, 8)
             self.assertLess(time.process_time() - began, 0.2, content[:5])
 
     def test_plain(self) -> None:
@@ -138,11 +138,11 @@ class SizeTests(SynchronousTestCase):
         composer = ReportComposer("gw.example", "postmaster@gw.example", lambda: 0.0)
         envelope = Envelope(7, "a@b.example", (Recipient(0, "b@x.test"), Recipient(1, "c@x.test\r\nX: y")), 0.0)
         fared = [(0, Bounced(Permanent("5.1.1", "x"))), (1, Bounced(Permanent("5.4.7", "x")))]
-        made = composer.plain(Action.FAILED, envelope, fared, 8)
+        made = composer.plain(DSNAction.FAILED, envelope, fared, 8)
         assert made is not None
         letter, content = made
         self.assertEqual((letter.mid, letter.reverse_path, letter.size), (8, "", len(content)))
         parsed = message_from_bytes(content, policy=default)
         self.assertEqual((parsed["To"], parsed["Auto-Submitted"], parsed["X"]), ("a@b.example", "auto-replied", None))
         self.assertIn("<b@x.test> 5.1.1", parsed.get_content())  # type: ignore[attr-defined]
-        self.assertIsNone(composer.plain(Action.FAILED, Envelope(7, "", envelope.recipients, 0.0), fared, 8))
+        self.assertIsNone(composer.plain(DSNAction.FAILED, Envelope(7, "", envelope.recipients, 0.0), fared, 8))

@@ -13,7 +13,7 @@ from twisted.trial.unittest import TestCase
 
 from seg.config.destinations import Destinations
 from seg.config.load import parse_destinations, parse_settings
-from seg.deliver.attempt import Attempt, Means
+from seg.deliver.attempt import Attempt, AttemptServices
 from seg.events.delivery import PolicyExplained
 from seg.gateway.wiring import wire_delivery, wire_lookups
 from seg.lab.internet import Internet
@@ -68,7 +68,7 @@ class CaseTest(TestCase):
     def begin(self, domain: str, *, sender: str = "alice@sender.example", content: bytes = CONTENT) -> Attempt:
         """An attempt that is to be run, for a message to one recipient there."""
         self.mid += 1
-        means: Means = self.means
+        means: AttemptServices = self.means
         recipient = Recipient(0, f"bob@{domain}")
         envelope = Envelope(self.mid, sender, (recipient,), 0.0, size=len(content), **self.wishes)
         return Attempt(Lease(envelope, domain, (recipient,), MemoryContent(content)), means)

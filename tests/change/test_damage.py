@@ -9,7 +9,7 @@ from unittest import mock
 from twisted.internet.defer import Deferred
 
 from seg.admin.changes import ChangesAPI
-from seg.admin.http import APIError, Call, RouteTable
+from seg.admin.http import APIError, APIRequest, RouteTable
 from seg.events.gateway import Fault
 from tests.change.test_control import SETTINGS, ControlCase
 from tests.damage import DAMAGES, bare
@@ -26,7 +26,7 @@ class DamageTests(ControlCase):
         ChangesAPI(self.control).add_to(table)
         route, parameters = table.find(method, path)
         found: list[Any] = []
-        Deferred.fromCoroutine(_whole(route.handler(Call(parameters, {}, body, "alice")))).addBoth(found.append)
+        Deferred.fromCoroutine(_whole(route.handler(APIRequest(parameters, {}, body, "alice")))).addBoth(found.append)
         self.assertEqual(len(found), 1)
         if isinstance(found[0], dict):
             return found[0]

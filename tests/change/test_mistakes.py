@@ -16,7 +16,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from seg.admin.configuration.control import ChangeControl
 from seg.admin.configuration.edits import NAMED_ARRAYS, Edit, File
-from seg.admin.configuration.texts import Configuration, Texts, check, read_texts
+from seg.admin.configuration.texts import Configuration, ConfigurationTexts, check, read_texts
 from seg.common.errors import ConfigurationError
 from seg.config.find import ConfigurationFiles
 from seg.config.problems import SettingError
@@ -208,6 +208,6 @@ class MistakeTests(MistakeCase):
         check(read_texts(self.files), self.files, at_start=True)
         self.write("\ufeff[receive]\nmax_recipients = 7\n")
         self.assertEqual(check(read_texts(self.files), self.files, at_start=True).settings.receive.max_recipients, 7)
-        texts = Texts(f'{GOOD}tls = "starttls"\ncertificate = "good.pem"\n', "")
+        texts = ConfigurationTexts(f'{GOOD}tls = "starttls"\ncertificate = "good.pem"\n', "")
         (listener,) = check(texts, self.files).settings.listener
         self.assertEqual(listener.certificate, str(self.folder / "good.pem"))

@@ -18,8 +18,8 @@ from seg.admin.changes import ChangesAPI
 from seg.admin.configuration.control import ChangeControl
 from seg.admin.configuration.edits import Edit, File
 from seg.admin.configuration.staging import edit_as_json
-from seg.admin.configuration.texts import Texts, read_texts
-from seg.admin.http import APIError, Call, RouteTable
+from seg.admin.configuration.texts import ConfigurationTexts, read_texts
+from seg.admin.http import APIError, APIRequest, RouteTable
 from seg.common.errors import ConfigurationError
 from seg.config.find import ConfigurationFiles
 from seg.config.load import parse_destinations, parse_settings
@@ -64,7 +64,7 @@ class ShownTests(SynchronousTestCase):
     def ask(self, method: str, path: str, **body: Any) -> Any:
         """What the API answers, an error too; all of it is kept as output."""
         found, parameters = self.table.find(method, path)
-        call = Call(parameters, {}, body, "alice")
+        call = APIRequest(parameters, {}, body, "alice")
         answer = self.successResultOf(Deferred.fromCoroutine(self._answer(found.handler(call))))
         self.outputs.append(json.dumps(answer, ensure_ascii=False))
         return answer
@@ -159,4 +159,4 @@ class ShownTests(SynchronousTestCase):
 
     def test_texts(self) -> None:
         """The repr of what carries the files through the program hasn't them."""
-        self.assertNotIn(MIDDLE, repr(Texts(MIDDLE, MIDDLE)))
+        self.assertNotIn(MIDDLE, repr(ConfigurationTexts(MIDDLE, MIDDLE)))

@@ -8,14 +8,14 @@ from typing import Any
 
 import attrs
 
-from seg.check.facts import AddressReport, HostReport, Report
+from seg.check.facts import AddressReport, CheckReport, HostReport
 from seg.config.destinations import Profile
 from seg.mail.errors import Permanent, Temporary
 from seg.mail.hosts import MXHost, Route, RouteKind
 from seg.mail.outcome import Bounced, Delayed, Delivered, Outcome
 from seg.policy.chain import fold, render
 from seg.policy.judge import judge
-from seg.policy.requirement import Answer, Decision, Opinion
+from seg.policy.requirement import Answer, Decision, ProviderAnswer
 from seg.tls.peer import PeerCertificates, SessionFacts, Trust
 from seg.tls.roots import RootStore
 from tests.certificates import NOW, Authority, Issued
@@ -32,7 +32,7 @@ CLEAR = SessionFacts()
 
 def decided(host: MXHost = HOST, **answers: Answer) -> Decision:
     """The decision that comes of answers by provider (``mta_sts`` for mta-sts)."""
-    opinions = [Opinion(name.replace("_", "-"), answer, render(answer)) for name, answer in answers.items()]
+    opinions = [ProviderAnswer(name.replace("_", "-"), answer, render(answer)) for name, answer in answers.items()]
     return fold(DOMAIN, host.name, opinions)
 
 
@@ -53,7 +53,7 @@ def tried(
     return AddressReport("192.0.2.1", 25, decision, "192.0.2.99", shown, verdict, "" if verdict.ok else verdict.summary)
 
 
-def report(*hosts: HostReport, **parts: Any) -> Report:
+def report(*hosts: HostReport, **parts: Any) -> CheckReport:
     """All of it; the outcome is that of the first good session unless it is given."""
     outcome: Outcome = Delayed(Temporary("4.7.5", "no host would do"))
     name = ""
@@ -62,10 +62,10 @@ def report(*hosts: HostReport, **parts: Any) -> Report:
         if seen is not None and seen.good and seen.verdict is not None and not name:
             name, outcome = host.host.name, Delivered(0, seen.verdict.reason)
     whole = {"profile": Profile(), "route": ROUTE, "error": None, "outcome": outcome, "host": name, **parts}
-    return Report(DOMAIN, hosts=hosts, **whole)
+    return CheckReport(DOMAIN, hosts=hosts, **whole)
 
 
-def no_route(error: Permanent | Temporary) -> Report:
+def no_route(error: Permanent | Temporary) -> CheckReport:
     """The domain has no route."""
     outcome: Outcome = Bounced(error) if isinstance(error, Permanent) else Delayed(error)
     return report(route=None, error=error, outcome=outcome)

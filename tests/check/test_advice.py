@@ -6,7 +6,7 @@ import attrs
 from twisted.trial.unittest import SynchronousTestCase
 
 from seg.check.advice import advice
-from seg.check.facts import NoSession, Report
+from seg.check.facts import CheckReport, NoSession
 from seg.config.destinations import Exemption, Profile, TLSOption
 from seg.mail.errors import Permanent, Temporary
 from seg.mail.hosts import RouteKind
@@ -96,7 +96,7 @@ class AdviceTests(SynchronousTestCase):
     def test_no_route(self) -> None:
         """The domain, its DNS, or the operator's own table."""
 
-        def only(found: Report) -> str:
+        def only(found: CheckReport) -> str:
             (line,) = advice(found)
             return line
 

@@ -10,10 +10,10 @@ from seg.mail.errors import Permanent, Temporary
 from seg.mail.outcome import Bounced, Delayed
 from seg.policy.dane.authenticator import DANEAuthenticator
 from seg.policy.dane.tlsa import TLSARecord, association
-from seg.policy.mtasts.answer import PolicyAnswer
+from seg.policy.mtasts.answer import FetchTrace
 from seg.policy.mtasts.entry import CachedPolicy
 from seg.policy.mtasts.errors import FetchError, FetchFault
-from seg.policy.mtasts.look import STSLook
+from seg.policy.mtasts.look import STSInspection
 from seg.policy.mtasts.policy import parse_policy
 from seg.policy.requirement import Decide, NoOpinion, Observe, Raise, Refuse, Requirement, TempFail, TLSLevel
 from seg.tls.webpki import WebPKI
@@ -128,7 +128,9 @@ class STSTests(SynchronousTestCase):
         """Each host is listed and verified; mode testing is held to the same."""
         enforce, testing = decided(mta_sts=Raise(STS, "enforce")), decided(mta_sts=Observe(STS, "testing"))
         absent = decided(mta_sts=Observe(STS, "testing", "MX not in policy"))
-        look = STSLook(("v=STSv1; id=1;",), policy_id="1", policy=parse_policy(POLICY), fetch=PolicyAnswer("https://x"))
+        look = STSInspection(
+            ("v=STSv1; id=1;",), policy_id="1", policy=parse_policy(POLICY), fetch=FetchTrace("https://x")
+        )
         for decision, leaf, wanted in (
             (enforce, LEAF, PASSED),
             (enforce, OTHER, FAILED),
@@ -147,19 +149,19 @@ class STSTests(SynchronousTestCase):
         enforce = decided(mta_sts=Raise(STS, "enforce"))
         good = host(enforce, tried(enforce, facts(LEAF)))
         none = parse_policy(b"version: STSv1\nmode: none\nmax_age: 100\n")
-        answer = PolicyAnswer("https://x")
+        answer = FetchTrace("https://x")
         cached = CachedPolicy("example.com", "1", parse_policy(POLICY), 0.0, 0.0, 0.0)
 
-        def failed(fault: FetchFault) -> STSLook:
-            return STSLook(policy_id="1", fetch=answer, fetch_error=FetchError(fault, "why"))
+        def failed(fault: FetchFault) -> STSInspection:
+            return STSInspection(policy_id="1", fetch=answer, fetch_error=FetchError(fault, "why"))
 
         for look, wanted in (
-            (STSLook(record_error="ServFail", record_failed=True), UNKNOWN),
-            (STSLook(), Result.NONE),
-            (STSLook(cached=cached), FAILED),
-            (STSLook(record_error="no id"), FAILED),
-            (STSLook(policy_id="1", fetch=answer, policy=none), Result.NONE),
-            (STSLook(policy_id="1", fetch=answer, policy_error="invalid policy"), FAILED),
+            (STSInspection(record_error="ServFail", record_failed=True), UNKNOWN),
+            (STSInspection(), Result.NONE),
+            (STSInspection(cached=cached), FAILED),
+            (STSInspection(record_error="no id"), FAILED),
+            (STSInspection(policy_id="1", fetch=answer, policy=none), Result.NONE),
+            (STSInspection(policy_id="1", fetch=answer, policy_error="invalid policy"), FAILED),
             (failed(FetchFault.HTTP_STATUS), FAILED),
             (failed(FetchFault.CERTIFICATE), FAILED),
             (failed(FetchFault.TIMEOUT), UNKNOWN),

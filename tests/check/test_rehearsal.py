@@ -16,30 +16,30 @@ from seg.check.checks import (
     LONGEST,
     MOST,
     CheckError,
+    CheckKind,
+    CheckRequest,
     Checks,
-    Kind,
-    Question,
-    Surroundings,
+    CheckServices,
     TooManyChecks,
     parse_domain,
 )
 from seg.check.document import demands
-from seg.check.rehearsal import NoContent, Notebook, Uncounted
+from seg.check.rehearsal import DryRunRecorder, NoContent, NoIds
 from seg.cli.check_explain import explain_lines
 from seg.cli.check_voice import dane_lines, sts_lines, tls_lines
 from seg.config.destinations import DANEMode, Destinations, Exemption, Profile, SMTPRoute, STSMode, TLSOption
 from seg.deliver.faults import AuthFailed, HandshakeFailed, Unreachable
 from seg.deliver.pool import PoolKey
-from seg.deliver.session import Session, Unsatisfied
+from seg.deliver.session import PolicyViolation, VerifiedConnection
 from seg.events.base import IEventSink
 from seg.events.delivery import DeliveryConnected, DeliveryConnectFailed
 from seg.mail.errors import LocalFault, Permanent, Temporary
 from seg.mail.hosts import IPAddress, MXHost, Route
-from seg.mail.ids import ICounters
+from seg.mail.ids import IMessageIds
 from seg.policy.dane.authenticator import DANEAuthenticator
 from seg.policy.dane.tlsa import TLSARecord
 from seg.policy.judge import judge
-from seg.policy.mtasts.look import STSLook
+from seg.policy.mtasts.look import STSInspection
 from seg.policy.requirement import Decide, Decision, NoOpinion, Refuse, Requirement, TLSLevel
 from seg.policy.static import StaticProvider
 from seg.queue.interfaces import IContent
@@ -77,8 +77,8 @@ class FakeSessions:
 
     async def open(
         self, decision: Decision, host: MXHost, address: IPAddress, outgoing: object = None, progress: object = None
-    ) -> Session:
-        """As `seg.deliver.session.Sessions.open`."""
+    ) -> VerifiedConnection:
+        """As `seg.deliver.session.ConnectionOpener.open`."""
         self.decisions.append(decision)
         self.outgoing.append(outgoing)
         shown = self._shows[host.name]
@@ -89,10 +89,10 @@ class FakeSessions:
         self._notebook.emit(DeliveryConnected(0, "192.0.2.99", str(address), host.port))
         verdict = judge(decision, shown, TRUST)
         if not verdict.ok:
-            raise Unsatisfied(decision, verdict, shown)
+            raise PolicyViolation(decision, verdict, shown)
         sender = FakeSender(shown)
         self.senders.append(sender)
-        return Session(sender, verdict, PoolKey(address, host.port))  # type: ignore[arg-type]
+        return VerifiedConnection(sender, verdict, PoolKey(address, host.port))  # type: ignore[arg-type]
 
 
 class FakeRouter:
@@ -111,9 +111,9 @@ class FakeRouter:
 class FakePolicies:
     """Has seen nothing."""
 
-    async def look(self, domain: str) -> STSLook:
+    async def look(self, domain: str) -> STSInspection:
         """Nothing."""
-        return STSLook(record_error="ServFail", record_failed=True)
+        return STSInspection(record_error="ServFail", record_failed=True)
 
 
 class ChecksCase(SynchronousTestCase):
@@ -146,7 +146,7 @@ class ChecksCase(SynchronousTestCase):
             return self.sessions
 
         return Checks(
-            Surroundings(
+            CheckServices(
                 resolver=self.resolver,
                 providers=(self.dane, self.sts, StaticProvider()),
                 policies=FakePolicies(),  # type: ignore[arg-type]
@@ -160,9 +160,9 @@ class ChecksCase(SynchronousTestCase):
             )
         )
 
-    def ask(self, kind: Kind = Kind.EXPLAIN, **parts: Any) -> dict[str, Any]:
+    def ask(self, kind: CheckKind = CheckKind.EXPLAIN, **parts: Any) -> dict[str, Any]:
         """The document."""
-        return self.successResultOf(Deferred.fromCoroutine(self.checks().ask(Question(kind, DOMAIN, **parts))))
+        return self.successResultOf(Deferred.fromCoroutine(self.checks().ask(CheckRequest(kind, DOMAIN, **parts))))
 
 
 class RehearsalTests(ChecksCase):
@@ -242,7 +242,7 @@ class RehearsalTests(ChecksCase):
     def test_too_long(self) -> None:
         """A check ends within its time, with what it has."""
         self.shows[HOST.name] = Deferred()
-        asked = Deferred.fromCoroutine(self.checks().ask(Question(Kind.EXPLAIN, DOMAIN)))
+        asked = Deferred.fromCoroutine(self.checks().ask(CheckRequest(CheckKind.EXPLAIN, DOMAIN)))
         self.clock.advance(LONGEST)
         document = self.successResultOf(asked)
         self.assertEqual((document["result"], document["now"]["text"]), ("unknown", "not finished after 150 seconds"))
@@ -258,19 +258,19 @@ class QuestionTests(ChecksCase):
             routes={"ALL": SMTPRoute("ALL")},
         )
         for kind, asked in (
-            (Kind.DANE, ["dane"]),
-            (Kind.STS, ["mta-sts"]),
-            (Kind.TLS, ["certificate", "dane", "mta-sts", "static"]),
-            (Kind.EXPLAIN, ["dane", "mta-sts", "static"]),
+            (CheckKind.DANE, ["dane"]),
+            (CheckKind.STS, ["mta-sts"]),
+            (CheckKind.TLS, ["certificate", "dane", "mta-sts", "static"]),
+            (CheckKind.EXPLAIN, ["dane", "mta-sts", "static"]),
         ):
             document = self.ask(kind)
             self.assertEqual([opinion["provider"] for opinion in document["hosts"][0]["opinions"]], asked)
-            apart = kind in (Kind.DANE, Kind.STS)
+            apart = kind in (CheckKind.DANE, CheckKind.STS)
             profile = self.given[-1].profile(DOMAIN)
             self.assertEqual(profile.dane is DANEMode.MANDATORY, apart)
             self.assertEqual(profile.mta_sts is STSMode.ON, apart)
             self.assertEqual(not self.given[-1].routes, apart)
-            self.assertEqual(document["mta_sts"] is not None, kind is Kind.STS)
+            self.assertEqual(document["mta_sts"] is not None, kind is CheckKind.STS)
 
     def test_not_applied(self) -> None:
         """A route, the profile, an exemption, or a provider that isn't asked: that deliveries don't go by the policy is said first."""
@@ -288,7 +288,7 @@ class QuestionTests(ChecksCase):
             (Destinations(Profile(exemption=exempt)), "MTA-STS isn't enforced", "DANE isn't enforced"),
         ):
             self.destinations = destinations
-            for kind, lines, wanted in ((Kind.STS, sts_lines, of_sts), (Kind.DANE, dane_lines, of_dane)):
+            for kind, lines, wanted in ((CheckKind.STS, sts_lines, of_sts), (CheckKind.DANE, dane_lines, of_dane)):
                 document = self.ask(kind)
                 (first, *_) = lines(document)
                 self.assertEqual(first.startswith("NOTE: "), bool(wanted), first)
@@ -314,7 +314,7 @@ class QuestionTests(ChecksCase):
             'set it back to "defer"',
         ):
             self.assertIn(part, re.sub(r"\s+", " ", text))
-        self.assertIn("given up (fall-through)", "\n".join(tls_lines(self.ask(Kind.TLS))))
+        self.assertIn("given up (fall-through)", "\n".join(tls_lines(self.ask(CheckKind.TLS))))
         self.dane = FixedProvider("dane", NoOpinion("no TLSA"))
         self.assertIsNone(self.ask()["hosts"][0]["tried"][0]["given_up"])
 
@@ -342,7 +342,7 @@ class QuestionTests(ChecksCase):
         """So many at a time, and no more; afterwards there is room again."""
         self.shows[HOST.name] = Deferred()
         checks = self.checks()
-        question = Question(Kind.EXPLAIN, DOMAIN)
+        question = CheckRequest(CheckKind.EXPLAIN, DOMAIN)
         running = [Deferred.fromCoroutine(checks.ask(question)) for _ in range(MOST)]
         self.failureResultOf(Deferred.fromCoroutine(checks.ask(question)), TooManyChecks)
         self.shows[HOST.name].callback(None)
@@ -394,15 +394,15 @@ class SeamTests(SynchronousTestCase):
 
     def test_interfaces(self) -> None:
         """They are what they are taken for."""
-        verifyObject(IEventSink, Notebook())
-        verifyObject(ICounters, Uncounted())
+        verifyObject(IEventSink, DryRunRecorder())
+        verifyObject(IMessageIds, NoIds())
         verifyObject(IContent, NoContent())
-        self.assertEqual((Uncounted().next_mid(), Uncounted().next_icid(), Uncounted().next_dcid()), (0, 0, 0))
+        self.assertEqual((NoIds().next_mid(), NoIds().next_icid(), NoIds().next_dcid()), (0, 0, 0))
         self.assertEqual(self.successResultOf(Deferred.fromCoroutine(NoContent().head(5))), b"")
 
     def test_notebook(self) -> None:
         """The end of the last connection that came about."""
-        notebook = Notebook()
+        notebook = DryRunRecorder()
         notebook.emit(DeliveryConnected(0, "192.0.2.99", "192.0.2.1", 25))
         self.assertEqual(notebook.interface, "192.0.2.99")
         notebook.emit(DeliveryConnectFailed("a", "b", "192.0.2.1", 25, "x"))

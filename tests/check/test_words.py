@@ -5,7 +5,7 @@ from __future__ import annotations
 from twisted.trial.unittest import SynchronousTestCase
 
 from seg.cli.check_voice import sts_lines
-from seg.deliver.session import Unsatisfied, mismatches_of
+from seg.deliver.session import PolicyViolation, mismatches_of
 from seg.policy.judge import judge
 from seg.policy.requirement import Raise, Requirement, TLSLevel
 from seg.tls.webpki import WebPKI
@@ -28,7 +28,7 @@ class MismatchTests(SynchronousTestCase):
             self_signed(HOST.name),
         ):
             verdict = judge(decision, facts(leaf), TRUST)
-            for text in (mismatches_of(verdict), Unsatisfied(decision, verdict).text):
+            for text in (mismatches_of(verdict), PolicyViolation(decision, verdict).text):
                 for line in verdict.mismatches:
                     self.assertEqual(text.count(line), 1, text)
         verdict = judge(decision, facts(Authority.root("Unknown CA").leaf(HOST.name)), TRUST)

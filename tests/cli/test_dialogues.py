@@ -12,7 +12,7 @@ from unittest import mock
 from click.testing import CliRunner, Result
 from twisted.trial.unittest import SynchronousTestCase
 
-from seg.cli.main import Surroundings, main
+from seg.cli.main import CommandContext, main
 
 
 class Gateway:
@@ -41,7 +41,7 @@ class DialogueCase(SynchronousTestCase):
     def ask(self, gateway: Any, words: Sequence[str], *answers: str) -> Result:
         """Run a verb, and answer."""
         with (
-            mock.patch.object(Surroundings, "gateway", lambda *_: gateway),
+            mock.patch.object(CommandContext, "gateway", lambda *_: gateway),
             mock.patch(f"seg.cli.{self.module}.can_ask", lambda: True),
             mock.patch("seg.cli.dialogue.can_ask", lambda: True),
         ):

@@ -139,7 +139,7 @@ class LogConfigTests(SynchronousTestCase):
         """What it does; with `typed` at a terminal."""
         self.gateway = GatewayDouble(settings)
         with (
-            mock.patch.object(cli.Surroundings, "gateway", lambda *_: self.gateway),
+            mock.patch.object(cli.CommandContext, "gateway", lambda *_: self.gateway),
             mock.patch("seg.cli.logconfig.can_ask", lambda: typed is not None),
             mock.patch("seg.cli.sections.can_ask", lambda: typed is not None),
         ):

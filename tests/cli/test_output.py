@@ -78,7 +78,7 @@ class VerbTests(SynchronousTestCase):
 
     def run_with(self, words: list[str], gateway: Any) -> str:
         """All that it writes to the terminal; it may fail at words that it doesn't know."""
-        with mock.patch.object(cli.Surroundings, "gateway", lambda *_: gateway):
+        with mock.patch.object(cli.CommandContext, "gateway", lambda *_: gateway):
             result = CliRunner().invoke(cli.main, words, prog_name="seg", color=True)
         return (
             result.output.replace("\x1b[0m", "")

@@ -8,7 +8,7 @@ from unittest import mock
 from click.testing import CliRunner
 from twisted.trial.unittest import SynchronousTestCase
 
-from seg.cli.main import Surroundings, main
+from seg.cli.main import CommandContext, main
 
 
 class PagingGateway:
@@ -45,7 +45,7 @@ class LongListTests(SynchronousTestCase):
     def listing(self, number: int, limit: int) -> tuple[list[str], list[tuple[int, int]]]:
         """The lines printed, and what was asked for."""
         gateway = PagingGateway(number)
-        with mock.patch.object(Surroundings, "gateway", lambda *_: gateway):
+        with mock.patch.object(CommandContext, "gateway", lambda *_: gateway):
             result = CliRunner().invoke(main, ["queue", "list", "--limit", str(limit)])
         self.assertEqual(result.exit_code, 0, result.output)
         return result.output.splitlines(), gateway.asked

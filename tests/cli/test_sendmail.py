@@ -20,45 +20,45 @@ from seg.cli.sendmail import OTHER_NAMES, _group_of, _lines, run
 from seg.cli.sendmail_header import HeaderFields
 from seg.cli.sendmail_manual import OPTIONS as OPTIONS_TOLD
 from seg.cli.sendmail_manual import sendmail_page
-from seg.cli.sendmail_options import UsageFault, Wanted, parse
-from seg.mail.envelope import BodyType, Notify, Ret
-from seg.maildrop.note import Note, decode
+from seg.cli.sendmail_options import SendmailOptions, UsageFault, parse
+from seg.mail.envelope import BodyType, DSNNotify, DSNRet
+from seg.maildrop.note import DropEnvelope, decode
 
-OPTIONS: list[tuple[str, Wanted]] = [
-    ("-t -i", Wanted(from_header=True, dot_ends=False)),
-    ("-ti", Wanted(from_header=True, dot_ends=False)),
-    ("-oi -oem -odb -f a@b c@d", Wanted(dot_ends=False, sender="a@b", recipients=["c@d"])),
-    ("-fa@b -- -c@d", Wanted(sender="a@b", recipients=["-c@d"])),
-    ("-r a@b -F Name x -t", Wanted(sender="a@b", name="Name", recipients=["x", "-t"])),
-    ("-O DeliveryMode=b -B8BITMIME x", Wanted(body=BodyType.EIGHT_BIT, recipients=["x"])),
+OPTIONS: list[tuple[str, SendmailOptions]] = [
+    ("-t -i", SendmailOptions(from_header=True, dot_ends=False)),
+    ("-ti", SendmailOptions(from_header=True, dot_ends=False)),
+    ("-oi -oem -odb -f a@b c@d", SendmailOptions(dot_ends=False, sender="a@b", recipients=["c@d"])),
+    ("-fa@b -- -c@d", SendmailOptions(sender="a@b", recipients=["-c@d"])),
+    ("-r a@b -F Name x -t", SendmailOptions(sender="a@b", name="Name", recipients=["x", "-t"])),
+    ("-O DeliveryMode=b -B8BITMIME x", SendmailOptions(body=BodyType.EIGHT_BIT, recipients=["x"])),
     (
         "-N success,delay -R hdrs -V a+b",
-        Wanted(notify=frozenset({Notify.SUCCESS, Notify.DELAY}), ret=Ret.HEADERS, envid="a+2Bb"),
+        SendmailOptions(notify=frozenset({DSNNotify.SUCCESS, DSNNotify.DELAY}), ret=DSNRet.HEADERS, envid="a+2Bb"),
     ),
-    ("-N never -q15m -v", Wanted(notify=frozenset(), flush=True, verbose=True)),
-    ("-bp", Wanted(mode="p")),
-    ("-bs -C /x", Wanted(mode="s", configuration="/x")),
+    ("-N never -q15m -v", SendmailOptions(notify=frozenset(), flush=True, verbose=True)),
+    ("-bp", SendmailOptions(mode="p")),
+    ("-bs -C /x", SendmailOptions(mode="s", configuration="/x")),
 ]
 
 
-IGNORED = Wanted(recipients=["x"])
+IGNORED = SendmailOptions(recipients=["x"])
 # What programs call sendmail with, and what Sendmail's and Postfix's commands take: None is wrong usage.
-PROGRAMS: list[tuple[str, Wanted | None]] = [
-    ("-FCronDaemon -i -B8BITMIME -oem root", Wanted(name="CronDaemon", dot_ends=False, body=BodyType.EIGHT_BIT, recipients=["root"])),
-    ("-FCronDaemon -i -odi -oem -oi -t -f root", Wanted(name="CronDaemon", dot_ends=False, from_header=True, sender="root")),
-    ("-oem -oi -f a@b -- c@d", Wanted(dot_ends=False, sender="a@b", recipients=["c@d"])),  # mutt
-    ("-oem -oi -N failure -R hdrs -B8BITMIME -- c@d", Wanted(dot_ends=False, notify=frozenset({Notify.FAILURE}),
-     ret=Ret.HEADERS, body=BodyType.EIGHT_BIT, recipients=["c@d"])),
-    ("-i c@d e@f", Wanted(dot_ends=False, recipients=["c@d", "e@f"])),  # git send-email
-    ("-f a@b -i c@d", Wanted(dot_ends=False, sender="a@b", recipients=["c@d"])),
-    ("-t -i", Wanted(from_header=True, dot_ends=False)),  # PHP
-    ("-t -i -fa@b", Wanted(from_header=True, dot_ends=False, sender="a@b")),
-    ("-i -m -v -r a@b -- c@d", Wanted(dot_ends=False, verbose=True, sender="a@b", recipients=["c@d"])),  # s-nail
-    ("-i -m c@d", Wanted(dot_ends=False, recipients=["c@d"])),  # bsd-mailx
-    ("-t", Wanted(from_header=True)),  # logwatch, mdadm
-    ("-oi -t", Wanted(from_header=True, dot_ends=False)),  # unattended-upgrades, apt-listchanges
-    ("-oi -oeq -t -odq", Wanted(from_header=True, dot_ends=False)),
-    ("-bm -oi x", Wanted(dot_ends=False, recipients=["x"])),
+PROGRAMS: list[tuple[str, SendmailOptions | None]] = [
+    ("-FCronDaemon -i -B8BITMIME -oem root", SendmailOptions(name="CronDaemon", dot_ends=False, body=BodyType.EIGHT_BIT, recipients=["root"])),
+    ("-FCronDaemon -i -odi -oem -oi -t -f root", SendmailOptions(name="CronDaemon", dot_ends=False, from_header=True, sender="root")),
+    ("-oem -oi -f a@b -- c@d", SendmailOptions(dot_ends=False, sender="a@b", recipients=["c@d"])),  # mutt
+    ("-oem -oi -N failure -R hdrs -B8BITMIME -- c@d", SendmailOptions(dot_ends=False, notify=frozenset({DSNNotify.FAILURE}),
+     ret=DSNRet.HEADERS, body=BodyType.EIGHT_BIT, recipients=["c@d"])),
+    ("-i c@d e@f", SendmailOptions(dot_ends=False, recipients=["c@d", "e@f"])),  # git send-email
+    ("-f a@b -i c@d", SendmailOptions(dot_ends=False, sender="a@b", recipients=["c@d"])),
+    ("-t -i", SendmailOptions(from_header=True, dot_ends=False)),  # PHP
+    ("-t -i -fa@b", SendmailOptions(from_header=True, dot_ends=False, sender="a@b")),
+    ("-i -m -v -r a@b -- c@d", SendmailOptions(dot_ends=False, verbose=True, sender="a@b", recipients=["c@d"])),  # s-nail
+    ("-i -m c@d", SendmailOptions(dot_ends=False, recipients=["c@d"])),  # bsd-mailx
+    ("-t", SendmailOptions(from_header=True)),  # logwatch, mdadm
+    ("-oi -t", SendmailOptions(from_header=True, dot_ends=False)),  # unattended-upgrades, apt-listchanges
+    ("-oi -oeq -t -odq", SendmailOptions(from_header=True, dot_ends=False)),
+    ("-bm -oi x", SendmailOptions(dot_ends=False, recipients=["x"])),
     ("-Am x", IGNORED),
     ("-Ac x", IGNORED),
     ("-c x", IGNORED),
@@ -71,28 +71,28 @@ PROGRAMS: list[tuple[str, Wanted | None]] = [
     ("-m x", IGNORED),
     ("-n x", IGNORED),
     ("-O Timeout.queuereturn=5d x", IGNORED),
-    ("-OIgnoreDots x", Wanted(dot_ends=False, recipients=["x"])),
+    ("-OIgnoreDots x", SendmailOptions(dot_ends=False, recipients=["x"])),
     ("-oA/etc/aliases x", IGNORED),
     ("-o7 -o8 -om -os -oT3d x", IGNORED),
-    ("-oQ /var/spool x", Wanted(recipients=["/var/spool", "x"])),
+    ("-oQ /var/spool x", SendmailOptions(recipients=["/var/spool", "x"])),
     ("-p ESMTP:host x", IGNORED),
     ("-U x", IGNORED),
     ("-X /var/log/x x", IGNORED),
     ("-x x", IGNORED),
-    ("-vv x", Wanted(verbose=True, recipients=["x"])),
-    ("-v x", Wanted(verbose=True, recipients=["x"])),
-    ("-I", Wanted(mode="i")),
-    ("-bi -oA/etc/aliases", Wanted(mode="i")),
-    ("-bh", Wanted(mode="h")),
-    ("-bH", Wanted(mode="H")),
-    ("-bp -Ac", Wanted(mode="p")),
-    ("-bs", Wanted(mode="s")),
-    ("-bv x", Wanted(mode="v", recipients=["x"])),
-    ("-q", Wanted(flush=True)),
-    ("-q30m", Wanted(flush=True)),
-    ("-qf", Wanted(flush=True)),
-    ("-qI17", Wanted(flush=True, only_message="17")),
-    ("-qRx.test", Wanted(flush=True, only_site="x.test")),
+    ("-vv x", SendmailOptions(verbose=True, recipients=["x"])),
+    ("-v x", SendmailOptions(verbose=True, recipients=["x"])),
+    ("-I", SendmailOptions(mode="i")),
+    ("-bi -oA/etc/aliases", SendmailOptions(mode="i")),
+    ("-bh", SendmailOptions(mode="h")),
+    ("-bH", SendmailOptions(mode="H")),
+    ("-bp -Ac", SendmailOptions(mode="p")),
+    ("-bs", SendmailOptions(mode="s")),
+    ("-bv x", SendmailOptions(mode="v", recipients=["x"])),
+    ("-q", SendmailOptions(flush=True)),
+    ("-q30m", SendmailOptions(flush=True)),
+    ("-qf", SendmailOptions(flush=True)),
+    ("-qI17", SendmailOptions(flush=True, only_message="17")),
+    ("-qRx.test", SendmailOptions(flush=True, only_site="x.test")),
     ("-bd", None),
     ("-bd -q1h", None),
     ("-bD", None),
@@ -226,12 +226,12 @@ class DropTests(SynchronousTestCase):
             status = run(["-C", str(self.file), *arguments])
         return status, said.getvalue()
 
-    def note(self) -> Note:
+    def note(self) -> DropEnvelope:
         """The envelope of the one message that was dropped."""
         (name,) = os.listdir(self.dropped)
         return self.note_of(name)
 
-    def note_of(self, name: str) -> Note:
+    def note_of(self, name: str) -> DropEnvelope:
         """The envelope of one of them."""
         with open(self.dropped / name, "rb") as file:
             found = decode(file.readline())
@@ -388,7 +388,8 @@ class DropTests(SynchronousTestCase):
         self.assertEqual(found.keys(), {("a@x.test",), ("A@x.test",)})
         note = found["a@x.test",]
         self.assertEqual(
-            (note.orcpt, note.notify, note.ret, note.envid), (("rfc822;o@y.test",), frozenset(Notify), Ret.HEADERS, "e")
+            (note.orcpt, note.notify, note.ret, note.envid),
+            (("rfc822;o@y.test",), frozenset(DSNNotify), DSNRet.HEADERS, "e"),
         )
         self.assertEqual((found["A@x.test",].orcpt, found["A@x.test",].notify), ((), None))
 

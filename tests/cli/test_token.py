@@ -17,7 +17,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from seg.admin.tokens import hash_of, parse_tokens
 from seg.cli.client import ControlSocket, GatewayError, NotRunning
 from seg.cli.main import main
-from seg.cli.remote import Wanted
+from seg.cli.remote import RemoteOptions
 from tests.certificates import self_signed
 
 TODAY = datetime.datetime.now(datetime.UTC).date()
@@ -156,7 +156,7 @@ class ServerTests(FolderCase):
             ("HTTPS://gateway.example:1/", "https://gateway.example:1"),
             ("https://[2001:db8::1]:443", "https://[2001:db8::1]:443"),
         ):
-            server = Wanted(url, str(self.token), None).server()
+            server = RemoteOptions(url, str(self.token), None).server()
             self.assertIn(f"{name} can't be reached", server.trouble(OSError(1, "x"), 1).message)
             self.assertEqual(server.headers, {"Authorization": "Bearer seg_x"})
         for url in (
@@ -175,16 +175,16 @@ class ServerTests(FolderCase):
             "unix:///x",
         ):
             with self.assertRaisesRegex(click.UsageError, "wants the form https://host:port"):
-                Wanted(url, str(self.token), None).server()
+                RemoteOptions(url, str(self.token), None).server()
 
     def test_token_file(self) -> None:
         """It holds one token; else it is told, without what it holds."""
         for text in ("", "\n", "two words", "a\nb", "a\x00", "ü"):
             self.token.write_text(text)
             with self.assertRaisesRegex(click.UsageError, "there must be one token in it, and nothing else"):
-                Wanted("https://a", str(self.token), None).server()
+                RemoteOptions("https://a", str(self.token), None).server()
         with self.assertRaisesRegex(click.UsageError, "No such file"):
-            Wanted("https://a", str(self.folder / "nothing"), None).server()
+            RemoteOptions("https://a", str(self.folder / "nothing"), None).server()
 
     def test_ca_file(self) -> None:
         """The system's list isn't asked where another is given; one without a certificate is told."""
@@ -193,9 +193,9 @@ class ServerTests(FolderCase):
             if text is not None:
                 pem.write_text(text)
             with self.assertRaisesRegex(click.UsageError, "CA file"):
-                Wanted("https://a", str(self.token), str(pem)).server()
+                RemoteOptions("https://a", str(self.token), str(pem)).server()
         pem.write_bytes(self_signed("a", ca=True).pem())
-        connection = Wanted("https://a", str(self.token), str(pem)).server().connection(3)
+        connection = RemoteOptions("https://a", str(self.token), str(pem)).server().connection(3)
         self.assertIsInstance(connection, http.client.HTTPSConnection)
         context: ssl.SSLContext = connection._context  # type: ignore[attr-defined]
         self.assertEqual((context.verify_mode, context.check_hostname), (ssl.CERT_REQUIRED, True))
@@ -204,7 +204,7 @@ class ServerTests(FolderCase):
 
     def test_trouble(self) -> None:
         """Each has its words; none lets a check be made here instead."""
-        server = Wanted("https://a", str(self.token), None).server()
+        server = RemoteOptions("https://a", str(self.token), None).server()
         untrusted = ssl.SSLCertVerificationError(1, "x")
         untrusted.verify_message = "unable to get local issuer certificate"
         for error, text in (

@@ -52,7 +52,7 @@ def shown(transcript: Mapping[str, Any], now: float) -> str:
     words = shlex.split(transcript["command"])[1:]
     with (
         utc(),
-        mock.patch.object(cli.Surroundings, "gateway", lambda *_: gateway),
+        mock.patch.object(cli.CommandContext, "gateway", lambda *_: gateway),
         mock.patch("time.time", lambda: now),
     ):
         result = CliRunner().invoke(cli.main, words, prog_name="seg")

@@ -4,7 +4,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from seg.common.errors import ConfigurationError
 from seg.config.load import parse_settings
-from seg.config.schema import Listener, ListenerTLS, LogLevel, Settings
+from seg.config.schema import ListenerSettings, ListenerTLS, LogLevel, Settings
 
 
 def problems(text: str) -> list[str]:
@@ -306,7 +306,9 @@ class ValueTests(SynchronousTestCase):
             resolvers = ["192.0.2.1:5353", "[2001:db8::1]:53", "2001:db8::2"]
             """
         )
-        self.assertEqual(settings.listener[0], Listener("in", "::", 25, tls=ListenerTLS.STARTTLS, certificate="c.pem"))
+        self.assertEqual(
+            settings.listener[0], ListenerSettings("in", "::", 25, tls=ListenerTLS.STARTTLS, certificate="c.pem")
+        )
         self.assertEqual(settings.listener[1].port, 25)
         self.assertIsInstance(settings.queue.first_retry, float)
         self.assertEqual((settings.queue.lifetime, settings.queue.memory), (259200.0, 65536))

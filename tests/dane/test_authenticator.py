@@ -12,7 +12,7 @@ from zope.interface.verify import verifyObject
 from seg.policy.dane.authenticator import DANEAuthenticator, signed_by
 from seg.policy.dane.tlsa import TLSARecord
 from seg.tls.interfaces import IAuthenticator
-from seg.tls.peer import Examination, PeerCertificates, Trust
+from seg.tls.peer import CertificateVerdict, PeerCertificates, Trust
 from seg.tls.roots import RootStore
 from tests.certificates import CLIENT_AUTH, NOW, Authority, self_signed, tlsa_data
 
@@ -31,7 +31,9 @@ def record(kind: str, certificate: x509.Certificate) -> TLSARecord:
     return TLSARecord(usage, selector, matching, tlsa_data(certificate, selector, matching))
 
 
-def examine(chain: tuple[x509.Certificate, ...], *records: TLSARecord, names: tuple[str, ...] = NAMES) -> Examination:
+def examine(
+    chain: tuple[x509.Certificate, ...], *records: TLSARecord, names: tuple[str, ...] = NAMES
+) -> CertificateVerdict:
     """What the records say of a chain; the chain's own root is on the trusted list, which must not matter."""
     trust = Trust(RootStore((ROOT.certificate,)), NOW)
     return DANEAuthenticator(records, "base.example", names).examine(PeerCertificates(chain), trust)

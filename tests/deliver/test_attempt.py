@@ -13,11 +13,11 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from seg.config.destinations import Destinations, Exemption, LimitPer, Profile
-from seg.deliver.attempt import Attempt, Means
-from seg.deliver.lines import Crowded
-from seg.deliver.pace import Pace
+from seg.deliver.attempt import Attempt, AttemptServices
+from seg.deliver.lines import LimitReached
+from seg.deliver.pace import SendingRates
 from seg.deliver.pool import PoolKey
-from seg.deliver.session import Session, Unsatisfied
+from seg.deliver.session import PolicyViolation, VerifiedConnection
 from seg.events.delivery import ExemptionUsed, PolicyExplained, PolicyObserved, RecipientsDelivered, RouteUsed
 from seg.events.policy import DANEFailed, DANEWeakened, STSFailed, STSSucceeded
 from seg.mail.causes import CauseKind
@@ -134,7 +134,7 @@ class FakeSessions:
 
     async def open(
         self, decision: Decision, host: MXHost, address: IPAddress, outgoing: object = None, progress: object = None
-    ) -> Session:
+    ) -> VerifiedConnection:
         """By address first, then by host name."""
         self.opened.append(f"{host.name}/{address}")
         answer = self.answers.get(str(address), self.answers.get(host.name))
@@ -144,9 +144,9 @@ class FakeSessions:
             raise answer
         assert isinstance(answer, tuple)
         sender, verdict = answer
-        return Session(sender, verdict, PoolKey(address, 25))
+        return VerifiedConnection(sender, verdict, PoolKey(address, 25))
 
-    def give(self, session: Session, max_transactions: int) -> None:
+    def give(self, session: VerifiedConnection, max_transactions: int) -> None:
         """Note it."""
         self.max_transactions = max_transactions
         self.given.append(session.sender.dcid)
@@ -164,12 +164,12 @@ class AttemptTests(SynchronousTestCase):
         self.sessions = FakeSessions()
         self.destinations = Destinations()
         self.alerts: list[tuple[str, str, str]] = []
-        self.pace = Pace(lambda: 1000.0)
+        self.pace = SendingRates(lambda: 1000.0)
         self.providers = [FakeProvider("static", lambda q, h: Raise(MAY, "preferred"))]
 
     def attempt(self, found: Route | Exception, max_addresses: int = 10) -> dict[int, Outcome]:
         """Run one attempt to its end; the outcomes."""
-        means = Means(
+        means = AttemptServices(
             FakeRouter(found),  # type: ignore[arg-type]
             PolicyChain(self.providers, self.sink, Clock()),  # type: ignore[arg-type]
             self.sessions,  # type: ignore[arg-type]
@@ -194,7 +194,7 @@ class AttemptTests(SynchronousTestCase):
     def test_crowded(self) -> None:
         """An address without a connection to spare is passed over for others of the same preference, never for a substitute; with none
         left the recipients have no outcome."""
-        busy = Crowded("192.0.2.1", lambda: 0)
+        busy = LimitReached("192.0.2.1", lambda: 0)
         second = attrs.evolve(host("mx2.example"), preference=20)
         equal = host("mx1b.example", "192.0.2.3")
         self.sessions.answers.update({"mx1.example": busy, "mx2.example": (FakeSender(2, OK), GOOD)})
@@ -339,7 +339,7 @@ class AttemptTests(SynchronousTestCase):
         )
         decision = Decision("to.example", "mx2.example", MUST)
         failed = Verdict(False, summary="any text", cause=CauseKind.CERTIFICATE_EXPIRED)
-        self.sessions.answers.update({"mx2.example": Unsatisfied(decision, failed), "mx3.example": UNREACHABLE})
+        self.sessions.answers.update({"mx2.example": PolicyViolation(decision, failed), "mx3.example": UNREACHABLE})
         found = route(host("evil.example"), host("mx2.example"), host("mx3.example"))
         outcome = self.attempt(found)[0]
         assert isinstance(outcome, Delayed)
@@ -406,7 +406,7 @@ class AttemptTests(SynchronousTestCase):
             reason="TLSv1.3 refused: peer cert does not match domain mx1.example",
             failed=("mta-sts",),
         )
-        self.sessions.answers["mx1.example"] = lambda decision: Unsatisfied(decision, verdict)
+        self.sessions.answers["mx1.example"] = lambda decision: PolicyViolation(decision, verdict)
         outcomes = self.attempt(route(host("mx1.example")))
         outcome = outcomes[0]
         assert isinstance(outcome, Delayed)
@@ -427,7 +427,7 @@ class AttemptTests(SynchronousTestCase):
 
         def answer(decision: Decision) -> object:
             if decision.requirement.tls is TLSLevel.MUST:
-                return Unsatisfied(decision, failed)
+                return PolicyViolation(decision, failed)
             return FakeSender(3, OK), Verdict(True, reason="TLSv1.3 unverified")
 
         self.sessions.answers["mx1.example"] = answer

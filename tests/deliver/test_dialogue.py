@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from seg.deliver.dialogue import LONGEST_LINE, MOST_DOMAINS, MOST_LINES, Dialogues, Tap
+from seg.deliver.dialogue import LONGEST_LINE, MOST_DOMAINS, MOST_LINES, DebugPeers, DialogueLog
 from seg.events.delivery import DialogueLine
 from seg.smtp.replies import Phase
 from tests.doubles import RecordingSink
@@ -18,7 +18,7 @@ class TapTests(SynchronousTestCase):
     def setUp(self) -> None:
         """A tap and what it told."""
         self.sink = RecordingSink()
-        self.tap = Tap(7, "a.example", self.sink)
+        self.tap = DialogueLog(7, "a.example", self.sink)
 
     def told(self) -> list[str]:
         """``C: EHLO x`` and so on."""
@@ -78,8 +78,8 @@ class TapTests(SynchronousTestCase):
     def test_cut(self, data: bytes, size: int) -> None:
         """The lines don't depend on how the octets are cut."""
         whole, cut = RecordingSink(), RecordingSink()
-        Tap(1, "a.example", whole).received(data, Phase.EHLO)
-        tap = Tap(1, "a.example", cut)
+        DialogueLog(1, "a.example", whole).received(data, Phase.EHLO)
+        tap = DialogueLog(1, "a.example", cut)
         for start in range(0, len(data), size):
             tap.received(data[start : start + size], Phase.EHLO)
         self.assertEqual(whole.events, cut.events)
@@ -90,7 +90,7 @@ class DialoguesTests(SynchronousTestCase):
 
     def test_sessions(self) -> None:
         """So many sessions as were asked for, of this domain only; 0 ends it."""
-        dialogues, sink = Dialogues(), RecordingSink()
+        dialogues, sink = DebugPeers(), RecordingSink()
         self.assertFalse(dialogues.wanted("a.example"))
         dialogues.watch("a.example", 2)
         self.assertIsNone(dialogues.tap(1, "b.example", sink))
@@ -103,7 +103,7 @@ class DialoguesTests(SynchronousTestCase):
 
     def test_bounded(self) -> None:
         """No more domains than fit; one that is watched may be changed."""
-        dialogues = Dialogues()
+        dialogues = DebugPeers()
         for number in range(MOST_DOMAINS):
             dialogues.watch(f"{number}.example", 1)
         self.assertRaises(ValueError, dialogues.watch, "more.example", 1)

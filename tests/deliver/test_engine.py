@@ -10,9 +10,9 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from seg.deliver.budget import STARTS
 from seg.deliver.destination import INITIAL_WINDOW, UNGREETED_WINDOW
-from seg.deliver.engine import DeliveryEngine
-from seg.deliver.lines import Crowded
-from seg.deliver.pace import UNLIMITED, Rate
+from seg.deliver.engine import DeliveryScheduler
+from seg.deliver.lines import LimitReached
+from seg.deliver.pace import UNLIMITED, RateLimit
 from seg.deliver.progress import Progress
 from seg.events.gateway import Fault
 from seg.mail.envelope import Envelope, Recipient
@@ -66,7 +66,7 @@ class FakeAttempt:
         self.outcomes: dict[int, Outcome] = {}
         self.connected = True
         self.progress = Progress()
-        self.crowded: list[Crowded] = []
+        self.crowded: list[LimitReached] = []
         self.done: Deferred[None] = Deferred()
 
     async def run(self) -> None:
@@ -92,7 +92,7 @@ class TurningClock(Clock):
 
 
 class EngineTests(SynchronousTestCase):
-    """`DeliveryEngine`."""
+    """`DeliveryScheduler`."""
 
     def setUp(self) -> None:
         self.queue = FakeQueue()
@@ -104,16 +104,16 @@ class EngineTests(SynchronousTestCase):
         self,
         limit: int = 500,
         max_active: int = 100,
-        rate: Callable[[str], Rate] = lambda domain: UNLIMITED,
+        rate: Callable[[str], RateLimit] = lambda domain: UNLIMITED,
         suspended: Callable[[str], bool] = lambda domain: False,
-    ) -> DeliveryEngine:
+    ) -> DeliveryScheduler:
         """An engine at work on the queue."""
 
         def attempt(lease: Lease) -> FakeAttempt:
             self.attempts.append(FakeAttempt(lease))
             return self.attempts[-1]
 
-        engine = DeliveryEngine(self.queue, attempt, lambda _: limit, max_active, self.sink, self.clock)  # type: ignore[arg-type]
+        engine = DeliveryScheduler(self.queue, attempt, lambda _: limit, max_active, self.sink, self.clock)  # type: ignore[arg-type]
         engine.rate, engine.suspended = rate, suspended
         engine.start()
         return engine
@@ -124,7 +124,7 @@ class EngineTests(SynchronousTestCase):
 
     def test_rate(self) -> None:
         """A destination gets no more recipients than its limit in its minutes; others aren't held up, and it goes on by itself."""
-        engine = self.engine(rate=lambda domain: Rate(2, 1) if domain == "slow.example" else UNLIMITED)
+        engine = self.engine(rate=lambda domain: RateLimit(2, 1) if domain == "slow.example" else UNLIMITED)
         for mid in range(1, 6):
             self.queue.add(mid, "slow.example")
         self.queue.add(9, "free.example")
@@ -158,7 +158,7 @@ class EngineTests(SynchronousTestCase):
         self.clock.advance(0)
         self.assertEqual(len(self.attempts), INITIAL_WINDOW + 1)
         for attempt in self.attempts[2:INITIAL_WINDOW]:
-            attempt.crowded.append(Crowded("192.0.2.1", lambda: room))
+            attempt.crowded.append(LimitReached("192.0.2.1", lambda: room))
             attempt.done.callback(None)
         self.assertEqual(engine.limited("a.example"), "192.0.2.1 has all the connections that it may have")
         self.assertEqual(len(self.attempts), INITIAL_WINDOW + 1)
@@ -173,7 +173,7 @@ class EngineTests(SynchronousTestCase):
             attempt.succeed()
             self.clock.advance(0)
         self.assertEqual(len(self.attempts), INITIAL_WINDOW + 5)
-        self.attempts[-1].crowded.append(Crowded("192.0.2.1", lambda: room))
+        self.attempts[-1].crowded.append(LimitReached("192.0.2.1", lambda: room))
         self.attempts[-1].done.callback(None)
         self.assertIn("a.example", engine.crowd)
         engine.resume()  # as after a commit: limits may be others
@@ -190,7 +190,7 @@ class EngineTests(SynchronousTestCase):
 
     def test_limited(self) -> None:
         """It says which limit holds a destination's mail back, and how many destinations wait for one."""
-        engine = self.engine(limit=1, rate=lambda domain: Rate(1, 1) if domain == "slow.example" else UNLIMITED)
+        engine = self.engine(limit=1, rate=lambda domain: RateLimit(1, 1) if domain == "slow.example" else UNLIMITED)
         for mid, domain in ((1, "slow.example"), (2, "slow.example"), (3, "full.example")):
             self.queue.add(mid, domain)
         self.queue.ready("slow.example")
@@ -207,7 +207,7 @@ class EngineTests(SynchronousTestCase):
         self.queue.add(1, "a.example")
         self.queue.add(2, "a.example")
         self.queue.ready("a.example")
-        self.attempts[0].crowded.append(Crowded("192.0.2.1", lambda: 0))
+        self.attempts[0].crowded.append(LimitReached("192.0.2.1", lambda: 0))
         self.attempts[0].succeed()
         self.assertNotIn("a.example", engine.crowd)
         self.queue.add(3, "a.example")
@@ -293,7 +293,7 @@ class EngineTests(SynchronousTestCase):
             made.succeed()
             return made
 
-        engine = DeliveryEngine(self.queue, attempt, lambda _: 5, 5, self.sink, self.clock)  # type: ignore[arg-type]
+        engine = DeliveryScheduler(self.queue, attempt, lambda _: 5, 5, self.sink, self.clock)  # type: ignore[arg-type]
         engine.start()
         for _ in range(2999 // STARTS):
             self.assertLess(len(self.queue.settled), 2999)

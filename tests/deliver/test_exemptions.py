@@ -6,7 +6,7 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from seg.config.destinations import Destinations, Exemption, Profile
-from seg.deliver.exemptions import LONGEST_WAIT, ExemptionWatch
+from seg.deliver.exemptions import LONGEST_WAIT, ExemptionTimer
 from seg.events.delivery import ExemptionEnded, ExemptionInForce, ExemptionOver
 from tests.doubles import RecordingSink
 
@@ -18,13 +18,13 @@ def destinations(**ends: float) -> Destinations:
 
 
 class ExemptionWatchTests(SynchronousTestCase):
-    """`ExemptionWatch`."""
+    """`ExemptionTimer`."""
 
     def setUp(self) -> None:
         self.clock = Clock()
         self.clock.advance(1000)
         self.sink = RecordingSink()
-        self.watch = ExemptionWatch(self.clock, self.sink)
+        self.watch = ExemptionTimer(self.clock, self.sink)
 
     def test_start(self) -> None:
         """At the start those in force are listed, and those that are over are warned of."""

@@ -15,22 +15,22 @@ from zope.interface import implementer
 
 from seg.config.destinations import Destinations
 from seg.config.schema import Delivery
-from seg.deliver.attempt import Attempt, Means
+from seg.deliver.attempt import Attempt, AttemptServices
 from seg.deliver.greetings import Greetings
 from seg.deliver.interfaces import IConnector
-from seg.deliver.pace import Pace
+from seg.deliver.pace import SendingRates
 from seg.deliver.pool import ConnectionPool
 from seg.deliver.progress import Progress
-from seg.deliver.sender import CLOSE_TIMEOUT, ESMTPSender, ESMTPSenderFactory
-from seg.deliver.session import Sessions
+from seg.deliver.sender import CLOSE_TIMEOUT, ESMTPSenderFactory, SMTPClientProtocol
+from seg.deliver.session import ConnectionOpener
 from seg.mail.envelope import Envelope, Recipient
 from seg.mail.errors import Temporary
-from seg.mail.hosts import MXHost, Peer, Route, RouteKind
+from seg.mail.hosts import MXHost, PeerAddress, Route, RouteKind
 from seg.mail.outcome import Delayed, Delivered, Outcome
 from seg.policy.chain import PolicyChain
 from seg.policy.requirement import Raise, Requirement, TLSLevel
 from seg.queue.interfaces import Lease
-from seg.smtp.client_auth import Login, Plain, Scram
+from seg.smtp.client_auth import LoginClient, PlainClient, Scram
 from seg.tls.context import ClientTLS
 from seg.tls.roots import RootStore
 from tests.deliver.test_attempt import FakeProvider, FakeRouter
@@ -63,7 +63,7 @@ class Server:
     :param how: what it does in that step.
     """
 
-    def __init__(self, clock: Clock, sender: ESMTPSender, step: str, how: str, offers: bytes) -> None:
+    def __init__(self, clock: Clock, sender: SMTPClientProtocol, step: str, how: str, offers: bytes) -> None:
         self.clock = clock
         self.sender = sender
         self.step = step
@@ -242,7 +242,9 @@ class Network:
         self.step, self.how, self.offers = step, how, offers
         self.servers: dict[str, list[Server]] = {"bad": [], "good": []}
 
-    def connect(self, factory: object, address: Peer, port: int, source: str, timeout: float) -> Deferred[object]:
+    def connect(
+        self, factory: object, address: PeerAddress, port: int, source: str, timeout: float
+    ) -> Deferred[object]:
         """`IConnector.connect`."""
         assert isinstance(factory, ESMTPSenderFactory)
         made: Deferred[object] = Deferred()
@@ -309,7 +311,7 @@ class HostileServerTests(SynchronousTestCase):
         senders = ESMTPSenderFactory("seg.test", SETTINGS, self.clock, CountingCounters())
         self.pool = ConnectionPool(self.clock, SETTINGS.idle_timeout)
         now = self.clock.seconds
-        sessions = Sessions(
+        sessions = ConnectionOpener(
             self.network,
             senders,
             self.pool,
@@ -322,13 +324,13 @@ class HostileServerTests(SynchronousTestCase):
         )
         may = Requirement(TLSLevel.MAY, source="static", clear_retry=True)
         provider = FakeProvider("static", lambda question, host: Raise(may, "preferred"))
-        self.means = Means(
+        self.means = AttemptServices(
             FakeRouter(Route("to.example", RouteKind.MX, (BAD, GOOD))),  # type: ignore[arg-type]
             PolicyChain([provider], self.sink, self.clock),  # type: ignore[arg-type, list-item]
             sessions,
             Destinations,
             self.sink,
-            Pace(now),
+            SendingRates(now),
             lambda domain, host, text: None,
             now,
             5,
@@ -458,7 +460,7 @@ class HostileAuthTests(SenderCase):
 
     def test_auth(self) -> None:
         """Each way in which a server can behave in AUTH ends within the time of a command, temporarily; an odd 235 is a 235."""
-        for mechanism in (Plain, Login, Scram):
+        for mechanism in (PlainClient, LoginClient, Scram):
             for how in (
                 *(way for way in WAYS if way not in ("close", "reset", "before the command", "reply lost")),
                 "challenges",
@@ -482,7 +484,7 @@ class HostileAuthTests(SenderCase):
         for reason in (ConnectionDone(), ConnectionLost()):
             self.setUp()
             self.greet()
-            done = self.run_(self.sender.authenticate(Plain("user", "password")))
+            done = self.run_(self.sender.authenticate(PlainClient("user", "password")))
             self.sender.connectionLost(Failure(reason))
             self.failureResultOf(done, Temporary)
             self.assertEqual(self.clock.getDelayedCalls(), [])

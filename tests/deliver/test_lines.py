@@ -8,8 +8,8 @@ from ipaddress import ip_address
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from seg.deliver.crowd import LOOK_AGAIN, Crowd
-from seg.deliver.lines import Crowded, Group, Lines
+from seg.deliver.crowd import LOOK_AGAIN, LimitWaiters
+from seg.deliver.lines import ConnectionLimits, LimitKey, LimitReached
 
 ONE, TWO = ip_address("192.0.2.1"), ip_address("192.0.2.2")
 
@@ -26,11 +26,11 @@ class FakeSender:
 
 
 class LinesTests(SynchronousTestCase):
-    """`Lines`."""
+    """`ConnectionLimits`."""
 
     def setUp(self) -> None:
-        self.lines = Lines()
-        self.news: list[Group] = []
+        self.lines = ConnectionLimits()
+        self.news: list[LimitKey] = []
         self.lines.on_room = self.news.append
 
     def test_count(self) -> None:
@@ -74,17 +74,17 @@ class LinesTests(SynchronousTestCase):
 
 
 class CrowdTests(SynchronousTestCase):
-    """`Crowd`."""
+    """`LimitWaiters`."""
 
     def setUp(self) -> None:
         self.clock = Clock()
         self.called: list[str] = []
-        self.crowd = Crowd(self.clock, self.called.append)
+        self.crowd = LimitWaiters(self.clock, self.called.append)
         self.room = {ONE: 0, TWO: 0}
 
     def waits(self, domain: str, *addresses: object) -> None:
         """A domain begins to wait for these."""
-        self.crowd.add(domain, [Crowded(group, lambda g=group: self.room[g]) for group in addresses])  # type: ignore
+        self.crowd.add(domain, [LimitReached(group, lambda g=group: self.room[g]) for group in addresses])  # type: ignore
 
     def test_in_turn(self) -> None:
         """Each place that gets free calls one domain, the one that waits longest; those of other addresses wait on."""

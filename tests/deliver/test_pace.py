@@ -6,16 +6,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from seg.deliver.pace import SWEEP, Pace, Rate
+from seg.deliver.pace import SWEEP, RateLimit, SendingRates
 
 
 class PaceTests(SynchronousTestCase):
-    """`Pace`."""
+    """`SendingRates`."""
 
     def test_window(self) -> None:
         """What was begun counts for the minutes of the window, and is let go bucket by bucket."""
         now = [1000.0]
-        pace, rate = Pace(lambda: now[0]), Rate(10, 1)
+        pace, rate = SendingRates(lambda: now[0]), RateLimit(10, 1)
         self.assertEqual((pace.allowance("a", rate), pace.free_in("a", rate)), (10, 0.0))
         pace.count("a", rate, 4)
         now[0] += 30
@@ -32,7 +32,7 @@ class PaceTests(SynchronousTestCase):
     def test_forgets(self) -> None:
         """Groups that nobody asks for any more are forgotten, so that there never are many more than count."""
         now = [0.0]
-        pace, rate = Pace(lambda: now[0]), Rate(10, 1)
+        pace, rate = SendingRates(lambda: now[0]), RateLimit(10, 1)
         for number in range(5 * SWEEP):
             now[0] += 1.0
             pace.count(number, rate, 1)
@@ -47,7 +47,7 @@ class PaceTests(SynchronousTestCase):
     def test_never_more(self, recipients: int, minutes: int, steps: list[tuple[float, int]]) -> None:
         """Whenever it is asked, no window of so many minutes has more recipients than allowed; and who waits as told may go on."""
         now = [0.0]
-        pace, rate = Pace(lambda: now[0]), Rate(recipients, minutes)
+        pace, rate = SendingRates(lambda: now[0]), RateLimit(recipients, minutes)
         begun: list[tuple[float, int]] = []
         for wait, wanted in steps:
             now[0] += wait

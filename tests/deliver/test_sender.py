@@ -20,7 +20,14 @@ from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
 from seg.config.schema import Delivery
-from seg.deliver.sender import CLOSE_TIMEOUT, SMALL, ESMTPSender, ESMTPSenderFactory, HandshakeFailed, StartTLSRefused
+from seg.deliver.sender import (
+    CLOSE_TIMEOUT,
+    SMALL,
+    ESMTPSenderFactory,
+    HandshakeFailed,
+    SMTPClientProtocol,
+    StartTLSRefused,
+)
 from seg.mail.envelope import BodyType, Envelope, Recipient
 from seg.mail.errors import Temporary
 from seg.mail.outcome import Bounced, Delayed, Delivered, Outcome
@@ -575,7 +582,7 @@ class ClosingTests(SenderCase):
     def setUp(self) -> None:
         super().setUp()
         self.greet()
-        self.closed: list[ESMTPSender] = []
+        self.closed: list[SMTPClientProtocol] = []
         self.sender.on_closed(self.closed.append)
 
     def test_closed_once(self) -> None:

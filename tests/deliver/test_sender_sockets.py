@@ -1,4 +1,4 @@
-"""`ESMTPSender` over real sockets and real TLS."""
+"""`SMTPClientProtocol` over real sockets and real TLS."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from zope.interface.verify import verifyObject
 from seg.config.schema import Delivery
 from seg.deliver.connect import Connector
 from seg.deliver.interfaces import IConnector
-from seg.deliver.sender import ESMTPSender, ESMTPSenderFactory, HandshakeFailed, StartTLSRefused, Tampered
+from seg.deliver.sender import ESMTPSenderFactory, HandshakeFailed, SMTPClientProtocol, StartTLSRefused, Tampered
 from seg.mail.envelope import Envelope, Recipient
 from seg.mail.outcome import Delivered
 from seg.tls.peer import SessionFacts
@@ -156,7 +156,7 @@ class SocketTests(TestCase):
 
     timeout = 20
 
-    async def sender_to(self, server: ServerFactory) -> ESMTPSender:
+    async def sender_to(self, server: ServerFactory) -> SMTPClientProtocol:
         port = global_reactor.listenTCP(0, server, interface="127.0.0.1")  # type: ignore[attr-defined]
         self.addCleanup(port.stopListening)
         connector = Connector(global_reactor)
@@ -165,7 +165,7 @@ class SocketTests(TestCase):
         factory = ESMTPSenderFactory("seg.test", SETTINGS, global_reactor, CountingCounters())
         address = ip_address("127.0.0.1")
         sender = await connector.connect(factory, address, port.getHost().port, "127.0.0.1", 5.0)
-        assert isinstance(sender, ESMTPSender)
+        assert isinstance(sender, SMTPClientProtocol)
 
         async def leave() -> None:
             await sender.quit()

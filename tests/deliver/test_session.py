@@ -21,16 +21,16 @@ from zope.interface import implementer
 from seg.config.schema import Delivery
 from seg.deliver.greetings import Greetings
 from seg.deliver.interfaces import IConnector
-from seg.deliver.lines import Crowded
-from seg.deliver.outgoing import Outgoing
+from seg.deliver.lines import LimitReached
+from seg.deliver.outgoing import OutboundSettings
 from seg.deliver.pool import ConnectionPool
-from seg.deliver.sender import ESMTPSender, ESMTPSenderFactory
-from seg.deliver.session import OF_ONE_WAY, Session, Sessions
+from seg.deliver.sender import ESMTPSenderFactory, SMTPClientProtocol
+from seg.deliver.session import OF_ONE_WAY, ConnectionOpener, VerifiedConnection
 from seg.deliver.slots import PATIENCE
 from seg.events.delivery import DeliveryConnectFailed
 from seg.events.gateway import ConditionBegan, ConditionEnded
 from seg.mail.errors import LOCAL_ERRNOS, Temporary, local_fault
-from seg.mail.hosts import MXHost, Peer
+from seg.mail.hosts import MXHost, PeerAddress
 from seg.policy.requirement import Decision, Requirement, TLSLevel
 from seg.tls.context import ClientTLS
 from seg.tls.roots import RootStore
@@ -39,7 +39,7 @@ from tests.doubles import CountingCounters, RecordingSink
 
 ADDRESS = ip_address("192.0.2.1")
 HOST = MXHost("mx.to.example", 10, (ADDRESS,))
-BY_MX, BY_ROUTE = Outgoing(by_mx=True), Outgoing()
+BY_MX, BY_ROUTE = OutboundSettings(by_mx=True), OutboundSettings()
 DECISION = Decision("to.example", HOST.name, Requirement(TLSLevel.MAY, clear_retry=True))
 
 
@@ -50,10 +50,12 @@ class MemoryConnector:
     def __init__(self) -> None:
         self.failure: Exception | None = None
         self.pending: list[Deferred[object]] = []
-        self.senders: list[ESMTPSender] = []
+        self.senders: list[SMTPClientProtocol] = []
         self.factories: list[ESMTPSenderFactory] = []
 
-    def connect(self, factory: object, address: Peer, port: int, source: str, timeout: float) -> Deferred[object]:
+    def connect(
+        self, factory: object, address: PeerAddress, port: int, source: str, timeout: float
+    ) -> Deferred[object]:
         """`IConnector.connect`."""
         assert isinstance(factory, ESMTPSenderFactory)
         if self.failure is not None:
@@ -64,7 +66,7 @@ class MemoryConnector:
         )  # as an endpoint does
         return self.pending[-1]
 
-    def made(self, number: int) -> ESMTPSender:
+    def made(self, number: int) -> SMTPClientProtocol:
         """The connection asked for comes about."""
         sender = self.factories[number].buildProtocol(None)
         sender.makeConnection(MemoryTransport())
@@ -83,7 +85,7 @@ class SessionCase(SynchronousTestCase):
         self.sink = RecordingSink()
         self.connector = MemoryConnector()
         factory = ESMTPSenderFactory("seg.test", self.settings, self.clock, CountingCounters())
-        self.sessions = Sessions(
+        self.sessions = ConnectionOpener(
             self.connector,
             factory,
             ConnectionPool(self.clock, 5.0),
@@ -95,7 +97,7 @@ class SessionCase(SynchronousTestCase):
             greetings=Greetings(self.clock),
         )
 
-    def open(self, host: MXHost = HOST, outgoing: Outgoing = BY_ROUTE) -> Deferred[Session]:
+    def open(self, host: MXHost = HOST, outgoing: OutboundSettings = BY_ROUTE) -> Deferred[VerifiedConnection]:
         """Open a session."""
         address = host.addresses[0]
         return Deferred.fromCoroutine(self.sessions.open(DECISION, host, address, outgoing))
@@ -186,9 +188,9 @@ class AddressTests(SessionCase):
         bound."""
         for allowed, outgoing, most in (
             (20, BY_MX, 20),
-            (20, Outgoing(by_mx=True, connections=25, per_address=True), 25),
-            (20, Outgoing(by_mx=True, connections=25), 20),
-            (20, Outgoing(), 28),
+            (20, OutboundSettings(by_mx=True, connections=25, per_address=True), 25),
+            (20, OutboundSettings(by_mx=True, connections=25), 20),
+            (20, OutboundSettings(), 28),
             (7, BY_MX, 7),
             (0, BY_MX, 28),
         ):
@@ -203,7 +205,7 @@ class AddressTests(SessionCase):
                         self.connector.made(number).dataReceived(b"220 x\r\n")
                 self.assertEqual(len(self.connector.pending), most)
                 for each in opened[most:]:
-                    self.failureResultOf(each, Crowded)
+                    self.failureResultOf(each, LimitReached)
                 for each in opened[:most]:
                     each.addErrback(lambda _: None).cancel()
 
@@ -211,9 +213,9 @@ class AddressTests(SessionCase):
         """A fifth of all connections go to one address, unless the operator set a limit by address; a route's host has no such bound."""
         for outgoing, most in (
             (BY_MX, 30),
-            (Outgoing(by_mx=True, connections=40, per_address=True), 40),
-            (Outgoing(by_mx=True, connections=40), 30),
-            (Outgoing(), 45),
+            (OutboundSettings(by_mx=True, connections=40, per_address=True), 40),
+            (OutboundSettings(by_mx=True, connections=40), 30),
+            (OutboundSettings(), 45),
         ):
             with self.subTest(most=most):
                 self.setUp()
@@ -224,6 +226,6 @@ class AddressTests(SessionCase):
                         self.connector.made(number).dataReceived(b"220 x\r\n")
                 self.assertEqual(len(self.connector.pending), most)
                 for each in opened[most:]:
-                    self.failureResultOf(each, Crowded)
+                    self.failureResultOf(each, LimitReached)
                 for each in opened[:most]:
                     each.addErrback(lambda _: None).cancel()

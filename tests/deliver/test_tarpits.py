@@ -7,8 +7,8 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from seg.deliver.engine import KNOWN_FOR, MOST_KNOWN, DeliveryEngine
-from seg.deliver.lines import Crowded
+from seg.deliver.engine import KNOWN_FOR, MOST_KNOWN, DeliveryScheduler
+from seg.deliver.lines import LimitReached
 from seg.deliver.progress import Progress
 from seg.mail.errors import Temporary
 from seg.mail.outcome import Delayed, Delivered, Outcome
@@ -72,7 +72,7 @@ class TrappedAttempt:
     def __init__(self, lease: Lease, clock: Clock, trap: Trap | None, ended: list[tuple[str, Outcome]]) -> None:
         self.outcomes: dict[int, Outcome] = {}
         self.connected = False
-        self.crowded: list[Crowded] = []
+        self.crowded: list[LimitReached] = []
         self.progress = Progress()
         self._lease = lease
         self._clock = clock
@@ -108,7 +108,7 @@ class TrappedAttempt:
 
 
 class TarpitTests(SynchronousTestCase):
-    """`DeliveryEngine` among such hosts."""
+    """`DeliveryScheduler` among such hosts."""
 
     def setUp(self) -> None:
         self.queue = FakeQueue()
@@ -117,14 +117,14 @@ class TarpitTests(SynchronousTestCase):
         self.ended: list[tuple[str, Outcome]] = []
         self.most_active = 0
 
-    def engine(self) -> DeliveryEngine:
+    def engine(self) -> DeliveryScheduler:
         """An engine at work."""
 
         def attempt(lease: Lease) -> TrappedAttempt:
             self.most_active = max(self.most_active, engine.active + 1)
             return TrappedAttempt(lease, self.clock, self.traps.get(lease.domain), self.ended)
 
-        engine = DeliveryEngine(self.queue, attempt, lambda _: MOST, MOST, RecordingSink(), self.clock)  # type: ignore[arg-type]
+        engine = DeliveryScheduler(self.queue, attempt, lambda _: MOST, MOST, RecordingSink(), self.clock)  # type: ignore[arg-type]
         engine.start()
         return engine
 

@@ -17,7 +17,7 @@ from seg.config.destinations import IPPreference
 from seg.config.schema import DNS
 from seg.dns import exchange
 from seg.dns import resolver as resolving
-from seg.dns.addresses import NoAddress, OwnNames, find_host
+from seg.dns.addresses import NoAddress, SelfAddresses, find_host
 from seg.dns.answer import DNSFailure, FailureKind
 from seg.dns.cache import CachingResolver
 from seg.dns.outage import SILENT
@@ -250,7 +250,7 @@ class LocalFaultTests(ResolverCase):
         probe.stop()
         self.assertTrue(probe.validates)
         try:
-            await mx_route(resolver, "a.test", IPPreference.IPV4_REQUIRED, OwnNames("gw.test"), 25, 5, Any)  # type: ignore[arg-type]
+            await mx_route(resolver, "a.test", IPPreference.IPV4_REQUIRED, SelfAddresses("gw.test"), 25, 5, Any)  # type: ignore[arg-type]
         except Temporary as error:
             self.assertEqual(error.enhanced, "4.3.0")
             self.assertIsInstance(local_fault(error), LocalFault)

@@ -14,7 +14,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from seg.config.destinations import DANEMode, IPPreference, Profile
 from seg.config.schema import DNS, UntrustedFallback
-from seg.dns.addresses import OwnNames
+from seg.dns.addresses import SelfAddresses
 from seg.dns.answer import DNSAnswer, DNSFailure, FailureKind, Status
 from seg.dns.cache import SUBSTITUTE_TTL, CachingResolver
 from seg.dns.outage import QUIET, Outages
@@ -157,7 +157,7 @@ class SeamTests(ResolverCase):
             provider = DANEProvider(cache, self.sink, lambda: True, SeenDANE(reactor.seconds, 3600.0))  # type: ignore[attr-defined]
 
             async def answer(cache: CachingResolver = cache, provider: DANEProvider = provider) -> object:
-                own = OwnNames("gw.test")
+                own = SelfAddresses("gw.test")
                 route = await mx_route(cache, "a.test", IPPreference.IPV4_REQUIRED, own, 25, 5, Random(1))
                 asked = DomainQuestion("a.test", Profile(dane=DANEMode.OPPORTUNISTIC), route)
                 return await provider.open(asked).answer(route.hosts[0])

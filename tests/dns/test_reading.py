@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from seg.dns.answer import Status
-from seg.dns.reading import Reading, UnusableReply, read_reply
+from seg.dns.reading import ParsedReply, UnusableReply, read_reply
 from seg.dns.wire import MalformedReply, read_message
 from tests.dns.wire_server import reply
 
@@ -66,4 +66,4 @@ class ReadingTests(SynchronousTestCase):
         except MalformedReply:
             return
         with contextlib.suppress(UnusableReply):
-            self.assertIsInstance(read_reply(message, A_TEST, dns.rdatatype.A), Reading)
+            self.assertIsInstance(read_reply(message, A_TEST, dns.rdatatype.A), ParsedReply)

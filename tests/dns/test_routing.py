@@ -9,14 +9,14 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
 from seg.config.destinations import IPPreference
-from seg.dns.addresses import OwnNames
+from seg.dns.addresses import SelfAddresses
 from seg.dns.answer import DNSFailure, FailureKind
 from seg.dns.routing import MAX_LOOKUPS, mx_route, parse_literal
 from seg.mail.errors import DeliveryError, Permanent, Temporary
 from seg.mail.hosts import MXHost, Route, RouteKind
 from tests.dns_double import FakeResolver
 
-OWN = OwnNames("gw.example", frozenset({ip_address("203.0.113.1"), ip_address("2001:db8:f::1")}))
+OWN = SelfAddresses("gw.example", frozenset({ip_address("203.0.113.1"), ip_address("2001:db8:f::1")}))
 
 
 def host(number: int, name: str = "") -> str:
@@ -32,7 +32,7 @@ class RoutingCase(SynchronousTestCase):
         resolver: FakeResolver,
         domain: str = "d.test",
         preference: IPPreference = IPPreference.IPV6_PREFERRED,
-        own: OwnNames = OWN,
+        own: SelfAddresses = OWN,
         max_hosts: int = 5,
         seed: int = 1,
     ) -> Deferred[Route]:
@@ -325,7 +325,7 @@ class LoopTests(RoutingCase):
 
     def test_allow_loopback(self) -> None:
         """For tests loopback may be delivered to; our own name still counts."""
-        own = OwnNames("gw.example", allow_loopback=True)
+        own = SelfAddresses("gw.example", allow_loopback=True)
         self.assertEqual(self.names("d.test A 127.0.0.1", own=own), ["d.test"])
         self.assertEqual(self.names(self.zone("gw.example"), own=own), ["mx1.test"])
 
@@ -364,7 +364,7 @@ class AddressTests(RoutingCase):
         """Private addresses are delivered to unless the operator says no."""
         zone = "d.test MX 1 mx.test\nmx.test A 10.0.0.1"
         self.assertEqual(self.names(zone), ["mx.test"])
-        own = OwnNames("gw.example", allow_private=False)
+        own = SelfAddresses("gw.example", allow_private=False)
         self.assertEqual(
             self.refused(zone, own=own).text, "no usable host for d.test: mx.test has only the private address 10.0.0.1"
         )

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from seg.dns.reading import Reading, UnusableReply, read_reply
+from seg.dns.reading import ParsedReply, UnusableReply, read_reply
 from seg.dns.wire import MAX_RECORDS, MAX_REPLY, MalformedReply, answers, read_message
 from seg.policy.dane.tlsa import sort_out
 
@@ -33,7 +33,7 @@ def reply_with(*rdata: bytes, rdtype: dns.rdatatype.RdataType = dns.rdatatype.TL
     return response.to_wire()
 
 
-def read(wire: bytes, rdtype: dns.rdatatype.RdataType = dns.rdatatype.TLSA) -> Reading:
+def read(wire: bytes, rdtype: dns.rdatatype.RdataType = dns.rdatatype.TLSA) -> ParsedReply:
     """What the reply says of the owner.
 
     :raises MalformedReply: it can't be read.

@@ -23,7 +23,7 @@ from zope.interface import implementer
 
 from seg.config.destinations import DANEMode, IPPreference, Profile
 from seg.config.schema import DNS
-from seg.dns.addresses import OwnNames, find_host
+from seg.dns.addresses import SelfAddresses, find_host
 from seg.dns.answer import DNSAnswer, DNSFailure, FailureKind
 from seg.dns.cache import SHARE, CachingResolver
 from seg.dns.interfaces import IResolver
@@ -242,7 +242,7 @@ class WireResolver:
 
 
 async def _route(resolver: IResolver, name: str) -> object:
-    return await mx_route(resolver, name, IPPreference.IPV6_PREFERRED, OwnNames("gw.test"), 25, 5, Random(1))
+    return await mx_route(resolver, name, IPPreference.IPV6_PREFERRED, SelfAddresses("gw.test"), 25, 5, Random(1))
 
 
 async def _host(resolver: IResolver, name: str) -> object:

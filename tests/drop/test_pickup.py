@@ -13,16 +13,18 @@ from twisted.internet.defer import Deferred, maybeDeferred
 from seg.config.submission import Submission, Submitters
 from seg.events.gateway import Fault
 from seg.events.receive import MessageQueued
-from seg.mail.envelope import BodyType, Notify, Ret
+from seg.mail.envelope import BodyType, DSNNotify, DSNRet
 from seg.maildrop import claim
-from seg.maildrop.claim import DropFolder
+from seg.maildrop.claim import MaildropFolder
 from seg.maildrop.folder import drop
-from seg.maildrop.note import Note, NoteError, decode
+from seg.maildrop.note import DropEnvelope, NoteError, decode
 from seg.maildrop.pickup import Pickup
 from seg.receive.submission import SubmissionRules
 from tests.queue.house import DELIVERED, House, HouseCase
 
-NOTE = Note("a@sender.test", ("b@one.test",), BodyType.EIGHT_BIT, frozenset({Notify.DELAY}), Ret.HEADERS, "x")
+NOTE = DropEnvelope(
+    "a@sender.test", ("b@one.test",), BodyType.EIGHT_BIT, frozenset({DSNNotify.DELAY}), DSNRet.HEADERS, "x"
+)
 
 
 class Killed(Exception):
@@ -37,7 +39,7 @@ class DropCase(HouseCase):
     def setUp(self) -> None:
         super().setUp()
         self.path = Path(self.mktemp()).absolute()
-        self.folder = DropFolder(self.path)
+        self.folder = MaildropFolder(self.path)
         self.folder.prepare()
 
     def pickup(self, house: House, last: int = 1000, limits: tuple[int, int] = (2000, 2)) -> Pickup:
@@ -146,7 +148,7 @@ class PickupTests(DropCase):
             ("\u00e4@s.test", "b@one.test", False, plain, BodyType.SEVEN_BIT, True),
         ):
             for claimed in BodyType:
-                drop(self.path, Note(sender, (recipient,), claimed, smtputf8=claims), [content])
+                drop(self.path, DropEnvelope(sender, (recipient,), claimed, smtputf8=claims), [content])
                 self.live(self.house, self.pickup(self.house))
                 lease = self.house.spool.lease("one.test")
                 assert lease is not None
@@ -157,7 +159,7 @@ class PickupTests(DropCase):
     def test_set_aside(self) -> None:
         """What can't be sent is kept for an operator, who is told why, and those behind it are sent."""
         drop(self.path, NOTE, [b"x" * 3000])
-        drop(self.path, Note("", ("a@a.test", "b@b.test", "c@c.test")), [b"x\n"])
+        drop(self.path, DropEnvelope("", ("a@a.test", "b@b.test", "c@c.test")), [b"x\n"])
         (self.path / ("0" * 32)).write_bytes(b"no envelope\n")
         os.symlink("/etc/passwd", self.path / ("1" * 32))
         os.mkfifo(self.path / ("2" * 32))
@@ -189,7 +191,7 @@ class PickupTests(DropCase):
     def test_notes(self) -> None:
         """A note is read as it was written; nothing else is believed."""
         self.assertEqual(decode(NOTE.encode()), NOTE)
-        good = Note("", ("b@one.test",)).encode()
+        good = DropEnvelope("", ("b@one.test",)).encode()
         for wrong in (
             b"[]",
             b"{}",
@@ -212,15 +214,15 @@ class PickupTests(DropCase):
         )
         for each in injected:
             for note in (
-                Note(f"a@sender.test{each}", ("b@one.test",)),
-                Note("a@sender.test", (f"b@one.test{each}",)),
-                Note(f"@x.test:a@sender.test{each}", ("b@one.test",)),
-                Note(f"<a@sender.test{each}", ("b@one.test",)),
+                DropEnvelope(f"a@sender.test{each}", ("b@one.test",)),
+                DropEnvelope("a@sender.test", (f"b@one.test{each}",)),
+                DropEnvelope(f"@x.test:a@sender.test{each}", ("b@one.test",)),
+                DropEnvelope(f"<a@sender.test{each}", ("b@one.test",)),
             ):
                 self.assertRaises(NoteError, decode, note.encode())
         for envid in ("x SMTPUTF8", "x BODY=8BITMIME", "+", "+zz", "x" * 101, "ü"):
-            self.assertRaises(NoteError, decode, Note("", ("b@one.test",), envid=envid).encode())
-        good = Note("a@sender.test", ("b@one.test", "Postmaster", '"a b"@one.test'), envid="a+2Bb")
+            self.assertRaises(NoteError, decode, DropEnvelope("", ("b@one.test",), envid=envid).encode())
+        good = DropEnvelope("a@sender.test", ("b@one.test", "Postmaster", '"a b"@one.test'), envid="a+2Bb")
         self.assertEqual(decode(good.encode()), good)
 
     def test_nul(self) -> None:

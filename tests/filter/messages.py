@@ -7,7 +7,7 @@ from ipaddress import ip_address
 from typing import Any
 
 from seg.filter.header import parse_header
-from seg.filter.message import Client, FilteredMessage, HeaderField, Octets, SessionTLS
+from seg.filter.message import Client, FilteredMessage, HeaderField, OctetContent, SessionTLS
 from seg.mail.envelope import BodyType, Recipient
 from seg.queue.interfaces import IMessageWriter
 from seg.smtp.commands import MailArguments
@@ -40,7 +40,7 @@ def message(header: bytes = HEADER, body: bytes = b"text\r\n", **changes: Any) -
         "sender": MailArguments("a@one.test", size=100, body=BodyType.EIGHT_BIT),
         "recipients": (Recipient(0, "b@two.test"), Recipient(1, "C@Three.test")),
         "header": (HeaderField(TRACE, ours=True), *parse_header(header)[0]),
-        "body": Octets(body),
+        "body": OctetContent(body),
         "max_size": 1_000_000,
         "scratch": scratch(),
     }

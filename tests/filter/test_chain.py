@@ -34,14 +34,14 @@ from seg.filter.answers import (
     recipient_of,
     sender_of,
 )
-from seg.filter.chain import Dropped, FilterChain, FilterFault, Passed, Refused, Station, Verdict
+from seg.filter.chain import ConfiguredFilter, Dropped, FilterChain, FilterFault, Passed, Refused, Verdict
 from seg.filter.interfaces import IMessageFilter
-from seg.filter.message import FilteredMessage, Octets
+from seg.filter.message import FilteredMessage, OctetContent
 from seg.filter.turns import AT_A_TIME
-from seg.mail.envelope import BodyType, Notify, Recipient, Ret
+from seg.mail.envelope import BodyType, DSNNotify, DSNRet, Recipient
 from seg.queue.interfaces import IContent
 from seg.smtp.commands import MailArguments
-from seg.smtp.server_replies import Reply
+from seg.smtp.server_replies import ServerReply
 from tests.doubles import RecordingSink
 from tests.filter.messages import message
 
@@ -73,7 +73,7 @@ class ChainCase(SynchronousTestCase):
         """Start with filters f1, f2, ..."""
         self.doubles = [FilterDouble(answer) for answer in answers]
         stations = [
-            Station(Filter(name=f"f{number}", kind="double", **settings), double, 60.0)
+            ConfiguredFilter(Filter(name=f"f{number}", kind="double", **settings), double, 60.0)
             for number, double in enumerate(self.doubles, 1)
         ]
         chain = FilterChain(stations, self.sink, self.clock)
@@ -96,7 +96,7 @@ class OrderTests(ChainCase):
     def test_truth(self) -> None:
         """A chain without filters is false."""
         self.assertFalse(FilterChain((), self.sink, self.clock))
-        self.assertTrue(FilterChain([Station(Filter(), FilterDouble(Accept()), None)], self.sink, self.clock))
+        self.assertTrue(FilterChain([ConfiguredFilter(Filter(), FilterDouble(Accept()), None)], self.sink, self.clock))
 
     def test_nothing_changed(self) -> None:
         """All accept: the message is the one that came, and needn't be written anew."""
@@ -143,8 +143,8 @@ class OrderTests(ChainCase):
     def test_refusals_end_it(self) -> None:
         """Behind a refusal or a discard nobody is asked."""
         for answer, wanted in [
-            (Reject(), Refused("f1", Reply(550, "5.7.1", "Message rejected"))),
-            (TempFail("Wait", 450, "4.2.1"), Refused("f1", Reply(450, "4.2.1", "Wait"))),
+            (Reject(), Refused("f1", ServerReply(550, "5.7.1", "Message rejected"))),
+            (TempFail("Wait", 450, "4.2.1"), Refused("f1", ServerReply(450, "4.2.1", "Wait"))),
             (Discard(), Dropped("f1")),
             (Change(delete_recipients=["b@two.test", "C@Three.test"]), Dropped("f1")),
         ]:
@@ -191,7 +191,7 @@ class OrderTests(ChainCase):
         verdict = self.passed(Change(sender=sender_of("ü@one.test", "RET=HDRS ENVID=x")))
         self.assertEqual(
             verdict.message.sender,
-            MailArguments("ü@one.test", 100, BodyType.EIGHT_BIT, True, Ret.HEADERS, "x"),
+            MailArguments("ü@one.test", 100, BodyType.EIGHT_BIT, True, DSNRet.HEADERS, "x"),
         )
         self.passed(Change(sender="a@one.test"))
         self.assertEqual(self.sink.events[-1], FilterAnswered(7, "f1", "accept", (), 0.0))
@@ -212,8 +212,8 @@ class AwayTests(ChainCase):
     def test_when_away(self) -> None:
         """`when_away` decides; the next filter is asked only if it says accept, and nothing of the first one's is kept."""
         for word, wanted in [
-            (WhenAway.TEMPFAIL, Refused("f1", Reply(451, "4.7.1", "Service unavailable; try again later"))),
-            (WhenAway.REJECT, Refused("f1", Reply(550, "5.7.1", "Message can't be checked"))),
+            (WhenAway.TEMPFAIL, Refused("f1", ServerReply(451, "4.7.1", "Service unavailable; try again later"))),
+            (WhenAway.REJECT, Refused("f1", ServerReply(550, "5.7.1", "Message can't be checked"))),
         ]:
             self.assertEqual(self.judge(FilterFault("gone"), Accept(), when_away=word), wanted)
             self.assertEqual(self.sink.events.pop(), FilterAway(7, "f1", "gone", word.value, 0.0))
@@ -235,7 +235,7 @@ class AwayTests(ChainCase):
     def test_no_limit(self) -> None:
         """A milter, which keeps to its own time-outs, isn't given one by the chain."""
         never: Deferred[Answer] = Deferred()
-        chain = FilterChain([Station(Filter(), FilterDouble(never), None)], self.sink, self.clock)
+        chain = FilterChain([ConfiguredFilter(Filter(), FilterDouble(never), None)], self.sink, self.clock)
         judging = Deferred.fromCoroutine(chain.judge(message()))
         self.assertEqual(self.clock.getDelayedCalls(), [])
         never.callback(Accept())
@@ -315,7 +315,7 @@ class AnswerTests(SynchronousTestCase):
 
     def test_parameters(self) -> None:
         """Parameters are read as in MAIL and RCPT."""
-        self.assertEqual(recipient_of("a@b.test", "NOTIFY=DELAY").notify, frozenset({Notify.DELAY}))
+        self.assertEqual(recipient_of("a@b.test", "NOTIFY=DELAY").notify, frozenset({DSNNotify.DELAY}))
         self.assertEqual(sender_of("ü@b.test", "SMTPUTF8"), MailArguments("ü@b.test", smtputf8=True))
 
 
@@ -337,7 +337,7 @@ class ContentTests(SynchronousTestCase):
         head = self.successResultOf(Deferred.fromCoroutine(told.content.head(10)))
         self.assertEqual((head, pieces[0][:10]), (b"From: a@on", b"From: a@on"))
         self.assertNotIn(b"Received", pieces[0])
-        other = attrs.evolve(told, body=Octets(b""))
+        other = attrs.evolve(told, body=OctetContent(b""))
         self.assertEqual(len(self.pieces(other.content)), 1)
 
     def test_foreign_content(self) -> None:
@@ -374,7 +374,9 @@ class TurnTests(ChainCase):
     def test_shares(self) -> None:
         """Of one client (of a whole /64) so many messages are judged at a time; its others wait in order, those of others don't."""
         answers: list[Deferred[Answer]] = []
-        chain = FilterChain([Station(Filter(name="f1", kind="double"), _Waiting(answers), 60.0)], self.sink, self.clock)
+        chain = FilterChain(
+            [ConfiguredFilter(Filter(name="f1", kind="double"), _Waiting(answers), 60.0)], self.sink, self.clock
+        )
         judging = []
         for number in range(AT_A_TIME + 10):
             address = ip_address(f"2001:db8:0:1::{number:x}")

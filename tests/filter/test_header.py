@@ -23,7 +23,7 @@ from seg.filter.header import (
     made,
     parse_header,
 )
-from seg.filter.message import Octets, read_header
+from seg.filter.message import OctetContent, read_header
 from tests.filter.messages import HEADER, TRACE, message
 
 # A message, its fields, where they end.
@@ -64,7 +64,7 @@ class ParseTests(SynchronousTestCase):
             field.value.encode("utf-8", "surrogateescape")
 
     def read(self, text: bytes, trace: int = 0) -> tuple[list[bytes], bytes]:
-        fields, body = self.successResultOf(Deferred.fromCoroutine(read_header(Octets(text), trace)))
+        fields, body = self.successResultOf(Deferred.fromCoroutine(read_header(OctetContent(text), trace)))
         return [field.raw for field in fields], self.successResultOf(Deferred.fromCoroutine(body.head(1000)))
 
     def test_read(self) -> None:
@@ -78,7 +78,7 @@ class ParseTests(SynchronousTestCase):
         """A header that can't be held is refused as a whole; a long body is no header."""
         long, many = b"A: " + b"x" * MAX_HEADER + b"\r\n\r\n", b"A: 1\r\n" * (MAX_FIELDS + 1) + b"\r\n"
         for text in (long, many):
-            self.failureResultOf(Deferred.fromCoroutine(read_header(Octets(text), 0)), HeaderTooLong)
+            self.failureResultOf(Deferred.fromCoroutine(read_header(OctetContent(text), 0)), HeaderTooLong)
         self.assertEqual(len(self.read(b"A: 1\r\n" * MAX_FIELDS + b"\r\n")[0]), MAX_FIELDS)
         fields, body = self.read(b"A: 1\r\n\r\n" + b"x" * MAX_HEADER)
         self.assertEqual((fields, len(body)), ([b"A: 1\r\n"], 1000))

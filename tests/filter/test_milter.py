@@ -31,7 +31,7 @@ from seg.filter.answers import (
     Reject,
     TempFail,
 )
-from seg.filter.chain import FilterChain, FilterFault, Refused, Station
+from seg.filter.chain import ConfiguredFilter, FilterChain, FilterFault, Refused
 from seg.filter.changes import applied
 from seg.filter.interfaces import FilterContext, IMessageFilter
 from seg.filter.message import FilteredMessage
@@ -39,7 +39,7 @@ from seg.filter.milter.client import MilterFilter, milter
 from seg.filter.milter.options import OUR_ACTIONS, Actions, Stage, Steps
 from seg.filter.milter.wire import CHUNK
 from seg.filter.plugins import LONGEST
-from seg.mail.envelope import BodyType, Notify, Recipient, Ret
+from seg.mail.envelope import BodyType, DSNNotify, DSNRet, Recipient
 from seg.smtp.commands import MailArguments
 from tests.doubles import RecordingSink
 from tests.filter.messages import message
@@ -133,7 +133,7 @@ class HostileTests(MilterCase):
         house.deaf.add(b"E")
         endpoint = MemoryEndpoint(house)
         context = FilterContext(SETTINGS, "mx.test", sink, self.clock)
-        chain = FilterChain([Station(SETTINGS, MilterFilter(context, endpoint), LONGEST)], sink, self.clock)
+        chain = FilterChain([ConfiguredFilter(SETTINGS, MilterFilter(context, endpoint), LONGEST)], sink, self.clock)
         judging = Deferred.fromCoroutine(chain.judge(message()))
         endpoint.flush()
         assert endpoint.pump is not None
@@ -233,9 +233,9 @@ class ToldTests(MilterCase):
 
     def test_parameters(self) -> None:
         """Parameters of MAIL and RCPT are told as the client gave them."""
-        sender = MailArguments("a@b.test", 0, BodyType.SEVEN_BIT, True, Ret.HEADERS, "id", True)
+        sender = MailArguments("a@b.test", 0, BodyType.SEVEN_BIT, True, DSNRet.HEADERS, "id", True)
         recipients = (
-            Recipient(0, "b@b.test", notify=frozenset({Notify.SUCCESS, Notify.DELAY}), orcpt="rfc822;c@d.test"),
+            Recipient(0, "b@b.test", notify=frozenset({DSNNotify.SUCCESS, DSNNotify.DELAY}), orcpt="rfc822;c@d.test"),
             Recipient(1, "c@b.test", notify=frozenset()),
         )
         house = Milter()
@@ -367,7 +367,7 @@ class AnswerTests(MilterCase):
             ChangeField("X-Spam", 2, "yes"),
             DeleteField("X-Spam", 1),
         ))  # fmt: skip
-        self.assertEqual(found.sender, MailArguments("new@one.test", ret=Ret.FULL))
+        self.assertEqual(found.sender, MailArguments("new@one.test", ret=DSNRet.FULL))
         self.assertEqual(found.delete_recipients, ("b@two.test",))
         self.assertEqual([(each.address, each.notify) for each in found.add_recipients], [
             ("d@four.test", None),

@@ -9,10 +9,10 @@ from zope.interface.verify import verifyObject
 from seg.common.errors import ConfigurationError
 from seg.config.schema import Filter
 from seg.filter.answers import AddField, Change, Hold
-from seg.filter.chain import Station
+from seg.filter.chain import ConfiguredFilter
 from seg.filter.interfaces import FilterContext, IMessageFilter
 from seg.filter.milter.client import milter
-from seg.filter.plugins import LONGEST, for_listener, stations
+from seg.filter.plugins import LONGEST, for_listener, load_filters
 from tests.doubles import RecordingSink
 from tests.filter.messages import message
 from tests.plugin_packages import PluginCase, documented
@@ -40,7 +40,7 @@ example = Example()
 
 
 class PluginTests(PluginCase):
-    """`stations` over plugins in a package of their own."""
+    """`load_filters` over plugins in a package of their own."""
 
     def setUp(self) -> None:
         self.sink = RecordingSink()
@@ -50,9 +50,9 @@ class PluginTests(PluginCase):
         """A plugin's source."""
         return EXAMPLE.replace("NAME", name).replace("CREATE", create)
 
-    def find(self, *tables: Filter, **sources: str) -> tuple[Station, ...]:
+    def find(self, *tables: Filter, **sources: str) -> tuple[ConfiguredFilter, ...]:
         """The filters of these tables."""
-        return stations(tables, milter, "mx.test", self.sink, self.clock, self.package(**sources))
+        return load_filters(tables, milter, "mx.test", self.sink, self.clock, self.package(**sources))
 
     def refusal(self, *tables: Filter, **sources: str) -> str:
         """The only problem."""

@@ -8,24 +8,24 @@ from pathlib import Path
 import attrs
 
 from seg.mail.causes import CauseKind
-from seg.mail.envelope import BodyType, Envelope, HostRefusal, Notify, PolicyHold, Recipient, RecipientState, Ret
+from seg.mail.envelope import BodyType, DSNNotify, DSNRet, Envelope, HostRefusal, PolicyHold, Recipient, RecipientState
 from seg.mail.errors import Permanent
 from seg.mail.outcome import Bounced, Delivered
-from seg.queue.files import Stored
+from seg.queue.files import StoredEnvelope
 
 LINES = Path(__file__).with_name("spool.jsonl")
 
 
-def shapes() -> Iterator[Stored]:
+def shapes() -> Iterator[StoredEnvelope]:
     """An envelope with nothing optional, then one for each thing that may stand in it, then one with everything."""
     plain = Recipient(0, "bob@rcpt.example")
     basic = Envelope(
         7, "alice@client.example", (plain,), 1727364219.25, 4096, icid=3, client="192.0.2.7", helo="c.example"
     )
-    yield Stored(basic)
+    yield StoredEnvelope(basic)
     recipients = [
         {"attempts": 3, "due": 1727364300.5, "error": "4.4.1: connection refused"},
-        *({"notify": frozenset(asked)} for asked in ((), (Notify.SUCCESS,), (Notify.FAILURE, Notify.DELAY))),
+        *({"notify": frozenset(asked)} for asked in ((), (DSNNotify.SUCCESS,), (DSNNotify.FAILURE, DSNNotify.DELAY))),
         {"orcpt": "rfc822;bob+2Bx@rcpt.example"},
         {"warned": True},
         {"via": "relay.example:2525"},
@@ -37,20 +37,20 @@ def shapes() -> Iterator[Stored]:
         {"address": "postmaster"},
     ]
     for changes in recipients:
-        yield Stored(attrs.evolve(basic, recipients=(attrs.evolve(plain, **changes),)))
+        yield StoredEnvelope(attrs.evolve(basic, recipients=(attrs.evolve(plain, **changes),)))
     failing = attrs.evolve(plain, state=RecipientState.BOUNCING, attempts=1, due=1.0, error="5.1.1: unknown", report=9)
     bounced = Bounced(
         Permanent("5.1.1", "unknown", 550, ("550-5.1.1 no", "550 5.1.1 such user")), 12, "mx.rcpt.example"
     )
-    yield Stored(attrs.evolve(basic, recipients=(failing,)), {0: bounced})
-    delivered = attrs.evolve(plain, state=RecipientState.DELIVERED, notify=frozenset({Notify.SUCCESS}))
-    yield Stored(attrs.evolve(basic, recipients=(delivered,)), {}, {0: Delivered(12, "2.0.0 taken")})
+    yield StoredEnvelope(attrs.evolve(basic, recipients=(failing,)), {0: bounced})
+    delivered = attrs.evolve(plain, state=RecipientState.DELIVERED, notify=frozenset({DSNNotify.SUCCESS}))
+    yield StoredEnvelope(attrs.evolve(basic, recipients=(delivered,)), {}, {0: Delivered(12, "2.0.0 taken")})
     envelopes = [
         {"body": BodyType.EIGHT_BIT},
         {"smtputf8": True},
         {"reverse_path": "", "icid": 0, "client": ""},
         {"held": True},
-        *({"ret": ret} for ret in Ret),
+        *({"ret": ret} for ret in DSNRet),
         {"envid": "QQ314159"},
         {"envid": "double-bounce"},  # any client may say so
         {"requiretls": True},
@@ -63,4 +63,4 @@ def shapes() -> Iterator[Stored]:
         {"size": 0, "arrived": 0.0},
     ]
     for changes in envelopes:
-        yield Stored(attrs.evolve(basic, **changes))
+        yield StoredEnvelope(attrs.evolve(basic, **changes))

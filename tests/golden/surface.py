@@ -22,7 +22,7 @@ from seg.config.settings_file import section_types
 from seg.config.values import specs
 from seg.maillog.jsonlines import JSONLines, event_name
 from seg.maillog.lines import AREAS
-from seg.maillog.stamps import Stamps
+from seg.maillog.stamps import TimestampCache
 from seg.maillog.vocabulary import clean
 from tests.admin.test_metrics import GaugesDouble
 from tests.zones import utc
@@ -41,7 +41,7 @@ def log_lines() -> Iterator[str]:
                 yield event_name(entry.event)
                 for level, text in entry.render(entry.example):
                     yield f"  {level.value}: {clean(text)}"
-                yield "  " + JSONLines(Stamps()).line(entry.example, _WHEN, entry.level.word)
+                yield "  " + JSONLines(TimestampCache()).line(entry.example, _WHEN, entry.level.word)
 
 
 def metrics() -> Iterator[str]:

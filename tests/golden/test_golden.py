@@ -6,7 +6,7 @@ from difflib import unified_diff
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from seg.queue.files import Stored, decode, encode
+from seg.queue.files import StoredEnvelope, decode, encode
 from tests.golden import spool, surface
 
 
@@ -55,5 +55,5 @@ class SpoolTests(SynchronousTestCase):
     def test_read(self) -> None:
         """Each kept line is read, and says the same when it is written again."""
         for line in spool.LINES.read_bytes().splitlines(keepends=True):
-            stored: Stored = decode(line)
+            stored: StoredEnvelope = decode(line)
             self.assertEqual(encode(stored.envelope, stored.failures, stored.relayed), line)

@@ -14,9 +14,9 @@ from seg.cli.demo_show import Show, as_json
 from seg.cli.demo_words import explanation_of
 from seg.lab.arrivals import ReceivedMessage
 from seg.lab.cases import CASES, Outcome, Protection
-from seg.lab.findings import Finding
+from seg.lab.findings import CaseResult
 
-GOOD = Finding(
+GOOD = CaseResult(
     case=CASES[0],
     outcome=Outcome.DELIVERED,
     protection=Protection.ENCRYPTED,
@@ -27,7 +27,7 @@ GOOD = Finding(
     verified_by="mta-sts",
     why="TLSv1.3 verified by mta-sts",
 )
-WRONG = Finding(
+WRONG = CaseResult(
     case=CASES[2],
     outcome=Outcome.DELIVERED,
     protection=Protection.CLEAR,

@@ -9,7 +9,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from seg.lab.arrivals import ReceivedMessage
 from seg.lab.cases import CASES, Case, Outcome, Protection, chosen
-from seg.lab.findings import Finding, find, mid_of, outcome_of, policy_found
+from seg.lab.findings import CaseResult, find, mid_of, outcome_of, policy_found
 from seg.lab.maillog import LoggedEvent, event_of
 
 CASE = Case(
@@ -133,7 +133,7 @@ class EventTests(SynchronousTestCase):
 class FindTests(SynchronousTestCase):
     """Findings, and what differs from the expectation."""
 
-    def find(self, *events: LoggedEvent, **options: Any) -> Finding:
+    def find(self, *events: LoggedEvent, **options: Any) -> CaseResult:
         """A finding for CASE with one message that arrived, unless told otherwise."""
         options.setdefault("messages", [message()])
         return find(CASE, [ACCEPTED, *events], **options)

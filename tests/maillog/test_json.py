@@ -14,12 +14,12 @@ from seg.events.receive import UnknownCommand
 from seg.mail.errors import Temporary
 from seg.maillog.jsonlines import JSONLines, event_name
 from seg.maillog.lines import LINES
-from seg.maillog.stamps import Stamps
+from seg.maillog.stamps import TimestampCache
 
 
 def parsed(event: Event, at: float = 1.25) -> dict[str, Any]:
     """An event's JSON, read back."""
-    line = JSONLines(Stamps()).line(event, at, "info")
+    line = JSONLines(TimestampCache()).line(event, at, "info")
     assert "\n" not in line
     assert line.isascii()
     found: dict[str, Any] = json.loads(line)

@@ -10,23 +10,23 @@ from twisted.trial.unittest import SynchronousTestCase
 from seg.events.base import Event
 from seg.events.gateway import ConditionBegan, ConditionEnded, ConditionKind, Fault, Repeated
 from seg.events.receive import ConnectionClosed, FilterAway, MessageAborted, ReceiveFailed
-from seg.maillog.outlet import Outlet
+from seg.maillog.outlet import BufferedLog
 from seg.maillog.repeats import MINUTE, MOST_TEXTS, REPEATABLE
-from seg.maillog.telling import Telling, Told
+from seg.maillog.telling import EventFormatter, FormattedEvent
 from seg.maillog.vocabulary import Level
 
 FULL = "Cannot write to the queue: [Errno 28] No space left on device"
 
 
-class Lines(Outlet):
+class Lines(BufferedLog):
     """Keeps lines."""
 
     def __init__(self, clock: Clock, least: Level = Level.INFO) -> None:
-        super().__init__(clock, Telling(least, False, (), True, False))
+        super().__init__(clock, EventFormatter(least, False, (), True, False))
         self._running = True
         self.lines: list[str] = []
 
-    def _write(self, batch: Sequence[Told]) -> None:
+    def _write(self, batch: Sequence[FormattedEvent]) -> None:
         self.lines += [f"{level.value}: {text}" for told in batch for level, text in told.lines]
 
 

@@ -7,13 +7,13 @@ from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from seg.maillog.appending import AppendingFile, Frame
+from seg.maillog.appending import FileMarkers, RotatingFile
 
 NOW = 1_800_000_000.0
 
 
 class RotationTests(SynchronousTestCase):
-    """`AppendingFile` keeps the newest files."""
+    """`RotatingFile` keeps the newest files."""
 
     def test_files_of_the_future_go_first(self) -> None:
         """Files that were closed while the clock was ahead are no reason to remove those that are closed after it was set right."""
@@ -23,8 +23,8 @@ class RotationTests(SynchronousTestCase):
             path = folder / f"mail.@future{number}.s"
             path.touch()
             os.utime(path, (NOW + 7200, NOW + 7200))
-        frame = Frame(lambda: b"", lambda: b"", lambda count: b"")
-        log = AppendingFile(folder / "mail.log", "mail.@{}.s", 10, 2, frame, lambda: NOW)
+        frame = FileMarkers(lambda: b"", lambda: b"", lambda count: b"")
+        log = RotatingFile(folder / "mail.log", "mail.@{}.s", 10, 2, frame, lambda: NOW)
         for number in range(2):
             log.write(b"more than ten octets\n")
             newest = max(folder.glob("mail.@2*.s"))

@@ -19,7 +19,7 @@ from seg.maillog.compress import compress_closed
 from seg.maillog.lines import LINES
 from seg.maillog.search import (
     LONGEST,
-    Wanted,
+    SearchCriteria,
     files_of,
     find_messages,
     lines_of,
@@ -60,7 +60,7 @@ class SearchTests(SynchronousTestCase):
 
     def found(self, **wanted: object) -> list[int]:
         """The MIDs that fit."""
-        return find_messages(iter(LINES_OF_LOG), Wanted(**wanted))  # type: ignore[arg-type]
+        return find_messages(iter(LINES_OF_LOG), SearchCriteria(**wanted))  # type: ignore[arg-type]
 
     def test_messages(self) -> None:
         """By sender, recipient, subject, Message-ID or time, in part and whatever the case; all that is given has to fit."""
@@ -117,13 +117,13 @@ class SearchTests(SynchronousTestCase):
             for entry in LINES.values()
             for _, text in entry.render(entry.example)
         ]
-        find_messages(iter(told), Wanted(sender="a"))
+        find_messages(iter(told), SearchCriteria(sender="a"))
         self.assertTrue(list(story_of([5444], lambda: iter(told))))
 
     @given(st.lists(st.binary(max_size=60)))
     def test_anything(self, lines: list[bytes]) -> None:
         """Nor does anything else."""
-        find_messages(iter(lines), Wanted(sender="a", since=NOW))
+        find_messages(iter(lines), SearchCriteria(sender="a", since=NOW))
         list(story_of([1], lambda: iter(lines)))
 
 
@@ -168,13 +168,13 @@ class HostileFileTests(SynchronousTestCase):
         path = self.write(b"\0" * (3 * LONGEST + 5), b"\nMID 5 done\n", b"x" * (LONGEST + 1))
         sizes = [len(line) for line in lines_of([path])]
         self.assertEqual(sizes, [LONGEST, LONGEST, LONGEST, 5, 10, LONGEST, 1])
-        self.assertEqual(find_messages(lines_of([path]), Wanted()), [5])
+        self.assertEqual(find_messages(lines_of([path]), SearchCriteria()), [5])
 
     def test_octets(self) -> None:
         """Octets that are no UTF-8, zeros within lines, and numbers without end are searched like all others."""
         numbers = b"MID " + b"9" * 5000 + b" From: <a@b>\nMID 7 From: <a@b>\nICID " + b"1" * 5000 + b" MID 7\n"
         path = self.write(b"\xff\xfe MID 6 From: <\0a@b>\n", numbers)
-        self.assertEqual(find_messages(lines_of([path]), Wanted(sender="a@b")), [6, 7])
+        self.assertEqual(find_messages(lines_of([path]), SearchCriteria(sender="a@b")), [6, 7])
         self.assertEqual(len(list(story_of([7], lambda: lines_of([path])))), 2)
         self.assertEqual(len(list(matching(lines_of([path]), re.compile(rb"a@b")))), 3)
 

@@ -19,10 +19,10 @@ from seg.events.dns import DNSAsked, DNSFailed
 from seg.events.gateway import Fault, Notice, SyslogAway, SyslogBack, SyslogLinesLost
 from seg.events.receive import ConnectionClosed, MessageReceived
 from seg.maillog.lines import LINES
-from seg.maillog.syslog import SyslogOutlet, make_link
+from seg.maillog.syslog import SyslogLog, make_link
 from seg.maillog.syslog_datagram import DatagramLink
 from seg.maillog.syslog_format import LONGEST_DATAGRAM
-from seg.maillog.syslog_link import Watcher
+from seg.maillog.syslog_link import TransportObserver
 from seg.maillog.syslog_stream import StreamLink
 from tests.doubles import RecordingSink
 from tests.zones import utc
@@ -61,20 +61,20 @@ class OutletTests(SynchronousTestCase):
         self.sink = RecordingSink()
         self.link = LinkDouble()
 
-    def begin(self, **options: Any) -> SyslogOutlet:
+    def begin(self, **options: Any) -> SyslogLog:
         """An outlet with these settings, started."""
 
-        def make(address: SyslogAddress, watcher: Watcher) -> Any:
+        def make(address: SyslogAddress, watcher: TransportObserver) -> Any:
             self.address = address
             return self.link
 
         settings = {"name": "siem", "kind": SubscriptionKind.SYSLOG, "address": "udp:192.0.2.1", **options}
         self.settings = LogSubscription(**settings)
-        outlet = SyslogOutlet(self.settings, make, self.sink, self.clock, "gw.example.net", 4711)
+        outlet = SyslogLog(self.settings, make, self.sink, self.clock, "gw.example.net", 4711)
         outlet.start()
         return outlet
 
-    def sent(self, outlet: SyslogOutlet, *events: Event) -> list[str]:
+    def sent(self, outlet: SyslogLog, *events: Event) -> list[str]:
         """What goes out of these events."""
         for event in events:
             outlet.emit(event)

@@ -14,7 +14,7 @@ from seg.maillog.syslog_format import (
     LONGEST,
     LONGEST_DATAGRAM,
     LONGEST_HEAD,
-    Line,
+    SyslogLine,
     local_format,
     network_format,
     octet_counted,
@@ -35,9 +35,9 @@ MESSAGE = re.compile(
 )
 
 
-def line(text: str, level: Level = Level.INFO, msgid: str = "MessageReceived") -> Line:
+def line(text: str, level: Level = Level.INFO, msgid: str = "MessageReceived") -> SyslogLine:
     """A line at the moment of all examples."""
-    return Line(AT, level, msgid, text)
+    return SyslogLine(AT, level, msgid, text)
 
 
 class FormatCase(SynchronousTestCase):
@@ -133,7 +133,7 @@ class LocalTests(FormatCase):
             b"<20>Sep 26 15:23:39 seg[4711]: Warning: gr\xc3\xa9a\\nt",
         )
         self.assertEqual(
-            local(Facility.LOCAL1, Line(1725200000.0, Level.DEBUG, "", "x")), b"<143>Sep  1 14:13:20 seg[4711]: x"
+            local(Facility.LOCAL1, SyslogLine(1725200000.0, Level.DEBUG, "", "x")), b"<143>Sep  1 14:13:20 seg[4711]: x"
         )
 
     @given(text=st.text(max_size=400), level=LEVELS, facility=FACILITIES)

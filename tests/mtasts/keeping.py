@@ -12,13 +12,13 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
 from seg.config.schema import MTASTS
-from seg.policy.mtasts.answer import PolicyAnswer
+from seg.policy.mtasts.answer import FetchTrace
 from seg.policy.mtasts.cache import PolicyCache
 from seg.policy.mtasts.entry import CachedPolicy
 from seg.policy.mtasts.errors import FetchError
 from seg.policy.mtasts.fetch import NOBODY
 from seg.policy.mtasts.interfaces import IPolicyFetcher
-from seg.policy.mtasts.store import Finding, PolicyStore
+from seg.policy.mtasts.store import PolicyLookup, PolicyStore
 from seg.policy.mtasts.turns import Claim
 from tests.dns_double import FakeResolver
 from tests.doubles import RecordingSink
@@ -52,11 +52,11 @@ class FakeFetcher:
             raise self.answer
         return self.answer if isinstance(self.answer, bytes) else await self.answer
 
-    async def look(self, domain: str, claim: Claim = NOBODY) -> PolicyAnswer:
+    async def look(self, domain: str, claim: Claim = NOBODY) -> FetchTrace:
         """The answer, as from an address."""
-        met = PolicyAnswer(URL, address="192.0.2.1:443")
+        met = FetchTrace(URL, address="192.0.2.1:443")
         try:
-            return PolicyAnswer(URL, address="192.0.2.1:443", body=await self.fetch(domain))
+            return FetchTrace(URL, address="192.0.2.1:443", body=await self.fetch(domain))
         except FetchError as error:
             error.met = met
             raise
@@ -91,7 +91,7 @@ class StoreCase(SynchronousTestCase):
         assert entry is not None
         return entry
 
-    def current(self, reread: bool = False, domain: str = D) -> Finding:
+    def current(self, reread: bool = False, domain: str = D) -> PolicyLookup:
         """What is in force."""
         return self.successResultOf(Deferred.fromCoroutine(self.store.current(domain, reread)))
 

@@ -14,11 +14,11 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.client import ResponseDone
 
-from seg.policy.mtasts.checked import MAX_RECEIVED, CheckedConnection
+from seg.policy.mtasts.checked import MAX_RECEIVED, VerifiedStream
 from seg.policy.mtasts.errors import FetchError, FetchFault
 from seg.policy.mtasts.policy import MAX_SIZE
 from seg.policy.mtasts.request import Body
-from seg.tls.peer import Examination
+from seg.tls.peer import CertificateVerdict
 from tests.mtasts.fetching import DOMAIN, FetchCase
 from tests.mtasts.policyserver import TEXT, Answer, Served, response, say
 
@@ -120,10 +120,10 @@ class Handshaken(StringTransport):
 class MemoryTests(SynchronousTestCase):
     """The protocols by themselves: what comes too late or twice."""
 
-    def connection(self) -> CheckedConnection:
+    def connection(self) -> VerifiedStream:
         """A connection whose handshake isn't over."""
         inner = Factory.forProtocol(Protocol)
-        connection = CheckedConnection("mta-sts.one.test", lambda peer: Examination(), inner, None)
+        connection = VerifiedStream("mta-sts.one.test", lambda peer: CertificateVerdict(), inner, None)
         connection.makeConnection(Handshaken())
         return connection
 

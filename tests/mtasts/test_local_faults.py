@@ -292,7 +292,7 @@ class FetchFaultTests(FetchCase):
     async def test_cut_by_our_fault(self) -> None:
         """A connection that is lost in the handshake for lack of memory or buffers of ours isn't the host's doing."""
         for number in (errno.ENOBUFS, errno.ENOMEM):
-            connection = checked.CheckedConnection(HOST, lambda peer: None, None, None)  # type: ignore[arg-type,return-value]
+            connection = checked.VerifiedStream(HOST, lambda peer: None, None, None)  # type: ignore[arg-type,return-value]
             connection.connectionLost(Failure(OSError(number, os.strerror(number))))
             await self.assertFailure(connection.accepted, LocalFault)
 

@@ -8,9 +8,9 @@ from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
 from seg.dns.answer import FailureKind
-from seg.policy.mtasts.answer import PolicyAnswer
+from seg.policy.mtasts.answer import FetchTrace
 from seg.policy.mtasts.errors import FetchError, FetchFault, OwnFetchFault
-from seg.policy.mtasts.look import STSLook
+from seg.policy.mtasts.look import STSInspection
 from seg.tls.peer import PeerCertificates, SessionFacts
 from tests.certificates import Authority
 from tests.dns_double import FakeResolver
@@ -22,7 +22,7 @@ from tests.mtasts.policyserver import TEXT, response, say, tunnel_to
 class StoreLookTests(StoreCase):
     """`PolicyStore.look`."""
 
-    def look(self) -> STSLook:
+    def look(self) -> STSInspection:
         """What is seen; the cache, and what is remembered of failures, are as before."""
         before = list(self.store.cache), dict(self.store._failures._moments), list(self.sink.events)
         seen = self.successResultOf(self.store.look(D))
@@ -35,7 +35,7 @@ class StoreLookTests(StoreCase):
         """Record, id, the fetch of just now and its policy; nothing is cached by it."""
         seen = self.look()
         self.assertEqual((seen.records, seen.policy_id, seen.cached), (("v=STSv1; id=1;",), "1", None))
-        self.assertEqual(seen.fetch, PolicyAnswer(URL, address="192.0.2.1:443", body=body()))
+        self.assertEqual(seen.fetch, FetchTrace(URL, address="192.0.2.1:443", body=body()))
         assert seen.policy is not None
         self.assertEqual(seen.policy.mx, ("mx.one.test",))
         self.assertEqual(
@@ -58,15 +58,15 @@ class StoreLookTests(StoreCase):
         """A lookup that fails is an error, never "none"; nothing is fetched."""
         self.resolver.fail(TXT, "TXT", FailureKind.SERVFAIL)
         error = "DNS ServFail looking up _mta-sts.one.test (TXT)"
-        self.assertEqual(self.look(), STSLook(record_error=error, record_failed=True))
+        self.assertEqual(self.look(), STSInspection(record_error=error, record_failed=True))
         self.assertEqual(self.fetcher.fetches, 0)
 
     def test_no_record(self) -> None:
         """No record of ours: what is there is shown, and there is no error."""
         self.txt()
-        self.assertEqual(self.look(), STSLook())
+        self.assertEqual(self.look(), STSInspection())
         self.txt("v=spf1 -all", "\\255\\007x")
-        self.assertEqual(self.look(), STSLook(records=("v=spf1 -all", "\\255\\007x"), ttl=300))
+        self.assertEqual(self.look(), STSInspection(records=("v=spf1 -all", "\\255\\007x"), ttl=300))
 
     def test_bad_record(self) -> None:
         """Records that can't be used are shown, with what is wrong."""
@@ -81,7 +81,7 @@ class StoreLookTests(StoreCase):
         self.fetcher.answer = FetchError(FetchFault.HTTP_STATUS, "HTTP status 404", status=404)
         seen = self.look()
         self.assertIs(seen.fetch_error, self.fetcher.answer)
-        self.assertEqual((seen.fetch, seen.policy), (PolicyAnswer(URL, address="192.0.2.1:443"), None))
+        self.assertEqual((seen.fetch, seen.policy), (FetchTrace(URL, address="192.0.2.1:443"), None))
         self.fetcher.answer = body()
         self.assertEqual(self.current().how, "fetched")
 
@@ -111,12 +111,12 @@ class StoreLookTests(StoreCase):
 
 
 class AnswerTests(SynchronousTestCase):
-    """`PolicyAnswer` of certificates that are there, missing or unreadable."""
+    """`FetchTrace` of certificates that are there, missing or unreadable."""
 
     def of(self, *chain: x509.Certificate) -> tuple[str, tuple[str, ...], str, str]:
         """The facts for people."""
         facts = SessionFacts(version="TLSv1.3" if chain else "", peer=PeerCertificates(chain))
-        answer = PolicyAnswer(URL, facts=facts)
+        answer = FetchTrace(URL, facts=facts)
         return answer.tls_version, answer.names, answer.issuer, answer.not_after
 
     def test_facts(self) -> None:
@@ -138,7 +138,7 @@ class FetchLookTests(FetchCase):
 
     async def met(
         self, port: int, zone: str = f"{HOST} A 127.0.0.1", **settings: object
-    ) -> tuple[FetchError | OwnFetchFault, PolicyAnswer]:
+    ) -> tuple[FetchError | OwnFetchFault, FetchTrace]:
         """The error of a look that fails, and what had been found out."""
         error = await self.assertFailure(self.fetcher(port, zone, **settings).look(DOMAIN), FetchError, OwnFetchFault)
         assert error.met is not None
@@ -169,14 +169,14 @@ class FetchLookTests(FetchCase):
         """Without an address there is only the URL."""
         error, met = await self.met(1, "")
         self.assertEqual((error.fault, error.doing), (FetchFault.DNS, f"looking up {HOST}"))
-        self.assertEqual(met, PolicyAnswer(error.url))
+        self.assertEqual(met, FetchTrace(error.url))
 
     async def test_stopped_at_the_name(self) -> None:
         """A domain that can't have a policy host is told without doing anything."""
         error = self.failureResultOf(self.fetcher(1, resolver=FakeResolver()).look("a b.test"), FetchError).value
         self.assertEqual(
             (error.fault, error.met),
-            (FetchFault.DNS, PolicyAnswer("https://mta-sts.a b.test:1/.well-known/mta-sts.txt")),
+            (FetchFault.DNS, FetchTrace("https://mta-sts.a b.test:1/.well-known/mta-sts.txt")),
         )
 
     async def test_stopped_at_the_certificate(self) -> None:
@@ -217,7 +217,7 @@ class WaitingLookTests(FetchCase):
         resolver = FakeResolver()
         resolver.hold(HOST, "AAAA")
         fetcher = self.fetcher(1, resolver=resolver, max_fetches=1)
-        look: Deferred[PolicyAnswer] = fetcher.look(DOMAIN)
+        look: Deferred[FetchTrace] = fetcher.look(DOMAIN)
         look.cancel()
         self.failureResultOf(look)
         self.assertEqual((list(fetcher._turns._running), list(fetcher._turns._waiting)), ([], []))

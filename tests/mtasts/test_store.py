@@ -20,7 +20,7 @@ from seg.maillog.lines import render
 from seg.maillog.vocabulary import Level
 from seg.policy.mtasts.errors import FetchError, FetchFault, OwnFetchFault
 from seg.policy.mtasts.interfaces import IPolicyFetcher
-from seg.policy.mtasts.moments import MAX_REMEMBERED, Moments
+from seg.policy.mtasts.moments import MAX_REMEMBERED, RecentTimes
 from seg.policy.mtasts.policy import MAX_AGE, Mode
 from seg.policy.mtasts.refresh import PolicyRefresh
 from tests.mtasts.keeping import TXT, WEEK, D, StoreCase, body
@@ -232,7 +232,7 @@ class FailedFetchTests(StoreCase):
 
     def test_bounded_memory(self) -> None:
         """Of more domains than are remembered the oldest are forgotten."""
-        moments = Moments()
+        moments = RecentTimes()
         for number in range(MAX_REMEMBERED + 1):
             moments.note(str(number), 0.0)
         self.assertEqual([moments.within(name, 1.0, 5.0) for name in ("0", "1")], [False, True])

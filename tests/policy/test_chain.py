@@ -16,14 +16,14 @@ from seg.dns.answer import DNSFailure, FailureKind
 from seg.events.gateway import Fault
 from seg.mail.errors import LocalFault
 from seg.mail.hosts import MXHost
-from seg.policy.chain import ANSWER_TIMEOUT, UNRULED, OpenChain, PolicyChain, every_refused_by, fold, render
+from seg.policy.chain import ANSWER_TIMEOUT, OPPORTUNISTIC, DomainPolicies, PolicyChain, every_refused_by, fold, render
 from seg.policy.requirement import (
     Answer,
     Decide,
     Decision,
     NoOpinion,
     Observe,
-    Opinion,
+    ProviderAnswer,
     Raise,
     Refuse,
     Requirement,
@@ -38,9 +38,9 @@ MAY = Requirement(TLSLevel.MAY, source="static", clear_retry=True)
 MUST = Requirement(TLSLevel.MUST, source="dane")
 
 
-def opinions(**answers: Answer) -> list[Opinion]:
+def opinions(**answers: Answer) -> list[ProviderAnswer]:
     """Opinions by provider, in order."""
-    return [Opinion(name, answer, render(answer)) for name, answer in answers.items()]
+    return [ProviderAnswer(name, answer, render(answer)) for name, answer in answers.items()]
 
 
 class ChainCase(SynchronousTestCase):
@@ -50,11 +50,13 @@ class ChainCase(SynchronousTestCase):
         self.sink = RecordingSink()
         self.clock = Clock()
 
-    def open(self, *providers: FixedProvider | StaticProvider) -> OpenChain:
+    def open(self, *providers: FixedProvider | StaticProvider) -> DomainPolicies:
         """A chain for one attempt."""
         return PolicyChain(providers, self.sink, self.clock).open(question())
 
-    def decide(self, chain: OpenChain, name: str = "mx1.hoster.example", without: tuple[str, ...] = ()) -> Decision:
+    def decide(
+        self, chain: DomainPolicies, name: str = "mx1.hoster.example", without: tuple[str, ...] = ()
+    ) -> Decision:
         """The decision for a host."""
         return self.successResultOf(Deferred.fromCoroutine(chain.decide(host(name), without)))
 
@@ -105,7 +107,7 @@ class AskingTests(ChainCase):
 
     def test_nobody_has_a_say(self) -> None:
         """Without any floor TLS is used where it is offered."""
-        self.assertEqual(self.decide(self.open()).requirement, UNRULED)
+        self.assertEqual(self.decide(self.open()).requirement, OPPORTUNISTIC)
 
 
 class FoldingTests(SynchronousTestCase):

@@ -12,7 +12,7 @@ from seg.policy.dane.authenticator import DANEAuthenticator
 from seg.policy.dane.tlsa import TLSARecord
 from seg.policy.judge import judge
 from seg.policy.requirement import Decision, Observe, Requirement, TLSLevel
-from seg.tls.peer import Examination, PeerCertificates, SessionFacts, TLSVersion, Trust
+from seg.tls.peer import CertificateVerdict, PeerCertificates, SessionFacts, TLSVersion, Trust
 from seg.tls.roots import RootStore
 from seg.tls.webpki import WebPKI
 from tests.certificates import DAY, NOW, Authority, tlsa_data
@@ -107,7 +107,7 @@ class JudgeTests(SynchronousTestCase):
             def __init__(self, act: Callable[[], Any]) -> None:
                 self.examine = lambda peer, trust: act()
 
-        for act in (lambda: 1 / 0, lambda: None, lambda: True, lambda: Examination(None)):  # type: ignore[arg-type]
+        for act in (lambda: 1 / 0, lambda: None, lambda: True, lambda: CertificateVerdict(None)):  # type: ignore[arg-type]
             verdict = judge(decision(MUST, Broken(act)), SESSION, TRUST)  # type: ignore[arg-type]
             self.assertEqual((verdict.ok, verdict.failed), (False, ("acme",)))
             self.assertIn("the acme authenticator failed: ", verdict.summary)

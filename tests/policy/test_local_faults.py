@@ -13,7 +13,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
 from seg.config.destinations import DANEFailure, DANEMode, IPPreference, Profile, TLSOption
-from seg.dns.addresses import OwnNames
+from seg.dns.addresses import SelfAddresses
 from seg.dns.answer import DNSAnswer
 from seg.dns.interfaces import IResolver
 from seg.dns.routing import mx_route
@@ -94,7 +94,7 @@ class LocalFaultTests(SynchronousTestCase):
     def decide(self, resolver: LackingResolver, profile: Profile) -> tuple[dict[str, Decision], DeliveryError | None]:
         """The decision for each host of the route, or why there is no route."""
         routed: list[Route | Failure] = []
-        own = OwnNames("gw.test")
+        own = SelfAddresses("gw.test")
         routing = Deferred.fromCoroutine(mx_route(resolver, DOMAIN, IPPreference.IPV6_PREFERRED, own, 25, 5, Random(1)))
         routing.addBoth(routed.append)
         (route,) = routed

@@ -24,7 +24,7 @@ from seg.policy.requirement import (
     DomainQuestion,
     NoOpinion,
     Observe,
-    Opinion,
+    ProviderAnswer,
     Raise,
     Refuse,
     Requirement,
@@ -94,9 +94,9 @@ sessions = st.builds(
 )
 
 
-def told(*given: Answer) -> list[Opinion]:
+def told(*given: Answer) -> list[ProviderAnswer]:
     """Opinions of nameless providers."""
-    return [Opinion(str(position), answer, render(answer)) for position, answer in enumerate(given)]
+    return [ProviderAnswer(str(position), answer, render(answer)) for position, answer in enumerate(given)]
 
 
 def floor_of(answer: Answer) -> Requirement | None:

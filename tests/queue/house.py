@@ -15,8 +15,8 @@ from seg.config.schema import Queue
 from seg.events.base import Event, IEventSink
 from seg.mail.envelope import Envelope, Recipient
 from seg.mail.errors import Permanent, Temporary
-from seg.mail.outcome import Action, Bounced, Delayed, Delivered, Outcome
-from seg.queue.counters import Counters
+from seg.mail.outcome import Bounced, Delayed, Delivered, DSNAction, Outcome
+from seg.queue.counters import MessageIds
 from seg.queue.inline import InlineCommitter, RecordingDisk
 from seg.queue.interfaces import IReportComposer, Lease
 from seg.queue.spool import Spool
@@ -57,7 +57,7 @@ class PlainComposer:
 
     def compose(
         self,
-        action: Action,
+        action: DSNAction,
         envelope: Envelope,
         fared: Sequence[tuple[int, Outcome]],
         head: bytes,
@@ -65,16 +65,16 @@ class PlainComposer:
         until: float = 0.0,
     ) -> tuple[Envelope, bytes] | None:
         self.heads.append(head)
-        if action is Action.DELAYED:
+        if action is DSNAction.DELAYED:
             self.told += [outcome for _, outcome in fared]
         if not envelope.reverse_path:
             return None
-        what = "" if action is Action.FAILED else f" {action}"
+        what = "" if action is DSNAction.FAILED else f" {action}"
         text = f"MID {envelope.mid} RIDs {[rid for rid, _ in fared]}{what}\r\n".encode()
         return Envelope(mid, "", (Recipient(0, envelope.reverse_path),), self.clock.seconds(), len(text)), text
 
     def plain(
-        self, action: Action, envelope: Envelope, fared: Sequence[tuple[int, Outcome]], mid: int
+        self, action: DSNAction, envelope: Envelope, fared: Sequence[tuple[int, Outcome]], mid: int
     ) -> tuple[Envelope, bytes] | None:
         text = f"plain: MID {envelope.mid} RIDs {[rid for rid, _ in fared]}\r\n".encode()
         return Envelope(mid, "", (Recipient(0, envelope.reverse_path),), self.clock.seconds(), len(text)), text
@@ -107,7 +107,7 @@ class House:
         self.disk.fails = fails
         self.commits = InlineCommitter(self.disk)
         self.composer = PlainComposer(self.clock)
-        self.counters = Counters(self.root / "counters", self.sink, inline_thread, self.disk)
+        self.counters = MessageIds(self.root / "counters", self.sink, inline_thread, self.disk)
         self.spool = Spool(
             root,
             settings or Queue(jitter=0.0),

@@ -12,8 +12,8 @@ from twisted.internet.defer import Deferred, gatherResults
 from seg.config.schema import Queue
 from seg.mail.envelope import Envelope, Recipient
 from seg.mail.outcome import Delivered
-from seg.queue.commit import Committer
-from seg.queue.counters import Counters
+from seg.queue.commit import GroupCommitter
+from seg.queue.counters import MessageIds
 from seg.queue.spool import Spool
 from tests.queue.house import PlainComposer, Recorder
 
@@ -25,7 +25,7 @@ def say(word: str, mid: int) -> None:
     os.write(1, f"{word} {mid}\n".encode())
 
 
-async def put(spool: Spool, counters: Counters, clock: object) -> None:
+async def put(spool: Spool, counters: MessageIds, clock: object) -> None:
     """Put one message, small or large."""
     mid = counters.next_mid()
     writer = spool.begin(mid)
@@ -44,8 +44,8 @@ async def put(spool: Spool, counters: Counters, clock: object) -> None:
 async def run(root: str) -> None:
     """Never ends."""
     sink = Recorder()
-    counters = Counters(os.path.join(root, "counters"), sink)
-    committer = Committer(reactor)  # type: ignore[arg-type]
+    counters = MessageIds(os.path.join(root, "counters"), sink)
+    committer = GroupCommitter(reactor)  # type: ignore[arg-type]
     spool = Spool(root, Queue(), PlainComposer(reactor), counters, sink, reactor, committer, random.random)  # type: ignore[arg-type]
     await spool.start()
     while True:

@@ -9,9 +9,9 @@ from twisted.internet.defer import Deferred, gatherResults
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
 from seg.queue.changes import RewriteEnvelope, StoreMessage
-from seg.queue.commit import OTHERS, Change, Committer
+from seg.queue.commit import OTHERS, GroupCommitter, SpoolOperation
 from seg.queue.disk import Disk
-from seg.queue.files import Folders
+from seg.queue.files import SpoolPaths
 from seg.queue.inline import InlineCommitter, RecordingDisk
 
 
@@ -20,7 +20,7 @@ class BatchTests(SynchronousTestCase):
 
     def setUp(self) -> None:
         root = self.mktemp()
-        self.folders = Folders(root)
+        self.folders = SpoolPaths(root)
         self.disk = RecordingDisk(root)
         self.disk.make_folders([self.folders.tmp, self.folders.new_folder(1), self.folders.cur])
         self.commits = InlineCommitter(self.disk)
@@ -77,7 +77,7 @@ class BatchTests(SynchronousTestCase):
     def test_fault_in_a_change(self) -> None:
         """Even a programming fault in one change doesn't take others with it."""
 
-        class Faulty(Change):
+        class Faulty(SpoolOperation):
             def sync(self, disk: Disk) -> None:
                 raise ZeroDivisionError
 
@@ -102,7 +102,7 @@ class CommitterTests(TestCase):
 
     def setUp(self) -> None:
         self.calls = 0
-        self.committer = Committer(self, Disk())  # type: ignore[arg-type]
+        self.committer = GroupCommitter(self, Disk())  # type: ignore[arg-type]
 
     def callFromThread(self, call: object, *args: object) -> None:
         """The part of the reactor that the committer uses, counted."""
@@ -115,14 +115,14 @@ class CommitterTests(TestCase):
         order: list[int] = []
         gate = threading.Event()
 
-        class First(Change):
+        class First(SpoolOperation):
             def write(self, disk: Disk) -> None:
                 gate.wait(10)
 
         self.committer.start()
         submitted = [self.committer.submit(First())]
         for number in range(2 * OTHERS):
-            submitted.append(self.committer.submit(Change()))
+            submitted.append(self.committer.submit(SpoolOperation()))
             submitted[-1].addCallback(lambda _, number=number: (order.append(number), batches.append(self.calls)))
         gate.set()
         await gatherResults(submitted)
@@ -136,16 +136,19 @@ class CommitterTests(TestCase):
         gate = threading.Event()
         busy = threading.Event()
 
-        class Gate(Change):
+        class Gate(SpoolOperation):
             def write(self, disk: Disk) -> None:
                 busy.set()
                 gate.wait(10)
 
-        class Happened(Change):
+        class Happened(SpoolOperation):
             outcome = True
 
         self.committer.start()
-        submitted = [self.committer.submit(Gate()), *(self.committer.submit(Change()) for _ in range(10 * OTHERS))]
+        submitted = [
+            self.committer.submit(Gate()),
+            *(self.committer.submit(SpoolOperation()) for _ in range(10 * OTHERS)),
+        ]
         for each in submitted:
             each.addCallback(lambda _: done.append("in"))
         busy.wait(10)
@@ -161,9 +164,9 @@ class CommitterTests(TestCase):
     async def test_stop_drains(self) -> None:
         """A clean stop carries out what was submitted, and refuses what comes later."""
         self.committer.start()
-        submitted = [self.committer.submit(Change()) for _ in range(1000)]
+        submitted = [self.committer.submit(SpoolOperation()) for _ in range(1000)]
         stopped = self.committer.stop()
-        late = self.committer.submit(Change())
+        late = self.committer.submit(SpoolOperation())
         await stopped
         self.assertTrue(all(done.called for done in submitted))
         await self.assertFailure(late, OSError)

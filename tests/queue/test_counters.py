@@ -11,8 +11,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
 from seg.events.gateway import ConditionBegan, ConditionKind, Fault
-from seg.mail.ids import ICounters
-from seg.queue.counters import BLOCK, EPOCH, RATE, Counters
+from seg.mail.ids import IMessageIds
+from seg.queue.counters import BLOCK, EPOCH, RATE, MessageIds
 from seg.queue.inline import RecordingDisk
 from seg.queue.reserve import RESERVE
 from tests.queue.house import NOW, Recorder, inline_thread
@@ -37,13 +37,13 @@ class CountersTests(SynchronousTestCase):
         self.sink = Recorder()
         self.disk = RecordingDisk(str(self.path.parent))
 
-    def counters(self) -> Counters:
-        return Counters(self.path, self.sink, inline_thread, self.disk, lambda: NOW)
+    def counters(self) -> MessageIds:
+        return MessageIds(self.path, self.sink, inline_thread, self.disk, lambda: NOW)
 
     def test_count(self) -> None:
         """Each id counts from 1, on its own."""
         counters = self.counters()
-        verifyObject(ICounters, counters)
+        verifyObject(IMessageIds, counters)
         self.assertEqual([counters.next_mid(), counters.next_mid(), counters.next_icid()], [1, 2, 1])
         self.assertEqual(counters.next_dcid(), 1)
 
@@ -79,12 +79,12 @@ class CountersTests(SynchronousTestCase):
         for _ in range(3 * BLOCK):
             used = counters.next_dcid()
             if not used % 97:
-                self.assertGreater(Counters(self.path, self.sink, inline_thread).next_dcid(), used)
+                self.assertGreater(MessageIds(self.path, self.sink, inline_thread).next_dcid(), used)
                 self.path.write_text('{"mid": 5000, "icid": 5000, "dcid": 5000}')
 
     def test_real_thread(self) -> None:
         """Blocks reserved by a thread give the same unbroken ids."""
-        counters = Counters(self.path, self.sink)
+        counters = MessageIds(self.path, self.sink)
         self.assertEqual([counters.next_mid() for _ in range(5 * BLOCK)], list(range(1, 5 * BLOCK + 1)))
         counters.close()
         self.assertEqual([t for t in threading.enumerate() if t.name == "counters"], [])
@@ -114,7 +114,7 @@ class CountersTests(SynchronousTestCase):
             ids = {counters.next_mid(), counters.next_icid(), counters.next_dcid()}
             self.assertEqual(ids, {floor}, name)
             self.assertFalse(counters.unreserved, name)
-            self.assertEqual(Counters(self.path, self.sink, inline_thread).next_mid(), floor + BLOCK, name)
+            self.assertEqual(MessageIds(self.path, self.sink, inline_thread).next_mid(), floor + BLOCK, name)
             self.path.unlink()
         self.assertEqual({event.kind for event in self.sink.of(ConditionBegan)}, {ConditionKind.STATE_FILE})
         self.assertEqual(len(self.sink.of(ConditionBegan)), len(damages))
@@ -139,7 +139,7 @@ class CountersTests(SynchronousTestCase):
         self.assertEqual(self.counters().next_mid(), 1)
         self.path.unlink()
         self.assertGreater(
-            Counters(self.path, self.sink, inline_thread, seconds=lambda: NOW, known=True).next_icid(), 10**9
+            MessageIds(self.path, self.sink, inline_thread, seconds=lambda: NOW, known=True).next_icid(), 10**9
         )
         for place, highest in (("cur/2a/000000010777.env", 10777), ("corrupt/new-0f-999999999999.3", 999999999999)):
             self.path.unlink()
@@ -148,7 +148,7 @@ class CountersTests(SynchronousTestCase):
             file.touch()
             (self.path.parent / "new").mkdir(exist_ok=True)
             (self.path.parent / "new" / "note").touch()
-            early = Counters(self.path, self.sink, inline_thread, seconds=lambda: 0.0)
+            early = MessageIds(self.path, self.sink, inline_thread, seconds=lambda: 0.0)
             self.assertEqual(early.next_mid(), highest + 1, place)
 
     def test_restored_file(self) -> None:

@@ -3,7 +3,7 @@
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from seg.queue.duelist import AT_ONCE, DueList
+from seg.queue.duelist import AT_ONCE, DueQueue
 
 
 class DueListTests(SynchronousTestCase):
@@ -12,7 +12,7 @@ class DueListTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.clock = Clock()
         self.woken: list[tuple[int, float]] = []
-        self.due = DueList(self.clock, lambda mid, when: self.woken.append((mid, when)))
+        self.due = DueQueue(self.clock, lambda mid, when: self.woken.append((mid, when)))
         self.ready: list[str] = []
 
     def test_first_in_first_out(self) -> None:

@@ -6,17 +6,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from seg.mail.envelope import BodyType, Envelope, Notify, Recipient, RecipientState, Ret
+from seg.mail.envelope import BodyType, DSNNotify, DSNRet, Envelope, Recipient, RecipientState
 from seg.mail.errors import Permanent
 from seg.mail.outcome import Bounced
-from seg.queue.files import Folders, SpoolFileError, Stored, decode, encode, folder_name, mid_of, spool_id
-from seg.queue.record import Record
+from seg.queue.files import SpoolFileError, SpoolPaths, StoredEnvelope, decode, encode, folder_name, mid_of, spool_id
+from seg.queue.record import IndexEntry
 
 text = st.text(st.characters(), max_size=40)
 moment = st.floats(0, 1e11, allow_nan=False)
 number = st.integers(0, 10**15)
 states = st.sampled_from([state for state in RecipientState if state is not RecipientState.BOUNCING])
-asked = st.none() | st.frozensets(st.sampled_from(Notify))
+asked = st.none() | st.frozensets(st.sampled_from(DSNNotify))
 recipient = st.builds(
     Recipient, number, text, states, st.integers(0, 1000), moment, text, number, asked, text, st.booleans(), text
 ) | st.builds(Recipient, number, text, st.just(RecipientState.BOUNCING), number, moment, text, st.integers(1, 9**9))
@@ -33,7 +33,7 @@ envelopes = st.builds(
     text,
     text,
     st.booleans(),
-    st.sampled_from(Ret),
+    st.sampled_from(DSNRet),
     text | st.just("double-bounce"),
     st.booleans(),
     st.booleans(),
@@ -53,7 +53,7 @@ failure = st.builds(
 )
 
 
-def told(stored: Stored) -> object:
+def told(stored: StoredEnvelope) -> object:
     """Something comparable: errors compare by identity."""
     failures = {rid: (b.error.args, b.dcid, b.host) for rid, b in stored.failures.items()}
     return stored.envelope, failures
@@ -68,13 +68,13 @@ class FilesTests(SynchronousTestCase):
         """What is written is read again, whatever text the peers gave, and is one line."""
         line = encode(envelope, failures)
         self.assertEqual(line.count(b"\n"), 1)
-        self.assertEqual(told(decode(line)), told(Stored(envelope, failures)))
+        self.assertEqual(told(decode(line)), told(StoredEnvelope(envelope, failures)))
 
     @settings(max_examples=50, deadline=None)
     @given(envelopes)
     def test_record(self, envelope: Envelope) -> None:
         """The packed form in memory gives the same envelope back."""
-        self.assertEqual(Record(envelope, 0.0).envelope, envelope)
+        self.assertEqual(IndexEntry(envelope, 0.0).envelope, envelope)
 
     @settings(max_examples=100)
     @given(st.binary(max_size=200))
@@ -146,7 +146,7 @@ class FilesTests(SynchronousTestCase):
         """Neighbours share a folder, and all 256 are used."""
         self.assertEqual({folder_name(mid) for mid in range(256)}, {"00"})
         self.assertEqual(len({folder_name(mid) for mid in range(256 * 256)}), 256)
-        self.assertEqual(Folders("s").envelope_file(300), "s/cur/01/000000000300.env")
+        self.assertEqual(SpoolPaths("s").envelope_file(300), "s/cur/01/000000000300.env")
 
 
 def _line(entry: dict[str, object]) -> bytes:

@@ -6,7 +6,7 @@ import attrs
 
 from seg.config.schema import Queue
 from seg.events.queue import BounceGenerated, MessageFinished
-from seg.mail.envelope import Envelope, Notify, Recipient, RecipientState
+from seg.mail.envelope import DSNNotify, Envelope, Recipient, RecipientState
 from seg.mail.outcome import Outcome
 from seg.queue.gathering import LONGEST, MOST, QUIET
 from seg.queue.rewrites import LONGEST_PAUSE
@@ -20,7 +20,7 @@ HOUR = 3600.0
 class GatheringTests(HouseCase):
     """One message to many destinations."""
 
-    def put_many(self, count: int = MANY, notify: frozenset[Notify] | None = None) -> int:
+    def put_many(self, count: int = MANY, notify: frozenset[DSNNotify] | None = None) -> int:
         """A message with one recipient at each of so many destinations."""
         mid = self.house.counters.next_mid()
         writer = self.house.spool.begin(mid)
@@ -93,7 +93,7 @@ class GatheringTests(HouseCase):
 
     def test_successes(self) -> None:
         """The same of successes; none is lost when the gateway is killed before the report is there."""
-        success = frozenset({Notify.SUCCESS})
+        success = frozenset({DSNNotify.SUCCESS})
         self.put_many(notify=success)
         for number in range(MANY):
             self.house.attempt(f"d{number}.test", DELIVERED)
@@ -109,7 +109,7 @@ class GatheringTests(HouseCase):
 
     def test_mixed(self) -> None:
         """Failures, delays and successes of one message in any order: each in the report of its kind, and nothing stays behind."""
-        mid = self.put_many(9, frozenset(Notify))
+        mid = self.put_many(9, frozenset(DSNNotify))
         self.house.clock.advance(5 * HOUR)
         outcomes: list[Outcome] = [HARD, SOFT, DELIVERED] * 3
         for number, outcome in enumerate(outcomes):

@@ -11,8 +11,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from seg.mail.envelope import Envelope, Recipient
 from seg.queue import loading, record, scan
 from seg.queue.disk import Disk
-from seg.queue.files import Folders
-from seg.queue.record import Record
+from seg.queue.files import SpoolPaths
+from seg.queue.record import IndexEntry
 from tests.queue.house import DELIVERED, NOW, SOFT, HouseCase
 
 
@@ -29,13 +29,13 @@ class RoomTests(SynchronousTestCase):
 
     def test_record(self) -> None:
         """A usual message takes few octets, and no objects of its own but the record and the packed envelope."""
-        one = Record(usual(123_456), NOW)
+        one = IndexEntry(usual(123_456), NOW)
         self.assertLess(sys.getsizeof(one) + sys.getsizeof(one._packed), 320)
         self.assertIsNone(one.seldom)
 
     def test_seldom(self) -> None:
         """What few messages have is there when it is set, and takes no room when it isn't any more."""
-        one = Record(usual(1), NOW)
+        one = IndexEntry(usual(1), NOW)
         for name, value in (("deleted_by", "alice"), ("notices", 3), ("unwritten", "disk full"), ("damaged", True)):
             nothing = getattr(one, name)
             setattr(one, name, value)
@@ -52,7 +52,7 @@ class ListingTests(HouseCase):
         """What is listed is one number a message until its turn to be read."""
         mids = [self.house.put("a@one.test") for _ in range(600)]
         self.house.attempt("one.test", SOFT)
-        found = scan.Scan(Folders(str(self.house.root)))
+        found = scan.SpoolScan(SpoolPaths(str(self.house.root)))
         found.prepare(Disk())
         listed = list(found._places)
         self.assertEqual([each >> 4 for each in listed], mids)

@@ -7,7 +7,7 @@ import attrs
 from seg.config.schema import DoubleBounces, Queue
 from seg.events.gateway import Fault
 from seg.events.queue import BounceGenerated, DoubleBounce
-from seg.mail.envelope import Envelope, Notify, Recipient
+from seg.mail.envelope import DSNNotify, Envelope, Recipient
 from seg.mail.outcome import Delayed, Outcome
 from seg.queue.gathering import QUIET
 from seg.queue.outcomes import GRACE
@@ -22,7 +22,7 @@ class NoticeTests(HouseCase):
 
     def put(
         self,
-        *notify: frozenset[Notify] | None,
+        *notify: frozenset[DSNNotify] | None,
         sender: str = "from@sender.test",
         envid: str = "",
         double_bounce: bool = False,
@@ -64,7 +64,7 @@ class NoticeTests(HouseCase):
     def test_never_tried(self) -> None:
         """A message that isn't tried at all, as deliveries there are suspended or at a limit, is told of once too, also over a restart;
         a try that is under way is waited for."""
-        self.put(None, frozenset({Notify.FAILURE}))
+        self.put(None, frozenset({DSNNotify.FAILURE}))
         self.house.clock.advance(4 * HOUR - 1)
         self.assertEqual(self.house.composer.told, [])
         self.house.clock.advance(1)
@@ -114,7 +114,7 @@ class NoticeTests(HouseCase):
         """No word of a delay where it is switched off, where the sender doesn't want it, or to nobody."""
         for settings, notify, sender in (
             (Queue(jitter=0.0, delay_warning=0.0), None, "from@sender.test"),
-            (Queue(jitter=0.0), frozenset({Notify.FAILURE}), "from@sender.test"),
+            (Queue(jitter=0.0), frozenset({DSNNotify.FAILURE}), "from@sender.test"),
             (Queue(jitter=0.0), frozenset(), "from@sender.test"),
             (Queue(jitter=0.0), None, ""),
         ):
@@ -129,7 +129,7 @@ class NoticeTests(HouseCase):
     def test_success(self) -> None:
         """A recipient of whose success the sender wants to hear, handed to a server without DSN: one report, `relayed`. A server that
         knows DSN has the duty itself, and nobody else's success is told."""
-        success = frozenset({Notify.SUCCESS})
+        success = frozenset({DSNNotify.SUCCESS})
         self.put(success, None, success)
         self.house.attempt("one.test", DELIVERED)
         self.assertEqual(self.reports(), ["sender.test: MID 1 RIDs [0, 2] relayed"])
@@ -140,7 +140,7 @@ class NoticeTests(HouseCase):
 
     def test_failure_unwanted(self) -> None:
         """A failure of which the sender doesn't want to hear ends the recipient without a report; the others have theirs."""
-        self.put(frozenset(), frozenset({Notify.SUCCESS}), frozenset({Notify.FAILURE}), None)
+        self.put(frozenset(), frozenset({DSNNotify.SUCCESS}), frozenset({DSNNotify.FAILURE}), None)
         self.house.attempt("one.test", HARD)
         self.assertEqual(self.reports(), ["sender.test: MID 1 RIDs [2, 3]"])
         self.put(frozenset())

@@ -4,7 +4,7 @@ import attrs
 
 from seg.events.gateway import OperatorActed
 from seg.events.queue import MessageFinished, MessageHeld, MessageReleased, RecipientBounced, RecipientsDeleted
-from seg.queue.ledger import Counts
+from seg.queue.ledger import QueueCounts
 from seg.queue.operators import MessageState
 from tests.queue.house import DELIVERED, HARD, NOW, SOFT, HouseCase
 
@@ -135,7 +135,7 @@ class OperatorTests(HouseCase):
         self.house.spool.delete(mid, "admin")
         self.house.spool.release(lease)
         self.assertEqual(self.house.files(), [])
-        self.assertEqual(self.house.spool.counts(), Counts(0, 0, 0, 0, 0.0))
+        self.assertEqual(self.house.spool.counts(), QueueCounts(0, 0, 0, 0, 0.0))
 
     def test_retry(self) -> None:
         """Waiting recipients become due now: of a message, of a destination, or all."""
@@ -158,16 +158,16 @@ class OperatorTests(HouseCase):
         self.house.put("a@one.test", "b@two.test")
         self.house.clock.advance(5)
         self.house.put("c@three.test")
-        self.assertEqual(self.house.spool.counts(), Counts(2, 3, 0, 0, NOW))
+        self.assertEqual(self.house.spool.counts(), QueueCounts(2, 3, 0, 0, NOW))
         lease = self.house.spool.lease("one.test")
         assert lease is not None
         self.assertEqual(self.house.spool.counts().active, 1)
         self.house.spool.settle(lease, {0: DELIVERED})
-        self.assertEqual(self.house.spool.counts(), Counts(2, 2, 0, 0, NOW))
+        self.assertEqual(self.house.spool.counts(), QueueCounts(2, 2, 0, 0, NOW))
         self.house.attempt("two.test", DELIVERED)
-        self.assertEqual(self.house.spool.counts(), Counts(1, 1, 0, 0, NOW + 5))
+        self.assertEqual(self.house.spool.counts(), QueueCounts(1, 1, 0, 0, NOW + 5))
         self.house.attempt("three.test", DELIVERED)
-        self.assertEqual(self.house.spool.counts(), Counts(0, 0, 0, 0, 0.0))
+        self.assertEqual(self.house.spool.counts(), QueueCounts(0, 0, 0, 0, 0.0))
 
     def test_redirect(self) -> None:
         """What waits goes to another host, at once and over restarts, until that is undone; the envelope stays as it is."""

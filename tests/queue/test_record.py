@@ -7,7 +7,7 @@ import gc
 from twisted.trial.unittest import SynchronousTestCase
 
 from seg.mail.envelope import Envelope, Recipient
-from seg.queue.record import SHARED_FROM, Record
+from seg.queue.record import SHARED_FROM, IndexEntry
 
 
 def envelope(count: int) -> Envelope:
@@ -20,7 +20,7 @@ class SharedEnvelopeTests(SynchronousTestCase):
 
     def test_one_object(self) -> None:
         """All who have the envelope at the same time have one object: neither time nor memory grows by destinations times recipients."""
-        record = Record(envelope(1000), 0.0)
+        record = IndexEntry(envelope(1000), 0.0)
         leased = [record.envelope for _ in range(1000)]
         self.assertEqual(len({id(each) for each in leased}), 1)
         record.envelope = changed = envelope(999)
@@ -29,7 +29,7 @@ class SharedEnvelopeTests(SynchronousTestCase):
     def test_nothing_kept(self) -> None:
         """Nothing but its packed form is kept while nobody has it, and no reference where there are few recipients."""
         for count in (1, SHARED_FROM + 1):
-            record = Record(envelope(count), 0.0)
+            record = IndexEntry(envelope(count), 0.0)
             gc.collect()
             self.assertEqual(record.envelope, envelope(count))
             self.assertIsNone(record._shared() if record._shared is not None else None)

@@ -8,7 +8,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
 from seg.mail.envelope import Envelope, Recipient
-from seg.queue.files import Folders, decode
+from seg.queue.files import SpoolPaths, decode
 from seg.queue.inline import InlineCommitter, RecordingDisk
 from seg.queue.interfaces import IContent, IMessageWriter
 from seg.queue.writer import PIECE, UNWRITTEN, MessageWriter
@@ -22,7 +22,7 @@ class WriterTests(SynchronousTestCase):
 
     def setUp(self) -> None:
         root = self.mktemp()
-        self.folders = Folders(root)
+        self.folders = SpoolPaths(root)
         self.disk = RecordingDisk(root)
         self.disk.make_folders([self.folders.tmp, self.folders.new_folder(9)])
         self.commits = InlineCommitter(self.disk)

@@ -13,11 +13,11 @@ from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
-from seg.config.schema import Listener, Receive, Recipients, SenderGroup
+from seg.config.schema import ListenerSettings, Receive, Recipients, SenderGroup
 from seg.dns.interfaces import IResolver
 from seg.filter.chain import FilterChain
-from seg.receive.census import Census
-from seg.receive.factory import ReceiveFactory
+from seg.receive.census import ConnectionCounter
+from seg.receive.factory import Listener
 from seg.receive.turns import Turns
 from seg.receive.workqueue import WorkQueue
 from tests.doubles import CountingCounters, MemoryQueue, RecordingSink
@@ -98,7 +98,7 @@ class FrontDoorCase(SynchronousTestCase):
 
     def build(
         self,
-        census: Census | None = None,
+        census: ConnectionCounter | None = None,
         postmaster: str = "",
         groups: Sequence[SenderGroup] = (),
         recipients: Recipients | None = None,
@@ -107,9 +107,9 @@ class FrontDoorCase(SynchronousTestCase):
         **settings: object,
     ) -> None:
         """Make the listener with these keys of `Receive`."""
-        self.factory = ReceiveFactory(
+        self.factory = Listener(
             Receive(**settings),  # type: ignore[arg-type]
-            Listener(),
+            ListenerSettings(),
             "mx.test",
             self.queue,
             self.counters,

@@ -8,10 +8,10 @@ from twisted.internet import reactor
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
 from seg.common.errors import ConfigurationError
-from seg.config.schema import Listener, Receive
+from seg.config.schema import ListenerSettings, Receive
 from seg.events.gateway import ListenerStarted
 from seg.receive.binding import bind
-from seg.receive.factory import ReceiveFactory
+from seg.receive.factory import Listener
 from tests.doubles import CountingCounters, MemoryQueue, RecordingSink
 
 
@@ -20,33 +20,33 @@ class BindTests(SynchronousTestCase):
 
     def test_clients_wait(self) -> None:
         """From the moment of binding clients can connect, though nobody answers yet."""
-        bound = bind(Listener(port=0))
+        bound = bind(ListenerSettings(port=0))
         self.addCleanup(bound.close)
         socket.create_connection(bound.getsockname(), timeout=5).close()
 
     def test_taken(self) -> None:
         """An address that is taken is a fault that names listener and address."""
-        bound = bind(Listener(port=0))
+        bound = bind(ListenerSettings(port=0))
         self.addCleanup(bound.close)
         port = bound.getsockname()[1]
-        fault = self.assertRaises(ConfigurationError, bind, Listener(name="relay", port=port))
+        fault = self.assertRaises(ConfigurationError, bind, ListenerSettings(name="relay", port=port))
         self.assertIn(f"listener relay: can't listen at 127.0.0.1:{port}: Address already in use", fault.problems[0])
 
 
 class ServeTests(TestCase):
-    """`ReceiveFactory.serve`."""
+    """`Listener.serve`."""
 
     timeout = 10
 
     async def test_serve(self) -> None:
         """A client that connected before gets its greeting once the listener serves, and the log says where it listens."""
         sink = RecordingSink()
-        listener = Listener(port=0)
+        listener = ListenerSettings(port=0)
         bound = bind(listener)
         address = bound.getsockname()
         early = socket.create_connection(address, timeout=5)
         self.addCleanup(early.close)
-        factory = ReceiveFactory(
+        factory = Listener(
             Receive(),
             listener,
             "mx.test",

@@ -13,13 +13,13 @@ from twisted.trial.unittest import SynchronousTestCase
 from seg.config.schema import Filter, Queue, WhenAway
 from seg.events.receive import FilterAway
 from seg.filter.answers import AddField, Change
-from seg.filter.chain import FilterChain, FilterFault, Refused, Station
+from seg.filter.chain import ConfiguredFilter, FilterChain, FilterFault, Refused
 from seg.filter.interfaces import FilterContext, IMessageFilter
 from seg.filter.milter.client import MilterFilter
 from seg.mail.errors import LocalFault
-from seg.queue.changes import DiscardFile, StoreGrownFile, StoreMessage
+from seg.queue.changes import DiscardFile, FinishStreamedMessage, StoreMessage
 from seg.receive.filtering import filtered
-from seg.receive.transaction import LOCAL_ERROR, STORAGE, Transaction, not_stored
+from seg.receive.transaction import LOCAL_ERROR, STORAGE, ReceiveTransaction, not_stored
 from seg.smtp.commands import MailArguments, RcptArguments
 from tests.filter.messages import message
 from tests.filter.milter_double import MemoryEndpoint, Milter, answer
@@ -45,7 +45,7 @@ class SizeTests(SynchronousTestCase):
             if isinstance(change, DiscardFile):
                 self.house.commits.paused = True
             done = submit(change)
-            if isinstance(change, StoreMessage | StoreGrownFile):
+            if isinstance(change, StoreMessage | FinishStreamedMessage):
                 self.house.commits.resume()
             return done
 
@@ -61,11 +61,11 @@ class SizeTests(SynchronousTestCase):
     def judged(self, filter: IMessageFilter, body: bytes) -> bytes:
         """What is in the queue of a message with this body."""
         mid = self.house.counters.next_mid()
-        transaction = Transaction(mid, MailArguments("a@one.test"), 10)
+        transaction = ReceiveTransaction(mid, MailArguments("a@one.test"), 10)
         transaction.add_recipient("b@two.test", RcptArguments("b@two.test"))
         transaction.begin_content(self.house.spool.begin(mid), b"Received: x\r\n")
         transaction.write(b"Subject: x\r\n\r\n" + body)
-        chain = FilterChain([Station(Filter(name="m"), filter, None)], self.house.sink, self.house.clock)
+        chain = FilterChain([ConfiguredFilter(Filter(name="m"), filter, None)], self.house.sink, self.house.clock)
         judging = Deferred.fromCoroutine(filtered(chain, transaction, message().client, 10_000_000))
         if isinstance(filter, MilterFilter):
             for _ in range(20):

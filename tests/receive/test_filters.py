@@ -12,7 +12,7 @@ from seg.config.schema import Filter, WhenAway
 from seg.events.queue import MessageFinished, MessageHeld
 from seg.events.receive import MessageAborted, MessageQueued, MessageReceived, ReceiveTimedOut
 from seg.filter.answers import Accept, AddField, Answer, Change, Discard, Hold, InsertField, Redirect, Reject, TempFail
-from seg.filter.chain import FilterChain, Station
+from seg.filter.chain import ConfiguredFilter, FilterChain
 from seg.filter.header import MAX_HEADER
 from seg.filter.message import Client
 from seg.mail.envelope import BodyType, Recipient
@@ -34,7 +34,7 @@ class FilterCase(FrontDoorCase):
         when_away = settings.pop("when_away", WhenAway.TEMPFAIL)
         self.doubles = [FilterDouble(answer) for answer in answers]
         stations = [
-            Station(Filter(name=f"f{number}", kind="double", when_away=when_away), double, 60.0)
+            ConfiguredFilter(Filter(name=f"f{number}", kind="double", when_away=when_away), double, 60.0)
             for number, double in enumerate(self.doubles, 1)
         ]
         self.build(filters=FilterChain(stations, self.sink, self.clock), **settings)

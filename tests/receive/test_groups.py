@@ -18,7 +18,7 @@ from seg.events.receive import ConnectionAccepted, ConnectionAdmitted, ReceiveFa
 from seg.mail.errors import LocalFault
 from seg.receive.access import HostAccess, sender_groups
 from seg.receive.names import client_name
-from seg.receive.rates import HOUR, RecipientRates
+from seg.receive.rates import HOUR, RecipientRateLimit
 from seg.receive.recipients import RecipientAccess
 from seg.receive.session import NAME_TIMEOUT
 from tests.dns_double import FakeResolver
@@ -135,12 +135,12 @@ class RecipientTests(SynchronousTestCase):
 
 
 class RateTests(SynchronousTestCase):
-    """`RecipientRates`."""
+    """`RecipientRateLimit`."""
 
     def test_window(self) -> None:
         """So many in an hour from the first one on; each address by itself; what was refused isn't counted."""
         now = [0.0]
-        rates = RecipientRates(lambda: now[0])
+        rates = RecipientRateLimit(lambda: now[0])
         one, other = ip_address("192.0.2.1"), ip_address("192.0.2.2")
         self.assertEqual([rates.count(one, 2) for _ in range(4)], [True, True, False, False])
         self.assertTrue(rates.count(other, 2))

@@ -11,10 +11,10 @@ from twisted.internet.threads import deferToThread
 from twisted.trial.unittest import TestCase
 from zope.interface.verify import verifyObject
 
-from seg.config.schema import Listener, Receive
+from seg.config.schema import ListenerSettings, Receive
 from seg.events.receive import ConnectionClosed
 from seg.filter.answers import Accept, Answer
-from seg.receive.factory import ReceiveFactory
+from seg.receive.factory import Listener
 from tests.doubles import CountingCounters, MemoryQueue, RecordingSink
 from tests.receive.front_door import DATA, EHLO, MAIL, MESSAGE, RCPT
 from tests.receive.front_door import Client as Peer
@@ -107,7 +107,7 @@ class SocketTests(TestCase):
     async def test_pipelined_session(self) -> None:
         """As ``nc -N`` does it: all at once, then the end."""
         sink, queue = RecordingSink(), MemoryQueue()
-        factory = ReceiveFactory(Receive(), Listener(), "mx.test", queue, CountingCounters(), sink, reactor)  # type: ignore[arg-type]
+        factory = Listener(Receive(), ListenerSettings(), "mx.test", queue, CountingCounters(), sink, reactor)  # type: ignore[arg-type]
         port = reactor.listenTCP(0, factory, interface="127.0.0.1")  # type: ignore[attr-defined]
         self.addCleanup(port.stopListening)
 

@@ -13,8 +13,8 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from seg.auth.backoff import Backoff
-from seg.auth.desk import Desk
-from seg.config.schema import Access, Listener, ListenerAuth, ListenerTLS, Receive, SenderGroup
+from seg.auth.desk import SASLServer
+from seg.config.schema import Access, ListenerAuth, ListenerSettings, ListenerTLS, Receive, SenderGroup
 from seg.dns.answer import DNSAnswer
 from seg.events.receive import (
     ConnectionClosed,
@@ -26,7 +26,7 @@ from seg.events.receive import (
     ReceiveTLSFailed,
 )
 from seg.events.receive import ConnectionLost as ConnectionLostEvent
-from seg.receive.factory import ReceiveFactory
+from seg.receive.factory import Listener
 from seg.receive.session import READ_AHEAD
 from tests.receive.front_door import DATA, EHLO, MAIL, MESSAGE, RCPT, TRANSACTION, Client, FrontDoorCase, TCPTransport
 from tests.receive.test_tls import ServerTLS
@@ -85,9 +85,9 @@ class HostileTests(FrontDoorCase):
     transport_class = Transport
 
     def listen(self, slow_names: bool) -> None:
-        self.factory = ReceiveFactory(
+        self.factory = Listener(
             Receive(max_message_size=1_000_000),
-            Listener(tls=ListenerTLS.STARTTLS, auth=ListenerAuth.OFFERED),
+            ListenerSettings(tls=ListenerTLS.STARTTLS, auth=ListenerAuth.OFFERED),
             "mx.test",
             self.queue,
             self.counters,
@@ -98,7 +98,7 @@ class HostileTests(FrontDoorCase):
                 SenderGroup(name="IN", match=("127.0.0.0/8",) if not slow_names else (".x.test",), access=Access.RELAY),
             ),
             resolver=SlowResolver() if slow_names else None,  # type: ignore[arg-type]
-            desk=Desk(Refusing(), Backoff(self.clock.seconds), self.clock),
+            desk=SASLServer(Refusing(), Backoff(self.clock.seconds), self.clock),
             turns=self.turns,
         )
 

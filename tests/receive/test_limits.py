@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from seg.events.receive import ReceiveFailed, ReceiveTimedOut
-from seg.receive.census import Census
+from seg.receive.census import ConnectionCounter
 from seg.receive.session import CLOSING_GRACE
 from tests.receive.front_door import EHLO, MAIL, MESSAGE, RCPT, TRANSACTION, FrontDoorCase
 
@@ -50,7 +50,7 @@ class LimitTests(FrontDoorCase):
 
     def test_connections_in_all(self) -> None:
         """The limit in all holds over every address and every listener that shares a census."""
-        census = Census(2, 2)
+        census = ConnectionCounter(2, 2)
         self.build(census=census)
         self.connect("127.0.0.1")
         self.build(census=census)

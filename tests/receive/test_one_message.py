@@ -18,20 +18,20 @@ from seg.config.schema import Filter
 from seg.dsn.alerts import TLSAlerts
 from seg.dsn.composer import ReportComposer
 from seg.filter.answers import AddField, Answer, Change, ChangeField, Hold, InsertField
-from seg.filter.chain import FilterChain, Refused, Station
+from seg.filter.chain import ConfiguredFilter, FilterChain, Refused
 from seg.filter.interfaces import FilterContext, IMessageFilter
 from seg.filter.message import Client
 from seg.filter.milter.client import MilterFilter
 from seg.mail.envelope import Envelope, Recipient
 from seg.mail.errors import Permanent
-from seg.mail.outcome import Action, Bounced
-from seg.maildrop.claim import DropFolder
+from seg.mail.outcome import Bounced, DSNAction
+from seg.maildrop.claim import MaildropFolder
 from seg.maildrop.folder import drop
-from seg.maildrop.note import Note
+from seg.maildrop.note import DropEnvelope
 from seg.maildrop.pickup import Pickup
 from seg.queue.interfaces import IContent
 from seg.receive.filtering import filtered
-from seg.receive.transaction import Transaction
+from seg.receive.transaction import ReceiveTransaction
 from seg.smtp.commands import MailArguments, RcptArguments
 from seg.smtp.dots import DotEncoder
 from tests.filter.milter_double import MemoryEndpoint, Milter, answer
@@ -99,7 +99,7 @@ class EveryWayInTests(SynchronousTestCase):
 
     def setUp(self) -> None:
         self.house = House(self.mktemp()).start()
-        self.folder = DropFolder(Path(self.mktemp()).absolute())
+        self.folder = MaildropFolder(Path(self.mktemp()).absolute())
         self.folder.prepare()
 
     def commit(self, pieces: list[bytes]) -> None:
@@ -135,11 +135,11 @@ class EveryWayInTests(SynchronousTestCase):
     def by_filter(self, filter: IMessageFilter) -> None:
         """A filter's answer to a message of someone honest."""
         mid = self.house.counters.next_mid()
-        transaction = Transaction(mid, MailArguments("a@one.test"), 10)
+        transaction = ReceiveTransaction(mid, MailArguments("a@one.test"), 10)
         transaction.add_recipient("b@two.test", RcptArguments("b@two.test"))
         transaction.begin_content(self.house.spool.begin(mid), b"Received: x\r\n")
         transaction.write(ORIGINAL)
-        chain = FilterChain([Station(Filter(name="m"), filter, None)], self.house.sink, self.house.clock)
+        chain = FilterChain([ConfiguredFilter(Filter(name="m"), filter, None)], self.house.sink, self.house.clock)
         client = Client(1, "relay", ip_address("192.0.2.9"))
         judging = Deferred.fromCoroutine(filtered(chain, transaction, client, 100_000))
         endpoint = getattr(filter, "_endpoint", None)
@@ -193,7 +193,7 @@ class EveryWayInTests(SynchronousTestCase):
 
     def by_drop(self, octets: bytes, places: list[int]) -> None:
         """A file of a local user."""
-        drop(self.folder.path, Note("a@one.test", ("b@two.test",)), cut(octets, places))
+        drop(self.folder.path, DropEnvelope("a@one.test", ("b@two.test",)), cut(octets, places))
         in_thread: Callable[[Callable[[], Any]], Deferred[Any]] = maybeDeferred  # type: ignore[assignment]
         pickup = Pickup(
             self.folder,
@@ -215,7 +215,7 @@ class EveryWayInTests(SynchronousTestCase):
         composer = ReportComposer("gw.test", "postmaster@gw.test", lambda: 0.0)
         envelope = Envelope(7, "a@two.test", (Recipient(0, "b@x.test", orcpt=f"rfc822;{text}"),), 0.0, len(octets))
         outcome = Bounced(Permanent("5.1.1", text, 550, (text,)), 3, text)
-        made = composer.compose(Action.FAILED, envelope, [(0, outcome)], octets, 8)
+        made = composer.compose(DSNAction.FAILED, envelope, [(0, outcome)], octets, 8)
         assert made is not None
         self.commit([made[1]])
 

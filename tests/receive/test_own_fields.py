@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from seg.mail.envelope import Envelope, Recipient
-from seg.maildrop.note import Note, NoteError, decode
+from seg.maildrop.note import DropEnvelope, NoteError, decode
 from tests.receive.front_door import DATA, FrontDoorCase
 
 # Said by a client (SMTP or header), or seen of it.
@@ -71,14 +71,14 @@ class NoteTests(SynchronousTestCase):
 
     def test_maildrop(self) -> None:
         """A note has no field but those that SMTP has, too, and what else stands in its line isn't read."""
-        self.assertEqual({field.name for field in attrs.fields(Note)} - THEIRS - THEIR_RECIPIENTS, {"sender"})
-        line = Note("", ("b@two.test",), envid="double-bounce").encode()
+        self.assertEqual({field.name for field in attrs.fields(DropEnvelope)} - THEIRS - THEIR_RECIPIENTS, {"sender"})
+        line = DropEnvelope("", ("b@two.test",), envid="double-bounce").encode()
         more = line.replace(
             b"}", b', "double_bounce": true, "held": true, "damage": "x", "bounce_profile": "y", "icid": 3}'
         )
         self.assertEqual(decode(more), decode(line))
         self.assertRaises(NoteError, decode, line.replace(b'"double-bounce"', b'"double bounce"'))
-        named = Note("", ("b@two.test", "c@two.test"), orcpt=("", "rfc822;c@one.test"))
+        named = DropEnvelope("", ("b@two.test", "c@two.test"), orcpt=("", "rfc822;c@one.test"))
         self.assertEqual(decode(named.encode()), named)
         for bad in (("rfc822;x",), ("", "rfc822;x y"), ("", "x"), ("", "rfc822;x> NOTIFY=NEVER"), ("", "", "")):
             self.assertRaises(NoteError, decode, attrs.evolve(named, orcpt=bad).encode())

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from seg.events.receive import ConnectionAccepted, ReceiveFailed
-from seg.receive.proxied import Proxied, ProxyHeader, ProxyHeaderError
+from seg.receive.proxied import ProxiedClient, ProxyHeader, ProxyHeaderError
 from seg.receive.session import PROXY_TIMEOUT
 from tests.receive.front_door import EHLO, MAIL, FrontDoorCase
 
@@ -64,7 +64,7 @@ class HeaderTests(SynchronousTestCase):
                     if found is None:
                         found = header.feed(data[start : start + step])
                         left = data[start + step :]
-                assert isinstance(found, Proxied)
+                assert isinstance(found, ProxiedClient)
                 self.assertEqual((str(found.client or ""), found.rest + left), (client, b"rest"), octets)
 
     def test_bad(self) -> None:

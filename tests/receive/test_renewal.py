@@ -11,7 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from seg.common.errors import ConfigurationError
 from seg.events.gateway import Fault, Notice
-from seg.gateway.certificates import INTERVAL, CertificateRenewal
+from seg.gateway.certificates import INTERVAL, CertificateReloader
 from tests.doubles import RecordingSink
 
 
@@ -61,11 +61,11 @@ class FakeCertificates:
 
 
 class RenewalTests(SynchronousTestCase):
-    """`CertificateRenewal`."""
+    """`CertificateReloader`."""
 
     def setUp(self) -> None:
         self.clock, self.sink, self.files = PoolClock(), RecordingSink(), FakeCertificates()
-        self.renewal = CertificateRenewal(lambda: {"certificates of listener in": self.files}, self.clock, self.sink)  # type: ignore[dict-item]
+        self.renewal = CertificateReloader(lambda: {"certificates of listener in": self.files}, self.clock, self.sink)  # type: ignore[dict-item]
         self.renewal.start()
         self.addCleanup(self.renewal.stop)
 
@@ -91,7 +91,7 @@ class RenewalTests(SynchronousTestCase):
     def test_nothing_to_watch(self) -> None:
         """Certificates may come with a change of the configuration, so it looks without any too; stopped, there is no timer."""
         clock = PoolClock()
-        CertificateRenewal(dict, clock, self.sink).start()
+        CertificateReloader(dict, clock, self.sink).start()
         clock.advance(INTERVAL)
         self.assertEqual(self.sink.events, [])
         self.renewal.stop()

@@ -16,16 +16,16 @@ from twisted.internet.defer import Deferred, fail
 from zope.interface import implementer
 
 from seg.auth.backoff import Backoff
-from seg.auth.desk import Desk
-from seg.config.schema import Listener, ListenerAuth, LogLevel, Receive
+from seg.auth.desk import SASLServer
+from seg.config.schema import ListenerAuth, ListenerSettings, LogLevel, Receive
 from seg.events.receive import AuthFailed, BadCommand, UnknownCommand
-from seg.maillog.telling import Telling, level_of
-from seg.receive.factory import ReceiveFactory
+from seg.maillog.telling import EventFormatter, level_of
+from seg.receive.factory import Listener
 from tests.receive.front_door import EHLO, Client, FrontDoorCase
 from tests.receive.test_tls import ServerTLS
 
 SECRET = "Tr0ub4dor&3-correct-horse"
-TELLING = Telling(level_of(LogLevel.DEBUG), True, (), True, True)
+TELLING = EventFormatter(level_of(LogLevel.DEBUG), True, (), True, True)
 
 
 @implementer(ICredentialsChecker)
@@ -98,16 +98,16 @@ class SecretTests(FrontDoorCase):
 
     def client(self, auth: ListenerAuth, within_tls: bool) -> Client:
         self.checker = Refusing()
-        self.factory = ReceiveFactory(
+        self.factory = Listener(
             Receive(max_unknown_commands=100_000),
-            Listener(auth=auth),
+            ListenerSettings(auth=auth),
             "mx.test",
             self.queue,
             self.counters,
             self.sink,
             self.clock,
             ServerTLS(),
-            desk=Desk(self.checker, Backoff(self.clock.seconds), self.clock),
+            desk=SASLServer(self.checker, Backoff(self.clock.seconds), self.clock),
             turns=self.turns,
         )
         client = self.connect()

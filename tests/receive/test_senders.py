@@ -10,11 +10,11 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from seg.auth.backoff import Backoff
 from seg.auth.checker import UsersChecker
-from seg.auth.desk import Desk
-from seg.config.schema import Auth, Listener, ListenerAuth, Receive
+from seg.auth.desk import SASLServer
+from seg.config.schema import Auth, ListenerAuth, ListenerSettings, Receive
 from seg.events.receive import ReceiveFailed, SenderRefused
-from seg.receive.factory import ReceiveFactory
-from seg.receive.header import HeaderReader
+from seg.receive.factory import Listener
+from seg.receive.header import HeaderScan
 from seg.receive.senders import LONGEST, SenderRules, SendersUnclear, addresses_of
 from tests.receive.front_door import EHLO, Client, FrontDoorCase
 from tests.receive.test_tls import ServerTLS
@@ -68,7 +68,7 @@ class HeaderTests(SynchronousTestCase):
     rules = SenderRules(Auth(own_address_only=True, check_header_from=True))
 
     def objection(self, text: str | bytes) -> str:
-        reader = HeaderReader()
+        reader = HeaderScan()
         reader.feed((text.encode() if isinstance(text, str) else text) + b"\r\n\r\nFrom: ceo@x.test\r\n")
         return self.rules.objection(OWN, reader.text)
 
@@ -182,16 +182,16 @@ class SessionTests(FrontDoorCase):
 
     def client(self, **auth: Any) -> Client:
         settings = Auth(**auth)
-        self.factory = ReceiveFactory(
+        self.factory = Listener(
             Receive(),
-            Listener(auth=ListenerAuth.REQUIRED),
+            ListenerSettings(auth=ListenerAuth.REQUIRED),
             "mx.test",
             self.queue,
             self.counters,
             self.sink,
             self.clock,
             ServerTLS(),
-            desk=Desk(UsersChecker(None, None, 1), Backoff(self.clock.seconds), self.clock),  # type: ignore[arg-type]
+            desk=SASLServer(UsersChecker(None, None, 1), Backoff(self.clock.seconds), self.clock),  # type: ignore[arg-type]
             auth=settings,
             turns=self.turns,
         )

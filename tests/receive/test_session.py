@@ -19,12 +19,12 @@ from seg.events.receive import (
     RecipientAccepted,
     UnknownCommand,
 )
-from seg.mail.envelope import BodyType, Envelope, Recipient, Ret
+from seg.mail.envelope import BodyType, DSNRet, Envelope, Recipient
 from tests.receive.front_door import DATA, EHLO, MAIL, MESSAGE, RCPT, TRANSACTION, FrontDoorCase
 
 
 class SessionTests(FrontDoorCase):
-    """`seg.receive.session.Session`."""
+    """`seg.receive.session.ServerProtocol`."""
 
     def test_interfaces(self) -> None:
         """A session hears of handshakes, and lets itself be paused."""
@@ -94,7 +94,7 @@ class SessionTests(FrontDoorCase):
         client.say(b"RCPT TO:<b@two.test> NOTIFY=NEVER\r\nRCPT TO:<c@two.test> ORCPT=rfc822;d@two.test\r\n")
         client.say(DATA + b"TLS-Required: No\r\n\r\n.\r\n")
         envelope = self.queue.messages[1].envelope
-        self.assertEqual((envelope.ret, envelope.envid, envelope.tls_optional), (Ret.HEADERS, "Q1", True))
+        self.assertEqual((envelope.ret, envelope.envid, envelope.tls_optional), (DSNRet.HEADERS, "Q1", True))
         self.assertEqual(
             envelope.recipients,
             (Recipient(0, "b@two.test", notify=frozenset()), Recipient(1, "c@two.test", orcpt="rfc822;d@two.test")),

@@ -13,13 +13,13 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from seg.auth.backoff import Backoff
 from seg.auth.checker import UsersChecker
-from seg.auth.desk import Desk
-from seg.config.schema import Auth, Listener, ListenerAuth, Receive
+from seg.auth.desk import SASLServer
+from seg.config.schema import Auth, ListenerAuth, ListenerSettings, Receive
 from seg.config.submission import Submission, Submitters
 from seg.events.receive import MessageReceived, RecipientAccepted
 from seg.filter.header import HeaderTooLong
-from seg.mail.envelope import Notify
-from seg.receive.factory import ReceiveFactory
+from seg.mail.envelope import DSNNotify
+from seg.receive.factory import Listener
 from seg.receive.submission import MOST_OCTETS, HeaderCompletion, SubmissionRules, completed
 from seg.smtp.address import PathError, check_forward_path
 from seg.smtp.qualify import qualified
@@ -261,16 +261,16 @@ class SessionTests(FrontDoorCase):
         self, identity: str = "", submission: Submission | None = None, host: str = "127.0.0.1", **auth: object
     ) -> Client:
         """One that may have authenticated."""
-        self.factory = ReceiveFactory(
+        self.factory = Listener(
             Receive(),
-            Listener(auth=ListenerAuth.OFFERED),
+            ListenerSettings(auth=ListenerAuth.OFFERED),
             "mx.test",
             self.queue,
             self.counters,
             self.sink,
             self.clock,
             ServerTLS(),
-            desk=Desk(UsersChecker(None, None, 1), Backoff(self.clock.seconds), self.clock),  # type: ignore[arg-type]
+            desk=SASLServer(UsersChecker(None, None, 1), Backoff(self.clock.seconds), self.clock),  # type: ignore[arg-type]
             auth=Auth(**auth),  # type: ignore[arg-type]
             submission=submission or Submission(),
             turns=self.turns,
@@ -381,7 +381,7 @@ class SessionTests(FrontDoorCase):
 
     def test_wishes(self) -> None:
         """What is wished for a recipient who is named twice."""
-        failure, success, delay = Notify.FAILURE, Notify.SUCCESS, Notify.DELAY
+        failure, success, delay = DSNNotify.FAILURE, DSNNotify.SUCCESS, DSNNotify.DELAY
         client = self.client("alice@x.test")
         for one, other, notify, orcpt in (
             ("", "", None, ""),

@@ -20,10 +20,10 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import TestCase
 from zope.interface import implementer
 
-from seg.config.schema import Listener, ListenerTLS, Receive
+from seg.config.schema import ListenerSettings, ListenerTLS, Receive
 from seg.events.receive import MessageStarted, ReceiveFailed, ReceiveTLSStarted
 from seg.receive.binding import bind
-from seg.receive.factory import ReceiveFactory
+from seg.receive.factory import Listener
 from seg.receive.turns import Turns
 from tests.doubles import CountingCounters, MemoryQueue, RecordingSink
 
@@ -112,8 +112,8 @@ class TLSTests(TestCase):
         self.clock = Clock()
         self.sink = RecordingSink()
         self.queue = MemoryQueue()
-        listener = Listener(port=0, tls=ListenerTLS.STARTTLS)
-        self.factory = ReceiveFactory(
+        listener = ListenerSettings(port=0, tls=ListenerTLS.STARTTLS)
+        self.factory = Listener(
             Receive(),
             listener,
             "mx.test",

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from seg.receive.header import HEADER_LIMIT, HeaderReader
+from seg.receive.header import HEADER_LIMIT, HeaderScan
 from seg.receive.trace import date_time, received_field
 
 
@@ -38,10 +38,10 @@ class ReceivedTests(SynchronousTestCase):
 
 
 class HeaderTests(SynchronousTestCase):
-    """`HeaderReader`."""
+    """`HeaderScan`."""
 
-    def read(self, *pieces: bytes) -> HeaderReader:
-        reader = HeaderReader()
+    def read(self, *pieces: bytes) -> HeaderScan:
+        reader = HeaderScan()
         for piece in pieces:
             reader.feed(piece)
         return reader

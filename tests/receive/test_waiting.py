@@ -10,12 +10,12 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
 from seg.auth.backoff import Backoff
-from seg.auth.desk import Desk
-from seg.config.schema import Access, Filter, Listener, ListenerAuth, Receive, SenderGroup, Verifying
+from seg.auth.desk import SASLServer
+from seg.config.schema import Access, Filter, ListenerAuth, ListenerSettings, Receive, SenderGroup, Verifying
 from seg.dns.answer import DNSAnswer, Status
 from seg.filter.answers import Accept
-from seg.filter.chain import FilterChain, Station
-from seg.receive.factory import ReceiveFactory
+from seg.filter.chain import ConfiguredFilter, FilterChain
+from seg.receive.factory import Listener
 from seg.smtp import server_events as told
 from seg.smtp.server_replies import OK
 from tests.doubles import named_in
@@ -28,13 +28,13 @@ NOTHING = DNSAnswer("x", "PTR", Status.NO_NAME)
 PROXY, STRANGER = "192.0.2.9", "203.0.113.5"
 # What makes the core ask each question; then NOOP in the same segment.
 ASKED: dict[type[told.Question], bytes] = {
-    told.MailGiven: EHLO + MAIL,
-    told.RecipientGiven: EHLO + MAIL + RCPT,
+    told.MailCommand: EHLO + MAIL,
+    told.RcptCommand: EHLO + MAIL + RCPT,
     told.ContentEnded: EHLO + TRANSACTION + b"x: y\r\n.\r\n",
     told.AuthBegun: EHLO + b"AUTH PLAIN AAAA\r\n",
     told.AuthResponse: EHLO + b"AUTH PLAIN\r\nAAAA\r\n",
-    told.ClientRepresented: EHLO + b"XCLIENT ADDR=203.0.113.5\r\n",
-    told.AddressToVerify: EHLO + b"VRFY bob@two.test\r\n",
+    told.XclientCommand: EHLO + b"XCLIENT ADDR=203.0.113.5\r\n",
+    told.VrfyCommand: EHLO + b"VRFY bob@two.test\r\n",
 }
 
 
@@ -57,7 +57,7 @@ class QuestionTests(SynchronousTestCase):
                 self.assertTrue(core.awaiting)
                 self.assertEqual(list(core.receive_data(b"NOOP\r\n")), [])
                 self.assertEqual((core.data_to_send(), core.buffered), (b"", 24))
-                if question is told.ClientRepresented:
+                if question is told.XclientCommand:
                     core.start_over()
                     self.assertEqual(list(core.receive_data(b"")), [])
                     self.assertEqual(core.data_to_send(), b"")
@@ -108,9 +108,9 @@ class WaitingTests(FrontDoorCase):
         self.resolver, self.checker = SlowResolver(), SlowChecker()
 
     def listen(self, *, filters: FilterChain | None = None, auth: ListenerAuth = ListenerAuth.OFF) -> None:
-        self.factory = ReceiveFactory(
+        self.factory = Listener(
             Receive(xclient_networks=(PROXY,), proxy_networks=("192.0.2.10",)),
-            Listener(auth=auth),
+            ListenerSettings(auth=auth),
             "mx.test",
             self.queue,
             self.counters,
@@ -123,7 +123,7 @@ class WaitingTests(FrontDoorCase):
             ),
             resolver=self.resolver,  # type: ignore[arg-type]
             filters=filters,
-            desk=Desk(self.checker, Backoff(self.clock.seconds), self.clock),
+            desk=SASLServer(self.checker, Backoff(self.clock.seconds), self.clock),
             turns=self.turns,
         )
 
@@ -231,7 +231,7 @@ class WaitingTests(FrontDoorCase):
         self.queue.by_hand = True
         later: Deferred[object] = Deferred()
         double = FilterDouble(later)
-        chain = FilterChain([Station(Filter(name="f", kind="double"), double, 60.0)], self.sink, self.clock)
+        chain = FilterChain([ConfiguredFilter(Filter(name="f", kind="double"), double, 60.0)], self.sink, self.clock)
         self.listen(filters=chain)
         client = self.greeted("198.51.100.1")
         self.assertNotIn(b"queued", client.say(EHLO + MESSAGE + b"NOOP\r\n" + MAIL))

@@ -13,7 +13,7 @@ from seg.auth.names import MAX_NAME, MAX_PASSWORD, prepare_name, prepare_passwor
 from seg.auth.plain import Plain
 from seg.auth.scram import Scram
 from seg.config.schema import Auth
-from seg.receive.header import HeaderReader
+from seg.receive.header import HeaderScan
 from seg.receive.proxied import ProxyHeader
 from seg.receive.senders import SenderRules
 from seg.smtp.commands import parse_mail, parse_rcpt
@@ -35,7 +35,7 @@ def lines(data: bytes) -> None:
 
 
 def header(data: bytes, cut: int) -> None:
-    reader = HeaderReader()
+    reader = HeaderScan()
     for start in range(0, min(len(data), cut * 3000), cut):
         reader.feed(data[start : start + cut])
     _ = reader.hops, reader.tls_optional, reader.field(b"subject:")

@@ -37,7 +37,7 @@ class AcceptingServer:
         for event in self.core.receive_data(data):
             self.events.append(event)
             match event:
-                case told.MailGiven() | told.RecipientGiven():
+                case told.MailCommand() | told.RcptCommand():
                     self.core.accept()
                 case told.DataStarted():
                     self._content = b""

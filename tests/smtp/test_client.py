@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from seg.mail.envelope import BodyType, Envelope, Notify, Recipient, Ret
+from seg.mail.envelope import BodyType, DSNNotify, DSNRet, Envelope, Recipient
 from seg.mail.errors import Permanent, Temporary
 from seg.smtp.client import ClientConnection
 from seg.smtp.client_capabilities import Capabilities
@@ -440,7 +440,7 @@ class TransactionTests(SynchronousTestCase):
         """What the sender wants to hear goes on to a server that knows DSN, and only to one (RFC 3461 §5.2)."""
         to = (
             Recipient(0, "a@to.test", notify=frozenset()),
-            Recipient(1, "b@to.test", notify=frozenset({Notify.SUCCESS, Notify.DELAY}), orcpt="rfc822;c@to.test"),
+            Recipient(1, "b@to.test", notify=frozenset({DSNNotify.SUCCESS, DSNNotify.DELAY}), orcpt="rfc822;c@to.test"),
             Recipient(2, "d@to.test"),
         )
         for more, wanted in (
@@ -452,7 +452,7 @@ class TransactionTests(SynchronousTestCase):
             (b"", "MAIL FROM:<s@from.test>|RCPT TO:<a@to.test>|RCPT TO:<b@to.test>|RCPT TO:<d@to.test>|DATA|"),
         ):
             dialogue = Dialogue(b"250-mx.test\r\n" + more + b"250 PIPELINING\r\n")
-            self.assertIsNone(dialogue.begin(to, ret=Ret.HEADERS, envid="Q1"))
+            self.assertIsNone(dialogue.begin(to, ret=DSNRet.HEADERS, envid="Q1"))
             self.assertEqual(dialogue.said().decode().replace("\r\n", "|"), wanted)
 
     def test_requiretls(self) -> None:

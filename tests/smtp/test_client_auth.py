@@ -11,7 +11,15 @@ from twisted.trial.unittest import SynchronousTestCase
 from seg.mail.envelope import Envelope, Recipient
 from seg.mail.errors import Permanent, Temporary
 from seg.smtp.client import ClientConnection
-from seg.smtp.client_auth import ChallengeError, Login, Plain, Scram, TooManyIterations, choose_mechanism, response
+from seg.smtp.client_auth import (
+    ChallengeError,
+    LoginClient,
+    PlainClient,
+    Scram,
+    TooManyIterations,
+    choose_mechanism,
+    response,
+)
 from seg.smtp.client_events import Authenticated, AuthRefused, ContentWanted, Ended, ResponseWanted, TransactionDone
 from seg.smtp.replies import Reply
 
@@ -58,10 +66,10 @@ class MechanismTests(SynchronousTestCase):
 
     def test_others(self) -> None:
         """PLAIN sends everything at once; LOGIN sends name and password, and nothing to a third question."""
-        self.assertEqual(Plain("u", "p").first(), b"\0u\0p")
-        self.assertEqual(Plain("u", "p").answer(b""), b"\0u\0p")
-        self.assertRaises(ChallengeError, Plain("u", "p").answer, b"x")
-        login = Login("u", "p")
+        self.assertEqual(PlainClient("u", "p").first(), b"\0u\0p")
+        self.assertEqual(PlainClient("u", "p").answer(b""), b"\0u\0p")
+        self.assertRaises(ChallengeError, PlainClient("u", "p").answer, b"x")
+        login = LoginClient("u", "p")
         self.assertEqual((login.first(), login.answer(b"Username:"), login.answer(b"Password:")), (None, b"u", b"p"))
         self.assertRaises(ChallengeError, login.answer, b"?")
 
@@ -109,7 +117,7 @@ class SessionTests(SynchronousTestCase):
     def test_auth_refused(self) -> None:
         """A refusal is temporary whatever its code, and a challenge that makes no sense is given up."""
         core = self.greeted()
-        core.auth(Login("u", "p"))
+        core.auth(LoginClient("u", "p"))
         self.assertEqual(core.data_to_send(), b"AUTH LOGIN\r\n")
         (refused,) = core.receive(b"535 5.7.8 no\r\n")
         assert isinstance(refused, AuthRefused)
@@ -170,7 +178,7 @@ class SessionTests(SynchronousTestCase):
 
     def test_challenges_without_end(self) -> None:
         """A server that goes on asking is left, whatever the mechanism, and whether or not AUTH was given up."""
-        for machine in (Plain("u", "p"), Login("u", "p"), scram()):
+        for machine in (PlainClient("u", "p"), LoginClient("u", "p"), scram()):
             for challenge in (b"", b"x", base64.b64encode(SCRAM_CHALLENGE)):
                 core = self.greeted()
                 core.auth(machine)

@@ -10,7 +10,7 @@ from seg.mail.envelope import Envelope, Recipient
 from seg.mail.errors import Temporary
 from seg.smtp.client import ClientConnection
 from seg.smtp.client_events import ContentWanted, Ended, TransactionDone
-from seg.smtp.dots import Chunk, DotEncoder
+from seg.smtp.dots import BdatEncoder, DotEncoder
 from seg.smtp.replies import Phase, Reply
 
 TWO = (Recipient(0, "a@to.test"), Recipient(1, "b@to.test"))
@@ -41,7 +41,7 @@ class ChunkingTests(SynchronousTestCase):
         self.assertEqual(core.receive(b"250 m\r\n250 a\r\n"), [])
         self.assertEqual(core.receive(b"550 5.1.1 b\r\n"), [ContentWanted()])
         self.assertEqual((core.data_to_send(), core.awaiting), (b"BDAT 1234 LAST\r\n", Phase.CONTENT))
-        self.assertIsInstance(core.encoder(1234), Chunk)
+        self.assertIsInstance(core.encoder(1234), BdatEncoder)
         core.content_sent()
         (done,) = core.receive(b"250 2.0.0 queued\r\n")
         assert isinstance(done, TransactionDone)
@@ -116,19 +116,19 @@ class ChunkingTests(SynchronousTestCase):
 
 
 class ChunkTests(SynchronousTestCase):
-    """`Chunk`."""
+    """`BdatEncoder`."""
 
     @given(st.lists(st.binary(max_size=20)))
     def test_as_it_is(self, pieces: list[bytes]) -> None:
         """What is counted is what is sent, dots and all."""
-        chunk = Chunk(sum(map(len, pieces)))
+        chunk = BdatEncoder(sum(map(len, pieces)))
         self.assertEqual(b"".join(map(chunk.feed, pieces)) + chunk.finish(), b"".join(pieces))
 
     def test_other_size(self) -> None:
         """Too many octets are told before they go out, too few at the end."""
-        chunk = Chunk(5)
+        chunk = BdatEncoder(5)
         self.assertEqual(chunk.feed(b"12345"), b"12345")
         self.assertIn("more than its 5", str(self.assertRaises(OSError, chunk.feed, b"6")))
-        short = Chunk(5)
+        short = BdatEncoder(5)
         short.feed(b"123")
         self.assertIn("3 octets of 5", str(self.assertRaises(OSError, short.finish)))

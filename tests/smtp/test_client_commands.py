@@ -8,7 +8,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from seg.mail.envelope import BodyType, Envelope, Notify, Recipient, Ret
+from seg.mail.envelope import BodyType, DSNNotify, DSNRet, Envelope, Recipient
 from seg.smtp.client import ClientConnection
 from seg.smtp.client_events import ContentWanted
 from seg.smtp.commands import CommandError, parse_mail, parse_rcpt
@@ -29,7 +29,7 @@ class EnvelopeTests(SynchronousTestCase):
         envid=TEXTS,
         orcpt=st.one_of(st.just(""), TEXTS, TEXTS.map(lambda text: f"rfc822;{text}")),
         utf8=st.booleans(),
-        chosen=st.tuples(st.sampled_from(Ret), st.sampled_from(BodyType), st.frozensets(st.sampled_from(Notify))),
+        chosen=st.tuples(st.sampled_from(DSNRet), st.sampled_from(BodyType), st.frozensets(st.sampled_from(DSNNotify))),
     )
     @example(
         'a@b.test" > c"',
@@ -37,10 +37,12 @@ class EnvelopeTests(SynchronousTestCase):
         "a\r\nQUIT",
         "",
         False,
-        (Ret.FULL, BodyType.SEVEN_BIT, frozenset()),
+        (DSNRet.FULL, BodyType.SEVEN_BIT, frozenset()),
     )
-    @example("a@b.test", ["x@y.test"], "", "rfc822;x\r\nRCPT", True, (Ret.FULL, BodyType.SEVEN_BIT, frozenset()))
-    @example("a@b.test", ['"x y"@y.test', '"x> y"@y.test'], "", "", True, (Ret.FULL, BodyType.SEVEN_BIT, frozenset()))
+    @example("a@b.test", ["x@y.test"], "", "rfc822;x\r\nRCPT", True, (DSNRet.FULL, BodyType.SEVEN_BIT, frozenset()))
+    @example(
+        "a@b.test", ['"x y"@y.test', '"x> y"@y.test'], "", "", True, (DSNRet.FULL, BodyType.SEVEN_BIT, frozenset())
+    )
     def test_intended_commands(
         self,
         reverse_path: str,
@@ -48,7 +50,7 @@ class EnvelopeTests(SynchronousTestCase):
         envid: str,
         orcpt: str,
         utf8: bool,
-        chosen: tuple[Ret, BodyType, frozenset[Notify]],
+        chosen: tuple[DSNRet, BodyType, frozenset[DSNNotify]],
     ) -> None:
         """MAIL, a RCPT for each recipient without a result, and DATA, each with the arguments that are meant."""
         ret, body, notify = chosen

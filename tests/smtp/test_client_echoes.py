@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from seg.common.echoes import WITHHELD, EchoedSecrets
-from seg.deliver.dialogue import Tap
+from seg.deliver.dialogue import DialogueLog
 from seg.events.delivery import DialogueLine
 from seg.mail.envelope import Envelope, Recipient
 from seg.smtp.client import ClientConnection
-from seg.smtp.client_auth import ClientMechanism, Login, Plain, Scram
+from seg.smtp.client_auth import ClientMechanism, LoginClient, PlainClient, Scram
 from seg.smtp.replies import MAX_REPLY
 from tests.doubles import RecordingSink
 
@@ -50,7 +50,7 @@ def reply(code: int, text: bytes, width: int, status: bytes) -> bytes:
 
 
 class EchoTests(SynchronousTestCase):
-    """`ClientConnection` and `Tap`."""
+    """`ClientConnection` and `DialogueLog`."""
 
     @given(
         password=PASSWORDS,
@@ -58,10 +58,10 @@ class EchoTests(SynchronousTestCase):
         step=st.sampled_from(STEPS),
         width=st.integers(8, 200),
         status=st.sampled_from((b"", b"5.7.8 ")),
-        make=st.sampled_from((Plain, Login, Scram)),
+        make=st.sampled_from((PlainClient, LoginClient, Scram)),
     )
-    @example("hunter2", "the command", "AUTH", 9, b"5.7.8 ", Plain)
-    @example("correct horse battery".replace(" ", "-"), "within base64", "content", 200, b"", Login)
+    @example("hunter2", "the command", "AUTH", 9, b"5.7.8 ", PlainClient)
+    @example("correct horse battery".replace(" ", "-"), "within base64", "content", 200, b"", LoginClient)
     def test_nowhere(
         self,
         password: str,
@@ -74,7 +74,7 @@ class EchoTests(SynchronousTestCase):
         """Not in what is told of a reply at any step, nor in a watched dialogue, however it is spelt and divided."""
         said = ECHOES[echo](password)
         core, sink = ClientConnection("us.test"), RecordingSink()
-        tap = Tap(1, "one.test", sink)
+        tap = DialogueLog(1, "one.test", sink)
         told: list[object] = []
 
         def server(octets: bytes) -> None:
@@ -97,7 +97,7 @@ class EchoTests(SynchronousTestCase):
         if step == "AUTH":
             server(bad)
         else:
-            if make is Plain:
+            if make is PlainClient:
                 server(b"235 ok\r\n")
             else:
                 server(bad.replace(b"535", b"454"))
@@ -148,7 +148,7 @@ class EchoTests(SynchronousTestCase):
             core.hello()
             core.receive(b"220 hello\r\n")
             core.receive(b"250 x\r\n")
-            core.auth(Plain("bob", "hunter2"))
+            core.auth(PlainClient("bob", "hunter2"))
             (refused,) = core.receive(b"535 " + text + b"\r\n")
             error = refused.error  # type: ignore[union-attr]
             self.assertEqual((error.enhanced, error.remote), ("4.7.8", (text.decode() if shown else WITHHELD,)))

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from seg.mail.envelope import BodyType, Notify, Ret
+from seg.mail.envelope import BodyType, DSNNotify, DSNRet
 from seg.smtp.commands import (
-    Chunk,
+    BdatCommand,
     CommandError,
     MailArguments,
     RcptArguments,
@@ -44,8 +44,8 @@ class CommandTests(SynchronousTestCase):
             ("FROM:<a@b.test> BODY=7BIT  SIZE=0", MailArguments("a@b.test")),
             ("FROM:<ä@ö.test> smtputf8", MailArguments("ä@ö.test", smtputf8=True)),
             ("FROM:<> SMTPUTF8", MailArguments("", smtputf8=True)),
-            ("FROM:<> RET=hdrs ENVID=QQ+2B1", MailArguments("", ret=Ret.HEADERS, envid="QQ+2B1")),
-            ("FROM:<> REQUIRETLS RET=FULL", MailArguments("", ret=Ret.FULL, requiretls=True)),
+            ("FROM:<> RET=hdrs ENVID=QQ+2B1", MailArguments("", ret=DSNRet.HEADERS, envid="QQ+2B1")),
+            ("FROM:<> REQUIRETLS RET=FULL", MailArguments("", ret=DSNRet.FULL, requiretls=True)),
             ('FROM:<"a> SIZE=9"@b.test> SIZE=1', MailArguments('"a> SIZE=9"@b.test', 1)),
         ]:
             self.assertEqual(parse_mail(argument), wanted, argument)
@@ -113,17 +113,21 @@ class CommandTests(SynchronousTestCase):
         """What the sender wants to hear of a recipient (RFC 3461 §4.1, §4.2)."""
         for parameters, wanted in (
             (" NOTIFY=NEVER", RcptArguments("a@b.test", frozenset())),
-            (" notify=success,delay", RcptArguments("a@b.test", frozenset({Notify.SUCCESS, Notify.DELAY}))),
+            (" notify=success,delay", RcptArguments("a@b.test", frozenset({DSNNotify.SUCCESS, DSNNotify.DELAY}))),
             (
                 " NOTIFY=FAILURE ORCPT=rfc822;b+2Bc@d.test",
-                RcptArguments("a@b.test", frozenset({Notify.FAILURE}), "rfc822;b+2Bc@d.test"),
+                RcptArguments("a@b.test", frozenset({DSNNotify.FAILURE}), "rfc822;b+2Bc@d.test"),
             ),
         ):
             self.assertEqual(parse_rcpt(f"TO:<a@b.test>{parameters}", False), wanted)
 
     def test_chunk(self) -> None:
         """A size, and whether it is the last one."""
-        for argument, wanted in (("0", Chunk(0, False)), ("100 LAST", Chunk(100, True)), ("7  last", Chunk(7, True))):
+        for argument, wanted in (
+            ("0", BdatCommand(0, False)),
+            ("100 LAST", BdatCommand(100, True)),
+            ("7  last", BdatCommand(7, True)),
+        ):
             self.assertEqual(parse_bdat(argument), wanted)
         for argument in ("", "x", "-1", "1 FIRST", "1LAST", "9" * 21, "1 LAST x", "+1", "1.0"):
             self.assertEqual(self.refusal(parse_bdat, argument), (501, "5.5.4"), argument)

@@ -6,10 +6,10 @@ import itertools
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from seg.smtp.lines import LINE_LIMIT, LineBuffer, LineFault
+from seg.smtp.lines import LINE_LIMIT, LineBuffer, LineError
 
 
-def lines(*chunks: bytes) -> list[bytes | LineFault]:
+def lines(*chunks: bytes) -> list[bytes | LineError]:
     buffer = LineBuffer()
     found = []
     for chunk in chunks:
@@ -28,17 +28,17 @@ class LineTests(SynchronousTestCase):
             (b"NOOP\r\nQUIT\r\n", [b"NOOP", b"QUIT"]),
             (b"\r\n", [b""]),
             (b"NOOP", []),
-            (b"NOOP\nMAIL FROM:<>\r\nQUIT\r\n", [LineFault.BARE_LF, b"QUIT"]),
-            (b"\nMAIL\nRCPT\n\r\nQUIT\r\n", [LineFault.BARE_LF, b"QUIT"]),
-            (b"NOOP\rMAIL FROM:<>\r\nQUIT\r\n", [LineFault.BARE_CR, b"QUIT"]),
-            (b"NOOP\r\r\nQUIT\r\n", [LineFault.BARE_CR, b"QUIT"]),
-            (b"NO\0OP\r\nQUIT\r\n", [LineFault.NUL, b"QUIT"]),
+            (b"NOOP\nMAIL FROM:<>\r\nQUIT\r\n", [LineError.BARE_LF, b"QUIT"]),
+            (b"\nMAIL\nRCPT\n\r\nQUIT\r\n", [LineError.BARE_LF, b"QUIT"]),
+            (b"NOOP\rMAIL FROM:<>\r\nQUIT\r\n", [LineError.BARE_CR, b"QUIT"]),
+            (b"NOOP\r\r\nQUIT\r\n", [LineError.BARE_CR, b"QUIT"]),
+            (b"NO\0OP\r\nQUIT\r\n", [LineError.NUL, b"QUIT"]),
             (b"x" * (LINE_LIMIT - 2) + b"\r\n", [b"x" * (LINE_LIMIT - 2)]),
-            (b"x" * (LINE_LIMIT - 1) + b"\r\nQUIT\r\n", [LineFault.TOO_LONG, b"QUIT"]),
-            (b"x" * 5000 + b"\nMAIL\r\nQUIT\r\n", [LineFault.TOO_LONG, b"QUIT"]),
-            (b"\x16\x03\x01\x02\0\x01\0\x01\xfc\x03\x03", [LineFault.TLS]),
-            (b"NOOP\r\n\x16\x03\x01\n\x02\r\0", [b"NOOP", LineFault.TLS]),
-            (b"\x16\x03" + b"x" * 5000 + b"\r\nQUIT\r\n", [LineFault.TLS, b"QUIT"]),
+            (b"x" * (LINE_LIMIT - 1) + b"\r\nQUIT\r\n", [LineError.TOO_LONG, b"QUIT"]),
+            (b"x" * 5000 + b"\nMAIL\r\nQUIT\r\n", [LineError.TOO_LONG, b"QUIT"]),
+            (b"\x16\x03\x01\x02\0\x01\0\x01\xfc\x03\x03", [LineError.TLS]),
+            (b"NOOP\r\n\x16\x03\x01\n\x02\r\0", [b"NOOP", LineError.TLS]),
+            (b"\x16\x03" + b"x" * 5000 + b"\r\nQUIT\r\n", [LineError.TLS, b"QUIT"]),
             (b"\x16x\r\n", [b"\x16x"]),
         ]:
             self.assertEqual(lines(data), wanted, data[:40])
@@ -47,7 +47,7 @@ class LineTests(SynchronousTestCase):
     def test_every_cut(self) -> None:
         """The lines are the same wherever the octets are cut."""
         data = b"A\r\nB\nC\r\nD\rE\r\nF\r\n"
-        wanted = [b"A", LineFault.BARE_LF, LineFault.BARE_CR, b"F"]
+        wanted = [b"A", LineError.BARE_LF, LineError.BARE_CR, b"F"]
         for one, two in itertools.combinations_with_replacement(range(len(data) + 1), 2):
             self.assertEqual(lines(data[:one], data[one:two], data[two:]), wanted, (one, two))
 
@@ -60,7 +60,7 @@ class LineTests(SynchronousTestCase):
             while (line := buffer.next()) is not None:
                 found.append(line)
             self.assertLessEqual(len(buffer), LINE_LIMIT)
-        self.assertEqual(found, [LineFault.TOO_LONG])
+        self.assertEqual(found, [LineError.TOO_LONG])
 
     def test_take(self) -> None:
         """What follows a line can be taken as it is: it is content."""

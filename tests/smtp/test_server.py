@@ -6,7 +6,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from seg.smtp import server_events as told
 from seg.smtp.commands import Verb
-from seg.smtp.server_replies import Reply
+from seg.smtp.server_replies import ServerReply
 from seg.smtp.server_table import ALLOWED, State
 from tests.smtp.accepting import TRANSACTION, AcceptingServer
 
@@ -230,15 +230,15 @@ class ServerTests(SynchronousTestCase):
         core = server.core
         server.feed(EHLO)
         events = list(core.receive_data(MAIL + RCPT))
-        self.assertEqual([type(event) for event in events], [told.MailGiven])
+        self.assertEqual([type(event) for event in events], [told.MailCommand])
         self.assertEqual((core.awaiting, core.buffered, core.data_to_send()), (True, len(RCPT), b""))
-        core.refuse(Reply(451, "4.3.0", "Not now"))
+        core.refuse(ServerReply(451, "4.3.0", "Not now"))
         self.assertEqual(
             list(core.receive_data(b"")),
-            [told.CommandRefused(RCPT.decode().strip(), Reply(503, "5.5.1", "Send MAIL first"))],
+            [told.CommandRefused(RCPT.decode().strip(), ServerReply(503, "5.5.1", "Send MAIL first"))],
         )
         self.assertRaises(ValueError, core.accept)
-        self.assertRaises(ValueError, core.refuse, Reply(451, "4.3.0", "Not now"))
+        self.assertRaises(ValueError, core.refuse, ServerReply(451, "4.3.0", "Not now"))
 
     def test_size(self) -> None:
         """A declared size above the limit is refused at MAIL, the limit itself isn't."""

@@ -12,8 +12,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from seg.config.schema import Verifying
 from seg.smtp.commands import CommandError
 from seg.smtp.server import ServerConnection, ServerOptions
-from seg.smtp.server_events import AddressToVerify
-from seg.smtp.server_replies import Reply
+from seg.smtp.server_events import VrfyCommand
+from seg.smtp.server_replies import ServerReply
 from seg.smtp.xclient import XClient, parse_xclient
 
 OPTIONS = ServerOptions("mx.test", 10000, 10, False, False)
@@ -81,11 +81,11 @@ class VerifyTests(SynchronousTestCase):
         self.assertEqual(self.say(Verifying.REFUSE, b"VRFY bob\r\n")[0][:9], b"502 5.5.1")
         for line in (b"VRFY bob@two.test\r\n", b"VRFY <bob@two.test>\r\n"):
             said, events = self.say(Verifying.ANSWER, line)
-            self.assertEqual((said, events), (b"", [AddressToVerify("bob@two.test")]))
+            self.assertEqual((said, events), (b"", [VrfyCommand("bob@two.test")]))
         self.core.accept()
         self.assertEqual(self.core.data_to_send(), b"250 2.1.5 <bob@two.test>\r\n")
         self.say(Verifying.ANSWER, b"VRFY bob@two.test\r\n")
-        self.core.refuse(Reply(550, "5.1.1", "no"))
+        self.core.refuse(ServerReply(550, "5.1.1", "no"))
         self.assertEqual(self.core.data_to_send(), b"550 5.1.1 no\r\n")
         self.assertEqual(self.say(Verifying.ANSWER, b"VRFY bob\r\n")[0][:9], b"501 5.1.3")
         for choice in Verifying:

@@ -16,7 +16,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from seg.common.errors import ConfigurationError
 from seg.tls import clients as clients_module
-from seg.tls.clients import ClientCertificates, holder_of
+from seg.tls.clients import TrustedClients, holder_of
 from seg.tls.listening import ListenerCertificates
 from tests.certificates import CLIENT_AUTH, NOW, SERVER_AUTH, Authority, Issued, build, new_key, self_signed
 from tests.tls.handshake import shake
@@ -42,13 +42,13 @@ def key_usage(**wanted: bool) -> x509.KeyUsage:
 
 
 class ClientTests(SynchronousTestCase):
-    """`ClientCertificates`."""
+    """`TrustedClients`."""
 
-    def listed(self, *certificates: Issued, names: Sequence[str] = ()) -> ClientCertificates:
+    def listed(self, *certificates: Issued, names: Sequence[str] = ()) -> TrustedClients:
         """A file of these."""
         path = Path(self.mktemp())
         path.write_bytes(b"".join(issued.pem() for issued in certificates))
-        return ClientCertificates(str(path), names)
+        return TrustedClients(str(path), names)
 
     def test_table(self) -> None:
         """Listed itself, or issued directly by a listed authority for clients; valid; no authority; and nothing else."""
@@ -176,10 +176,10 @@ class ClientTests(SynchronousTestCase):
     def test_files(self) -> None:
         """A file that is missing, or has no certificate, is a fault of the configuration."""
         path = Path(self.mktemp())
-        self.assertRaises(ConfigurationError, ClientCertificates, str(path))
+        self.assertRaises(ConfigurationError, TrustedClients, str(path))
         for text in (b"", b"-----BEGIN CERTIFICATE-----\nxx\n-----END CERTIFICATE-----\n"):
             path.write_bytes(text)
-            self.assertRaises(ConfigurationError, ClientCertificates, str(path))
+            self.assertRaises(ConfigurationError, TrustedClients, str(path))
 
     def test_asked_for(self) -> None:
         """A listener with such a file asks for a certificate, takes the handshake without one, and sees the one that is shown."""

@@ -15,7 +15,7 @@ from seg.common.clock import posix
 from seg.common.errors import ConfigurationError
 from seg.events.base import Event
 from seg.events.gateway import ConditionBegan, ConditionEnded, Fault
-from seg.tls.clients import ClientCertificates
+from seg.tls.clients import TrustedClients
 from seg.tls.context import ClientIdentity
 from seg.tls.expiry import DAY, INTERVAL, ExpiryWatch, Presented
 from seg.tls.inventory import server_file, trust_list
@@ -139,7 +139,7 @@ class OutdatedTests(SynchronousTestCase):
                     lambda: ListenerCertificates([(good[0], path)]),
                     lambda: ListenerCertificates([good], clients=path),
                     lambda: ClientIdentity(path),
-                    lambda: ClientCertificates(path),
+                    lambda: TrustedClients(path),
                     lambda: load_roots(path, ""),
                     lambda: load_roots(good[0], path),
                 ):

@@ -12,7 +12,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from seg.common.errors import ConfigurationError
 from seg.tls.context import ClientIdentity, ClientTLS, server_context
-from seg.tls.identities import Identities
+from seg.tls.identities import ClientIdentities
 from seg.tls.names import names_of
 from tests.certificates import Authority
 from tests.tls.handshake import ServerTLS, shake
@@ -22,7 +22,7 @@ ROOT = Authority.root(now=NOW)
 
 
 class IdentityTests(SynchronousTestCase):
-    """`ClientIdentity` and `Identities`."""
+    """`ClientIdentity` and `ClientIdentities`."""
 
     def setUp(self) -> None:
         self.folder = Path(self.mktemp())
@@ -78,7 +78,7 @@ class IdentityTests(SynchronousTestCase):
         """A new configuration keeps those that it names too, reads the others, and forgets the rest."""
         one = ROOT.leaf("one.example", now=NOW).write(self.folder, "one")
         two = ROOT.leaf("two.example", now=NOW).write(self.folder, "two")
-        identities = Identities()
+        identities = ClientIdentities()
         identities.replace(identities.prepared([one]))
         kept = identities.get(one)
         self.assertRaises(ConfigurationError, identities.prepared, [one, ("/nowhere", "")])

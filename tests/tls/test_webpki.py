@@ -7,7 +7,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
 from seg.tls.interfaces import IAuthenticator
-from seg.tls.peer import Examination, PeerCertificates, Trust
+from seg.tls.peer import CertificateVerdict, PeerCertificates, Trust
 from seg.tls.roots import RootStore
 from seg.tls.webpki import WebPKI
 from tests.certificates import NOW, Authority, Issued, self_signed
@@ -17,7 +17,7 @@ TRUST = Trust(RootStore((ROOT.certificate,)), NOW)
 LEAF = ROOT.intermediate().leaf("mx1.hoster.example", "*.mail.example")
 
 
-def examine(server: Issued | None, *names: str, hint: str = "") -> Examination:
+def examine(server: Issued | None, *names: str, hint: str = "") -> CertificateVerdict:
     """What the web PKI says of a server's chain."""
     chain = server.chain if server else ()
     return WebPKI(names, "static", hint).examine(PeerCertificates(chain), TRUST)
@@ -34,7 +34,7 @@ class WebPKITests(SynchronousTestCase):
     def test_match(self) -> None:
         """One of the names is enough, and the one that matched is named."""
         self.assertEqual(
-            examine(LEAF, "domain.com", "mx1.hoster.example"), Examination(matched="name mx1.hoster.example")
+            examine(LEAF, "domain.com", "mx1.hoster.example"), CertificateVerdict(matched="name mx1.hoster.example")
         )
         self.assertEqual(examine(LEAF, "a.mail.example").matched, "name a.mail.example")
 

@@ -14,7 +14,7 @@ from seg.admin.configuration.history import Commit, History
 from seg.admin.configuration.staging import DamagedChanges, Staged, StagingArea
 from seg.admin.configuration.texts import (
     Configuration,
-    Texts,
+    ConfigurationTexts,
     check,
     difference,
     located,
@@ -50,7 +50,7 @@ class Conflict(Exception):
         self.yours = yours
 
 
-class Prepared(Protocol):
+class IPreparedReload(Protocol):
     """A configuration that is ready: whatever could go wrong has gone right."""
 
     def activate(self) -> Sequence[str]:
@@ -60,10 +60,10 @@ class Prepared(Protocol):
         """Forget it."""
 
 
-class Applier(Protocol):
+class IReloader(Protocol):
     """The gateway, as the receiver of a new configuration."""
 
-    async def prepare(self, configuration: Configuration) -> Prepared:
+    async def prepare(self, configuration: Configuration) -> IPreparedReload:
         """Do all that can fail: bind ports, read certificates.
 
         :raises ConfigurationError: it can't work; nothing is changed.
@@ -89,10 +89,10 @@ class ChangeControl:
 
     def __init__(
         self,
-        running: Texts,
+        running: ConfigurationTexts,
         files: ConfigurationFiles,
         folder: Path,
-        applier: Applier,
+        applier: IReloader,
         sink: IEventSink,
         in_thread: InThread,
         now: Callable[[], float],
@@ -153,18 +153,18 @@ class ChangeControl:
         everybody: list[str] = await self._in_thread(self._staging.operators)
         return [name for name in everybody if name != by]
 
-    async def texts(self, by: str) -> Texts:
+    async def texts(self, by: str) -> ConfigurationTexts:
         """The files as this operator sees them: with the changes staged."""
         staged = await self.staged(by)
         if staged is None:
             return self.running
-        made: Texts = await self._in_thread(staged.texts)
+        made: ConfigurationTexts = await self._in_thread(staged.texts)
         return made
 
-    async def shown(self, by: str) -> Texts:
+    async def shown(self, by: str) -> ConfigurationTexts:
         """The same without passwords."""
         texts = await self.texts(by)
-        found: Texts = await self._in_thread(lambda: without_secrets(texts))
+        found: ConfigurationTexts = await self._in_thread(lambda: without_secrets(texts))
         return found
 
     async def stage(self, by: str, edits: Sequence[Edit]) -> str:
@@ -245,7 +245,7 @@ class ChangeControl:
         await self._no_edit_by_hand(staged)
         if staged.base != self.running:
             raise await self._conflict("somebody else committed since you began", staged)
-        new: Texts = await self._in_thread(lambda: _made(staged))
+        new: ConfigurationTexts = await self._in_thread(lambda: _made(staged))
         outcome = await self._put_in_force(new, by, comment, write=True)
         await self._in_thread(lambda: self._staging.drop(by))
         return outcome
@@ -258,12 +258,12 @@ class ChangeControl:
         return await self._alone(lambda: self._reload(by))
 
     async def _reload(self, by: str) -> Outcome | None:
-        found: Texts = await self._in_thread(lambda: read_texts(self.files))
+        found: ConfigurationTexts = await self._in_thread(lambda: read_texts(self.files))
         if found == self.running:
             return None
         return await self._put_in_force(found, by, "files read again", write=False)
 
-    async def _put_in_force(self, new: Texts, by: str, comment: str, write: bool) -> Outcome:
+    async def _put_in_force(self, new: ConfigurationTexts, by: str, comment: str, write: bool) -> Outcome:
         configuration: Configuration = await self._in_thread(lambda: check(new, self.files, self._in_force))
         try:
             prepared = await self._applier.prepare(configuration)
@@ -283,7 +283,7 @@ class ChangeControl:
         self._sink.emit(OperatorActed(by, what + (f": {comment}" if write and comment else "")))
         return Outcome(commit, waiting)
 
-    async def _remember(self, by: str, comment: str, texts: Texts) -> Commit:
+    async def _remember(self, by: str, comment: str, texts: ConfigurationTexts) -> Commit:
         """Keep a commit that is in force already: a full disk doesn't undo it."""
         when = self._now()
         try:
@@ -298,7 +298,7 @@ class ChangeControl:
 
         def work() -> list[Commit]:
             found = map(self._history.get, self._history.numbers()[:most])
-            return [attrs.evolve(commit, texts=Texts("", "")) for commit in found if commit is not None]
+            return [attrs.evolve(commit, texts=ConfigurationTexts("", "")) for commit in found if commit is not None]
 
         commits: list[Commit] = await self._in_thread(work)
         return commits
@@ -335,7 +335,7 @@ class ChangeControl:
 
     async def _no_edit_by_hand(self, staged: Staged) -> None:
         """Whoever edited a file mustn't lose what he wrote."""
-        found: Texts = await self._in_thread(lambda: read_texts(self.files))
+        found: ConfigurationTexts = await self._in_thread(lambda: read_texts(self.files))
         if found != self.running:
             yours: str = await self._in_thread(lambda: difference(staged.base, _made(staged)))
             raise Conflict(
@@ -354,7 +354,7 @@ class ChangeControl:
         return await self._one.run(lambda: Deferred.fromCoroutine(work()))
 
 
-def _made(staged: Staged) -> Texts:
+def _made(staged: Staged) -> ConfigurationTexts:
     """The files with the changes.
 
     :raises ConfigurationError: one can't be made.
@@ -365,7 +365,7 @@ def _made(staged: Staged) -> Texts:
         raise ConfigurationError((str(error),)) from None
 
 
-def _changed_by_both(staged: Staged, running: Texts) -> list[str]:
+def _changed_by_both(staged: Staged, running: ConfigurationTexts) -> list[str]:
     """Keys that an operator changed and that aren't any more what he saw."""
     both = []
     for edit in staged.edits:

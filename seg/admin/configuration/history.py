@@ -9,7 +9,7 @@ from pathlib import Path
 
 import attrs
 
-from seg.admin.configuration.texts import Texts, texts_from
+from seg.admin.configuration.texts import ConfigurationTexts, texts_from
 from seg.common.files import (
     StateContent,
     StateDamaged,
@@ -32,7 +32,7 @@ class Commit:
     when: float  # POSIX seconds
     by: str
     comment: str
-    texts: Texts  # as they are from then on
+    texts: ConfigurationTexts  # as they are from then on
 
 
 class History:
@@ -77,7 +77,7 @@ class History:
         """
         return next((commit for commit in map(self.get, self.numbers()) if commit is not None), None)
 
-    def add(self, when: float, by: str, comment: str, texts: Texts) -> Commit:
+    def add(self, when: float, by: str, comment: str, texts: ConfigurationTexts) -> Commit:
         """Keep a commit under the next number.
 
         :raises OSError: the disk fails.

@@ -14,7 +14,7 @@ from urllib.parse import quote, unquote
 import attrs
 
 from seg.admin.configuration.edits import Edit, File, apply_edits
-from seg.admin.configuration.texts import Texts, texts_from
+from seg.admin.configuration.texts import ConfigurationTexts, texts_from
 from seg.common.errors import ConfigurationError
 from seg.common.files import (
     StateContent,
@@ -41,11 +41,11 @@ class Staged:
 
     by: str
     since: float  # POSIX seconds
-    base: Texts  # what they were made on
+    base: ConfigurationTexts  # what they were made on
     edits: tuple[Edit, ...] = ()
-    whole: Texts | None = None  # a whole configuration (of a rollback), on which the edits are made
+    whole: ConfigurationTexts | None = None  # a whole configuration (of a rollback), on which the edits are made
 
-    def texts(self) -> Texts:
+    def texts(self) -> ConfigurationTexts:
         """The files as they would be. Takes its time with large files.
 
         :raises EditError: an edit can't be made.

@@ -26,7 +26,7 @@ NAMES = {File.SETTINGS: "seg.toml", File.DESTINATIONS: "destinations.toml"}
 
 
 @attrs.frozen
-class Texts:
+class ConfigurationTexts:
     """Both files."""
 
     settings: str = attrs.field(repr=False)
@@ -36,11 +36,11 @@ class Texts:
         """The text of one file."""
         return self.settings if file is File.SETTINGS else self.destinations
 
-    def with_text(self, file: File, text: str) -> Texts:
+    def with_text(self, file: File, text: str) -> ConfigurationTexts:
         """With another text of one file."""
         return attrs.evolve(self, **{file.value: text})
 
-    def changed(self, other: Texts) -> tuple[File, ...]:
+    def changed(self, other: ConfigurationTexts) -> tuple[File, ...]:
         """The files that differ."""
         return tuple(file for file in File if self.of(file) != other.of(file))
 
@@ -53,15 +53,15 @@ class Configuration:
     destinations: Destinations
 
 
-def read_texts(files: ConfigurationFiles) -> Texts:
+def read_texts(files: ConfigurationFiles) -> ConfigurationTexts:
     """Both files as they are on disk. Blocks.
 
     :raises ConfigurationError: one can't be read.
     """
-    return Texts(read_document(files.settings).text, read_document(files.destinations).text)
+    return ConfigurationTexts(read_document(files.settings).text, read_document(files.destinations).text)
 
 
-def parsed(texts: Texts, files: ConfigurationFiles) -> Configuration:
+def parsed(texts: ConfigurationTexts, files: ConfigurationFiles) -> Configuration:
     """What the texts say, with whole paths. Takes its time with many entries.
 
     :raises ConfigurationError: every fault of both, as file, line and key.
@@ -82,7 +82,7 @@ def parsed(texts: Texts, files: ConfigurationFiles) -> Configuration:
 
 
 def check(
-    texts: Texts, files: ConfigurationFiles, in_force: Configuration | None = None, at_start: bool = False
+    texts: ConfigurationTexts, files: ConfigurationFiles, in_force: Configuration | None = None, at_start: bool = False
 ) -> Configuration:
     """As `parsed`, and whether what the texts name can be used: files, ports, addresses, plugins. Blocks.
 
@@ -106,7 +106,9 @@ def _between(settings: Settings, destinations: Destinations) -> Iterator[tuple[F
             yield File.SETTINGS, ("listener", number, "bounce_profile"), problem
 
 
-def _raise_placed(faults_found: Iterable[tuple[File, KeyPath, str]], texts: Texts, files: ConfigurationFiles) -> None:
+def _raise_placed(
+    faults_found: Iterable[tuple[File, KeyPath, str]], texts: ConfigurationTexts, files: ConfigurationFiles
+) -> None:
     """
     :raises ConfigurationError: with file and line of each, if there are any.
     """
@@ -126,17 +128,17 @@ def _raise_placed(faults_found: Iterable[tuple[File, KeyPath, str]], texts: Text
         raise ConfigurationError(tuple(problems))
 
 
-def located(error: ConfigurationError, texts: Texts, files: ConfigurationFiles) -> ConfigurationError:
+def located(error: ConfigurationError, texts: ConfigurationTexts, files: ConfigurationFiles) -> ConfigurationError:
     """An error of whoever puts the settings to work, with file and line as far as it names a key."""
     return placed(error, _document(texts, files, File.SETTINGS))
 
 
-def _document(texts: Texts, files: ConfigurationFiles, file: File) -> Document:
+def _document(texts: ConfigurationTexts, files: ConfigurationFiles, file: File) -> Document:
     path = files.settings if file is File.SETTINGS else files.destinations
     return Document(str(path), texts.of(file), {})
 
 
-def difference(old: Texts, new: Texts) -> str:
+def difference(old: ConfigurationTexts, new: ConfigurationTexts) -> str:
     """A unified diff of both files, "" when nothing differs. Passwords are left out; one that changed is marked."""
     parts: list[str] = []
     for file in old.changed(new):
@@ -145,12 +147,12 @@ def difference(old: Texts, new: Texts) -> str:
     return "\n".join(parts)
 
 
-def without_secrets(texts: Texts) -> Texts:
+def without_secrets(texts: ConfigurationTexts) -> ConfigurationTexts:
     """Both files as they may be shown."""
-    return Texts(masked(texts.settings), masked(texts.destinations))
+    return ConfigurationTexts(masked(texts.settings), masked(texts.destinations))
 
 
-def write_texts(files: ConfigurationFiles, old: Texts, new: Texts) -> None:
+def write_texts(files: ConfigurationFiles, old: ConfigurationTexts, new: ConfigurationTexts) -> None:
     """Put the new texts in the place of the old ones. Blocks.
 
     Both are complete on disk before either is put in its place; if the second can't be, the first is put back.
@@ -201,12 +203,12 @@ def _write_beside(place: Path, text: str) -> Path:
     return part
 
 
-def texts_from(raw: Mapping[str, str]) -> Texts:
+def texts_from(raw: Mapping[str, str]) -> ConfigurationTexts:
     """Texts as they were kept (`attrs.asdict`).
 
     :raises ValueError: they aren't (or `KeyError`, `TypeError`).
     """
-    texts = Texts(raw["settings"], raw["destinations"])
+    texts = ConfigurationTexts(raw["settings"], raw["destinations"])
     if not isinstance(texts.settings, str) or not isinstance(texts.destinations, str):
         raise ValueError("a text isn't one")
     return texts

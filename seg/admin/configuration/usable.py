@@ -19,14 +19,14 @@ from seg.common.errors import ConfigurationError
 from seg.common.files import read_regular
 from seg.config.destinations import AuthProfile, Destinations, Profile
 from seg.config.problems import SettingError, meant, nearest_first
-from seg.config.schema import Control, Listener, ListenerTLS, Settings
+from seg.config.schema import Control, ListenerSettings, ListenerTLS, Settings
 from seg.config.source import KeyPath
 from seg.dsn.languages import FOLDER as REPORTS
 from seg.dsn.languages import available
 from seg.filter.plugins import unknown_kind
 from seg.policy.plugins import unknown_provider
 from seg.receive.binding import bind
-from seg.tls.clients import ClientCertificates
+from seg.tls.clients import TrustedClients
 from seg.tls.context import server_context
 from seg.tls.roots import load_roots
 
@@ -107,7 +107,7 @@ def _of_names(new: Settings, folder: Path, at_start: bool) -> Iterator[Use]:
             yield Use(File.SETTINGS, where, lambda text=text: _raise(text))  # type: ignore[misc]
 
 
-def _of_listener(where: KeyPath, listener: Listener, old: Settings | None, at_start: bool) -> Iterator[Use]:
+def _of_listener(where: KeyPath, listener: ListenerSettings, old: Settings | None, at_start: bool) -> Iterator[Use]:
     known = {files for each in old.listener for files in _files(each)} if old else set()
     for number, files in enumerate(_files(listener)):
         if files[0] and files not in known and (listener.tls is not ListenerTLS.OFF or not at_start):
@@ -116,7 +116,7 @@ def _of_listener(where: KeyPath, listener: Listener, old: Settings | None, at_st
     clients = listener.client_certificates
     if clients and (old is None or clients not in {each.client_certificates for each in old.listener}):
         names = listener.client_names
-        yield Use(File.SETTINGS, (*where, "client_certificates"), lambda: ClientCertificates(clients, names))
+        yield Use(File.SETTINGS, (*where, "client_certificates"), lambda: TrustedClients(clients, names))
     served = {(each.address, each.port) for each in old.listener} if old else set()
     if old is not None and listener.port and (listener.address, listener.port) not in served:
         yield Use(File.SETTINGS, (*where, "port"), lambda: _free(where, listener))
@@ -124,7 +124,7 @@ def _of_listener(where: KeyPath, listener: Listener, old: Settings | None, at_st
         yield Use(File.SETTINGS, (*where, "address"), lambda: _own_address(listener.address))
 
 
-def _free(where: KeyPath, listener: Listener) -> None:
+def _free(where: KeyPath, listener: ListenerSettings) -> None:
     """:raises SettingError: a listener's port can't be had now."""
     try:
         bind(listener).close()
@@ -132,7 +132,7 @@ def _free(where: KeyPath, listener: Listener) -> None:
         raise SettingError((*where, *error.where), error.text) from error
 
 
-def _files(listener: Listener) -> list[tuple[str, str]]:
+def _files(listener: ListenerSettings) -> list[tuple[str, str]]:
     return [(listener.certificate, listener.key), *((path, "") for path in listener.more_certificates)]
 
 

@@ -18,7 +18,7 @@ from seg.filter.chain import FilterFault
 from seg.filter.interfaces import FilterContext, IMessageFilter
 from seg.filter.message import FilteredMessage
 from seg.filter.milter.connection import MilterConnection
-from seg.filter.milter.talk import Conversation
+from seg.filter.milter.talk import MilterSession
 from seg.filter.milter.wire import MilterError
 
 
@@ -41,7 +41,7 @@ class MilterFilter:
         :raises FilterFault: the milter is away, or breaks the rules.
         """
         wire = await self._connected()
-        conversation = Conversation(wire, self._hostname, self._settings)
+        conversation = MilterSession(wire, self._hostname, self._settings)
         try:
             return await conversation.talk(message)
         except MilterError as error:

@@ -27,7 +27,7 @@ _FINAL: dict[MilterReply, Answer] = {
 }
 
 
-class IWire(Protocol):
+class IMilterTransport(Protocol):
     """A connection to a milter, as a conversation uses it."""
 
     def send(self, frames: bytes, timeout: float) -> Awaitable[None]:
@@ -40,13 +40,13 @@ class IWire(Protocol):
 
 
 @attrs.define
-class Conversation:
+class MilterSession:
     """Tells a message, and hears what is to become of it. `farewell` is what is to be said at whatever moment it ends.
 
     `talk` raises `MilterError` when the milter breaks the rules or takes too long, and `OSError` when the message can't be read.
     """
 
-    wire: IWire
+    wire: IMilterTransport
     hostname: str
     settings: Filter
     farewell: bytes = frame(Command.ABORT) + frame(Command.QUIT)

@@ -20,7 +20,7 @@ from seg.policy.dane.tlsa import CERTIFICATE, DANE_EE, DANE_TA, FULL, PUBLIC_KEY
 from seg.tls.chain import MAX_CHAIN, Path, path_to_anchor
 from seg.tls.interfaces import IAuthenticator
 from seg.tls.names import UNREADABLE
-from seg.tls.peer import Examination, PeerCertificates, Trust
+from seg.tls.peer import CertificateVerdict, PeerCertificates, Trust
 from seg.tls.roots import RootStore
 from seg.tls.webpki import matching_name, name_mismatch, unfit, unreadable
 
@@ -43,14 +43,14 @@ class DANEAuthenticator:
 
     source: ClassVar[str] = "dane"
 
-    def examine(self, peer: PeerCertificates, trust: Trust) -> Examination:
+    def examine(self, peer: PeerCertificates, trust: Trust) -> CertificateVerdict:
         """Hold the chain against the records. The list of trusted roots plays no part. Never raises."""
         try:
             return self._examine(peer, trust)
         except UNREADABLE as error:
             return unreadable(error)
 
-    def _examine(self, peer: PeerCertificates, trust: Trust) -> Examination:
+    def _examine(self, peer: PeerCertificates, trust: Trust) -> CertificateVerdict:
         fault = unfit(peer)
         if fault is not None:
             return fault
@@ -60,7 +60,7 @@ class DANEAuthenticator:
         for record in records:
             # RFC 7672 §3.1.1: DANE-EE looks at the leaf alone; names, dates and issuers don't matter.
             if record.usage == DANE_EE and presented[record.selector, record.matching] == record.data:
-                return Examination(matched=f"TLSA {record.label}")
+                return CertificateVerdict(matched=f"TLSA {record.label}")
         anchors = tuple(record for record in records if record.usage == DANE_TA)
         found = self._below_anchor(chain, anchors, trust) if anchors else None
         if found is not None and found.ok:
@@ -69,12 +69,12 @@ class DANEAuthenticator:
         lines.append(f"presented certificate has 3 1 1 {association(chain[0], PUBLIC_KEY, 1).hex()}")
         lines += found.mismatches if found else ()
         if found is None:
-            return Examination(tuple(lines), summary=NO_MATCH, cause=CauseKind.TLSA_NO_MATCH)
-        return Examination(tuple(lines), summary=found.summary, cause=found.cause)
+            return CertificateVerdict(tuple(lines), summary=NO_MATCH, cause=CauseKind.TLSA_NO_MATCH)
+        return CertificateVerdict(tuple(lines), summary=found.summary, cause=found.cause)
 
     def _below_anchor(
         self, chain: tuple[x509.Certificate, ...], records: tuple[TLSARecord, ...], trust: Trust
-    ) -> Examination:
+    ) -> CertificateVerdict:
         """DANE-TA (RFC 7672 §3.1.2): a path, valid now, to an anchor of the records; and one of the names."""
         anchors = _anchors(chain, records)
         path, label = self._path(chain, anchors, trust), _labels(anchors.values())
@@ -84,15 +84,15 @@ class DANEAuthenticator:
                 path, label = self._path(chain, signed, trust, issued=True), _labels(signed.values())
             elif not anchors:
                 absent = (f"TLSA {record}: no such trust anchor in the chain" for record in records[:_SHOWN])
-                return Examination(tuple(absent), summary=NO_MATCH, cause=CauseKind.TLSA_NO_MATCH)
+                return CertificateVerdict(tuple(absent), summary=NO_MATCH, cause=CauseKind.TLSA_NO_MATCH)
         if not path.ok:
-            return Examination(path.mismatches, summary=path.summary, cause=path.cause)
+            return CertificateVerdict(path.mismatches, summary=path.summary, cause=path.cause)
         name = matching_name(chain[0], self.names)
         if not name:
             summary = f"peer cert does not match domain {self.base}"
             lines = (name_mismatch(chain[0], self.names),)
-            return Examination(lines, summary=summary, cause=CauseKind.CERTIFICATE_NAME)
-        return Examination(matched=f"TLSA {label}, name {name}")
+            return CertificateVerdict(lines, summary=summary, cause=CauseKind.CERTIFICATE_NAME)
+        return CertificateVerdict(matched=f"TLSA {label}, name {name}")
 
     @staticmethod
     def _path(

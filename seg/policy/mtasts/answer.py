@@ -9,7 +9,7 @@ from seg.tls.peer import SessionFacts
 
 
 @attrs.frozen
-class PolicyAnswer:
+class FetchTrace:
     """One fetch, complete or not: what hadn't been found out yet when it stopped is empty."""
 
     url: str

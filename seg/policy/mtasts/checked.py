@@ -30,7 +30,7 @@ from zope.interface import implementer
 from seg.mail.errors import local_fault
 from seg.policy.mtasts.errors import FetchError, FetchFault
 from seg.tls.context import session_facts
-from seg.tls.peer import Examination, PeerCertificates, SessionFacts
+from seg.tls.peer import CertificateVerdict, PeerCertificates, SessionFacts
 
 MAX_RECEIVED = 262144  # octets of an answer, header and framing included; also of one that never ends
 
@@ -52,11 +52,11 @@ class Progress:
         raise FetchError(FetchFault.TIMEOUT, f"timed out after {seconds:.0f} s {self.doing}")
 
 
-Examine = Callable[[PeerCertificates], Examination]
+Examine = Callable[[PeerCertificates], CertificateVerdict]
 
 
 @implementer(IHandshakeListener)
-class CheckedConnection(Protocol):
+class VerifiedStream(Protocol):
     """Stands between TLS and the HTTP protocol: nothing passes before the peer is accepted, nor beyond a bound."""
 
     def __init__(self, host: str, examine: Examine, factory: IProtocolFactory, address: IAddress | None) -> None:
@@ -139,11 +139,11 @@ class _CheckedFactory(Factory):
 
     def __init__(self, host: str, examine: Examine, factory: IProtocolFactory) -> None:
         self._arguments = (host, examine, factory)
-        self.connection: CheckedConnection | None = None
+        self.connection: VerifiedStream | None = None
 
     def buildProtocol(self, addr: IAddress | None) -> Protocol:
         """The connection stands; the handshake follows."""
-        self.connection = CheckedConnection(*self._arguments, addr)
+        self.connection = VerifiedStream(*self._arguments, addr)
         return self.connection
 
 
@@ -159,7 +159,7 @@ class _Ready:
         return self._connection
 
 
-class CheckedEndpoint:
+class VerifyingEndpoint:
     """Connects with TLS; what it fires with speaks to an accepted peer.
 
     :param creator: makes the OpenSSL connection, server name included.
@@ -182,7 +182,7 @@ class CheckedEndpoint:
 
     async def connect(
         self, factory: IProtocolFactory, progress: Progress, handshake: str, seconds: float | None = None
-    ) -> tuple[IProtocol, CheckedConnection]:
+    ) -> tuple[IProtocol, VerifiedStream]:
         """The protocol that `factory` built, and the connection that carries it.
 
         :param handshake: what `progress` says once the connection stands.

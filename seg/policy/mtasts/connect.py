@@ -28,7 +28,7 @@ from seg.dns.interfaces import IResolver
 from seg.mail.errors import LocalFault, local_fault
 from seg.mail.hosts import IPAddress
 from seg.policy.mtasts.bounds import FetchBounds
-from seg.policy.mtasts.checked import CheckedConnection, CheckedEndpoint, Examine
+from seg.policy.mtasts.checked import Examine, VerifiedStream, VerifyingEndpoint
 from seg.policy.mtasts.errors import FetchError, FetchFault
 from seg.policy.mtasts.proxy import ConnectEndpoint, Proxy
 from seg.tls.context import ClientTLS
@@ -120,7 +120,7 @@ class PolicyHostEndpoint:
         self._bounds = bounds
         self._progress = bounds.progress
         self._rules = rules
-        self._connection: CheckedConnection | None = None
+        self._connection: VerifiedStream | None = None
 
     @property
     def cut(self) -> bool:
@@ -227,7 +227,7 @@ class PolicyHostEndpoint:
         target, progress, widens = self._target, self._progress, self._widens(key)
         progress.peer, progress.handshaking = peer, False
         creator = target.tls.creator(target.host, peer, classical=second or (target.tls.narrows and not widens))
-        checked = CheckedEndpoint(self._clock, endpoint, creator, target.host, target.examine)
+        checked = VerifyingEndpoint(self._clock, endpoint, creator, target.host, target.examine)
         handshake = f"in the TLS handshake with {target.host if self._proxy else peer}"
         limit = share / 2 if widens and not second else None
         protocol, self._connection = await checked.connect(factory, progress, handshake, limit)

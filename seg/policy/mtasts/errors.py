@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from seg.mail.errors import LocalFault
 
 if TYPE_CHECKING:
-    from seg.policy.mtasts.answer import PolicyAnswer
+    from seg.policy.mtasts.answer import FetchTrace
 
 
 class FetchFault(enum.StrEnum):
@@ -45,7 +45,7 @@ class FetchError(Exception):
         self.url = url
         self.status = status
         self.doing = ""  # what was being done when it happened; the fetcher knows
-        self.met: PolicyAnswer | None = None  # what had been found out by then; the fetcher knows
+        self.met: FetchTrace | None = None  # what had been found out by then; the fetcher knows
         self.doubtful = False  # of a proxy: it may be the policy host's failure that it tells
         self.of_host = False  # of a proxy: it says that it can't reach the policy host
 
@@ -73,7 +73,7 @@ class OwnFetchFault(LocalFault):
         self.cause = cause
         self.doubtful = doubtful
         self.doing = ""
-        self.met: PolicyAnswer | None = None  # what had been found out by then; the fetcher knows
+        self.met: FetchTrace | None = None  # what had been found out by then; the fetcher knows
 
 
 class RecordFault(enum.StrEnum):

@@ -13,7 +13,7 @@ from seg.config.schema import MTASTS, WhenProxyFails
 from seg.dns.address_rules import AddressRules
 from seg.dns.interfaces import IResolver
 from seg.mail.errors import local_fault
-from seg.policy.mtasts.answer import PolicyAnswer
+from seg.policy.mtasts.answer import FetchTrace
 from seg.policy.mtasts.bounds import FetchBounds
 from seg.policy.mtasts.checked import Progress
 from seg.policy.mtasts.connect import PolicyHostEndpoint, Target
@@ -80,11 +80,11 @@ class PolicyFetcher:
         """
         return self.look(domain, claim).addCallback(lambda answer: answer.body)
 
-    def look(self, domain: str, claim: Claim = NOBODY) -> Deferred[PolicyAnswer]:
+    def look(self, domain: str, claim: Claim = NOBODY) -> Deferred[FetchTrace]:
         """A fetch, and what it met on its way (`IPolicyFetcher.look`)."""
         return Deferred.fromCoroutine(self._look(domain, claim, Progress()))
 
-    async def _look(self, domain: str, claim: Claim, progress: Progress) -> PolicyAnswer:
+    async def _look(self, domain: str, claim: Claim, progress: Progress) -> FetchTrace:
         url = policy_url(domain, self._settings.port)
         before = stood_still(self._clock)
         try:
@@ -131,9 +131,9 @@ class PolicyFetcher:
             return OwnFetchFault(FetchFault.PROXY, error.cause + about, doubtful=True)
         return None
 
-    def _met(self, url: str, progress: Progress, body: bytes = b"") -> PolicyAnswer:
+    def _met(self, url: str, progress: Progress, body: bytes = b"") -> FetchTrace:
         proxy = self._proxy.where if self._proxy else ""
-        return PolicyAnswer(url, proxy, progress.peer, progress.facts, body)
+        return FetchTrace(url, proxy, progress.peer, progress.facts, body)
 
     async def _fetch(self, domain: str, url: str, claim: Claim, progress: Progress) -> bytes:
         if not is_host_name(policy_host(domain)):

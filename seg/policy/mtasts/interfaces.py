@@ -6,7 +6,7 @@ from collections.abc import Awaitable
 
 from zope.interface import Interface
 
-from seg.policy.mtasts.answer import PolicyAnswer
+from seg.policy.mtasts.answer import FetchTrace
 from seg.policy.mtasts.turns import Claim
 
 
@@ -21,7 +21,7 @@ class IPolicyFetcher(Interface):
         :raises seg.policy.mtasts.errors.OwnFetchFault: for a reason of our own; it is no word of the domain.
         """
 
-    def look(domain: str, claim: Claim = ...) -> Awaitable[PolicyAnswer]:
+    def look(domain: str, claim: Claim = ...) -> Awaitable[FetchTrace]:
         """The same fetch, and what it met on its way.
 
         :raises seg.policy.mtasts.errors.FetchError: its `met` has what was found out until then.

@@ -9,7 +9,7 @@ import attrs
 from seg.dns.answer import DNSFailure
 from seg.dns.interfaces import IResolver
 from seg.mail.errors import LocalFault
-from seg.policy.mtasts.answer import PolicyAnswer
+from seg.policy.mtasts.answer import FetchTrace
 from seg.policy.mtasts.entry import CachedPolicy
 from seg.policy.mtasts.errors import FetchError, OwnFetchFault, PolicyError, RecordError
 from seg.policy.mtasts.interfaces import IPolicyFetcher
@@ -18,7 +18,7 @@ from seg.policy.mtasts.record import read_record, shown
 
 
 @attrs.frozen
-class STSLook:
+class STSInspection:
     """Everything that can be seen from here; an error is told as one, never as "none"."""
 
     records: tuple[str, ...] = ()  # the TXT records as they stand
@@ -27,21 +27,23 @@ class STSLook:
     record_failed: bool = False  # it is the DNS that failed: nothing is known
     policy_id: str = ""  # "" = there is no usable record
     cached: CachedPolicy | None = None  # unexpired: what deliveries use now
-    fetch: PolicyAnswer | None = None  # a fetch of just now, or how far it came; None without a usable record
+    fetch: FetchTrace | None = None  # a fetch of just now, or how far it came; None without a usable record
     fetch_error: FetchError | None = None  # why the fetch failed
     policy: STSPolicy | None = None  # that it brought
     policy_error: str = ""  # why what it brought is no policy
 
 
-async def look(domain: str, resolver: IResolver, fetcher: IPolicyFetcher, cached: CachedPolicy | None) -> STSLook:
+async def inspect_policy(
+    domain: str, resolver: IResolver, fetcher: IPolicyFetcher, cached: CachedPolicy | None
+) -> STSInspection:
     """Ask for the record, and fetch the policy if there is one, whatever is cached."""
     try:
         answer = await resolver.query(f"_mta-sts.{domain}", "TXT")
     except (DNSFailure, LocalFault) as failure:
-        return STSLook(record_error=failure.text, record_failed=True, cached=cached)
+        return STSInspection(record_error=failure.text, record_failed=True, cached=cached)
     found: list[Any] = list(answer.records) if answer.found else []  # TXT; dnspython's types don't show it
     ttl = int(answer.ttl) if found else None
-    seen = STSLook(tuple(shown(record.strings) for record in found), ttl, cached=cached)
+    seen = STSInspection(tuple(shown(record.strings) for record in found), ttl, cached=cached)
     try:
         policy_id = read_record([record.strings for record in found])
     except RecordError as error:

@@ -12,7 +12,7 @@ def lately(moment: float, now: float, seconds: float) -> bool:
     return 0 <= now - moment < seconds
 
 
-class Moments:
+class RecentTimes:
     """When something was last done for a domain; bounded."""
 
     def __init__(self) -> None:

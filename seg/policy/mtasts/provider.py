@@ -13,7 +13,7 @@ from seg.mail.hosts import MXHost, RouteKind
 from seg.policy.interfaces import IHostPolicy, IPublishedPolicyProvider
 from seg.policy.mtasts.match import in_policy
 from seg.policy.mtasts.policy import Mode
-from seg.policy.mtasts.store import Finding, PolicyStore
+from seg.policy.mtasts.store import PolicyLookup, PolicyStore
 from seg.policy.requirement import (
     Answer,
     DomainQuestion,
@@ -42,7 +42,7 @@ def applies(question: DomainQuestion) -> str:
     return ""
 
 
-def judge_host(finding: Finding, host: str) -> Answer:
+def judge_host(finding: PolicyLookup, host: str) -> Answer:
     """What the policy found says of one host. Pure."""
     policy = finding.policy
     if policy is None:
@@ -73,7 +73,7 @@ class MTASTSPolicy:
         self._question = question
         self._store = store
         self._sink = sink
-        self._finding: Finding | TempFail | None = None
+        self._finding: PolicyLookup | TempFail | None = None
 
     async def answer(self, host: MXHost) -> Answer:
         """See `judge_host`. The host counts by the name in the MX record, never by what a CNAME makes of it.
@@ -87,7 +87,7 @@ class MTASTSPolicy:
             self._finding = await self._find()
         return self._finding if isinstance(self._finding, TempFail) else judge_host(self._finding, host.name)
 
-    async def _find(self) -> Finding | TempFail:
+    async def _find(self) -> PolicyLookup | TempFail:
         question = self._question
         try:
             finding = await self._store.current(question.domain, question.reread, question.mid)

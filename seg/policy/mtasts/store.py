@@ -29,8 +29,8 @@ from seg.policy.mtasts.entry import CachedPolicy, KnownPolicy
 from seg.policy.mtasts.errors import FetchError, FetchFault, OwnFetchFault, PolicyError, RecordError
 from seg.policy.mtasts.fetch import policy_url
 from seg.policy.mtasts.interfaces import IPolicyFetcher
-from seg.policy.mtasts.look import STSLook, look
-from seg.policy.mtasts.moments import Moments, lately
+from seg.policy.mtasts.look import STSInspection, inspect_policy
+from seg.policy.mtasts.moments import RecentTimes, lately
 from seg.policy.mtasts.policy import Mode, STSPolicy, parse_policy
 from seg.policy.mtasts.proxy import parse_proxy
 from seg.policy.mtasts.record import read_record
@@ -41,7 +41,7 @@ LOOKUP_FAILED = "TXT lookup failed"
 
 
 @attrs.frozen
-class Finding:
+class PolicyLookup:
     """The policy in force, or why there is none."""
 
     policy: STSPolicy | None = None
@@ -57,7 +57,7 @@ class _Kept:
     entry: CachedPolicy | None = None
     lack: LocalFault | None = None  # why that isn't known
 
-    def finding(self, reason: str, lack: LocalFault | None = None) -> Finding:
+    def finding(self, reason: str, lack: LocalFault | None = None) -> PolicyLookup:
         """What holds when nothing newer is known.
 
         :param reason: why there is nothing newer, by the domain's own doing.
@@ -67,10 +67,10 @@ class _Kept:
         """
         entry, lack = self.entry, lack or self.lack
         if entry is not None and (lack is None or entry.policy.mode is Mode.ENFORCE):
-            return Finding(entry.policy, entry.policy_id, "cached")
+            return PolicyLookup(entry.policy, entry.policy_id, "cached")
         if lack is not None:
             raise lack
-        return Finding(reason=reason)
+        return PolicyLookup(reason=reason)
 
 
 class PolicyStore:
@@ -98,13 +98,13 @@ class PolicyStore:
         self._sink = sink
         self.now = self._now = now
         self.proxy = str(parse_proxy(settings.proxy) or "")
-        self._failures = Moments()  # the last fetch that failed, by the domain's own doing
-        self._rereads = Moments()  # the last time that every MX was refused
-        self._followed = Moments()  # the last time that a new id was followed sooner than the retry interval wants
+        self._failures = RecentTimes()  # the last fetch that failed, by the domain's own doing
+        self._rereads = RecentTimes()  # the last time that every MX was refused
+        self._followed = RecentTimes()  # the last time that a new id was followed sooner than the retry interval wants
         self._flushes = 0
-        self._flights: dict[str, list[Deferred[Finding]]] = {}  # who waits for a fetch under way
+        self._flights: dict[str, list[Deferred[PolicyLookup]]] = {}  # who waits for a fetch under way
 
-    async def current(self, domain: str, reread: bool = False, mid: int = 0) -> Finding:
+    async def current(self, domain: str, reread: bool = False, mid: int = 0) -> PolicyLookup:
         """The policy in force now. Nothing but the TXT answer and a look into the cache, as long as the id is the same.
 
         No domain is fetched from more than twice in the retry interval (the second time for a new id), whatever its record says: till
@@ -194,12 +194,12 @@ class PolicyStore:
             return "", "invalid TXT record"
         return (policy_id, "") if policy_id else ("", "no policy")
 
-    def look(self, domain: str) -> Deferred[STSLook]:
+    def look(self, domain: str) -> Deferred[STSInspection]:
         """See everything anew, for a check; no decision is changed by it."""
 
-        async def looking() -> STSLook:
+        async def looking() -> STSInspection:
             kept = await self._kept(domain)
-            return await look(domain, self._resolver, self._fetcher, kept.entry)
+            return await inspect_policy(domain, self._resolver, self._fetcher, kept.entry)
 
         return Deferred.fromCoroutine(looking())
 
@@ -220,20 +220,20 @@ class PolicyStore:
             moments.clear() if domain is None else moments.forget(domain)
         return await self.cache.flush(domain)
 
-    def _used(self, domain: str, finding: Finding) -> Finding:
+    def _used(self, domain: str, finding: PolicyLookup) -> PolicyLookup:
         if finding.policy is not None:
             self.cache.use(domain, self._now())
         return finding
 
     # --- fetching --------------------------------------------------------------------------------
 
-    def _fetched(self, domain: str, policy_id: str, kept: _Kept, mid: int = 0) -> Deferred[Finding]:
+    def _fetched(self, domain: str, policy_id: str, kept: _Kept, mid: int = 0) -> Deferred[PolicyLookup]:
         """What a fetch brings; those who ask meanwhile share it. Who is cancelled leaves, and the fetch goes on."""
 
-        def leave(waiter: Deferred[Finding]) -> None:
+        def leave(waiter: Deferred[PolicyLookup]) -> None:
             waiters.remove(waiter)
 
-        waiter: Deferred[Finding] = Deferred(leave)
+        waiter: Deferred[PolicyLookup] = Deferred(leave)
         under_way = self._flights.get(domain)
         waiters = self._flights.setdefault(domain, [])
         waiters.append(waiter)
@@ -245,7 +245,7 @@ class PolicyStore:
         for waiter in self._flights.pop(domain):
             waiter.callback(result)  # a Failure becomes each waiter's own
 
-    async def _fetch(self, domain: str, policy_id: str, kept: _Kept, mid: int) -> Finding:
+    async def _fetch(self, domain: str, policy_id: str, kept: _Kept, mid: int) -> PolicyLookup:
         """A fetch and what follows from it.
 
         :raises LocalFault: it couldn't be made.
@@ -265,7 +265,7 @@ class PolicyStore:
             raise self._own_fault(domain, error) from None
         self.troubles.ended(self._now())
         await self._keep(domain, policy_id, policy, kept.entry)
-        return Finding(policy, policy_id, "fetched")
+        return PolicyLookup(policy, policy_id, "fetched")
 
     async def _keep(self, domain: str, policy_id: str, policy: STSPolicy, old: CachedPolicy | None) -> None:
         """Keep a policy, and wait until it is on disk (if the disk lets us): mail that went by it must not be followed by mail without."""
@@ -293,7 +293,7 @@ class PolicyStore:
         self.troubles.met(fault, self._now())
         return fault
 
-    def _fetch_failed(self, domain: str, error: FetchError, kept: _Kept) -> Finding:
+    def _fetch_failed(self, domain: str, error: FetchError, kept: _Kept) -> PolicyLookup:
         url = error.url or policy_url(domain, self._settings.port)
         held = kept.entry.policy_id if kept.entry else ""
         self._sink.emit(STSFetchFailed(domain, url, error.cause, self.proxy, held))
