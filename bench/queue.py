@@ -26,7 +26,7 @@ import attrs
 
 from seg.lab.gateway import TWISTD
 from seg.mail.envelope import BodyType, Envelope, Recipient, RecipientState
-from seg.queue.files import SpoolPaths, encode
+from seg.queue.codec import SpoolPaths, encode
 
 SEG_TOML = """
 [gateway]

@@ -18,7 +18,7 @@ from seg.mail.envelope import Envelope, RecipientState
 from seg.mail.ids import IMessageIds
 from seg.mail.outcome import Bounced, Delivered, Outcome
 from seg.queue.interfaces import IContent, IMessageWriter, IQueue, Lease
-from seg.smtp.dots import CleanLines, NULInContent
+from seg.smtp.dot_stuffing import CleanLines, NULInContent
 
 E = TypeVar("E", bound=Event)
 T = TypeVar("T")

@@ -19,7 +19,7 @@ from twisted.web.http import Request
 from twisted.web.test.requesthelper import DummyRequest
 
 from seg.admin.http import APIRequest, APIResource, RouteTable
-from seg.deliver.engine import DeliveryScheduler
+from seg.deliver.scheduler import DeliveryScheduler
 from seg.events.gateway import ConditionBegan, ConditionEnded, ConditionKind
 from seg.events.memory import CALM, MemoryWatch, budgets, note
 from seg.events.receive import BadCommand, UnknownCommand
@@ -28,11 +28,13 @@ from seg.queue import commit, room
 from seg.queue.commit import GroupCommitter, SpoolOperation
 from seg.queue.custody import Custody
 from seg.queue.disk import Disk
+from seg.queue.index import QueueIndex
 from seg.queue.inline import RecordingDisk
-from seg.queue.ledger import QueueIndex
-from seg.receive import conclusion, intake, session, transaction
-from seg.receive.header import HeaderScan
-from seg.receive.intake import ReceiveSession
+from seg.receive import conclusion, transaction
+from seg.receive import protocol as session
+from seg.receive import session as intake
+from seg.receive.header_scan import HeaderScan
+from seg.receive.session import ReceiveSession
 from seg.receive.transaction import ReceiveTransaction
 from seg.smtp.server import ServerConnection
 from tests.deliver.test_engine import FakeAttempt, FakeQueue

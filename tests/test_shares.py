@@ -11,9 +11,9 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from seg.auth.backoff import Backoff
-from seg.auth.desk import MOST_CHECKS
+from seg.auth.sasl_server import MOST_CHECKS
 from seg.common.shares import Shares
-from seg.receive.census import ConnectionCounter, ListenerCensus
+from seg.receive.connection_counter import ConnectionCounter, ListenerCensus
 from seg.receive.rates import RecipientRateLimit
 
 GROUPS = ("a", "b", "c")

@@ -15,7 +15,7 @@ from seg.admin.tcp import LimitedTLSFactory
 from seg.config.find import ConfigurationFiles
 from seg.events.gateway import ConditionBegan, ConditionEnded, ConditionKind, Fault
 from seg.gateway.startup import KINDS, StartLog, lines
-from seg.receive.factory import Listener
+from seg.receive.listener import Listener
 
 
 class StartTests(SynchronousTestCase):

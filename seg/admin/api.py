@@ -19,7 +19,7 @@ from seg.admin.traffic import Traffic
 from seg.admin.turns import in_turns
 from seg.config.routes_file import next_hop
 from seg.mail.causes import CauseKind
-from seg.queue.operators import MessageDetails, MessageState, MessageSummary
+from seg.queue.commands import MessageDetails, MessageState, MessageSummary
 from seg.queue.spool import Spool
 from seg.tls.expiry import Lasting
 from seg.version import __version__

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 import attrs
 
-from seg.admin.hosts import DestinationRecord, DestinationStatistics
+from seg.admin.destination_statistics import DestinationRecord, DestinationStatistics
 from seg.admin.http import APIError, APIRequest, RouteTable
 from seg.admin.names import asked_domain, asked_pattern
 from seg.admin.policies import MOST_POLICIES, page_of, policy_of

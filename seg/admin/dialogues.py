@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from seg.admin.http import APIError, APIRequest, RouteTable
 from seg.check.checks import CheckError, parse_domain
-from seg.deliver.dialogue import DebugPeers
+from seg.deliver.debug_peers import DebugPeers
 from seg.events.base import IEventSink
 from seg.events.gateway import OperatorActed
 

@@ -54,7 +54,7 @@ from seg.events.receive import (
     RefusalsUntold,
 )
 from seg.mail.causes import CauseKind
-from seg.queue.ledger import QueueCounts
+from seg.queue.index import QueueCounts
 from seg.tls.expiry import Lasting
 from seg.version import __version__
 

@@ -12,7 +12,7 @@ from seg.admin.http import APIRequest, RouteTable
 from seg.admin.names import asked_domain
 from seg.mail.causes import CauseKind
 from seg.mail.envelope import MOST_REFUSALS, Recipient
-from seg.queue.operators import HeldByPolicy
+from seg.queue.commands import HeldByPolicy
 from seg.queue.spool import Spool
 
 MOST_DOMAINS = 1000  # in one answer

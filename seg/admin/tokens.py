@@ -23,7 +23,7 @@ from collections.abc import Mapping
 
 import attrs
 
-from seg.auth.named_lines import named_lines
+from seg.auth.entries import named_lines
 
 PREFIX = "seg_"  # by which programs that look for leaked secrets know a token
 LONGEST = 200  # octets of what is taken for a token at all

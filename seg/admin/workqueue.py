@@ -9,7 +9,7 @@ from seg.admin.http import APIError, APIRequest, RouteTable
 from seg.admin.suspension import Pause, Suspension
 from seg.events.base import IEventSink
 from seg.events.gateway import OperatorActed
-from seg.queue.ledger import QueueCounts
+from seg.queue.index import QueueCounts
 from seg.receive.workqueue import WorkQueue
 
 LONGEST_REASON = 200  # characters

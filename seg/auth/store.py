@@ -9,8 +9,8 @@ from pathlib import Path
 import attrs
 
 from seg.auth.interfaces import CheckUnavailable
+from seg.auth.reloading_file import FileFormat, ReloadingFile, Unreadable
 from seg.auth.users import Users, parse_users
-from seg.auth.watched_file import FileFormat, ReloadingFile, Unreadable
 from seg.common.threads import InThread
 from seg.events.base import IEventSink
 

@@ -19,7 +19,7 @@ from collections.abc import Iterator, Mapping
 
 import attrs
 
-from seg.auth.named_lines import named_lines
+from seg.auth.entries import named_lines
 from seg.auth.names import InvalidName, prepare_name
 from seg.auth.passwords import hash_fault, hash_password
 from seg.auth.scram_keys import ScramKeys, derive, format_keys, parse_keys

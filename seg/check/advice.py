@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from seg.check.facts import AddressReport, CheckReport, HostReport, NoSession
+from seg.check.report import AddressReport, CheckReport, HostReport, NoSession
 from seg.config.destinations import TLSOption
 from seg.mail.errors import Permanent
 from seg.mail.hosts import RouteKind

@@ -14,16 +14,16 @@ from zope.interface import implementer
 
 from seg.check.applied import not_applied
 from seg.check.document import document
-from seg.check.facts import CheckReport
+from seg.check.dry_run import DryRun, DryRunRecorder
 from seg.check.outcome import CERTIFICATE, Result, of_dane, of_delivery, of_sts, of_tls
-from seg.check.rehearsal import DryRun, DryRunRecorder
+from seg.check.report import CheckReport
 from seg.common.clock import posix_of
 from seg.config.destinations import DANEMode, Destinations, IPPreference, STSMode, TLSOption
 from seg.config.syntax import nearest_domain
 from seg.deliver.attempt import AttemptServices
+from seg.deliver.connections import ConnectionOpener
 from seg.deliver.interfaces import IRouter
-from seg.deliver.pace import SendingRates
-from seg.deliver.session import ConnectionOpener
+from seg.deliver.rate_limits import SendingRates
 from seg.dns.addresses import NoAddress, find_host
 from seg.dns.interfaces import IResolver
 from seg.dns.routing import parse_literal

@@ -7,15 +7,15 @@ from typing import Any
 import attrs
 
 from seg.check.advice import advice
-from seg.check.facts import AddressReport, CheckReport, HostReport, certificate_of
 from seg.check.outcome import Result
+from seg.check.report import AddressReport, CheckReport, HostReport, certificate_of
 from seg.config.values import word
 from seg.mail.outcome import Bounced, Delayed, Delivered
 from seg.policy.dane.authenticator import DANEAuthenticator
 from seg.policy.judge import Verdict
 from seg.policy.mtasts.answer import FetchTrace
 from seg.policy.mtasts.errors import FetchError
-from seg.policy.mtasts.look import STSInspection
+from seg.policy.mtasts.inspection import STSInspection
 from seg.policy.mtasts.match import in_policy
 from seg.policy.requirement import Decision, Requirement
 from seg.tls.webpki import WebPKI

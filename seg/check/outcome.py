@@ -5,13 +5,13 @@ from __future__ import annotations
 import enum
 from collections.abc import Callable, Iterable
 
-from seg.check.facts import CheckReport, HostReport
+from seg.check.report import CheckReport, HostReport
 from seg.mail.errors import Permanent
 from seg.mail.outcome import Bounced, Delivered
 from seg.policy.dane.provider import UNVALIDATED
 from seg.policy.judge import NOBODY, Verdict
 from seg.policy.mtasts.errors import FetchFault
-from seg.policy.mtasts.look import STSInspection
+from seg.policy.mtasts.inspection import STSInspection
 from seg.policy.mtasts.policy import Mode
 from seg.policy.mtasts.store import LOOKUP_FAILED
 from seg.policy.requirement import NoOpinion

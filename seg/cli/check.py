@@ -40,7 +40,7 @@ def tlsverify(surroundings: Any, domain: str | None, host: str | None, here: boo
     """
     if domain is None:
         domain, host = _ask_tls()
-    from seg.cli.check_voice import tls_lines
+    from seg.cli.check_text import tls_lines
 
     name, port = _host_and_port(host or "")
     _run(surroundings, {"kind": "tls", "domain": domain, "host": name, "port": port}, tls_lines, here, as_json)
@@ -56,7 +56,7 @@ def stsverify(surroundings: Any, domain: str, here: bool, as_json: bool) -> None
 
     It doesn't matter whether the destination's profile asks for MTA-STS, or an SMTP route switches it off: that is said first.
     """
-    from seg.cli.check_voice import sts_lines
+    from seg.cli.check_text import sts_lines
 
     _run(surroundings, {"kind": "mta-sts", "domain": domain}, sts_lines, here, as_json)
 
@@ -71,7 +71,7 @@ def daneverify(surroundings: Any, domain: str, here: bool, as_json: bool) -> Non
 
     It doesn't matter whether the destination's profile asks for DANE, or an SMTP route switches it off: that is said first.
     """
-    from seg.cli.check_voice import dane_lines
+    from seg.cli.check_text import dane_lines
 
     _run(surroundings, {"kind": "dane", "domain": domain}, dane_lines, here, as_json)
 

@@ -14,8 +14,8 @@ import attrs
 from rich.console import Console
 from rich.text import Text
 
+from seg.cli.demo_glossary import explanation_of
 from seg.cli.demo_table import print_findings, print_indented, style_of
-from seg.cli.demo_words import explanation_of
 from seg.cli.tables import plain
 from seg.lab.arrivals import ReceivedMessage
 from seg.lab.cases import SENDER, Case, Protection

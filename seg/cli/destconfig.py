@@ -12,7 +12,7 @@ import click
 from seg.cli import destconfig_dialogue as dialogue
 from seg.cli.destconfig_show import detail, list_
 from seg.cli.dialogue import can_ask
-from seg.cli.exchange import FROM_FILE, TO_FILE, YES, clear, merge_or_replace, read, replaces, write
+from seg.cli.import_export import FROM_FILE, TO_FILE, YES, clear, merge_or_replace, read, replaces, write
 from seg.cli.keys import options
 from seg.cli.options import JSON
 from seg.cli.output import say

@@ -33,8 +33,8 @@ from seg.config.schema import Settings
 from seg.filter.header import HeaderTooLong
 from seg.mail.address import domain_of, local_part
 from seg.mail.envelope import BodyType, mailbox_key
+from seg.maildrop.drop_envelope import LONGEST, DropEnvelope
 from seg.maildrop.folder import drop
-from seg.maildrop.note import LONGEST, DropEnvelope
 from seg.receive.submission import SubmissionRules
 from seg.smtp.address import PathError, check_forward_path, check_reverse_path
 from seg.smtp.address_list import AddressListError, Mailbox, mailboxes

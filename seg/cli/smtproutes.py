@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from seg.cli.dialogue import ask, can_ask, confirm, menu
-from seg.cli.exchange import FROM_FILE, TO_FILE, YES, clear, merge_or_replace, read, replaces, write
+from seg.cli.import_export import FROM_FILE, TO_FILE, YES, clear, merge_or_replace, read, replaces, write
 from seg.cli.options import JSON
 from seg.cli.output import say, shown_safely
 from seg.cli.staged import StagedEdits, put, remove

@@ -19,8 +19,8 @@ from seg.config.find import ConfigurationFiles
 from seg.config.load import load_destinations, load_settings
 from seg.events.base import Event, IEventSink
 from seg.events.gateway import Fault
+from seg.gateway.assembly import wire_checks, wire_lookups
 from seg.gateway.service import machine_name
-from seg.gateway.wiring import wire_checks, wire_lookups
 from seg.tls.identities import ClientIdentities
 from seg.tls.parameters import outbound
 from seg.tls.roots import load_roots

@@ -12,13 +12,13 @@ import attrs
 from twisted.internet.defer import CancelledError
 
 from seg.config.destinations import Destinations, LimitPer
+from seg.deliver.connection_limits import LimitReached
+from seg.deliver.connections import DANE, MTA_STS, ConnectionOpener, PolicyViolation, VerifiedConnection, mismatches_of
 from seg.deliver.interfaces import IRouter
-from seg.deliver.lines import LimitReached
-from seg.deliver.outgoing import outgoing_of
-from seg.deliver.pace import RateLimit, SendingRates
+from seg.deliver.outbound import outgoing_of
 from seg.deliver.progress import Progress
-from seg.deliver.sender import Tampered
-from seg.deliver.session import DANE, MTA_STS, ConnectionOpener, PolicyViolation, VerifiedConnection, mismatches_of
+from seg.deliver.rate_limits import RateLimit, SendingRates
+from seg.deliver.smtp_client import Tampered
 from seg.events.base import IEventSink
 from seg.events.delivery import (
     DeliveryStarted,

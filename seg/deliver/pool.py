@@ -9,7 +9,7 @@ import attrs
 from twisted.internet.defer import Deferred, DeferredList
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
-from seg.deliver.sender import SMTPClientProtocol
+from seg.deliver.smtp_client import SMTPClientProtocol
 from seg.mail.hosts import PLAIN_SMTP, PeerAddress, TransportOptions
 
 MAX_IDLE = 200  # connections; each holds a socket and, with TLS, some 50 KiB

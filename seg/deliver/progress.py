@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from seg.deliver.sender import SMTPClientProtocol
+from seg.deliver.smtp_client import SMTPClientProtocol
 from seg.mail.errors import Temporary
 
 

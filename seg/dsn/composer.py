@@ -28,11 +28,11 @@ from zope.interface import implementer
 from seg.config.schema import DoubleBounces, Queue
 from seg.dsn.fields import LONGEST_LINE, address_field, fold, from_xtext, printable
 from seg.dsn.languages import ENGLISH, Language, Languages
-from seg.dsn.wording import IN_FULL, account, diagnostic, explanation, listing, status
+from seg.dsn.report_text import IN_FULL, account, diagnostic, explanation, listing, status
 from seg.mail.envelope import BodyType, DSNRet, Envelope, Recipient
 from seg.mail.outcome import Delivered, DSNAction, Outcome
 from seg.queue.interfaces import IReportComposer
-from seg.smtp.dots import has_bare
+from seg.smtp.dot_stuffing import has_bare
 
 DEFAULTS = Queue()
 _CONTROL = re.compile(r"[\x00-\x20\x7f]+")

@@ -7,7 +7,7 @@ import attrs
 from seg.filter.answers import Answer, Change, Hold
 from seg.filter.message import FilteredMessage, OctetContent, pieces_of
 from seg.queue.interfaces import IContent
-from seg.smtp.dots import CleanLines, NULInContent
+from seg.smtp.dot_stuffing import CleanLines, NULInContent
 
 
 class BodyError(Exception):

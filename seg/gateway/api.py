@@ -13,10 +13,10 @@ from seg.admin.conditions import Conditions
 from seg.admin.configuration.control import ChangeControl
 from seg.admin.corrupt import CorruptAPI
 from seg.admin.delivery import DeliveryAPI
+from seg.admin.destination_statistics import DestinationStatistics
 from seg.admin.destinations import DestinationsAPI
 from seg.admin.dialogues import DialoguesAPI
 from seg.admin.dns import DNSAPI
-from seg.admin.hosts import DestinationStatistics
 from seg.admin.http import RouteTable
 from seg.admin.metrics import Metrics
 from seg.admin.metrics_page import MetricsAPI
@@ -28,8 +28,8 @@ from seg.check.checks import Checks
 from seg.common.clock import posix_of
 from seg.config.destinations import Destinations
 from seg.events.base import IEventSink
+from seg.gateway.assembly import ActiveConfiguration, MailServices, wire_checks
 from seg.gateway.window import Window
-from seg.gateway.wiring import ActiveConfiguration, MailServices, wire_checks
 
 
 @attrs.frozen

@@ -1,6 +1,6 @@
 """``twistd seg``: reads and checks the configuration before anything is bound, then starts the gateway's parts in order.
 
-`seg.gateway.wiring` puts the parts together; here is when each begins, and how all of them end.
+`seg.gateway.assembly` puts the parts together; here is when each begins, and how all of them end.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ from seg.admin.api import Identity
 from seg.admin.conditions import Conditions
 from seg.admin.configuration.control import ChangeControl
 from seg.admin.configuration.texts import Configuration, ConfigurationTexts, check, located, read_texts
-from seg.admin.entrances import APIListeners
-from seg.admin.hosts import DestinationStatistics
+from seg.admin.destination_statistics import DestinationStatistics
 from seg.admin.http import RouteTable
+from seg.admin.listeners import APIListeners
 from seg.admin.metrics import Metrics
 from seg.admin.metrics_page import MetricsPort
 from seg.admin.policy_report import PolicyReport
@@ -53,13 +53,7 @@ from seg.filter.plugins import for_listener
 from seg.gateway import sdnotify as supervisor
 from seg.gateway import startup
 from seg.gateway.api import Statistics, admin_paths
-from seg.gateway.certificates import CertificateReloader, ReloadableCertificate
-from seg.gateway.clockwatch import ClockWatch, last_written
-from seg.gateway.descriptors import Descriptors, raise_limit
-from seg.gateway.live import LiveParts, Reloader
-from seg.gateway.logs import wire_logs
-from seg.gateway.window import Window
-from seg.gateway.wiring import (
+from seg.gateway.assembly import (
     ActiveConfiguration,
     MailServices,
     wire_desk,
@@ -71,12 +65,18 @@ from seg.gateway.wiring import (
     wire_ongoing,
     wire_pickup,
 )
+from seg.gateway.certificates import CertificateReloader, ReloadableCertificate
+from seg.gateway.clockwatch import ClockWatch, last_written
+from seg.gateway.descriptors import Descriptors, raise_limit
+from seg.gateway.logs import wire_logs
+from seg.gateway.reload import LiveParts, Reloader
+from seg.gateway.window import Window
 from seg.maildrop.pickup import Pickup
 from seg.policy.dane.kept import SeenDANEFile
-from seg.receive.census import ConnectionCounter
-from seg.receive.factory import Listener
+from seg.receive.connection_counter import ConnectionCounter
+from seg.receive.listener import Listener
+from seg.receive.listeners import Listeners, MakeFactory
 from seg.receive.rates import RecipientRateLimit
-from seg.receive.reception import Listeners, MakeFactory
 from seg.tls.expiry import ExpiryWatch, Presenting
 from seg.tls.listening import ListenerCertificates
 from seg.tls.parameters import inbound, outbound

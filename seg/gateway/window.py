@@ -14,11 +14,11 @@ from seg.dns.cache import DNSCounters
 from seg.dns.interfaces import IResolver
 from seg.dns.servers import Server
 from seg.events.base import IEventSink
-from seg.gateway.wiring import ActiveConfiguration, MailServices
+from seg.gateway.assembly import ActiveConfiguration, MailServices
 from seg.mail.causes import CauseKind
 from seg.policy.mtasts.cache import PolicyCache
-from seg.queue.ledger import QueueCounts
-from seg.receive.reception import Listeners
+from seg.queue.index import QueueCounts
+from seg.receive.listeners import Listeners
 from seg.receive.workqueue import WorkQueue
 from seg.tls.expiry import ExpiryWatch, Lasting
 

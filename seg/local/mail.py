@@ -9,7 +9,7 @@ from typing import Any
 from twisted.internet.defer import Deferred
 from twisted.internet.task import LoopingCall
 
-from seg.auth.watched_file import FileFormat, ReloadingFile, Unreadable
+from seg.auth.reloading_file import FileFormat, ReloadingFile, Unreadable
 from seg.common.threads import InThread
 from seg.config.destinations import Destinations
 from seg.config.schema import Gateway

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from seg.common import files
-from seg.maildrop.note import DropEnvelope
+from seg.maildrop.drop_envelope import DropEnvelope
 
 UNFINISHED = "."  # a name that begins so is still being written
 MODE = 0o640  # the gateway reads it by the group of the folder, whose set-group-id bit passes it on

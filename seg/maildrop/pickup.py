@@ -18,13 +18,13 @@ from seg.filter.header import HeaderTooLong
 from seg.mail.address import local_part
 from seg.mail.envelope import BodyType, Envelope, Recipient
 from seg.mail.ids import IMessageIds
-from seg.maildrop.claim import ClaimedMessage, MaildropFolder
-from seg.maildrop.note import LONGEST, NoteError
+from seg.maildrop.drop_envelope import LONGEST, NoteError
+from seg.maildrop.folder_claims import ClaimedMessage, MaildropFolder
 from seg.queue.interfaces import IContent, IMessageWriter
-from seg.receive.header import HeaderScan
+from seg.receive.header_scan import HeaderScan
+from seg.receive.received_header import date_time
 from seg.receive.submission import HeaderCompletion, SubmissionRules
-from seg.receive.trace import date_time
-from seg.smtp.dots import CleanLines, NULInContent
+from seg.smtp.dot_stuffing import CleanLines, NULInContent
 
 EVERY = 1.0  # seconds between two looks
 DEFAULT_HOPS = 50

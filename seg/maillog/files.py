@@ -13,12 +13,12 @@ from seg.config.subscriptions import MAIL_JSON, MAIL_LOG, LogFileName, file_of
 from seg.events.base import IEventSink
 from seg.events.conditions import Condition
 from seg.events.gateway import ConditionKind
-from seg.maillog.appending import RotatingFile
+from seg.maillog.buffered_log import BufferedLog
+from seg.maillog.formatter import EventFormatter, FormattedEvent, level_of
 from seg.maillog.frames import frame_of
-from seg.maillog.outlet import BufferedLog
-from seg.maillog.stamps import TimestampCache
-from seg.maillog.telling import EventFormatter, FormattedEvent, level_of
-from seg.maillog.vocabulary import Level
+from seg.maillog.log_table import Level
+from seg.maillog.rotating_file import RotatingFile
+from seg.maillog.timestamps import TimestampCache
 
 RETRY = 5.0  # seconds until a file that can't be written is tried again, if no event does that before
 

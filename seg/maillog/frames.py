@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from seg.config.schema import LogForm
-from seg.maillog.appending import FileMarkers
 from seg.maillog.jsonlines import JSONLines
-from seg.maillog.stamps import TimestampCache, utc_offset
-from seg.maillog.vocabulary import Level, clean
+from seg.maillog.log_table import Level, clean
+from seg.maillog.rotating_file import FileMarkers
+from seg.maillog.timestamps import TimestampCache, utc_offset
 
 
 def frame_of(form: LogForm, now: Callable[[], float], version: str, hostname: str) -> FileMarkers:

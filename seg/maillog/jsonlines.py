@@ -19,8 +19,8 @@ import attrs
 
 from seg.events.base import Event
 from seg.mail.errors import DeliveryError
-from seg.maillog.stamps import TimestampCache
-from seg.maillog.vocabulary import LONGEST_LINE
+from seg.maillog.log_table import LONGEST_LINE
+from seg.maillog.timestamps import TimestampCache
 
 # Only printable ASCII leaves here, so no separator of lines that Unicode knows can break one. JSON leaves DEL as it is.
 _encode: Callable[[object], str] = json.JSONEncoder(separators=(",", ":"), default=str).encode

@@ -10,7 +10,7 @@ import attrs
 from seg.events.base import DebugEvent, Event
 from seg.events.receive import MessageReceived
 from seg.maillog import lines_delivery, lines_dns, lines_gateway, lines_policy, lines_queue, lines_receive
-from seg.maillog.vocabulary import Level, LogEntry, LogLine
+from seg.maillog.log_table import Level, LogEntry, LogLine
 
 # By the words of a subscription's `events` (`seg.config.subscriptions.KINDS_OF_EVENTS`).
 KINDS: Mapping[str, tuple[LogEntry, ...]] = MappingProxyType(

@@ -17,7 +17,7 @@ from seg.events.delivery import (
     RecipientsDiscarded,
 )
 from seg.maillog.lines_queue import rid_list
-from seg.maillog.vocabulary import Level, LogEntry, LogLine, entry, plain
+from seg.maillog.log_table import Level, LogEntry, LogLine, entry, plain
 
 DEBUG, INFO = Level.DEBUG, Level.INFO
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from seg.events.dns import DNSAsked, DNSCached, DNSFailed, DNSSent
-from seg.maillog.vocabulary import Level, LogEntry, LogLine, entry, plain
+from seg.maillog.log_table import Level, LogEntry, LogLine, entry, plain
 
 DEBUG, INFO = Level.DEBUG, Level.INFO
 

@@ -19,7 +19,7 @@ from seg.events.gateway import (
     SyslogBack,
     SyslogLinesLost,
 )
-from seg.maillog.vocabulary import Level, LogEntry, LogLine, entry, plain
+from seg.maillog.log_table import Level, LogEntry, LogLine, entry, plain
 
 INFO, WARNING = Level.INFO, Level.WARNING
 

@@ -34,7 +34,7 @@ from seg.events.policy import (
     STSRecordInvalid,
     STSSucceeded,
 )
-from seg.maillog.vocabulary import Level, LogEntry, LogLine, entry, plain
+from seg.maillog.log_table import Level, LogEntry, LogLine, entry, plain
 
 DEBUG, INFO, WARNING = Level.DEBUG, Level.INFO, Level.WARNING
 

@@ -21,7 +21,7 @@ from seg.events.queue import (
 )
 from seg.mail.errors import DeliveryError, Permanent, Temporary
 from seg.mail.status import status_text
-from seg.maillog.vocabulary import Level, LogEntry, LogLine, entry, plain
+from seg.maillog.log_table import Level, LogEntry, LogLine, entry, plain
 
 INFO, WARNING = Level.INFO, Level.WARNING
 

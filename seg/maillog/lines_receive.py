@@ -30,7 +30,7 @@ from seg.events.receive import (
     SenderRefused,
     UnknownCommand,
 )
-from seg.maillog.vocabulary import Level, LogEntry, LogLine, entry, plain
+from seg.maillog.log_table import Level, LogEntry, LogLine, entry, plain
 
 INFO = Level.INFO
 

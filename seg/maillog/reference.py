@@ -14,8 +14,8 @@ from pathlib import Path
 from seg.config.marked import replace_block
 from seg.maillog.jsonlines import JSONLines, event_name
 from seg.maillog.lines import AREAS
-from seg.maillog.stamps import TimestampCache
-from seg.maillog.vocabulary import LogEntry, clean
+from seg.maillog.log_table import LogEntry, clean
+from seg.maillog.timestamps import TimestampCache
 
 COMMAND = "python -m seg.maillog.reference"
 _WHEN = 1727364219.25  # of the examples

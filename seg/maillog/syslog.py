@@ -14,7 +14,9 @@ from seg.config.schema import LogForm, LogSubscription
 from seg.config.subscriptions import SyslogAddress, parse_syslog_address
 from seg.events.base import Event, IEventSink
 from seg.events.gateway import SyslogAway, SyslogBack, SyslogLinesLost
-from seg.maillog.outlet import BufferedLog
+from seg.maillog.buffered_log import BufferedLog
+from seg.maillog.formatter import EventFormatter, FormattedEvent, level_of
+from seg.maillog.log_table import Level
 from seg.maillog.syslog_datagram import DatagramLink, connect_udp, connect_unix
 from seg.maillog.syslog_format import (
     LONGEST,
@@ -27,8 +29,6 @@ from seg.maillog.syslog_format import (
 )
 from seg.maillog.syslog_link import SyslogTransport, TransportObserver
 from seg.maillog.syslog_stream import StreamLink
-from seg.maillog.telling import EventFormatter, FormattedEvent, level_of
-from seg.maillog.vocabulary import Level
 
 CONNECT_TIMEOUT = 10.0  # seconds
 

@@ -12,8 +12,8 @@ from typing import Final
 import attrs
 
 from seg.config.schema import Facility
-from seg.maillog.stamps import TimestampCache
-from seg.maillog.vocabulary import Level, clean
+from seg.maillog.log_table import Level, clean
+from seg.maillog.timestamps import TimestampCache
 
 APP_NAME: Final = "seg"
 BOM: Final = b"\xef\xbb\xbf"

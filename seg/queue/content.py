@@ -10,9 +10,9 @@ from functools import partial
 
 from zope.interface import implementer
 
+from seg.queue.codec import SpoolPaths
 from seg.queue.commit import ISpoolExecutor
 from seg.queue.disk import Disk
-from seg.queue.files import SpoolPaths
 from seg.queue.interfaces import IContent
 
 CHUNK = 65536

@@ -10,10 +10,7 @@ import attrs
 
 from seg.events.base import IEventSink
 from seg.events.gateway import OperatorActed
-from seg.queue.commit import ISpoolExecutor
-from seg.queue.custody import Custody
-from seg.queue.disk import Disk, NotAMessageError
-from seg.queue.files import (
+from seg.queue.codec import (
     MAX_LINE,
     AsideName,
     SpoolFileError,
@@ -23,6 +20,9 @@ from seg.queue.files import (
     decode,
     spool_id,
 )
+from seg.queue.commit import ISpoolExecutor
+from seg.queue.custody import Custody
+from seg.queue.disk import Disk, NotAMessageError
 from seg.queue.loading import Loading
 from seg.queue.scan import Damaged, SpoolFile, read_message, why
 

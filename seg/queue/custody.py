@@ -23,16 +23,16 @@ from seg.mail.envelope import Envelope, RecipientState
 from seg.mail.errors import Permanent
 from seg.mail.ids import IMessageIds
 from seg.mail.outcome import Bounced, DSNAction, Outcome
-from seg.queue import outcomes as rules
-from seg.queue.changes import RemoveMessage, RewriteEnvelope
+from seg.queue import settlement as rules
+from seg.queue.codec import SpoolPaths, StoredEnvelope, encode
 from seg.queue.commit import ISpoolExecutor, SpoolOperation
 from seg.queue.content import FileContent, MemoryContent
 from seg.queue.durable import RetryingCommitter
-from seg.queue.files import SpoolPaths, StoredEnvelope, encode
 from seg.queue.gathering import Gathering
+from seg.queue.index import QueueIndex
+from seg.queue.index_entry import IndexEntry
 from seg.queue.interfaces import IContent
-from seg.queue.ledger import QueueIndex
-from seg.queue.record import IndexEntry
+from seg.queue.operations import RemoveMessage, RewriteEnvelope
 from seg.queue.reports import ReportWriter
 from seg.queue.rewrites import FEW, SharedRewrites
 from seg.queue.schedule import Moment, Schedules, clamped, shifted

@@ -61,7 +61,7 @@ class IMessageWriter(Interface):
     def write(data: bytes) -> None:
         """Append content, in whatever pieces: a CR or LF that stands alone becomes CRLF. Large messages go to `spool/tmp` as they come.
 
-        Raises `seg.smtp.dots.NULInContent` (a ValueError) for a NUL: `abort` it."""
+        Raises `seg.smtp.dot_stuffing.NULInContent` (a ValueError) for a NUL: `abort` it."""
 
     def content() -> Awaitable[IContent]:
         """What has been written so far, to be read before `commit` or `abort`; write no more while it is read.

@@ -17,10 +17,10 @@ from seg.events.conditions import Condition
 from seg.events.gateway import ConditionKind, Notice
 from seg.events.queue import MessageDamaged, QueueScanned, SpoolFileCorrupt
 from seg.mail.envelope import Envelope, RecipientState
+from seg.queue.codec import SpoolPaths, StoredEnvelope, mid_of
 from seg.queue.commit import ISpoolExecutor
 from seg.queue.custody import Custody
 from seg.queue.disk import Disk, NotAMessageError
-from seg.queue.files import SpoolPaths, StoredEnvelope, mid_of
 from seg.queue.scan import Damaged, ScanResult, SpoolFile, SpoolScan, Unread, UnreadableFile
 from seg.queue.schedule import Moment
 

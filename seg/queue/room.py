@@ -9,7 +9,7 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from seg.events.base import IEventSink
 from seg.events.conditions import Condition
 from seg.events.gateway import ConditionKind
-from seg.queue.ledger import QueueIndex
+from seg.queue.index import QueueIndex
 
 LOOK = 5.0  # seconds between two looks while it is full
 ENOUGH = 0.95  # of the room: new mail is taken again when so much is used

@@ -16,8 +16,7 @@ from typing import NamedTuple
 import attrs
 
 from seg.mail.envelope import Envelope
-from seg.queue.disk import Disk, NotAMessageError
-from seg.queue.files import (
+from seg.queue.codec import (
     ENVELOPE_SUFFIX,
     FOLDER_NAMES,
     MAX_LINE,
@@ -29,6 +28,7 @@ from seg.queue.files import (
     mid_of,
     spool_id,
 )
+from seg.queue.disk import Disk, NotAMessageError
 
 BATCH = 200
 _FIRST_READ = 4096  # octets that hold nearly every envelope

@@ -13,8 +13,8 @@ from seg.events.queue import MessageFinished, MessageHeld
 from seg.events.receive import MessageAborted, MessageQueued, MessageReceived, ReceiveFailed
 from seg.filter.chain import Dropped, FilterChain, Refused
 from seg.filter.message import Client
+from seg.receive.context import ListenerContext
 from seg.receive.filtering import filtered
-from seg.receive.house import ListenerContext
 from seg.receive.refusals import Refusals
 from seg.receive.transaction import LOCAL_ERROR, ReceiveTransaction, not_stored
 from seg.smtp.server import ServerConnection

@@ -11,7 +11,7 @@ from seg.filter.header import HeaderTooLong
 from seg.mail.address import local_part
 from seg.mail.envelope import BodyType, Envelope, Recipient, mailbox_key
 from seg.queue.interfaces import IMessageWriter
-from seg.receive.header import HeaderScan
+from seg.receive.header_scan import HeaderScan
 from seg.receive.submission import HeaderCompletion
 from seg.smtp.commands import MailArguments, RcptArguments
 from seg.smtp.server_replies import ServerReply

@@ -41,7 +41,7 @@ from seg.smtp.client_events import (
     TransactionDone,
 )
 from seg.smtp.client_transaction import MailTransaction
-from seg.smtp.dots import BdatEncoder, ContentEncoder, DotEncoder
+from seg.smtp.dot_stuffing import BdatEncoder, ContentEncoder, DotEncoder
 from seg.smtp.replies import Phase, Reply, ReplyError, ReplyParser
 from seg.smtp.verdicts import Circumstance, Verdict, verdict_on
 

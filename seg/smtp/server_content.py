@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from seg.smtp.dots import CRLF, BareNewlineScan, DotDecoder, normalised
+from seg.smtp.dot_stuffing import CRLF, BareNewlineScan, DotDecoder, normalised
 from seg.smtp.server_replies import BARE_CR, BARE_LF, NUL_IN_CONTENT, TOO_LARGE, ServerReply
 
 

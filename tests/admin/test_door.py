@@ -13,12 +13,12 @@ from twisted.internet.defer import Deferred, execute
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from seg.admin.door import Credentials, TokenAccess
 from seg.admin.http import APIError
+from seg.admin.token_access import Credentials, TokenAccess
 from seg.admin.tokens import Role, Token, hash_of, parse_day, parse_tokens, with_token, without_token
 from seg.auth.backoff import FREE, MOST, WINDOW, Backoff
+from seg.auth.reloading_file import FileFormat, ReloadingFile
 from seg.auth.users_file import change
-from seg.auth.watched_file import FileFormat, ReloadingFile
 from seg.events.gateway import AdminRefused, ConditionBegan, Fault
 from tests.admin.test_openapi import served
 from tests.doubles import RecordingSink

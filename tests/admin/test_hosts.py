@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from seg.admin.hosts import LONGEST_TEXT, MOST_EXPLANATIONS, MOST_HOSTS, REMEMBERED, DestinationStatistics
+from seg.admin.destination_statistics import (
+    LONGEST_TEXT,
+    MOST_EXPLANATIONS,
+    MOST_HOSTS,
+    REMEMBERED,
+    DestinationStatistics,
+)
 from seg.events.delivery import (
     DeliveryClosed,
     DeliveryConnectFailed,

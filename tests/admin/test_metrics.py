@@ -20,7 +20,7 @@ from seg.events.receive import MessageReceived
 from seg.mail.causes import CauseKind
 from seg.mail.errors import Permanent, Temporary
 from seg.maillog.lines import LINES
-from seg.queue.ledger import QueueCounts
+from seg.queue.index import QueueCounts
 from seg.tls.expiry import Lasting
 
 PACKAGING = Path(__file__).parents[2] / "packaging"

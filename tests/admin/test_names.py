@@ -16,9 +16,9 @@ from twisted.trial.unittest import SynchronousTestCase
 from seg.admin.api import AdminAPI
 from seg.admin.checks import ChecksAPI
 from seg.admin.delivery import DeliveryAPI
+from seg.admin.destination_statistics import DestinationStatistics
 from seg.admin.destinations import DestinationsAPI
 from seg.admin.dialogues import DialoguesAPI
-from seg.admin.hosts import DestinationStatistics
 from seg.admin.http import APIError, APIRequest
 from seg.admin.suspension import Suspension
 from seg.config.syntax import parse_domain, parse_pattern

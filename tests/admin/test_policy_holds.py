@@ -16,7 +16,7 @@ from seg.mail.causes import CauseKind
 from seg.mail.envelope import MOST_REFUSALS, HostRefusal
 from seg.mail.errors import Temporary
 from seg.mail.outcome import Delayed, Delivered
-from seg.queue.files import SpoolFileError, decode, encode
+from seg.queue.codec import SpoolFileError, decode, encode
 from tests.admin.test_openapi import document
 from tests.queue.house import House, HouseCase
 

@@ -15,7 +15,6 @@ from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 from twisted.trial.unittest import SynchronousTestCase
 
-from seg.admin.door import TokenAccess
 from seg.admin.http import APIRequest, RouteTable
 from seg.admin.tcp import (
     KEPT,
@@ -28,10 +27,11 @@ from seg.admin.tcp import (
     LimitedTLSFactory,
     TLSListener,
 )
+from seg.admin.token_access import TokenAccess
 from seg.admin.tokens import Role, Token, hash_of, parse_tokens, with_token
 from seg.auth.backoff import Backoff
+from seg.auth.reloading_file import FileFormat, ReloadingFile
 from seg.auth.users_file import change
-from seg.auth.watched_file import FileFormat, ReloadingFile
 from seg.common.errors import ConfigurationError
 from seg.config.schema import Control
 from seg.events.gateway import AdminRefused, Fault, Notice

@@ -15,8 +15,8 @@ from twisted.internet.task import LoopingCall
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
 from seg.admin.delivery import DeliveryAPI
+from seg.admin.destination_statistics import DestinationStatistics
 from seg.admin.destinations import DestinationsAPI
-from seg.admin.hosts import DestinationStatistics
 from seg.admin.http import APIRequest
 from seg.admin.turns import PIECE, _pieces, encoded, in_turns
 from seg.config.load import parse_destinations

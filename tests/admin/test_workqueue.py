@@ -17,7 +17,7 @@ from seg.admin.workqueue import LONGEST_REASON, WorkQueueAPI
 from seg.dns.cache import DNSCounters
 from seg.dns.servers import DEMOTION, make_servers
 from seg.events.gateway import OperatorActed
-from seg.queue.ledger import QueueCounts
+from seg.queue.index import QueueCounts
 from seg.receive.workqueue import WorkQueue
 from tests.doubles import RecordingSink
 

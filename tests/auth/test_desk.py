@@ -21,10 +21,10 @@ from zope.interface.verify import verifyObject
 
 from seg.auth.backoff import FREE, MOST, WINDOW, AttemptState, Backoff
 from seg.auth.checker import ScramCredentials, SubmissionRealm, Submitter, UsersChecker
-from seg.auth.desk import CHECK_TIMEOUT, Ask, In, Out, SASLServer
 from seg.auth.interfaces import CheckerContext, CheckUnavailable, ISaltSource, IScramCredentials, ISubmitter
 from seg.auth.passwords import hash_password
 from seg.auth.plugins import checker_named
+from seg.auth.sasl_server import CHECK_TIMEOUT, Ask, In, Out, SASLServer
 from seg.auth.scram_keys import Proof, derive
 from seg.auth.users import User, Users
 from seg.common.errors import ConfigurationError

@@ -17,11 +17,11 @@ from twisted.trial.unittest import SynchronousTestCase
 from seg.auth.interfaces import CheckUnavailable
 from seg.auth.names import InvalidName, prepare_name, prepare_password
 from seg.auth.passwords import DECOY, check_password, hash_fault, hash_password
+from seg.auth.reloading_file import MOST_TOLD
 from seg.auth.scram_keys import derive, format_keys
 from seg.auth.store import UserStore
 from seg.auth.users import User, parse_users, with_user, without_user
 from seg.auth.users_file import change
-from seg.auth.watched_file import MOST_TOLD
 from seg.events.gateway import ConditionBegan, ConditionEnded, Fault
 from tests.damage import DAMAGES
 from tests.doubles import RecordingSink

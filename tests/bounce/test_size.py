@@ -15,7 +15,7 @@ from seg.config.schema import Queue
 from seg.dsn.composer import ReportComposer
 from seg.dsn.fields import LONGEST_REPLY
 from seg.dsn.languages import Languages, available
-from seg.dsn.wording import IN_FULL
+from seg.dsn.report_text import IN_FULL
 from seg.mail.envelope import Envelope, Recipient
 from seg.mail.errors import Permanent, Temporary
 from seg.mail.outcome import Bounced, Delayed, Delivered, DSNAction, Outcome

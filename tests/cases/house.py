@@ -15,7 +15,7 @@ from seg.config.destinations import Destinations
 from seg.config.load import parse_destinations, parse_settings
 from seg.deliver.attempt import Attempt, AttemptServices
 from seg.events.delivery import PolicyExplained
-from seg.gateway.wiring import wire_delivery, wire_lookups
+from seg.gateway.assembly import wire_delivery, wire_lookups
 from seg.lab.internet import Internet
 from seg.mail.envelope import Envelope, Recipient
 from seg.mail.outcome import Bounced, Delayed, Delivered, Outcome

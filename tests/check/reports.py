@@ -8,7 +8,7 @@ from typing import Any
 
 import attrs
 
-from seg.check.facts import AddressReport, CheckReport, HostReport
+from seg.check.report import AddressReport, CheckReport, HostReport
 from seg.config.destinations import Profile
 from seg.mail.errors import Permanent, Temporary
 from seg.mail.hosts import MXHost, Route, RouteKind

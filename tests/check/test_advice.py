@@ -6,7 +6,7 @@ import attrs
 from twisted.trial.unittest import SynchronousTestCase
 
 from seg.check.advice import advice
-from seg.check.facts import CheckReport, NoSession
+from seg.check.report import CheckReport, NoSession
 from seg.config.destinations import Exemption, Profile, TLSOption
 from seg.mail.errors import Permanent, Temporary
 from seg.mail.hosts import RouteKind

@@ -13,7 +13,7 @@ from seg.policy.dane.tlsa import TLSARecord, association
 from seg.policy.mtasts.answer import FetchTrace
 from seg.policy.mtasts.entry import CachedPolicy
 from seg.policy.mtasts.errors import FetchError, FetchFault
-from seg.policy.mtasts.look import STSInspection
+from seg.policy.mtasts.inspection import STSInspection
 from seg.policy.mtasts.policy import parse_policy
 from seg.policy.requirement import Decide, NoOpinion, Observe, Raise, Refuse, Requirement, TempFail, TLSLevel
 from seg.tls.webpki import WebPKI

@@ -24,13 +24,13 @@ from seg.check.checks import (
     parse_domain,
 )
 from seg.check.document import demands
-from seg.check.rehearsal import DryRunRecorder, NoContent, NoIds
+from seg.check.dry_run import DryRunRecorder, NoContent, NoIds
 from seg.cli.check_explain import explain_lines
-from seg.cli.check_voice import dane_lines, sts_lines, tls_lines
+from seg.cli.check_text import dane_lines, sts_lines, tls_lines
 from seg.config.destinations import DANEMode, Destinations, Exemption, Profile, SMTPRoute, STSMode, TLSOption
-from seg.deliver.faults import AuthFailed, HandshakeFailed, Unreachable
+from seg.deliver.connection_errors import AuthFailed, HandshakeFailed, Unreachable
+from seg.deliver.connections import PolicyViolation, VerifiedConnection
 from seg.deliver.pool import PoolKey
-from seg.deliver.session import PolicyViolation, VerifiedConnection
 from seg.events.base import IEventSink
 from seg.events.delivery import DeliveryConnected, DeliveryConnectFailed
 from seg.mail.errors import LocalFault, Permanent, Temporary
@@ -39,7 +39,7 @@ from seg.mail.ids import IMessageIds
 from seg.policy.dane.authenticator import DANEAuthenticator
 from seg.policy.dane.tlsa import TLSARecord
 from seg.policy.judge import judge
-from seg.policy.mtasts.look import STSInspection
+from seg.policy.mtasts.inspection import STSInspection
 from seg.policy.requirement import Decide, Decision, NoOpinion, Refuse, Requirement, TLSLevel
 from seg.policy.static import StaticProvider
 from seg.queue.interfaces import IContent
@@ -78,7 +78,7 @@ class FakeSessions:
     async def open(
         self, decision: Decision, host: MXHost, address: IPAddress, outgoing: object = None, progress: object = None
     ) -> VerifiedConnection:
-        """As `seg.deliver.session.ConnectionOpener.open`."""
+        """As `seg.deliver.connections.ConnectionOpener.open`."""
         self.decisions.append(decision)
         self.outgoing.append(outgoing)
         shown = self._shows[host.name]

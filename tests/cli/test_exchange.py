@@ -8,7 +8,8 @@ from unittest import mock
 import click
 from twisted.trial.unittest import SynchronousTestCase
 
-from seg.cli import dialogue, exchange
+from seg.cli import dialogue
+from seg.cli import import_export as exchange
 
 
 class ExchangeTests(SynchronousTestCase):

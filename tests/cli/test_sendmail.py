@@ -22,7 +22,7 @@ from seg.cli.sendmail_manual import OPTIONS as OPTIONS_TOLD
 from seg.cli.sendmail_manual import sendmail_page
 from seg.cli.sendmail_options import SendmailOptions, UsageFault, parse
 from seg.mail.envelope import BodyType, DSNNotify, DSNRet
-from seg.maildrop.note import DropEnvelope, decode
+from seg.maildrop.drop_envelope import DropEnvelope, decode
 
 OPTIONS: list[tuple[str, SendmailOptions]] = [
     ("-t -i", SendmailOptions(from_header=True, dot_ends=False)),

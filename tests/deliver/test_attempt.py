@@ -14,10 +14,10 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from seg.config.destinations import Destinations, Exemption, LimitPer, Profile
 from seg.deliver.attempt import Attempt, AttemptServices
-from seg.deliver.lines import LimitReached
-from seg.deliver.pace import SendingRates
+from seg.deliver.connection_limits import LimitReached
+from seg.deliver.connections import PolicyViolation, VerifiedConnection
 from seg.deliver.pool import PoolKey
-from seg.deliver.session import PolicyViolation, VerifiedConnection
+from seg.deliver.rate_limits import SendingRates
 from seg.events.delivery import ExemptionUsed, PolicyExplained, PolicyObserved, RecipientsDelivered, RouteUsed
 from seg.events.policy import DANEFailed, DANEWeakened, STSFailed, STSSucceeded
 from seg.mail.causes import CauseKind

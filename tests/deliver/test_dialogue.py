@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from seg.deliver.dialogue import LONGEST_LINE, MOST_DOMAINS, MOST_LINES, DebugPeers, DialogueLog
+from seg.deliver.debug_peers import LONGEST_LINE, MOST_DOMAINS, MOST_LINES, DebugPeers, DialogueLog
 from seg.events.delivery import DialogueLine
 from seg.smtp.replies import Phase
 from tests.doubles import RecordingSink

@@ -9,11 +9,11 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from seg.deliver.budget import STARTS
+from seg.deliver.connection_limits import LimitReached
 from seg.deliver.destination import INITIAL_WINDOW, UNGREETED_WINDOW
-from seg.deliver.engine import DeliveryScheduler
-from seg.deliver.lines import LimitReached
-from seg.deliver.pace import UNLIMITED, RateLimit
 from seg.deliver.progress import Progress
+from seg.deliver.rate_limits import UNLIMITED, RateLimit
+from seg.deliver.scheduler import DeliveryScheduler
 from seg.events.gateway import Fault
 from seg.mail.envelope import Envelope, Recipient
 from seg.mail.outcome import Delayed, Delivered, Outcome

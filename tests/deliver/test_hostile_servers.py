@@ -16,13 +16,13 @@ from zope.interface import implementer
 from seg.config.destinations import Destinations
 from seg.config.schema import Delivery
 from seg.deliver.attempt import Attempt, AttemptServices
+from seg.deliver.connections import ConnectionOpener
 from seg.deliver.greetings import Greetings
 from seg.deliver.interfaces import IConnector
-from seg.deliver.pace import SendingRates
 from seg.deliver.pool import ConnectionPool
 from seg.deliver.progress import Progress
-from seg.deliver.sender import CLOSE_TIMEOUT, ESMTPSenderFactory, SMTPClientProtocol
-from seg.deliver.session import ConnectionOpener
+from seg.deliver.rate_limits import SendingRates
+from seg.deliver.smtp_client import CLOSE_TIMEOUT, ESMTPSenderFactory, SMTPClientProtocol
 from seg.mail.envelope import Envelope, Recipient
 from seg.mail.errors import Temporary
 from seg.mail.hosts import MXHost, PeerAddress, Route, RouteKind

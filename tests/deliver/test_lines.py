@@ -8,8 +8,8 @@ from ipaddress import ip_address
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from seg.deliver.crowd import LOOK_AGAIN, LimitWaiters
-from seg.deliver.lines import ConnectionLimits, LimitKey, LimitReached
+from seg.deliver.connection_limits import ConnectionLimits, LimitKey, LimitReached
+from seg.deliver.limit_waiters import LOOK_AGAIN, LimitWaiters
 
 ONE, TWO = ip_address("192.0.2.1"), ip_address("192.0.2.2")
 

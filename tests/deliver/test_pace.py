@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from seg.deliver.pace import SWEEP, RateLimit, SendingRates
+from seg.deliver.rate_limits import SWEEP, RateLimit, SendingRates
 
 
 class PaceTests(SynchronousTestCase):

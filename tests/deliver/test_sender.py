@@ -20,7 +20,7 @@ from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
 from seg.config.schema import Delivery
-from seg.deliver.sender import (
+from seg.deliver.smtp_client import (
     CLOSE_TIMEOUT,
     SMALL,
     ESMTPSenderFactory,
@@ -31,7 +31,7 @@ from seg.deliver.sender import (
 from seg.mail.envelope import BodyType, Envelope, Recipient
 from seg.mail.errors import Temporary
 from seg.mail.outcome import Bounced, Delayed, Delivered, Outcome
-from seg.smtp.dots import DotDecoder
+from seg.smtp.dot_stuffing import DotDecoder
 from seg.tls.peer import SessionFacts
 from tests.doubles import CountingCounters, MemoryContent
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from seg.deliver.sender import SMALL
+from seg.deliver.smtp_client import SMALL
 from seg.mail.outcome import Delivered
 from tests.deliver.test_sender import SenderCase
 from tests.doubles import MemoryContent

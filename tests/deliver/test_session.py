@@ -19,14 +19,14 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
 from seg.config.schema import Delivery
+from seg.deliver.connection_limits import LimitReached
+from seg.deliver.connections import OF_ONE_WAY, ConnectionOpener, VerifiedConnection
 from seg.deliver.greetings import Greetings
 from seg.deliver.interfaces import IConnector
-from seg.deliver.lines import LimitReached
-from seg.deliver.outgoing import OutboundSettings
+from seg.deliver.outbound import OutboundSettings
 from seg.deliver.pool import ConnectionPool
-from seg.deliver.sender import ESMTPSenderFactory, SMTPClientProtocol
-from seg.deliver.session import OF_ONE_WAY, ConnectionOpener, VerifiedConnection
 from seg.deliver.slots import PATIENCE
+from seg.deliver.smtp_client import ESMTPSenderFactory, SMTPClientProtocol
 from seg.events.delivery import DeliveryConnectFailed
 from seg.events.gateway import ConditionBegan, ConditionEnded
 from seg.mail.errors import LOCAL_ERRNOS, Temporary, local_fault

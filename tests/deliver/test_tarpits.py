@@ -7,9 +7,9 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from seg.deliver.engine import KNOWN_FOR, MOST_KNOWN, DeliveryScheduler
-from seg.deliver.lines import LimitReached
+from seg.deliver.connection_limits import LimitReached
 from seg.deliver.progress import Progress
+from seg.deliver.scheduler import KNOWN_FOR, MOST_KNOWN, DeliveryScheduler
 from seg.mail.errors import Temporary
 from seg.mail.outcome import Delayed, Delivered, Outcome
 from seg.queue.interfaces import Lease

@@ -37,7 +37,7 @@ from seg.policy.dane.provider import DANEProvider
 from seg.policy.mtasts.errors import RecordError
 from seg.policy.mtasts.record import read_record
 from seg.policy.requirement import DomainQuestion
-from seg.receive.names import client_name
+from seg.receive.reverse_dns import client_name
 from tests.doubles import RecordingSink
 
 LIMIT = 0.05  # seconds of this thread

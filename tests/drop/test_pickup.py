@@ -14,10 +14,10 @@ from seg.config.submission import Submission, Submitters
 from seg.events.gateway import Fault
 from seg.events.receive import MessageQueued
 from seg.mail.envelope import BodyType, DSNNotify, DSNRet
-from seg.maildrop import claim
-from seg.maildrop.claim import MaildropFolder
+from seg.maildrop import folder_claims as claim
+from seg.maildrop.drop_envelope import DropEnvelope, NoteError, decode
 from seg.maildrop.folder import drop
-from seg.maildrop.note import DropEnvelope, NoteError, decode
+from seg.maildrop.folder_claims import MaildropFolder
 from seg.maildrop.pickup import Pickup
 from seg.receive.submission import SubmissionRules
 from tests.queue.house import DELIVERED, House, HouseCase

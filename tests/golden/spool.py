@@ -11,7 +11,7 @@ from seg.mail.causes import CauseKind
 from seg.mail.envelope import BodyType, DSNNotify, DSNRet, Envelope, HostRefusal, PolicyHold, Recipient, RecipientState
 from seg.mail.errors import Permanent
 from seg.mail.outcome import Bounced, Delivered
-from seg.queue.files import StoredEnvelope
+from seg.queue.codec import StoredEnvelope
 
 LINES = Path(__file__).with_name("spool.jsonl")
 

@@ -22,8 +22,8 @@ from seg.config.settings_file import section_types
 from seg.config.values import specs
 from seg.maillog.jsonlines import JSONLines, event_name
 from seg.maillog.lines import AREAS
-from seg.maillog.stamps import TimestampCache
-from seg.maillog.vocabulary import clean
+from seg.maillog.log_table import clean
+from seg.maillog.timestamps import TimestampCache
 from tests.admin.test_metrics import GaugesDouble
 from tests.zones import utc
 

@@ -6,7 +6,7 @@ from difflib import unified_diff
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from seg.queue.files import StoredEnvelope, decode, encode
+from seg.queue.codec import StoredEnvelope, decode, encode
 from tests.golden import spool, surface
 
 

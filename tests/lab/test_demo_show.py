@@ -10,8 +10,8 @@ from click.testing import CliRunner
 from twisted.trial.unittest import SynchronousTestCase
 
 from seg.cli.demo import demo
+from seg.cli.demo_glossary import explanation_of
 from seg.cli.demo_show import Show, as_json
-from seg.cli.demo_words import explanation_of
 from seg.lab.arrivals import ReceivedMessage
 from seg.lab.cases import CASES, Outcome, Protection
 from seg.lab.findings import CaseResult

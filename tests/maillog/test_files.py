@@ -18,10 +18,10 @@ from seg.events.base import Event, IEventSink
 from seg.events.dns import DNSAsked
 from seg.events.gateway import ConditionBegan, ConditionEnded, ConditionKind, Fault, Notice
 from seg.events.receive import ConnectionClosed, MessageReceived
-from seg.maillog import appending
+from seg.maillog import rotating_file as appending
+from seg.maillog.buffered_log import LARGEST_BATCH
 from seg.maillog.files import MailLogFile, plan_of_log
-from seg.maillog.outlet import LARGEST_BATCH
-from seg.maillog.vocabulary import Level
+from seg.maillog.log_table import Level
 from tests.doubles import RecordingSink
 
 

@@ -14,7 +14,7 @@ from seg.events.receive import UnknownCommand
 from seg.mail.errors import Temporary
 from seg.maillog.jsonlines import JSONLines, event_name
 from seg.maillog.lines import LINES
-from seg.maillog.stamps import TimestampCache
+from seg.maillog.timestamps import TimestampCache
 
 
 def parsed(event: Event, at: float = 1.25) -> dict[str, Any]:

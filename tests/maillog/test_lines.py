@@ -74,8 +74,8 @@ from seg.events.receive import (
 from seg.mail.errors import Permanent, Temporary
 from seg.mail.status import status_text
 from seg.maillog.lines import LINES, render, without_details
+from seg.maillog.log_table import LONGEST_LINE, Level, clean
 from seg.maillog.reference import page_text
-from seg.maillog.vocabulary import LONGEST_LINE, Level, clean
 from tests.doubles import named_in
 
 PROJECT = Path(__file__).resolve().parents[2]

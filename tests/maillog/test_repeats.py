@@ -10,10 +10,10 @@ from twisted.trial.unittest import SynchronousTestCase
 from seg.events.base import Event
 from seg.events.gateway import ConditionBegan, ConditionEnded, ConditionKind, Fault, Repeated
 from seg.events.receive import ConnectionClosed, FilterAway, MessageAborted, ReceiveFailed
-from seg.maillog.outlet import BufferedLog
+from seg.maillog.buffered_log import BufferedLog
+from seg.maillog.formatter import EventFormatter, FormattedEvent
+from seg.maillog.log_table import Level
 from seg.maillog.repeats import MINUTE, MOST_TEXTS, REPEATABLE
-from seg.maillog.telling import EventFormatter, FormattedEvent
-from seg.maillog.vocabulary import Level
 
 FULL = "Cannot write to the queue: [Errno 28] No space left on device"
 

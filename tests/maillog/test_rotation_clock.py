@@ -7,7 +7,7 @@ from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from seg.maillog.appending import FileMarkers, RotatingFile
+from seg.maillog.rotating_file import FileMarkers, RotatingFile
 
 NOW = 1_800_000_000.0
 

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from seg.config.schema import Facility
+from seg.maillog.log_table import Level
 from seg.maillog.syslog_format import (
     LONGEST,
     LONGEST_DATAGRAM,
@@ -21,7 +22,6 @@ from seg.maillog.syslog_format import (
     priority,
     shortened,
 )
-from seg.maillog.vocabulary import Level
 from tests.zones import utc
 
 AT = 1727364219.25

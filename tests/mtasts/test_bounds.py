@@ -9,9 +9,9 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from seg.policy.mtasts.bounds import FetchBounds
-from seg.policy.mtasts.checked import Progress
 from seg.policy.mtasts.errors import FetchError, FetchFault, OwnFetchFault
 from seg.policy.mtasts.turns import SLOW, UNHEARD, Claim, Turns
+from seg.policy.mtasts.verified import Progress
 
 HOST = ip_address("192.0.2.1")
 LIMIT = 60.0

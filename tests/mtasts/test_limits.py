@@ -14,10 +14,10 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.client import ResponseDone
 
-from seg.policy.mtasts.checked import MAX_RECEIVED, VerifiedStream
 from seg.policy.mtasts.errors import FetchError, FetchFault
 from seg.policy.mtasts.policy import MAX_SIZE
 from seg.policy.mtasts.request import Body
+from seg.policy.mtasts.verified import MAX_RECEIVED, VerifiedStream
 from seg.tls.peer import CertificateVerdict
 from tests.mtasts.fetching import DOMAIN, FetchCase
 from tests.mtasts.policyserver import TEXT, Answer, Served, response, say

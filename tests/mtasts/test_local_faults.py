@@ -26,7 +26,8 @@ from seg.events.policy import STSFetchFailed
 from seg.mail.errors import LOCAL_ERRNOS, LocalFault
 from seg.mail.hosts import MXHost, Route, RouteKind
 from seg.policy.chain import PolicyChain
-from seg.policy.mtasts import cache, checked, request, saving, store
+from seg.policy.mtasts import cache, request, saving, store
+from seg.policy.mtasts import verified as checked
 from seg.policy.mtasts.errors import FetchError, FetchFault, OwnFetchFault
 from seg.policy.mtasts.fetch import PolicyFetcher
 from seg.policy.mtasts.provider import MTASTSProvider

@@ -10,7 +10,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from seg.dns.answer import FailureKind
 from seg.policy.mtasts.answer import FetchTrace
 from seg.policy.mtasts.errors import FetchError, FetchFault, OwnFetchFault
-from seg.policy.mtasts.look import STSInspection
+from seg.policy.mtasts.inspection import STSInspection
 from seg.tls.peer import PeerCertificates, SessionFacts
 from tests.certificates import Authority
 from tests.dns_double import FakeResolver

@@ -21,7 +21,6 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
-from seg.policy.mtasts.checked import Progress
 from seg.policy.mtasts.entry import CacheFileError, decode_entry
 from seg.policy.mtasts.errors import FetchError, FetchFault, PolicyError, RecordError
 from seg.policy.mtasts.match import in_policy
@@ -29,6 +28,7 @@ from seg.policy.mtasts.policy import MAX_SIZE, parse_policy
 from seg.policy.mtasts.proxy import MAX_HEAD, ConnectEndpoint, Proxy
 from seg.policy.mtasts.record import read_record, shown
 from seg.policy.mtasts.request import get_policy
+from seg.policy.mtasts.verified import Progress
 from tests.mtasts.keeping import URL
 from tests.mtasts.policyserver import response
 

@@ -17,7 +17,7 @@ from seg.events.policy import (
     STSRecordFailed,
 )
 from seg.maillog.lines import render
-from seg.maillog.vocabulary import Level
+from seg.maillog.log_table import Level
 from seg.policy.mtasts.errors import FetchError, FetchFault, OwnFetchFault
 from seg.policy.mtasts.interfaces import IPolicyFetcher
 from seg.policy.mtasts.moments import MAX_REMEMBERED, RecentTimes

@@ -16,7 +16,7 @@ from seg.events.base import Event, IEventSink
 from seg.mail.envelope import Envelope, Recipient
 from seg.mail.errors import Permanent, Temporary
 from seg.mail.outcome import Bounced, Delayed, Delivered, DSNAction, Outcome
-from seg.queue.counters import MessageIds
+from seg.queue.ids import MessageIds
 from seg.queue.inline import InlineCommitter, RecordingDisk
 from seg.queue.interfaces import IReportComposer, Lease
 from seg.queue.spool import Spool

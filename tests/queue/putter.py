@@ -13,7 +13,7 @@ from seg.config.schema import Queue
 from seg.mail.envelope import Envelope, Recipient
 from seg.mail.outcome import Delivered
 from seg.queue.commit import GroupCommitter
-from seg.queue.counters import MessageIds
+from seg.queue.ids import MessageIds
 from seg.queue.spool import Spool
 from tests.queue.house import PlainComposer, Recorder
 

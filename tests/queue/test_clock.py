@@ -10,7 +10,7 @@ from seg.common.clock import posix
 from seg.config.schema import Queue
 from seg.events.queue import RecipientBounced, RecipientsPending
 from seg.mail.envelope import Envelope, Recipient, RecipientState
-from seg.queue.files import decode
+from seg.queue.codec import decode
 from seg.queue.spool import Spool
 from tests.doubles import SettableClock
 from tests.queue.house import NOW, SOFT, House

@@ -8,11 +8,11 @@ from twisted.internet import reactor
 from twisted.internet.defer import Deferred, gatherResults
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
-from seg.queue.changes import RewriteEnvelope, StoreMessage
+from seg.queue.codec import SpoolPaths
 from seg.queue.commit import OTHERS, GroupCommitter, SpoolOperation
 from seg.queue.disk import Disk
-from seg.queue.files import SpoolPaths
 from seg.queue.inline import InlineCommitter, RecordingDisk
+from seg.queue.operations import RewriteEnvelope, StoreMessage
 
 
 class BatchTests(SynchronousTestCase):

@@ -8,8 +8,8 @@ from pathlib import Path
 from seg.config.schema import Queue
 from seg.events.gateway import ConditionBegan, ConditionEnded, ConditionKind
 from seg.events.queue import MessageFinished
+from seg.queue.commands import MessageState
 from seg.queue.custody import ANSWER_WITHIN
-from seg.queue.operators import MessageState
 from seg.queue.reserve import RESERVE, RESERVE_SIZE
 from tests.queue.house import DELIVERED, HARD, NOW, SOFT, House, HouseCase
 

@@ -3,7 +3,7 @@
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from seg.queue.duelist import AT_ONCE, DueQueue
+from seg.queue.due import AT_ONCE, DueQueue
 
 
 class DueListTests(SynchronousTestCase):

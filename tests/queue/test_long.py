@@ -9,10 +9,11 @@ from unittest.mock import patch
 from twisted.trial.unittest import SynchronousTestCase
 
 from seg.mail.envelope import Envelope, Recipient
-from seg.queue import loading, record, scan
+from seg.queue import index_entry as record
+from seg.queue import loading, scan
+from seg.queue.codec import SpoolPaths
 from seg.queue.disk import Disk
-from seg.queue.files import SpoolPaths
-from seg.queue.record import IndexEntry
+from seg.queue.index_entry import IndexEntry
 from tests.queue.house import DELIVERED, NOW, SOFT, HouseCase
 
 

@@ -10,7 +10,7 @@ from seg.events.queue import BounceGenerated, DoubleBounce
 from seg.mail.envelope import DSNNotify, Envelope, Recipient
 from seg.mail.outcome import Delayed, Outcome
 from seg.queue.gathering import QUIET
-from seg.queue.outcomes import GRACE
+from seg.queue.settlement import GRACE
 from tests.queue.house import DELIVERED, HARD, NOW, SOFT, HouseCase
 from tests.queue.test_reports import drain
 

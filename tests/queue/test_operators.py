@@ -4,8 +4,8 @@ import attrs
 
 from seg.events.gateway import OperatorActed
 from seg.events.queue import MessageFinished, MessageHeld, MessageReleased, RecipientBounced, RecipientsDeleted
-from seg.queue.ledger import QueueCounts
-from seg.queue.operators import MessageState
+from seg.queue.commands import MessageState
+from seg.queue.index import QueueCounts
 from tests.queue.house import DELIVERED, HARD, NOW, SOFT, HouseCase
 
 

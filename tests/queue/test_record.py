@@ -7,7 +7,7 @@ import gc
 from twisted.trial.unittest import SynchronousTestCase
 
 from seg.mail.envelope import Envelope, Recipient
-from seg.queue.record import SHARED_FROM, IndexEntry
+from seg.queue.index_entry import SHARED_FROM, IndexEntry
 
 
 def envelope(count: int) -> Envelope:

@@ -9,7 +9,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from seg.events.gateway import Notice
 from seg.events.queue import QueueScanned, SpoolFileCorrupt
 from seg.mail.envelope import Envelope, Recipient, RecipientState
-from seg.queue.files import encode
+from seg.queue.codec import encode
 from tests.queue.house import DELIVERED, NOW, SOFT, House, HouseCase
 
 CONTENT = b"Subject: x\r\n\r\nhi\r\n"

@@ -7,8 +7,8 @@ from seg.events.queue import RecipientsInDoubt
 from seg.mail.envelope import Envelope, Recipient
 from seg.mail.errors import Temporary
 from seg.mail.outcome import Delayed
-from seg.queue.outcomes import settle
 from seg.queue.schedule import SELDOM, Schedule, Schedules
+from seg.queue.settlement import settle
 
 
 def attempts(settings: Queue, random: float = 0.0) -> tuple[list[float], float]:

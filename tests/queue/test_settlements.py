@@ -14,7 +14,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from seg.mail.envelope import RecipientState
 from seg.mail.outcome import Delivered, Outcome
-from seg.queue import record as records
+from seg.queue import index_entry as records
 from seg.queue.settlements import LONGEST_PAUSE, SharedSettlements
 from tests.queue.house import DELIVERED, HARD, SOFT, House, HouseCase
 

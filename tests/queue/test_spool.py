@@ -17,8 +17,8 @@ from seg.events.queue import (
     RecipientsPending,
 )
 from seg.events.receive import MessageQueued, MessageStarted, RecipientAccepted
+from seg.queue.codec import decode
 from seg.queue.content import CHUNK
-from seg.queue.files import decode
 from seg.queue.gathering import QUIET
 from seg.queue.interfaces import IContent, IQueue
 from tests.queue.house import DELIVERED, HARD, NOW, SOFT, House, HouseCase

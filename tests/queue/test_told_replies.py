@@ -13,8 +13,8 @@ from seg.mail.envelope import Envelope, Recipient
 from seg.mail.errors import Permanent, Temporary
 from seg.mail.outcome import Bounced, Delayed, Outcome
 from seg.maillog.lines import render
-from seg.queue.outcomes import settle
 from seg.queue.schedule import Schedule, Schedules
+from seg.queue.settlement import settle
 from seg.smtp.replies import CUT
 from seg.smtp.told_replies import MOST, SHORT, ToldReplies
 

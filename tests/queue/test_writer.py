@@ -8,11 +8,11 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
 from seg.mail.envelope import Envelope, Recipient
-from seg.queue.files import SpoolPaths, decode
+from seg.queue.codec import SpoolPaths, decode
 from seg.queue.inline import InlineCommitter, RecordingDisk
 from seg.queue.interfaces import IContent, IMessageWriter
 from seg.queue.writer import PIECE, UNWRITTEN, MessageWriter
-from seg.smtp.dots import NULInContent
+from seg.smtp.dot_stuffing import NULInContent
 
 MEMORY = 1000
 

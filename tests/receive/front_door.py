@@ -16,8 +16,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from seg.config.schema import ListenerSettings, Receive, Recipients, SenderGroup
 from seg.dns.interfaces import IResolver
 from seg.filter.chain import FilterChain
-from seg.receive.census import ConnectionCounter
-from seg.receive.factory import Listener
+from seg.receive.connection_counter import ConnectionCounter
+from seg.receive.listener import Listener
 from seg.receive.turns import Turns
 from seg.receive.workqueue import WorkQueue
 from tests.doubles import CountingCounters, MemoryQueue, RecordingSink

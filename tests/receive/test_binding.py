@@ -11,7 +11,7 @@ from seg.common.errors import ConfigurationError
 from seg.config.schema import ListenerSettings, Receive
 from seg.events.gateway import ListenerStarted
 from seg.receive.binding import bind
-from seg.receive.factory import Listener
+from seg.receive.listener import Listener
 from tests.doubles import CountingCounters, MemoryQueue, RecordingSink
 
 

@@ -17,7 +17,7 @@ from seg.filter.chain import ConfiguredFilter, FilterChain, FilterFault, Refused
 from seg.filter.interfaces import FilterContext, IMessageFilter
 from seg.filter.milter.client import MilterFilter
 from seg.mail.errors import LocalFault
-from seg.queue.changes import DiscardFile, FinishStreamedMessage, StoreMessage
+from seg.queue.operations import DiscardFile, FinishStreamedMessage, StoreMessage
 from seg.receive.filtering import filtered
 from seg.receive.transaction import LOCAL_ERROR, STORAGE, ReceiveTransaction, not_stored
 from seg.smtp.commands import MailArguments, RcptArguments

@@ -17,10 +17,10 @@ from seg.dns.answer import FailureKind
 from seg.events.receive import ConnectionAccepted, ConnectionAdmitted, ReceiveFailed
 from seg.mail.errors import LocalFault
 from seg.receive.access import HostAccess, sender_groups
-from seg.receive.names import client_name
+from seg.receive.protocol import NAME_TIMEOUT
 from seg.receive.rates import HOUR, RecipientRateLimit
 from seg.receive.recipients import RecipientAccess
-from seg.receive.session import NAME_TIMEOUT
+from seg.receive.reverse_dns import client_name
 from tests.dns_double import FakeResolver
 from tests.receive.front_door import EHLO, MAIL, MESSAGE, TRANSACTION, FrontDoorCase
 

@@ -14,7 +14,7 @@ from zope.interface.verify import verifyObject
 from seg.config.schema import ListenerSettings, Receive
 from seg.events.receive import ConnectionClosed
 from seg.filter.answers import Accept, Answer
-from seg.receive.factory import Listener
+from seg.receive.listener import Listener
 from tests.doubles import CountingCounters, MemoryQueue, RecordingSink
 from tests.receive.front_door import DATA, EHLO, MAIL, MESSAGE, RCPT
 from tests.receive.front_door import Client as Peer

@@ -13,7 +13,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from seg.auth.backoff import Backoff
-from seg.auth.desk import SASLServer
+from seg.auth.sasl_server import SASLServer
 from seg.config.schema import Access, ListenerAuth, ListenerSettings, ListenerTLS, Receive, SenderGroup
 from seg.dns.answer import DNSAnswer
 from seg.events.receive import (
@@ -26,8 +26,8 @@ from seg.events.receive import (
     ReceiveTLSFailed,
 )
 from seg.events.receive import ConnectionLost as ConnectionLostEvent
-from seg.receive.factory import Listener
-from seg.receive.session import READ_AHEAD
+from seg.receive.listener import Listener
+from seg.receive.protocol import READ_AHEAD
 from tests.receive.front_door import DATA, EHLO, MAIL, MESSAGE, RCPT, TRANSACTION, Client, FrontDoorCase, TCPTransport
 from tests.receive.test_tls import ServerTLS
 

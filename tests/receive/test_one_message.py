@@ -25,15 +25,15 @@ from seg.filter.milter.client import MilterFilter
 from seg.mail.envelope import Envelope, Recipient
 from seg.mail.errors import Permanent
 from seg.mail.outcome import Bounced, DSNAction
-from seg.maildrop.claim import MaildropFolder
+from seg.maildrop.drop_envelope import DropEnvelope
 from seg.maildrop.folder import drop
-from seg.maildrop.note import DropEnvelope
+from seg.maildrop.folder_claims import MaildropFolder
 from seg.maildrop.pickup import Pickup
 from seg.queue.interfaces import IContent
 from seg.receive.filtering import filtered
 from seg.receive.transaction import ReceiveTransaction
 from seg.smtp.commands import MailArguments, RcptArguments
-from seg.smtp.dots import DotEncoder
+from seg.smtp.dot_stuffing import DotEncoder
 from tests.filter.milter_double import MemoryEndpoint, Milter, answer
 from tests.filter.test_chain import FilterDouble
 from tests.queue.house import NOW, House

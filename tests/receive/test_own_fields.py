@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from seg.mail.envelope import Envelope, Recipient
-from seg.maildrop.note import DropEnvelope, NoteError, decode
+from seg.maildrop.drop_envelope import DropEnvelope, NoteError, decode
 from tests.receive.front_door import DATA, FrontDoorCase
 
 # Said by a client (SMTP or header), or seen of it.

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from seg.events.receive import ConnectionAccepted, ReceiveFailed
-from seg.receive.proxied import ProxiedClient, ProxyHeader, ProxyHeaderError
-from seg.receive.session import PROXY_TIMEOUT
+from seg.receive.protocol import PROXY_TIMEOUT
+from seg.receive.proxy_protocol import ProxiedClient, ProxyHeader, ProxyHeaderError
 from tests.receive.front_door import EHLO, MAIL, FrontDoorCase
 
 SIGNATURE = b"\r\n\r\n\0\r\nQUIT\n"

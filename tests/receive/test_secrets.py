@@ -16,11 +16,11 @@ from twisted.internet.defer import Deferred, fail
 from zope.interface import implementer
 
 from seg.auth.backoff import Backoff
-from seg.auth.desk import SASLServer
+from seg.auth.sasl_server import SASLServer
 from seg.config.schema import ListenerAuth, ListenerSettings, LogLevel, Receive
 from seg.events.receive import AuthFailed, BadCommand, UnknownCommand
-from seg.maillog.telling import EventFormatter, level_of
-from seg.receive.factory import Listener
+from seg.maillog.formatter import EventFormatter, level_of
+from seg.receive.listener import Listener
 from tests.receive.front_door import EHLO, Client, FrontDoorCase
 from tests.receive.test_tls import ServerTLS
 

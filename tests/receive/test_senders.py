@@ -10,11 +10,11 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from seg.auth.backoff import Backoff
 from seg.auth.checker import UsersChecker
-from seg.auth.desk import SASLServer
+from seg.auth.sasl_server import SASLServer
 from seg.config.schema import Auth, ListenerAuth, ListenerSettings, Receive
 from seg.events.receive import ReceiveFailed, SenderRefused
-from seg.receive.factory import Listener
-from seg.receive.header import HeaderScan
+from seg.receive.header_scan import HeaderScan
+from seg.receive.listener import Listener
 from seg.receive.senders import LONGEST, SenderRules, SendersUnclear, addresses_of
 from tests.receive.front_door import EHLO, Client, FrontDoorCase
 from tests.receive.test_tls import ServerTLS

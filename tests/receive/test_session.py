@@ -24,7 +24,7 @@ from tests.receive.front_door import DATA, EHLO, MAIL, MESSAGE, RCPT, TRANSACTIO
 
 
 class SessionTests(FrontDoorCase):
-    """`seg.receive.session.ServerProtocol`."""
+    """`seg.receive.protocol.ServerProtocol`."""
 
     def test_interfaces(self) -> None:
         """A session hears of handshakes, and lets itself be paused."""

@@ -13,13 +13,13 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from seg.auth.backoff import Backoff
 from seg.auth.checker import UsersChecker
-from seg.auth.desk import SASLServer
+from seg.auth.sasl_server import SASLServer
 from seg.config.schema import Auth, ListenerAuth, ListenerSettings, Receive
 from seg.config.submission import Submission, Submitters
 from seg.events.receive import MessageReceived, RecipientAccepted
 from seg.filter.header import HeaderTooLong
 from seg.mail.envelope import DSNNotify
-from seg.receive.factory import Listener
+from seg.receive.listener import Listener
 from seg.receive.submission import MOST_OCTETS, HeaderCompletion, SubmissionRules, completed
 from seg.smtp.address import PathError, check_forward_path
 from seg.smtp.qualify import qualified

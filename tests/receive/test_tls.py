@@ -23,7 +23,7 @@ from zope.interface import implementer
 from seg.config.schema import ListenerSettings, ListenerTLS, Receive
 from seg.events.receive import MessageStarted, ReceiveFailed, ReceiveTLSStarted
 from seg.receive.binding import bind
-from seg.receive.factory import Listener
+from seg.receive.listener import Listener
 from seg.receive.turns import Turns
 from tests.doubles import CountingCounters, MemoryQueue, RecordingSink
 

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from seg.receive.header import HEADER_LIMIT, HeaderScan
-from seg.receive.trace import date_time, received_field
+from seg.receive.header_scan import HEADER_LIMIT, HeaderScan
+from seg.receive.received_header import date_time, received_field
 
 
 class ReceivedTests(SynchronousTestCase):

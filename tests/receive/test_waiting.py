@@ -10,12 +10,12 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
 from seg.auth.backoff import Backoff
-from seg.auth.desk import SASLServer
+from seg.auth.sasl_server import SASLServer
 from seg.config.schema import Access, Filter, ListenerAuth, ListenerSettings, Receive, SenderGroup, Verifying
 from seg.dns.answer import DNSAnswer, Status
 from seg.filter.answers import Accept
 from seg.filter.chain import ConfiguredFilter, FilterChain
-from seg.receive.factory import Listener
+from seg.receive.listener import Listener
 from seg.smtp import server_events as told
 from seg.smtp.server_replies import OK
 from tests.doubles import named_in

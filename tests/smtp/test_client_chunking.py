@@ -10,7 +10,7 @@ from seg.mail.envelope import Envelope, Recipient
 from seg.mail.errors import Temporary
 from seg.smtp.client import ClientConnection
 from seg.smtp.client_events import ContentWanted, Ended, TransactionDone
-from seg.smtp.dots import BdatEncoder, DotEncoder
+from seg.smtp.dot_stuffing import BdatEncoder, DotEncoder
 from seg.smtp.replies import Phase, Reply
 
 TWO = (Recipient(0, "a@to.test"), Recipient(1, "b@to.test"))

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from seg.common.echoes import WITHHELD, EchoedSecrets
-from seg.deliver.dialogue import DialogueLog
+from seg.deliver.debug_peers import DialogueLog
 from seg.events.delivery import DialogueLine
 from seg.mail.envelope import Envelope, Recipient
 from seg.smtp.client import ClientConnection

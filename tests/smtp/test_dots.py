@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from seg.smtp.dots import END, DotDecoder, DotEncoder
+from seg.smtp.dot_stuffing import END, DotDecoder, DotEncoder
 
 # Octets of which every short string has something to do with line ends and dots.
 TRICKY = st.lists(st.sampled_from([b"\r\n", b".", b"\r\n.", b"a", b"..", b"\r\n\r\n"]), max_size=20)

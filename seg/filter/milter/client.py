@@ -18,7 +18,7 @@ from seg.filter.chain import FilterFault
 from seg.filter.interfaces import FilterContext, IMessageFilter
 from seg.filter.message import FilteredMessage
 from seg.filter.milter.connection import MilterConnection
-from seg.filter.milter.talk import MilterSession
+from seg.filter.milter.session import MilterSession
 from seg.filter.milter.wire import MilterError
 
 

@@ -25,7 +25,7 @@ AT_ONCE = (
 
 @implementer(IPushProducer)
 class MilterConnection(Protocol):
-    """A `seg.filter.milter.talk.IMilterTransport`. One waits at a time: `send` or `receive`."""
+    """A `seg.filter.milter.session.IMilterTransport`. One waits at a time: `send` or `receive`."""
 
     def __init__(self, clock: IReactorTime) -> None:
         self._clock = clock

@@ -21,7 +21,7 @@ from seg.filter.milter.options import Actions, Options, Steps
 from seg.filter.milter.wire import MilterError
 from seg.queue.interfaces import IMessageWriter
 from seg.smtp.commands import MailArguments, RcptArguments
-from seg.smtp.dots import NULInContent
+from seg.smtp.dot_stuffing import NULInContent
 
 MOST_CHANGES = 5000
 MOST_OCTETS = 1024 * 1024  # of all of them, but for the body

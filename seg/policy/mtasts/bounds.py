@@ -9,9 +9,9 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 from seg.mail.hosts import IPAddress
-from seg.policy.mtasts.checked import Progress
 from seg.policy.mtasts.errors import FetchError, FetchFault
 from seg.policy.mtasts.turns import Claim, Turn, Turns
+from seg.policy.mtasts.verified import Progress
 
 T = TypeVar("T")
 

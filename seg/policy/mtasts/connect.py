@@ -28,9 +28,9 @@ from seg.dns.interfaces import IResolver
 from seg.mail.errors import LocalFault, local_fault
 from seg.mail.hosts import IPAddress
 from seg.policy.mtasts.bounds import FetchBounds
-from seg.policy.mtasts.checked import Examine, VerifiedStream, VerifyingEndpoint
 from seg.policy.mtasts.errors import FetchError, FetchFault
 from seg.policy.mtasts.proxy import ConnectEndpoint, Proxy
+from seg.policy.mtasts.verified import Examine, VerifiedStream, VerifyingEndpoint
 from seg.tls.context import ClientTLS
 
 MAX_ADDRESSES = 4

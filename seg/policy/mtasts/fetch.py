@@ -15,13 +15,13 @@ from seg.dns.interfaces import IResolver
 from seg.mail.errors import local_fault
 from seg.policy.mtasts.answer import FetchTrace
 from seg.policy.mtasts.bounds import FetchBounds
-from seg.policy.mtasts.checked import Progress
 from seg.policy.mtasts.connect import PolicyHostEndpoint, Target
 from seg.policy.mtasts.errors import FetchError, FetchFault, OwnFetchFault
 from seg.policy.mtasts.interfaces import IPolicyFetcher
 from seg.policy.mtasts.proxy import parse_proxy
 from seg.policy.mtasts.request import get_policy
 from seg.policy.mtasts.turns import Claim, Turns
+from seg.policy.mtasts.verified import Progress
 from seg.tls.context import ClientTLS
 from seg.tls.names import is_host_name, printable
 from seg.tls.peer import Trust

@@ -23,10 +23,10 @@ from twisted.web.iweb import IAgent, IAgentEndpointFactory, IBodyProducer, IResp
 from zope.interface import implementer
 
 from seg.mail.errors import LocalFault, local_fault
-from seg.policy.mtasts.checked import Progress
 from seg.policy.mtasts.connect import PolicyHostEndpoint
 from seg.policy.mtasts.errors import FetchError, FetchFault
 from seg.policy.mtasts.policy import MAX_SIZE, MEDIA_TYPE, is_text_plain
+from seg.policy.mtasts.verified import Progress
 from seg.tls.names import printable
 
 _LOST = (ConnectionClosed, ConnectError, PotentialDataLoss)

@@ -28,8 +28,8 @@ from seg.policy.mtasts.cache import PolicyCache
 from seg.policy.mtasts.entry import CachedPolicy, KnownPolicy
 from seg.policy.mtasts.errors import FetchError, FetchFault, OwnFetchFault, PolicyError, RecordError
 from seg.policy.mtasts.fetch import policy_url
+from seg.policy.mtasts.inspection import STSInspection, inspect_policy
 from seg.policy.mtasts.interfaces import IPolicyFetcher
-from seg.policy.mtasts.look import STSInspection, inspect_policy
 from seg.policy.mtasts.moments import RecentTimes, lately
 from seg.policy.mtasts.policy import Mode, STSPolicy, parse_policy
 from seg.policy.mtasts.proxy import parse_proxy

@@ -11,7 +11,7 @@ from pathlib import Path
 import attrs
 from twisted.logger import Logger
 
-from seg.maillog.stamps import file_stamp
+from seg.maillog.timestamps import file_stamp
 
 FUTURE = 60.0  # seconds by which a file's time may be ahead of the clock
 MOST_WAITING = 4 * 1024 * 1024  # octets kept while the file can't be written

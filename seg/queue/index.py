@@ -15,8 +15,8 @@ from twisted.internet.interfaces import IReactorTime
 from seg.common.clock import as_posix
 from seg.mail.causes import CauseKind
 from seg.mail.envelope import Envelope, Recipient, RecipientState
-from seg.queue.duelist import DueQueue
-from seg.queue.record import NEVER, IndexEntry
+from seg.queue.due import DueQueue
+from seg.queue.index_entry import NEVER, IndexEntry
 
 CONTENT_IN_MEMORY = 64 * 1024 * 1024  # octets of content of all messages kept for the first try
 

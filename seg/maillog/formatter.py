@@ -13,8 +13,8 @@ from seg.events.base import DebugEvent, Event
 from seg.events.receive import MessageReceived
 from seg.maillog.jsonlines import JSONLines, event_name
 from seg.maillog.lines import KINDS, render_unknown, without_details
-from seg.maillog.stamps import TimestampCache
-from seg.maillog.vocabulary import Level, LogLine, Renderer, clean
+from seg.maillog.log_table import Level, LogLine, Renderer, clean
+from seg.maillog.timestamps import TimestampCache
 
 
 class Urgency(enum.Enum):

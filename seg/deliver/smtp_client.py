@@ -26,12 +26,12 @@ from seg.common.threads import InThread
 from seg.config.schema import Delivery
 from seg.deliver.body import SMALL as SMALL
 from seg.deliver.body import body_for
-from seg.deliver.dialogue import DialogueLog
-from seg.deliver.faults import HandshakeFailed as HandshakeFailed
-from seg.deliver.faults import StartTLSRefused as StartTLSRefused
-from seg.deliver.faults import Tampered as Tampered
-from seg.deliver.faults import fault_of, lost, reason_of, timed_out, unreadable
-from seg.deliver.flow import ContentProducer
+from seg.deliver.connection_errors import HandshakeFailed as HandshakeFailed
+from seg.deliver.connection_errors import StartTLSRefused as StartTLSRefused
+from seg.deliver.connection_errors import Tampered as Tampered
+from seg.deliver.connection_errors import fault_of, lost, reason_of, timed_out, unreadable
+from seg.deliver.content_producer import ContentProducer
+from seg.deliver.debug_peers import DialogueLog
 from seg.mail.envelope import Envelope, Recipient
 from seg.mail.errors import LocalFault, Permanent, Temporary
 from seg.mail.ids import IMessageIds
@@ -53,7 +53,7 @@ from seg.smtp.client_events import (
     TLSRefused,
     TransactionDone,
 )
-from seg.smtp.dots import ContentEncoder
+from seg.smtp.dot_stuffing import ContentEncoder
 from seg.smtp.replies import Phase, Reply, ReplyError
 from seg.tls.peer import SessionFacts
 

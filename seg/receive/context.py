@@ -7,7 +7,7 @@ from collections.abc import Callable
 import attrs
 from twisted.internet.interfaces import IOpenSSLServerConnectionCreator, IReactorTime
 
-from seg.auth.desk import SASLServer
+from seg.auth.sasl_server import SASLServer
 from seg.config.schema import Receive
 from seg.dns.interfaces import IResolver
 from seg.events.base import IEventSink
@@ -16,7 +16,7 @@ from seg.local.table import LocalTable
 from seg.mail.ids import IMessageIds
 from seg.queue.interfaces import IQueue
 from seg.receive.access import HostAccess
-from seg.receive.census import ListenerCensus
+from seg.receive.connection_counter import ListenerCensus
 from seg.receive.rates import RecipientRateLimit
 from seg.receive.recipients import RecipientAccess
 from seg.receive.senders import NO_RULES, SenderRules

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
-from seg.deliver.lines import LimitKey, LimitReached
+from seg.deliver.connection_limits import LimitKey, LimitReached
 
 LOOK_AGAIN = 1.0  # seconds between two looks, for room that comes by time alone
 

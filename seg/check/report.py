@@ -12,7 +12,7 @@ from seg.mail.errors import DeliveryError
 from seg.mail.hosts import MXHost, Route
 from seg.mail.outcome import Outcome
 from seg.policy.judge import Verdict
-from seg.policy.mtasts.look import STSInspection
+from seg.policy.mtasts.inspection import STSInspection
 from seg.policy.requirement import Decision
 from seg.tls.names import UNREADABLE, issuer_of, names_of, subject_of
 from seg.tls.peer import PeerCertificates, SessionFacts

@@ -12,7 +12,7 @@ from seg.events.queue import DoubleBounce, RecipientBounced, RecipientDelayed, R
 from seg.mail.envelope import DSNNotify, Envelope, PolicyHold, Recipient, RecipientState
 from seg.mail.errors import DeliveryError, Permanent, Temporary
 from seg.mail.outcome import Bounced, Delayed, Delivered, Outcome
-from seg.queue.record import NEVER
+from seg.queue.index_entry import NEVER
 from seg.queue.schedule import Schedule, Schedules
 from seg.smtp.told_replies import ToldReplies
 

@@ -19,12 +19,12 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from seg.deliver.budget import LOOKS, STARTS, TurnBudget
-from seg.deliver.crowd import LimitWaiters
+from seg.deliver.connection_limits import LimitReached
 from seg.deliver.destination import INITIAL_WINDOW as INITIAL_WINDOW
 from seg.deliver.destination import ConcurrencyWindow
-from seg.deliver.lines import LimitReached
-from seg.deliver.pace import UNLIMITED, RateLimit, SendingRates
+from seg.deliver.limit_waiters import LimitWaiters
 from seg.deliver.progress import Progress
+from seg.deliver.rate_limits import UNLIMITED, RateLimit, SendingRates
 from seg.deliver.slots import Slot, Slots
 from seg.deliver.turns import Turns
 from seg.events.base import IEventSink

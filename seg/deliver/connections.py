@@ -18,17 +18,17 @@ from twisted.internet.interfaces import IOpenSSLClientConnectionCreator
 
 from seg.config.destinations import AuthProfile
 from seg.config.schema import Delivery
-from seg.deliver.dialogue import DebugPeers
-from seg.deliver.faults import AuthFailed, Unreachable
+from seg.deliver.connection_errors import AuthFailed, Unreachable
+from seg.deliver.connection_limits import ConnectionLimits, ConnectionSlot, LimitKey, LimitReached
+from seg.deliver.debug_peers import DebugPeers
 from seg.deliver.greetings import Greetings
 from seg.deliver.interfaces import IConnector
-from seg.deliver.lines import ConnectionLimits, ConnectionSlot, LimitKey, LimitReached
-from seg.deliver.outgoing import OutboundSettings, mechanism_for
+from seg.deliver.outbound import OutboundSettings, mechanism_for
 from seg.deliver.pool import ConnectionPool, PoolKey
 from seg.deliver.progress import Progress
 from seg.deliver.recent import Recent
-from seg.deliver.sender import ESMTPSenderFactory, HandshakeFailed, SMTPClientProtocol, StartTLSRefused, Tampered
 from seg.deliver.slots import PATIENCE
+from seg.deliver.smtp_client import ESMTPSenderFactory, HandshakeFailed, SMTPClientProtocol, StartTLSRefused, Tampered
 from seg.events.base import IEventSink
 from seg.events.conditions import Condition
 from seg.events.delivery import (

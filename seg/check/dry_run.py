@@ -7,10 +7,10 @@ from collections.abc import AsyncIterator
 import attrs
 from zope.interface import implementer
 
-from seg.check.facts import AddressReport, CheckReport, HostReport, NoSession
+from seg.check.report import AddressReport, CheckReport, HostReport, NoSession
 from seg.deliver.attempt import Attempt, AttemptServices
-from seg.deliver.faults import AuthFailed, HandshakeFailed, Unreachable
-from seg.deliver.session import PolicyViolation, VerifiedConnection
+from seg.deliver.connection_errors import AuthFailed, HandshakeFailed, Unreachable
+from seg.deliver.connections import PolicyViolation, VerifiedConnection
 from seg.events.base import Event, IEventSink
 from seg.events.delivery import DeliveryConnected, DeliveryConnectFailed
 from seg.mail.envelope import Envelope, Recipient

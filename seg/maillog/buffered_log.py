@@ -12,8 +12,8 @@ from zope.interface import implementer
 from seg.common.clock import posix_of
 from seg.events.base import Event, IEventSink
 from seg.events.gateway import Repeated
+from seg.maillog.formatter import EventFormatter, FormattedEvent, Urgency
 from seg.maillog.repeats import REPEATABLE, Repeats
-from seg.maillog.telling import EventFormatter, FormattedEvent, Urgency
 
 LONGEST_WAIT: Final = 0.2  # seconds until an event is written
 LARGEST_BATCH: Final = 256  # events written together at most

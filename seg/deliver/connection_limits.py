@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 
 import attrs
 
-from seg.deliver.sender import SMTPClientProtocol
+from seg.deliver.smtp_client import SMTPClientProtocol
 from seg.mail.hosts import PeerAddress
 
 LimitKey = str | PeerAddress  # what has a limit: a domain, or one address of an MX host

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 
 from twisted.internet.defer import Deferred
 
-from seg.auth.desk import Answer, Ask, Exchange, In, SASLServer
+from seg.auth.sasl_server import Answer, Ask, Exchange, In, SASLServer
 from seg.events.base import IEventSink
 from seg.events.receive import AuthFailed, AuthSucceeded
 from seg.mail.hosts import IPAddress

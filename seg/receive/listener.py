@@ -16,7 +16,7 @@ from twisted.internet.interfaces import (
 )
 from twisted.internet.protocol import Protocol, ServerFactory
 
-from seg.auth.desk import SASLServer
+from seg.auth.sasl_server import SASLServer
 from seg.config.schema import (
     Auth,
     BareNewlines,
@@ -38,13 +38,13 @@ from seg.mail.hosts import IPAddress
 from seg.mail.ids import IMessageIds
 from seg.queue.interfaces import IQueue
 from seg.receive.access import HostAccess, sender_groups
-from seg.receive.census import ConnectionCounter, ListenerCensus
-from seg.receive.house import ListenerContext
+from seg.receive.connection_counter import ConnectionCounter, ListenerCensus
+from seg.receive.context import ListenerContext
+from seg.receive.protocol import ServerProtocol
 from seg.receive.rates import RecipientRateLimit
 from seg.receive.recipients import RecipientAccess
 from seg.receive.refused_connections import RefusedConnections
 from seg.receive.senders import SenderRules
-from seg.receive.session import ServerProtocol
 from seg.receive.submission import SubmissionRules
 from seg.receive.turns import Turns
 from seg.receive.workqueue import WorkQueue

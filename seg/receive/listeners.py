@@ -14,7 +14,7 @@ from twisted.internet.interfaces import IListeningPort
 from seg.config.problems import SettingError
 from seg.config.schema import ListenerSettings, ListenerTLS
 from seg.receive.binding import bind
-from seg.receive.factory import Listener
+from seg.receive.listener import Listener
 from seg.receive.turns import Turns
 from seg.receive.workqueue import WorkQueue
 from seg.tls.listening import ListenerCertificates

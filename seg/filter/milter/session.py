@@ -10,10 +10,10 @@ import attrs
 from seg.config.schema import Filter
 from seg.filter.answers import Accept, Answer, Discard, Reject, TempFail
 from seg.filter.message import FilteredMessage, pieces_of
+from seg.filter.milter.commands import end, script
 from seg.filter.milter.modifications import Modifications
 from seg.filter.milter.options import Options, Steps, agreed, offer
 from seg.filter.milter.replies import MilterReply, ReplyCode, Word, parse_reply
-from seg.filter.milter.script import end, script
 from seg.filter.milter.wire import CHUNK, Command, MilterError, frame
 
 _FINAL: dict[MilterReply, Answer] = {

@@ -8,17 +8,16 @@ from typing import Any
 import attrs
 
 from seg.admin.configuration.texts import Configuration
-from seg.admin.entrances import APIListeners, PreparedAPIListener
+from seg.admin.listeners import APIListeners, PreparedAPIListener
 from seg.admin.metrics_page import MetricsPort, PreparedPage
-from seg.auth.desk import SASLServer
+from seg.auth.sasl_server import SASLServer
 from seg.common.errors import ConfigurationError
 from seg.common.threads import in_thread_of
 from seg.config.schema import Settings
 from seg.deliver.exemptions import ExemptionTimer
 from seg.events.base import IEventSink
 from seg.filter.chain import ConfiguredFilter
-from seg.gateway.descriptors import Descriptors
-from seg.gateway.wiring import (
+from seg.gateway.assembly import (
     ActiveConfiguration,
     MailServices,
     PolicyServices,
@@ -26,9 +25,10 @@ from seg.gateway.wiring import (
     wire_lookups,
     wire_sending,
 )
+from seg.gateway.descriptors import Descriptors
 from seg.maillog.logs import MailLogs
-from seg.receive.census import ConnectionCounter
-from seg.receive.reception import ListenerPlan, Listeners, MakeFactory
+from seg.receive.connection_counter import ConnectionCounter
+from seg.receive.listeners import ListenerPlan, Listeners, MakeFactory
 from seg.tls.context import ClientIdentity
 from seg.tls.identities import Files
 from seg.tls.parameters import inbound, outbound

@@ -19,7 +19,7 @@ from seg.mail.envelope import Envelope, Recipient, RecipientState
 from seg.mail.errors import Permanent
 from seg.mail.outcome import Bounced, Outcome
 from seg.queue.custody import Custody
-from seg.queue.record import IndexEntry
+from seg.queue.index_entry import IndexEntry
 
 HEAD = 1024  # octets of the content that `show` gives
 AT_ONCE = 1000  # messages that `retry` looks at before the reactor gets its turn

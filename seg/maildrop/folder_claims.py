@@ -17,8 +17,8 @@ from typing import Any, BinaryIO
 
 import attrs
 
+from seg.maildrop.drop_envelope import LONGEST, DropEnvelope, NoteError, decode
 from seg.maildrop.folder import UNFINISHED, sync_folder
-from seg.maildrop.note import LONGEST, DropEnvelope, NoteError, decode
 
 PIECE = 65536
 ABANDONED = 86400.0  # seconds after which a file that nobody finished is removed

@@ -14,7 +14,7 @@ from twisted.internet.task import deferLater
 from seg.admin.http import APIError
 from seg.admin.tokens import LONGEST, Role, Token, Tokens
 from seg.auth.backoff import WINDOW, Backoff
-from seg.auth.watched_file import ReloadingFile, Unreadable
+from seg.auth.reloading_file import ReloadingFile, Unreadable
 from seg.common.clock import posix
 from seg.events.base import IEventSink
 from seg.events.gateway import AdminRefused

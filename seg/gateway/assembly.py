@@ -17,17 +17,17 @@ from typing import Any
 import attrs
 import psutil
 
-from seg.admin.door import TokenAccess
+from seg.admin.token_access import TokenAccess
 from seg.admin.tokens import parse_tokens
 from seg.auth.backoff import Backoff
 from seg.auth.checker import UsersChecker
-from seg.auth.desk import MOST_HASHING, SASLServer
 from seg.auth.interfaces import CheckerContext
 from seg.auth.plugins import checker_named
+from seg.auth.reloading_file import FileFormat, ReloadingFile
+from seg.auth.sasl_server import MOST_HASHING, SASLServer
 from seg.auth.store import UserStore
-from seg.auth.watched_file import FileFormat, ReloadingFile
 from seg.check.checks import Checks, CheckServices
-from seg.check.rehearsal import NoIds
+from seg.check.dry_run import NoIds
 from seg.common.clock import cautious_of, posix_of
 from seg.common.threads import in_thread_of
 from seg.config.destinations import Destinations, LimitPer
@@ -35,15 +35,15 @@ from seg.config.paths import aliases_path, drop_path, policy_cache_path, spool_p
 from seg.config.schema import ListenerAuth, Queue, Settings
 from seg.deliver.attempt import Attempt, AttemptServices
 from seg.deliver.connect import Connector
-from seg.deliver.dialogue import DebugPeers
-from seg.deliver.engine import DeliveryScheduler
+from seg.deliver.connection_limits import ConnectionLimits
+from seg.deliver.connections import ConnectionOpener
+from seg.deliver.debug_peers import DebugPeers
 from seg.deliver.greetings import Greetings
-from seg.deliver.lines import ConnectionLimits
-from seg.deliver.pace import UNLIMITED, RateLimit, SendingRates
 from seg.deliver.pool import ConnectionPool
+from seg.deliver.rate_limits import UNLIMITED, RateLimit, SendingRates
 from seg.deliver.routes import Router
-from seg.deliver.sender import ESMTPSenderFactory
-from seg.deliver.session import ConnectionOpener
+from seg.deliver.scheduler import DeliveryScheduler
+from seg.deliver.smtp_client import ESMTPSenderFactory
 from seg.dns.address_rules import AddressRules
 from seg.dns.cache import CachingResolver
 from seg.dns.outage import Outages
@@ -66,7 +66,7 @@ from seg.gateway.descriptors import Limits
 from seg.local.mail import LocalMail
 from seg.mail.hosts import IPAddress
 from seg.mail.ids import IMessageIds
-from seg.maildrop.claim import MaildropFolder
+from seg.maildrop.folder_claims import MaildropFolder
 from seg.maildrop.pickup import Pickup
 from seg.policy.chain import ANSWER_TIMEOUT, PolicyChain
 from seg.policy.dane.memory import SeenDANE
@@ -81,7 +81,7 @@ from seg.policy.mtasts.troubles import FetchTroubles
 from seg.policy.plugins import in_order
 from seg.policy.static import StaticProvider
 from seg.queue.commit import GroupCommitter
-from seg.queue.counters import MessageIds
+from seg.queue.ids import MessageIds
 from seg.queue.interfaces import Lease
 from seg.queue.spool import Spool
 from seg.receive.submission import SubmissionRules

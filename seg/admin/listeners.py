@@ -12,10 +12,10 @@ from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IListeningPort
 
-from seg.admin.door import TokenAccess
 from seg.admin.http import RouteTable
 from seg.admin.socket import belongs_to, group_number, listen
 from seg.admin.tcp import TLSListener
+from seg.admin.token_access import TokenAccess
 from seg.common.errors import ConfigurationError
 from seg.config.paths import socket_path, var_path
 from seg.config.schema import Control, Settings

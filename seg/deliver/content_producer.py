@@ -8,7 +8,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IConsumer, IPushProducer
 from zope.interface import implementer
 
-from seg.smtp.dots import ContentEncoder
+from seg.smtp.dot_stuffing import ContentEncoder
 
 
 @implementer(IPushProducer)
