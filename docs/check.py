@@ -1,6 +1,5 @@
 """Checks the documentation: every relative link leads somewhere, every Python example compiles, every TOML example loads, every verb
-and option of ``seg`` is one of the program's,
-every test that a table names is there.
+and option of ``seg`` is one of the program's, every test that a table names and every name of the code is there.
 
 Run it as ``python docs/check.py``; it prints a line for each fault and exits with 1 if there is one. That the generated
 parts (configuration reference, log lines, decision tables) fit the code is held by the tests.
@@ -130,9 +129,45 @@ def missing_tests(page: Path) -> Iterator[str]:
                     yield f"{page.relative_to(ROOT)}: there is no {name} in {place}"
 
 
+def missing_names(page: Path) -> Iterator[str]:
+    """A line for each name of the code (``seg.smtp.address.check``, or a class beside a link to a file of it) that isn't there."""
+    if page.name == "CHANGELOG.md":
+        return  # it tells what was
+    text = BLOCK.sub("", page.read_text("utf-8"))
+    for dotted in set(re.findall(r"`(seg(?:\.[A-Za-z_]\w*)+)[`.(]", text)):
+        if (
+            not (ROOT / "packaging" / "systemd" / dotted).exists()
+            and not dotted.endswith(".toml")
+            and not is_there(dotted)
+        ):
+            yield f"{page.relative_to(ROOT)}: there is no {dotted}"
+    for line in text.splitlines():
+        files = [page.parent / target for target in LINK.findall(line) if target.endswith(".py")]
+        source = "".join(file.read_text("utf-8") for file in files if file.exists())
+        for name in re.findall(r"`([A-Z]\w+(?:\.\w+)?)`", line) if source else ():
+            kind, _, method = name.partition(".")
+            if not re.search(rf"\b(class {kind}|{kind} =|import .*{kind})\b", source) or f"def {method}" not in source:
+                yield f"{page.relative_to(ROOT)}: there is no {name} in the files that the line names"
+
+
+def is_there(dotted: str) -> bool:
+    """Whether a module, or something at a module's top, has this name."""
+    place = ROOT.joinpath(*dotted.split("."))
+    if place.is_dir() or place.with_suffix(".py").is_file():
+        return True
+    module = place.parent.with_suffix(".py")
+    return module.is_file() and bool(
+        re.search(
+            rf"^(class|def|async def) {place.name}\b|^{place.name}\b|\b{place.name},?$",
+            module.read_text("utf-8"),
+            re.MULTILINE,
+        )
+    )
+
+
 def main() -> int:
     """Check all pages."""
-    checks = (broken_links, broken_examples, wrong_commands, missing_tests)
+    checks = (broken_links, broken_examples, wrong_commands, missing_tests, missing_names)
     faults = [fault for page in pages() for check in checks for fault in check(page)]
     print("\n".join(faults) or f"{len(pages())} pages, no faults")
     return 1 if faults else 0
