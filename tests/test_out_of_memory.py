@@ -33,7 +33,7 @@ from seg.queue.inline import RecordingDisk
 from seg.receive import conclusion, transaction
 from seg.receive import protocol as session
 from seg.receive import session as intake
-from seg.receive.header_scan import HeaderScan
+from seg.smtp.header_scan import HeaderScan
 from seg.receive.session import ReceiveSession
 from seg.receive.transaction import ReceiveTransaction
 from seg.smtp.server import ServerConnection

@@ -7,19 +7,17 @@ If it provides `ISaltSource` as well, and checks `IScramCredentials`, SCRAM is o
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import attrs
+from twisted.cred.checkers import ICredentialsChecker
 from twisted.cred.credentials import ICredentials
 from twisted.cred.error import UnauthorizedLogin
+from twisted.internet.defer import Deferred
 from zope.interface import Attribute, Interface
 
 from seg.auth.scram_keys import Salt, ScramKeys
 from seg.events.base import IEventSink
-
-if TYPE_CHECKING:
-    from twisted.cred.checkers import ICredentialsChecker
-    from twisted.internet.defer import Deferred
 
 
 class CheckUnavailable(Exception):

@@ -31,11 +31,11 @@ from seg.config.load import load_settings
 from seg.config.paths import drop_path, socket_path
 from seg.config.schema import Settings
 from seg.filter.header import HeaderTooLong
+from seg.filter.submission import SubmissionRules
 from seg.mail.address import domain_of, local_part
 from seg.mail.envelope import BodyType, mailbox_key
 from seg.maildrop.drop_envelope import LONGEST, DropEnvelope
 from seg.maildrop.folder import drop
-from seg.receive.submission import SubmissionRules
 from seg.smtp.address import PathError, check_forward_path, check_reverse_path
 from seg.smtp.address_list import AddressListError, Mailbox, mailboxes
 
@@ -169,7 +169,7 @@ def _place(configuration: str | None) -> LocalGateway:
 def _operate(wanted: SendmailOptions, place: LocalGateway) -> None:
     gateway = Gateway(ControlSocket(socket_path(place.settings)))
     if wanted.mode == "p":
-        from seg.cli.mailq import show
+        from seg.cli.queue_listing import show
 
         show(gateway)
     elif wanted.only_message:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from email.header import Header
 from email.utils import formataddr
 
-from seg.receive.submission import SubmissionRules, completed
+from seg.filter.submission import SubmissionRules, completed
 
 _FIELD = re.compile(rb"([!-9;-~]+)[ \t]*:")
 _TO = (b"to", b"cc", b"bcc")

@@ -16,10 +16,10 @@ import attrs
 from seg.cli.sendmail_local import LocalUsers
 from seg.config.schema import LenientAddresses, Settings
 from seg.filter.header import HeaderTooLong
+from seg.filter.submission import HeaderCompletion, SubmissionRules
 from seg.mail.envelope import DSNNotify, mailbox_key
 from seg.maildrop.drop_envelope import LONGEST, DropEnvelope
 from seg.maildrop.folder import drop
-from seg.receive.submission import HeaderCompletion, SubmissionRules
 from seg.receive.transaction import HEADER_TOO_LONG
 from seg.smtp import server_events as told
 from seg.smtp.commands import MailArguments, RcptArguments

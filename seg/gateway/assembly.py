@@ -62,6 +62,7 @@ from seg.events.memory import room_for_queue
 from seg.filter.chain import ConfiguredFilter
 from seg.filter.milter.client import milter
 from seg.filter.plugins import load_filters
+from seg.filter.submission import SubmissionRules
 from seg.gateway.descriptors import Limits
 from seg.local.mail import LocalMail
 from seg.mail.hosts import IPAddress
@@ -84,7 +85,6 @@ from seg.queue.commit import GroupCommitter
 from seg.queue.ids import MessageIds
 from seg.queue.interfaces import Lease
 from seg.queue.spool import Spool
-from seg.receive.submission import SubmissionRules
 from seg.tls.context import ClientTLS
 from seg.tls.identities import ClientIdentities
 from seg.tls.parameters import outbound

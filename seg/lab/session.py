@@ -5,7 +5,8 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
+from typing import Protocol as Structure
 
 import attrs
 from twisted.internet.interfaces import IDelayedCall, IHandshakeListener, IReactorTime
@@ -13,18 +14,41 @@ from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from seg.lab.arrivals import ReceivedMessage
-from seg.lab.behaviour import StartTLS
-from seg.lab.contexts import server_name
-
-if TYPE_CHECKING:
-    from seg.lab.receiver import Receiver
+from seg.lab.arrivals import Arrivals, ReceivedMessage
+from seg.lab.behaviour import Behaviour, StartTLS
+from seg.lab.contexts import NamedContexts, server_name
 
 MAX_LINE = 1 << 20
 CLASSICAL_ONLY = (StartTLS.CLASSICAL_HANGS, StartTLS.CLASSICAL_CLOSES)
 POST_QUANTUM = b"\x11\xec"  # X25519MLKEM768 in the list of groups of a client hello
 INJECTED = b"250-injected.invalid\r\n250 XINJECTED\r\n"
 INJECTION_WAIT = 0.3  # seconds in which a client that took INJECTED for our reply gives itself away
+
+
+class ISessionOwner(Structure):
+    """What a session needs of the receiver that it belongs to."""
+
+    reactor: Any
+    host: str
+    behaviour: Behaviour
+    arrivals: Arrivals
+    greylisted: dict[tuple[str, str, str], int]
+
+    @property
+    def staying(self) -> int:
+        """Sessions that haven't said QUIT."""
+
+    def contexts(self) -> NamedContexts:
+        """Of the TLS side."""
+
+    def opened(self, session: SMTPSession) -> None:
+        """A session has begun."""
+
+    def leaving(self, session: SMTPSession) -> None:
+        """It has said QUIT."""
+
+    def closed(self, session: SMTPSession) -> None:
+        """It is over."""
 
 
 @attrs.define
@@ -55,7 +79,7 @@ class ReceiverSession:
 class SMTPSession(Protocol):
     """One session. Lines end with CRLF and with nothing else (RFC 5321 §2.3.8)."""
 
-    def __init__(self, receiver: Receiver) -> None:
+    def __init__(self, receiver: ISessionOwner) -> None:
         self._receiver = receiver
         self._says = receiver.behaviour
         self._lines: deque[bytes] = deque()  # whole ones that wait

@@ -15,16 +15,16 @@ from seg.events.base import IEventSink
 from seg.events.gateway import Fault, Notice
 from seg.events.receive import MessageQueued, MessageReceived, MessageStarted, RecipientAccepted
 from seg.filter.header import HeaderTooLong
+from seg.filter.submission import HeaderCompletion, SubmissionRules
 from seg.mail.address import local_part
+from seg.mail.dates import date_time
 from seg.mail.envelope import BodyType, Envelope, Recipient
 from seg.mail.ids import IMessageIds
 from seg.maildrop.drop_envelope import LONGEST, NoteError
 from seg.maildrop.folder_claims import ClaimedMessage, MaildropFolder
 from seg.queue.interfaces import IContent, IMessageWriter
-from seg.receive.header_scan import HeaderScan
-from seg.receive.received_header import date_time
-from seg.receive.submission import HeaderCompletion, SubmissionRules
 from seg.smtp.dot_stuffing import CleanLines, NULInContent
+from seg.smtp.header_scan import HeaderScan
 
 EVERY = 1.0  # seconds between two looks
 DEFAULT_HOPS = 50

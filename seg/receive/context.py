@@ -12,6 +12,7 @@ from seg.config.schema import Receive
 from seg.dns.interfaces import IResolver
 from seg.events.base import IEventSink
 from seg.filter.chain import FilterChain
+from seg.filter.submission import SubmissionRules
 from seg.local.table import LocalTable
 from seg.mail.ids import IMessageIds
 from seg.queue.interfaces import IQueue
@@ -20,7 +21,6 @@ from seg.receive.connection_counter import ListenerCensus
 from seg.receive.rates import RecipientRateLimit
 from seg.receive.recipients import RecipientAccess
 from seg.receive.senders import NO_RULES, SenderRules
-from seg.receive.submission import SubmissionRules
 from seg.receive.turns import Turns
 from seg.receive.workqueue import WorkQueue
 from seg.smtp.server import ServerOptions

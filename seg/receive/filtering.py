@@ -8,8 +8,8 @@ from seg.filter.chain import Dropped, FilterChain, Passed, Refused
 from seg.filter.header import HeaderTooLong
 from seg.filter.message import Client, FilteredMessage, pieces_of, read_header
 from seg.queue.interfaces import IMessageWriter
-from seg.receive.header_scan import HeaderScan
 from seg.receive.transaction import HEADER_TOO_LONG, ReceiveTransaction
+from seg.smtp.header_scan import HeaderScan
 
 
 @attrs.frozen

@@ -32,6 +32,7 @@ from seg.dns.interfaces import IResolver
 from seg.events.base import IEventSink
 from seg.events.gateway import ListenerStarted
 from seg.filter.chain import FilterChain
+from seg.filter.submission import SubmissionRules
 from seg.local.table import LocalTable
 from seg.mail.client import client_address
 from seg.mail.hosts import IPAddress
@@ -45,7 +46,6 @@ from seg.receive.rates import RecipientRateLimit
 from seg.receive.recipients import RecipientAccess
 from seg.receive.refused_connections import RefusedConnections
 from seg.receive.senders import SenderRules
-from seg.receive.submission import SubmissionRules
 from seg.receive.turns import Turns
 from seg.receive.workqueue import WorkQueue
 from seg.smtp.server import ServerOptions

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import re
-import time
-from functools import lru_cache
 
+from seg.mail.dates import date_time
 from seg.mail.hosts import IPAddress
 from seg.smtp.address import is_address_literal, is_domain
 
 _UNFIT = re.compile(r"[^A-Za-z0-9.\-_:\[\]]")
-_DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
-_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
 def address_literal(address: IPAddress) -> str:
@@ -48,10 +45,3 @@ def received_field(
     return (
         f"Received: {origin}by {hostname} with {protocol} id {mid}{recipient};\r\n\t{date_time(int(now))}\r\n"
     ).encode("ascii")
-
-
-@lru_cache(maxsize=4)
-def date_time(seconds: int) -> str:
-    """POSIX seconds as a date-time of RFC 5322 §3.3, in UTC."""
-    year, month, day, hour, minute, second, weekday, _, _ = time.gmtime(seconds)
-    return f"{_DAYS[weekday]}, {day} {_MONTHS[month - 1]} {year} {hour:02}:{minute:02}:{second:02} +0000"

@@ -16,6 +16,7 @@ from seg.events.receive import (
     UnknownCommand,
 )
 from seg.filter.message import Client, SessionTLS
+from seg.filter.submission import HeaderCompletion
 from seg.mail.hosts import IPAddress
 from seg.receive.access import AccessDecision
 from seg.receive.auth_session import AuthSession
@@ -24,7 +25,6 @@ from seg.receive.context import ListenerContext
 from seg.receive.received_header import received_field
 from seg.receive.recipients import RELAYING_DENIED, local_objection
 from seg.receive.refusals import Refusals
-from seg.receive.submission import HeaderCompletion
 from seg.receive.transaction import ReceiveTransaction, not_stored
 from seg.smtp import server_events as told
 from seg.smtp.commands import RcptArguments

@@ -8,12 +8,12 @@ import attrs
 
 from seg.events.memory import note
 from seg.filter.header import HeaderTooLong
+from seg.filter.submission import HeaderCompletion
 from seg.mail.address import local_part
 from seg.mail.envelope import BodyType, Envelope, Recipient, mailbox_key
 from seg.queue.interfaces import IMessageWriter
-from seg.receive.header_scan import HeaderScan
-from seg.receive.submission import HeaderCompletion
 from seg.smtp.commands import MailArguments, RcptArguments
+from seg.smtp.header_scan import HeaderScan
 from seg.smtp.server_replies import ServerReply
 
 LOOP = ServerReply(554, "5.4.6", "Message loop")

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import datetime
 import enum
-from typing import TYPE_CHECKING
 
 import attrs
 from cryptography import x509
 
 from seg.mail.causes import CauseKind
-
-if TYPE_CHECKING:
-    from seg.tls.roots import RootStore
+from seg.tls.roots import RootStore
 
 
 class TLSVersion(enum.IntEnum):

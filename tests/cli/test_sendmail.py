@@ -15,7 +15,7 @@ from pathlib import Path
 from twisted.trial.unittest import SynchronousTestCase
 
 from seg.cli import sendmail_smtp
-from seg.cli.mailq import listing
+from seg.cli.queue_listing import listing
 from seg.cli.sendmail import OTHER_NAMES, _group_of, _lines, run
 from seg.cli.sendmail_header import HeaderFields
 from seg.cli.sendmail_manual import OPTIONS as OPTIONS_TOLD

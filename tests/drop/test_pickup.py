@@ -13,13 +13,13 @@ from twisted.internet.defer import Deferred, maybeDeferred
 from seg.config.submission import Submission, Submitters
 from seg.events.gateway import Fault
 from seg.events.receive import MessageQueued
+from seg.filter.submission import SubmissionRules
 from seg.mail.envelope import BodyType, DSNNotify, DSNRet
 from seg.maildrop import folder_claims as claim
 from seg.maildrop.drop_envelope import DropEnvelope, NoteError, decode
 from seg.maildrop.folder import drop
 from seg.maildrop.folder_claims import MaildropFolder
 from seg.maildrop.pickup import Pickup
-from seg.receive.submission import SubmissionRules
 from tests.queue.house import DELIVERED, House, HouseCase
 
 NOTE = DropEnvelope(

@@ -13,9 +13,9 @@ from seg.auth.checker import UsersChecker
 from seg.auth.sasl_server import SASLServer
 from seg.config.schema import Auth, ListenerAuth, ListenerSettings, Receive
 from seg.events.receive import ReceiveFailed, SenderRefused
-from seg.receive.header_scan import HeaderScan
 from seg.receive.listener import Listener
 from seg.receive.senders import LONGEST, SenderRules, SendersUnclear, addresses_of
+from seg.smtp.header_scan import HeaderScan
 from tests.receive.front_door import EHLO, Client, FrontDoorCase
 from tests.receive.test_tls import ServerTLS
 

@@ -18,9 +18,9 @@ from seg.config.schema import Auth, ListenerAuth, ListenerSettings, Receive
 from seg.config.submission import Submission, Submitters
 from seg.events.receive import MessageReceived, RecipientAccepted
 from seg.filter.header import HeaderTooLong
+from seg.filter.submission import MOST_OCTETS, HeaderCompletion, SubmissionRules, completed
 from seg.mail.envelope import DSNNotify
 from seg.receive.listener import Listener
-from seg.receive.submission import MOST_OCTETS, HeaderCompletion, SubmissionRules, completed
 from seg.smtp.address import PathError, check_forward_path
 from seg.smtp.qualify import qualified
 from tests.receive.front_door import EHLO, Client, FrontDoorCase
@@ -114,7 +114,7 @@ class QualifyTests(SynchronousTestCase):
 
 
 class HeaderTests(SynchronousTestCase):
-    """`seg.receive.submission.completed`, and `HeaderCompletion`."""
+    """`seg.filter.submission.completed`, and `HeaderCompletion`."""
 
     def sent(self, text: bytes, sender: str = "", cut: int = 10**6) -> bytes:
         """What becomes of a whole content."""

@@ -9,8 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from seg.receive.header_scan import HEADER_LIMIT, HeaderScan
-from seg.receive.received_header import date_time, received_field
+from seg.mail.dates import date_time
+from seg.receive.received_header import received_field
+from seg.smtp.header_scan import HEADER_LIMIT, HeaderScan
 
 
 class ReceivedTests(SynchronousTestCase):

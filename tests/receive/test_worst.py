@@ -13,11 +13,11 @@ from seg.auth.names import MAX_NAME, MAX_PASSWORD, prepare_name, prepare_passwor
 from seg.auth.plain import Plain
 from seg.auth.scram import Scram
 from seg.config.schema import Auth
-from seg.receive.header_scan import HeaderScan
 from seg.receive.proxy_protocol import ProxyHeader
 from seg.receive.senders import SenderRules
 from seg.smtp.commands import parse_mail, parse_rcpt
 from seg.smtp.dot_stuffing import DotDecoder
+from seg.smtp.header_scan import HeaderScan
 from seg.smtp.lines import LINE_LIMIT, LineBuffer
 from seg.smtp.server_auth import RESPONSE_LIMIT, parse_response, without_secret
 from seg.smtp.server_content import IncomingChunks

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import enum
-from typing import TYPE_CHECKING
 
 from seg.mail.errors import LocalFault
-
-if TYPE_CHECKING:
-    from seg.policy.mtasts.answer import FetchTrace
+from seg.policy.mtasts.answer import FetchTrace
 
 
 class FetchFault(enum.StrEnum):

@@ -16,7 +16,7 @@ import attrs
 from seg.config.submission import Submission, Submitters
 from seg.filter.header import HeaderTooLong
 from seg.mail.address import domain_of, local_part, to_ascii
-from seg.receive.received_header import date_time
+from seg.mail.dates import date_time
 from seg.smtp.qualify import qualified
 
 MOST_OCTETS = 128 * 1024  # of a header
