@@ -25,7 +25,7 @@ import dns.rdatatype
 from twisted.internet.defer import Deferred
 from zope.interface import implementer
 
-from seg.dns.answer import DNSAnswer, DNSFailure, FailureKind, Status
+from seg.dns.answer import AnswerStatus, DNSAnswer, DNSFailure, FailureKind
 from seg.dns.interfaces import IResolver
 from seg.mail.errors import LocalFault
 
@@ -160,9 +160,11 @@ class FakeResolver:
             ttl = min(ttl, self._ttls.get(found, 300.0))
             secure = secure and not self.substitute
             if found[1] == rdtype and records:
-                return DNSAnswer(name, rdtype, Status.FOUND, records, secure, owner, ttl, substitute=self.substitute)
+                return DNSAnswer(
+                    name, rdtype, AnswerStatus.FOUND, records, secure, owner, ttl, substitute=self.substitute
+                )
             if not records:
-                status = Status.NO_DATA if self._exists(owner) else Status.NO_NAME
+                status = AnswerStatus.NO_DATA if self._exists(owner) else AnswerStatus.NO_NAME
                 return DNSAnswer(name, rdtype, status, (), secure, owner, ttl, substitute=self.substitute)
             owner = _plain(records[0].target.to_text())
         raise DNSFailure(name, rdtype, FailureKind.SERVFAIL, "CNAME loop")

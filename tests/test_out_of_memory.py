@@ -26,16 +26,17 @@ from seg.events.receive import BadCommand, UnknownCommand
 from seg.mail.outcome import Delayed
 from seg.queue import commit, room
 from seg.queue.commit import GroupCommitter, SpoolOperation
-from seg.queue.custody import Custody
 from seg.queue.disk import Disk
 from seg.queue.index import QueueIndex
 from seg.queue.inline import RecordingDisk
-from seg.receive import conclusion, transaction
+from seg.queue.state import QueueState
+from seg.receive import end_of_data as conclusion
 from seg.receive import protocol as session
 from seg.receive import session as intake
-from seg.smtp.header_scan import HeaderScan
+from seg.receive import transaction
 from seg.receive.session import ReceiveSession
 from seg.receive.transaction import ReceiveTransaction
+from seg.smtp.header_scan import HeaderScan
 from seg.smtp.server import ServerConnection
 from tests.deliver.test_engine import FakeAttempt, FakeQueue
 from tests.doubles import CountingCounters, MemoryWriter, RecordingSink
@@ -203,10 +204,10 @@ class QueueTests(HouseCase):
     def test_settled_and_accepted(self) -> None:
         """In memory: a message that got its 250 is tried, and one that was tried is settled, when there is memory again."""
         for where, name in (
-            (Custody, "accept"),
+            (QueueState, "accept"),
             (QueueIndex, "plan"),
             (QueueIndex, "add"),
-            (Custody, "settle"),
+            (QueueState, "settle"),
             (QueueIndex, "change"),
         ):
             broken: list[int] = []

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable
 from typing import Any
 
-from seg.admin.configuration.control import LONGEST_COMMENT, ChangeControl, Conflict, NothingStaged, Outcome
+from seg.admin.configuration.control import LONGEST_COMMENT, ChangeControl, ChangeOutcome, Conflict, NothingStaged
 from seg.admin.configuration.edits import EditError
 from seg.admin.configuration.history import Commit
 from seg.admin.configuration.staging import edit_from
@@ -145,5 +145,5 @@ def _commit(commit: Commit) -> dict[str, Any]:
     return {"number": commit.number, "when": commit.when, "by": commit.by, "comment": commit.comment}
 
 
-def _outcome(outcome: Outcome) -> dict[str, Any]:
+def _outcome(outcome: ChangeOutcome) -> dict[str, Any]:
     return {**_commit(outcome.commit), "at_next_start": list(outcome.at_next_start)}

@@ -10,16 +10,16 @@ from twisted.internet.interfaces import IReactorTime
 from seg.admin.http import APIRequest, RouteTable
 from seg.admin.traffic import Traffic
 from seg.common.clock import as_posix, posix
-from seg.dns.servers import Server
+from seg.dns.servers import UpstreamServer
 
 
-class Resolving(Protocol):
+class ResolverGauges(Protocol):
     """What is going on right now."""
 
     def dns_cached(self) -> int:
         """Answers in the cache."""
 
-    def resolvers(self) -> Sequence[Server]:
+    def resolvers(self) -> Sequence[UpstreamServer]:
         """The resolvers asked."""
 
     def resolver_validates(self) -> bool | None:
@@ -29,7 +29,7 @@ class Resolving(Protocol):
 class DNSAPI:
     """Serves the path below."""
 
-    def __init__(self, traffic: Traffic, resolving: Resolving, clock: IReactorTime) -> None:
+    def __init__(self, traffic: Traffic, resolving: ResolverGauges, clock: IReactorTime) -> None:
         self._traffic = traffic
         self._resolving = resolving
         self._clock = clock
@@ -50,7 +50,7 @@ class DNSAPI:
         }
 
 
-def _resolver(server: Server, clock: IReactorTime) -> dict[str, Any]:
+def _resolver(server: UpstreamServer, clock: IReactorTime) -> dict[str, Any]:
     return {
         "server": str(server),
         "trusted": server.trusted,

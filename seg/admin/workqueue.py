@@ -15,7 +15,7 @@ from seg.receive.workqueue import WorkQueue
 LONGEST_REASON = 200  # characters
 
 
-class Working(Protocol):
+class WorkQueueGauges(Protocol):
     """What the API has done by the running gateway."""
 
     @property
@@ -32,7 +32,9 @@ class Working(Protocol):
 class WorkQueueAPI:
     """Serves the path below."""
 
-    def __init__(self, suspension: Suspension, working: Working, sink: IEventSink, now: Callable[[], float]) -> None:
+    def __init__(
+        self, suspension: Suspension, working: WorkQueueGauges, sink: IEventSink, now: Callable[[], float]
+    ) -> None:
         self._suspension = suspension
         self._working = working
         self._sink = sink

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Protocol
 
 from seg.auth.plain import Login, Plain
-from seg.auth.scram import Scram
+from seg.auth.scram import ScramServer
 from seg.auth.scram_keys import NAME, Salt
 from seg.auth.steps import Step
 
@@ -34,8 +34,8 @@ class Mechanism(Protocol):
 _MAKERS: dict[str, Callable[[Bindings], Mechanism]] = {
     "PLAIN": lambda bindings: Plain(),
     "LOGIN": lambda bindings: Login(),
-    NAME: Scram,
-    f"{NAME}-PLUS": lambda bindings: Scram(bindings, plus=True),
+    NAME: ScramServer,
+    f"{NAME}-PLUS": lambda bindings: ScramServer(bindings, plus=True),
 }
 
 

@@ -46,7 +46,7 @@ class _State(enum.Enum):
     OVER = "nothing"
 
 
-class Scram:
+class ScramServer:
     """One exchange.
 
     :param bindings: what ties an exchange to its TLS session: the channel bindings that there are, by type.

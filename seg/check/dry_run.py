@@ -9,7 +9,7 @@ from zope.interface import implementer
 
 from seg.check.report import AddressReport, CheckReport, HostReport, NoSession
 from seg.deliver.attempt import Attempt, AttemptServices
-from seg.deliver.connection_errors import AuthFailed, HandshakeFailed, Unreachable
+from seg.deliver.connection_errors import AuthenticationError, HandshakeFailed, Unreachable
 from seg.deliver.connections import PolicyViolation, VerifiedConnection
 from seg.events.base import Event, IEventSink
 from seg.events.delivery import DeliveryConnected, DeliveryConnectFailed
@@ -64,7 +64,7 @@ class NoIds:
 
 
 @implementer(IContent)
-class NoContent:
+class EmptyContent:
     """The content of no message."""
 
     size = 0
@@ -84,7 +84,7 @@ def _cause(error: Temporary) -> NoSession:
     """Why no session came about."""
     if local_fault(error) is not None:
         return NoSession.LOCAL
-    if isinstance(error, AuthFailed):
+    if isinstance(error, AuthenticationError):
         return NoSession.AUTH
     if isinstance(error, HandshakeFailed):
         return NoSession.TLS
@@ -103,7 +103,7 @@ class DryRun(Attempt):
 
     def __init__(self, domain: str, means: AttemptServices, notebook: DryRunRecorder) -> None:
         recipient = Recipient(0, f"postmaster@{domain}")
-        super().__init__(Lease(Envelope(0, "", (recipient,), 0.0), domain, (recipient,), NoContent()), means)
+        super().__init__(Lease(Envelope(0, "", (recipient,), 0.0), domain, (recipient,), EmptyContent()), means)
         self._outgoing = attrs.evolve(self._outgoing, connections=0)  # its few connections aren't what the limit is for
         self._notebook = notebook
         self._route: Route | None = None

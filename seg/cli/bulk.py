@@ -8,7 +8,7 @@ from typing import Any
 
 import attrs
 
-from seg.cli.client import Gateway
+from seg.cli.client import GatewayClient
 from seg.cli.output import say
 
 PAGE = 500  # messages done at a time
@@ -36,7 +36,7 @@ class Selection:
         return Selection(self.total) if asked else self
 
 
-def find(gateway: Gateway, wanted: Mapping[str, object]) -> Selection:
+def find(gateway: GatewayClient, wanted: Mapping[str, object]) -> Selection:
     """The messages that `wanted` (domain, sender) finds."""
     found = gateway.get("/v1/messages", limit=PAGE, **wanted)
     return Selection(found["total"], tuple(each["mid"] for each in found["messages"]))
@@ -48,7 +48,7 @@ def counted(number: int) -> str:
 
 
 def in_pieces(
-    gateway: Gateway, action: str, wanted: Mapping[str, object], found: Selection, quiet: bool, **more: object
+    gateway: GatewayClient, action: str, wanted: Mapping[str, object], found: Selection, quiet: bool, **more: object
 ) -> dict[str, Any]:
     """Do it to all messages that `wanted` (domain, sender) finds; others are served in between.
 
@@ -78,6 +78,6 @@ def in_pieces(
     return result
 
 
-def _page(gateway: Gateway, wanted: Mapping[str, object], after: int) -> tuple[int, ...]:
+def _page(gateway: GatewayClient, wanted: Mapping[str, object], after: int) -> tuple[int, ...]:
     found = gateway.get("/v1/messages", limit=PAGE, after=after, **wanted)
     return tuple(each["mid"] for each in found["messages"])

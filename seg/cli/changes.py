@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from seg.cli.client import Gateway, GatewayError
+from seg.cli.client import GatewayClient, GatewayError
 from seg.cli.dialogue import sure
 from seg.cli.options import JSON
 from seg.cli.output import prompt, say
@@ -25,7 +25,7 @@ def show_diff(diff: str) -> None:
         say(plain(line), fg=None if line.startswith(("+++", "---")) else colour)
 
 
-def stage(gateway: Gateway, edits: list[dict[str, Any]], as_json: bool = False) -> None:
+def stage(gateway: GatewayClient, edits: list[dict[str, Any]], as_json: bool = False) -> None:
     """Stage edits, and show what they changed (`seg changes` shows all that is staged)."""
     before = {} if as_json else gateway.get("/v1/configuration")
     answer = gateway.post("/v1/changes", edits=edits)

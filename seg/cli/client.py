@@ -86,7 +86,7 @@ class ControlSocket:
         return GatewayError(f"no sense to be had from {self.path}: {error}", 2)
 
 
-class Gateway:
+class GatewayClient:
     """The running gateway, as the command sees it."""
 
     def __init__(self, place: Endpoint, timeout: float = 30.0) -> None:

@@ -19,7 +19,7 @@ from seg.cli.demo_show import Show, as_json
 from seg.lab.cases import CASES, Case, chosen
 from seg.lab.demo import Demonstration
 from seg.lab.findings import CaseResult
-from seg.lab.gateway import GatewayError
+from seg.lab.gateway import LabGatewayError
 from seg.lab.internet import NoLoopbackError
 
 INTERRUPTED = 130  # exit status of a program that was ended by Ctrl-C
@@ -105,7 +105,7 @@ class _Run:
     def _ended(self, result: object) -> None:
         if isinstance(result, Failure) and not result.check(CancelledError):
             self._status = 1
-            if result.check(GatewayError, NoLoopbackError, OSError):
+            if result.check(LabGatewayError, NoLoopbackError, OSError):
                 self._show.error(str(result.value))
             else:
                 self._show.error(result.getTraceback())

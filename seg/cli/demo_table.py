@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from seg.cli.tables import plain
-from seg.lab.cases import Outcome, Protection
+from seg.lab.cases import ExpectedOutcome, Protection
 from seg.lab.findings import CaseResult
 
 WIDE = 125  # columns from which the MX has a column of its own; below, it stands before the reason
@@ -17,11 +17,15 @@ GAP = 2  # columns between two cells
 INDENT = 4  # columns before a reason
 TITLES = ("Domain", "Policy found", "MX", "TLS", "Verified by", "Outcome")
 MX = TITLES.index("MX")
-OUTCOMES = {Outcome.DELIVERED: "green", Outcome.DELAYED_THEN_DELIVERED: "green", Outcome.BOUNCED: "red"}
+OUTCOMES = {
+    ExpectedOutcome.DELIVERED: "green",
+    ExpectedOutcome.DELAYED_THEN_DELIVERED: "green",
+    ExpectedOutcome.BOUNCED: "red",
+}
 PROTECTIONS = {Protection.ENCRYPTED: "green", Protection.CLEAR: "yellow", Protection.NOT_SENT: "dim"}
 
 
-def style_of(outcome: Outcome) -> str:
+def style_of(outcome: ExpectedOutcome) -> str:
     """The colour of an outcome."""
     return OUTCOMES.get(outcome, "yellow")
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 from click.core import ParameterSource
 
-from seg.cli.client import ControlSocket, Gateway
+from seg.cli.client import ControlSocket, GatewayClient
 from seg.cli.output import say, shown_safely
 from seg.version import __version__
 
@@ -37,11 +37,11 @@ class CommandContext:
         self._server = server
         self._files: ConfigurationFiles | None = None
 
-    def gateway(self, timeout: float = 30.0) -> Gateway:
+    def gateway(self, timeout: float = 30.0) -> GatewayClient:
         """The running gateway; an answer may take so many seconds."""
         if self._server is not None:
-            return Gateway(self._server.server(), timeout)
-        return Gateway(ControlSocket(Path(self._socket) if self._socket else self._socket_path()), timeout)
+            return GatewayClient(self._server.server(), timeout)
+        return GatewayClient(ControlSocket(Path(self._socket) if self._socket else self._socket_path()), timeout)
 
     def files(self) -> ConfigurationFiles:
         """The configuration."""

@@ -11,7 +11,7 @@ from typing import Any, BinaryIO
 import click
 
 from seg.cli.bulk import counted, find, in_pieces
-from seg.cli.client import Gateway
+from seg.cli.client import GatewayClient
 from seg.cli.dialogue import ask as ask_for
 from seg.cli.dialogue import can_ask, choose, sure
 from seg.cli.options import JSON, MID
@@ -86,7 +86,7 @@ def _advice(mid: int, place: dict[str, Any]) -> str:
 # --- content ------------------------------------------------------------------------------------------------------
 
 
-def copy_content(gateway: Gateway, mid: int, out: BinaryIO, most: int = 2**40) -> int:
+def copy_content(gateway: GatewayClient, mid: int, out: BinaryIO, most: int = 2**40) -> int:
     """Write the octets of a message, at most so many; the whole size."""
     offset = 0
     while True:

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from seg.cli.bulk import Selection, counted, find, in_pieces
-from seg.cli.client import Gateway
+from seg.cli.client import GatewayClient
 from seg.cli.corrupt import corrupt
 from seg.cli.dialogue import sure
 from seg.cli.messages import why
@@ -72,7 +72,7 @@ def list_(
     say(f"{total} messages." if shown == total else f"The first {shown} of {total} messages; more with --limit.")
 
 
-def _print(gateway: Gateway, wanted: Mapping[str, object], messages: list[dict[str, Any]], limit: int) -> int:
+def _print(gateway: GatewayClient, wanted: Mapping[str, object], messages: list[dict[str, Any]], limit: int) -> int:
     """Print these and those behind them, as they come, up to a limit; how many they were."""
     if limit <= PAGE:
         print_table(COLUMNS, [_row(message) for message in messages], IMPORTANCE, tallest=4)
@@ -156,7 +156,12 @@ def _selection(command: Any) -> Any:
 
 
 def _act(
-    gateway: Gateway, chosen: dict[str, Any], action: str, done: str, as_json: bool, found: Selection | None = None
+    gateway: GatewayClient,
+    chosen: dict[str, Any],
+    action: str,
+    done: str,
+    as_json: bool,
+    found: Selection | None = None,
 ) -> None:
     """Do it to each message, tell what came of it; exit status 1 if any was refused or there was none.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from seg.cli.client import Gateway
+from seg.cli.client import GatewayClient
 from seg.cli.output import say
 
 TITLE = "-Queue ID-  --Size-- ----Arrival Time---- -Sender/Recipient-------"
@@ -38,6 +38,6 @@ def _block(message: dict[str, Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def show(gateway: Gateway) -> None:
+def show(gateway: GatewayClient) -> None:
     """Print it."""
     say(listing(gateway.get("/v1/messages", limit=MOST)), nl=False)

@@ -24,7 +24,7 @@ class RemoteOptions:
     token_file: str | None
     ca_file: str | None
 
-    def server(self) -> Server:
+    def server(self) -> RemoteServer:
         """The gateway there.
 
         :raises click.UsageError: something lacks, or is no good.
@@ -34,10 +34,10 @@ class RemoteOptions:
             raise click.UsageError(
                 "--server needs a token: --token-file FILE, or SEG_TOKEN_FILE (seg token add makes one)"
             )
-        return Server(host, port, _token(self.token_file), _context(self.ca_file))
+        return RemoteServer(host, port, _token(self.token_file), _context(self.ca_file))
 
 
-class Server:
+class RemoteServer:
     """Where the gateway is reached (`seg.cli.client.Endpoint`)."""
 
     def __init__(self, host: str, port: int, token: str, context: ssl.SSLContext) -> None:

@@ -24,7 +24,7 @@ from seg.config.schema import (
     Control,
     Delivery,
     Filter,
-    Gateway,
+    GatewaySettings,
     ListenerSettings,
     MetricsPage,
     Queue,
@@ -336,7 +336,7 @@ gatewayconfig = section_group(
     "gatewayconfig",
     "The gateway itself: its names and folder, the control socket and admin API, the page of metrics; in force at the next start",
     {
-        "names": ("gateway", Gateway, "Host name, postmaster and folder"),
+        "names": ("gateway", GatewaySettings, "Host name, postmaster and folder"),
         "control": ("control", Control, "The control socket, and the admin API over TLS"),
         "metrics": ("metrics", MetricsPage, "The page of metrics for Prometheus"),
     },

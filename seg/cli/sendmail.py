@@ -20,7 +20,7 @@ from typing import BinaryIO
 
 import attrs
 
-from seg.cli.client import ControlSocket, Gateway, GatewayError
+from seg.cli.client import ControlSocket, GatewayClient, GatewayError
 from seg.cli.sendmail_header import HeaderFields
 from seg.cli.sendmail_local import LocalUsers
 from seg.cli.sendmail_names import is_user, who_runs_this
@@ -45,7 +45,7 @@ SYSTEM = Path("/etc/seg")
 OTHER_NAMES = {"mailq": ("-bp",), "newaliases": ("-bi",)}
 
 
-class Failure(Exception):
+class SendmailError(Exception):
     """The command ends with this exit status and text."""
 
     def __init__(self, status: int, text: str) -> None:
@@ -98,7 +98,7 @@ def _carry_out(wanted: SendmailOptions) -> int:
             _send(wanted, place, sys.stdin.buffer)
     except UsageFault as fault:
         return _say(os.EX_USAGE, str(fault))
-    except Failure as failure:
+    except SendmailError as failure:
         return _say(failure.status, str(failure))
     except GatewayError as error:
         return _say(os.EX_UNAVAILABLE, error.format_message())
@@ -129,7 +129,7 @@ def _speak(place: LocalGateway) -> None:
 
     whole = serve(sys.stdin.buffer, sys.stdout.buffer, place.hostname, place.settings, place.folder, place.local)
     if not whole:
-        raise Failure(os.EX_DATAERR, "the input ended within a message, which isn't sent")
+        raise SendmailError(os.EX_DATAERR, "the input ended within a message, which isn't sent")
 
 
 def _group_of(path: str | None) -> str:
@@ -147,7 +147,7 @@ def _verify(wanted: SendmailOptions, place: LocalGateway) -> None:
     """-bv: whether somebody takes mail for each recipient, as far as it can be told here."""
     for address in (address for text in wanted.recipients for address in _addresses(text, "recipient", place)):
         if (objection := place.local.objection(address)) is not None:
-            raise Failure(*objection)
+            raise SendmailError(*objection)
         print(f"{address} ... deliverable")
 
 
@@ -167,7 +167,7 @@ def _place(configuration: str | None) -> LocalGateway:
 
 
 def _operate(wanted: SendmailOptions, place: LocalGateway) -> None:
-    gateway = Gateway(ControlSocket(socket_path(place.settings)))
+    gateway = GatewayClient(ControlSocket(socket_path(place.settings)))
     if wanted.mode == "p":
         from seg.cli.queue_listing import show
 
@@ -175,7 +175,7 @@ def _operate(wanted: SendmailOptions, place: LocalGateway) -> None:
     elif wanted.only_message:
         answer = gateway.post("/v1/messages", action="retry", mids=[int(wanted.only_message)])
         if not answer["done"]:
-            raise Failure(os.EX_DATAERR, f"there is no message {wanted.only_message} that waits in the queue")
+            raise SendmailError(os.EX_DATAERR, f"there is no message {wanted.only_message} that waits in the queue")
     elif wanted.only_site:
         from seg.cli.bulk import find, in_pieces
 
@@ -198,14 +198,14 @@ def _send(wanted: SendmailOptions, place: LocalGateway, source: BinaryIO) -> Non
         header.without_bcc()
     addresses = tuple({mailbox_key(each): each for each in reversed(recipients)}.values())[::-1]
     if not addresses:
-        raise Failure(os.EX_DATAERR, "the header names no recipient (To, Cc, Bcc)")
+        raise SendmailError(os.EX_DATAERR, "the header names no recipient (To, Cc, Bcc)")
     if len(addresses) > place.settings.receive.max_recipients:
-        raise Failure(
+        raise SendmailError(
             os.EX_UNAVAILABLE, f"{len(addresses)} recipients; {place.settings.receive.max_recipients} are allowed"
         )
     for address in addresses:
         if (objection := place.local.objection(address)) is not None:
-            raise Failure(*objection)
+            raise SendmailError(*objection)
     rules = SubmissionRules(place.hostname, place.settings.submission, place.local.known)
     header.complete(
         _in_header(sender or f"MAILER-DAEMON@{place.hostname}"),
@@ -214,7 +214,7 @@ def _send(wanted: SendmailOptions, place: LocalGateway, source: BinaryIO) -> Non
         f"<{secrets.token_hex(12)}@{place.hostname}>",
         rules if rules.programs else None,
     )
-    content = _Content(_text(header), first, lines, place.settings.receive.max_message_size)
+    content = _InputContent(_text(header), first, lines, place.settings.receive.max_message_size)
     body = wanted.body or BodyType.EIGHT_BIT  # what a program writes may have any octets
     note = DropEnvelope(sender, addresses, body, wanted.notify, wanted.ret, wanted.envid)
     name = drop(place.folder, note, content)
@@ -226,7 +226,7 @@ def _text(header: HeaderFields) -> bytes:
     try:
         return header.text()
     except HeaderTooLong as error:
-        raise Failure(os.EX_DATAERR, str(error)) from None
+        raise SendmailError(os.EX_DATAERR, str(error)) from None
 
 
 def _header(lines: Iterator[bytes]) -> tuple[HeaderFields, bytes]:
@@ -235,7 +235,7 @@ def _header(lines: Iterator[bytes]) -> tuple[HeaderFields, bytes]:
     for number, line in enumerate(lines):
         octets += len(line)
         if octets > LONGEST:
-            raise Failure(os.EX_DATAERR, f"the header is larger than {LONGEST} octets")
+            raise SendmailError(os.EX_DATAERR, f"the header is larger than {LONGEST} octets")
         if number == 0 and line.startswith(b"From "):
             continue  # of a mailbox file
         if line == b"\n":
@@ -257,7 +257,7 @@ def _lines(source: BinaryIO, dot_ends: bool) -> Iterator[bytes]:
         yield line
 
 
-class _Content:
+class _InputContent:
     """Header and body in order; too much is a fault while it is written, so that nothing is kept."""
 
     def __init__(self, header: bytes, first: bytes, lines: Iterator[bytes], most: int) -> None:
@@ -269,13 +269,13 @@ class _Content:
         size = sum(map(len, self._parts))
         yield from self._parts
         if b"\0" in self._parts[0] + self._parts[1]:
-            raise Failure(os.EX_DATAERR, "the message holds a NUL")
+            raise SendmailError(os.EX_DATAERR, "the message holds a NUL")
         for line in self._lines:
             if b"\0" in line:
-                raise Failure(os.EX_DATAERR, "the message holds a NUL")
+                raise SendmailError(os.EX_DATAERR, "the message holds a NUL")
             size += len(line) + 1
             if size > self._most:
-                raise Failure(os.EX_DATAERR, f"the message is larger than {self._most} octets (max_message_size)")
+                raise SendmailError(os.EX_DATAERR, f"the message is larger than {self._most} octets (max_message_size)")
             yield line
 
 
@@ -285,7 +285,7 @@ def _sender(text: str, hostname: str) -> tuple[str, str]:
         return "", ""
     found = _mailboxes(text, "sender")
     if len(found) != 1:
-        raise Failure(os.EX_DATAERR, f"{text!r} isn't one sender")
+        raise SendmailError(os.EX_DATAERR, f"{text!r} isn't one sender")
     return _address(found[0].address, hostname, check_reverse_path), found[0].name.strip('"')
 
 
@@ -299,7 +299,7 @@ def _mailboxes(text: str, field: str, known: Callable[[str], bool] = is_user) ->
     try:
         return mailboxes(text, known)
     except AddressListError as error:
-        raise Failure(os.EX_DATAERR, f"{field}: {error}; nothing is sent") from None
+        raise SendmailError(os.EX_DATAERR, f"{field}: {error}; nothing is sent") from None
 
 
 def _address(address: str, hostname: str, check: Callable[[str], None]) -> str:
@@ -308,7 +308,7 @@ def _address(address: str, hostname: str, check: Callable[[str], None]) -> str:
     try:
         check(whole)
     except PathError as error:
-        raise Failure(os.EX_DATAERR, f"{address!r} is no address: {error}") from None
+        raise SendmailError(os.EX_DATAERR, f"{address!r} is no address: {error}") from None
     return whole
 
 

@@ -40,7 +40,7 @@ SUBMISSION = 587
 
 
 @attrs.frozen
-class User:
+class FirstUser:
     """The first user of submission."""
 
     name: str
@@ -174,7 +174,7 @@ class _Wishes:
         name = self._one("hostname", "Full name of this gateway, as other servers see it:", default, hostname_fault)
         return name.rstrip(".").lower()
 
-    def rest(self, hostname: str) -> tuple[Answers, User | None, list[Planned]]:
+    def rest(self, hostname: str) -> tuple[Answers, FirstUser | None, list[Planned]]:
         """All answers, and the files that come of them.
 
         :raises click.ClickException: one can't be used.
@@ -269,7 +269,7 @@ class _Wishes:
                 return f"{file.problems[0]} (for user {user_name(owner[0])}; {hint})"
         return "; ".join(file.problems) or ("" if file.chain else f"{certificate} holds no certificate")
 
-    def _user(self, tls: bool) -> User:
+    def _user(self, tls: bool) -> FirstUser:
         from seg.auth.names import InvalidName, prepare_name, prepare_password
 
         if not tls:
@@ -281,7 +281,7 @@ class _Wishes:
         if len(password) < 8:
             raise click.ClickException("a password has at least 8 characters")
         try:
-            return User(prepare_name(name), prepare_password(password))
+            return FirstUser(prepare_name(name), prepare_password(password))
         except InvalidName as error:
             raise click.ClickException(str(error)) from None
 

@@ -15,7 +15,7 @@ PATIENCE = 5.0  # seconds for one question
 DNSQuestion = Callable[[str, str], tuple[str, ...]]  # name and type; the answers, () for none
 
 
-class NoAnswer(Exception):
+class NoDNSAnswer(Exception):
     """The DNS can't be asked, or doesn't answer; the text says why."""
 
 
@@ -39,7 +39,7 @@ def system_ask(name: str, kind: str) -> tuple[str, ...]:
     except dns.resolver.NXDOMAIN:
         return ()
     except (dns.exception.DNSException, OSError) as error:
-        raise NoAnswer(str(error) or type(error).__name__) from error
+        raise NoDNSAnswer(str(error) or type(error).__name__) from error
     return tuple(str(record).rstrip(".").lower() for record in answer)
 
 
@@ -48,7 +48,7 @@ def look_at_dns(hostname: str, ask: DNSQuestion = system_ask) -> list[DNSFinding
     name = hostname.rstrip(".").lower()
     try:
         addresses = [*ask(name, "A"), *ask(name, "AAAA")]
-    except NoAnswer as error:
+    except NoDNSAnswer as error:
         return [DNSFinding(False, f"the DNS gives no answer, so nothing could be looked at: {error}")]
     if not addresses:
         need = f"{name} has no address: publish {name}. IN A (and AAAA, if this machine has IPv6) with the address that it sends from"
@@ -63,7 +63,7 @@ def _reverse(name: str, address: str, ask: DNSQuestion) -> DNSFinding:
     pointer = str(dns.reversename.from_address(address))
     try:
         names = ask(pointer, "PTR")
-    except NoAnswer as error:
+    except NoDNSAnswer as error:
         return DNSFinding(False, f"the name of {address} can't be looked up: {error}")
     if name in names:
         return DNSFinding(True, f"{address} has the name {name}")

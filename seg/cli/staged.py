@@ -8,7 +8,7 @@ from datetime import date
 from typing import Any
 
 from seg.cli.changes import stage
-from seg.cli.client import Gateway
+from seg.cli.client import GatewayClient
 
 Edit = dict[str, Any]
 
@@ -16,7 +16,7 @@ Edit = dict[str, Any]
 class StagedEdits:
     """Reads the configuration with the operator's changes, and stages more of them."""
 
-    def __init__(self, gateway: Gateway) -> None:
+    def __init__(self, gateway: GatewayClient) -> None:
         self._gateway = gateway
         self._found: dict[str, Any] | None = None
 

@@ -112,7 +112,7 @@ class LenientAddresses(enum.StrEnum):
 
 
 @attrs.frozen
-class Gateway:
+class GatewaySettings:
     """The gateway as a whole."""
 
     hostname: str = key("", "Name in greeting, EHLO, Received and Message-ID; empty: the machine's own full name")
@@ -583,7 +583,7 @@ class MetricsPage:
 class Settings:
     """All of ``etc/seg.toml``."""
 
-    gateway: Gateway = attrs.field(factory=Gateway)
+    gateway: GatewaySettings = attrs.field(factory=GatewaySettings)
     listener: tuple[ListenerSettings, ...] = attrs.field(factory=lambda: (ListenerSettings(),))
     receive: Receive = attrs.field(factory=Receive)
     sender_group: tuple[SenderGroup, ...] = ()

@@ -16,7 +16,7 @@ from seg.deliver.connection_limits import LimitReached
 from seg.deliver.connections import DANE, MTA_STS, ConnectionOpener, PolicyViolation, VerifiedConnection, mismatches_of
 from seg.deliver.interfaces import IRouter
 from seg.deliver.outbound import outgoing_of
-from seg.deliver.progress import Progress
+from seg.deliver.progress import AttemptProgress
 from seg.deliver.rate_limits import RateLimit, SendingRates
 from seg.deliver.smtp_client import Tampered
 from seg.events.base import IEventSink
@@ -67,7 +67,7 @@ class Attempt:
     def __init__(self, lease: Lease, means: AttemptServices) -> None:
         self.outcomes: dict[int, Outcome] = {}
         self.connected = False  # some host was reached
-        self.progress = Progress()
+        self.progress = AttemptProgress()
         self.crowded: list[LimitReached] = []  # why recipients were left without an outcome
         self._lease = lease
         self._means = means
@@ -82,7 +82,7 @@ class Attempt:
     async def run(self) -> None:
         """Serve as many recipients as possible; afterwards each RID of the lease has an outcome, unless limits were reached (`crowded`).
 
-        Given up (`Progress.give_up`) and then cancelled, it still leaves an outcome for each.
+        Given up (`AttemptProgress.give_up`) and then cancelled, it still leaves an outcome for each.
         """
         try:
             await self._serve()

@@ -19,7 +19,7 @@ _SLICE = 65536  # octets that are worked on at a time
 
 
 @attrs.frozen
-class Body:
+class BodyPlan:
     """Content for one server.
 
     :ivar whole: all of it, where it is small.
@@ -35,7 +35,7 @@ class Body:
 
 async def body_for(
     content: IContent, said: BodyType, offered: Capabilities, convert: bool, in_thread: InThread
-) -> Body:
+) -> BodyPlan:
     """Content as a server that offers these extensions may have it.
 
     :param said: what its envelope says of it. Small content is looked at all the same; large content only where the server couldn't take it as
@@ -51,17 +51,17 @@ async def body_for(
     else:
         plain = await _is_ascii(content)
     if plain:
-        return Body(content, whole, BodyType.SEVEN_BIT)
+        return BodyPlan(content, whole, BodyType.SEVEN_BIT)
     if offered.eightbitmime:
-        return Body(content, whole, BodyType.EIGHT_BIT)
+        return BodyPlan(content, whole, BodyType.EIGHT_BIT)
     if not convert:
-        return Body(content, whole, BodyType.EIGHT_BIT, "convert_8bit is off")
+        return BodyPlan(content, whole, BodyType.EIGHT_BIT, "convert_8bit is off")
     try:
         converted = await Converted.of(content, in_thread)
     except NotConvertible as error:
-        return Body(content, whole, BodyType.EIGHT_BIT, error.text)
+        return BodyPlan(content, whole, BodyType.EIGHT_BIT, error.text)
     whole = b"".join([chunk async for chunk in converted.chunks()]) if converted.size <= SMALL else None
-    return Body(converted, whole, BodyType.SEVEN_BIT)
+    return BodyPlan(converted, whole, BodyType.SEVEN_BIT)
 
 
 async def _is_ascii(content: IContent) -> bool:

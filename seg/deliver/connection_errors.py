@@ -16,7 +16,7 @@ class Unreachable(Temporary):
     """No connection came about: nobody answers at that address and port."""
 
 
-class AuthFailed(Temporary):
+class AuthenticationError(Temporary):
     """We couldn't, or wouldn't, show who we are to a host that wants it. The operator's business: profile, password, or TLS for it."""
 
 

@@ -18,14 +18,14 @@ from twisted.internet.interfaces import IOpenSSLClientConnectionCreator
 
 from seg.config.destinations import AuthProfile
 from seg.config.schema import Delivery
-from seg.deliver.connection_errors import AuthFailed, Unreachable
+from seg.deliver.connection_errors import AuthenticationError, Unreachable
 from seg.deliver.connection_limits import ConnectionLimits, ConnectionSlot, LimitKey, LimitReached
 from seg.deliver.debug_peers import DebugPeers
 from seg.deliver.greetings import Greetings
 from seg.deliver.interfaces import IConnector
 from seg.deliver.outbound import OutboundSettings, mechanism_for
 from seg.deliver.pool import ConnectionPool, PoolKey
-from seg.deliver.progress import Progress
+from seg.deliver.progress import AttemptProgress
 from seg.deliver.recent import Recent
 from seg.deliver.slots import PATIENCE
 from seg.deliver.smtp_client import ESMTPSenderFactory, HandshakeFailed, SMTPClientProtocol, StartTLSRefused, Tampered
@@ -141,7 +141,7 @@ class ConnectionOpener:
         host: MXHost,
         address: PeerAddress,
         outgoing: OutboundSettings,
-        progress: Progress | None = None,
+        progress: AttemptProgress | None = None,
     ) -> VerifiedConnection:
         """A session with this host at this address that satisfies the decision.
 
@@ -154,7 +154,7 @@ class ConnectionOpener:
 
         A `Temporary` whose cause is a `LocalFault` is a failure of our own, and no word on the host.
         """
-        progress = progress or Progress()
+        progress = progress or AttemptProgress()
         key = self._key(host, address, outgoing)
         session = None if self._dialogues.wanted(decision.domain) else self._reuse(decision, key)
         if session is not None:
@@ -165,7 +165,12 @@ class ConnectionOpener:
         return await self.open_anew(decision, host, address, outgoing, progress)
 
     async def open_anew(
-        self, decision: Decision, host: MXHost, address: PeerAddress, outgoing: OutboundSettings, progress: Progress
+        self,
+        decision: Decision,
+        host: MXHost,
+        address: PeerAddress,
+        outgoing: OutboundSettings,
+        progress: AttemptProgress,
     ) -> VerifiedConnection:
         """`open`, on a new connection: one that waited could not serve.
 
@@ -190,7 +195,7 @@ class ConnectionOpener:
         return await self._fresh(decision, host, key, outgoing, progress, TLSLevel.NEVER, why_clear=why)
 
     async def _negotiated(
-        self, decision: Decision, host: MXHost, key: PoolKey, outgoing: OutboundSettings, progress: Progress
+        self, decision: Decision, host: MXHost, key: PoolKey, outgoing: OutboundSettings, progress: AttemptProgress
     ) -> VerifiedConnection:
         """A fresh session. A handshake that fails gets one more on a new connection, with classical key exchange groups only."""
         level, tls = decision.requirement.tls, self._tls
@@ -277,7 +282,7 @@ class ConnectionOpener:
         host: MXHost,
         key: PoolKey,
         outgoing: OutboundSettings,
-        progress: Progress,
+        progress: AttemptProgress,
         level: TLSLevel,
         classical: bool = False,
         why_clear: str = "",
@@ -338,21 +343,21 @@ class ConnectionOpener:
         :raises AuthFailed: it isn't possible, or refused.
         """
         if login is None:
-            raise AuthFailed("4.7.0", "the AUTH profile of the route isn't there any more")
+            raise AuthenticationError("4.7.0", "the AUTH profile of the route isn't there any more")
         if not sender.facts.tls:
-            raise AuthFailed("4.7.0", f"AUTH profile {login.name}: no password is sent without TLS")
+            raise AuthenticationError("4.7.0", f"AUTH profile {login.name}: no password is sent without TLS")
         if verdict.by == NOBODY and not login.unverified:
             text = "nothing verified the server's certificate; set the destination's tls to required-verify-hosted, or unverified = true"
-            raise AuthFailed("4.7.0", f"AUTH profile {login.name}: {text}")
+            raise AuthenticationError("4.7.0", f"AUTH profile {login.name}: {text}")
         try:
             mechanism = mechanism_for(login, sender.capabilities.raw.get("AUTH", ""))
         except Temporary as error:
-            raise AuthFailed(error.enhanced, error.text) from error
+            raise AuthenticationError(error.enhanced, error.text) from error
         try:
             await sender.authenticate(mechanism)
         except Temporary as error:
             said = " ".join(error.remote) or error.text
-            raise AuthFailed(
+            raise AuthenticationError(
                 error.enhanced, f"AUTH profile {login.name} ({mechanism.name}) is refused: {said}"
             ) from error
 
@@ -416,7 +421,7 @@ class ConnectionOpener:
             raise LimitReached(group, lambda: self._lines.room(group, limit))
 
     async def _connect(
-        self, decision: Decision, host: MXHost, key: PoolKey, line: ConnectionSlot, progress: Progress
+        self, decision: Decision, host: MXHost, key: PoolKey, line: ConnectionSlot, progress: AttemptProgress
     ) -> SMTPClientProtocol:
         address = key.address
         waiting = self._greetings.begin(address) if self._greetings is not None else None

@@ -8,7 +8,7 @@ from seg.deliver.smtp_client import SMTPClientProtocol
 from seg.mail.errors import Temporary
 
 
-class Progress:
+class AttemptProgress:
     """One attempt: since when it waits for an answer, whether a server has greeted it, and whether it may still be given up.
 
     :param seconds: the present time, of the clock that the senders have.

@@ -23,10 +23,10 @@ from seg.deliver.connection_limits import LimitReached
 from seg.deliver.destination import INITIAL_WINDOW as INITIAL_WINDOW
 from seg.deliver.destination import ConcurrencyWindow
 from seg.deliver.limit_waiters import LimitWaiters
-from seg.deliver.progress import Progress
+from seg.deliver.progress import AttemptProgress
 from seg.deliver.rate_limits import UNLIMITED, RateLimit, SendingRates
 from seg.deliver.slots import Slot, Slots
-from seg.deliver.turns import Turns
+from seg.deliver.turns import DestinationTurns
 from seg.events.base import IEventSink
 from seg.events.gateway import Fault
 from seg.mail.errors import Temporary, local_fault
@@ -44,7 +44,7 @@ class IAttempt(Protocol):
 
     outcomes: dict[int, Outcome]
     connected: bool
-    progress: Progress  # the engine puts one with its clock there
+    progress: AttemptProgress  # the engine puts one with its clock there
     crowded: list[LimitReached]  # why recipients without an outcome weren't tried
 
     def run(self) -> Coroutine[Deferred[Any], Any, None]:
@@ -83,7 +83,7 @@ class DeliveryScheduler:
         self._paced: dict[str, IDelayedCall] = {}  # destinations that had all that they may have for now
         self.suspended: Callable[[str], bool] = lambda domain: False  # destinations that get nothing now
         self._parked: set[str] = set()  # of these, the ones with due work
-        self._turns = Turns()
+        self._turns = DestinationTurns()
         self._destinations: dict[str, ConcurrencyWindow] = {}  # those with attempts under way
         self._known: OrderedDict[str, ConcurrencyWindow] = OrderedDict()  # others
         self._looking: IDelayedCall | None = None
@@ -205,7 +205,7 @@ class DeliveryScheduler:
         running: Deferred[None] = Deferred(lambda _: work.cancel())
         self._running[lease] = running
         attempt = self._attempt(lease)
-        progress = attempt.progress = Progress(self._clock.seconds)
+        progress = attempt.progress = AttemptProgress(self._clock.seconds)
         progress.on_greeted = partial(self._greeted, lease.domain, destination)
         self._slots.take(lease, progress, destination.silent)
         self._look_later()

@@ -17,7 +17,7 @@ from collections.abc import Iterator
 
 import attrs
 
-from seg.deliver.progress import Progress
+from seg.deliver.progress import AttemptProgress
 from seg.queue.interfaces import Lease
 
 RESERVED = 10  # one in so many slots is for destinations without an attempt under way
@@ -31,7 +31,7 @@ class Slot:
     """One attempt under way."""
 
     lease: Lease
-    progress: Progress
+    progress: AttemptProgress
     silent: bool = False  # its destination let us wait when we last tried
     slow: bool = False
     exempt: bool = False  # slow, and waiting for the reply to a whole message: holds no slot
@@ -57,7 +57,7 @@ class Slots:
     def __len__(self) -> int:
         return len(self._slots)
 
-    def take(self, lease: Lease, progress: Progress, silent: bool) -> Slot:
+    def take(self, lease: Lease, progress: AttemptProgress, silent: bool) -> Slot:
         """An attempt begins."""
         slot = self._slots[lease] = Slot(lease, progress, silent)
         self._silent += silent
@@ -117,7 +117,7 @@ class Slots:
         return [slot for _, _, slot in ranked[-over:]]
 
 
-def _is_slow(progress: Progress, now: float) -> bool:
+def _is_slow(progress: AttemptProgress, now: float) -> bool:
     if now - progress.waiting_since >= PATIENCE:
         return True
     return now - progress.begun >= (LONG_WITH_CONTENT if progress.content_under_way else LONG)

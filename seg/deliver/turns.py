@@ -8,7 +8,7 @@ from seg.deliver.destination import ConcurrencyWindow
 from seg.deliver.slots import Slots
 
 
-class Turns:
+class DestinationTurns:
     """Destinations with due work, in turn; those that have nothing under way, and those that let us wait, can be told from the others."""
 
     def __init__(self) -> None:

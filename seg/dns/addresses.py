@@ -14,7 +14,7 @@ import dns.name
 from seg.common.concurrently import side_by_side
 from seg.config.destinations import IPPreference
 from seg.dns.address_rules import AddressRules
-from seg.dns.answer import DNSAnswer, DNSFailure, Status
+from seg.dns.answer import AnswerStatus, DNSAnswer, DNSFailure
 from seg.dns.interfaces import IResolver
 from seg.mail.errors import LocalFault
 from seg.mail.hosts import IPAddress, MXHost, PeerAddress, SocketPath
@@ -167,5 +167,5 @@ def _none(name: str, answers: Sequence[DNSAnswer | _Unknown]) -> NoAddress:
         if isinstance(answer, _Unknown):
             return NoAddress(name, answer.text)
     denied = [answer for answer in answers if isinstance(answer, DNSAnswer)]
-    missing = all(answer.status is Status.NO_NAME for answer in denied)
+    missing = all(answer.status is AnswerStatus.NO_NAME for answer in denied)
     return NoAddress(name, "does not exist" if missing else "has no address", certain=len(denied) == 2)

@@ -10,7 +10,7 @@ from dns.rdata import Rdata
 from seg.mail.errors import Temporary
 
 
-class Status(enum.Enum):
+class AnswerStatus(enum.Enum):
     """What an answer says about the question."""
 
     FOUND = "found"
@@ -24,7 +24,7 @@ class DNSAnswer:
 
     name: str  # as asked: A-labels, lower case, no trailing dot
     rdtype: str
-    status: Status
+    status: AnswerStatus
     records: tuple[Rdata, ...] = ()  # of the type asked for
     secure: bool = False  # AD from a resolver that the operator trusts (RFC 4035 §3.2.3)
     canonical: str = ""  # owner name of the records after CNAME expansion
@@ -37,7 +37,7 @@ class DNSAnswer:
     @property
     def found(self) -> bool:
         """Whether there are records."""
-        return self.status is Status.FOUND
+        return self.status is AnswerStatus.FOUND
 
 
 class FailureKind(enum.StrEnum):

@@ -116,7 +116,7 @@ class _Datagrams:
             self._socket.close()
 
 
-class DatagramSocket(dns.asyncbackend.DatagramSocket):  # type: ignore[name-defined]
+class DNSSocket(dns.asyncbackend.DatagramSocket):  # type: ignore[name-defined]
     """A connected UDP socket: the kernel chose a random port, and keeps out datagrams from anybody but the
     peer."""
 
@@ -238,7 +238,7 @@ class TwistedBackend(dns.asyncbackend.Backend):  # type: ignore[name-defined]
         timeout: float | None = None,
         ssl_context: object = None,
         server_hostname: str | None = None,
-    ) -> DatagramSocket | StreamSocket:
+    ) -> DNSSocket | StreamSocket:
         """A socket for `destination` (address, port). DNS over TLS isn't provided.
 
         :raises OSError: no such network, no free port.
@@ -247,7 +247,7 @@ class TwistedBackend(dns.asyncbackend.Backend):  # type: ignore[name-defined]
         if destination is None or ssl_context is not None:
             raise NotImplementedError("only connected UDP sockets and plain TCP")
         if socktype == socket.SOCK_DGRAM:
-            return DatagramSocket(self._reactor, af, source, destination)
+            return DNSSocket(self._reactor, af, source, destination)
         endpoint = (TCP6ClientEndpoint if af == socket.AF_INET6 else TCP4ClientEndpoint)(
             self._reactor,
             destination[0],

@@ -56,7 +56,7 @@ class DNSCounters:
 
 
 @attrs.frozen(eq=False)
-class _Entry:
+class _CachedAnswer:
     value: DNSAnswer | DNSFailure
     expires: float  # on the reactor's clock
     size: int  # octets, about
@@ -96,7 +96,7 @@ class CachingResolver:
         self._clock = clock
         self._settings = settings
         self._sink = sink
-        self._entries: OrderedDict[Key, _Entry] = OrderedDict()
+        self._entries: OrderedDict[Key, _CachedAnswer] = OrderedDict()
         self._flights: dict[Key, _Flight] = {}
         self._room = settings.cache_entries * SHARE  # octets
         self._used = 0
@@ -219,7 +219,9 @@ class CachingResolver:
             return
         expires = self._clock.seconds() + seconds
         self._drop(key)
-        entry = self._entries[key] = _Entry(value, expires, ENTRY + (value.size if isinstance(value, DNSAnswer) else 0))
+        entry = self._entries[key] = _CachedAnswer(
+            value, expires, ENTRY + (value.size if isinstance(value, DNSAnswer) else 0)
+        )
         self._used += entry.size
         while len(self._entries) > self._settings.cache_entries or self._used > self._room:
             self._drop(next(iter(self._entries)))

@@ -19,7 +19,7 @@ from twisted.logger import Logger
 
 from seg.dns.answer import FailureKind
 from seg.dns.backend import StreamSocket, TwistedBackend
-from seg.dns.servers import Server
+from seg.dns.servers import UpstreamServer
 from seg.dns.wire import MAX_REPLY, MalformedReply, WireReply, answers, garbled, read_message, truncated
 from seg.mail.errors import LocalFault, local_fault
 
@@ -48,7 +48,7 @@ def make_question(name: dns.name.Name, rdtype: dns.rdatatype.RdataType, *, edns:
 
 
 async def ask(
-    backend: TwistedBackend, clock: IReactorTime, query: dns.message.Message, server: Server, timeout: float
+    backend: TwistedBackend, clock: IReactorTime, query: dns.message.Message, server: UpstreamServer, timeout: float
 ) -> WireReply:
     """The server's reply, whatever its response code. UDP and TCP have `timeout` seconds each.
 
@@ -89,7 +89,7 @@ async def _bounded(asking: Coroutine[Deferred[Any], Any, T], clock: IReactorTime
         raise LocalFault(f"asking a resolver broke: {type(e).__name__}: {e}") from e
 
 
-async def _over_udp(backend: TwistedBackend, query: dns.message.Message, server: Server) -> WireReply | None:
+async def _over_udp(backend: TwistedBackend, query: dns.message.Message, server: UpstreamServer) -> WireReply | None:
     """The reply, or None when TCP has to be tried.
 
     Datagrams that don't answer this question are ignored unread: anybody may send them (RFC 5452 §9.1). One that
@@ -114,7 +114,7 @@ async def _over_udp(backend: TwistedBackend, query: dns.message.Message, server:
                 return None
 
 
-async def _over_tcp(backend: TwistedBackend, query: dns.message.Message, server: Server) -> WireReply:
+async def _over_tcp(backend: TwistedBackend, query: dns.message.Message, server: UpstreamServer) -> WireReply:
     family = socket.AF_INET6 if server.address.version == 6 else socket.AF_INET
     wire = query.to_wire()
     async with await backend.make_socket(

@@ -8,7 +8,7 @@ from twisted.internet.interfaces import IReactorTime
 
 from seg.config.schema import UntrustedFallback
 from seg.dns.answer import FailureKind
-from seg.dns.servers import Server
+from seg.dns.servers import UpstreamServer
 from seg.events.base import IEventSink
 from seg.events.conditions import Condition
 from seg.events.gateway import ConditionKind
@@ -31,7 +31,7 @@ class Outages:
     """
 
     def __init__(
-        self, servers: Sequence[Server], fallback: UntrustedFallback, sink: IEventSink, clock: IReactorTime
+        self, servers: Sequence[UpstreamServer], fallback: UntrustedFallback, sink: IEventSink, clock: IReactorTime
     ) -> None:
         self.recovered: Callable[[], object] = lambda: None
         self._servers = servers
@@ -48,11 +48,11 @@ class Outages:
         """Go on with what lasts, after a reload with other resolvers."""
         self._resolvers, self._local, self._lacked_at = former._resolvers, former._local, former._lacked_at
 
-    def substitutes(self, server: Server) -> bool:
+    def substitutes(self, server: UpstreamServer) -> bool:
         """Whether an answer of this server stands in for one that the operator would believe."""
         return not server.believed and any(other.believed for other in self._servers)
 
-    def substituted(self, server: Server, away: bool) -> None:
+    def substituted(self, server: UpstreamServer, away: bool) -> None:
         """A server that isn't believed has answered.
 
         :param away: nobody was there at any believed one, rather than that they didn't serve this question.
@@ -87,7 +87,7 @@ class Outages:
         self._resolvers.begin("no resolver answers: mail waits")
         return True
 
-    def replied(self, server: Server) -> None:
+    def replied(self, server: UpstreamServer) -> None:
         """A server is there, whatever it said."""
         if self._local.active and self._clock.seconds() - self._lacked_at >= QUIET:
             self._local.end("questions to the resolvers are put again")

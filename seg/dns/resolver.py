@@ -14,14 +14,14 @@ from twisted.logger import Logger
 from zope.interface import implementer
 
 from seg.config.schema import DNS
-from seg.dns.answer import DNSAnswer, DNSFailure, FailureKind, Status
+from seg.dns.answer import AnswerStatus, DNSAnswer, DNSFailure, FailureKind
 from seg.dns.backend import TwistedBackend
 from seg.dns.exchange import ExchangeError, ask, make_question
 from seg.dns.interfaces import IResolver
 from seg.dns.outage import Outages
-from seg.dns.reading import ParsedReply, UnusableReply, read_reply
-from seg.dns.servers import DEMOTION, Server, in_turn, make_servers, system_resolvers
-from seg.dns.turns import MOST, Turns
+from seg.dns.parsed_reply import ParsedReply, UnusableReply, read_reply
+from seg.dns.servers import DEMOTION, UpstreamServer, in_turn, make_servers, system_resolvers
+from seg.dns.turns import MOST, QueryTurns
 from seg.events.base import IEventSink
 from seg.events.dns import DNSSent
 from seg.mail.errors import LocalFault
@@ -66,7 +66,7 @@ class StubResolver:
         self._backend = TwistedBackend(reactor)
         self._settings = settings
         self._sink = sink
-        self._turns = Turns(most, "questions to the resolvers", self._clock)
+        self._turns = QueryTurns(most, "questions to the resolvers", self._clock)
         self.servers = make_servers(settings.resolvers or system_resolvers(resolv_conf), settings.trusted)
         self.outages = Outages(self.servers, settings.untrusted_fallback, sink, self._clock)
         self.judged_anew: Callable[[], object] = lambda: (
@@ -88,7 +88,7 @@ class StubResolver:
         try:
             wanted = dns.name.from_text(name.encode("ascii").decode() + ".")
         except (dns.exception.DNSException, UnicodeError):
-            return DNSAnswer(name, rdtype, Status.NO_NAME, canonical=name)
+            return DNSAnswer(name, rdtype, AnswerStatus.NO_NAME, canonical=name)
         question = _Question(name, rdtype, dns.rdatatype.from_text(rdtype), self._deadline())
         secure, substitute, ttl, seen = True, False, float("inf"), {wanted}
         while True:
@@ -117,7 +117,7 @@ class StubResolver:
         question = _Question(self._settings.probe, "DNSKEY", dns.rdatatype.DNSKEY, self._deadline())
         wanted = dns.name.from_text(question.name.rstrip(".") + ".")
         trusted = [server for server in self.servers if server.trusted]
-        failures: list[tuple[Server, FailureKind, str]] = []
+        failures: list[tuple[UpstreamServer, FailureKind, str]] = []
         ours: LocalFault | None = None
         answered, before = not trusted, [server.validating for server in trusted]
         for server in trusted:
@@ -139,7 +139,7 @@ class StubResolver:
     def _deadline(self) -> float:
         return self._clock.seconds() + self._settings.lifetime
 
-    async def _ask_servers(self, question: _Question, wanted: dns.name.Name) -> tuple[ParsedReply, Server]:
+    async def _ask_servers(self, question: _Question, wanted: dns.name.Name) -> tuple[ParsedReply, UpstreamServer]:
         """The first usable reply. Servers that were silent are asked again while there is time.
 
         After a believed server that tried and couldn't vouch for an answer (SERVFAIL, bogus, time-out) only
@@ -151,10 +151,10 @@ class StubResolver:
         :raises LocalFault: so did we.
         """
         servers = in_turn(self.servers, self._clock.seconds())
-        failures: list[tuple[Server, FailureKind, str]] = []
+        failures: list[tuple[UpstreamServer, FailureKind, str]] = []
         ours: LocalFault | None = None
         while servers:
-            again: list[Server] = []
+            again: list[UpstreamServer] = []
             vouched_only = False
             for server in servers:
                 if vouched_only and not server.believed:
@@ -177,7 +177,7 @@ class StubResolver:
         raise ours or await self._failure(question, failures)
 
     async def _failure(
-        self, question: _Question, failures: list[tuple[Server, FailureKind, str]]
+        self, question: _Question, failures: list[tuple[UpstreamServer, FailureKind, str]]
     ) -> DNSFailure | LocalFault:
         """Why there is no answer: a failure of the servers', or that there are none, which is ours."""
         failure = question.summary(failures)
@@ -204,13 +204,13 @@ class StubResolver:
             return True
         return False
 
-    def _told(self, server: Server, failures: list[tuple[Server, FailureKind, str]]) -> None:
+    def _told(self, server: UpstreamServer, failures: list[tuple[UpstreamServer, FailureKind, str]]) -> None:
         """Tell if a server answered in the place of those that are believed."""
         if self.outages.substitutes(server):
             away = all(kind is FailureKind.NETWORK for asked, kind, _ in failures if asked.believed)
             self.outages.substituted(server, away)
 
-    async def _ask_server(self, question: _Question, wanted: dns.name.Name, server: Server) -> ParsedReply:
+    async def _ask_server(self, question: _Question, wanted: dns.name.Name, server: UpstreamServer) -> ParsedReply:
         """Its usable reply; what comes of it is noted down.
 
         :raises ExchangeError: there was no reply.
@@ -233,7 +233,7 @@ class StubResolver:
         self.outages.replied(server)
         return reading
 
-    async def _exchange(self, question: _Question, wanted: dns.name.Name, server: Server) -> ParsedReply:
+    async def _exchange(self, question: _Question, wanted: dns.name.Name, server: UpstreamServer) -> ParsedReply:
         now = self._clock.seconds()
         timeout = min(self._settings.timeout, question.deadline - now)
         if self._sink.debug:
@@ -261,7 +261,7 @@ class _Question:
         """It couldn't be answered."""
         return DNSFailure(self.name, self.rdtype, kind, detail)
 
-    def summary(self, failures: list[tuple[Server, FailureKind, str]]) -> DNSFailure:
+    def summary(self, failures: list[tuple[UpstreamServer, FailureKind, str]]) -> DNSFailure:
         """The failure that says most: a bogus answer says more than an error, an error more than silence."""
         if not failures:  # the time was over before anybody was asked
             return self.failure(FailureKind.TIMEOUT)

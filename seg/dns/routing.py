@@ -14,7 +14,7 @@ import dns.name
 from seg.common.concurrently import side_by_side
 from seg.config.destinations import IPPreference
 from seg.dns.addresses import NoAddress, SelfAddresses, admitted, families, find_host, host_name
-from seg.dns.answer import DNSAnswer, Status
+from seg.dns.answer import AnswerStatus, DNSAnswer
 from seg.dns.interfaces import IResolver
 from seg.mail.errors import LocalFault, Permanent, Temporary
 from seg.mail.hosts import IPAddress, MXHost, Route, RouteKind
@@ -56,10 +56,10 @@ async def mx_route(
         answer = await resolver.query(domain, "MX")
     except LocalFault as fault:
         raise fault.temporary() from fault
-    if answer.status is Status.NO_NAME:
+    if answer.status is AnswerStatus.NO_NAME:
         raise Permanent("5.1.2", f"DNS Hard Error looking up {domain} (MX):  NXDomain")
     search = _Search(resolver, domain, preference, own, port, max_hosts)
-    if answer.status is Status.NO_DATA:
+    if answer.status is AnswerStatus.NO_DATA:
         return await _implicit_route(search, answer)
     candidates = _candidates(search, answer, random)
     hosts = await search.hosts(candidates, answer)

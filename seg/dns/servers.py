@@ -19,7 +19,7 @@ DEMOTION = 60.0  # seconds for which a silent resolver is asked after the others
 
 
 @attrs.define(eq=False)
-class Server:
+class UpstreamServer:
     """One resolver, and what experience says of it."""
 
     address: IPAddress
@@ -92,7 +92,7 @@ def system_resolvers(path: str) -> tuple[str, ...]:
     return tuple(server for server in parser.nameservers if isinstance(server, str)) or (LOOPBACK,)
 
 
-def make_servers(resolvers: Iterable[str], trusted: Iterable[str]) -> tuple[Server, ...]:
+def make_servers(resolvers: Iterable[str], trusted: Iterable[str]) -> tuple[UpstreamServer, ...]:
     """The servers of a configuration, in its order.
 
     :raises ConfigurationError: an entry of either list can't be read.
@@ -104,20 +104,20 @@ def make_servers(resolvers: Iterable[str], trusted: Iterable[str]) -> tuple[Serv
             networks.append(ipaddress.ip_network(text, strict=False))
         except ValueError as e:
             problems.append(f"dns.trusted: {text!r} isn't a network: {e}")
-    servers: list[Server] = []
+    servers: list[UpstreamServer] = []
     for text in resolvers:
         try:
             address, port = parse_server(text)
         except ValueError as e:
             problems.append(f"dns.resolvers: {text!r} isn't address or address:port: {e}")
         else:
-            servers.append(Server(address, port, any(address in network for network in networks)))
+            servers.append(UpstreamServer(address, port, any(address in network for network in networks)))
     if problems:
         raise ConfigurationError(tuple(problems))
     return tuple(servers)
 
 
-def in_turn(servers: tuple[Server, ...], now: float) -> list[Server]:
+def in_turn(servers: tuple[UpstreamServer, ...], now: float) -> list[UpstreamServer]:
     """The order for one question: the operator's, but resolvers that were silent lately come last.
 
     Where believed ones and others stand side by side the believed ones come first, silent or not: a silent resolver must

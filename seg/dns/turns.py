@@ -27,7 +27,7 @@ def most_questions() -> int:
     return MOST if soft == resource.RLIM_INFINITY else max(LEAST, min(MOST, soft // SHARE))
 
 
-class Turns:
+class QueryTurns:
     """Lets so many do something at a time; the others wait in the order in which they came.
 
     :param what: in the plural, for the text of the fault: ``"questions to the resolvers"``.
@@ -66,7 +66,7 @@ class SharedResolver:
 
     def __init__(self, inner: IResolver, most: int, clock: IReactorTime, limit: float) -> None:
         self._inner = inner
-        self._turns = Turns(most, "questions about clients", clock)
+        self._turns = QueryTurns(most, "questions about clients", clock)
         self._limit = limit
 
     async def query(self, name: str, rdtype: str) -> DNSAnswer:

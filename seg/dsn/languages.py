@@ -60,7 +60,7 @@ class LanguageError(ValueError):
 
 
 @attrs.frozen
-class Status:
+class StatusTexts:
     """What is said of some status codes (RFC 3463)."""
 
     codes: tuple[str, ...]  # "5.1.2", or the beginning of some: "5.1."
@@ -75,13 +75,13 @@ class Language:
     name: str
     width: int  # characters in a line
     texts: Mapping[str, Mapping[str, str]]
-    statuses: tuple[Status, ...]
+    statuses: tuple[StatusTexts, ...]
 
     def text(self, table: str, key: str, **values: object) -> str:
         """A text with its names filled in."""
         return self.texts[table][key].format(**values)
 
-    def status(self, enhanced: str) -> Status:
+    def status(self, enhanced: str) -> StatusTexts:
         """What is said of a permanent status."""
         return next(status for status in self.statuses if enhanced.startswith(status.codes))
 
@@ -129,15 +129,15 @@ def _text(data: Mapping[str, Any], table: str, key: str, names: frozenset[str], 
     return text
 
 
-def _statuses(raw: Any, file: str, problems: list[str]) -> tuple[Status, ...]:
-    found: list[Status] = []
+def _statuses(raw: Any, file: str, problems: list[str]) -> tuple[StatusTexts, ...]:
+    found: list[StatusTexts] = []
     for number, entry in enumerate(raw if isinstance(raw, list) else [], 1):
         codes, meaning, advice = (entry.get(key) for key in ("codes", "meaning", "advice"))
         good = isinstance(codes, list) and codes and all(isinstance(c, str) and c.startswith("5.") for c in codes)
         if not good or not all(isinstance(t, str) and t.strip() and t.isprintable() for t in (meaning, advice)):
             problems.append(f'{file}: [[status]] number {number}: wants codes = ["5.1."], meaning and advice')
             continue
-        found.append(Status(tuple(codes), meaning, advice))
+        found.append(StatusTexts(tuple(codes), meaning, advice))
     if not any("5." in status.codes for status in found):
         problems.append(f'{file}: the last [[status]] must have codes = ["5."], for all others')
     return tuple(found)

@@ -27,7 +27,7 @@ from seg.filter.changes import Applied, applied, word
 from seg.filter.header import HeaderGrown
 from seg.filter.interfaces import IMessageFilter
 from seg.filter.message import FilteredMessage
-from seg.filter.turns import Turns
+from seg.filter.turns import FilterTurns
 from seg.mail.client import client_key
 from seg.mail.errors import LocalFault, local_fault
 from seg.smtp.server_replies import ServerReply
@@ -92,7 +92,7 @@ class FilterChain:
         self._stations = tuple(stations)
         self._sink = sink
         self._clock = clock
-        self._turns = Turns()
+        self._turns = FilterTurns()
 
     def __bool__(self) -> bool:
         return bool(self._stations)

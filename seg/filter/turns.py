@@ -10,7 +10,7 @@ from twisted.internet.defer import DeferredSemaphore
 AT_A_TIME = 50  # messages of one client that filters judge at a time
 
 
-class Turns:
+class FilterTurns:
     """So many messages of one client at a time; its others wait, in their order, and nobody else waits for them."""
 
     def __init__(self, at_a_time: int = AT_A_TIME) -> None:

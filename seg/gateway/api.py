@@ -29,7 +29,7 @@ from seg.common.clock import posix_of
 from seg.config.destinations import Destinations
 from seg.events.base import IEventSink
 from seg.gateway.assembly import ActiveConfiguration, MailServices, wire_checks
-from seg.gateway.window import Window
+from seg.gateway.view import GatewayView
 
 
 @attrs.frozen
@@ -52,7 +52,7 @@ def admin_paths(
     identity: Identity,
     now: ActiveConfiguration,
     mail: MailServices,
-    window: Window,
+    window: GatewayView,
     changes: ChangeControl,
     observers: Statistics,
     sink: IEventSink,

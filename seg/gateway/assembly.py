@@ -49,7 +49,7 @@ from seg.dns.cache import CachingResolver
 from seg.dns.outage import Outages
 from seg.dns.probe import ValidationProbe
 from seg.dns.resolver import StubResolver
-from seg.dns.servers import Server
+from seg.dns.servers import UpstreamServer
 from seg.dns.turns import SharedResolver, most_questions
 from seg.dsn.alerts import TLSAlerts
 from seg.dsn.composer import ReportComposer
@@ -106,7 +106,7 @@ class PolicyServices:
     policies: PolicyStore
     refresh: PolicyRefresh
     providers: tuple[ITLSPolicyProvider, ...]
-    servers: tuple[Server, ...]  # the resolvers asked
+    servers: tuple[UpstreamServer, ...]  # the resolvers asked
     outages: Outages
     seen: SeenDANE
     for_clients: SharedResolver  # the names of clients: they have half of the questions at a time

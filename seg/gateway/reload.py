@@ -39,7 +39,7 @@ AT_THE_START = ("gateway", "control.socket")
 
 
 @attrs.frozen
-class LiveParts:
+class ReloadableParts:
     """The running gateway's parts that a configuration reaches."""
 
     now: ActiveConfiguration
@@ -61,7 +61,7 @@ class LiveParts:
 class Reloader:
     """Takes configurations (`seg.admin.configuration.control.IReloader`)."""
 
-    def __init__(self, parts: LiveParts) -> None:
+    def __init__(self, parts: ReloadableParts) -> None:
         self._parts = parts
         self._in_thread = in_thread_of(parts.reactor)
 
@@ -104,7 +104,7 @@ class Reloader:
 class PreparedReload:
     """A configuration that only waits to be put into force."""
 
-    _parts: LiveParts
+    _parts: ReloadableParts
     _configuration: Configuration
     _plan: ListenerPlan
     _lookups: PolicyServices

@@ -69,8 +69,8 @@ from seg.gateway.certificates import CertificateReloader, ReloadableCertificate
 from seg.gateway.clockwatch import ClockWatch, last_written
 from seg.gateway.descriptors import Descriptors, raise_limit
 from seg.gateway.logs import wire_logs
-from seg.gateway.reload import LiveParts, Reloader
-from seg.gateway.window import Window
+from seg.gateway.reload import ReloadableParts, Reloader
+from seg.gateway.view import GatewayView
 from seg.maildrop.pickup import Pickup
 from seg.policy.dane.kept import SeenDANEFile
 from seg.receive.connection_counter import ConnectionCounter
@@ -232,7 +232,7 @@ class GatewayService(Service):
         )
         self._bus.add(mail.alerts.emit, kinds=mail.alerts.kinds)
         changes = self._change_control(mail)
-        window = Window(self._now, mail, self._reception, self._expiry, self._bus, self._reactor)
+        window = GatewayView(self._now, mail, self._reception, self._expiry, self._bus, self._reactor)
         self._entrances.open(self.settings, self._admin_paths(mail, window, changes))
         self._observers.metrics.watch(window, self._observers.conditions.counts)
         self._metrics_port.use(self._metrics_port.prepare(self.settings.metrics))
@@ -331,7 +331,7 @@ class GatewayService(Service):
         return (*self._now.settings.queue.report_languages, *named)
 
     def _change_control(self, mail: MailServices) -> ChangeControl:
-        parts = LiveParts(
+        parts = ReloadableParts(
             now=self._now,
             mail=mail,
             reception=self._reception,
@@ -358,7 +358,7 @@ class GatewayService(Service):
             self._configuration,
         )
 
-    def _admin_paths(self, mail: MailServices, window: Window, changes: ChangeControl) -> RouteTable:
+    def _admin_paths(self, mail: MailServices, window: GatewayView, changes: ChangeControl) -> RouteTable:
         """All that operators may ask for."""
         self._observers.traffic.start(var_path(self.settings) / "totals.json", window.dns)
         identity = Identity(self.hostname, self._files.settings.absolute(), posix(self._reactor))

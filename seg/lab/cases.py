@@ -12,12 +12,12 @@ from collections.abc import Mapping
 import attrs
 
 from seg.lab.behaviour import Behaviour, Certificate, StartTLS
-from seg.lab.dnsserver import Failure
+from seg.lab.dnsserver import AnswerFailure
 from seg.lab.policyhost import Answer
 from seg.lab.world import MX, TLSA, Policy
 
 
-class Outcome(enum.StrEnum):
+class ExpectedOutcome(enum.StrEnum):
     """What may come of a message."""
 
     DELIVERED = "delivered"
@@ -41,7 +41,7 @@ class Case:
 
     name: str  # for --case
     what: str  # one plain sentence
-    outcome: Outcome
+    outcome: ExpectedOutcome
     protection: Protection
     verified_by: str = ""  # "mta-sts", "dane", "profile" (the operator's), "" = nobody
     why: tuple[str, ...] = ()  # each is in the explanation
@@ -52,7 +52,7 @@ class Case:
     policy: Policy | None = None
     secure: bool = False  # DNSSEC
     null_mx: bool = False
-    lookup_failure: Failure | None = None  # of the TLSA question
+    lookup_failure: AnswerFailure | None = None  # of the TLSA question
     profile: Mapping[str, object] = attrs.field(factory=dict)  # of the operator, for this domain
     route: str = ""  # host of the operator's SMTP route
 
@@ -84,7 +84,7 @@ CASES: tuple[Case, ...] = (
         name="enforce",
         what="The domain publishes an MTA-STS policy demanding a good certificate; its server has one.",
         policy=Policy(mode="enforce"),
-        outcome=Outcome.DELIVERED,
+        outcome=ExpectedOutcome.DELIVERED,
         protection=Protection.ENCRYPTED,
         verified_by="mta-sts",
         why=("mta-sts=enforce",),
@@ -94,7 +94,7 @@ CASES: tuple[Case, ...] = (
         what="The policy demands a good certificate, but the server shows one made for another host.",
         policy=Policy(mode="enforce"),
         behaviour=OTHER_NAME,
-        outcome=Outcome.DEFERRED,
+        outcome=ExpectedOutcome.DEFERRED,
         protection=Protection.NOT_SENT,
         why=("mta-sts=enforce", "another-host.invalid"),
     ),
@@ -103,7 +103,7 @@ CASES: tuple[Case, ...] = (
         what="The policy demands encryption, but somebody on the way removed the server's offer (STARTTLS).",
         policy=Policy(mode="enforce"),
         behaviour=STRIPPED,
-        outcome=Outcome.DEFERRED,
+        outcome=ExpectedOutcome.DEFERRED,
         protection=Protection.NOT_SENT,
         why=("mta-sts=enforce", "STARTTLS"),
     ),
@@ -111,7 +111,7 @@ CASES: tuple[Case, ...] = (
         name="forged-mx",
         what="The DNS names a mail server that the domain's policy doesn't list, as a forged answer would.",
         policy=Policy(mode="enforce", mx=("mail.forged-mx.example",)),
-        outcome=Outcome.DEFERRED,
+        outcome=ExpectedOutcome.DEFERRED,
         protection=Protection.NOT_SENT,
         why=("MX not in policy",),
     ),
@@ -120,7 +120,7 @@ CASES: tuple[Case, ...] = (
         what="The policy is only being tested (mode testing), and the certificate is for another host.",
         policy=Policy(mode="testing"),
         behaviour=OTHER_NAME,
-        outcome=Outcome.DELIVERED,
+        outcome=ExpectedOutcome.DELIVERED,
         protection=Protection.ENCRYPTED,
         why=("mta-sts=testing", "another-host.invalid"),
     ),
@@ -128,7 +128,7 @@ CASES: tuple[Case, ...] = (
         name="no-policy",
         what="No policy; the server offers encryption, with a certificate that nobody vouches for.",
         behaviour=Behaviour(certificate=Certificate.SELF_SIGNED),
-        outcome=Outcome.DELIVERED,
+        outcome=ExpectedOutcome.DELIVERED,
         protection=Protection.ENCRYPTED,
         why=("mta-sts=none",),
     ),
@@ -136,7 +136,7 @@ CASES: tuple[Case, ...] = (
         name="no-tls",
         what="No policy, and the server can't encrypt; the operator only prefers encryption.",
         behaviour=STRIPPED,
-        outcome=Outcome.DELIVERED,
+        outcome=ExpectedOutcome.DELIVERED,
         protection=Protection.CLEAR,
         why=("clear text",),
     ),
@@ -147,7 +147,7 @@ CASES: tuple[Case, ...] = (
         tlsa=(TLSA(3, 1, 1),),
         behaviour=Behaviour(certificate=Certificate.SELF_SIGNED),
         policy=Policy(mode="enforce"),
-        outcome=Outcome.DELIVERED,
+        outcome=ExpectedOutcome.DELIVERED,
         protection=Protection.ENCRYPTED,
         verified_by="dane",
         why=("dane=secure",),
@@ -158,7 +158,7 @@ CASES: tuple[Case, ...] = (
         secure=True,
         tlsa=(TLSA(3, 1, 1, wrong=True),),
         policy=Policy(mode="enforce"),
-        outcome=Outcome.DEFERRED,
+        outcome=ExpectedOutcome.DEFERRED,
         protection=Protection.NOT_SENT,
         why=("dane", "TLSA"),
     ),
@@ -166,8 +166,8 @@ CASES: tuple[Case, ...] = (
         name="dane-servfail",
         what="The DNS is signed, but the fingerprint can't be looked up, as an attacker could arrange.",
         secure=True,
-        lookup_failure=Failure.SERVFAIL,
-        outcome=Outcome.DEFERRED,
+        lookup_failure=AnswerFailure.SERVFAIL,
+        outcome=ExpectedOutcome.DEFERRED,
         protection=Protection.NOT_SENT,
         why=("dane", "ServFail"),
     ),
@@ -175,7 +175,7 @@ CASES: tuple[Case, ...] = (
         name="greylist",
         what="The server turns the first try away ('come again later'), as a guard against spam.",
         behaviour=Behaviour(greylist=1),
-        outcome=Outcome.DELAYED_THEN_DELIVERED,
+        outcome=ExpectedOutcome.DELAYED_THEN_DELIVERED,
         protection=Protection.ENCRYPTED,
         why=("greylisted",),
     ),
@@ -183,7 +183,7 @@ CASES: tuple[Case, ...] = (
         name="policy-404",
         what="The DNS announces a policy, but the web server that should have it says 'not found'.",
         policy=Policy(mode="enforce", answer=Answer.NOT_FOUND),
-        outcome=Outcome.DELIVERED,
+        outcome=ExpectedOutcome.DELIVERED,
         protection=Protection.ENCRYPTED,
         why=("404",),
     ),
@@ -192,7 +192,7 @@ CASES: tuple[Case, ...] = (
         what="A hoster's server has the hoster's certificate; the operator demands one for the mail domain.",
         hoster="mx5.hoster.example",
         profile={"tls": "required-verify"},
-        outcome=Outcome.DEFERRED,
+        outcome=ExpectedOutcome.DEFERRED,
         protection=Protection.NOT_SENT,
         why=("peer cert does not match domain hosted-5.example",),
         log=("TLS deferring: verify error: peer cert does not match domain hosted-5.example",),
@@ -202,7 +202,7 @@ CASES: tuple[Case, ...] = (
         what="The same hoster, and the operator's setting allows for hosted domains.",
         hoster="mx6.hoster.example",
         profile={"tls": "required-verify-hosted"},
-        outcome=Outcome.DELIVERED,
+        outcome=ExpectedOutcome.DELIVERED,
         protection=Protection.ENCRYPTED,
         verified_by="profile",
         why=("required-verify-hosted",),
@@ -211,7 +211,7 @@ CASES: tuple[Case, ...] = (
         name="null-mx",
         what="The domain says in its DNS that it takes no mail at all (null MX).",
         null_mx=True,
-        outcome=Outcome.BOUNCED,
+        outcome=ExpectedOutcome.BOUNCED,
         protection=Protection.NOT_SENT,
         why=("5.1.10",),
     ),
@@ -220,7 +220,7 @@ CASES: tuple[Case, ...] = (
         what="The operator sends this domain's mail by a relay of his own; its MX and policy don't count.",
         policy=Policy(mode="enforce", mx=("elsewhere.route.example",)),
         route="relay.lab.example",
-        outcome=Outcome.DELIVERED,
+        outcome=ExpectedOutcome.DELIVERED,
         protection=Protection.ENCRYPTED,
         why=("route_used",),
     ),

@@ -10,9 +10,9 @@ from twisted.internet.interfaces import IReactorCore, IReactorProcess, IReactorT
 from twisted.internet.task import deferLater
 
 from seg.lab.arrivals import ReceivedMessage
-from seg.lab.cases import SENDER, SENDER_DOMAIN, Case, Outcome
+from seg.lab.cases import SENDER, SENDER_DOMAIN, Case, ExpectedOutcome
 from seg.lab.findings import CaseResult, find, mid_of, outcome_of
-from seg.lab.gateway import GatewayError, GatewayProcess
+from seg.lab.gateway import GatewayProcess, LabGatewayError
 from seg.lab.internet import Internet
 from seg.lab.world import MX
 
@@ -104,7 +104,7 @@ class Demonstration:
             self._audience.begins(case, number, len(self.cases))
             await self._begin(case)
             await self._until_settled(case, second_try=False)
-            if case.outcome is not Outcome.DELAYED_THEN_DELIVERED:
+            if case.outcome is not ExpectedOutcome.DELAYED_THEN_DELIVERED:
                 findings[case.name] = self._conclude(case)
         for case in self.cases:
             if case.name not in findings:
@@ -133,7 +133,7 @@ class Demonstration:
             await deferLater(self._clock, LOOK)
             self._tell_lines()
             if not self._running()[1].running:
-                raise GatewayError("The gateway ended.\n" + self._running()[1].output())
+                raise LabGatewayError("The gateway ended.\n" + self._running()[1].output())
         await deferLater(self._clock, LOOK)
         self._tell_lines()
 
@@ -142,13 +142,13 @@ class Demonstration:
         events = gateway.events()
         mid = mid_of(events, case.recipient)
         outcome = outcome_of(events, mid)
-        if outcome is Outcome.BOUNCED:
+        if outcome is ExpectedOutcome.BOUNCED:
             reports = internet.messages(SENDER_DOMAIN)
             return any(case.recipient.encode() in report.content for report in reports)
-        if outcome is Outcome.DEFERRED:
+        if outcome is ExpectedOutcome.DEFERRED:
             pending = any(event.matches("recipients_pending", {"mid": mid}) for event in events)
             return pending and not second_try
-        return outcome is not Outcome.NOTHING
+        return outcome is not ExpectedOutcome.NOTHING
 
     def _conclude(self, case: Case) -> CaseResult:
         internet, gateway = self._running()
@@ -157,7 +157,7 @@ class Demonstration:
         messages = internet.messages(case.domain)
         finding = find(case, gateway.events(), messages, envelopes_in_clear=in_clear, log=gateway.log_lines())
         self._audience.settled(finding)
-        if finding.outcome is Outcome.BOUNCED:
+        if finding.outcome is ExpectedOutcome.BOUNCED:
             for report in internet.messages(SENDER_DOMAIN):
                 if case.recipient.encode() in report.content:
                     self._audience.report(report)
@@ -177,7 +177,7 @@ class Demonstration:
                 self._audience.message(message)
         self._messages = len(internet.arrivals.messages)
         if not gateway.running:
-            raise GatewayError("The gateway ended.\n" + gateway.output())
+            raise LabGatewayError("The gateway ended.\n" + gateway.output())
 
     def _tell_lines(self) -> None:
         lines = self._running()[1].log_lines()
@@ -187,5 +187,5 @@ class Demonstration:
 
     def _running(self) -> tuple[Internet, GatewayProcess]:
         if self.internet is None or self.gateway is None:
-            raise GatewayError("The gateway wasn't started.")
+            raise LabGatewayError("The gateway wasn't started.")
         return self.internet, self.gateway

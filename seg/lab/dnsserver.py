@@ -30,7 +30,7 @@ MAX_ALIASES = 8
 ROOT_KEY = "257 3 13 mdsswUyr3DPW132mOi8V9xESWE8jTo0dxCjjnopKl+GqJxpVXckHAeF+KkxLbxILfDLUT0rAK9iUzy1L53eKGQ=="
 
 
-class Failure(enum.Enum):
+class AnswerFailure(enum.Enum):
     """What a question gets instead of its answer."""
 
     SERVFAIL = "servfail"
@@ -68,7 +68,7 @@ class NameServer:
         self._reactor = reactor
         self._records: dict[Key, dns.rrset.RRset] = {}
         self._zones: dict[dns.name.Name, bool] = {dns.name.root: False}
-        self._failures: dict[Key, Failure] = {}
+        self._failures: dict[Key, AnswerFailure] = {}
         self._delays: dict[Key, float] = {}
         self._udp: IListeningPort | None = None
         self._tcp: Listening | None = None
@@ -112,7 +112,7 @@ class NameServer:
                 name, rdtype, data = words
                 self.add(name.rstrip("."), rdtype, data, ttl=ttl)
 
-    def fail(self, name: str, rdtype: str, failure: Failure) -> None:
+    def fail(self, name: str, rdtype: str, failure: AnswerFailure) -> None:
         """Answer this question with a failure until `mend`."""
         self._failures[_key(name, rdtype)] = failure
 
@@ -180,24 +180,24 @@ class NameServer:
         name = key[0].to_text(omit_final_dot=True).removesuffix(".")
         self.asked.append(AskedQuestion(name, dns.rdatatype.to_text(key[1]), tcp))
         failure = self._failures.get(key)
-        if failure is Failure.DROP:
+        if failure is AnswerFailure.DROP:
             return
-        answer = wire[:2] + b"\xff" * 9 if failure is Failure.GARBAGE else self._answer(query, key, failure, tcp)
+        answer = wire[:2] + b"\xff" * 9 if failure is AnswerFailure.GARBAGE else self._answer(query, key, failure, tcp)
         seconds = self._delays.get(key, 0.0)
         if seconds:
             IReactorTime(self._reactor).callLater(seconds, send, answer)
         else:
             send(answer)
 
-    def _answer(self, query: dns.message.Message, key: Key, failure: Failure | None, tcp: bool) -> bytes:
+    def _answer(self, query: dns.message.Message, key: Key, failure: AnswerFailure | None, tcp: bool) -> bytes:
         response = dns.message.make_response(query, recursion_available=True)
-        if failure in (Failure.SERVFAIL, Failure.BOGUS, Failure.REFUSED, Failure.NOTIMP):
-            refusals = {Failure.REFUSED: dns.rcode.REFUSED, Failure.NOTIMP: dns.rcode.NOTIMP}
+        if failure in (AnswerFailure.SERVFAIL, AnswerFailure.BOGUS, AnswerFailure.REFUSED, AnswerFailure.NOTIMP):
+            refusals = {AnswerFailure.REFUSED: dns.rcode.REFUSED, AnswerFailure.NOTIMP: dns.rcode.NOTIMP}
             response.set_rcode(refusals.get(failure, dns.rcode.SERVFAIL))
-            if failure is Failure.BOGUS and query.edns >= 0:
+            if failure is AnswerFailure.BOGUS and query.edns >= 0:
                 bogus = dns.edns.EDEOption(dns.edns.EDECode.DNSSEC_BOGUS, "signature check failed")
                 response.use_edns(0, options=[bogus])
-        elif failure is Failure.TRUNCATE and not tcp:
+        elif failure is AnswerFailure.TRUNCATE and not tcp:
             response.flags |= dns.flags.TC
         else:
             secure = self._fill(response, key)

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 import attrs
 
 from seg.lab.arrivals import ReceivedMessage
-from seg.lab.cases import Case, Outcome, Protection
+from seg.lab.cases import Case, ExpectedOutcome, Protection
 from seg.lab.maillog import LoggedEvent
 
 _VERIFIED = re.compile(r"(?:verified|trusted) by ([\w-]+)")
@@ -22,7 +22,7 @@ class CaseResult:
     """One row of the table."""
 
     case: Case
-    outcome: Outcome
+    outcome: ExpectedOutcome
     protection: Protection
     mid: int = 0  # 0: the gateway didn't take the message
     policy: str = ""  # what was found for the domain, in a few words
@@ -44,14 +44,14 @@ def mid_of(events: Sequence[LoggedEvent], recipient: str) -> int:
     return next((e["mid"] for e in reversed(events) if e.matches("recipient_accepted", {"address": recipient})), 0)
 
 
-def outcome_of(events: Sequence[LoggedEvent], mid: int) -> Outcome:
+def outcome_of(events: Sequence[LoggedEvent], mid: int) -> ExpectedOutcome:
     """What has come of a message with one recipient so far."""
     names = {event.name for event in events if event.fields.get("mid") == mid}
     if "recipients_delivered" in names:
-        return Outcome.DELAYED_THEN_DELIVERED if "recipient_delayed" in names else Outcome.DELIVERED
+        return ExpectedOutcome.DELAYED_THEN_DELIVERED if "recipient_delayed" in names else ExpectedOutcome.DELIVERED
     if "recipient_bounced" in names:
-        return Outcome.BOUNCED
-    return Outcome.DEFERRED if "recipient_delayed" in names else Outcome.NOTHING
+        return ExpectedOutcome.BOUNCED
+    return ExpectedOutcome.DEFERRED if "recipient_delayed" in names else ExpectedOutcome.NOTHING
 
 
 def find(
@@ -165,7 +165,7 @@ def _differences(
     ):
         if expected != came:
             differences.append(f"{what}: expected {expected}, found {came}")
-    delivered = found.outcome in (Outcome.DELIVERED, Outcome.DELAYED_THEN_DELIVERED)
+    delivered = found.outcome in (ExpectedOutcome.DELIVERED, ExpectedOutcome.DELAYED_THEN_DELIVERED)
     if delivered != bool(messages):
         differences.append(f"the gateway says {found.outcome}, but {len(messages)} messages arrived")
     if len(messages) > 1:

@@ -35,7 +35,7 @@ TWISTD = "from twisted.scripts.twistd import run; run()"
 RUN = (sys.executable, "-c", TWISTD, "-n", "--pidfile=", "--logfile=-", "seg", "--config")
 
 
-class GatewayError(Exception):
+class LabGatewayError(Exception):
     """The gateway didn't do what was waited for; the text ends with the last lines that it wrote."""
 
 
@@ -82,7 +82,7 @@ class GatewayProcess:
         :raises GatewayError: it ended, or didn't listen within `timeout` seconds.
         """
         if self._child is not None:
-            raise GatewayError("the gateway runs already")
+            raise LabGatewayError("the gateway runs already")
         before = len(self.events())
         self.exit_status = None
         self._child = _Child(self._ended)
@@ -96,7 +96,7 @@ class GatewayProcess:
 
         def listening() -> bool | None:
             if self._child is None:
-                raise GatewayError(self._report("The gateway ended while it was started."))
+                raise LabGatewayError(self._report("The gateway ended while it was started."))
             return any(e.matches("listener_started", {"port": self.port}) for e in self.events()[before:]) or None
 
         await self._until(listening, timeout, "The gateway didn't start to listen")
@@ -124,7 +124,7 @@ class GatewayProcess:
         late = IReactorTime(self.reactor).callLater(timeout, self._send, signal.SIGKILL)
         await self._signal(signal.SIGTERM)
         if not late.active():
-            raise GatewayError(self._report(f"The gateway didn't stop within {timeout:g} seconds and was killed."))
+            raise LabGatewayError(self._report(f"The gateway didn't stop within {timeout:g} seconds and was killed."))
         late.cancel()
         return self.exit_status or 0
 
@@ -203,7 +203,7 @@ class GatewayProcess:
             if found is not None:
                 return found
             if clock.seconds() > end:
-                raise GatewayError(self._report(f"{complaint} within {timeout:g} seconds."))
+                raise LabGatewayError(self._report(f"{complaint} within {timeout:g} seconds."))
             await deferLater(clock, LOOK)
 
     def _report(self, what: str) -> str:

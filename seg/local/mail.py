@@ -12,7 +12,7 @@ from twisted.internet.task import LoopingCall
 from seg.auth.reloading_file import FileFormat, ReloadingFile, Unreadable
 from seg.common.threads import InThread
 from seg.config.destinations import Destinations
-from seg.config.schema import Gateway
+from seg.config.schema import GatewaySettings
 from seg.config.trust import of_caller
 from seg.events.base import IEventSink
 from seg.events.gateway import Notice
@@ -33,7 +33,7 @@ class LocalMail:
     def __init__(
         self,
         path: Path,
-        settings: Gateway,
+        settings: GatewaySettings,
         hostname: str,
         destinations: Callable[[], Destinations],
         in_thread: InThread,

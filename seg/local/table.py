@@ -8,7 +8,7 @@ import attrs
 
 from seg.config.destinations import Destinations
 from seg.config.routes_file import DISCARD
-from seg.config.schema import Gateway
+from seg.config.schema import GatewaySettings
 from seg.local.aliases import Aliases, plain_name
 from seg.mail.address import domain_of, local_part, to_ascii
 from seg.mail.envelope import Envelope, Recipient
@@ -144,7 +144,7 @@ def _shown(takers: Takers) -> str:
     return first if len(takers.addresses) <= 10 else f"{first} and {len(takers.addresses) - 10} more"
 
 
-def local_domains(settings: Gateway, hostname: str, destinations: Destinations) -> frozenset[str]:
+def local_domains(settings: GatewaySettings, hostname: str, destinations: Destinations) -> frozenset[str]:
     """The domains of this machine. One with an SMTP route of its own is served elsewhere, whatever a smart host takes."""
     smart_host = destinations.routes.get("ALL")
     names = map(to_ascii, (hostname, *settings.local_domains))
@@ -152,7 +152,7 @@ def local_domains(settings: Gateway, hostname: str, destinations: Destinations) 
 
 
 def local_table(
-    settings: Gateway, hostname: str, destinations: Destinations, aliases: Aliases, unreadable: str = ""
+    settings: GatewaySettings, hostname: str, destinations: Destinations, aliases: Aliases, unreadable: str = ""
 ) -> LocalTable:
     """What a configuration says of local mail."""
     smart_host = destinations.routes.get("ALL")

@@ -14,8 +14,8 @@ from seg.events.base import IEventSink
 from seg.events.conditions import Condition
 from seg.events.gateway import ConditionKind
 from seg.maillog.buffered_log import BufferedLog
+from seg.maillog.file_markers import frame_of
 from seg.maillog.formatter import EventFormatter, FormattedEvent, level_of
-from seg.maillog.frames import frame_of
 from seg.maillog.log_table import Level
 from seg.maillog.rotating_file import RotatingFile
 from seg.maillog.timestamps import TimestampCache

@@ -70,7 +70,7 @@ class SearchCriteria:
 
 
 @attrs.define
-class _Seen:
+class _SeenLines:
     """What has been seen of one message."""
 
     fits: set[str] = attrs.field(factory=set)
@@ -79,14 +79,14 @@ class _Seen:
 def find_messages(lines: Iterator[bytes], wanted: SearchCriteria) -> list[int]:
     """The MIDs that fit, in the order in which they came up."""
     marks = {name: text.lower().encode() for name, text in _asked(wanted).items()}
-    found: dict[int, _Seen] = {}
+    found: dict[int, _SeenLines] = {}
     for line in lines:
         mid = _MID.search(line)
         if mid is None:
             continue
         fitting = {name for name, text in marks.items() if _says(name, line, text)}
         if (fitting or not marks) and _within(line, wanted):
-            found.setdefault(int(mid[1]), _Seen()).fits |= fitting
+            found.setdefault(int(mid[1]), _SeenLines()).fits |= fitting
     return [mid for mid, seen in found.items() if seen.fits >= marks.keys()]
 
 

@@ -18,8 +18,8 @@ from seg.mail.causes import CauseKind
 from seg.mail.envelope import Envelope, Recipient, RecipientState
 from seg.mail.errors import Permanent
 from seg.mail.outcome import Bounced, Outcome
-from seg.queue.custody import Custody
 from seg.queue.index_entry import IndexEntry
+from seg.queue.state import QueueState
 
 HEAD = 1024  # octets of the content that `show` gives
 AT_ONCE = 1000  # messages that `retry` looks at before the reactor gets its turn
@@ -75,7 +75,7 @@ class HeldByPolicy:
 class QueueCommands:
     """Commands on queued messages. They answer when what they did is durable."""
 
-    def __init__(self, custody: Custody, sink: IEventSink, clock: IReactorTime) -> None:
+    def __init__(self, custody: QueueState, sink: IEventSink, clock: IReactorTime) -> None:
         self._custody = custody
         self._ledger = custody.ledger
         self._sink = sink

@@ -21,10 +21,10 @@ from seg.queue.codec import (
     spool_id,
 )
 from seg.queue.commit import ISpoolExecutor
-from seg.queue.custody import Custody
 from seg.queue.disk import Disk, NotAMessageError
 from seg.queue.loading import Loading
 from seg.queue.scan import Damaged, SpoolFile, read_message, why
+from seg.queue.state import QueueState
 
 HEAD = 8192  # octets that `show` gives
 MOST_LISTED = 1000
@@ -53,7 +53,7 @@ class CorruptFiles:
     """Commands on them. Disk work happens in threads."""
 
     def __init__(
-        self, folders: SpoolPaths, custody: Custody, loading: Loading, commits: ISpoolExecutor, sink: IEventSink
+        self, folders: SpoolPaths, custody: QueueState, loading: Loading, commits: ISpoolExecutor, sink: IEventSink
     ) -> None:
         self._folders = folders
         self._custody = custody

@@ -19,10 +19,10 @@ from seg.events.queue import MessageDamaged, QueueScanned, SpoolFileCorrupt
 from seg.mail.envelope import Envelope, RecipientState
 from seg.queue.codec import SpoolPaths, StoredEnvelope, mid_of
 from seg.queue.commit import ISpoolExecutor
-from seg.queue.custody import Custody
 from seg.queue.disk import Disk, NotAMessageError
 from seg.queue.scan import Damaged, ScanResult, SpoolFile, SpoolScan, Unread, UnreadableFile
 from seg.queue.schedule import Moment
+from seg.queue.state import QueueState
 
 LOOK_EVERY = 10.0  # seconds between two looks whether one of the unread files can be read again
 ALL_EVERY = 6  # looks after which all of them are read again, whatever that one says
@@ -43,7 +43,7 @@ class Loading:
     log = Logger()
 
     def __init__(
-        self, folders: SpoolPaths, custody: Custody, commits: ISpoolExecutor, sink: IEventSink, clock: IReactorTime
+        self, folders: SpoolPaths, custody: QueueState, commits: ISpoolExecutor, sink: IEventSink, clock: IReactorTime
     ) -> None:
         self._folders = folders
         self._custody = custody

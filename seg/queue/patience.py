@@ -11,7 +11,7 @@ from twisted.internet.task import deferLater
 
 from seg.events.memory import note
 from seg.mail.envelope import Envelope
-from seg.queue.custody import Custody
+from seg.queue.state import QueueState
 
 WAIT = 1.0  # seconds
 TRIES = 60
@@ -36,12 +36,12 @@ async def patiently(clock: IReactorTime, work: Callable[[], Coroutine[Deferred[A
 class Acceptance:
     """Takes a message that is durable into custody, now or when there is memory: it got its 250, so that it has to be tried."""
 
-    def __init__(self, custody: Custody, clock: IReactorTime) -> None:
+    def __init__(self, custody: QueueState, clock: IReactorTime) -> None:
         self._custody = custody
         self._clock = clock
 
     def __call__(self, envelope: Envelope, content: bytes | None) -> None:
-        """See `Custody.accept`."""
+        """See `QueueState.accept`."""
         try:
             self._accept(envelope, content)
         except MemoryError as error:

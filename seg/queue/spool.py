@@ -29,7 +29,6 @@ from seg.queue.codec import SpoolPaths
 from seg.queue.commands import HeldByPolicy, MessageDetails, MessageSummary, QueueCommands
 from seg.queue.commit import ISpoolExecutor
 from seg.queue.corrupt import CorruptFiles
-from seg.queue.custody import Custody
 from seg.queue.durable import RetryingCommitter
 from seg.queue.health import NewMailCommits, SpoolHealth, WatchedCommits
 from seg.queue.index import QueueCounts
@@ -39,6 +38,7 @@ from seg.queue.patience import Acceptance, patiently
 from seg.queue.reports import ReportWriter
 from seg.queue.room import Room
 from seg.queue.schedule import Schedule, Schedules
+from seg.queue.state import QueueState
 from seg.queue.writer import MessageWriter
 
 NO_IDS = OSError(errno.ENOSPC, "no message ids can be reserved")
@@ -86,7 +86,7 @@ class Spool:
             composer, self._folders, durable, sink, lambda: self._settings.max_report_size, readdress
         )
         schedules = Schedules(Schedule(settings, random), settings_of)
-        self._custody = Custody(self._folders, schedules, reports, durable, commits, counters, sink, reactor)
+        self._custody = QueueState(self._folders, schedules, reports, durable, commits, counters, sink, reactor)
         self._ledger = self._custody.ledger
         self._accept = Acceptance(self._custody, reactor)
         self._room = Room(room, self._ledger, sink, reactor)

@@ -42,7 +42,7 @@ _EVERYBODY_ELSE = AccessDecision(SenderGroup(name=ALL, access=Access.REJECT), AL
 
 
 @attrs.frozen
-class _Entry:
+class _AccessEntry:
     """One entry of a group: a network, or a name."""
 
     text: str
@@ -71,7 +71,7 @@ class HostAccess:
 
     def __init__(self, groups: Sequence[SenderGroup]) -> None:
         problems: list[str] = []
-        self._entries: list[_Entry] = []
+        self._entries: list[_AccessEntry] = []
         for group, text in [(each, text) for each in groups for text in each.match]:
             try:
                 self._entries.append(_entry(text, group))
@@ -104,12 +104,12 @@ def sender_groups(groups: Sequence[SenderGroup], relay_networks: Iterable[str]) 
     return tuple(groups) or (SenderGroup(name="RELAYLIST", match=tuple(relay_networks), access=Access.RELAY),)
 
 
-def _entry(text: str, group: SenderGroup) -> _Entry:
+def _entry(text: str, group: SenderGroup) -> _AccessEntry:
     if text.upper() == ALL:
-        return _Entry(ALL, group)
+        return _AccessEntry(ALL, group)
     try:
-        return _Entry(text, group, ip_network(text, strict=False))
+        return _AccessEntry(text, group, ip_network(text, strict=False))
     except ValueError:
         if any(character.isalpha() for character in text) and "/" not in text and ":" not in text:
-            return _Entry(text.lower().rstrip("."), group)
+            return _AccessEntry(text.lower().rstrip("."), group)
         raise

@@ -21,7 +21,7 @@ from seg.receive.connection_counter import ListenerCensus
 from seg.receive.rates import RecipientRateLimit
 from seg.receive.recipients import RecipientAccess
 from seg.receive.senders import NO_RULES, SenderRules
-from seg.receive.turns import Turns
+from seg.receive.turns import ClientTurns
 from seg.receive.workqueue import WorkQueue
 from seg.smtp.server import ServerOptions
 
@@ -45,7 +45,7 @@ class ListenerContext:
     rates: RecipientRateLimit
     census: ListenerCensus
     work: WorkQueue
-    turns: Turns
+    turns: ClientTurns
     resolver: IResolver | None  # for the names of clients; None: not looked up
     tls: IOpenSSLServerConnectionCreator | None
     submission: SubmissionRules  # whose messages are completed

@@ -46,7 +46,7 @@ from seg.receive.rates import RecipientRateLimit
 from seg.receive.recipients import RecipientAccess
 from seg.receive.refused_connections import RefusedConnections
 from seg.receive.senders import SenderRules
-from seg.receive.turns import Turns
+from seg.receive.turns import ClientTurns
 from seg.receive.workqueue import WorkQueue
 from seg.smtp.server import ServerOptions
 from seg.smtp.server_replies import ServerReply
@@ -113,7 +113,7 @@ class Listener(ServerFactory):
         resolver: IResolver | None = None,
         rates: RecipientRateLimit | None = None,
         work: WorkQueue | None = None,
-        turns: Turns | None = None,
+        turns: ClientTurns | None = None,
         filters: FilterChain | None = None,
         desk: SASLServer | None = None,
         auth: Auth = DEFAULT_AUTH,
@@ -154,7 +154,7 @@ class Listener(ServerFactory):
             rates=rates or RecipientRateLimit(clock.seconds),
             census=self._census,
             work=work or WorkQueue(),
-            turns=turns or Turns(clock),
+            turns=turns or ClientTurns(clock),
             resolver=resolver if access.needs_names or filters else None,
             tls=tls,
             implicit_tls=listener.tls is ListenerTLS.IMPLICIT,

@@ -15,7 +15,7 @@ from seg.config.problems import SettingError
 from seg.config.schema import ListenerSettings, ListenerTLS
 from seg.receive.binding import bind
 from seg.receive.listener import Listener
-from seg.receive.turns import Turns
+from seg.receive.turns import ClientTurns
 from seg.receive.workqueue import WorkQueue
 from seg.tls.listening import ListenerCertificates
 from seg.tls.parameters import Parameters
@@ -61,7 +61,7 @@ class Listeners:
         self.certificates: dict[str, ListenerCertificates] = {}
         self.suspended: frozenset[str] = frozenset()  # names of listeners
         self.work = WorkQueue()
-        self.turns = Turns(reactor)
+        self.turns = ClientTurns(reactor)
         self._reactor = reactor
         self._watch = watch
         self._served: dict[ListenAddress, RunningListener] = {}

@@ -20,8 +20,8 @@ from seg.filter.submission import HeaderCompletion
 from seg.mail.hosts import IPAddress
 from seg.receive.access import AccessDecision
 from seg.receive.auth_session import AuthSession
-from seg.receive.conclusion import MessageConclusion
 from seg.receive.context import ListenerContext
+from seg.receive.end_of_data import EndOfData
 from seg.receive.received_header import received_field
 from seg.receive.recipients import RELAYING_DENIED, local_objection
 from seg.receive.refusals import Refusals
@@ -65,7 +65,7 @@ class ReceiveSession:
         self._refusals = Refusals(house.sink, icid)
         if house.desk is not None:
             self.login = AuthSession(house.desk, core, icid, house.auth_profile, house.sink, self._refusals, on_answer)
-        self._conclusion = MessageConclusion(house, core, icid, self._refusals, on_answer)
+        self._conclusion = EndOfData(house, core, icid, self._refusals, on_answer)
 
     @property
     def injected(self) -> int:

@@ -26,13 +26,13 @@ class Worker(Protocol):
     """A session."""
 
     def take_turn(self, most: int, until: float) -> bool:
-        """Work off `most` steps, or until `Turns.seconds` says `until`; whether there is more to do now."""
+        """Work off `most` steps, or until `ClientTurns.seconds` says `until`; whether there is more to do now."""
 
     def break_off(self, error: BaseException) -> None:
         """Something went wrong that nobody thought of, or memory ran out: end the connection."""
 
 
-class Turns:
+class ClientTurns:
     """Hands out slices; one for all listeners.
 
     :param seconds: of a clock that is exact and doesn't jump.

@@ -63,36 +63,36 @@ class PathError(ValueError):
 
 
 @attrs.frozen
-class Path:
+class MailPath:
     """A reverse-path or forward-path."""
 
     address: str  # as given, without angle brackets and source route; "" is the null reverse-path
     end: int  # where the path ended in the text: parameters follow
 
 
-def parse_reverse_path(text: str, start: int, default_domain: str = "") -> Path:
+def parse_reverse_path(text: str, start: int, default_domain: str = "") -> MailPath:
     """The path behind ``MAIL FROM:``: a mailbox, or ``<>``. Whether it may be beyond ASCII is the caller's affair.
 
     :param default_domain: what old programs write is taken too, and an address without a domain is in this one; "": it isn't.
     :raises PathError: it doesn't follow the grammar.
     """
     if text.startswith("<>", start):
-        return Path("", start + 2)
+        return MailPath("", start + 2)
     null = _NULL.match(text, start) if default_domain else None
-    return Path("", null.end()) if null else _parse_mailbox_path(text, start, default_domain)
+    return MailPath("", null.end()) if null else _parse_mailbox_path(text, start, default_domain)
 
 
-def parse_forward_path(text: str, start: int, default_domain: str = "") -> Path:
+def parse_forward_path(text: str, start: int, default_domain: str = "") -> MailPath:
     """The path behind ``RCPT TO:``: a mailbox, or ``<Postmaster>`` in any case.
 
     :param default_domain: as for `parse_reverse_path`.
     :raises PathError: it doesn't follow the grammar.
     """
     if _POSTMASTER.match(text, start):
-        return Path(text[start + 1 : start + 11], start + 12)
+        return MailPath(text[start + 1 : start + 11], start + 12)
     path = _parse_mailbox_path(text, start, default_domain)
     local, _, domain = path.address.rpartition("@")
-    return Path(local, path.end) if domain == default_domain and local.lower() == "postmaster" else path
+    return MailPath(local, path.end) if domain == default_domain and local.lower() == "postmaster" else path
 
 
 def check_reverse_path(address: str) -> None:
@@ -112,7 +112,7 @@ def check_forward_path(address: str) -> None:
     _check_whole(address, parse_forward_path(f"<{address}>", 0))
 
 
-def _check_whole(address: str, path: Path) -> None:
+def _check_whole(address: str, path: MailPath) -> None:
     if path.address != address or path.end != len(address) + 2:
         raise PathError("Syntax error in address")
 
@@ -135,7 +135,7 @@ def is_address_literal(text: str) -> bool:
         return False
 
 
-def _parse_mailbox_path(text: str, start: int, default_domain: str = "") -> Path:
+def _parse_mailbox_path(text: str, start: int, default_domain: str = "") -> MailPath:
     match = (_PATH if text.isascii() else _UTF8_PATH).match(text, start)
     if match is None and default_domain:
         match = _match_old(text, start)
@@ -149,7 +149,7 @@ def _parse_mailbox_path(text: str, start: int, default_domain: str = "") -> Path
         _check_labels(domain)
     if domain.startswith("[") and not is_address_literal(domain):
         raise PathError("Unknown address literal")
-    return Path(f"{local}@{domain}", match.end())
+    return MailPath(f"{local}@{domain}", match.end())
 
 
 def _match_old(text: str, start: int) -> re.Match[str] | None:

@@ -43,7 +43,7 @@ from seg.smtp.client_events import (
 from seg.smtp.client_transaction import MailTransaction
 from seg.smtp.dot_stuffing import BdatEncoder, ContentEncoder, DotEncoder
 from seg.smtp.replies import Phase, Reply, ReplyError, ReplyParser
-from seg.smtp.verdicts import Circumstance, Verdict, verdict_on
+from seg.smtp.verdicts import Circumstance, ReplyVerdict, verdict_on
 
 _QUIT = b"QUIT\r\n"
 _SERVICE_CLOSING = 421  # RFC 5321 §3.8: in answer to any command
@@ -505,7 +505,7 @@ def _is_alert(octets: bytes) -> bool:
 
 def _unknown(reply: Reply) -> bool:
     """Whether a refusal says that the command itself isn't known."""
-    return verdict_on(Phase.CONTENT, reply.code, reply.enhanced[2:]) is Verdict.COMMAND
+    return verdict_on(Phase.CONTENT, reply.code, reply.enhanced[2:]) is ReplyVerdict.COMMAND
 
 
 def _temporary(reply: Reply, phase: Phase) -> Temporary:

@@ -98,7 +98,7 @@ class LoginClient:
         return self._left.pop(0)
 
 
-class Scram:
+class ScramClient:
     """SCRAM-SHA-256 (RFC 5802, RFC 7677): the password isn't sent, and the server proves that it knows it.
 
     :param new_nonce: ASCII without commas, never the same twice.
@@ -180,7 +180,11 @@ def response(mechanism: ClientMechanism, text: str) -> bytes | ChallengeError:
         return error
 
 
-_BEST_FIRST: tuple[type[Scram] | type[PlainClient] | type[LoginClient], ...] = (Scram, PlainClient, LoginClient)
+_BEST_FIRST: tuple[type[ScramClient] | type[PlainClient] | type[LoginClient], ...] = (
+    ScramClient,
+    PlainClient,
+    LoginClient,
+)
 
 
 def choose_mechanism(offered: str, allowed: Sequence[str], user: str, password: str) -> ClientMechanism | None:

@@ -10,7 +10,7 @@ import attrs
 from seg.mail.errors import Permanent, Temporary
 from seg.mail.status import status_text
 from seg.smtp.verdicts import SESSION_PHASES as SESSION_PHASES
-from seg.smtp.verdicts import Circumstance, Verdict, verdict_on
+from seg.smtp.verdicts import Circumstance, ReplyVerdict, verdict_on
 from seg.smtp.verdicts import Phase as Phase
 
 MAX_LINE = 2048  # octets before the LF; RFC 5321 §4.5.3.1.5 has 512, and real servers exceed it
@@ -137,10 +137,10 @@ class Reply:
         if not self.negative:
             return ReplyError("4.5.0", f"Unexpected reply to {phase.value}: {self.code} {self.text}", remote=self.lines)
         verdict = verdict_on(phase, self.code, self.enhanced[2:], circumstances)
-        if verdict is Verdict.SPLIT:
+        if verdict is ReplyVerdict.SPLIT:
             return TooManyRecipients(phase, self.lines)
         status = self._status(phase)
-        if verdict is Verdict.RETURNED:
+        if verdict is ReplyVerdict.RETURNED:
             return Permanent(f"5.{status}", status_text(f"5.{status}"), self.code, self.lines)
         enhanced = f"4.{status}"
         if self.code < 500 and phase not in SESSION_PHASES:

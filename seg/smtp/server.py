@@ -60,7 +60,7 @@ from seg.smtp.server_events import (
     XclientCommand,
 )
 from seg.smtp.server_replies import ServerReply
-from seg.smtp.server_table import ALLOWED, State, Step, denial
+from seg.smtp.server_table import ALLOWED, CommandStep, State, denial
 from seg.smtp.xclient import ATTRIBUTES, NOT_PERMITTED, parse_xclient
 
 NEEDS_TLS = frozenset({Verb.MAIL, Verb.RCPT, Verb.DATA, Verb.BDAT, Verb.VRFY})
@@ -303,41 +303,41 @@ class ServerConnection:
         except CommandError as error:
             return self._fault(text, error.reply)
 
-    def _take(self, step: Step, verb: Verb, argument: str) -> ServerEvent | None:
+    def _take(self, step: CommandStep, verb: Verb, argument: str) -> ServerEvent | None:
         """Do what the table says for the command."""
         match step:
-            case Step.ADD_RECIPIENT:
+            case CommandStep.ADD_RECIPIENT:
                 recipient = parse_rcpt(argument, self._utf8, self._default_domain)
                 return self._ask(RcptCommand(recipient), replies.RECIPIENT_OK, State.RCPT, self._counts.recipient)
-            case Step.BEGIN:
+            case CommandStep.BEGIN:
                 return self._begin(argument)
-            case Step.TAKE_DATA:
+            case CommandStep.TAKE_DATA:
                 self._reply(replies.START_DATA)
                 self._content = IncomingContent(self.options.max_message_size, self.options.normalise)
                 self.content_octets = 0
                 self.state = State.DATA
                 return DataStarted()
-            case Step.GREET:
+            case CommandStep.GREET:
                 return self._greeted(verb, argument)
-            case Step.RESET:
+            case CommandStep.RESET:
                 self._reply(replies.OK)
                 return self._drop(verb)
-            case Step.START_TLS:
+            case CommandStep.START_TLS:
                 return self._start_tls()
-            case Step.AUTHENTICATE:
+            case CommandStep.AUTHENTICATE:
                 return self._begin_auth(argument)
-            case Step.REPRESENT:
+            case CommandStep.REPRESENT:
                 if not self.may_represent:
                     raise CommandError(NOT_PERMITTED)
                 return self._ask(XclientCommand(parse_xclient(argument)), replies.OK, State.START)
-            case Step.QUIT:
+            case CommandStep.QUIT:
                 self.end(replies.GOODBYE)
                 return SessionEnded("")
-            case Step.NOTHING:
+            case CommandStep.NOTHING:
                 self._reply(replies.OK)
-            case Step.EXPLAIN:
+            case CommandStep.EXPLAIN:
                 self._reply(replies.HELP)
-            case Step.VERIFY:
+            case CommandStep.VERIFY:
                 return self._verify(argument)
         return None
 

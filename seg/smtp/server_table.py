@@ -22,7 +22,7 @@ class State(enum.Enum):
     ENDED = "ended"  # the last reply was given
 
 
-class Step(enum.Enum):
+class CommandStep(enum.Enum):
     """What is done for a command that is allowed."""
 
     GREET = "greet"  # begin, dropping a transaction (§4.1.4)
@@ -41,28 +41,32 @@ class Step(enum.Enum):
 
 
 _ANY_TIME = {
-    Verb.EHLO: Step.GREET,
-    Verb.HELO: Step.GREET,
-    Verb.RSET: Step.RESET,
-    Verb.NOOP: Step.NOTHING,
-    Verb.VRFY: Step.VERIFY,
-    Verb.HELP: Step.EXPLAIN,
-    Verb.QUIT: Step.QUIT,
+    Verb.EHLO: CommandStep.GREET,
+    Verb.HELO: CommandStep.GREET,
+    Verb.RSET: CommandStep.RESET,
+    Verb.NOOP: CommandStep.NOTHING,
+    Verb.VRFY: CommandStep.VERIFY,
+    Verb.HELP: CommandStep.EXPLAIN,
+    Verb.QUIT: CommandStep.QUIT,
 }
 _IN_STATE = {
-    State.START: {Verb.XCLIENT: Step.REPRESENT},
+    State.START: {Verb.XCLIENT: CommandStep.REPRESENT},
     State.READY: {
-        Verb.MAIL: Step.BEGIN,
-        Verb.STARTTLS: Step.START_TLS,
-        Verb.AUTH: Step.AUTHENTICATE,
-        Verb.XCLIENT: Step.REPRESENT,
+        Verb.MAIL: CommandStep.BEGIN,
+        Verb.STARTTLS: CommandStep.START_TLS,
+        Verb.AUTH: CommandStep.AUTHENTICATE,
+        Verb.XCLIENT: CommandStep.REPRESENT,
     },
-    State.MAIL: {Verb.RCPT: Step.ADD_RECIPIENT},
-    State.RCPT: {Verb.RCPT: Step.ADD_RECIPIENT, Verb.DATA: Step.TAKE_DATA, Verb.BDAT: Step.TAKE_CHUNK},
-    State.BDAT: {Verb.BDAT: Step.TAKE_CHUNK},
+    State.MAIL: {Verb.RCPT: CommandStep.ADD_RECIPIENT},
+    State.RCPT: {
+        Verb.RCPT: CommandStep.ADD_RECIPIENT,
+        Verb.DATA: CommandStep.TAKE_DATA,
+        Verb.BDAT: CommandStep.TAKE_CHUNK,
+    },
+    State.BDAT: {Verb.BDAT: CommandStep.TAKE_CHUNK},
 }
 
-ALLOWED: dict[tuple[State, Verb], Step] = {
+ALLOWED: dict[tuple[State, Verb], CommandStep] = {
     (state, verb): step for state, own in _IN_STATE.items() for verb, step in (_ANY_TIME | own).items()
 }
 

@@ -34,7 +34,7 @@ class Phase(enum.Enum):
     QUIT = "QUIT"
 
 
-class Verdict(enum.Enum):
+class ReplyVerdict(enum.Enum):
     """What becomes of the recipients that a refusal concerns. The value is the words of the page."""
 
     RETURNED = "returned: a verdict on sender, recipient or message"
@@ -74,7 +74,7 @@ class Row:
     phases: frozenset[Phase]
     codes: frozenset[int]
     statuses: tuple[str, ...]
-    verdict: Verdict
+    verdict: ReplyVerdict
     source: str
     case: str
     when: Circumstance = Circumstance.ANY
@@ -91,61 +91,61 @@ class Row:
 
 ROWS: tuple[Row, ...] = (
     Row(
-        _EVERYWHERE, frozenset({421}), (), Verdict.SESSION,
+        _EVERYWHERE, frozenset({421}), (), ReplyVerdict.SESSION,
         "RFC 5321 §3.8", "421 4.3.2 at any command: the host closes; all that has no outcome waits",
     ),
     Row(
-        SESSION_PHASES, _REFUSALS, (), Verdict.SESSION,
+        SESSION_PHASES, _REFUSALS, (), ReplyVerdict.SESSION,
         "RFC 5321 §3.1, §3.2; RFC 3207 §4; RFC 4954 §6", "554 5.7.1 for a greeting, 454 4.7.0 to STARTTLS, 535 5.7.8 to AUTH",
     ),
     Row(
-        _TRANSACTION, _REFUSALS, ("5.3",), Verdict.SPLIT,
+        _TRANSACTION, _REFUSALS, ("5.3",), ReplyVerdict.SPLIT,
         "RFC 3463 §3.6; RFC 5321 §4.5.3.1.10", "550 5.5.3 or 452 4.5.3 from the 11th RCPT on; 554 5.5.3 to the content",
     ),
     Row(
-        frozenset({Phase.RCPT}), frozenset({452, 552}), (NONE,), Verdict.SPLIT,
+        frozenset({Phase.RCPT}), frozenset({452, 552}), (NONE,), ReplyVerdict.SPLIT,
         "RFC 5321 §4.5.3.1.10", "452 Too many recipients, or 552 of old servers, without an enhanced code",
         Circumstance.SOME_ACCEPTED,
     ),
     Row(
-        _TRANSACTION, frozenset({530, 534, 535, 538}), (), Verdict.SESSION,
+        _TRANSACTION, frozenset({530, 534, 535, 538}), (), ReplyVerdict.SESSION,
         "RFC 3207 §4; RFC 4954 §6", "530 5.7.0 Must issue a STARTTLS command first, after a 454 to STARTTLS; 538 5.7.11",
     ),
     Row(
-        _TRANSACTION, _5XX, ("7.10", "7.11"), Verdict.SESSION,
+        _TRANSACTION, _5XX, ("7.10", "7.11"), ReplyVerdict.SESSION,
         "RFC 5248 §2.4; RFC 4954 §6", "523 5.7.10 Encryption needed",
     ),
     Row(
-        frozenset({Phase.CONTENT}), frozenset({500}), (NONE, "6.*"), Verdict.RETURNED,
+        frozenset({Phase.CONTENT}), frozenset({500}), (NONE, "6.*"), ReplyVerdict.RETURNED,
         "RFC 5321 §4.5.3.1.9", "500 Line too long, to the final dot: no command was said that it could be about",
         Circumstance.AFTER_354,
     ),
     Row(
-        _TRANSACTION, frozenset({500, 502, 503, 504}), (), Verdict.COMMAND,
+        _TRANSACTION, frozenset({500, 502, 503, 504}), (), ReplyVerdict.COMMAND,
         "RFC 5321 §4.1.4, §4.2.4", "503 5.5.1 need MAIL command, to all that follows a 451 to the first RCPT; 502 5.5.1 to BDAT",
     ),
     Row(
-        frozenset({Phase.MAIL, Phase.RCPT}), frozenset({555}), (NONE, "5.*"), Verdict.COMMAND,
+        frozenset({Phase.MAIL, Phase.RCPT}), frozenset({555}), (NONE, "5.*"), ReplyVerdict.COMMAND,
         "RFC 5321 §4.1.1.11", "555 5.5.4 Unsupported option, of a proxy that passes the EHLO reply on",
     ),
     Row(
-        _TRANSACTION, _5XX, ("5.1",), Verdict.COMMAND,
+        _TRANSACTION, _5XX, ("5.1",), ReplyVerdict.COMMAND,
         "RFC 3463 §3.6", "554 5.5.1 no valid recipients, where some were accepted",
     ),
     Row(
-        frozenset({Phase.MAIL, Phase.RCPT, Phase.DATA}), _5XX, ("7.*",), Verdict.SESSION,
+        frozenset({Phase.MAIL, Phase.RCPT, Phase.DATA}), _5XX, ("7.*",), ReplyVerdict.SESSION,
         "RFC 3207 §4", "554 5.7.1 TLS required: a passing fault of TLS never returns mail", Circumstance.TLS_FAILED,
     ),
     Row(
-        frozenset({Phase.MAIL}), _5XX, (NONE,), Verdict.SESSION,
+        frozenset({Phase.MAIL}), _5XX, (NONE,), ReplyVerdict.SESSION,
         "RFC 3207 §4", "550 TLS required, without an enhanced code", Circumstance.TLS_FAILED,
     ),
     Row(
-        _TRANSACTION, _4XX, (), Verdict.WAITS,
+        _TRANSACTION, _4XX, (), ReplyVerdict.WAITS,
         "RFC 5321 §4.2.1", "450 4.2.0 greylisted; 452 4.3.1 disk full",
     ),
     Row(
-        _TRANSACTION, _5XX, (), Verdict.RETURNED,
+        _TRANSACTION, _5XX, (), ReplyVerdict.RETURNED,
         "RFC 5321 §4.2.1, §6.1", "550 5.1.1 no such user; 554 5.7.1 to the content",
     ),
 )  # fmt: skip
@@ -154,7 +154,7 @@ ROWS: tuple[Row, ...] = (
 @lru_cache(maxsize=1024)
 def verdict_on(
     phase: Phase, code: int, status: str = NONE, circumstances: frozenset[Circumstance] = frozenset()
-) -> Verdict:
+) -> ReplyVerdict:
     """What a 4xx or 5xx says.
 
     :param status: its enhanced code without the class, `NONE` where it has none.

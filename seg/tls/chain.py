@@ -74,7 +74,7 @@ class Purpose(enum.StrEnum):
 
 
 @attrs.frozen
-class Path:
+class CertificatePath:
     """Leaf first, anchor last; or the reasons why there is no such path."""
 
     certificates: tuple[x509.Certificate, ...] = ()
@@ -95,7 +95,7 @@ def path_to_anchor(
     *,
     anchor_issued: bool = False,
     purpose: Purpose = Purpose.SERVER,
-) -> Path:
+) -> CertificatePath:
     """The path from ``chain[0]`` through the rest of `chain` to one of `roots`, valid at `now` for a server, or a client.
 
     :param anchor_issued: the anchors are only the upper end of what was sent, signed with a key that is
@@ -105,13 +105,13 @@ def path_to_anchor(
     that is a mismatch.
     """
     if not chain:
-        return Path((), ("the server sent no certificate",), NO_CERTIFICATE, CauseKind.CERTIFICATE_MISSING)
+        return CertificatePath((), ("the server sent no certificate",), NO_CERTIFICATE, CauseKind.CERTIFICATE_MISSING)
     if len(chain) > MAX_CHAIN:
         line = f"the server sent more than {MAX_CHAIN} certificates"
-        return Path((), (line,), "too many certificates from server", CauseKind.CERTIFICATE_OTHER)
+        return CertificatePath((), (line,), "too many certificates from server", CauseKind.CERTIFICATE_OTHER)
     path = () if anchor_issued else roots.proven(chain, now)
     if path:
-        return Path(path)
+        return CertificatePath(path)
     try:
         path = _verify(chain, roots, now)
     except crypto.X509StoreContextError as error:
@@ -119,10 +119,10 @@ def path_to_anchor(
     faults = list(_unfit(path, anchor_issued, purpose))
     if faults:
         summary, _, cause = faults[0]
-        return Path(path, tuple(line for _, line, _ in faults), summary, cause)
+        return CertificatePath(path, tuple(line for _, line, _ in faults), summary, cause)
     if not anchor_issued:
         roots.remember(chain, path)
-    return Path(path)
+    return CertificatePath(path)
 
 
 def _verify(
@@ -179,7 +179,7 @@ def _explain(
     roots: RootStore,
     now: datetime.datetime,
     purpose: Purpose,
-) -> Path:
+) -> CertificatePath:
     """All that is wrong, beginning with what OpenSSL stopped at."""
     sent = _linked(chain)
     summary, line = _line(error)
@@ -193,7 +193,9 @@ def _explain(
             if other.errors[0] not in _DATE_CODES:
                 lines.append(_line(other)[1])
     lines += (line for _, line, _ in _wrong_purpose(chain[0], purpose))
-    return Path((), tuple(dict.fromkeys(lines)), summary, _CAUSES.get(error.errors[0], CauseKind.CERTIFICATE_OTHER))
+    return CertificatePath(
+        (), tuple(dict.fromkeys(lines)), summary, _CAUSES.get(error.errors[0], CauseKind.CERTIFICATE_OTHER)
+    )
 
 
 def _line(error: crypto.X509StoreContextError) -> tuple[str, str]:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from seg.auth.scram import ADVICE, Scram
+from seg.auth.scram import ADVICE, ScramServer
 from seg.auth.scram_keys import LEAST_ITERATIONS, Salt, decoy_salt, derive, format_keys, parse_keys
 from seg.auth.steps import Challenge, Done, Failed, ProofGiven, SaltWanted
 
@@ -24,9 +24,9 @@ SERVER_FINAL = b"v=6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4="
 BINDING = {"tls-exporter": b"x" * 32}
 
 
-def machine(plus: bool = False, bindings: dict[str, bytes] | None = None) -> Scram:
+def machine(plus: bool = False, bindings: dict[str, bytes] | None = None) -> ScramServer:
     """The server's side with the nonce of the RFC."""
-    return Scram(bindings or {}, plus=plus, new_nonce=lambda: SERVER_NONCE)
+    return ScramServer(bindings or {}, plus=plus, new_nonce=lambda: SERVER_NONCE)
 
 
 class ScramTests(SynchronousTestCase):

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from seg.lab.behaviour import Behaviour, Certificate
-from seg.lab.dnsserver import Failure
+from seg.lab.dnsserver import AnswerFailure
 from seg.lab.world import MX, TLSA, Policy
 from tests.cases.house import CaseTest
 
 OPPORTUNISTIC = {"dane": "opportunistic", "mta_sts": "off"}
-FAILURES = (Failure.SERVFAIL, Failure.REFUSED, Failure.NOTIMP, Failure.BOGUS, Failure.DROP)
+FAILURES = (
+    AnswerFailure.SERVFAIL,
+    AnswerFailure.REFUSED,
+    AnswerFailure.NOTIMP,
+    AnswerFailure.BOGUS,
+    AnswerFailure.DROP,
+)
 
 
 class DANECases(CaseTest):
@@ -18,7 +24,7 @@ class DANECases(CaseTest):
         """The address isn't signed: no TLSA question is even asked, so that a broken name server for TLSA does no harm."""
         await self.internet.add_domain("a1.example", mx=[MX("mx.hoster.example", secure=False)], secure=True)
         tlsa = self.internet.tlsa_name("mx.hoster.example")
-        self.internet.nameserver.fail(tlsa, "TLSA", Failure.SERVFAIL)
+        self.internet.nameserver.fail(tlsa, "TLSA", AnswerFailure.SERVFAIL)
         self.open(default=OPPORTUNISTIC)
         self.assert_delivered(await self.attempt("a1.example"), "a1.example", tls=True)
         self.assertEqual(self.internet.nameserver.count(tlsa, "TLSA"), 0)

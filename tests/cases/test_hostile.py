@@ -9,7 +9,7 @@ from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.task import deferLater
 
 from seg.lab.behaviour import Behaviour
-from seg.lab.dnsserver import Failure
+from seg.lab.dnsserver import AnswerFailure
 from seg.lab.policyhost import Answer
 from seg.lab.world import MX, TLSA, Policy
 from seg.mail.outcome import Delayed
@@ -87,8 +87,8 @@ class HostileCases(CaseTest):
 
     async def test_lying_resolver(self) -> None:
         """Garbage, silence and errors for the MX question: the mail waits, never by the domain's own address instead."""
-        for failure in Failure:
-            if failure is not Failure.TRUNCATE:
+        for failure in AnswerFailure:
+            if failure is not AnswerFailure.TRUNCATE:
                 name = f"{failure.value}.example"
                 await self.internet.add_domain(name)
                 self.internet.nameserver.add(name, "A", self.internet.receivers[f"mx.{name}"].address)

@@ -24,11 +24,11 @@ from seg.check.checks import (
     parse_domain,
 )
 from seg.check.document import demands
-from seg.check.dry_run import DryRunRecorder, NoContent, NoIds
+from seg.check.dry_run import DryRunRecorder, EmptyContent, NoIds
 from seg.cli.check_explain import explain_lines
 from seg.cli.check_text import dane_lines, sts_lines, tls_lines
 from seg.config.destinations import DANEMode, Destinations, Exemption, Profile, SMTPRoute, STSMode, TLSOption
-from seg.deliver.connection_errors import AuthFailed, HandshakeFailed, Unreachable
+from seg.deliver.connection_errors import AuthenticationError, HandshakeFailed, Unreachable
 from seg.deliver.connections import PolicyViolation, VerifiedConnection
 from seg.deliver.pool import PoolKey
 from seg.events.base import IEventSink
@@ -217,7 +217,7 @@ class RehearsalTests(ChecksCase):
         local.__cause__ = LocalFault("too many open files")
         for error, words in (
             (
-                AuthFailed("4.7.8", "AUTH profile provider (PLAIN) is refused: no"),
+                AuthenticationError("4.7.8", "AUTH profile provider (PLAIN) is refused: no"),
                 "can't authenticate to it: AUTH profile provider",
             ),
             (Unreachable("4.4.1", "No answer from host"), "can't be reached"),
@@ -396,9 +396,9 @@ class SeamTests(SynchronousTestCase):
         """They are what they are taken for."""
         verifyObject(IEventSink, DryRunRecorder())
         verifyObject(IMessageIds, NoIds())
-        verifyObject(IContent, NoContent())
+        verifyObject(IContent, EmptyContent())
         self.assertEqual((NoIds().next_mid(), NoIds().next_icid(), NoIds().next_dcid()), (0, 0, 0))
-        self.assertEqual(self.successResultOf(Deferred.fromCoroutine(NoContent().head(5))), b"")
+        self.assertEqual(self.successResultOf(Deferred.fromCoroutine(EmptyContent().head(5))), b"")
 
     def test_notebook(self) -> None:
         """The end of the last connection that came about."""

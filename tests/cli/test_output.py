@@ -18,7 +18,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 import seg.cli
 from seg.cli import main as cli
-from seg.cli.client import Gateway
+from seg.cli.client import GatewayClient
 from seg.cli.output import print_json, say, shown_safely, visible
 from tests.cli.transcripts import KeptGateway, kept
 
@@ -103,7 +103,7 @@ class VerbTests(SynchronousTestCase):
     def test_evil_errors(self) -> None:
         """Each verb, when the gateway refuses with an evil text."""
 
-        class RefusingGateway(Gateway):
+        class RefusingGateway(GatewayClient):
             def __init__(self) -> None:
                 pass
 

@@ -12,7 +12,7 @@ from click.testing import CliRunner
 from twisted.trial.unittest import SynchronousTestCase
 
 from seg.cli import main as cli
-from seg.cli.client import Gateway
+from seg.cli.client import GatewayClient
 from seg.cli.keys import options
 from seg.config.schema import Auth, Delivery, Receive
 from seg.version import __version__
@@ -101,7 +101,7 @@ class ChangesTests(SynchronousTestCase):
             return {"diff": "all of what is staged"}
 
         for name, double in (("get", get), ("post", post)):
-            patch = mock.patch.object(Gateway, name, double)
+            patch = mock.patch.object(GatewayClient, name, double)
             patch.start()
             self.addCleanup(patch.stop)
 

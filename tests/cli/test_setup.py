@@ -17,7 +17,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from seg.auth.users import parse_users
 from seg.cli import main as cli
-from seg.cli.setup_dns import NoAnswer, look_at_dns
+from seg.cli.setup_dns import NoDNSAnswer, look_at_dns
 from seg.cli.setup_plan import hostname_fault, listen_fault, network_fault, smart_host_fault
 from seg.config.destinations import TLSOption
 from seg.config.find import find_configuration
@@ -264,7 +264,7 @@ class DNSTests(SynchronousTestCase):
         """No resolver is no word on the name."""
 
         def ask(name: str, kind: str) -> tuple[str, ...]:
-            raise NoAnswer("timed out")
+            raise NoDNSAnswer("timed out")
 
         (finding,) = look_at_dns("mx.example.com", ask)
         self.assertEqual((finding.ok, "timed out" in finding.text), (False, True))

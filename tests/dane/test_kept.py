@@ -18,7 +18,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from seg.common.clock import SteadyClock, cautious_of
 from seg.config.destinations import DANEMode
-from seg.dns.answer import DNSAnswer, Status
+from seg.dns.answer import AnswerStatus, DNSAnswer
 from seg.events.gateway import ConditionBegan, ConditionEnded
 from seg.policy.dane import kept
 from seg.policy.dane.kept import INTERVAL, LARGEST, STALE, SeenDANEFile
@@ -51,7 +51,7 @@ DAMAGES = (
 
 def answer(ttl: float = 3600.0) -> DNSAnswer:
     """Secure records, each time others."""
-    return DNSAnswer("a.test", "TLSA", Status.FOUND, (), True, "a.test", ttl)
+    return DNSAnswer("a.test", "TLSA", AnswerStatus.FOUND, (), True, "a.test", ttl)
 
 
 class FileCase(SynchronousTestCase):

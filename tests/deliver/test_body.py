@@ -6,7 +6,7 @@ from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
-from seg.deliver.body import SMALL, Body, Converted, body_for
+from seg.deliver.body import SMALL, BodyPlan, Converted, body_for
 from seg.mail.envelope import BodyType
 from seg.queue.interfaces import IContent
 from seg.smtp.client_capabilities import Capabilities
@@ -30,7 +30,7 @@ class Counted(MemoryContent):
 class BodyTests(SynchronousTestCase):
     """`body_for`."""
 
-    def body(self, data: bytes, said: BodyType, offered: Capabilities, convert: bool = True) -> Body:
+    def body(self, data: bytes, said: BodyType, offered: Capabilities, convert: bool = True) -> BodyPlan:
         """What a server gets."""
         self.content = Counted(data)
         made = body_for(self.content, said, offered, convert, maybeDeferred)

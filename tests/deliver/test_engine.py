@@ -11,7 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from seg.deliver.budget import STARTS
 from seg.deliver.connection_limits import LimitReached
 from seg.deliver.destination import INITIAL_WINDOW, UNGREETED_WINDOW
-from seg.deliver.progress import Progress
+from seg.deliver.progress import AttemptProgress
 from seg.deliver.rate_limits import UNLIMITED, RateLimit
 from seg.deliver.scheduler import DeliveryScheduler
 from seg.events.gateway import Fault
@@ -65,7 +65,7 @@ class FakeAttempt:
         self.lease = lease
         self.outcomes: dict[int, Outcome] = {}
         self.connected = True
-        self.progress = Progress()
+        self.progress = AttemptProgress()
         self.crowded: list[LimitReached] = []
         self.done: Deferred[None] = Deferred()
 

@@ -20,7 +20,7 @@ from seg.deliver.connections import ConnectionOpener
 from seg.deliver.greetings import Greetings
 from seg.deliver.interfaces import IConnector
 from seg.deliver.pool import ConnectionPool
-from seg.deliver.progress import Progress
+from seg.deliver.progress import AttemptProgress
 from seg.deliver.rate_limits import SendingRates
 from seg.deliver.smtp_client import CLOSE_TIMEOUT, ESMTPSenderFactory, SMTPClientProtocol
 from seg.mail.envelope import Envelope, Recipient
@@ -30,7 +30,7 @@ from seg.mail.outcome import Delayed, Delivered, Outcome
 from seg.policy.chain import PolicyChain
 from seg.policy.requirement import Raise, Requirement, TLSLevel
 from seg.queue.interfaces import Lease
-from seg.smtp.client_auth import LoginClient, PlainClient, Scram
+from seg.smtp.client_auth import LoginClient, PlainClient, ScramClient
 from seg.tls.context import ClientTLS
 from seg.tls.roots import RootStore
 from tests.deliver.test_attempt import FakeProvider, FakeRouter
@@ -343,7 +343,7 @@ class HostileServerTests(SynchronousTestCase):
         content = MemoryContent(b"Subject: x\r\n\r\n" + b"line\r\n" * 20)
         lease = Lease(Envelope(1, "a@from.example", (to,), 0.0), "to.example", (to,), content)
         attempt = Attempt(lease, self.means)
-        attempt.progress = Progress(self.clock.seconds)
+        attempt.progress = AttemptProgress(self.clock.seconds)
         return attempt, Deferred.fromCoroutine(attempt.run())
 
     def outcome(self) -> Outcome:
@@ -460,7 +460,7 @@ class HostileAuthTests(SenderCase):
 
     def test_auth(self) -> None:
         """Each way in which a server can behave in AUTH ends within the time of a command, temporarily; an odd 235 is a 235."""
-        for mechanism in (PlainClient, LoginClient, Scram):
+        for mechanism in (PlainClient, LoginClient, ScramClient):
             for how in (
                 *(way for way in WAYS if way not in ("close", "reset", "before the command", "reply lost")),
                 "challenges",
@@ -473,7 +473,7 @@ class HostileAuthTests(SenderCase):
                     for octets in self.answers(how):
                         self.server(octets)
                     self.clock.advance(SETTINGS.command_timeout + CLOSE_TIMEOUT)
-                    if how in STILL_A_REPLY and mechanism is not Scram:
+                    if how in STILL_A_REPLY and mechanism is not ScramClient:
                         self.successResultOf(done)
                         continue
                     self.failureResultOf(done, Temporary)

@@ -8,7 +8,7 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from seg.deliver.connection_limits import LimitReached
-from seg.deliver.progress import Progress
+from seg.deliver.progress import AttemptProgress
 from seg.deliver.scheduler import KNOWN_FOR, MOST_KNOWN, DeliveryScheduler
 from seg.mail.errors import Temporary
 from seg.mail.outcome import Delayed, Delivered, Outcome
@@ -73,7 +73,7 @@ class TrappedAttempt:
         self.outcomes: dict[int, Outcome] = {}
         self.connected = False
         self.crowded: list[LimitReached] = []
-        self.progress = Progress()
+        self.progress = AttemptProgress()
         self._lease = lease
         self._clock = clock
         self._trap = trap

@@ -9,7 +9,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
 from seg.config.schema import DNS
-from seg.dns.answer import DNSAnswer, DNSFailure, FailureKind, Status
+from seg.dns.answer import AnswerStatus, DNSAnswer, DNSFailure, FailureKind
 from seg.dns.cache import CachingResolver, DNSCounters
 from seg.dns.interfaces import IResolver
 from seg.events.dns import DNSAsked, DNSCached
@@ -94,8 +94,8 @@ class CacheTests(SynchronousTestCase):
     def test_denials(self) -> None:
         """NODATA and NXDOMAIN are answers, and kept as such."""
         for _ in range(2):
-            self.assertIs(self.ask("one.test", "MX").status, Status.NO_DATA)
-            self.assertIs(self.ask("no.test").status, Status.NO_NAME)
+            self.assertIs(self.ask("one.test", "MX").status, AnswerStatus.NO_DATA)
+            self.assertIs(self.ask("no.test").status, AnswerStatus.NO_NAME)
         self.assertEqual(len(self.inner.questions), 2)
 
     def test_failures(self) -> None:

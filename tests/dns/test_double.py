@@ -6,7 +6,7 @@ from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
-from seg.dns.answer import DNSAnswer, DNSFailure, FailureKind, Status
+from seg.dns.answer import AnswerStatus, DNSAnswer, DNSFailure, FailureKind
 from seg.dns.interfaces import IResolver
 from tests.dns_double import FakeResolver
 
@@ -52,9 +52,9 @@ class FakeResolverTests(SynchronousTestCase):
 
     def test_denials(self) -> None:
         """A name without the type is NODATA, a name with nothing at or below it is NXDOMAIN."""
-        self.assertIs(self.ask("empty.test", "A").status, Status.NO_DATA)
-        self.assertIs(self.ask("test", "A").status, Status.NO_DATA)
-        self.assertIs(self.ask("none.test", "A").status, Status.NO_NAME)
+        self.assertIs(self.ask("empty.test", "A").status, AnswerStatus.NO_DATA)
+        self.assertIs(self.ask("test", "A").status, AnswerStatus.NO_DATA)
+        self.assertIs(self.ask("none.test", "A").status, AnswerStatus.NO_NAME)
 
     def test_failures(self) -> None:
         """A question fails by the kind named until it is mended."""

@@ -15,7 +15,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from seg.config.destinations import DANEMode, IPPreference, Profile
 from seg.config.schema import DNS, UntrustedFallback
 from seg.dns.addresses import SelfAddresses
-from seg.dns.answer import DNSAnswer, DNSFailure, FailureKind, Status
+from seg.dns.answer import AnswerStatus, DNSAnswer, DNSFailure, FailureKind
 from seg.dns.cache import SUBSTITUTE_TTL, CachingResolver
 from seg.dns.outage import QUIET, Outages
 from seg.dns.resolver import StubResolver
@@ -220,7 +220,7 @@ class _Answering:
     """Gives what it is told to give."""
 
     def __init__(self) -> None:
-        self.answer = DNSAnswer("a.test", "A", Status.FOUND, (), ttl=86400.0, substitute=True)
+        self.answer = DNSAnswer("a.test", "A", AnswerStatus.FOUND, (), ttl=86400.0, substitute=True)
         self.asked = 0
         self.waiting: Deferred[DNSAnswer] | None = None
 
@@ -253,12 +253,12 @@ class CacheTests(SynchronousTestCase):
     def test_forgotten(self) -> None:
         """When a trusted one is back they are forgotten, those in flight as well; its own answers stay."""
         self.ask()
-        self.inner.answer = DNSAnswer("b.test", "A", Status.FOUND, (), secure=True, ttl=86400.0)
+        self.inner.answer = DNSAnswer("b.test", "A", AnswerStatus.FOUND, (), secure=True, ttl=86400.0)
         self.ask("b.test")
         self.inner.waiting = Deferred()
         waiting = self.ask("c.test")
         self.cache.forget_substitutes()
-        self.inner.waiting.callback(DNSAnswer("c.test", "A", Status.FOUND, (), ttl=86400.0, substitute=True))
+        self.inner.waiting.callback(DNSAnswer("c.test", "A", AnswerStatus.FOUND, (), ttl=86400.0, substitute=True))
         self.assertTrue(self.successResultOf(waiting).substitute)
         self.assertEqual(len(self.cache), 1)
         self.assertTrue(self.successResultOf(self.ask("b.test")).secure)

@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from seg.dns.answer import Status
-from seg.dns.reading import ParsedReply, UnusableReply, read_reply
+from seg.dns.answer import AnswerStatus
+from seg.dns.parsed_reply import ParsedReply, UnusableReply, read_reply
 from seg.dns.wire import MalformedReply, read_message
 from tests.dns.wire_server import reply
 
@@ -48,7 +48,7 @@ class ReadingTests(SynchronousTestCase):
         except UnusableReply:
             return
         self.assertIn(rcode, (0, 3))
-        self.assertEqual(reading.status is Status.FOUND, bool(reading.records))
+        self.assertEqual(reading.status is AnswerStatus.FOUND, bool(reading.records))
         self.assertEqual(reading.authentic, ad)
         if reading.records:
             self.assertIn(f"{reading.canonical} A 192.0.2.1", answer)

@@ -16,7 +16,7 @@ from twisted.trial.unittest import TestCase
 from zope.interface.verify import verifyObject
 
 from seg.config.schema import DNS
-from seg.dns.answer import DNSAnswer, DNSFailure, FailureKind, Status
+from seg.dns.answer import AnswerStatus, DNSAnswer, DNSFailure, FailureKind
 from seg.dns.interfaces import IResolver
 from seg.dns.resolver import StubResolver
 from seg.events.dns import DNSSent
@@ -139,10 +139,10 @@ class AnswerTests(ResolverCase):
         (RFC 2308)."""
         alias = ("a.test. CNAME b.test.",)
         for records, rcode, status in (
-            ((), dns.rcode.NOERROR, Status.NO_DATA),
-            (alias, dns.rcode.NOERROR, Status.NO_DATA),
-            ((), dns.rcode.NXDOMAIN, Status.NO_NAME),
-            (alias, dns.rcode.NXDOMAIN, Status.NO_NAME),
+            ((), dns.rcode.NOERROR, AnswerStatus.NO_DATA),
+            (alias, dns.rcode.NOERROR, AnswerStatus.NO_DATA),
+            ((), dns.rcode.NXDOMAIN, AnswerStatus.NO_NAME),
+            (alias, dns.rcode.NXDOMAIN, AnswerStatus.NO_NAME),
         ):
 
             def respond(
@@ -159,7 +159,7 @@ class AnswerTests(ResolverCase):
     async def test_denial_without_soa(self) -> None:
         """A denial without SOA isn't to be kept."""
         answer = await self.resolver(self.serve(sends())).query("a.test", "A")
-        self.assertEqual((answer.status, answer.ttl), (Status.NO_DATA, 0.0))
+        self.assertEqual((answer.status, answer.ttl), (AnswerStatus.NO_DATA, 0.0))
 
     async def test_alias_inside(self) -> None:
         """A chain of CNAMEs inside an answer is followed."""
@@ -202,7 +202,7 @@ class AnswerTests(ResolverCase):
         server = self.serve(sends())
         resolver = self.resolver(server)
         for name in ("a" * 64 + ".test", "a..test", ".a.test", "ü.test", "x." * 130 + "test", "a\\300.test"):
-            self.assertIs((await resolver.query(name, "A")).status, Status.NO_NAME, name)
+            self.assertIs((await resolver.query(name, "A")).status, AnswerStatus.NO_NAME, name)
         self.assertEqual(server.queries, [])
 
     async def test_tcp(self) -> None:

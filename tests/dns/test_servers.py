@@ -9,7 +9,7 @@ import dns._file_util
 from twisted.trial.unittest import SynchronousTestCase
 
 from seg.common.errors import ConfigurationError
-from seg.dns.servers import Server, in_turn, make_servers, parse_server, system_resolvers
+from seg.dns.servers import UpstreamServer, in_turn, make_servers, parse_server, system_resolvers
 
 
 class ConfigurationTests(SynchronousTestCase):
@@ -27,7 +27,7 @@ class ConfigurationTests(SynchronousTestCase):
         ):
             parsed = parse_server(text)
             self.assertEqual((str(parsed[0]), parsed[1]), (address, port))
-            self.assertEqual(str(Server(*parsed)), shown)
+            self.assertEqual(str(UpstreamServer(*parsed)), shown)
             self.assertEqual(parse_server(shown), parsed)
 
     def test_faults(self) -> None:

@@ -10,17 +10,17 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
 from seg.dns.interfaces import IResolver
-from seg.dns.turns import LEAST, MOST, SharedResolver, Turns, most_questions
+from seg.dns.turns import LEAST, MOST, QueryTurns, SharedResolver, most_questions
 from seg.mail.errors import LocalFault
 from tests.dns_double import FakeResolver
 
 
 class TurnsTests(SynchronousTestCase):
-    """`Turns` and `SharedResolver`."""
+    """`QueryTurns` and `SharedResolver`."""
 
     def setUp(self) -> None:
         self.clock = Clock()
-        self.turns = Turns(2, "questions to the resolvers", self.clock)
+        self.turns = QueryTurns(2, "questions to the resolvers", self.clock)
         self.under_way: list[Deferred[Any]] = []
 
     def begin(self, seconds: float = 10.0) -> Deferred[Any]:

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from seg.dns.reading import ParsedReply, UnusableReply, read_reply
+from seg.dns.parsed_reply import ParsedReply, UnusableReply, read_reply
 from seg.dns.wire import MAX_RECORDS, MAX_REPLY, MalformedReply, answers, read_message
 from seg.policy.dane.tlsa import sort_out
 

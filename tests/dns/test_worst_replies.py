@@ -27,7 +27,7 @@ from seg.dns.addresses import SelfAddresses, find_host
 from seg.dns.answer import DNSAnswer, DNSFailure, FailureKind
 from seg.dns.cache import SHARE, CachingResolver
 from seg.dns.interfaces import IResolver
-from seg.dns.reading import UnusableReply, read_reply
+from seg.dns.parsed_reply import UnusableReply, read_reply
 from seg.dns.routing import mx_route
 from seg.dns.wire import MAX_RECORDS, MAX_REPLY, MalformedReply, answers, read_message
 from seg.mail.errors import DeliveryError

@@ -13,7 +13,7 @@ from twisted.internet.task import deferLater
 from twisted.internet.threads import deferToThread
 from twisted.internet.utils import getProcessOutputAndValue
 
-from seg.lab.gateway import TWISTD, GatewayError, GatewayProcess
+from seg.lab.gateway import TWISTD, GatewayProcess, LabGatewayError
 from tests.e2e.base import ROOT, GatewayCase
 
 
@@ -24,7 +24,7 @@ class StartAndStopTests(GatewayCase):
         """What a gateway says that doesn't start, and its exit status."""
         files = self.internet.gateway_configuration(settings=settings)  # type: ignore[arg-type]
         gateway = GatewayProcess(reactor, self.folder / "refused", files)  # type: ignore[arg-type]
-        await self.assertFailure(self._start(gateway), GatewayError)
+        await self.assertFailure(self._start(gateway), LabGatewayError)
         self.assertFalse((self.folder / "refused" / "var").exists(), "something was made before the check")
         return gateway.output(), gateway.exit_status or 0
 
@@ -51,7 +51,7 @@ class StartAndStopTests(GatewayCase):
         first = await self.start_gateway()
         files = self.internet.gateway_configuration()
         second = GatewayProcess(reactor, first.folder, files)  # type: ignore[arg-type]
-        await self.assertFailure(self._start(second), GatewayError)
+        await self.assertFailure(self._start(second), LabGatewayError)
         self.assertIn("is another gateway running", second.output())
         self.assertIn(f"locked by process {first.pid} on ", second.output())
         self.assertEqual((await self.seg_json("status"))["pid"], first.pid)
@@ -67,7 +67,7 @@ class StartAndStopTests(GatewayCase):
             (other / "var" / shared).symlink_to(first.var / shared)
             files = self.internet.gateway_configuration(settings={"control": {"socket": str(other / "own.sock")}})
             second = GatewayProcess(reactor, other, files)  # type: ignore[arg-type]
-            await self.assertFailure(self._start(second), GatewayError)
+            await self.assertFailure(self._start(second), LabGatewayError)
             refusals = [line for line in second.output().splitlines() if "not started" in line]
             self.assertEqual(len(refusals), 1, second.output())
             self.assertIn(f"locked by process {first.pid} on ", refusals[0])
@@ -113,7 +113,7 @@ class StartAndStopTests(GatewayCase):
         daemon = int(pid.read_text())
         try:
             other = GatewayProcess(reactor, folder, self.internet.gateway_configuration())  # type: ignore[arg-type]
-            await self.assertFailure(self._start(other), GatewayError)
+            await self.assertFailure(self._start(other), LabGatewayError)
             self.assertIn(f"locked by process {daemon} on ", other.output())
         finally:
             os.kill(daemon, signal.SIGTERM)

@@ -10,7 +10,7 @@ import ssl
 from twisted.internet.threads import deferToThread
 
 from seg.lab.behaviour import Behaviour, TLSVersions
-from seg.lab.gateway import GatewayError
+from seg.lab.gateway import LabGatewayError
 from seg.lab.world import MX
 from tests.e2e.base import MESSAGE, GatewayCase
 
@@ -65,6 +65,6 @@ class SSLConfigTests(GatewayCase):
         await gateway.stop()
         text = gateway.configuration.read_text()
         gateway.configuration.write_text(text.replace(f'group = "{name}"', f'group = "{name}xx"'))
-        with self.assertRaises(GatewayError) as caught:
+        with self.assertRaises(LabGatewayError) as caught:
             await gateway.start()
         self.assertIn(f'[control] group: there is no group "{name}xx"', str(caught.exception))

@@ -22,7 +22,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.threads import deferToThread
 
 from seg.common.errors import ConfigurationError
-from seg.lab.gateway import GatewayError, GatewayProcess
+from seg.lab.gateway import GatewayProcess, LabGatewayError
 from seg.lab.internet import free_port
 from tests.lab.acceptance import LabCommand, LabError, Verdict, gateway_configuration
 from tests.lab.finger import available, compare
@@ -145,7 +145,7 @@ def main(lab: Path, cases: tuple[str, ...], keep: bool) -> None:
 async def _told(work: Any) -> None:
     try:
         await work
-    except (LabError, GatewayError, ConfigurationError) as error:
+    except (LabError, LabGatewayError, ConfigurationError) as error:
         click.echo(f"error: {error}", err=True)
         raise SystemExit(2) from None
 

@@ -13,12 +13,12 @@ from seg.cli.demo import demo
 from seg.cli.demo_glossary import explanation_of
 from seg.cli.demo_show import Show, as_json
 from seg.lab.arrivals import ReceivedMessage
-from seg.lab.cases import CASES, Outcome, Protection
+from seg.lab.cases import CASES, ExpectedOutcome, Protection
 from seg.lab.findings import CaseResult
 
 GOOD = CaseResult(
     case=CASES[0],
-    outcome=Outcome.DELIVERED,
+    outcome=ExpectedOutcome.DELIVERED,
     protection=Protection.ENCRYPTED,
     mid=1,
     policy="MTA-STS enforce",
@@ -29,7 +29,7 @@ GOOD = CaseResult(
 )
 WRONG = CaseResult(
     case=CASES[2],
-    outcome=Outcome.DELIVERED,
+    outcome=ExpectedOutcome.DELIVERED,
     protection=Protection.CLEAR,
     why="clear text",
     differences=("outcome: expected deferred, found delivered",),

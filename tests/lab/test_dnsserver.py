@@ -13,7 +13,7 @@ from twisted.internet import reactor
 from twisted.internet.threads import deferToThread
 from twisted.trial.unittest import TestCase
 
-from seg.lab.dnsserver import Failure, NameServer
+from seg.lab.dnsserver import AnswerFailure, NameServer
 
 
 class NameServerTests(TestCase):
@@ -115,10 +115,10 @@ class NameServerTests(TestCase):
     async def test_failures(self) -> None:
         """A question can be made to fail by code, and mended again; other types of the name don't fail."""
         table = {
-            Failure.SERVFAIL: dns.rcode.SERVFAIL,
-            Failure.REFUSED: dns.rcode.REFUSED,
-            Failure.NOTIMP: dns.rcode.NOTIMP,
-            Failure.BOGUS: dns.rcode.SERVFAIL,
+            AnswerFailure.SERVFAIL: dns.rcode.SERVFAIL,
+            AnswerFailure.REFUSED: dns.rcode.REFUSED,
+            AnswerFailure.NOTIMP: dns.rcode.NOTIMP,
+            AnswerFailure.BOGUS: dns.rcode.SERVFAIL,
         }
         for failure, rcode in table.items():
             self.server.fail("mx.signed.example", "A", failure)
@@ -129,19 +129,19 @@ class NameServerTests(TestCase):
 
     async def test_bogus_says_why(self) -> None:
         """A bogus answer bears extended error 6 (RFC 8914)."""
-        self.server.fail("signed.example", "MX", Failure.BOGUS)
+        self.server.fail("signed.example", "MX", AnswerFailure.BOGUS)
         answer = await self.ask("signed.example", "MX")
         self.assertEqual([option.code for option in answer.options], [6])
 
     async def test_dropped(self) -> None:
         """A dropped question gets no answer at all."""
-        self.server.fail("signed.example", "MX", Failure.DROP)
+        self.server.fail("signed.example", "MX", AnswerFailure.DROP)
         with self.assertRaises(dns.exception.Timeout):
             await self.ask("signed.example", "MX", timeout=0.1)
 
     async def test_truncated(self) -> None:
         """A truncated answer is empty over UDP and whole over TCP."""
-        self.server.fail("signed.example", "MX", Failure.TRUNCATE)
+        self.server.fail("signed.example", "MX", AnswerFailure.TRUNCATE)
         over_udp = await self.ask("signed.example", "MX")
         self.assertTrue(over_udp.flags & dns.flags.TC)
         self.assertFalse(over_udp.answer)
@@ -156,7 +156,7 @@ class NameServerTests(TestCase):
 
     async def test_garbage(self) -> None:
         """Garbage isn't a DNS message."""
-        self.server.fail("signed.example", "MX", Failure.GARBAGE)
+        self.server.fail("signed.example", "MX", AnswerFailure.GARBAGE)
         with self.assertRaises(dns.exception.DNSException):
             await self.ask("signed.example", "MX", timeout=0.2)
 

@@ -8,14 +8,14 @@ from typing import Any
 from twisted.trial.unittest import SynchronousTestCase
 
 from seg.lab.arrivals import ReceivedMessage
-from seg.lab.cases import CASES, Case, Outcome, Protection, chosen
+from seg.lab.cases import CASES, Case, ExpectedOutcome, Protection, chosen
 from seg.lab.findings import CaseResult, find, mid_of, outcome_of, policy_found
 from seg.lab.maillog import LoggedEvent, event_of
 
 CASE = Case(
     name="a",
     what="x",
-    outcome=Outcome.DELIVERED,
+    outcome=ExpectedOutcome.DELIVERED,
     protection=Protection.ENCRYPTED,
     verified_by="mta-sts",
     why=("mta-sts=enforce",),
@@ -102,12 +102,12 @@ class EventTests(SynchronousTestCase):
     def test_outcomes(self) -> None:
         """The outcome is the last word on a message; those of others don't count."""
         table = (
-            ([], Outcome.NOTHING),
-            ([DELIVERED], Outcome.DELIVERED),
-            ([DELAYED], Outcome.DEFERRED),
-            ([DELAYED, DELIVERED], Outcome.DELAYED_THEN_DELIVERED),
-            ([BOUNCED], Outcome.BOUNCED),
-            ([event("recipients_delivered", mid=8)], Outcome.NOTHING),
+            ([], ExpectedOutcome.NOTHING),
+            ([DELIVERED], ExpectedOutcome.DELIVERED),
+            ([DELAYED], ExpectedOutcome.DEFERRED),
+            ([DELAYED, DELIVERED], ExpectedOutcome.DELAYED_THEN_DELIVERED),
+            ([BOUNCED], ExpectedOutcome.BOUNCED),
+            ([event("recipients_delivered", mid=8)], ExpectedOutcome.NOTHING),
         )
         for events, expected in table:
             self.assertIs(outcome_of(events, 7), expected)
@@ -177,7 +177,7 @@ class FindTests(SynchronousTestCase):
 
     def test_log_line_wanted(self) -> None:
         """A line that has to be in the mail log is looked for word for word."""
-        case = Case("a", "x", Outcome.DELIVERED, Protection.ENCRYPTED, "mta-sts", log=("exact words",))
+        case = Case("a", "x", ExpectedOutcome.DELIVERED, Protection.ENCRYPTED, "mta-sts", log=("exact words",))
         events = [ACCEPTED, EXPLAINED, DELIVERED]
         self.assertTrue(find(case, events, [message()], log=["Info: exact words."]).ok)
         missing = find(case, events, [message()], log=["Info: other words"])
@@ -193,7 +193,7 @@ class FindTests(SynchronousTestCase):
 
     def test_words_of_the_connection_count(self) -> None:
         """What was said about the domain, or the connection used, explains too."""
-        case = Case("a", "x", Outcome.DELIVERED, Protection.ENCRYPTED, "mta-sts", why=("HTTP 404", "odd name"))
+        case = Case("a", "x", ExpectedOutcome.DELIVERED, Protection.ENCRYPTED, "mta-sts", why=("HTTP 404", "odd name"))
         events = [
             ACCEPTED,
             event("sts_fetch_failed", domain="a.example", cause="HTTP 404"),

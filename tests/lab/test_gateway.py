@@ -10,7 +10,7 @@ from twisted.internet import reactor
 from twisted.trial.unittest import TestCase
 
 from seg.lab.configuration import gateway_files
-from seg.lab.gateway import GatewayError, GatewayProcess
+from seg.lab.gateway import GatewayProcess, LabGatewayError
 from seg.lab.internet import free_port
 
 STUB = str(Path(__file__).with_name("stub_gateway.py"))
@@ -61,7 +61,7 @@ class GatewayProcessTests(TestCase):
     async def test_bad_start(self) -> None:
         """A gateway that ends while it starts is reported with its last words and exit status."""
         gateway = self.gateway("broken")
-        with self.assertRaises(GatewayError) as caught:
+        with self.assertRaises(LabGatewayError) as caught:
             await gateway.start()
         self.assertIn("ended while it was started. Its exit status is 3.", str(caught.exception))
         self.assertIn("this can't be used", str(caught.exception))
@@ -69,7 +69,7 @@ class GatewayProcessTests(TestCase):
     async def test_never_listens(self) -> None:
         """A gateway that doesn't come to listen is reported after the time given."""
         gateway = self.gateway("deaf")
-        with self.assertRaises(GatewayError) as caught:
+        with self.assertRaises(LabGatewayError) as caught:
             await gateway.start(timeout=0.5)
         self.assertIn("didn't start to listen within 0.5 seconds", str(caught.exception))
 
@@ -77,8 +77,8 @@ class GatewayProcessTests(TestCase):
         """What doesn't come into the log is reported with its last lines."""
         gateway = self.gateway()
         await gateway.start()
-        with self.assertRaises(GatewayError) as caught:
+        with self.assertRaises(LabGatewayError) as caught:
             await gateway.wait_for_log("never", timeout=0.1)
         self.assertIn("listener_started", str(caught.exception))
-        with self.assertRaises(GatewayError):
+        with self.assertRaises(LabGatewayError):
             await gateway.wait_for_event("listener_started", timeout=0.1, count=2)

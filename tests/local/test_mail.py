@@ -10,7 +10,7 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from seg.config.destinations import Destinations, NextHop, SMTPRoute
-from seg.config.schema import Gateway
+from seg.config.schema import GatewaySettings
 from seg.events.gateway import Fault
 from seg.local.mail import EVERY, LocalMail
 from seg.local.table import NoTaker
@@ -28,7 +28,7 @@ class LocalMailTests(SynchronousTestCase):
         self.serial = 0
         self.mail = LocalMail(
             self.file,
-            Gateway(local_domains=("more.test",), postmaster="p@there.test"),
+            GatewaySettings(local_domains=("more.test",), postmaster="p@there.test"),
             "gw.test",
             lambda: self.destinations,
             maybeDeferred,

@@ -10,8 +10,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from seg.policy.mtasts.bounds import FetchBounds
 from seg.policy.mtasts.errors import FetchError, FetchFault, OwnFetchFault
-from seg.policy.mtasts.turns import SLOW, UNHEARD, Claim, Turns
-from seg.policy.mtasts.verified import Progress
+from seg.policy.mtasts.turns import SLOW, UNHEARD, Claim, FetchTurns
+from seg.policy.mtasts.verified import FetchProgress
 
 HOST = ip_address("192.0.2.1")
 LIMIT = 60.0
@@ -23,11 +23,11 @@ class BoundsTests(SynchronousTestCase):
     def setUp(self) -> None:
         """Nobody fetches; there is one turn at a time."""
         self.clock = Clock()
-        self.turns = Turns(self.clock, 1, LIMIT)
+        self.turns = FetchTurns(self.clock, 1, LIMIT)
 
     def fetch(self, work: Deferred[str], limit: float = LIMIT) -> Deferred[str]:
         """Fetch from a host: wait for the turn, then for the work."""
-        bounds = FetchBounds(self.clock, limit, self.turns, Claim(), Progress())
+        bounds = FetchBounds(self.clock, limit, self.turns, Claim(), FetchProgress())
 
         async def fetching() -> str:
             await bounds.turn_at(HOST)
@@ -51,7 +51,7 @@ class BoundsTests(SynchronousTestCase):
         """Work that takes its time to end is told by what ended it, whatever else would have ended it meanwhile."""
         slow: Deferred[str] = Deferred(lambda _: _.callback("not yet"))
         last: Deferred[str] = Deferred()
-        bounds = FetchBounds(self.clock, 2 * SLOW, self.turns, Claim(), Progress())
+        bounds = FetchBounds(self.clock, 2 * SLOW, self.turns, Claim(), FetchProgress())
 
         async def fetching() -> str:
             await bounds.turn_at(HOST)

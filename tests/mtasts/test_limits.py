@@ -16,7 +16,7 @@ from twisted.web.client import ResponseDone
 
 from seg.policy.mtasts.errors import FetchError, FetchFault
 from seg.policy.mtasts.policy import MAX_SIZE
-from seg.policy.mtasts.request import Body
+from seg.policy.mtasts.request import PolicyBody
 from seg.policy.mtasts.verified import MAX_RECEIVED, VerifiedStream
 from seg.tls.peer import CertificateVerdict
 from tests.mtasts.fetching import DOMAIN, FetchCase
@@ -151,7 +151,7 @@ class MemoryTests(SynchronousTestCase):
 
     def test_body_goes_on(self) -> None:
         """A body that goes on behind the limit is refused once, and its end changes nothing."""
-        body = Body(lambda: False)
+        body = PolicyBody(lambda: False)
         body.dataReceived(b"x" * MAX_SIZE)
         self.assertNoResult(body.complete)
         body.dataReceived(b"x")

@@ -28,7 +28,7 @@ from seg.policy.mtasts.policy import MAX_SIZE, parse_policy
 from seg.policy.mtasts.proxy import MAX_HEAD, ConnectEndpoint, Proxy
 from seg.policy.mtasts.record import read_record, shown
 from seg.policy.mtasts.request import get_policy
-from seg.policy.mtasts.verified import Progress
+from seg.policy.mtasts.verified import FetchProgress
 from tests.mtasts.keeping import URL
 from tests.mtasts.policyserver import response
 
@@ -101,7 +101,7 @@ class MemoryEndpoint:
 def read_answer(pieces: list[bytes], reason: Exception, cut: bool = False) -> Deferred[bytes]:
     """What comes of an HTTP answer, when the connection has ended behind it."""
     endpoint: Any = MemoryEndpoint(cut)
-    policy = Deferred.fromCoroutine(get_policy(MemoryReactorClock(), endpoint, URL, Progress()))
+    policy = Deferred.fromCoroutine(get_policy(MemoryReactorClock(), endpoint, URL, FetchProgress()))
     for piece in pieces:
         endpoint.client.dataReceived(piece)
     endpoint.client.connectionLost(Failure(reason))

@@ -10,7 +10,7 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from seg.policy.mtasts.errors import FetchFault, OwnFetchFault
-from seg.policy.mtasts.turns import PER_NETWORK, SLOW, UNHEARD, Claim, Turn, Turns, network_of
+from seg.policy.mtasts.turns import PER_NETWORK, SLOW, UNHEARD, Claim, FetchTurns, Turn, network_of
 
 MOST = 20
 WAIT = 60.0
@@ -20,7 +20,9 @@ HONEST = 0.5  # seconds that a policy host takes
 class Fetch:
     """One that wants a turn, and holds it for some seconds (None: for ever), with TLS from the beginning or never."""
 
-    def __init__(self, clock: Clock, turns: Turns, address: str, claim: Claim, takes: float | None, tls: bool) -> None:
+    def __init__(
+        self, clock: Clock, turns: FetchTurns, address: str, claim: Claim, takes: float | None, tls: bool
+    ) -> None:
         self.clock, self.turns, self.takes = clock, turns, takes
         self.began = self.ended = -1.0
         self.lost = self.busy = False
@@ -62,7 +64,7 @@ class TurnsCase(SynchronousTestCase):
     def setUp(self) -> None:
         """Nobody fetches."""
         self.clock = Clock()
-        self.turns = Turns(self.clock, MOST, WAIT)
+        self.turns = FetchTurns(self.clock, MOST, WAIT)
 
     def fetch(
         self, address: str = "", mid: int = 0, known: bool = False, takes: float | None = None, tls: bool = False
@@ -111,7 +113,7 @@ class ShareTests(TurnsCase):
 
     def test_few_turns(self) -> None:
         """With one turn in all, each who comes has it sooner or later."""
-        self.turns = Turns(self.clock, 1, WAIT)
+        self.turns = FetchTurns(self.clock, 1, WAIT)
         fetches = [self.fetch(hostile(n), mid=n, known=bool(n % 2), takes=HONEST) for n in range(8)]
         self.wait(8)
         self.assertEqual([fetch.ended > 0 for fetch in fetches], [True] * 8)

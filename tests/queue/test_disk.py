@@ -9,8 +9,8 @@ from seg.config.schema import Queue
 from seg.events.gateway import ConditionBegan, ConditionEnded, ConditionKind
 from seg.events.queue import MessageFinished
 from seg.queue.commands import MessageState
-from seg.queue.custody import ANSWER_WITHIN
 from seg.queue.reserve import RESERVE, RESERVE_SIZE
+from seg.queue.state import ANSWER_WITHIN
 from tests.queue.house import DELIVERED, HARD, NOW, SOFT, House, HouseCase
 
 CHANGING = ("write", "append", "overwrite", "fsync", "fsync folder", "rename", "link", "replace")

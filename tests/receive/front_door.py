@@ -18,7 +18,7 @@ from seg.dns.interfaces import IResolver
 from seg.filter.chain import FilterChain
 from seg.receive.connection_counter import ConnectionCounter
 from seg.receive.listener import Listener
-from seg.receive.turns import Turns
+from seg.receive.turns import ClientTurns
 from seg.receive.workqueue import WorkQueue
 from tests.doubles import CountingCounters, MemoryQueue, RecordingSink
 
@@ -89,7 +89,7 @@ class FrontDoorCase(SynchronousTestCase):
 
     def setUp(self) -> None:
         self.clock = Clock()
-        self.turns = Turns(self.clock, seconds=lambda: 0.0)
+        self.turns = ClientTurns(self.clock, seconds=lambda: 0.0)
         self.sink = RecordingSink()
         self.queue = MemoryQueue()
         self.counters = CountingCounters()

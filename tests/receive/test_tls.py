@@ -24,7 +24,7 @@ from seg.config.schema import ListenerSettings, ListenerTLS, Receive
 from seg.events.receive import MessageStarted, ReceiveFailed, ReceiveTLSStarted
 from seg.receive.binding import bind
 from seg.receive.listener import Listener
-from seg.receive.turns import Turns
+from seg.receive.turns import ClientTurns
 from tests.doubles import CountingCounters, MemoryQueue, RecordingSink
 
 EHLO = b"EHLO client.test\r\n"
@@ -122,7 +122,7 @@ class TLSTests(TestCase):
             self.sink,
             self.clock,
             ServerTLS(),
-            turns=Turns(reactor),  # type: ignore[arg-type]
+            turns=ClientTurns(reactor),  # type: ignore[arg-type]
         )
         self.port = self.factory.serve(reactor, bind(listener))  # type: ignore[arg-type]
         self.addCleanup(self.port.stopListening)

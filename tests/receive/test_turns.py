@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from seg.receive.turns import HANDSHAKES, SLICE, STEPS, Turns
+from seg.receive.turns import HANDSHAKES, SLICE, STEPS, ClientTurns
 from tests.receive.front_door import EHLO, MAIL, RCPT, TRANSACTION, FrontDoorCase
 
 # What costs a client nothing to send, and us something to answer. Content among it: each piece or chunk is a step.
@@ -59,7 +59,7 @@ class SliceTests(FrontDoorCase):
     def setUp(self) -> None:
         super().setUp()
         self.reactor = OneByOne()
-        self.turns = Turns(self.reactor, seconds=lambda: 0.0)  # type: ignore[arg-type]
+        self.turns = ClientTurns(self.reactor, seconds=lambda: 0.0)  # type: ignore[arg-type]
         self.build(
             max_unknown_commands=MANY, max_refusals=MANY, max_idle_commands=MANY, max_recipients=MANY, vrfy="answer"
         )
@@ -151,7 +151,7 @@ class TurnsTests(SynchronousTestCase):
         self.now = [0.0]
         self.log: list[str] = []
         self.reactor = OneByOne()
-        self.turns = Turns(self.reactor, lambda: self.now[0])  # type: ignore[arg-type]
+        self.turns = ClientTurns(self.reactor, lambda: self.now[0])  # type: ignore[arg-type]
 
     def worker(self, name: str, slices: int, cost: float = SLICE) -> _Worker:
         return _Worker(name, slices, self.log, self.now, cost)

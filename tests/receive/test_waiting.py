@@ -12,7 +12,7 @@ from zope.interface import implementer
 from seg.auth.backoff import Backoff
 from seg.auth.sasl_server import SASLServer
 from seg.config.schema import Access, Filter, ListenerAuth, ListenerSettings, Receive, SenderGroup, Verifying
-from seg.dns.answer import DNSAnswer, Status
+from seg.dns.answer import AnswerStatus, DNSAnswer
 from seg.filter.answers import Accept
 from seg.filter.chain import ConfiguredFilter, FilterChain
 from seg.receive.listener import Listener
@@ -24,7 +24,7 @@ from tests.receive.front_door import DATA, EHLO, MAIL, MESSAGE, RCPT, TRANSACTIO
 from tests.receive.test_tls import ServerTLS
 from tests.smtp.accepting import AcceptingServer
 
-NOTHING = DNSAnswer("x", "PTR", Status.NO_NAME)
+NOTHING = DNSAnswer("x", "PTR", AnswerStatus.NO_NAME)
 PROXY, STRANGER = "192.0.2.9", "203.0.113.5"
 # What makes the core ask each question; then NOOP in the same segment.
 ASKED: dict[type[told.Question], bytes] = {

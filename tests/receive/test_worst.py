@@ -11,7 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from seg.auth.names import MAX_NAME, MAX_PASSWORD, prepare_name, prepare_password
 from seg.auth.plain import Plain
-from seg.auth.scram import Scram
+from seg.auth.scram import ScramServer
 from seg.config.schema import Auth
 from seg.receive.proxy_protocol import ProxyHeader
 from seg.receive.senders import SenderRules
@@ -50,8 +50,8 @@ def worst() -> dict[str, Callable[[], object]]:
         "password, kana": lambda: prepare_password((wide * MAX_PASSWORD)[:MAX_PASSWORD]),
         "password, accents": lambda: prepare_password((odd * MAX_PASSWORD)[:MAX_PASSWORD]),
         "PLAIN": lambda: Plain().step(b"\0a\0" + wide.encode() * 1500),
-        "SCRAM, escapes": lambda: Scram({}).step(b"n,,n=" + b"=2C" * 3000 + b",r=x"),
-        "SCRAM, extensions": lambda: Scram({}).step(b"n,,n=a,r=x" + b",a=b" * 2200 + b"\0"),
+        "SCRAM, escapes": lambda: ScramServer({}).step(b"n,,n=" + b"=2C" * 3000 + b",r=x"),
+        "SCRAM, extensions": lambda: ScramServer({}).step(b"n,,n=a,r=x" + b",a=b" * 2200 + b"\0"),
         "base64": lambda: parse_response(base64.b64encode(bytes(RESPONSE_LIMIT * 3 // 4))),
         "MAIL, labels": lambda: parse_mail("FROM:<a@" + ".".join(["\u0645\u0645"] * 40) + "> SMTPUTF8"),
         "MAIL, route": lambda: parse_mail("FROM:<" + "@a.b," * (long // 5) + "@a:x@y>"),

@@ -15,7 +15,7 @@ from seg.smtp.client_auth import (
     ChallengeError,
     LoginClient,
     PlainClient,
-    Scram,
+    ScramClient,
     TooManyIterations,
     choose_mechanism,
     response,
@@ -31,9 +31,9 @@ SCRAM_FINAL = (
 SCRAM_SERVER = b"v=6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4="
 
 
-def scram() -> Scram:
+def scram() -> ScramClient:
     """The client of the RFC's example."""
-    return Scram("user", "pencil", lambda: "rOprNGfwEbeRWgbNEkqO")
+    return ScramClient("user", "pencil", lambda: "rOprNGfwEbeRWgbNEkqO")
 
 
 class MechanismTests(SynchronousTestCase):
@@ -50,7 +50,7 @@ class MechanismTests(SynchronousTestCase):
         machine = scram()
         machine.answer(SCRAM_CHALLENGE)
         self.assertRaises(ChallengeError, machine.answer, b"v=AAAA")
-        self.assertEqual(Scram("a,b=c", "x", lambda: "n").first(), b"n,,n=a=2Cb=3Dc,r=n")
+        self.assertEqual(ScramClient("a,b=c", "x", lambda: "n").first(), b"n,,n=a=2Cb=3Dc,r=n")
 
     @given(st.binary(max_size=80))
     def test_scram_of_anything(self, challenge: bytes) -> None:

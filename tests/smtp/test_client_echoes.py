@@ -16,7 +16,7 @@ from seg.deliver.debug_peers import DialogueLog
 from seg.events.delivery import DialogueLine
 from seg.mail.envelope import Envelope, Recipient
 from seg.smtp.client import ClientConnection
-from seg.smtp.client_auth import ClientMechanism, LoginClient, PlainClient, Scram
+from seg.smtp.client_auth import ClientMechanism, LoginClient, PlainClient, ScramClient
 from seg.smtp.replies import MAX_REPLY
 from tests.doubles import RecordingSink
 
@@ -58,7 +58,7 @@ class EchoTests(SynchronousTestCase):
         step=st.sampled_from(STEPS),
         width=st.integers(8, 200),
         status=st.sampled_from((b"", b"5.7.8 ")),
-        make=st.sampled_from((PlainClient, LoginClient, Scram)),
+        make=st.sampled_from((PlainClient, LoginClient, ScramClient)),
     )
     @example("hunter2", "the command", "AUTH", 9, b"5.7.8 ", PlainClient)
     @example("correct horse battery".replace(" ", "-"), "within base64", "content", 200, b"", LoginClient)

@@ -10,7 +10,7 @@ from twisted.trial.unittest import SynchronousTestCase
 import seg
 from seg.mail.errors import Permanent
 from seg.smtp.replies import Phase, Reply, TooManyRecipients
-from seg.smtp.verdicts import ROWS, SESSION_PHASES, Circumstance, Verdict, page_text, verdict_on
+from seg.smtp.verdicts import ROWS, SESSION_PHASES, Circumstance, ReplyVerdict, page_text, verdict_on
 
 STATUSES = (
     *(
@@ -76,7 +76,7 @@ class TableTests(SynchronousTestCase):
             error = Reply(code, (text,)).to_error(phase, where)
             returned = isinstance(error, Permanent)
             said = (phase, code, status, where)
-            self.assertEqual(returned, verdict_on(phase, code, status, where) is Verdict.RETURNED, said)
+            self.assertEqual(returned, verdict_on(phase, code, status, where) is ReplyVerdict.RETURNED, said)
             if returned:
                 long_line = (phase, code) == (Phase.CONTENT, 500) and Circumstance.AFTER_354 in where
                 self.assertFalse(code < 500 or phase in SESSION_PHASES, said)
@@ -112,10 +112,10 @@ class TableTests(SynchronousTestCase):
         """500 to the final dot is about the content where DATA was answered with 354, and about the command where it was BDAT."""
         after = frozenset({Circumstance.AFTER_354})
         for text, where, expected in (
-            ("Line too long (see RFC5321 4.5.3.1.6)", after, Verdict.RETURNED),
-            ("5.6.0 Line too long", after, Verdict.RETURNED),
-            ("5.5.1 what?", after, Verdict.COMMAND),
-            ("Line too long", frozenset[Circumstance](), Verdict.COMMAND),
+            ("Line too long (see RFC5321 4.5.3.1.6)", after, ReplyVerdict.RETURNED),
+            ("5.6.0 Line too long", after, ReplyVerdict.RETURNED),
+            ("5.5.1 what?", after, ReplyVerdict.COMMAND),
+            ("Line too long", frozenset[Circumstance](), ReplyVerdict.COMMAND),
         ):
             with self.subTest(text):
                 self.assertIs(verdict_on(Phase.CONTENT, 500, Reply(500, (text,)).enhanced[2:], where), expected)

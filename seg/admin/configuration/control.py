@@ -71,7 +71,7 @@ class IReloader(Protocol):
 
 
 @attrs.frozen
-class Outcome:
+class ChangeOutcome:
     """A commit that is in force."""
 
     commit: Commit
@@ -229,7 +229,7 @@ class ChangeControl:
 
     # --- commits -----------------------------------------------------------------------------------
 
-    async def commit(self, by: str, comment: str) -> Outcome:
+    async def commit(self, by: str, comment: str) -> ChangeOutcome:
         """Write an operator's changes and work by them: all of it, or nothing.
 
         :raises NothingStaged: there are none.
@@ -238,7 +238,7 @@ class ChangeControl:
         """
         return await self._alone(lambda: self._commit(by, comment))
 
-    async def _commit(self, by: str, comment: str) -> Outcome:
+    async def _commit(self, by: str, comment: str) -> ChangeOutcome:
         staged = await self.staged(by)
         if staged is None:
             raise NothingStaged("there are no changes to commit")
@@ -250,20 +250,20 @@ class ChangeControl:
         await self._in_thread(lambda: self._staging.drop(by))
         return outcome
 
-    async def reload(self, by: str) -> Outcome | None:
+    async def reload(self, by: str) -> ChangeOutcome | None:
         """Work by the files as they are now, edited by hand; None when they are what is in use.
 
         :raises ConfigurationError: they have faults, or can't work: what was in use stays in use.
         """
         return await self._alone(lambda: self._reload(by))
 
-    async def _reload(self, by: str) -> Outcome | None:
+    async def _reload(self, by: str) -> ChangeOutcome | None:
         found: ConfigurationTexts = await self._in_thread(lambda: read_texts(self.files))
         if found == self.running:
             return None
         return await self._put_in_force(found, by, "files read again", write=False)
 
-    async def _put_in_force(self, new: ConfigurationTexts, by: str, comment: str, write: bool) -> Outcome:
+    async def _put_in_force(self, new: ConfigurationTexts, by: str, comment: str, write: bool) -> ChangeOutcome:
         configuration: Configuration = await self._in_thread(lambda: check(new, self.files, self._in_force))
         try:
             prepared = await self._applier.prepare(configuration)
@@ -281,7 +281,7 @@ class ChangeControl:
         commit = await self._remember(by, comment, new)
         what = "files read again" if not write else f"commit {commit.number}"
         self._sink.emit(OperatorActed(by, what + (f": {comment}" if write and comment else "")))
-        return Outcome(commit, waiting)
+        return ChangeOutcome(commit, waiting)
 
     async def _remember(self, by: str, comment: str, texts: ConfigurationTexts) -> Commit:
         """Keep a commit that is in force already: a full disk doesn't undo it."""

@@ -17,7 +17,7 @@ from seg.filter.answers import (
 )
 from seg.filter.message import FilteredMessage
 from seg.filter.milter import replies as told
-from seg.filter.milter.options import Actions, Options, Steps
+from seg.filter.milter.options import Actions, MilterOptions, Steps
 from seg.filter.milter.wire import MilterError
 from seg.queue.interfaces import IMessageWriter
 from seg.smtp.commands import MailArguments, RcptArguments
@@ -41,7 +41,7 @@ _NEEDS = {
 class Modifications:
     """Takes modifications in the order in which they come. Bounded: a milter may not fill the memory or the disk."""
 
-    def __init__(self, message: FilteredMessage, options: Options) -> None:
+    def __init__(self, message: FilteredMessage, options: MilterOptions) -> None:
         self._message = message
         self._options = options
         self._spaced = Steps.LEADING_SPACE not in options.steps  # else values bring their own space

@@ -74,7 +74,7 @@ OUR_STEPS = reduce(or_, Steps)
 
 
 @attrs.frozen
-class Options:
+class MilterOptions:
     """What was agreed."""
 
     actions: Actions
@@ -87,7 +87,7 @@ def offer() -> bytes:
     return frame(Command.OPTIONS, b"".join(number.to_bytes(4, "big") for number in (VERSION, OUR_ACTIONS, OUR_STEPS)))
 
 
-def agreed(what: bytes, data: bytes) -> Options:
+def agreed(what: bytes, data: bytes) -> MilterOptions:
     """What the milter made of the offer.
 
     :raises MilterError: it wants what wasn't offered, or this is no milter.
@@ -102,7 +102,7 @@ def agreed(what: bytes, data: bytes) -> Options:
     if steps & ~int(OUR_STEPS):
         raise MilterError(f"it wants protocol steps {steps:#x}, but {int(OUR_STEPS):#x} were offered")
     unknown = Steps.NO_DATA if version < KNOWS_DATA else Steps(0)
-    return Options(Actions(actions), Steps(steps) | unknown, _chosen(data[12:]))
+    return MilterOptions(Actions(actions), Steps(steps) | unknown, _chosen(data[12:]))
 
 
 def _chosen(data: bytes) -> Mapping[int, frozenset[str]]:

@@ -12,7 +12,7 @@ from seg.filter.answers import Accept, Answer, Discard, Reject, TempFail
 from seg.filter.message import FilteredMessage, pieces_of
 from seg.filter.milter.commands import end, script
 from seg.filter.milter.modifications import Modifications
-from seg.filter.milter.options import Options, Steps, agreed, offer
+from seg.filter.milter.options import MilterOptions, Steps, agreed, offer
 from seg.filter.milter.replies import MilterReply, ReplyCode, Word, parse_reply
 from seg.filter.milter.wire import CHUNK, Command, MilterError, frame
 
@@ -64,7 +64,7 @@ class MilterSession:
         self.farewell = frame(Command.QUIT)
         return answer
 
-    async def _tell(self, message: FilteredMessage, options: Options) -> Answer | None:
+    async def _tell(self, message: FilteredMessage, options: MilterOptions) -> Answer | None:
         """All up to the end of the body; an answer that came early."""
         limit = self.settings.command_timeout
         for step in script(message, self.hostname, options):
@@ -76,7 +76,7 @@ class MilterSession:
                 return _final(reply)
         return await self._tell_body(message, options)
 
-    async def _tell_body(self, message: FilteredMessage, options: Options) -> Answer | None:
+    async def _tell_body(self, message: FilteredMessage, options: MilterOptions) -> Answer | None:
         if Steps.NO_BODY in options.steps:
             return None
         limit, silent = self.settings.command_timeout, Steps.SILENT_BODY in options.steps
@@ -99,7 +99,7 @@ class MilterSession:
             if reply is not Word.PROGRESS:
                 return reply
 
-    async def _conclusion(self, message: FilteredMessage, options: Options) -> Answer:
+    async def _conclusion(self, message: FilteredMessage, options: MilterOptions) -> Answer:
         """What it changes, and its last word."""
         changes = Modifications(message, options)
         while True:

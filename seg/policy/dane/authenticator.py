@@ -17,7 +17,7 @@ from zope.interface import implementer
 
 from seg.mail.causes import CauseKind
 from seg.policy.dane.tlsa import CERTIFICATE, DANE_EE, DANE_TA, FULL, PUBLIC_KEY, TLSARecord, association, strongest
-from seg.tls.chain import MAX_CHAIN, Path, path_to_anchor
+from seg.tls.chain import MAX_CHAIN, CertificatePath, path_to_anchor
 from seg.tls.interfaces import IAuthenticator
 from seg.tls.names import UNREADABLE
 from seg.tls.peer import CertificateVerdict, PeerCertificates, Trust
@@ -100,7 +100,7 @@ class DANEAuthenticator:
         anchors: dict[x509.Certificate, TLSARecord],
         trust: Trust,
         issued: bool = False,
-    ) -> Path:
+    ) -> CertificatePath:
         return path_to_anchor(chain, RootStore(tuple(anchors)), trust.now, anchor_issued=issued)
 
 

@@ -13,7 +13,7 @@ MOST = 100_000  # names
 
 
 @attrs.frozen
-class _Seen:
+class _SeenRecords:
     answer: DNSAnswer | None  # an answer out of a cache prolongs nothing; None: it was read from the file
     until: float  # POSIX seconds
 
@@ -34,14 +34,14 @@ class SeenDANE:
         self.changed: Callable[[], object] = lambda: None  # called when something is known, or isn't any more
         self.seconds = seconds
         self._longest = longest
-        self._seen: OrderedDict[str, _Seen] = OrderedDict()
+        self._seen: OrderedDict[str, _SeenRecords] = OrderedDict()
 
     def note(self, name: str, answer: DNSAnswer) -> None:
         """Secure TLSA records of a host, or of a host that secure MX records of a domain name."""
         known = self._seen.get(name)
         if known is not None and known.answer is answer:
             return
-        self._keep(name, _Seen(answer, self.seconds() + min(answer.ttl, self._longest)))
+        self._keep(name, _SeenRecords(answer, self.seconds() + min(answer.ttl, self._longest)))
         self.changed()
 
     def forget(self, name: str) -> None:
@@ -67,11 +67,11 @@ class SeenDANE:
         """What was known before the start, the oldest first; what has been seen since goes before it."""
         since, self._seen = self._seen, OrderedDict()
         for name, until in former.items():
-            self._keep(name, _Seen(None, until))
+            self._keep(name, _SeenRecords(None, until))
         for name, seen in since.items():
             self._keep(name, seen)
 
-    def _keep(self, name: str, seen: _Seen) -> None:
+    def _keep(self, name: str, seen: _SeenRecords) -> None:
         self._seen[name] = seen
         self._seen.move_to_end(name)
         if len(self._seen) > MOST:

@@ -10,8 +10,8 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 from seg.mail.hosts import IPAddress
 from seg.policy.mtasts.errors import FetchError, FetchFault
-from seg.policy.mtasts.turns import Claim, Turn, Turns
-from seg.policy.mtasts.verified import Progress
+from seg.policy.mtasts.turns import Claim, FetchTurns, Turn
+from seg.policy.mtasts.verified import FetchProgress
 
 T = TypeVar("T")
 
@@ -22,7 +22,9 @@ class FetchBounds:
     :param limit: seconds for the whole of the fetch.
     """
 
-    def __init__(self, clock: IReactorTime, limit: float, turns: Turns, claim: Claim, progress: Progress) -> None:
+    def __init__(
+        self, clock: IReactorTime, limit: float, turns: FetchTurns, claim: Claim, progress: FetchProgress
+    ) -> None:
         self.limit = limit
         self.progress = progress
         self._clock = clock

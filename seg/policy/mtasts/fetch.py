@@ -20,8 +20,8 @@ from seg.policy.mtasts.errors import FetchError, FetchFault, OwnFetchFault
 from seg.policy.mtasts.interfaces import IPolicyFetcher
 from seg.policy.mtasts.proxy import parse_proxy
 from seg.policy.mtasts.request import get_policy
-from seg.policy.mtasts.turns import Claim, Turns
-from seg.policy.mtasts.verified import Progress
+from seg.policy.mtasts.turns import Claim, FetchTurns
+from seg.policy.mtasts.verified import FetchProgress
 from seg.tls.context import ClientTLS
 from seg.tls.names import is_host_name, printable
 from seg.tls.peer import Trust
@@ -71,7 +71,7 @@ class PolicyFetcher:
         self._trust = trust
         self._rules = rules
         self._proxy = parse_proxy(settings.proxy)
-        self._turns = Turns(self._clock, settings.max_fetches, LONGEST_WAIT)
+        self._turns = FetchTurns(self._clock, settings.max_fetches, LONGEST_WAIT)
 
     def fetch(self, domain: str, claim: Claim = NOBODY) -> Deferred[bytes]:
         """The policy text of a domain (`IPolicyFetcher.fetch`). Cancelling closes the connection.
@@ -82,9 +82,9 @@ class PolicyFetcher:
 
     def look(self, domain: str, claim: Claim = NOBODY) -> Deferred[FetchTrace]:
         """A fetch, and what it met on its way (`IPolicyFetcher.look`)."""
-        return Deferred.fromCoroutine(self._look(domain, claim, Progress()))
+        return Deferred.fromCoroutine(self._look(domain, claim, FetchProgress()))
 
-    async def _look(self, domain: str, claim: Claim, progress: Progress) -> FetchTrace:
+    async def _look(self, domain: str, claim: Claim, progress: FetchProgress) -> FetchTrace:
         url = policy_url(domain, self._settings.port)
         before = stood_still(self._clock)
         try:
@@ -102,7 +102,7 @@ class PolicyFetcher:
             raise failure from None
         return self._met(url, progress, body)
 
-    def _judged(self, error: Exception, progress: Progress) -> FetchError | OwnFetchFault:
+    def _judged(self, error: Exception, progress: FetchProgress) -> FetchError | OwnFetchFault:
         """Whose fault an error is: the policy host's, or ours."""
         if isinstance(error, OwnFetchFault):
             return error
@@ -111,7 +111,7 @@ class PolicyFetcher:
         lack = local_fault(error)
         return OwnFetchFault(FetchFault.LOCAL, lack.text if lack else f"internal error: {error!r:.200}")
 
-    def _ours(self, error: FetchError, progress: Progress) -> OwnFetchFault | None:
+    def _ours(self, error: FetchError, progress: FetchProgress) -> OwnFetchFault | None:
         """The fault of ours that stands behind an error; None where it is the policy host's."""
         if error.fault is FetchFault.TIMEOUT and not progress.peer:
             # A host whose name servers are silent is told by the resolver, within its own time: whatever takes longer is ours.
@@ -131,17 +131,17 @@ class PolicyFetcher:
             return OwnFetchFault(FetchFault.PROXY, error.cause + about, doubtful=True)
         return None
 
-    def _met(self, url: str, progress: Progress, body: bytes = b"") -> FetchTrace:
+    def _met(self, url: str, progress: FetchProgress, body: bytes = b"") -> FetchTrace:
         proxy = self._proxy.where if self._proxy else ""
         return FetchTrace(url, proxy, progress.peer, progress.facts, body)
 
-    async def _fetch(self, domain: str, url: str, claim: Claim, progress: Progress) -> bytes:
+    async def _fetch(self, domain: str, url: str, claim: Claim, progress: FetchProgress) -> bytes:
         if not is_host_name(policy_host(domain)):
             raise FetchError(FetchFault.DNS, f"{printable(policy_host(domain))} can't be the name of a host")
         bounds = FetchBounds(self._clock, self._settings.fetch_timeout, self._turns, claim, progress)
         return await bounds.within(self._get(domain, url, progress, bounds))
 
-    async def _get(self, domain: str, url: str, progress: Progress, bounds: FetchBounds) -> bytes:
+    async def _get(self, domain: str, url: str, progress: FetchProgress, bounds: FetchBounds) -> bytes:
         host = policy_host(domain)
         authenticator = WebPKI((host,), SOURCE)
         target = Target(

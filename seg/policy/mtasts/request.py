@@ -26,7 +26,7 @@ from seg.mail.errors import LocalFault, local_fault
 from seg.policy.mtasts.connect import PolicyHostEndpoint
 from seg.policy.mtasts.errors import FetchError, FetchFault
 from seg.policy.mtasts.policy import MAX_SIZE, MEDIA_TYPE, is_text_plain
-from seg.policy.mtasts.verified import Progress
+from seg.policy.mtasts.verified import FetchProgress
 from seg.tls.names import printable
 
 _LOST = (ConnectionClosed, ConnectError, PotentialDataLoss)
@@ -68,7 +68,7 @@ class _PlainAgent:
         return response
 
 
-class Body(Protocol):
+class PolicyBody(Protocol):
     """Collects a body up to the limit.
 
     :param cut: whether the connection ended without TLS saying so.
@@ -100,7 +100,7 @@ class Body(Protocol):
             self.complete.errback(explain(reason.value))
 
 
-async def get_policy(reactor: Any, endpoint: PolicyHostEndpoint, url: str, progress: Progress) -> bytes:
+async def get_policy(reactor: Any, endpoint: PolicyHostEndpoint, url: str, progress: FetchProgress) -> bytes:
     """The body of the answer to GET `url`.
 
     :raises FetchError: status, media type, size, or whatever stopped it before.
@@ -113,7 +113,7 @@ async def get_policy(reactor: Any, endpoint: PolicyHostEndpoint, url: str, progr
         response = await client.get(url, headers=headers, allow_redirects=False, unbuffered=True, reactor=reactor)
         _check(response, agent.encoding)
         progress.doing = "reading the policy"
-        body = Body(lambda: endpoint.cut)
+        body = PolicyBody(lambda: endpoint.cut)
         response.deliverBody(body)
         return await body.complete
     except CancelledError:

@@ -76,7 +76,7 @@ class Turn:
         return age >= SLOW or (age >= UNHEARD and not self.heard())
 
 
-class Turns:
+class FetchTurns:
     """Hands them out.
 
     :param most: turns at a time.

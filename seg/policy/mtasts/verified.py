@@ -36,7 +36,7 @@ MAX_RECEIVED = 262144  # octets of an answer, header and framing included; also 
 
 
 @attrs.define(eq=False)
-class Progress:
+class FetchProgress:
     """What a fetch is doing just now, for the text of a time-out, and how far it has come, for whoever looks into it."""
 
     doing: str = "waiting for its turn"
@@ -181,7 +181,7 @@ class VerifyingEndpoint:
         self._examine = examine
 
     async def connect(
-        self, factory: IProtocolFactory, progress: Progress, handshake: str, seconds: float | None = None
+        self, factory: IProtocolFactory, progress: FetchProgress, handshake: str, seconds: float | None = None
     ) -> tuple[IProtocol, VerifiedStream]:
         """The protocol that `factory` built, and the connection that carries it.
 

@@ -10,7 +10,7 @@ import dns.rcode
 import dns.rdatatype
 from dns.rdata import Rdata
 
-from seg.dns.answer import FailureKind, Status
+from seg.dns.answer import AnswerStatus, FailureKind
 from seg.dns.wire import Labels, MalformedReply, WireRecord, WireReply, labels_of, negative_ttl, read_data
 
 # RFC 8914 §4: with SERVFAIL these say that validation failed, not that the server did.
@@ -51,7 +51,7 @@ class UnusableReply(Exception):
 class ParsedReply:
     """A reply, understood."""
 
-    status: Status | None  # None: an alias whose target has to be asked for
+    status: AnswerStatus | None  # None: an alias whose target has to be asked for
     canonical: dns.name.Name
     records: tuple[Rdata, ...]
     ttl: float  # seconds: the least of the chain; for a denial also by its SOA, 0 without one
@@ -94,7 +94,7 @@ class _Chain:
         if found:
             if reply.rcode == dns.rcode.NXDOMAIN:
                 raise MalformedReply("records of a name that doesn't exist")
-            return ParsedReply(Status.FOUND, self._canonical, found, float(self._ttl), authentic, size)
+            return ParsedReply(AnswerStatus.FOUND, self._canonical, found, float(self._ttl), authentic, size)
         if not self._aliases and any(record.type not in _IGNORED for record in reply.answer):
             raise MalformedReply("records of another name or type")
         status, ttl = self._denial()
@@ -118,7 +118,7 @@ class _Chain:
             self._canonical = alias.target  # type: ignore[attr-defined]
             self._owner = labels_of(self._canonical)
 
-    def _denial(self) -> tuple[Status | None, int]:
+    def _denial(self) -> tuple[AnswerStatus | None, int]:
         """What it means that there are none, and how long that may be kept."""
         authority = self._reply.authority
         zones = {record.owner: record for record in authority if record.type == dns.rdatatype.SOA}
@@ -126,14 +126,14 @@ class _Chain:
         above = (self._owner[cut:] for cut in range(len(self._owner) + 1)) if zones else ()
         proof = next((zones[owner] for owner in above if owner in zones), None)
         if self._reply.rcode == dns.rcode.NXDOMAIN:
-            status: Status | None = Status.NO_NAME
+            status: AnswerStatus | None = AnswerStatus.NO_NAME
         elif self._aliases and proof is None:
             return None, self._ttl
         elif proof is None and any(record.type == dns.rdatatype.NS for record in authority):
             # RFC 2308 §2.2: it only names other servers.
             raise UnusableReply(FailureKind.REFUSED, "a referral: this server doesn't resolve for us")
         else:
-            status = Status.NO_DATA
+            status = AnswerStatus.NO_DATA
         # RFC 2308 §5: a denial without SOA isn't to be kept.
         return status, min(self._ttl, negative_ttl(self._reply, proof)) if proof is not None else 0
 

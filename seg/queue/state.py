@@ -43,7 +43,7 @@ ANSWER_WITHIN = (
 )
 
 
-class Custody:
+class QueueState:
     """Keeps memory and files in step. Memory changes first and counts; the files follow, however long that
     takes.
 

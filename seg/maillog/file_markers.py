@@ -13,10 +13,10 @@ from seg.maillog.timestamps import TimestampCache, utc_offset
 
 def frame_of(form: LogForm, now: Callable[[], float], version: str, hostname: str) -> FileMarkers:
     """The lines of a file of this form."""
-    return (TextFrame if form is LogForm.TEXT else JSONFrame)(now, version, hostname).frame()
+    return (TextMarkers if form is LogForm.TEXT else JSONMarkers)(now, version, hostname).frame()
 
 
-class TextFrame:
+class TextMarkers:
     """First and last lines of a file as mail.log."""
 
     def __init__(self, now: Callable[[], float], version: str, hostname: str) -> None:
@@ -40,7 +40,7 @@ class TextFrame:
         return self._line(Level.WARNING, f"{count} lines were lost while this file couldn't be written")
 
 
-class JSONFrame:
+class JSONMarkers:
     """First and last lines of a file as mail.jsonl."""
 
     def __init__(self, now: Callable[[], float], version: str, hostname: str) -> None:

@@ -12,7 +12,7 @@ from seg.common.clock import posix
 from seg.config.paths import var_path
 from seg.dns.cache import DNSCounters
 from seg.dns.interfaces import IResolver
-from seg.dns.servers import Server
+from seg.dns.servers import UpstreamServer
 from seg.events.base import IEventSink
 from seg.gateway.assembly import ActiveConfiguration, MailServices
 from seg.mail.causes import CauseKind
@@ -23,7 +23,7 @@ from seg.receive.workqueue import WorkQueue
 from seg.tls.expiry import ExpiryWatch, Lasting
 
 
-class Window:
+class GatewayView:
     """Looks at the parts that run; there is one as soon as there is mail."""
 
     def __init__(
@@ -103,7 +103,7 @@ class Window:
         """Answers in the DNS cache."""
         return len(self._now.lookups.resolver)
 
-    def resolvers(self) -> tuple[Server, ...]:
+    def resolvers(self) -> tuple[UpstreamServer, ...]:
         """The resolvers asked."""
         return self._now.lookups.servers
 

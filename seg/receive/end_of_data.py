@@ -23,7 +23,7 @@ from seg.smtp.server_replies import ServerReply
 NOT_OWN_HEADER = ServerReply(553, "5.7.1", "From address in the header is not that of the authenticated user")
 
 
-class MessageConclusion:
+class EndOfData:
     """Holds the transaction of a session, if there is one, and brings it to its end.
 
     :param on_answer: called when the answer to a whole message was given.
