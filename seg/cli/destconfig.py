@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from datetime import date, datetime
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ import click
 from seg.cli import destconfig_dialogue as dialogue
 from seg.cli.destconfig_show import detail, list_
 from seg.cli.dialogue import can_ask
-from seg.cli.import_export import FROM_FILE, TO_FILE, YES, clear, merge_or_replace, read, replaces, write
+from seg.cli.import_export import FROM_FILE, SHOWN, TO_FILE, YES, clear, merge_or_replace, read, replaces, write
 from seg.cli.keys import options
 from seg.cli.options import JSON
 from seg.cli.output import say
@@ -184,7 +184,10 @@ def clear_(surroundings: Any, yes: bool, as_json: bool) -> None:
 @JSON
 @click.pass_obj
 def import_(surroundings: Any, file: Path, how: str | None, as_json: bool) -> None:
-    """Stage the destination controls of a FILE in the INI form that other gateways export."""
+    """Stage the destination controls of a FILE in the INI form that other gateways export.
+
+    Of what such a file has, --replace makes exactly what the file says; --merge keeps what only seg knows and the file doesn't say.
+    """
     from seg.config.vendor_ini import INIError, parse_ini
 
     try:
@@ -195,14 +198,17 @@ def import_(surroundings: Any, file: Path, how: str | None, as_json: bool) -> No
     known = bench.table(FILE, ENTRIES)
     gone = [domain for domain in known if domain not in tables.entries]
     replacing = replaces(how, gone, "entries", file)
-    edits = [put(FILE, ("default",), {**bench.table(FILE, "default"), **tables.default})] if tables.default else []
-    edits += [
-        put(FILE, (ENTRIES, domain), {**_kept(known.get(domain)), **values})
-        for domain, values in tables.entries.items()
-    ]
+    stated = bench.table(FILE, "default")
+    default_values = {**({} if replacing else stated), **tables.default}
+    edits = [put(FILE, ("default",), default_values)] if tables.default else []
+    lost = _lost("DEFAULT", stated, default_values) if tables.default else []
+    for domain, values in tables.entries.items():
+        own = {**({} if replacing else _kept(known.get(domain))), **values}
+        lost += _lost(domain, _kept(known.get(domain)), own)
+        edits.append(put(FILE, (ENTRIES, domain), own))
     if replacing:
         edits += [remove(FILE, (ENTRIES, domain)) for domain in gone]
-    for note in tables.notes:
+    for note in (*tables.notes, *lost):
         say(f"Note: {note}", err=True)
     bench.stage(edits, as_json)
 
@@ -213,10 +219,19 @@ def import_(surroundings: Any, file: Path, how: str | None, as_json: bool) -> No
 def export(surroundings: Any, file: Path | None) -> None:
     """Write the destination controls, as you see them, to a FILE in INI form (or to the terminal)."""
     from seg.config.load import parse_destinations
-    from seg.config.vendor_ini import format_ini
+    from seg.config.vendor_ini_format import extended, format_ini, left_out
 
-    found = surroundings.gateway().get("/v1/configuration")["destinations"]
-    write(file, format_ini(parse_destinations(found)))
+    found = parse_destinations(surroundings.gateway().get("/v1/configuration")["destinations"])
+    write(file, format_ini(found))
+    for note in left_out(found):
+        say(f"Note: {note}", err=True)
+    if sections := extended(found):
+        more = f" and {len(sections) - SHOWN} more" if len(sections) > SHOWN else ""
+        named = ", ".join(sections[:SHOWN])
+        say(
+            f"Note: {named}{more}: what only seg knows stands below a comment; take it out for other gateways.",
+            err=True,
+        )
 
 
 def _need_terminal(domain: str | None, example: str) -> None:
@@ -240,12 +255,12 @@ def _values(given: dict[str, Any]) -> dict[str, Any]:
 
 
 def _moment(text: str) -> date:
-    for kind in (date, datetime):
-        try:
-            return kind.fromisoformat(text)
-        except ValueError:
-            continue
-    raise click.UsageError(f"{text!r} is no date such as 2026-12-31 or 2026-12-31T18:00:00+01:00")
+    from seg.config.vendor_ini import moment
+
+    try:
+        return moment(text)
+    except ValueError:
+        raise click.UsageError(f"{text!r} is no date such as 2026-12-31 or 2026-12-31T18:00:00+01:00") from None
 
 
 def _edits(
@@ -261,10 +276,16 @@ def _edits(
 
 
 def _kept(known: dict[str, Any] | None) -> dict[str, Any]:
-    """What an entry has that the INI form can't say."""
-    from seg.config.vendor_ini import OUR_KEYS
+    """What an entry has that files of other gateways can't say: a file without it leaves it as it is."""
+    from seg.config.vendor_ini import VENDOR_KEYS
 
-    return {name: value for name, value in (known or {}).items() if name not in OUR_KEYS}
+    return {name: value for name, value in (known or {}).items() if name not in VENDOR_KEYS}
+
+
+def _lost(section: str, stated: dict[str, Any], values: dict[str, Any]) -> list[str]:
+    """A line for the keys that --replace takes away because the file doesn't say them."""
+    names = [name for name in stated if name not in values]
+    return [f"[{section}] {', '.join(names)}: not in the file, removed by --replace"] if names else []
 
 
 destconfig.add_command(list_)

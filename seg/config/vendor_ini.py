@@ -1,7 +1,7 @@
 """Destination controls in the INI form that other gateways export and import: ``[DEFAULT]``, and a section for each domain.
 
-Keys are compared without case. ``[DEFAULT]`` has every key, a domain only what differs. Our own additions are
-``dane_support``, ``mta_sts_support`` and what has no name there; they are left out of an export if they aren't set.
+Keys are compared without case. ``[DEFAULT]`` has every key, a domain only what differs. What has no name there has one of
+ours: every key of a profile can be said, so that what `seg.config.vendor_ini_format` writes is read as it was.
 """
 
 from __future__ import annotations
@@ -9,11 +9,12 @@ from __future__ import annotations
 import configparser
 import re
 from collections.abc import Callable, Mapping
+from datetime import date, datetime
 from typing import Any
 
 import attrs
 
-from seg.config.destinations import DANEMode, Destinations, IPPreference, LimitPer, Profile, STSMode, TLSOption
+from seg.config.destinations import DANEFailure, DANEMode, IPPreference, LimitPer, Profile, STSMode, TLSOption
 from seg.config.problems import meant
 from seg.config.syntax import parse_pattern
 from seg.config.values import ValueFault, convert, specs
@@ -30,8 +31,7 @@ _TLS = {
     **dict.fromkeys(("4", "require_verify", "required_verify"), TLSOption.REQUIRED_VERIFY),
     **dict.fromkeys(("5", "require_verify_hosted", "required_verify_hosted"), TLSOption.REQUIRED_VERIFY_HOSTED),
 }
-_TLS_WORDS = ("off", "on", "required", "on_verify", "require_verify", "required_verify_hosted")
-_IP = {
+IP = {
     "prefer_v6": IPPreference.IPV6_PREFERRED,
     "require_v6": IPPreference.IPV6_REQUIRED,
     "prefer_v4": IPPreference.IPV4_PREFERRED,
@@ -41,7 +41,8 @@ _LIMIT_PER = {
     **dict.fromkeys(("0", "host"), LimitPer.DOMAIN),
     **dict.fromkeys(("1", "mxip"), LimitPer.ADDRESS),
 }
-_LIMIT_WORDS = {LimitPer.DOMAIN: "host", LimitPer.ADDRESS: "MXIP"}
+# The form wants limit_type beside max_host_concurrency; this line says that the domain doesn't set it itself.
+INHERITED = "; limit_type is inherited from DEFAULT"
 # Keys of the form that seg has no use for, with the value that says so; any other is told as a note.
 _WITHOUT_USE = {
     "limit_apply": ("0", "system"),
@@ -98,8 +99,26 @@ def _whole(name: str) -> Callable[[str], Any]:
     return read
 
 
+def _text(text: str) -> str:
+    """A text; what begins or ends with a space, is empty or quoted stands in quotation marks."""
+    return text[1:-1] if len(text) > 1 and text[0] == text[-1] == '"' else text
+
+
+def moment(text: str) -> date:
+    """A date, or a date and time.
+
+    :raises ValueError: it is neither.
+    """
+    for kind in (date, datetime):
+        try:
+            return kind.fromisoformat(text)
+        except ValueError:
+            continue
+    raise ValueError(f"wants a date such as 2026-12-31 or 2026-12-31T18:00:00+01:00, not {text!r}")
+
+
 KEYS = {
-    "ip_sort_pref": _Key("ip_preference", _word(_IP)),
+    "ip_sort_pref": _Key("ip_preference", _word(IP)),
     "max_host_concurrency": _Key("concurrent_connections", _whole("concurrent_connections")),
     "max_messages_per_connection": _Key("messages_per_connection", _whole("messages_per_connection")),
     "recipient_minutes": _Key("recipient_minutes", _whole("recipient_minutes")),
@@ -108,10 +127,24 @@ KEYS = {
     "table_tls": _Key("tls", _word(_TLS)),
     "dane_support": _Key("dane", _word({mode.value: mode for mode in DANEMode})),
     "mta_sts_support": _Key("mta_sts", _word({mode.value: mode for mode in STSMode})),
-    "bounce_profile": _Key("bounce_profile", str),
+    "bounce_profile": _Key("bounce_profile", _text),
     "send_tls_req_alert": _Key("tls_alert", _word({"0": False, "off": False, "1": True, "on": True})),
 }
-OUR_KEYS = frozenset(key.name for key in KEYS.values())
+VENDOR_KEYS = frozenset(key.name for key in KEYS.values())  # our names of what the form can say
+# What the form has no name for. `certificate` is the name of one of theirs, ours is a file.
+EXTENSIONS = {
+    "dane_opportunistic_failure": _Key(
+        "dane_opportunistic_failure", _word({failure.value: failure for failure in DANEFailure})
+    ),
+    "source_address": _Key("source_address", _text),
+    "source_address6": _Key("source_address6", _text),
+    "ehlo_name": _Key("ehlo_name", _text),
+    "certificate_file": _Key("certificate", _text),
+    "key_file": _Key("key", _text),
+    "exemption_until": _Key("until", moment),
+    "exemption_reason": _Key("reason", _text),
+}
+_ALL_KEYS = {**KEYS, **EXTENSIONS}
 
 
 def parse_ini(text: str, name: str = "file") -> Tables:
@@ -134,29 +167,59 @@ def parse_ini(text: str, name: str = "file") -> Tables:
         except ValueError as error:
             problems.append(f"{name}:{lines.get((section, ''), 0)}: [{section}] {error}")
             continue
-        values = tables.setdefault(domain, {})
+        if domain in tables:
+            where = f"{name}:{lines.get((section, ''), 0)}: [{section}]"
+            problems.append(f"{where} is there twice: both are {domain or 'DEFAULT'}")
+            continue
+        values = tables[domain] = {}
         for key, value in parser.items(section):
             where = f"{name}:{lines.get((section, key), 0)}: [{section}] {key}"
             _take(key, value.strip(), values, where, problems, notes)
+        _exemption(values, f"{name}:{lines.get((section, ''), 0)}: [{section}]", problems)
     if problems:
         raise INIError(tuple(problems))
+    for section in _inheriting(text):
+        values = tables.get(parse_pattern(to_ascii(section)), {})
+        if values.get("limit_per") == tables.get("", {}).get("limit_per", LimitPer.DOMAIN.value):
+            values.pop("limit_per", None)
     return Tables(tables.pop("", {}), tables, tuple(notes))
 
 
 def _take(key: str, value: str, values: dict[str, Any], where: str, problems: list[str], notes: list[str]) -> None:
     """One key into the values, or its fault or note."""
-    known = KEYS.get(key)
+    known = _ALL_KEYS.get(key)
     if known is None and key in _WITHOUT_USE:
         if value.lower() not in _WITHOUT_USE[key]:
             notes.append(f"{where}: there is no such setting here; it is passed over")
         return
     if known is None:
-        problems.append(f"{where}: unknown key{meant(key, KEYS)}")
+        problems.append(f"{where}: unknown key{meant(key, _ALL_KEYS)}")
         return
     try:
         values[known.name] = known.read(value)
     except ValueError as error:
         problems.append(f"{where}: {error}")
+
+
+def _exemption(values: dict[str, Any], where: str, problems: list[str]) -> None:
+    """The two keys of an exemption as the table that it is."""
+    found = {name: values.pop(name) for name in ("until", "reason") if name in values}
+    if len(found) == 1:
+        problems.append(f"{where} an exemption has an end and a reason: exemption_until, exemption_reason")
+    elif found:
+        values["exemption"] = found
+
+
+def _inheriting(text: str) -> list[str]:
+    """The domains of which a comment says that limit_type isn't their own."""
+    found = []
+    section = ""
+    for line in text.splitlines():
+        header = _SECTION.match(line)
+        section = header[1] if header else section
+        if line.strip() == INHERITED and section and section.upper() != "DEFAULT":
+            found.append(section)
+    return found
 
 
 def _lines(text: str) -> dict[tuple[str, str], int]:
@@ -171,43 +234,3 @@ def _lines(text: str) -> dict[tuple[str, str], int]:
         elif line.strip() and line.strip()[0] not in "#;":
             found.setdefault((section, re.split("[=:]", line, maxsplit=1)[0].strip().lower()), number)
     return found
-
-
-def format_ini(destinations: Destinations) -> str:
-    """The destination controls as a file: all of Default, and what each entry sets itself."""
-    parts = [_section("DEFAULT", destinations.default, None)]
-    parts += [
-        _section(pattern, profile, destinations.stated.get(pattern, frozenset()))
-        for pattern, profile in destinations.profiles.items()
-    ]
-    return "\n".join(parts)
-
-
-def _section(title: str, profile: Profile, stated: frozenset[str] | None) -> str:
-    """One section; `stated` are the keys that it sets itself, None for all."""
-    lines = [f"[{title}]"]
-    if stated is not None and "concurrent_connections" in stated:
-        stated = stated | {"limit_per"}  # the form wants both
-    for key, ours in KEYS.items():
-        if (stated is not None and ours.name not in stated) or (stated is None and key == "bounce_profile"):
-            continue
-        value = _written(key, getattr(profile, ours.name))
-        if value:
-            lines.append(f"{key} = {value}")
-    if stated is None or "concurrent_connections" in stated:
-        lines.append("limit_apply = system")
-    return "\n".join(lines) + "\n"
-
-
-def _written(key: str, value: Any) -> str:
-    if isinstance(value, TLSOption):
-        return _TLS_WORDS[value - 1]
-    if isinstance(value, bool):
-        return str(int(value))
-    if isinstance(value, LimitPer):
-        return _LIMIT_WORDS[value]
-    if isinstance(value, IPPreference):
-        return next(word for word, preference in _IP.items() if preference is value).upper()
-    if key == "recipient_limit" and not value:
-        return ""  # no limit
-    return str(getattr(value, "value", value))
