@@ -20,7 +20,7 @@ LONG_FILES = {
     "seg.config.schema": 602,
     "seg.deliver.attempt": 431,
     "seg.deliver.connections": 550,
-    "seg.deliver.smtp_client": 564,
+    "seg.deliver.smtp_client": 561,
     "seg.gateway.assembly": 443,
     "seg.gateway.service": 488,
     "seg.queue.state": 472,

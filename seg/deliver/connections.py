@@ -83,7 +83,7 @@ OF_ONE_WAY = frozenset({errno.EACCES, errno.EPERM, errno.EADDRNOTAVAIL})
 SHARE_OF_ADDRESS = 5  # one in so many
 LEAST_OF_ADDRESS = 20
 
-WITHOUT_BDAT = 86400.0  # seconds for which a server that offers CHUNKING and doesn't know BDAT gets DATA
+BDAT_KNOWN = 86400.0  # seconds for which it counts whether a server that offers CHUNKING knows BDAT
 ENOUGH = 300.0  # seconds for which an address that has refused a further connection gets no more than it had
 
 
@@ -131,7 +131,7 @@ class ConnectionOpener:
         self._identities = identities or ClientIdentities()
         self._greetings = greetings
         self._lacking = lacking or Condition(sink, ConditionKind.LOCAL, "delivery")
-        self._without_bdat: Recent[tuple[PeerAddress, int], bool] = Recent(WITHOUT_BDAT, now)
+        self._knows_bdat: Recent[tuple[PeerAddress, int], bool] = Recent(BDAT_KNOWN, now)
         self._enough: Recent[PeerAddress, int] = Recent(ENOUGH, now)  # connections that an address takes at a time
         self._verdicts: dict[SMTPClientProtocol, dict[object, tuple[float, Verdict]]] = {}
 
@@ -232,8 +232,9 @@ class ConnectionOpener:
 
     def give(self, session: VerifiedConnection, max_transactions: int) -> None:
         """Take a session back: the next message may use its connection."""
-        if session.sender.bdat_unknown:
-            self._without_bdat.learn((session.key.address, session.key.port), True)
+        bdat = session.sender.bdat
+        if bdat.learnt:
+            self._knows_bdat.learn((session.key.address, session.key.port), bdat.known is True)
         self._pool.give(session.key, session.sender, max_transactions)
         self._lines.rests(session.sender)
 
@@ -456,8 +457,7 @@ class ConnectionOpener:
                 waiting.end(heard=True)
             progress.heard()
 
-        if self._without_bdat.get((address, host.port)):
-            sender.without_chunking()
+        sender.bdat.known = sender.bdat.known or self._knows_bdat.get((address, host.port))
         sender.on_greeted(greeted)
         if waiting is not None:
             sender.on_closed(lambda _: waiting.end())

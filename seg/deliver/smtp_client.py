@@ -38,11 +38,11 @@ from seg.mail.ids import IMessageIds
 from seg.mail.outcome import Bounced, Delayed, Delivered, Outcome
 from seg.mail.status import status_text
 from seg.queue.interfaces import IContent
+from seg.smtp.bdat_trial import BdatTrial
 from seg.smtp.client import ClientConnection
 from seg.smtp.client_auth import ChallengeError, ClientMechanism
 from seg.smtp.client_capabilities import Capabilities
 from seg.smtp.client_events import (
-    Anew,
     AuthRefused,
     ClientEvent,
     ContentWanted,
@@ -147,13 +147,9 @@ class SMTPClientProtocol(Protocol):
         self._core.tls_failed = True
 
     @property
-    def bdat_unknown(self) -> bool:
-        """Whether the server has offered CHUNKING without knowing BDAT."""
-        return self._core.anew is Anew.BDAT_UNKNOWN
-
-    def without_chunking(self) -> None:
-        """Send content by DATA, whatever the server offers."""
-        self._core.without_chunking()
+    def bdat(self) -> BdatTrial:
+        """Whether the server knows BDAT."""
+        return self._core.bdat
 
     @property
     def greeted(self) -> bool:
@@ -259,6 +255,7 @@ class SMTPClientProtocol(Protocol):
             body = await body_for(
                 content, envelope.body, self.capabilities, self._settings.convert_8bit, self._in_thread
             )
+            self.bdat.first = body.whole[:1] if body.whole else b""
             whole = None if body.whole is None else _encoded(body.whole, self._core.encoder(body.content.size))
         except OSError as error:
             return self._outcomes({r.rid: unreadable(error) for r in recipients})
@@ -413,7 +410,7 @@ class SMTPClientProtocol(Protocol):
         for event in events:
             kind = type(event)
             if kind is ContentWanted and self._payload is not None:
-                self._write(self._payload)
+                self._write(self._payload[self.bdat.begun :])
                 self._content_written()
             elif kind is TLSAgreed:
                 self._begin_handshake()

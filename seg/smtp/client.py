@@ -21,7 +21,8 @@ import attrs
 
 from seg.common.echoes import WITHHELD, EchoedSecrets
 from seg.mail.envelope import Envelope, Recipient
-from seg.mail.errors import Permanent, Temporary
+from seg.mail.errors import Temporary
+from seg.smtp.bdat_trial import BdatTrial
 from seg.smtp.client_auth import MOST_CHALLENGES, ChallengeError, ClientMechanism, response
 from seg.smtp.client_capabilities import Capabilities, parse_capabilities
 from seg.smtp.client_events import (
@@ -40,10 +41,11 @@ from seg.smtp.client_events import (
     TLSRefused,
     TransactionDone,
 )
+from seg.smtp.client_faults import command_unknown, is_alert, out_of_turn, temporary
 from seg.smtp.client_transaction import MailTransaction
 from seg.smtp.dot_stuffing import BdatEncoder, ContentEncoder, DotEncoder
 from seg.smtp.replies import Phase, Reply, ReplyError, ReplyParser
-from seg.smtp.verdicts import Circumstance, ReplyVerdict, verdict_on
+from seg.smtp.verdicts import Circumstance
 
 _QUIT = b"QUIT\r\n"
 _SERVICE_CLOSING = 421  # RFC 5321 §3.8: in answer to any command
@@ -70,6 +72,7 @@ class ClientConnection:
         self._hostname = hostname.encode("ascii")
         self._lmtp = lmtp
         self._wants_chunking = chunking
+        self.bdat = BdatTrial(True if lmtp else None)  # a server of LMTP is our neighbour, and is believed
         self._mechanism: ClientMechanism | None = None  # of the AUTH under way
         self.echoes: EchoedSecrets | None = (
             None  # of the last AUTH: what the server says from then on isn't to repeat its password
@@ -117,10 +120,6 @@ class ClientConnection:
         """Whether the server's greeting has come, and welcomed us."""
         return self._greeted
 
-    def without_chunking(self) -> None:
-        """Send content by DATA, whatever the server offers."""
-        self._wants_chunking = False
-
     @property
     def _idle(self) -> bool:
         return not self._awaited and not self._computing and not self.closed
@@ -140,7 +139,8 @@ class ClientConnection:
     @property
     def chunking(self) -> bool:
         """Whether content goes out by BDAT."""
-        return self._wants_chunking and self.capabilities is not None and self.capabilities.chunking
+        offered = self._wants_chunking and self.capabilities is not None and self.capabilities.chunking
+        return offered and self.bdat.possible
 
     # --- operations -------------------------------------------------------------------------------
 
@@ -199,7 +199,7 @@ class ClientConnection:
         transaction = MailTransaction(envelope, recipients, size, self.capabilities, circumstances, unconvertible)
         if not transaction.recipients:
             return TransactionDone(transaction.results)
-        self._transaction, self.anew = transaction, None
+        self._transaction, self.anew, self.bdat.begun = transaction, None, 0
         if self._dirty:
             self._send(Phase.RSET, b"RSET\r\n")
         if self.capabilities.pipelining:
@@ -258,7 +258,7 @@ class ClientConnection:
         if not self._awaited:
             reply = self._told(reply).kept()
             closing = reply.code == _SERVICE_CLOSING
-            self._fail(_temporary(reply, Phase.GREETING) if closing else self._out_of_turn(reply.lines))
+            self._fail(temporary(reply, Phase.GREETING) if closing else self._out_of_turn(reply.lines))
             return
         phase = self._awaited.popleft()
         if not (phase is Phase.AUTH and reply.intermediate):
@@ -268,7 +268,7 @@ class ClientConnection:
         hoped_for = reply.intermediate if phase is Phase.DATA else reply.positive
         fitting = hoped_for or reply.negative or phase is Phase.STARTTLS or (phase is Phase.AUTH and reply.intermediate)
         if reply.code == _SERVICE_CLOSING or not fitting:
-            self._fail(_temporary(reply, phase))
+            self._fail(temporary(reply, phase))
         else:
             last = not self._awaited
             self._takes[phase](reply)
@@ -303,7 +303,7 @@ class ClientConnection:
 
     def _greeting(self, reply: Reply) -> None:
         if reply.negative:
-            self._fail(_temporary(reply, Phase.GREETING), parting=_QUIT)  # RFC 5321 §3.1
+            self._fail(temporary(reply, Phase.GREETING), parting=_QUIT)  # RFC 5321 §3.1
             return
         self._greeted = True
         if self._wants_hello:
@@ -315,13 +315,13 @@ class ClientConnection:
         elif reply.code >= 500 and not self._lmtp:
             self._send(Phase.HELO, b"HELO %s\r\n" % self._hostname)  # RFC 5321 §3.2
         else:
-            self._fail(_temporary(reply, Phase.EHLO), parting=_QUIT)
+            self._fail(temporary(reply, Phase.EHLO), parting=_QUIT)
 
     def _helo(self, reply: Reply) -> None:
         if reply.positive:
             self._welcome(Capabilities())
         else:
-            self._fail(_temporary(reply, Phase.HELO), parting=_QUIT)
+            self._fail(temporary(reply, Phase.HELO), parting=_QUIT)
 
     def _welcome(self, capabilities: Capabilities) -> None:
         self.capabilities = capabilities
@@ -331,8 +331,8 @@ class ClientConnection:
     def _starttls(self, reply: Reply) -> None:
         if reply.code != 220:
             self.tls_failed = True
-            self._events.append(TLSRefused(_temporary(reply, Phase.STARTTLS)))
-        elif _is_alert(self._parser.rest):
+            self._events.append(TLSRefused(temporary(reply, Phase.STARTTLS)))
+        elif is_alert(self._parser.rest):
             self._fail(AlertBehindReply("4.7.5", "TLS alert behind the reply to STARTTLS"))
         elif self._parser.rest:
             # Put there by somebody in between, it would be taken for the first reply inside TLS
@@ -353,7 +353,7 @@ class ClientConnection:
         if self._given_up is not None:
             self._events.append(AuthRefused(Temporary("4.7.0", f"AUTH was given up: {self._given_up}")))
         elif reply.negative:
-            self._events.append(AuthRefused(_temporary(reply, Phase.AUTH)))
+            self._events.append(AuthRefused(temporary(reply, Phase.AUTH)))
         elif mechanism.trusted:
             self._events.append(Authenticated())
         else:  # it didn't prove that it knows the password: somebody else may sit there
@@ -391,10 +391,36 @@ class ClientConnection:
         elif not transaction.accepted:
             self._finish(transaction)
         elif self.chunking:
-            self._outgoing.append(b"BDAT %d LAST\r\n" % transaction.size)
-            self._want_content(transaction)
+            self._begin_chunks(transaction)
         else:
             self._send(Phase.DATA, b"DATA\r\n")
+
+    def _begin_chunks(self, transaction: MailTransaction) -> None:
+        """All that is left of the content in one chunk, or first an octet of it (`BdatTrial`)."""
+        if self.bdat.known:
+            self._outgoing.append(b"BDAT %d LAST\r\n" % (transaction.size - self.bdat.begun))
+            self._want_content(transaction)
+        else:
+            self.bdat.under_way = True
+            self._send(Phase.CONTENT, b"BDAT 1\r\n" + self.bdat.first)
+
+    def _octet_answered(self, transaction: MailTransaction, reply: Reply) -> None:
+        self.bdat.under_way = False
+        if reply.positive:
+            self.bdat.octet_taken()
+            self._begin_chunks(transaction)
+        elif command_unknown(
+            reply
+        ):  # the octet stands at the beginning of its next line: this connection is of no more use
+            self._bdat_unknown(reply)
+        else:
+            transaction.content_answered(Phase.CONTENT, reply)
+            self._finish(transaction)  # dirty still, so RSET comes next
+
+    def _bdat_unknown(self, reply: Reply) -> None:
+        self.bdat.learn(False)
+        self.anew = Anew.BDAT_UNKNOWN
+        self._fail(temporary(reply, Phase.CONTENT))
 
     def _want_content(self, transaction: MailTransaction) -> None:
         """Everything is said but the content; what answers it is due behind it."""
@@ -422,10 +448,10 @@ class ClientConnection:
 
     def _content(self, reply: Reply) -> None:
         transaction = self._current()
-        if self.chunking and reply.negative and _unknown(reply):
-            # What is left of the content, or all of it, is taken for commands.
-            self.anew = Anew.BDAT_UNKNOWN
-            self._fail(_temporary(reply, Phase.CONTENT))
+        if self.bdat.under_way:
+            self._octet_answered(transaction, reply)
+        elif self.chunking and reply.negative and command_unknown(reply):
+            self._bdat_unknown(reply)  # what is left of the content, or all of it, is taken for commands
         elif not self._content_under_way and self._lmtp:
             transaction.next_content_answered(reply)
             if not self._awaited:
@@ -444,7 +470,7 @@ class ClientConnection:
 
     def _rset(self, reply: Reply) -> None:
         if reply.negative:
-            self._fail(_temporary(reply, Phase.RSET), parting=_QUIT)
+            self._fail(temporary(reply, Phase.RSET), parting=_QUIT)
             return
         self._dirty = False
         if self._transaction is None:
@@ -457,15 +483,7 @@ class ClientConnection:
         self._fail(Temporary("4.4.2", "The connection was closed by QUIT", remote=reply.lines))
 
     def _out_of_turn(self, lines: tuple[str, ...]) -> Temporary:
-        """What it means that the server said something that no command of ours had asked for.
-
-        In clear text, where TLS is on offer, whoever sits in between may have said it: the reply to STARTTLS that the client is
-        about to wait for, for instance (CVE-2011-0411 and its kin).
-        """
-        text = "Protocol error: the server spoke out of turn"
-        if self._may_secure and self.capabilities is not None and self.capabilities.starttls:
-            return InjectedPlaintext("4.7.0", f"{text}, before STARTTLS", remote=lines)
-        return Temporary("4.5.0", text, remote=lines)
+        return out_of_turn(lines, self._may_secure and self.capabilities is not None and self.capabilities.starttls)
 
     # --- output -----------------------------------------------------------------------------------
 
@@ -496,21 +514,3 @@ class ClientConnection:
     def _require_idle(self) -> None:
         if not self._idle:
             raise RuntimeError("the connection is closed, or an operation is under way")
-
-
-def _is_alert(octets: bytes) -> bool:
-    """Whether these are one TLS record of type alert and nothing else (RFC 8446 §5.1, §6)."""
-    return len(octets) == 7 and octets[:2] == b"\x15\x03" and octets[3:5] == b"\x00\x02"
-
-
-def _unknown(reply: Reply) -> bool:
-    """Whether a refusal says that the command itself isn't known."""
-    return verdict_on(Phase.CONTENT, reply.code, reply.enhanced[2:]) is ReplyVerdict.COMMAND
-
-
-def _temporary(reply: Reply, phase: Phase) -> Temporary:
-    """What a reply means that ends or hinders the session; never a verdict on a recipient."""
-    error = reply.to_error(phase)
-    if isinstance(error, Permanent):
-        raise TypeError(f"a {reply.code} to {phase.value} isn't the session's business")
-    return error

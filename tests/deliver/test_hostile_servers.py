@@ -51,7 +51,7 @@ SETTINGS = Delivery(
 )
 LONGEST = 3 * SETTINGS.data_timeout  # seconds: more than any one step may take
 MOST_READ = 300_000  # octets of a server that never stops
-STEPS = ("banner", "EHLO", "STARTTLS", "MAIL", "RCPT", "DATA", "body", "dot", "BDAT", "RSET", "QUIT", "idle")
+STEPS = ("banner", "EHLO", "STARTTLS", "MAIL", "RCPT", "DATA", "body", "dot", "octet", "BDAT", "RSET", "QUIT", "idle")
 POSITIVE = {"banner": b"220", "STARTTLS": b"220", "DATA": b"354", "QUIT": b"221", "body": b"452"}
 
 Write = Callable[[bytes], None]
@@ -75,6 +75,7 @@ class Server:
         self._lines = b""
         self._in_content = False
         self._chunk = 0  # octets of BDAT still to come
+        self._last = False  # this chunk is the last one
         self._deaf = False
         self.answer("banner", b"220 x\r\n")
 
@@ -91,7 +92,7 @@ class Server:
             taken, self._lines = self._lines[: self._chunk], self._lines[self._chunk :]
             self._chunk -= len(taken)
             if taken and not self._chunk:
-                self.take("BDAT")
+                self._chunk_taken()
             return bool(taken)
         line, end, rest = self._lines.partition(b"\r\n")
         if not end:
@@ -124,13 +125,19 @@ class Server:
             self._in_content = not (self.step == "DATA" and self.how not in ("fine", "non-ASCII", "65 kB"))
             self.answer("DATA", b"354 x\r\n")
         elif verb == b"BDAT":
-            self._chunk = int(line.split()[1])
+            self._chunk, self._last = int(line.split()[1]), line.endswith(b"LAST")
         elif verb == b"RSET":
             self.answer("RSET", b"250 x\r\n")
         elif verb == b"QUIT":
             self.answer("QUIT", b"221 x\r\n")
             if self.open and self.step != "QUIT":
                 self.lose()
+
+    def _chunk_taken(self) -> None:
+        if self._last:
+            self.take("BDAT")
+        else:
+            self.answer("octet", b"250 x\r\n")
 
     def take(self, step: str) -> None:
         """A whole message has come."""
@@ -306,7 +313,9 @@ class HostileServerTests(SynchronousTestCase):
         """A gateway and its internet."""
         self.clock = Clock()
         self.sink = RecordingSink(debug=False)
-        offers = {"STARTTLS": b"250-STARTTLS\r\n", "BDAT": b"250-CHUNKING\r\n"}.get(step, b"")
+        offers = {"STARTTLS": b"250-STARTTLS\r\n", "BDAT": b"250-CHUNKING\r\n", "octet": b"250-CHUNKING\r\n"}.get(
+            step, b""
+        )
         self.network = Network(self.clock, step, how, offers)
         senders = ESMTPSenderFactory("seg.test", SETTINGS, self.clock, CountingCounters())
         self.pool = ConnectionPool(self.clock, SETTINGS.idle_timeout)
@@ -374,7 +383,7 @@ class HostileServerTests(SynchronousTestCase):
         for step, how in self.cases():
             if step == "connect" and how in ("non-ASCII", "65 kB", "before the command"):
                 continue  # nothing is said
-            if step in ("banner", "body", "BDAT", "RSET", "QUIT", "idle") and how == "before the command":
+            if step in ("banner", "body", "octet", "BDAT", "RSET", "QUIT", "idle") and how == "before the command":
                 continue  # it is the first, or there is no reply before it
             with self.subTest(step=step, how=how):
                 self.prepare(step, how)

@@ -18,6 +18,7 @@ class ChunkingTests(SenderCase):
         for data in (b".\r\n..\r\n.x\r\n", b".line\r\n" * SMALL):
             self.setUp()
             self.greet(CHUNKING)
+            self.sender.bdat.known = True
             sent = self.send(MemoryContent(data))
             self.server(b"250 m\r\n250 a\r\n250 b\r\n")
             while self.transport.producer is not None:
@@ -28,9 +29,25 @@ class ChunkingTests(SenderCase):
             self.assertIsInstance(self.successResultOf(sent)[1], Delivered)
             self.assertTrue(self.sender.healthy)
 
+    def test_unproven(self) -> None:
+        """A server that hasn't shown that it knows BDAT gets one octet first, and then the rest; large content goes by DATA."""
+        for data, first in ((b".\r\n..\r\n.x\r\n", b"BDAT 1\r\n."), (b".line\r\n" * SMALL, b"DATA\r\n")):
+            self.setUp()
+            self.greet(CHUNKING)
+            sent = self.send(MemoryContent(data))
+            self.server(b"250 m\r\n250 a\r\n250 b\r\n")
+            self.assertTrue(self.said().endswith(first))
+            if first.startswith(b"BDAT"):
+                self.server(b"250 octet\r\n")
+                self.assertEqual(self.said(), b"BDAT %d LAST\r\n%b" % (len(data) - 1, data[1:]))
+                self.server(b"250 ok\r\n")
+                self.assertIsInstance(self.successResultOf(sent)[1], Delivered)
+                self.assertEqual((self.sender.bdat.known, self.sender.bdat.learnt), (True, True))
+
     def test_chunk_of_another_size(self) -> None:
         """Content that isn't as long as was said never leaves the server waiting, nor becomes commands."""
         self.greet(CHUNKING)
+        self.sender.bdat.known = True
         for size in (2, 9):
             short = MemoryContent(b"12345")
             short.size = size
@@ -40,6 +57,7 @@ class ChunkingTests(SenderCase):
         for said, there in ((SMALL * 2, SMALL * 3), (SMALL * 3, SMALL * 2)):
             self.setUp()
             self.greet(CHUNKING)
+            self.sender.bdat.known = True
             content = MemoryContent(b"x" * there, piece=SMALL)
             content.size = said
             sent = self.send(content)

@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from seg.mail.envelope import Envelope, Recipient
-from seg.mail.errors import Temporary
+from seg.mail.errors import Permanent, Temporary
 from seg.smtp.client import ClientConnection
-from seg.smtp.client_events import ContentWanted, Ended, TransactionDone
+from seg.smtp.client_events import Anew, ContentWanted, Ended, TransactionDone
 from seg.smtp.dot_stuffing import BdatEncoder, DotEncoder
 from seg.smtp.replies import Phase, Reply
 
@@ -20,9 +20,13 @@ PIPELINING = b"250-mx.test\r\n250-CHUNKING\r\n250 PIPELINING\r\n"
 MAIL, RCPTS = b"MAIL FROM:<s@from.test>\r\n", b"RCPT TO:<a@to.test>\r\nRCPT TO:<b@to.test>\r\n"
 
 
-def greeted(ehlo: bytes, *, lmtp: bool = False, chunking: bool = True) -> ClientConnection:
-    """A connection that is ready for a transaction."""
+def greeted(ehlo: bytes, *, lmtp: bool = False, chunking: bool = True, known: bool | None = True) -> ClientConnection:
+    """A connection that is ready for a transaction.
+
+    :param known: whether the server has shown that it knows BDAT.
+    """
     core = ClientConnection("us.test", lmtp, chunking)
+    core.bdat.known = known
     core.receive(b"220 mx.test\r\n")
     core.hello()
     core.receive(ehlo)
@@ -113,6 +117,72 @@ class ChunkingTests(SynchronousTestCase):
             core.begin(ENVELOPE, TWO, 5)
             self.assertEqual(core.data_to_send(), MAIL + RCPTS + b"DATA\r\n")
             self.assertIsInstance(core.encoder(5), DotEncoder)
+
+
+class TrialTests(SynchronousTestCase):
+    """A server that offers CHUNKING and hasn't shown that it knows BDAT."""
+
+    def tried(self, size: int = 5) -> ClientConnection:
+        """A transaction whose first octet is out."""
+        core = greeted(PIPELINING, known=None)
+        core.bdat.first = b"x"
+        core.begin(ENVELOPE, TWO, size)
+        core.data_to_send()
+        self.assertEqual(core.receive(b"250 m\r\n250 a\r\n250 b\r\n"), [])
+        self.assertEqual((core.data_to_send(), core.awaiting), (b"BDAT 1\r\nx", Phase.CONTENT))
+        return core
+
+    def test_known(self) -> None:
+        """An octet goes alone; the rest follows its 250, and the next message goes in one chunk."""
+        for size in (5, 1):
+            core = self.tried(size)
+            self.assertEqual(core.receive(b"250 octet\r\n"), [ContentWanted()])
+            self.assertEqual((core.data_to_send(), core.bdat.begun), (b"BDAT %d LAST\r\n" % (size - 1), 1))
+            core.content_sent()
+            (done,) = core.receive(b"250 2.0.0 queued\r\n")
+            assert isinstance(done, TransactionDone)
+            self.assertIsInstance(done.results[0], Reply)
+            self.assertEqual((core.bdat.known, core.bdat.learnt), (True, True))
+            core.begin(ENVELOPE, TWO, 3)
+            core.receive(b"250 m\r\n250 a\r\n250 b\r\n")
+            self.assertTrue(core.data_to_send().endswith(b"BDAT 3 LAST\r\n"))
+
+    def test_unknown(self) -> None:
+        """Nothing of the content but the octet went out; the connection ends, and another one may be made at once."""
+        for reply in (b"500 5.5.1 what?\r\n", b"502 5.5.1 Command not implemented\r\n"):
+            core = self.tried()
+            events = core.receive(reply)
+            self.assertEqual([type(event) for event in events], [TransactionDone, Ended])
+            self.assertEqual((core.data_to_send(), core.bdat.known, core.bdat.learnt), (b"", False, True))
+            self.assertIs(core.anew, Anew.BDAT_UNKNOWN)
+
+    def test_refused(self) -> None:
+        """Another refusal is the message's, and the connection goes on with RSET."""
+        core = self.tried()
+        (done,) = core.receive(b"552 5.3.4 too big\r\n")
+        assert isinstance(done, TransactionDone)
+        self.assertIsInstance(done.results[0], Permanent)
+        self.assertEqual((core.ready, core.bdat.known), (True, None))
+        core.begin(ENVELOPE, TWO, 5)
+        self.assertTrue(core.data_to_send().startswith(b"RSET\r\n"))
+
+    def test_content_not_at_hand(self) -> None:
+        """Content that isn't at hand when the transaction begins goes by DATA, and nothing is learnt."""
+        core = greeted(PIPELINING, known=None)
+        core.begin(ENVELOPE, TWO, 5)
+        self.assertEqual(core.data_to_send(), MAIL + RCPTS + b"DATA\r\n")
+        self.assertIsNone(core.bdat.known)
+
+    def test_known_not_to(self) -> None:
+        """A server that has shown that it doesn't know BDAT gets DATA."""
+        core = greeted(PIPELINING, known=False)
+        core.bdat.first = b"x"
+        core.begin(ENVELOPE, TWO, 5)
+        self.assertTrue(core.data_to_send().endswith(b"DATA\r\n"))
+
+    def test_lmtp(self) -> None:
+        """A server of LMTP is believed."""
+        self.assertTrue(ClientConnection("us.test", lmtp=True).bdat.known)
 
 
 class ChunkTests(SynchronousTestCase):
