@@ -118,6 +118,8 @@ class IndexEntry:
     @property
     def envelope(self) -> Envelope:
         """The envelope as it is now; one object for all who have it, as each of a thousand destinations leases the whole of it."""
+        if self.seldom is None:
+            return _unpack(self._packed)
         shared = self._shared
         envelope = shared() if shared is not None else None
         if envelope is None:
@@ -128,13 +130,15 @@ class IndexEntry:
     @envelope.setter
     def envelope(self, envelope: Envelope) -> None:
         self._packed = _pack(envelope)
-        self.forget_places()
-        self._share(envelope)
         self.plain = envelope.reverse_path.isascii() and all(r.address.isascii() for r in envelope.recipients)
         self.waiting = len(envelope.pending)
         self.held = envelope.held
-        self.damaged = bool(envelope.damage)
-        self.causes = _causes(envelope)
+        causes = _causes(envelope)
+        if self.seldom is not None or causes or envelope.damage or len(envelope.recipients) > SHARED_FROM:
+            self.forget_places()
+            self._share(envelope)
+            self.damaged = bool(envelope.damage)
+            self.causes = causes
 
     def at(self, domain: str, envelope: Envelope) -> Sequence[Recipient]:
         """The recipients of the present envelope that are at a destination, perhaps with others; of a message to many only these, so that
@@ -192,7 +196,7 @@ def _values(envelope: Envelope) -> tuple[Any, ...]:
     return (
         envelope.mid,
         envelope.reverse_path,
-        tuple([_cut(_recipient_values(r), _USUAL_RECIPIENT) for r in envelope.recipients]),
+        tuple([_packed_recipient(r) for r in envelope.recipients]),
         envelope.arrived,
         envelope.size,
         envelope.icid,
@@ -210,6 +214,14 @@ def _values(envelope: Envelope) -> tuple[Any, ...]:
         envelope.damage,
         envelope.double_bounce,
     )
+
+
+def _packed_recipient(r: Recipient) -> tuple[Any, ...]:
+    changed = r.attempts or r.due or r.error or r.warned or r.report
+    asked = r.orcpt or r.via or r.notify is not None or r.policy is not None
+    if r.state is RecipientState.PENDING and not changed and not asked:
+        return r.rid, r.address  # as most are
+    return _cut(_recipient_values(r), _USUAL_RECIPIENT)
 
 
 def _recipient_values(r: Recipient) -> tuple[Any, ...]:

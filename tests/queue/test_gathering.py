@@ -97,6 +97,7 @@ class GatheringTests(HouseCase):
         self.put_many(notify=success)
         for number in range(MANY):
             self.house.attempt(f"d{number}.test", DELIVERED)
+        self.house.clock.pump([LONGEST_PAUSE] * 3)
         self.assertEqual(self.told(), [MANY])
         self.assertEqual(self.house.files(), [])
         self.put_many(3, notify=success)
