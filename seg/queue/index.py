@@ -138,7 +138,7 @@ class QueueIndex:
     def forget_content(self, record: IndexEntry) -> None:
         """From now on the content comes from the file."""
         self._content -= len(record.content or b"")
-        record.content = None
+        record.forget_content()
 
     def change(self, record: IndexEntry, envelope: Envelope) -> None:
         """The envelope has changed; `plan` or `give_back` decides what becomes due by it."""

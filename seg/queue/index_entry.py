@@ -81,6 +81,7 @@ class IndexEntry:
     """
 
     __slots__ = (
+        "_kept",
         "_packed",
         "content",
         "expires",
@@ -118,6 +119,8 @@ class IndexEntry:
     @property
     def envelope(self) -> Envelope:
         """The envelope as it is now; one object for all who have it, as each of a thousand destinations leases the whole of it."""
+        if self._kept is not None:
+            return self._kept
         if self.seldom is None:
             return _unpack(self._packed)
         shared = self._shared
@@ -130,6 +133,8 @@ class IndexEntry:
     @envelope.setter
     def envelope(self, envelope: Envelope) -> None:
         self._packed = _pack(envelope)
+        # Beside content that is kept in memory, as it is asked for several times until the message is gone; a large one takes too much room.
+        self._kept = envelope if self.content is not None and len(envelope.recipients) <= SHARED_FROM else None
         self.plain = envelope.reverse_path.isascii() and all(r.address.isascii() for r in envelope.recipients)
         self.waiting = len(envelope.pending)
         self.held = envelope.held
@@ -152,6 +157,10 @@ class IndexEntry:
                 by_domain.setdefault(recipient.domain, []).append(recipient)
             self._at = known = envelope, by_domain
         return known[1].get(domain, ())
+
+    def forget_content(self) -> None:
+        """From now on the content comes from the file, and the envelope out of its packed form."""
+        self.content = self._kept = None
 
     def forget_places(self) -> None:
         """Nothing is given out: what `at` keeps takes room."""
