@@ -90,6 +90,8 @@ def _used(surroundings: Any) -> list[tuple[str, tuple[str, str]]]:
         for listener in surroundings.settings().listener
         for files in ((listener.certificate, listener.key), *((file, "") for file in listener.more_certificates))
     ]
+    control = surroundings.settings().control
+    used.append(("the admin API", (control.certificate, control.key)))
     default = destinations.default
     used.append(("all other servers", (default.certificate, default.key)))
     used += [

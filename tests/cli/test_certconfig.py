@@ -67,6 +67,12 @@ class CertconfigTests(SynchronousTestCase):
         self.assertIn("/nowhere: ", found[2][1][0])
         self.assertEqual((len(found), result.exit_code), (3, 1))
 
+    def test_list_for_the_api(self) -> None:
+        """The certificate of the admin API over TLS is listed, too."""
+        self.settings(f'[control]\naddress = "127.0.0.1"\nport = 8443\n{self.named()}')
+        found = json.loads(self.run_seg("list", "--json").output)["certificates"]
+        self.assertEqual([each["used_by"] for each in found], ["the admin API"])
+
     def test_import(self) -> None:
         """A good pair comes into one file with the right permissions; a bad one doesn't, and replaces nothing."""
         target = self.folder / "certificates" / "mx.example.pem"
