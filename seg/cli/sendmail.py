@@ -10,6 +10,7 @@ from __future__ import annotations
 import grp
 import os
 import secrets
+import select
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -41,6 +42,9 @@ from seg.smtp.address_list import AddressListError, Mailbox, mailboxes
 
 PIECE = 65536
 PASSED_MOST = 1 << 30  # octets of a refused message that are read for nothing
+PASSED_WAIT = (
+    10.0  # seconds without an octet after which no more is waited for: the program may not mean to write anything
+)
 SYSTEM = Path("/etc/seg")
 OTHER_NAMES = {"mailq": ("-bp",), "newaliases": ("-bi",)}
 
@@ -116,11 +120,15 @@ def _carry_out(wanted: SendmailOptions) -> int:
 
 def _read_on(source: BinaryIO) -> None:
     """Take the rest of a message that isn't sent: a program that still writes it would be ended by SIGPIPE, and tell nobody why."""
-    if source.isatty():
-        return
     passed = 0
-    with suppress(OSError, ValueError):
-        while passed < PASSED_MOST and (data := source.read1(PIECE)):  # type: ignore[attr-defined]
+    with suppress(OSError, ValueError):  # io.UnsupportedOperation is both
+        if source.isatty():
+            return
+        descriptor = source.fileno()
+        while passed < PASSED_MOST and select.select([descriptor], [], [], PASSED_WAIT)[0]:
+            data = os.read(descriptor, PIECE)
+            if not data:
+                return
             passed += len(data)
 
 

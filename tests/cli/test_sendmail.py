@@ -6,17 +6,19 @@ import grp
 import io
 import os
 import re
+import select
 import string
 import sys
 import tempfile
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
+from typing import cast
 
 from twisted.trial.unittest import SynchronousTestCase
 
 from seg.cli import sendmail_smtp
 from seg.cli.queue_listing import listing
-from seg.cli.sendmail import OTHER_NAMES, _group_of, _lines, run
+from seg.cli.sendmail import OTHER_NAMES, PASSED_WAIT, _group_of, _lines, _read_on, run
 from seg.cli.sendmail_header import HeaderFields
 from seg.cli.sendmail_manual import OPTIONS as OPTIONS_TOLD
 from seg.cli.sendmail_manual import sendmail_page
@@ -160,10 +162,32 @@ class OptionTests(SynchronousTestCase):
 
     def test_no_configuration(self) -> None:
         """A configuration that isn't there is EX_CONFIG; no recipient is EX_USAGE."""
+        source = open(os.devnull)  # noqa: SIM115  closed below
+        self.addCleanup(source.close)
+        self.patch(sys, "stdin", source)
         self.assertEqual(run(["-C", "/nonexistent.toml", "a@b.test"]), os.EX_CONFIG)
         file = Path(tempfile.mkdtemp(dir=self.mktemp_folder())) / "seg.toml"
         file.write_text("")
         self.assertEqual(run(["-C", str(file)]), os.EX_USAGE)
+
+    def test_input_without_an_end(self) -> None:
+        """A program that neither writes nor closes its pipe gets its answer, and isn't waited for without end; what it writes is taken."""
+        waits: list[float] = []
+        ready, writer = os.pipe()
+        self.addCleanup(os.close, ready)
+        self.addCleanup(os.close, writer)
+        os.write(writer, b"Subject: x\n")
+
+        def select_now(read: list[int], *others: object) -> tuple[list[int], list[int], list[int]]:
+            waits.append(cast(float, others[-1]))
+            return select_before(read, [], [], 0.0)
+
+        select_before = select.select
+        self.patch(select, "select", select_now)
+        with open(ready, "rb", closefd=False) as source:
+            _read_on(source)
+        self.assertEqual(waits, [PASSED_WAIT] * 2)
+        self.assertEqual(select_before([ready], [], [], 0.0)[0], [])
 
     def mktemp_folder(self) -> str:
         """A folder of this test."""
@@ -275,12 +299,14 @@ class DropTests(SynchronousTestCase):
             (b"\n", ("-C", "/no/such/file", "u@x.test")),
         )
         for beginning, arguments in refusals:
-            source = io.BytesIO(beginning + rest * 10_000)
-            self.patch(sys, "stdin", io.TextIOWrapper(source))
-            with redirect_stderr(io.StringIO()) as said:
-                status = run(["-C", str(self.file), *arguments])
-            self.assertNotEqual(status, 0, arguments)
-            self.assertEqual(source.read(1), b"", (arguments, said.getvalue()))
+            with tempfile.TemporaryFile() as source:
+                source.write(beginning + rest * 10_000)
+                source.seek(0)
+                self.patch(sys, "stdin", io.TextIOWrapper(source))
+                with redirect_stderr(io.StringIO()) as said:
+                    status = run(["-C", str(self.file), *arguments])
+                self.assertNotEqual(status, 0, arguments)
+                self.assertEqual(os.read(source.fileno(), 1), b"", (arguments, said.getvalue()))
         self.assertEqual(os.listdir(self.dropped), [])
 
     def test_null_sender(self) -> None:
