@@ -8,7 +8,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from seg.deliver.greetings import AT_ONCE, KNOWN_FOR, MOST_KNOWN, Greetings
+from seg.deliver.greetings import AT_A_TURN, AT_ONCE, KNOWN_FOR, MOST_KNOWN, Greetings
 from seg.deliver.slots import PATIENCE
 
 ONE, TWO = ip_address("192.0.2.1"), ip_address("192.0.2.2")
@@ -36,6 +36,23 @@ class GreetingsTests(SynchronousTestCase):
         for _ in range(10):
             self.greetings.begin(ONE)
         self.assertGreater(self.greetings.room(ONE), 0)
+
+    def test_few_in_a_turn(self) -> None:
+        """Of a thousand that wait for one address a few hear of its greeting in each turn of the reactor; who gave up meanwhile isn't called."""
+        waiting = self.greetings.begin(ONE)
+        others = [self.news() for _ in range(1000)]
+        waiting.end(heard=True)
+        others[-1].addErrback(lambda _: None)
+        others[-1].cancel()
+        for turn in range(1, 100):
+            self.assertEqual(sum(other.called for other in others[:-1]), AT_A_TURN * turn)
+            (rest,) = [call for call in self.clock.getDelayedCalls() if call.getTime() <= self.clock.seconds()]
+            go_on, arguments = rest.func, rest.args
+            rest.cancel()
+            go_on(*arguments)
+        self.clock.advance(0)
+        self.assertEqual(sum(other.called for other in others[:-1]), 999)
+        self.assertEqual((self.clock.getDelayedCalls(), len(self.greetings)), ([], 1))
 
     def test_silence(self) -> None:
         """Those that wait hear of it when an address has been silent for a while; it isn't known as one that greets any more."""
