@@ -23,6 +23,7 @@ _SUSPECT = re.compile(r"[\x00-\x20\x7f<>\ud800-\udfff]")
 
 _ACCEPTED = frozenset({Circumstance.SOME_ACCEPTED})
 _AFTER_354 = frozenset({Circumstance.AFTER_354})
+_PARAMETERS = frozenset({Circumstance.PARAMETERS})
 
 
 class MailTransaction:
@@ -126,20 +127,20 @@ class MailTransaction:
         """Take the reply to MAIL; whether the transaction goes on."""
         self.mail_was_answered = True
         if not reply.positive:
-            self.refusal = self._error(Phase.MAIL, reply)
+            self.refusal = self._error(Phase.MAIL, reply, self.mail())
             self._settle((r.rid for r in self.recipients), self.refusal)
         return reply.positive
 
     def rcpt_answered(self, reply: Reply) -> None:
         """Take the reply to the next RCPT. Where MAIL was refused it says nothing new."""
-        rid = self.recipients[self._answered].rid
+        recipient = self.recipients[self._answered]
         self._answered += 1
         if self.refusal is not None:
             return
         if reply.positive:
-            self._accepted.append(rid)
+            self._accepted.append(recipient.rid)
         else:
-            self.results[rid] = self._error(Phase.RCPT, reply)
+            self.results[recipient.rid] = self._error(Phase.RCPT, reply, self.rcpt(recipient))
 
     def all_answered(self) -> bool:
         """Whether each RCPT has its reply."""
@@ -168,9 +169,17 @@ class MailTransaction:
         """The connection has failed: whoever has no result yet gets this error."""
         self._settle((r.rid for r in self.recipients if r.rid not in self.results), error)
 
-    def _error(self, phase: Phase, reply: Reply) -> Temporary | Permanent:
-        """What a refusal means here."""
-        return reply.to_error(phase, self._circumstances | _ACCEPTED if self._accepted else self._circumstances)
+    def _error(self, phase: Phase, reply: Reply, command: bytes = b"") -> Temporary | Permanent:
+        """What a refusal means here.
+
+        :param command: what was refused, if it names an address.
+        """
+        circumstances = self._circumstances
+        if self._accepted:
+            circumstances |= _ACCEPTED
+        if command and not command.endswith(b">\r\n"):
+            circumstances |= _PARAMETERS
+        return reply.to_error(phase, circumstances)
 
     def _on_the_wire(self, address: str) -> str:
         """The address as sent: a domain in A-labels unless the transaction is one of SMTPUTF8 (RFC 5890 §2.3.2.1)."""

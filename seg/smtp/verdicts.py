@@ -50,6 +50,7 @@ class Circumstance(enum.Enum):
     ANY = ""
     SOME_ACCEPTED = "others of the transaction were accepted"
     AFTER_354 = "the content went behind a 354 to DATA"
+    PARAMETERS = "the command had parameters"
     TLS_FAILED = "in clear text, because STARTTLS was refused or the handshake failed"
 
 
@@ -127,6 +128,7 @@ ROWS: tuple[Row, ...] = (
     Row(
         frozenset({Phase.MAIL, Phase.RCPT}), frozenset({555}), (NONE, "5.*"), ReplyVerdict.COMMAND,
         "RFC 5321 §4.1.1.11", "555 5.5.4 Unsupported option, of a proxy that passes the EHLO reply on",
+        Circumstance.PARAMETERS,
     ),
     Row(
         _TRANSACTION, _5XX, ("5.1",), ReplyVerdict.COMMAND,

@@ -60,6 +60,7 @@ CIRCUMSTANCES = (
     frozenset({Circumstance.SOME_ACCEPTED}),
     frozenset({Circumstance.TLS_FAILED}),
     frozenset({Circumstance.AFTER_354}),
+    frozenset({Circumstance.PARAMETERS}),
     WORDS,
 )
 
