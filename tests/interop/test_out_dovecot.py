@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from tests.interop.messages import MESSAGES, hand_in
-from tests.interop.out_case import MANY, SENDER, OutCase
+from tests.interop.out_case import HOST, MANY, SENDER, OutCase
 from tests.interop.servers.base import RealServer, without_traces
 from tests.interop.servers.dovecot import Dovecot
-
-STORED = (*MESSAGES, *MANY, "bob", "carol")
 
 
 class DovecotTests(OutCase):
@@ -39,10 +37,24 @@ class DovecotTests(OutCase):
             self.assertTrue(found == content, (name, found[:300], content[:300]))
 
     async def test_policies(self) -> None:
-        """STARTTLS is used where Dovecot offers it."""
-        server, port = await self.routed()
-        await hand_in(port, SENDER, "bob@tcp.example", MESSAGES["plain"])
-        await server.wait_for("bob")
+        """STARTTLS to LMTP, its certificate verified by the name of the route's host; a route to a name that it lacks waits."""
+        server = await self.start_server()
+        self.internet.nameserver.zone("other.example", secure=False)
+        self.internet.nameserver.add("other.example", "A", server.address)
+        gateway = await self.start_with(
+            "".join(
+                f'[destination."{domain}"]\ntls = "required-verify-hosted"\n'
+                f'[route."{domain}"]\nhosts = ["{host}:{server.port}"]\nprotocol = "lmtp"\n'
+                for domain, host in (("verified.example", HOST), ("wrong.example", "other.example"))
+            )
+        )
+        for name in ("wrong", "verified"):
+            await hand_in(gateway.port, SENDER, f"{name}@{name}.example", MESSAGES["plain"])
+        (stored,) = await server.wait_for("verified")
+        self.assertEqual(without_traces(stored)[1], MESSAGES["plain"])
+        await gateway.wait_for_log(r"verified\.example via mx\.peer\.example: .*TLSv1\.[23] verified by profile")
+        await gateway.wait_for_log(r"Delayed: .* MID 1 ")
+        self.assertEqual(server.stored("wrong"), [])
 
     async def test_refusals(self) -> None:
         """Each recipient has an answer of its own: one is returned, one waits until its mailbox can be written, the others have it."""
