@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from functools import cache, lru_cache
 from pathlib import Path
@@ -285,6 +286,18 @@ class LayeringTests(SynchronousTestCase):
         for path in PACKAGE.rglob("__init__.py"):
             self.assertTrue(ast.get_docstring(tree(path)), path)
             self.assertEqual(len(tree(path).body), 1, path)
+
+    def test_packages_name_their_modules(self) -> None:
+        """What a package's docstring names in backquotes is there: a module of its own, or one named from the top."""
+        missing = []
+        for path in PACKAGE.rglob("__init__.py"):
+            for name in re.findall(
+                r"`([a-z_]+(?:/[a-z_]+)*)`", (ast.get_docstring(tree(path)) or "").replace("``", '"')
+            ):
+                places = (path.parent / name, PACKAGE / name)
+                if not any(place.is_dir() or place.with_suffix(".py").is_file() for place in places):
+                    missing.append(f"{path.relative_to(PACKAGE)}: {name}")
+        self.assertEqual(missing, [])
 
 
 def changes(module: ast.Module) -> Iterator[tuple[int, str]]:

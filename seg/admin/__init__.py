@@ -3,5 +3,5 @@ configuration says so, over TLS with tokens.
 
 In order of use: `counters` (what has happened, counted from events), `api` (one object that answers every question and
 carries out every command), `http` (the API as HTTP resources), `socket` (the unix socket, and who is at its other end),
-`tcp` (the same over TLS), `door` (who may come in there) and `tokens` (the grammar of the tokens file).
+`tcp` (the same over TLS), `token_access` (who may come in there) and `tokens` (the grammar of the tokens file).
 """

@@ -1,6 +1,6 @@
 """What would become of a message to a domain now, and why? Found out by the code that delivers, without a message.
 
-In order of use: `rehearsal` (an attempt that goes as far as a session that would do, host by host, and writes down what it saw),
-`facts` (what was seen, as frozen values), `outcome` (pass, fail or couldn't tell; pure), `advice` (what the operator can do; pure),
+In order of use: `dry_run` (an attempt that goes as far as a session that would do, host by host, and writes down what it saw),
+`report` (what was seen, as frozen values), `outcome` (pass, fail or couldn't tell; pure), `advice` (what the operator can do; pure),
 `document` (all of it as JSON), `checks` (the four questions that an operator can ask).
 """

@@ -66,7 +66,7 @@ class RecipientRefused(Event):
 
 @attrs.frozen
 class SenderRefused(Event):
-    """MAIL was refused by a rule of the house, not by its syntax."""
+    """MAIL was refused by a rule of the operator's, not by its syntax."""
 
     icid: int
     address: str
