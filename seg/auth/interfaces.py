@@ -1,4 +1,4 @@
-"""What the desk asks of a checker, and how a third party's is found (``docs/submission.md``).
+"""What the SASL server asks of a checker, and how a third party's is found (``docs/submission.md``).
 
 A checker is an `ICredentialsChecker` of `twisted.cred` for `IUsernamePassword`: name and password as UTF-8, prepared by RFC 8265.
 If it provides `ISaltSource` as well, and checks `IScramCredentials`, SCRAM is offered.

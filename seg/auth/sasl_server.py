@@ -160,9 +160,9 @@ class SASLServer:
 class Exchange:
     """One AUTH command, from the mechanism's name to the end."""
 
-    def __init__(self, desk: SASLServer, machine: Mechanism, address: IPAddress) -> None:
+    def __init__(self, sasl: SASLServer, machine: Mechanism, address: IPAddress) -> None:
         self.mechanism = machine.name
-        self._desk = desk
+        self._sasl = sasl
         self._machine = machine
         self._address = address
 
@@ -204,14 +204,14 @@ class Exchange:
 
     async def _looked_up(self, step: SaltWanted | PasswordGiven | ProofGiven) -> Step:
         if isinstance(step, SaltWanted):
-            return self._machine.salted(await self._desk.salt(step.user))
+            return self._machine.salted(await self._sasl.salt(step.user))
         name = step.user.encode()
         credentials: Any
         if isinstance(step, PasswordGiven):
             credentials = UsernamePassword(name, step.password.encode())
         else:
             credentials = ScramCredentials(name, step.proof)
-        return self._machine.accepted(await self._desk.check(step.user, credentials, self._address))
+        return self._machine.accepted(await self._sasl.check(step.user, credentials, self._address))
 
 
 async def _awaited(answer: Awaitable[Any]) -> Any:

@@ -50,23 +50,23 @@ def serve(source: BinaryIO, out: BinaryIO, hostname: str, settings: Settings, fo
     )
     core = ServerConnection(options)
     rules = SubmissionRules(hostname, settings.submission, local.known)
-    desk = _StdioSession(core, folder, receive.max_recipients, local, rules)
+    sasl = _StdioSession(core, folder, receive.max_recipients, local, rules)
     core.greet()
     _flush(core, out)
     read = getattr(source, "read1", source.read)
     split = False  # the last piece ended between CR and LF
-    while not desk.ended and (data := read(PIECE)):
+    while not sasl.ended and (data := read(PIECE)):
         while data:
             piece, data = _first(core.state, data)
             if core.state is not State.BDAT:  # whose octets are counted
                 piece, split = _with_crlf(piece, split), piece.endswith(b"\r")
             for event in core.receive_data(piece):
-                desk.meet(event)
+                sasl.meet(event)
                 _flush(core, out)
             _flush(core, out)
-    if desk.fault is not None:
-        raise desk.fault
-    return desk.ended or not core.in_transaction
+    if sasl.fault is not None:
+        raise sasl.fault
+    return sasl.ended or not core.in_transaction
 
 
 def _first(state: State, data: bytes) -> tuple[bytes, bytes]:

@@ -79,7 +79,7 @@ class DeliveryScheduler:
         self._clock = clock
         self.rate: Callable[[str], RateLimit] = lambda domain: UNLIMITED
         self._pace = SendingRates(clock.seconds)
-        self.crowd = LimitWaiters(clock, self._ready)  # destinations that wait for a connection
+        self.waiters = LimitWaiters(clock, self._ready)  # destinations that wait for a connection
         self._paced: dict[str, IDelayedCall] = {}  # destinations that had all that they may have for now
         self.suspended: Callable[[str], bool] = lambda domain: False  # destinations that get nothing now
         self._parked: set[str] = set()  # of these, the ones with due work
@@ -119,15 +119,15 @@ class DeliveryScheduler:
     @property
     def held_back(self) -> int:
         """Destinations with due mail that wait for a connection or for their recipient limit."""
-        return len(self._paced) + len(self.crowd)
+        return len(self._paced) + len(self.waiters)
 
     def limited(self, domain: str) -> str:
         """Which limit a destination has reached, in words; "" when none holds it back."""
         if domain in self._paced:
             seconds = self._paced[domain].getTime() - self._clock.seconds()
             return f"it has had all the recipients that it may have; more may go in {max(0.0, seconds):.0f} seconds"
-        if domain in self.crowd:
-            return self.crowd.why(domain)
+        if domain in self.waiters:
+            return self.waiters.why(domain)
         destination = self._destinations.get(domain)
         if destination is not None and destination.active >= self._limit(domain):
             return "it has all the connections that it may have"
@@ -144,7 +144,7 @@ class DeliveryScheduler:
 
     def resume(self) -> None:
         """Other destinations are suspended, or other limits hold, than before: go on with those that may."""
-        parked, self._parked = self._parked | self._paced.keys() | set(self.crowd.clear()), set()
+        parked, self._parked = self._parked | self._paced.keys() | set(self.waiters.clear()), set()
         for waiting in self._paced.values():
             waiting.cancel()
         self._paced.clear()
@@ -178,7 +178,7 @@ class DeliveryScheduler:
             if self.suspended(domain):
                 self._parked.add(domain)
                 continue
-            if domain in self.crowd:
+            if domain in self.waiters:
                 continue
             destination = self._destinations.get(domain) or self._known.get(domain) or ConcurrencyWindow()
             if destination.active >= min(destination.most, self._limit(domain)):
@@ -266,7 +266,7 @@ class DeliveryScheduler:
             slot.progress.ours = True
             self._broken(result, lease, attempt)
         if not all(rid in attempt.outcomes for rid in lease.rids):
-            self.crowd.add(lease.domain, attempt.crowded)
+            self.waiters.add(lease.domain, attempt.crowded)
         settled = self._queue.settle(lease, attempt.outcomes)
         self._settling.add(settled)
         settled.addBoth(self._settled, settled)
@@ -329,7 +329,7 @@ class DeliveryScheduler:
         for waiting in self._paced.values():
             waiting.cancel()
         self._paced.clear()
-        self.crowd.clear()
+        self.waiters.clear()
         running = list(self._running.values())
         if running:
             timer = self._clock.callLater(grace, self._cancel_all)

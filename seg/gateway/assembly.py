@@ -135,7 +135,7 @@ class ActiveConfiguration:
     ongoing: SharedState
     limits: Limits
     filters: tuple[ConfiguredFilter, ...] = ()
-    desk: SASLServer | None = None
+    sasl: SASLServer | None = None
 
 
 @attrs.frozen
@@ -288,7 +288,7 @@ def wire_mail(
     now.ongoing.alert = TLSAlerts(
         queue, counters, sink, hostname, postmaster, reactor.seconds, posix_of(reactor)
     ).failed
-    now.ongoing.lines.on_room = engine.crowd.freed
+    now.ongoing.lines.on_room = engine.waiters.freed
     alerts = SpoolAlerts(queue, counters, sink, hostname, postmaster, reactor, posix_of(reactor))
     mail = MailServices(counters, queue, engine, wire_sending(now, hostname, counters, sink, reactor), alerts)
     return mail

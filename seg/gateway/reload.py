@@ -52,7 +52,7 @@ class ReloadableParts:
     metrics: MetricsPort
     entrances: APIListeners
     factory: Callable[[], MakeFactory]  # makes listeners by what is in force
-    desk: Callable[[Settings], SASLServer | None]  # makes where clients authenticate
+    sasl: Callable[[Settings], SASLServer | None]  # makes where clients authenticate
     hostname: str
     sink: IEventSink
     reactor: Any
@@ -85,11 +85,11 @@ class Reloader:
         filters = parts.now.filters
         if parts.now.settings.filter != settings.filter:
             filters = wire_filters(settings, parts.hostname, parts.sink, parts.reactor)
-        desk = parts.now.desk
-        if desk is None or parts.now.settings.auth != settings.auth:
-            desk = parts.desk(settings)
+        sasl = parts.now.sasl
+        if sasl is None or parts.now.settings.auth != settings.auth:
+            sasl = parts.sasl(settings)
         metrics = parts.metrics.prepare(settings.metrics)
-        ready = PreparedReload(parts, configuration, plan, lookups, identities, filters, desk, metrics, entrance)
+        ready = PreparedReload(parts, configuration, plan, lookups, identities, filters, sasl, metrics, entrance)
         try:  # the last things that can fail
             if entrance is not None:
                 parts.entrances.bind_prepared(entrance)
@@ -110,7 +110,7 @@ class PreparedReload:
     _lookups: PolicyServices
     _identities: Mapping[Files, ClientIdentity]
     _filters: tuple[ConfiguredFilter, ...]
-    _desk: SASLServer | None
+    _sasl: SASLServer | None
     _metrics: PreparedPage
     _entrance: PreparedAPIListener | None
 
@@ -126,7 +126,7 @@ class PreparedReload:
         parts, new = self._parts, self._configuration
         now, old = parts.now, parts.now.settings
         now.settings, now.destinations, now.filters = new.settings, new.destinations, self._filters
-        now.desk = self._desk
+        now.sasl = self._sasl
         now.ongoing.identities.replace(self._identities)
         otherwise = self._lookups is not now.lookups
         if otherwise:

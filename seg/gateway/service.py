@@ -172,12 +172,12 @@ class GatewayService(Service):
         lookups = wire_lookups(settings, roots, self._bus, reactor)
         filters = wire_filters(settings, self.hostname, self._bus, reactor)
         self._backoff = Backoff(reactor.seconds)
-        desk = wire_desk(settings, files.settings, self._backoff, self._bus, reactor)
+        sasl = wire_desk(settings, files.settings, self._backoff, self._bus, reactor)
         ongoing = wire_ongoing(self._bus, reactor)
         shown = configuration.destinations.certificates()
         ongoing.identities.replace(ongoing.identities.prepared(shown, outbound(settings.tls), outdated=True))
         limits = self._descriptors.limits(settings)
-        self._now = ActiveConfiguration(settings, configuration.destinations, lookups, ongoing, limits, filters, desk)
+        self._now = ActiveConfiguration(settings, configuration.destinations, lookups, ongoing, limits, filters, sasl)
         self._reception = Listeners(reactor, self._descriptors.watch)
         self._plan = self._reception.plan(settings.listener, inbound(settings.tls), outdated=True)
         self._entrances = APIListeners(
@@ -342,7 +342,7 @@ class GatewayService(Service):
             metrics=self._metrics_port,
             entrances=self._entrances,
             factory=lambda: self._listener_maker(mail),
-            desk=lambda settings: wire_desk(settings, self._files.settings, self._backoff, self._bus, self._reactor),
+            sasl=lambda settings: wire_desk(settings, self._files.settings, self._backoff, self._bus, self._reactor),
             hostname=self.hostname,
             sink=self._bus,
             reactor=self._reactor,
@@ -384,7 +384,7 @@ class GatewayService(Service):
     def _listener_maker(self, mail: MailServices) -> MakeFactory:
         """Makes listeners by what is in force now."""
         settings, lookups, filters = self._now.settings, self._now.lookups, self._now.filters
-        desk = self._now.desk
+        sasl = self._now.sasl
 
         def make(listener: ListenerSettings, certificates: ListenerCertificates | None) -> Listener:
             for warning in certificates.warnings if certificates else ():
@@ -406,7 +406,7 @@ class GatewayService(Service):
                 rates=self._rates,
                 work=self._reception.work,
                 turns=self._reception.turns,
-                desk=desk,
+                sasl=sasl,
                 auth=settings.auth,
                 submission=settings.submission,
                 local=lambda: self._local.table,

@@ -1,4 +1,4 @@
-"""AUTH in one session: what the client sends goes to the desk, and its answer to the client."""
+"""AUTH in one session: what the client sends goes to the SASL server, and its answer to the client."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class AuthSession:
 
     def __init__(
         self,
-        desk: SASLServer,
+        sasl: SASLServer,
         core: ServerConnection,
         icid: int,
         profile: str,
@@ -40,7 +40,7 @@ class AuthSession:
         on_answer: Callable[[], None],
     ) -> None:
         self.mechanism = ""  # by which the client authenticated
-        self._desk = desk
+        self._sasl = sasl
         self._core = core
         self._icid = icid
         self._profile = profile
@@ -55,15 +55,15 @@ class AuthSession:
     def secured(self, bindings: Mapping[str, bytes]) -> None:
         """TLS is on: AUTH may be offered."""
         self._bindings = bindings
-        self._core.mechanisms = self._desk.mechanisms(bindings)
+        self._core.mechanisms = self._sasl.mechanisms(bindings)
 
     def begin(self, event: told.AuthBegun, address: IPAddress) -> None:
         """AUTH."""
-        if self._desk.locked(address):
+        if self._sasl.locked(address):
             self._told_failed("", event.mechanism, "too many failures from this address")
             self._core.refuse(LOCKED)
             return
-        self._exchange = self._desk.exchange(event.mechanism, self._bindings, address)
+        self._exchange = self._sasl.exchange(event.mechanism, self._bindings, address)
         self._wait_for(self._exchange.start(event.initial))
 
     def respond(self, event: told.AuthResponse) -> None:

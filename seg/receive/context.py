@@ -51,7 +51,7 @@ class ListenerContext:
     submission: SubmissionRules  # whose messages are completed
     implicit_tls: bool = False  # TLS from the first octet
     filters: FilterChain | None = None  # None: there are none
-    desk: SASLServer | None = None  # where clients authenticate; None: AUTH isn't offered
+    sasl: SASLServer | None = None  # where clients authenticate; None: AUTH isn't offered
     bounce_profile: str = ""  # of the listener
     auth_profile: str = ""  # its name in the log
     local: Callable[[], LocalTable] | None = None  # who gets mail for this machine

@@ -31,7 +31,7 @@ class EndOfData:
 
     def __init__(
         self,
-        house: ListenerContext,
+        context: ListenerContext,
         core: ServerConnection,
         icid: int,
         refusals: Refusals,
@@ -39,7 +39,7 @@ class EndOfData:
     ) -> None:
         self.injected = 0  # messages accepted
         self.transaction: ReceiveTransaction | None = None
-        self._house = house
+        self._context = context
         self._core = core
         self._icid = icid
         self._refusals = refusals
@@ -67,15 +67,15 @@ class EndOfData:
             self.fail(objection)
             return
         self._working = True
-        self._house.work.entered += 1
-        if self._house.filters is None:
+        self._context.work.entered += 1
+        if self._context.filters is None:
             self._commit(transaction, client, ())
         else:
-            self._ask_filters(self._house.filters, transaction, client)
+            self._ask_filters(self._context.filters, transaction, client)
 
     def _objection_to_header(self, transaction: ReceiveTransaction, user: str) -> str:
         """Why what the header says of the sender isn't for this user to say; "" when it is."""
-        rules, header = self._house.senders, transaction.header
+        rules, header = self._context.senders, transaction.header
         if not user or not rules.check_header:
             return ""
         return rules.objection(user, header.text) or ("The header is too long to be checked" if header.cut else "")
@@ -123,20 +123,20 @@ class EndOfData:
     def _make_durable(self, transaction: ReceiveTransaction, client: Client, holds: tuple[str, ...]) -> Deferred[None]:
         assert transaction.writer is not None
         envelope = transaction.envelope(
-            arrived=posix(self._house.clock),
+            arrived=posix(self._context.clock),
             icid=self._icid,
             client=str(client.address),
             helo=client.helo,
             holds=holds,
             submitter=client.user,
-            bounce_profile=self._house.bounce_profile,
+            bounce_profile=self._context.bounce_profile,
         )
         return transaction.writer.commit(envelope)
 
     def _durable(self, _: None, transaction: ReceiveTransaction, holds: tuple[str, ...]) -> None:
         """The message is ours now, even if the client has gone meanwhile."""
         header = transaction.header
-        self._house.sink.emit(
+        self._context.sink.emit(
             MessageReceived(
                 transaction.mid,
                 self._icid,
@@ -146,9 +146,9 @@ class EndOfData:
                 header.field(b"subject:"),
             )
         )
-        self._house.sink.emit(MessageQueued(transaction.mid))
+        self._context.sink.emit(MessageQueued(transaction.mid))
         for by in holds:
-            self._house.sink.emit(MessageHeld(transaction.mid, by))
+            self._context.sink.emit(MessageHeld(transaction.mid, by))
         self.transaction = None
         self._leave_work()
         self._accept(transaction)
@@ -156,7 +156,7 @@ class EndOfData:
     def _leave_work(self) -> None:
         if self._working:
             self._working = False
-            self._house.work.left += 1
+            self._context.work.left += 1
 
     def _accept(self, transaction: ReceiveTransaction) -> None:
         """Say that the message is ours, be it queued or discarded."""
@@ -169,7 +169,7 @@ class EndOfData:
         reply = not_stored(failure.value) if failure.value is not None else LOCAL_ERROR
         what = "Cannot write to the queue" if failure.check(OSError) else "Cannot queue"
         cause = f"{what}: {failure.getErrorMessage() or 'out of memory'}"
-        self._house.sink.emit(Fault(f"MID {transaction.mid}: {cause}"))
+        self._context.sink.emit(Fault(f"MID {transaction.mid}: {cause}"))
         self._core.refuse(reply)
         self.fail(cause)
         self._on_answer()
@@ -188,9 +188,9 @@ class EndOfData:
             filtering.cancel()
         if transaction is not None:
             transaction.abort()
-            self._house.sink.emit(MessageAborted(transaction.mid, self._icid, text))
-            self._house.sink.emit(MessageFinished(transaction.mid, aborted=True))
+            self._context.sink.emit(MessageAborted(transaction.mid, self._icid, text))
+            self._context.sink.emit(MessageFinished(transaction.mid, aborted=True))
 
     def report(self, text: str) -> None:
         """A limit or rule ended something."""
-        self._house.sink.emit(ReceiveFailed(self._icid, text))
+        self._context.sink.emit(ReceiveFailed(self._icid, text))

@@ -81,7 +81,7 @@ class Listener(ServerFactory):
     :param postmaster: whom mail to ``<Postmaster>`` goes to; "" is postmaster at `hostname`.
     :param census: counts connections; give the same one to all listeners, and so `rates`, `work` and `turns`.
     :param groups: the host access table; without any group it is `Receive.relay_networks`.
-    :param desk: where clients authenticate, if the listener says so.
+    :param sasl: where clients authenticate, if the listener says so.
     :param resolver: looks the names of clients up, if a group is for names or there are filters, who want to know them.
     :param submission: whose messages are completed.
     :param local: tells who gets mail for this machine.
@@ -115,7 +115,7 @@ class Listener(ServerFactory):
         work: WorkQueue | None = None,
         turns: ClientTurns | None = None,
         filters: FilterChain | None = None,
-        desk: SASLServer | None = None,
+        sasl: SASLServer | None = None,
         auth: Auth = DEFAULT_AUTH,
         submission: Submission = DEFAULT_SUBMISSION,
         local: Callable[[], LocalTable] | None = None,
@@ -123,7 +123,7 @@ class Listener(ServerFactory):
         self.listener = listener
         self.suspended = False  # by an operator: new connections are told to come again
         if listener.auth is ListenerAuth.OFF:
-            desk = None
+            sasl = None
         if listener.tls is ListenerTLS.OFF:
             tls = None
         access = HostAccess(sender_groups(groups, settings.relay_networks))
@@ -137,9 +137,9 @@ class Listener(ServerFactory):
             listener.name,
             lambda client: any(each.admit(client).may_relay for each in (access, proxies, balancers)),
         )
-        self._house = ListenerContext(
+        self._context = ListenerContext(
             settings=settings,
-            options=_options(settings, listener, hostname, within_tls=tls is not None, login=desk is not None),
+            options=_options(settings, listener, hostname, within_tls=tls is not None, login=sasl is not None),
             listener=listener.name,
             postmaster=postmaster or f"postmaster@{hostname}",
             queue=queue,
@@ -159,7 +159,7 @@ class Listener(ServerFactory):
             tls=tls,
             implicit_tls=listener.tls is ListenerTLS.IMPLICIT,
             filters=filters or None,
-            desk=desk,
+            sasl=sasl,
             bounce_profile=listener.bounce_profile,
             auth_profile=auth.checker or "users",
             senders=SenderRules(auth),
@@ -178,7 +178,7 @@ class Listener(ServerFactory):
             bound.close()  # the reactor has a duplicate
         address = port.getHost()
         assert isinstance(address, IPv4Address | IPv6Address)
-        self._house.sink.emit(ListenerStarted(self.listener.name, address.host, address.port))
+        self._context.sink.emit(ListenerStarted(self.listener.name, address.host, address.port))
         return port
 
     @property
@@ -200,7 +200,7 @@ class Listener(ServerFactory):
         if objection:
             self._refusals.refused(objection)
             return RejectingProtocol(TOO_MANY_CONNECTIONS)
-        session = ServerProtocol(self._house, address, self._gone)
+        session = ServerProtocol(self._context, address, self._gone)
         self._sessions.add(session)
         return session
 
@@ -217,7 +217,7 @@ class Listener(ServerFactory):
             session.finish(SHUTTING_DOWN)
         if not self._sessions:
             return succeed(None)
-        deadline = self._house.clock.callLater(timeout, self._out_of_patience)
+        deadline = self._context.clock.callLater(timeout, self._out_of_patience)
         gone: Deferred[None] = Deferred()
         gone.addCallback(lambda _: deadline.cancel() if deadline.active() else None)
         self._all_gone.append(gone)
@@ -242,7 +242,7 @@ def _options(
     """How the sessions of a listener speak SMTP.
 
     :param within_tls: there is a certificate.
-    :param login: there is a desk where clients authenticate.
+    :param login: there is a SASL server, so that clients may authenticate.
     """
     return ServerOptions(
         hostname=hostname,

@@ -69,26 +69,26 @@ LIVED_TOO_LONG = ServerReply(421, "4.4.2", "Allowable connection time exceeded; 
 
 @implementer(IHalfCloseableProtocol, IHandshakeListener, IPushProducer)
 class ServerProtocol(Protocol):
-    """Answers what the core asks, by the rules of the house.
+    """The Twisted protocol of one inbound connection; what to answer is decided by `ReceiveSession`.
 
     As a producer it is told when the client doesn't read our replies: then we don't read its commands.
     """
 
     transport: ITCPTransport
 
-    def __init__(self, house: ListenerContext, address: IPAddress, on_gone: Callable[[ServerProtocol], None]) -> None:
-        self.icid = house.counters.next_icid()
+    def __init__(self, context: ListenerContext, address: IPAddress, on_gone: Callable[[ServerProtocol], None]) -> None:
+        self.icid = context.counters.next_icid()
         self.address = address
         self._peer = address  # who is really at the other end
-        self._house = house
+        self._context = context
         self._on_gone = on_gone
-        self._core = ServerConnection(house.options)
-        self._intake = ReceiveSession(house, self._core, self.icid, address, self._go_on)
+        self._core = ServerConnection(context.options)
+        self._intake = ReceiveSession(context, self._core, self.icid, address, self._go_on)
         self._looking_up: Deferred[Any] | None = None  # the client's name; nothing is read meanwhile
         self._proxy_header: ProxyHeader | None = None  # has to come first
         self._early = b""  # came behind it, before the greeting
         self._represented: XClient | None = None  # what a proxy said, until it is decided on
-        self._deadlines = SessionTimers(house.clock)
+        self._deadlines = SessionTimers(context.clock)
         self._content_began = 0.0  # seconds by the clock
         self._last_word: ServerReply | None = None  # to be given once the running transaction is over
         self._advancing = False
@@ -105,14 +105,14 @@ class ServerProtocol(Protocol):
 
     def connectionMade(self) -> None:
         """Greet, and start the clocks."""
-        house = self._house
+        context = self._context
         self.transport.setTcpNoDelay(True)
         self.transport.bufferSize = READ_SIZE  # type: ignore[attr-defined]
         self.transport.registerProducer(self, True)  # type: ignore[attr-defined]
-        if house.balancers.admit(self.address).may_relay:
+        if context.balancers.admit(self.address).may_relay:
             self._proxy_header = ProxyHeader()
             self._deadlines.start(
-                PROXY_TIMEOUT, self._no_proxy_header, house.settings.connection_timeout, self._lived_too_long
+                PROXY_TIMEOUT, self._no_proxy_header, context.settings.connection_timeout, self._lived_too_long
             )
             return
         self._find_name()
@@ -132,8 +132,8 @@ class ServerProtocol(Protocol):
         if found.client is not None:
             self.address = client_address(str(found.client))
             self._peer = self._intake.address = self.address
-            if not self._house.census.move(balancer, self.address):
-                self._house.sink.emit(ReceiveFailed(0, f"Connection limit exceeded: {self.address}"))
+            if not self._context.census.move(balancer, self.address):
+                self._context.sink.emit(ReceiveFailed(0, f"Connection limit exceeded: {self.address}"))
                 self._closing = True
                 self.transport.write(TOO_MANY_CONNECTIONS.encode())
                 self.transport.loseConnection()
@@ -151,7 +151,7 @@ class ServerProtocol(Protocol):
         self._intake.admission = NOBODY
         self._core.may_relay = False
         self._intake.certified = ""  # the proxy's own
-        self._house.census.move(before, self.address)
+        self._context.census.move(before, self.address)
         self._deadlines.stop()
         if client.name:
             self._meet(client.name, True)
@@ -159,19 +159,19 @@ class ServerProtocol(Protocol):
             self._find_name()
 
     def _no_proxy_header(self, why: str = "no PROXY header in time") -> None:
-        self._house.sink.emit(ReceiveFailed(0, f"{why} from {self.address}"))
+        self._context.sink.emit(ReceiveFailed(0, f"{why} from {self.address}"))
         self._closing = True
         self._deadlines.stop()
         self.transport.abortConnection()
 
     def _find_name(self) -> None:
         """Look the client's name up, if the host access table asks for names."""
-        house = self._house
-        if house.resolver is None:
+        context = self._context
+        if context.resolver is None:
             self._meet("", False)
             return
-        looking = Deferred.fromCoroutine(client_name(house.resolver, self.address, house.clock.seconds))
-        looking.addTimeout(NAME_TIMEOUT, house.clock)
+        looking = Deferred.fromCoroutine(client_name(context.resolver, self.address, context.clock.seconds))
+        looking.addTimeout(NAME_TIMEOUT, context.clock)
         self._looking_up = looking
         looking.addCallbacks(self._named, self._not_named)
         self._read_or_wait()
@@ -189,7 +189,7 @@ class ServerProtocol(Protocol):
         if self._gone or self._closing:
             return
         self._read_or_wait()
-        admission = self._house.access.admit_unnamed(self.address)
+        admission = self._context.access.admit_unnamed(self.address)
         if admission is not None:
             self._meet("", False)
             return
@@ -199,15 +199,15 @@ class ServerProtocol(Protocol):
         self._end(NAME_NOT_KNOWN)
 
     def _accepted(self, name: str, verified: bool) -> None:
-        listener, local = self._house.listener, self.transport.getHost().host
-        self._house.sink.emit(ConnectionAccepted(self.icid, listener, local, str(self.address), name, verified))
+        listener, local = self._context.listener, self.transport.getHost().host
+        self._context.sink.emit(ConnectionAccepted(self.icid, listener, local, str(self.address), name, verified))
 
     def _meet(self, name: str, verified: bool) -> None:
         """Look the client up in the host access table, and greet it or not."""
-        house = self._house
+        context = self._context
         self._accepted(name, verified)
-        admission = house.access.admit(self.address, name if verified else "")
-        house.sink.emit(ConnectionAdmitted(self.icid, admission.action, admission.group.name, admission.match))
+        admission = context.access.admit(self.address, name if verified else "")
+        context.sink.emit(ConnectionAdmitted(self.icid, admission.action, admission.group.name, admission.match))
         if admission.group.access is Access.REFUSE:
             self._closing = True
             self.transport.abortConnection()
@@ -217,24 +217,24 @@ class ServerProtocol(Protocol):
             self._core.start_over(represented.helo or "", represented.login or "")
         self._intake.admission = admission
         self._intake.client_name = name if verified else ""
-        self._core.options = options_for(house.options, admission.group)
+        self._core.options = options_for(context.options, admission.group)
         self._core.may_relay = admission.may_relay
-        self._core.may_represent = house.proxies.admit(self._peer).may_relay
+        self._core.may_represent = context.proxies.admit(self._peer).may_relay
         self._deadlines.start(
-            house.settings.command_timeout,
+            context.settings.command_timeout,
             self._silent_too_long,
-            house.settings.connection_timeout,
+            context.settings.connection_timeout,
             self._lived_too_long,
         )
         if admission.refused:
             self._end(ServerReply(554, "5.7.1", admission.group.reject_text))
             return
-        if house.census.crowded(self.address, admission.group.max_connections):
+        if context.census.crowded(self.address, admission.group.max_connections):
             self._intake.report(f"Connection limit exceeded: {admission.group.max_connections} from {self.address}")
             self._end(TOO_MANY_CONNECTIONS)
             return
         early, self._early = self._early, b""
-        if house.implicit_tls and not self._core.tls:
+        if context.implicit_tls and not self._core.tls:
             self._start_tls()
             if early:  # the client's side of the handshake
                 self.transport.dataReceived(early)  # type: ignore[attr-defined]
@@ -264,7 +264,7 @@ class ServerProtocol(Protocol):
         ):
             self.transport.abortConnection()
             return
-        self._house.turns.ask(self)
+        self._context.turns.ask(self)
 
     def writeConnectionLost(self) -> None:
         """Only we ourselves could close our side."""
@@ -290,16 +290,16 @@ class ServerProtocol(Protocol):
         if self._intake.login is not None:
             self._intake.login.cancel()
         if self._shaking_hands:
-            self._house.sink.emit(ReceiveTLSFailed(self.icid, _describe(reason)))
+            self._context.sink.emit(ReceiveTLSFailed(self.icid, _describe(reason)))
         elif not self._closing:
-            self._house.sink.emit(ConnectionLost(self.icid))
+            self._context.sink.emit(ConnectionLost(self.icid))
         if self._intake.filtering:
             self._intake.drop("Receiving aborted by sender: connection lost while filters judged the message")
         elif not self._core.awaiting:
             phase, octets = self._core.state.value, self._intake.octets
             self._intake.drop(f"Receiving aborted by sender: connection lost in state {phase}, {octets} octets")
         self._intake.finish()
-        self._house.sink.emit(ConnectionClosed(self.icid))
+        self._context.sink.emit(ConnectionClosed(self.icid))
         self._on_gone(self)
 
     def handshakeCompleted(self) -> None:
@@ -313,7 +313,7 @@ class ServerProtocol(Protocol):
         connection = self.transport.getHandle()  # type: ignore[attr-defined]
         protocol, cipher = connection.get_protocol_version_name(), connection.get_cipher_name() or ""
         self._intake.tls = SessionTLS(protocol, cipher, connection.get_cipher_bits() or 0)
-        self._house.sink.emit(ReceiveTLSStarted(self.icid, protocol, cipher, group_of(connection)))
+        self._context.sink.emit(ReceiveTLSStarted(self.icid, protocol, cipher, group_of(connection)))
         self._look_at_certificate(connection)
         if self._intake.login is not None:
             self._intake.login.secured(channel_bindings(connection))
@@ -323,15 +323,15 @@ class ServerProtocol(Protocol):
 
     def _look_at_certificate(self, connection: Any) -> None:
         """A client that holds a certificate which is listed may relay."""
-        listed = getattr(self._house.tls, "clients", None)
+        listed = getattr(self._context.tls, "clients", None)
         if listed is None:
             return
         leaf = connection.get_peer_certificate(as_cryptography=True)
         if leaf is None:
             return
-        known = listed.knows(leaf, datetime.fromtimestamp(posix(self._house.clock), UTC))
+        known = listed.knows(leaf, datetime.fromtimestamp(posix(self._context.clock), UTC))
         holder = holder_of(leaf)
-        self._house.sink.emit(ClientCertificateShown(self.icid, holder, known))
+        self._context.sink.emit(ClientCertificateShown(self.icid, holder, known))
         self._intake.certified = holder if known else ""
         self._core.may_relay = self._core.may_relay or known
 
@@ -346,7 +346,7 @@ class ServerProtocol(Protocol):
         """It reads again."""
         self._write_blocked = False
         if self._more and not self._gone:
-            self._house.turns.ask(self)
+            self._context.turns.ask(self)
         self._read_or_wait()
 
     def stopProducing(self) -> None:
@@ -368,14 +368,14 @@ class ServerProtocol(Protocol):
         """Take octets, and work them off when it is our turn."""
         self._core.feed(data)
         if not self._advancing:  # else the answer came while the question was being asked: the loop below goes on
-            self._house.turns.ask(self)
+            self._context.turns.ask(self)
 
     def take_turn(self, most: int, until: float) -> bool:
         """Go on until an answer is due, nothing is left to read, or the slice is over; then send all replies in one write.
 
         :return: whether there is more to do now.
         """
-        core, seconds = self._core, self._house.turns.seconds
+        core, seconds = self._core, self._context.turns.seconds
         if self._closing or self._gone:
             return False
         if self._write_blocked:
@@ -415,7 +415,7 @@ class ServerProtocol(Protocol):
             self._represent(event.client)
             return
         if isinstance(event, told.DataStarted):
-            self._content_began = self._house.clock.seconds()
+            self._content_began = self._context.clock.seconds()
         self._intake.react(event)
 
     def _heard(self, command: bool) -> None:
@@ -424,11 +424,11 @@ class ServerProtocol(Protocol):
 
         :param command: a command, or content, was worked off.
         """
-        settings, core = self._house.settings, self._core
+        settings, core = self._context.settings, self._core
         if core.state in CONTENT:
             left = settings.data_timeout
             if settings.min_data_rate:
-                taken = self._house.clock.seconds() - self._content_began
+                taken = self._context.clock.seconds() - self._content_began
                 left = min(left, settings.data_timeout + core.content_octets / settings.min_data_rate - taken)
             self._deadlines.heard(max(0.0, left))
         elif command:
@@ -448,8 +448,8 @@ class ServerProtocol(Protocol):
     def _start_tls(self) -> None:
         self._shaking_hands = self._before_handshake = True
         self.transport.bufferSize = READ_SIZE_TLS  # type: ignore[attr-defined]
-        self.transport.startTLS(self._house.tls)  # type: ignore[attr-defined]
-        self._house.turns.begin_handshake(self._read_handshake)
+        self.transport.startTLS(self._context.tls)  # type: ignore[attr-defined]
+        self._context.turns.begin_handshake(self._read_handshake)
         self._read_or_wait()
 
     def _read_handshake(self) -> None:
@@ -471,7 +471,7 @@ class ServerProtocol(Protocol):
         if self._last_word is not None:
             self._end(self._last_word)
             return
-        self._deadlines.heard(self._house.settings.command_timeout)
+        self._deadlines.heard(self._context.settings.command_timeout)
         self._advance(data)
 
     # --- ends that come from our side
@@ -493,9 +493,9 @@ class ServerProtocol(Protocol):
 
     def _silent_too_long(self) -> None:
         if self._core.awaiting:  # it is we who are slow
-            self._deadlines.wait_again(self._house.settings.command_timeout, self._silent_too_long)
+            self._deadlines.wait_again(self._context.settings.command_timeout, self._silent_too_long)
             return
-        self._house.sink.emit(ReceiveTimedOut(self.icid, str(self.address), self._intake.injected))
+        self._context.sink.emit(ReceiveTimedOut(self.icid, str(self.address), self._intake.injected))
         self._end(TIMED_OUT)
 
     def _lived_too_long(self) -> None:

@@ -1,4 +1,4 @@
-"""The log lines of connections that are refused before they have a session: a crowd of them must not fill the log."""
+"""The log lines of connections that are refused before they have a session: many of them must not fill the log."""
 
 from __future__ import annotations
 

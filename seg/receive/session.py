@@ -47,13 +47,13 @@ class ReceiveSession:
 
     def __init__(
         self,
-        house: ListenerContext,
+        context: ListenerContext,
         core: ServerConnection,
         icid: int,
         address: IPAddress,
         on_answer: Callable[[], None],
     ) -> None:
-        self._house = house
+        self._context = context
         self._core = core
         self._icid = icid
         self.address = address
@@ -62,10 +62,12 @@ class ReceiveSession:
         self.tls: SessionTLS | None = None
         self.certified = ""  # subject of the client's certificate, if its holder may relay
         self.login: AuthSession | None = None
-        self._refusals = Refusals(house.sink, icid)
-        if house.desk is not None:
-            self.login = AuthSession(house.desk, core, icid, house.auth_profile, house.sink, self._refusals, on_answer)
-        self._conclusion = EndOfData(house, core, icid, self._refusals, on_answer)
+        self._refusals = Refusals(context.sink, icid)
+        if context.sasl is not None:
+            self.login = AuthSession(
+                context.sasl, core, icid, context.auth_profile, context.sink, self._refusals, on_answer
+            )
+        self._conclusion = EndOfData(context, core, icid, self._refusals, on_answer)
 
     @property
     def injected(self) -> int:
@@ -121,19 +123,21 @@ class ReceiveSession:
                 self.drop("Receiving aborted" if cause else "Receiving aborted by sender")
 
     def _begin(self, event: told.MailCommand) -> None:
-        house, sender = self._house, event.arguments.reverse_path
+        context, sender = self._context, event.arguments.reverse_path
         objection = self._objection_to_sender(sender)
         if objection is not None:
             self._refusals.emit(SenderRefused(self._icid, sender, str(objection)))
             self._core.refuse(objection)
             return
-        if (full := house.queue.refusal()) is not None:  # before the content has come for nothing
+        if (full := context.queue.refusal()) is not None:  # before the content has come for nothing
             self._core.refuse(not_stored(full))
             self._refusals.emit(ReceiveFailed(self._icid, f"Cannot write to the queue: {full.strerror}"))
             return
-        transaction = ReceiveTransaction(house.counters.next_mid(), event.arguments, house.settings.max_received_hops)
+        transaction = ReceiveTransaction(
+            context.counters.next_mid(), event.arguments, context.settings.max_received_hops
+        )
         self._conclusion.transaction = transaction
-        house.sink.emit(MessageStarted(transaction.mid, self._icid, sender))
+        context.sink.emit(MessageStarted(transaction.mid, self._icid, sender))
         self._core.accept()
 
     def _objection_to_sender(self, reverse_path: str) -> ServerReply | None:
@@ -143,7 +147,7 @@ class ReceiveSession:
             return STARTTLS_FIRST
         if group.auth_required and not self._core.identity:
             return AUTH_REQUIRED
-        if self._core.identity and not self._house.senders.may_use(self._core.identity, reverse_path):
+        if self._core.identity and not self._context.senders.may_use(self._core.identity, reverse_path):
             return NOT_OWN_ADDRESS
         if 0 < group.max_messages <= self.injected:
             return TOO_MANY_MESSAGES
@@ -158,7 +162,7 @@ class ReceiveSession:
         """What RCPT would say; nothing is counted."""
         if not self._may_relay:
             accepts = self.admission.group.access is Access.ACCEPT
-            objection = self._house.recipients.objection(address) if accepts else RELAYING_DENIED
+            objection = self._context.recipients.objection(address) if accepts else RELAYING_DENIED
             if objection is not None:
                 self._core.refuse(objection)
                 return
@@ -169,11 +173,11 @@ class ReceiveSession:
 
     def _nobody(self, address: str) -> ServerReply | None:
         """The reply where a recipient is on this machine and nobody takes his mail."""
-        local = self._house.local
+        local = self._context.local
         return None if local is None else local_objection(local(), address)
 
     def _add_recipient(self, arguments: RcptArguments) -> None:
-        transaction, sink, address = self._conclusion.transaction, self._house.sink, arguments.address
+        transaction, sink, address = self._conclusion.transaction, self._context.sink, arguments.address
         assert transaction is not None  # the core asks for recipients only behind MAIL
         refusal = self._objection(address, transaction.accepted)
         if refusal is not None:
@@ -181,7 +185,7 @@ class ReceiveSession:
             self._core.refuse(refusal)
             return
         if address.lower() == "postmaster":  # RFC 5321 §4.5.1
-            address = self._house.postmaster
+            address = self._context.postmaster
         if transaction.add_recipient(address, arguments):
             rid = len(transaction.recipients) - 1
             sink.emit(RecipientAccepted(transaction.mid, self._icid, rid, address))
@@ -189,18 +193,18 @@ class ReceiveSession:
 
     def _objection(self, address: str, recipients: int) -> ServerReply | None:
         """Why a recipient isn't accepted, or None when it is, and counted."""
-        admission, house = self.admission, self._house
+        admission, context = self.admission, self._context
         if not self._may_relay:
             if admission.group.access is not Access.ACCEPT:
                 return RELAYING_DENIED
-            objection = house.recipients.objection(address)
+            objection = context.recipients.objection(address)
             if objection is not None:
                 return objection
         if (objection := self._nobody(address)) is not None:
             return objection
-        if recipients >= (admission.group.max_recipients or house.settings.max_recipients):
+        if recipients >= (admission.group.max_recipients or context.settings.max_recipients):
             return TOO_MANY_RECIPIENTS
-        if not house.rates.count(self.address, admission.group.recipients_per_hour):
+        if not context.rates.count(self.address, admission.group.recipients_per_hour):
             return TOO_MANY_THIS_HOUR
         return None
 
@@ -210,11 +214,11 @@ class ReceiveSession:
         core = self._core
         secured = ("S" if core.tls else "") + ("A" if core.identity else "")  # RFC 3848
         kind = "UTF8SMTP" if transaction.arguments.smtputf8 else "ESMTP"  # RFC 6531 §4.3
-        rules, now = self._house.submission, posix(self._house.clock)
+        rules, now = self._context.submission, posix(self._context.clock)
         received = received_field(
             core.helo,
             self.address,
-            self._house.options.hostname,
+            self._context.options.hostname,
             f"{kind}{secured}" if core.esmtp else "SMTP",
             transaction.mid,
             transaction.recipients,
@@ -224,11 +228,11 @@ class ReceiveSession:
         completion = None
         if rules.completes(bool(core.identity), self._may_relay):
             completion = HeaderCompletion(rules, self._author(transaction), transaction.mid, now)
-        transaction.begin_content(self._house.queue.begin(transaction.mid), received, completion)
+        transaction.begin_content(self._context.queue.begin(transaction.mid), received, completion)
 
     def _author(self, transaction: ReceiveTransaction) -> str:
         """Whom a missing From is to name: the sender that a user was allowed, unless users have to say in the header who they are."""
-        if not self._core.identity or self._house.senders.check_header:
+        if not self._core.identity or self._context.senders.check_header:
             return ""
         return transaction.arguments.reverse_path
 
@@ -237,7 +241,7 @@ class ReceiveSession:
         core = self._core
         return Client(
             icid=self._icid,
-            listener=self._house.listener,
+            listener=self._context.listener,
             address=self.address,
             name=self.client_name,
             helo=core.helo,

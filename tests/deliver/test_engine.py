@@ -163,7 +163,7 @@ class EngineTests(SynchronousTestCase):
         self.assertEqual(engine.limited("a.example"), "192.0.2.1 has all the connections that it may have")
         self.assertEqual(len(self.attempts), INITIAL_WINDOW + 1)
         self.attempts[0].succeed()
-        engine.crowd.freed("192.0.2.1")
+        engine.waiters.freed("192.0.2.1")
         self.clock.advance(0)
         self.assertEqual(len(self.attempts), INITIAL_WINDOW + 2)
         for attempt in (
@@ -175,9 +175,9 @@ class EngineTests(SynchronousTestCase):
         self.assertEqual(len(self.attempts), INITIAL_WINDOW + 5)
         self.attempts[-1].crowded.append(LimitReached("192.0.2.1", lambda: room))
         self.attempts[-1].done.callback(None)
-        self.assertIn("a.example", engine.crowd)
+        self.assertIn("a.example", engine.waiters)
         engine.resume()  # as after a commit: limits may be others
-        self.assertNotIn("a.example", engine.crowd)
+        self.assertNotIn("a.example", engine.waiters)
         for attempt in self.attempts:
             if not attempt.done.called:
                 attempt.succeed()
@@ -209,7 +209,7 @@ class EngineTests(SynchronousTestCase):
         self.queue.ready("a.example")
         self.attempts[0].crowded.append(LimitReached("192.0.2.1", lambda: 0))
         self.attempts[0].succeed()
-        self.assertNotIn("a.example", engine.crowd)
+        self.assertNotIn("a.example", engine.waiters)
         self.queue.add(3, "a.example")
         self.queue.ready("a.example")
         self.assertEqual(self.mids(), [1, 2, 3])

@@ -79,33 +79,33 @@ class CrowdTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.clock = Clock()
         self.called: list[str] = []
-        self.crowd = LimitWaiters(self.clock, self.called.append)
+        self.waiters = LimitWaiters(self.clock, self.called.append)
         self.room = {ONE: 0, TWO: 0}
 
     def waits(self, domain: str, *addresses: object) -> None:
         """A domain begins to wait for these."""
-        self.crowd.add(domain, [LimitReached(group, lambda g=group: self.room[g]) for group in addresses])  # type: ignore
+        self.waiters.add(domain, [LimitReached(group, lambda g=group: self.room[g]) for group in addresses])  # type: ignore
 
     def test_in_turn(self) -> None:
         """Each place that gets free calls one domain, the one that waits longest; those of other addresses wait on."""
         self.waits("a.example", ONE)
         self.waits("b.example", ONE, TWO)
         self.waits("c.example", TWO)
-        self.crowd.freed(ONE)
-        self.crowd.freed("a.example")
+        self.waiters.freed(ONE)
+        self.waiters.freed("a.example")
         self.clock.advance(0)
         self.assertEqual(self.called, ["a.example"])
-        self.crowd.freed(TWO)
-        self.crowd.freed(ONE)  # who waited for both has been called
+        self.waiters.freed(TWO)
+        self.waiters.freed(ONE)  # who waited for both has been called
         self.clock.advance(0)
         self.assertEqual(self.called, ["a.example", "b.example"])
-        self.assertEqual([d in self.crowd for d in ("a.example", "b.example", "c.example")], [False, False, True])
+        self.assertEqual([d in self.waiters for d in ("a.example", "b.example", "c.example")], [False, False, True])
 
     def test_room_since(self) -> None:
         """Who has had room meanwhile doesn't wait."""
         self.room[TWO] = 1
         self.waits("a.example", ONE, TWO)
-        self.assertNotIn("a.example", self.crowd)
+        self.assertNotIn("a.example", self.waiters)
 
     def test_by_time(self) -> None:
         """Room that nobody tells of is seen by a look each second, and no more are called than there is room for."""
@@ -117,5 +117,5 @@ class CrowdTests(SynchronousTestCase):
         self.clock.advance(LOOK_AGAIN)
         self.clock.advance(0)
         self.assertEqual(self.called, ["0.example", "1.example"])
-        self.assertEqual(self.crowd.clear(), ("2.example", "3.example", "4.example"))
+        self.assertEqual(self.waiters.clear(), ("2.example", "3.example", "4.example"))
         self.assertEqual(self.clock.getDelayedCalls(), [])

@@ -98,7 +98,7 @@ class HostileTests(FrontDoorCase):
                 SenderGroup(name="IN", match=("127.0.0.0/8",) if not slow_names else (".x.test",), access=Access.RELAY),
             ),
             resolver=SlowResolver() if slow_names else None,  # type: ignore[arg-type]
-            desk=SASLServer(Refusing(), Backoff(self.clock.seconds), self.clock),
+            sasl=SASLServer(Refusing(), Backoff(self.clock.seconds), self.clock),
             turns=self.turns,
         )
 

@@ -107,7 +107,7 @@ class SecretTests(FrontDoorCase):
             self.sink,
             self.clock,
             ServerTLS(),
-            desk=SASLServer(self.checker, Backoff(self.clock.seconds), self.clock),
+            sasl=SASLServer(self.checker, Backoff(self.clock.seconds), self.clock),
             turns=self.turns,
         )
         client = self.connect()

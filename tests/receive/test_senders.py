@@ -191,7 +191,7 @@ class SessionTests(FrontDoorCase):
             self.sink,
             self.clock,
             ServerTLS(),
-            desk=SASLServer(UsersChecker(None, None, 1), Backoff(self.clock.seconds), self.clock),  # type: ignore[arg-type]
+            sasl=SASLServer(UsersChecker(None, None, 1), Backoff(self.clock.seconds), self.clock),  # type: ignore[arg-type]
             auth=settings,
             turns=self.turns,
         )

@@ -270,7 +270,7 @@ class SessionTests(FrontDoorCase):
             self.sink,
             self.clock,
             ServerTLS(),
-            desk=SASLServer(UsersChecker(None, None, 1), Backoff(self.clock.seconds), self.clock),  # type: ignore[arg-type]
+            sasl=SASLServer(UsersChecker(None, None, 1), Backoff(self.clock.seconds), self.clock),  # type: ignore[arg-type]
             auth=Auth(**auth),  # type: ignore[arg-type]
             submission=submission or Submission(),
             turns=self.turns,

@@ -123,7 +123,7 @@ class WaitingTests(FrontDoorCase):
             ),
             resolver=self.resolver,  # type: ignore[arg-type]
             filters=filters,
-            desk=SASLServer(self.checker, Backoff(self.clock.seconds), self.clock),
+            sasl=SASLServer(self.checker, Backoff(self.clock.seconds), self.clock),
             turns=self.turns,
         )
 
