@@ -30,10 +30,8 @@ from seg.queue.disk import Disk
 from seg.queue.index import QueueIndex
 from seg.queue.inline import RecordingDisk
 from seg.queue.state import QueueState
-from seg.receive import end_of_data as conclusion
-from seg.receive import protocol as session
-from seg.receive import session as intake
-from seg.receive import transaction
+from seg.receive import end_of_data, protocol, transaction
+from seg.receive import session as receive_session
 from seg.receive.session import ReceiveSession
 from seg.receive.transaction import ReceiveTransaction
 from seg.smtp.header_scan import HeaderScan
@@ -51,8 +49,8 @@ PLACES: tuple[tuple[object, str], ...] = (
     (ReceiveSession, "react"),
     (ReceiveSession, "_objection"),
     (CountingCounters, "next_mid"),
-    (intake, "Transaction"),
-    (intake, "received_field"),
+    (receive_session, "ReceiveTransaction"),
+    (receive_session, "received_field"),
     (ReceiveTransaction, "add_recipient"),
     (ReceiveTransaction, "begin_content"),
     (ReceiveTransaction, "write"),
@@ -63,8 +61,8 @@ PLACES: tuple[tuple[object, str], ...] = (
     (MemoryWriter, "write"),
     (MemoryWriter, "_take"),
     (MemoryWriter, "commit"),
-    (conclusion, "posix"),
-    (session, "Intake"),
+    (end_of_data, "posix"),
+    (protocol, "ReceiveSession"),
 )
 
 
@@ -117,7 +115,7 @@ class ReceiveTests(FrontDoorCase):
         broken = []
         with patch.object(ReceiveSession, "react", failing(ReceiveSession.react, 1, broken)):
             client = self.connect()
-            self.assertTrue(client.say(EHLO + MESSAGE).endswith(session.OUT_OF_MEMORY.encode()))
+            self.assertTrue(client.say(EHLO + MESSAGE).endswith(protocol.OUT_OF_MEMORY.encode()))
             self.assertTrue(client.closed)
         self.flushLoggedErrors(MemoryError)
 

@@ -65,5 +65,5 @@ class StartTests(SynchronousTestCase):
         for kind in (UnloggedSite, LimitedTLSFactory, _Bounded, Listener):
             made = kind.__new__(kind)
             made.listener = type("Listener", (), {"name": "relay"})()
-            self.assertNotIn(kind.__name__, made.logPrefix())
+            self.assertNotRegex(made.logPrefix(), "[a-z][A-Z]|_")
             self.assertIn(" ", made.logPrefix())
