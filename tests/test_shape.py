@@ -25,7 +25,7 @@ LONG_FILES = {
     "seg.gateway.service": 488,
     "seg.queue.state": 472,
     "seg.receive.protocol": 536,
-    "seg.smtp.client": 516,
+    "seg.smtp.client": 510,
     "seg.smtp.server": 586,
 }
 LONG_FUNCTIONS = {

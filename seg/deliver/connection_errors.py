@@ -8,7 +8,7 @@ from twisted.internet.error import ConnectionDone, ConnectionLost
 
 from seg.mail.errors import Temporary
 from seg.mail.status import status_text
-from seg.smtp.client_events import AlertBehindReply, InjectedPlaintext
+from seg.smtp.client_events import FailedBeforeHello, InjectedPlaintext
 from seg.smtp.replies import Phase
 
 
@@ -49,7 +49,7 @@ def fault_of(error: Temporary) -> Temporary:
     """Why a connection ended, as its kind of error here."""
     if isinstance(error, InjectedPlaintext):
         return Tampered(error.enhanced, error.text, remote=error.remote)
-    if isinstance(error, AlertBehindReply):
+    if isinstance(error, FailedBeforeHello):
         return HandshakeFailed(error.enhanced, error.text)
     return error
 

@@ -26,7 +26,6 @@ from seg.smtp.bdat_trial import BdatTrial
 from seg.smtp.client_auth import MOST_CHALLENGES, ChallengeError, ClientMechanism, response
 from seg.smtp.client_capabilities import Capabilities, parse_capabilities
 from seg.smtp.client_events import (
-    AlertBehindReply,
     Anew,
     Authenticated,
     AuthRefused,
@@ -34,14 +33,13 @@ from seg.smtp.client_events import (
     ContentWanted,
     Ended,
     Greeted,
-    InjectedPlaintext,
     ResetDone,
     ResponseWanted,
     TLSAgreed,
     TLSRefused,
     TransactionDone,
 )
-from seg.smtp.client_faults import command_unknown, is_alert, out_of_turn, temporary
+from seg.smtp.client_faults import behind_starttls, command_unknown, out_of_turn, temporary
 from seg.smtp.client_transaction import MailTransaction
 from seg.smtp.dot_stuffing import BdatEncoder, ContentEncoder, DotEncoder
 from seg.smtp.replies import Phase, Reply, ReplyError, ReplyParser
@@ -332,12 +330,8 @@ class ClientConnection:
         if reply.code != 220:
             self.tls_failed = True
             self._events.append(TLSRefused(temporary(reply, Phase.STARTTLS)))
-        elif is_alert(self._parser.rest):
-            self._fail(AlertBehindReply("4.7.5", "TLS alert behind the reply to STARTTLS"))
         elif self._parser.rest:
-            # Put there by somebody in between, it would be taken for the first reply inside TLS
-            # (CVE-2011-0411 and its kin).
-            self._fail(InjectedPlaintext("4.7.0", "Plaintext behind the reply to STARTTLS, before any handshake"))
+            self._fail(behind_starttls(self._parser.rest))
         else:
             self.capabilities = None  # RFC 3207 §4.2: forget what was learnt in clear
             self._may_secure = False

@@ -21,8 +21,8 @@ class InjectedPlaintext(Temporary):
     in clear text."""
 
 
-class AlertBehindReply(Temporary):
-    """A TLS alert came in one segment with the 220 of STARTTLS: the server's TLS had failed before it saw anything of ours."""
+class FailedBeforeHello(Temporary):
+    """The server's TLS failed before it saw anything of ours: an alert, or text that can't be a reply, came with the 220 of STARTTLS."""
 
 
 class Anew(enum.Enum):

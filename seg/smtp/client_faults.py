@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from seg.mail.errors import Permanent, Temporary
-from seg.smtp.client_events import InjectedPlaintext
+from seg.smtp.client_events import FailedBeforeHello, InjectedPlaintext
 from seg.smtp.replies import Phase, Reply
 from seg.smtp.verdicts import ReplyVerdict, verdict_on
 
@@ -11,6 +11,19 @@ from seg.smtp.verdicts import ReplyVerdict, verdict_on
 def is_alert(octets: bytes) -> bool:
     """Whether these are one TLS record of type alert and nothing else (RFC 8446 §5.1, §6)."""
     return len(octets) == 7 and octets[:2] == b"\x15\x03" and octets[3:5] == b"\x00\x02"
+
+
+def behind_starttls(octets: bytes) -> Temporary:
+    """What it means that something came with the 220 of STARTTLS, before the handshake began.
+
+    An alert, and text that no reply begins with (RFC 5321 §4.2: three digits), say that the server's TLS has failed. All else may
+    have been put there by somebody in between, to be taken for the first reply inside TLS (CVE-2011-0411 and its kin).
+    """
+    if is_alert(octets):
+        return FailedBeforeHello("4.7.5", "TLS alert behind the reply to STARTTLS")
+    if octets[:1].isalpha():
+        return FailedBeforeHello("4.7.5", "Text where a TLS handshake belongs")
+    return InjectedPlaintext("4.7.0", "Plaintext behind the reply to STARTTLS, before any handshake")
 
 
 def command_unknown(reply: Reply) -> bool:

@@ -14,10 +14,10 @@ from seg.mail.errors import Permanent, Temporary
 from seg.smtp.client import ClientConnection
 from seg.smtp.client_capabilities import Capabilities
 from seg.smtp.client_events import (
-    AlertBehindReply,
     ClientEvent,
     ContentWanted,
     Ended,
+    FailedBeforeHello,
     Greeted,
     InjectedPlaintext,
     ResetDone,
@@ -299,12 +299,14 @@ class StartTLSTests(SynchronousTestCase):
         self.assertNotIsInstance(ended.error, InjectedPlaintext)
 
     def test_alert_behind_the_220(self) -> None:
-        """An alert behind the 220 is a failure of the server's TLS, and no text; with anything else behind it it is."""
+        """An alert behind the 220, and text that can't be a reply, is a failure of the server's TLS; all else may be an injected reply."""
         alert = b"\x15\x03\x03\x00\x02\x02\x28"
         for octets, error in (
-            (alert, AlertBehindReply),
+            (alert, FailedBeforeHello),
             (alert + b"2", InjectedPlaintext),
             (alert[:5], InjectedPlaintext),
+            (b"this is no TLS\r\n" * 4, FailedBeforeHello),
+            (b"\r\nthis is no TLS\r\n", InjectedPlaintext),
         ):
             dialogue = Dialogue(FULL)
             dialogue.core.starttls()
