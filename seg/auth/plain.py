@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from seg.auth.names import InvalidName, prepare_name, prepare_password
 from seg.auth.scram_keys import Salt
-from seg.auth.steps import OUT_OF_TURN, Challenge, Done, Failed, PasswordGiven, Step
+from seg.auth.mechanism_results import OUT_OF_TURN, Challenge, Done, Failed, PasswordGiven, Step
 
 
 class _Password:

@@ -21,7 +21,7 @@ from seg.auth.backoff import AttemptState, Backoff
 from seg.auth.checker import ScramCredentials, SubmissionRealm
 from seg.auth.interfaces import CheckUnavailable, ISaltSource, IScramCredentials, ISubmitter, WrongPassword
 from seg.auth.mechanisms import Bindings, Mechanism, mechanism, offered
-from seg.auth.steps import Challenge, Done, Failed, PasswordGiven, ProofGiven, SaltWanted, Step
+from seg.auth.mechanism_results import Challenge, Done, Failed, PasswordGiven, ProofGiven, SaltWanted, Step
 from seg.common.shares import Shares
 from seg.mail.hosts import IPAddress
 

@@ -12,7 +12,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from seg.auth.scram import ADVICE, ScramServer
 from seg.auth.scram_keys import LEAST_ITERATIONS, Salt, decoy_salt, derive, format_keys, parse_keys
-from seg.auth.steps import Challenge, Done, Failed, ProofGiven, SaltWanted
+from seg.auth.mechanism_results import Challenge, Done, Failed, ProofGiven, SaltWanted
 
 # RFC 7677 §3
 SALT = Salt(base64.b64decode("W22ZaJ0SNY7soEsUEjb6gQ=="), 4096)
