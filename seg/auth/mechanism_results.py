@@ -38,19 +38,20 @@ class ProofGiven:
 
 
 @attrs.frozen
-class Done:
+class Success:
     """The client is this user."""
 
     identity: str
 
 
 @attrs.frozen
-class Failed:
+class Failure:
     """The client isn't let in; the reason is one line for the log, never for the client."""
 
     reason: str
     user: str = ""  # as claimed, "" when it never came to that
+    later: bool = False  # nobody can say now: the client may come again
 
 
-Step = Challenge | SaltWanted | PasswordGiven | ProofGiven | Done | Failed
-OUT_OF_TURN = Failed("a response out of turn")
+MechanismResult = Challenge | SaltWanted | PasswordGiven | ProofGiven | Success | Failure
+OUT_OF_TURN = Failure("a response out of turn")

@@ -5,29 +5,29 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Protocol
 
+from seg.auth.mechanism_results import MechanismResult
 from seg.auth.plain import Login, Plain
 from seg.auth.scram import ScramServer
 from seg.auth.scram_keys import NAME, Salt
-from seg.auth.mechanism_results import Step
 
 Bindings = Mapping[str, bytes]  # channel binding data by type (RFC 5929, RFC 9266)
 
 
 class Mechanism(Protocol):
-    """The server's side of one exchange. None of it raises; what comes out of turn is `Failed`."""
+    """The server's side of one exchange. None of it raises; what comes out of turn is `Failure`."""
 
     name: str
 
-    def start(self, initial: bytes | None) -> Step:
+    def start(self, initial: bytes | None) -> MechanismResult:
         """Begin, with the client's initial response or without one."""
 
-    def step(self, response: bytes) -> Step:
+    def step(self, response: bytes) -> MechanismResult:
         """The response to a `Challenge`."""
 
-    def salted(self, salt: Salt) -> Step:
+    def salted(self, salt: Salt) -> MechanismResult:
         """The answer to `SaltWanted`."""
 
-    def accepted(self, identity: str) -> Step:
+    def accepted(self, identity: str) -> MechanismResult:
         """The yes to `PasswordGiven` or `ProofGiven`."""
 
 

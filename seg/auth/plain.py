@@ -1,14 +1,14 @@
 """PLAIN (RFC 4616) and LOGIN (draft-murchison-sasl-login): the client sends its password, inside TLS.
 
-Both are the server's side as a machine without I/O: `start` or `step` give a `Step`; after `PasswordGiven` the password is
+Both are the server's side as a machine without I/O: `start` or `step` give a `MechanismResult`; after `PasswordGiven` the password is
 checked by somebody else, who says `accepted`. Nothing here raises, whatever the client sends.
 """
 
 from __future__ import annotations
 
+from seg.auth.mechanism_results import OUT_OF_TURN, Challenge, Failure, MechanismResult, PasswordGiven, Success
 from seg.auth.names import InvalidName, prepare_name, prepare_password
 from seg.auth.scram_keys import Salt
-from seg.auth.mechanism_results import OUT_OF_TURN, Challenge, Done, Failed, PasswordGiven, Step
 
 
 class _Password:
@@ -17,28 +17,28 @@ class _Password:
     def __init__(self) -> None:
         self._asked = False
 
-    def salted(self, salt: Salt) -> Step:
+    def salted(self, salt: Salt) -> MechanismResult:
         """Never asked for."""
         return OUT_OF_TURN
 
-    def accepted(self, identity: str) -> Step:
+    def accepted(self, identity: str) -> MechanismResult:
         """The password is right."""
         if not self._asked:
             return OUT_OF_TURN
         self._asked = False
-        return Done(identity)
+        return Success(identity)
 
-    def _given(self, user: bytes, password: bytes, authorization: bytes = b"") -> Step:
+    def _given(self, user: bytes, password: bytes, authorization: bytes = b"") -> MechanismResult:
         try:
             name = prepare_name(user.decode())
         except (UnicodeDecodeError, InvalidName) as error:
-            return Failed(_why(error))
+            return Failure(_why(error))
         try:
             if authorization and prepare_name(authorization.decode()) != name:
-                return Failed("wants to act for another user", name)
+                return Failure("wants to act for another user", name)
             secret = prepare_password(password.decode())
         except (UnicodeDecodeError, InvalidName) as error:
-            return Failed(_why(error), name)
+            return Failure(_why(error), name)
         self._asked = True
         return PasswordGiven(name, secret)
 
@@ -52,18 +52,18 @@ class Plain(_Password):
         super().__init__()
         self._over = False
 
-    def start(self, initial: bytes | None) -> Step:
+    def start(self, initial: bytes | None) -> MechanismResult:
         """Begin, with the initial response if there was one."""
         return Challenge(b"") if initial is None else self.step(initial)
 
-    def step(self, response: bytes) -> Step:
+    def step(self, response: bytes) -> MechanismResult:
         """The client's message."""
         if self._over:
             return OUT_OF_TURN
         self._over = True
         parts = response.split(b"\0")
         if len(parts) != 3:
-            return Failed("malformed message")
+            return Failure("malformed message")
         authorization, user, password = parts
         return self._given(user, password, authorization)
 
@@ -78,11 +78,11 @@ class Login(_Password):
         self._user: bytes | None = None
         self._over = False
 
-    def start(self, initial: bytes | None) -> Step:
+    def start(self, initial: bytes | None) -> MechanismResult:
         """Begin; an initial response is the name."""
         return Challenge(b"Username:") if initial is None else self.step(initial)
 
-    def step(self, response: bytes) -> Step:
+    def step(self, response: bytes) -> MechanismResult:
         """The name, then the password."""
         if self._over:
             return OUT_OF_TURN

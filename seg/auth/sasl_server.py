@@ -8,7 +8,6 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
-import attrs
 from twisted.cred.checkers import ICredentialsChecker
 from twisted.cred.credentials import IUsernamePassword, UsernamePassword
 from twisted.cred.error import UnauthorizedLogin
@@ -20,8 +19,16 @@ from twisted.internet.task import deferLater
 from seg.auth.backoff import AttemptState, Backoff
 from seg.auth.checker import ScramCredentials, SubmissionRealm
 from seg.auth.interfaces import CheckUnavailable, ISaltSource, IScramCredentials, ISubmitter, WrongPassword
+from seg.auth.mechanism_results import (
+    Challenge,
+    Failure,
+    MechanismResult,
+    PasswordGiven,
+    ProofGiven,
+    SaltWanted,
+    Success,
+)
 from seg.auth.mechanisms import Bindings, Mechanism, mechanism, offered
-from seg.auth.mechanism_results import Challenge, Done, Failed, PasswordGiven, ProofGiven, SaltWanted, Step
 from seg.common.shares import Shares
 from seg.mail.hosts import IPAddress
 
@@ -33,30 +40,7 @@ BUSY_WAIT = 1.0  # seconds until a check that may not begin yet is tried again
 MOST_BUSY = 30  # times
 
 
-@attrs.frozen
-class Ask:
-    """Send this challenge, and hand the response to `Exchange.step`."""
-
-    challenge: bytes
-
-
-@attrs.frozen
-class In:
-    """The client is this user."""
-
-    identity: str
-
-
-@attrs.frozen
-class Out:
-    """The client isn't let in; `reason` is for the log."""
-
-    reason: str
-    user: str
-    later: bool = False  # nobody can say now: the client may come again
-
-
-Answer = Ask | In | Out
+Answer = Challenge | Success | Failure  # to the client
 
 
 class SASLServer:
@@ -174,35 +158,33 @@ class Exchange:
         """The client's response to a challenge."""
         return self._go_on(lambda: self._machine.step(response))
 
-    def _go_on(self, first: Callable[[], Step]) -> Deferred[Answer]:
+    def _go_on(self, first: Callable[[], MechanismResult]) -> Deferred[Answer]:
         return Deferred.fromCoroutine(self._run(first()))
 
-    async def _run(self, step: Step) -> Answer:
+    async def _run(self, step: MechanismResult) -> Answer:
         user = ""
         while True:
             match step:
-                case Challenge(data):
-                    return Ask(data)
-                case Done(identity):
-                    return In(identity)
-                case Failed(reason, user):
-                    return self._out(reason, user)
+                case Challenge() | Success():
+                    return step
+                case Failure(reason, user):
+                    return self._refused(reason, user)
             user = step.user
             try:
                 step = await self._looked_up(step)
             except UnauthorizedLogin as error:
-                return self._out("no such user, or another password", user, known=isinstance(error, WrongPassword))
+                return self._refused("no such user, or another password", user, known=isinstance(error, WrongPassword))
             except CheckUnavailable as error:
-                return self._out(str(error), user, later=True)
+                return self._refused(str(error), user, later=True)
             except Exception as error:  # noqa: BLE001 - a checker of a third party may raise anything
-                return self._out(f"the checker failed: {_place(error)}", user, later=True)
+                return self._refused(f"the checker failed: {_place(error)}", user, later=True)
 
-    def _out(self, reason: str, user: str, *, known: bool = False, later: bool = False) -> Out:
+    def _refused(self, reason: str, user: str, *, known: bool = False, later: bool = False) -> Failure:
         """The client isn't let in. LOGIN asks for two things, and what it got for a name may be the password: it is for the log only when
         there is such a user."""
-        return Out(reason, user if known or self.mechanism != "LOGIN" else "", later)
+        return Failure(reason, user if known or self.mechanism != "LOGIN" else "", later)
 
-    async def _looked_up(self, step: SaltWanted | PasswordGiven | ProofGiven) -> Step:
+    async def _looked_up(self, step: SaltWanted | PasswordGiven | ProofGiven) -> MechanismResult:
         if isinstance(step, SaltWanted):
             return self._machine.salted(await self._sasl.salt(step.user))
         name = step.user.encode()

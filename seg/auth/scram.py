@@ -2,7 +2,7 @@
 
 The server's side as a machine without I/O. In order: `start` with the client's first message gives `SaltWanted`; `salted`
 gives the challenge; `step` with the client's final message gives `ProofGiven`; `accepted` gives our own proof as a last
-challenge (SMTP has no room for it in the 235, RFC 4954 §4), and `step` with the empty response to it `Done`. Nothing here
+challenge (SMTP has no room for it in the 235, RFC 4954 §4), and `step` with the empty response to it `Success`. Nothing here
 raises, whatever the client sends.
 """
 
@@ -16,9 +16,9 @@ import re
 import secrets
 from collections.abc import Callable, Mapping
 
+from seg.auth.mechanism_results import OUT_OF_TURN, Challenge, Failure, MechanismResult, ProofGiven, SaltWanted, Success
 from seg.auth.names import InvalidName, prepare_name
 from seg.auth.scram_keys import KEY_SIZE, NAME, Proof, Salt
-from seg.auth.mechanism_results import OUT_OF_TURN, Challenge, Done, Failed, ProofGiven, SaltWanted, Step
 
 # RFC 5802 §7, client-first-message: gs2-header (flag, authzid), then client-first-message-bare (name, nonce, extensions).
 _FIRST = re.compile(
@@ -74,11 +74,11 @@ class ScramServer:
         self._proof: Proof | None = None
         self._identity = ""
 
-    def start(self, initial: bytes | None) -> Step:
+    def start(self, initial: bytes | None) -> MechanismResult:
         """Begin; the client speaks first."""
         return Challenge(b"") if initial is None else self.step(initial)
 
-    def step(self, response: bytes) -> Step:
+    def step(self, response: bytes) -> MechanismResult:
         """The client's next message."""
         state, self._state = self._state, _State.OVER
         match state:
@@ -87,10 +87,10 @@ class ScramServer:
             case _State.FINAL:
                 return self._take_final(response)
             case _State.LAST if not response:
-                return Done(self._identity)
-        return Failed(OUT_OF_TURN.reason, self._user)
+                return Success(self._identity)
+        return Failure(OUT_OF_TURN.reason, self._user)
 
-    def salted(self, salt: Salt) -> Step:
+    def salted(self, salt: Salt) -> MechanismResult:
         """The salt, true or decoy, of the user of `SaltWanted`."""
         if self._state is not _State.SALT:
             return OUT_OF_TURN
@@ -99,7 +99,7 @@ class ScramServer:
         self._challenge = f"r={self._nonce},s={encoded},i={salt.iterations}"
         return Challenge(self._challenge.encode("ascii"))
 
-    def accepted(self, identity: str) -> Step:
+    def accepted(self, identity: str) -> MechanismResult:
         """The proof is right."""
         if self._state is not _State.VERDICT or self._proof is None or not self._proof.server_signature:
             return OUT_OF_TURN
@@ -107,20 +107,20 @@ class ScramServer:
         self._identity = identity
         return Challenge(b"v=" + base64.b64encode(self._proof.server_signature))
 
-    def _take_first(self, message: bytes) -> Step:
+    def _take_first(self, message: bytes) -> MechanismResult:
         match = _FIRST.fullmatch(_text(message))
         if match is None:
-            return Failed("malformed first message")
+            return Failure("malformed first message")
         try:
             self._user = prepare_name(_unescaped(match["name"]))
             other = match["authzid"] and prepare_name(_unescaped(match["authzid"]))
         except InvalidName as error:
-            return Failed(str(error), self._user)
+            return Failure(str(error), self._user)
         objection = self._binding_objection(match["flag"], match["binding"])
         if objection:
-            return Failed(objection, self._user)
+            return Failure(objection, self._user)
         if other and other != self._user:
-            return Failed("wants to act for another user", self._user)
+            return Failure("wants to act for another user", self._user)
         self._binding_input = match["header"].encode() + self._bindings.get(match["binding"] or "", b"")
         self._first = match["bare"]
         self._nonce = match["nonce"] + self._new_nonce()
@@ -139,22 +139,22 @@ class ScramServer:
             return "somebody in between hid that channel binding is offered"
         return ""
 
-    def _take_final(self, message: bytes) -> Step:
+    def _take_final(self, message: bytes) -> MechanismResult:
         match = _FINAL.fullmatch(_text(message))
         if match is None:
-            return Failed("malformed final message", self._user)
+            return Failure("malformed final message", self._user)
         try:
             binding = base64.b64decode(match["binding"], validate=True)
             proof = base64.b64decode(match["proof"], validate=True)
         except binascii.Error:
-            return Failed("malformed base64 in the final message", self._user)
+            return Failure("malformed base64 in the final message", self._user)
         if not hmac.compare_digest(match["nonce"].encode(), self._nonce.encode()):
-            return Failed("another nonce", self._user)
+            return Failure("another nonce", self._user)
         if not hmac.compare_digest(binding, self._binding_input):
             advice = ADVICE if self._plus else ""
-            return Failed(f"another TLS session, or another header, was bound{advice}", self._user)
+            return Failure(f"another TLS session, or another header, was bound{advice}", self._user)
         if len(proof) != KEY_SIZE:
-            return Failed("a proof of a wrong length", self._user)
+            return Failure("a proof of a wrong length", self._user)
         self._proof = Proof(f"{self._first},{self._challenge},{match['bare']}".encode(), proof)
         self._state = _State.VERDICT
         return ProofGiven(self._user, self._proof)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 
-from seg.plugin import *  # noqa: F403  whatever plugins have imported from here
+from seg.auth.interfaces import *  # noqa: F403  whatever checkers have imported from here
 
 warnings.warn(
     "seg.auth.seams is now seg.plugin; this name goes with the next release", DeprecationWarning, stacklevel=2

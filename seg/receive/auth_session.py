@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping
 
 from twisted.internet.defer import Deferred
 
-from seg.auth.sasl_server import Answer, Ask, Exchange, In, SASLServer
+from seg.auth.mechanism_results import Challenge, Success
+from seg.auth.sasl_server import Answer, Exchange, SASLServer
 from seg.events.base import IEventSink
 from seg.events.receive import AuthFailed, AuthSucceeded
 from seg.mail.hosts import IPAddress
@@ -94,9 +95,9 @@ class AuthSession:
         self._waiting = None
         exchange = self._exchange
         assert exchange is not None
-        if isinstance(answer, Ask):
-            self._core.challenge(answer.challenge)
-        elif isinstance(answer, In):
+        if isinstance(answer, Challenge):
+            self._core.challenge(answer.data)
+        elif isinstance(answer, Success):
             self.mechanism = exchange.mechanism
             self._sink.emit(AuthSucceeded(self._icid, answer.identity, exchange.mechanism, self._profile))
             self._core.authenticated(answer.identity)
@@ -107,7 +108,7 @@ class AuthSession:
                 self._core.end(TOO_MANY)
             else:
                 self._core.refuse(UNAVAILABLE if answer.later else INVALID)
-        if not isinstance(answer, Ask):
+        if not isinstance(answer, Challenge):
             self._exchange = None
         if not at_once:
             self._on_answer()

@@ -6,6 +6,7 @@ import importlib
 import itertools
 import re
 import sys
+import warnings
 from ipaddress import ip_address
 from pathlib import Path
 from types import ModuleType
@@ -19,12 +20,14 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
+from seg import plugin
 from seg.auth.backoff import FREE, MOST, WINDOW, AttemptState, Backoff
 from seg.auth.checker import ScramCredentials, SubmissionRealm, Submitter, UsersChecker
 from seg.auth.interfaces import CheckerContext, CheckUnavailable, ISaltSource, IScramCredentials, ISubmitter
+from seg.auth.mechanism_results import Challenge, Failure, Success
 from seg.auth.passwords import hash_password
 from seg.auth.plugins import checker_named
-from seg.auth.sasl_server import CHECK_TIMEOUT, Ask, In, Out, SASLServer
+from seg.auth.sasl_server import CHECK_TIMEOUT, SASLServer
 from seg.auth.scram_keys import Proof, derive
 from seg.auth.users import User, Users
 from seg.common.errors import ConfigurationError
@@ -92,23 +95,25 @@ class DeskTests(SynchronousTestCase):
 
     def test_right_and_wrong(self) -> None:
         """The right password lets in; a wrong one, and a user who doesn't exist, get the same answer."""
-        self.assertEqual(self.successResultOf(self.plain("Alice", "correct horse")), In("alice"))
+        self.assertEqual(self.successResultOf(self.plain("Alice", "correct horse")), Success("alice"))
         for user in ("alice", "nobody"):
             out = self.successResultOf(self.plain(user, "wrong horse"))
-            self.assertEqual(out, Out("no such user, or another password", user))
+            self.assertEqual(out, Failure("no such user, or another password", user))
 
     def test_login(self) -> None:
         """LOGIN asks for name and password."""
         exchange = self.desk.exchange("LOGIN", {}, ADDRESS)
-        self.assertEqual(self.successResultOf(exchange.start(None)), Ask(b"Username:"))
-        self.assertEqual(self.successResultOf(exchange.step(b"alice")), Ask(b"Password:"))
-        self.assertEqual(self.successResultOf(exchange.step(b"correct horse")), In("alice"))
-        self.assertIsInstance(self.successResultOf(exchange.step(b"more")), Out)
+        self.assertEqual(self.successResultOf(exchange.start(None)), Challenge(b"Username:"))
+        self.assertEqual(self.successResultOf(exchange.step(b"alice")), Challenge(b"Password:"))
+        self.assertEqual(self.successResultOf(exchange.step(b"correct horse")), Success("alice"))
+        self.assertIsInstance(self.successResultOf(exchange.step(b"more")), Failure)
 
     def test_malformed(self) -> None:
         """What is no message of the mechanism is out."""
         for message in (b"", b"alice", b"\0alice\0", b"x\0alice\0correct horse", b"\0\xff\0x", b"\0a\0b\0c"):
-            self.assertIsInstance(self.successResultOf(self.desk.exchange("PLAIN", {}, ADDRESS).start(message)), Out)
+            self.assertIsInstance(
+                self.successResultOf(self.desk.exchange("PLAIN", {}, ADDRESS).start(message)), Failure
+            )
 
     def test_mechanisms(self) -> None:
         """SCRAM is offered where keys are known, and nothing that the operator left out."""
@@ -129,9 +134,11 @@ class DeskTests(SynchronousTestCase):
         self.assertEqual(named.mechanisms({}), ("SCRAM-SHA-256",))
         could = b"y,,n=user,r=abc"
         self.assertIsInstance(
-            self.successResultOf(self.desk.exchange("SCRAM-SHA-256", bound, ADDRESS).start(could)), Ask
+            self.successResultOf(self.desk.exchange("SCRAM-SHA-256", bound, ADDRESS).start(could)), Challenge
         )
-        self.assertIsInstance(self.successResultOf(named.exchange("SCRAM-SHA-256", bound, ADDRESS).start(could)), Out)
+        self.assertIsInstance(
+            self.successResultOf(named.exchange("SCRAM-SHA-256", bound, ADDRESS).start(could)), Failure
+        )
 
     def test_decoys(self) -> None:
         """Who has no keys, or isn't there, gets a challenge as everybody, always the same salt, and is out at the end."""
@@ -140,13 +147,13 @@ class DeskTests(SynchronousTestCase):
             for _ in range(2):
                 exchange = self.desk.exchange("SCRAM-SHA-256", {}, ADDRESS)
                 ask = self.successResultOf(exchange.start(f"n,,n={user},r=abc".encode()))
-                challenges.append(ask.challenge.split(b",")[1])
-                nonce = ask.challenge.split(b",")[0]
+                challenges.append(ask.data.split(b",")[1])
+                nonce = ask.data.split(b",")[0]
                 final = b"c=biws," + nonce + b",p=" + b"A" * 43 + b"="
                 answer = exchange.step(final)
                 self.clock.advance(30)  # failures are answered later each time
                 out = self.successResultOf(answer)
-                self.assertEqual(out, Out("no such user, or another password", user))
+                self.assertEqual(out, Failure("no such user, or another password", user))
             self.assertEqual(challenges[0], challenges[1])
 
     def test_delays(self) -> None:
@@ -156,7 +163,7 @@ class DeskTests(SynchronousTestCase):
         waiting = self.plain("alice", "correct horse")
         self.assertNoResult(waiting)
         self.clock.advance(1)
-        self.assertEqual(self.successResultOf(waiting), In("alice"))
+        self.assertEqual(self.successResultOf(waiting), Success("alice"))
         for _ in range(MOST):
             found = self.plain("nobody", "wrong")
             self.clock.pump([30.0])
@@ -164,7 +171,7 @@ class DeskTests(SynchronousTestCase):
         self.assertTrue(self.desk.locked(ADDRESS))
         found = self.plain("alice", "correct horse")
         self.clock.advance(30)
-        self.assertEqual(self.successResultOf(found), Out("too many failures from this address", "alice", True))
+        self.assertEqual(self.successResultOf(found), Failure("too many failures from this address", "alice", True))
         self.clock.advance(WINDOW)
         self.assertFalse(self.desk.locked(ADDRESS))
 
@@ -178,7 +185,7 @@ class DeskTests(SynchronousTestCase):
         self.assertNoResult(found)
         self.backoff.leave(ADDRESS)
         self.clock.advance(1)
-        self.assertEqual(self.successResultOf(found), In("alice"))
+        self.assertEqual(self.successResultOf(found), Success("alice"))
         self.backoff.enter(ADDRESS)
         stuck = self.plain("alice", "correct horse")
         self.clock.pump([1.0] * 40)
@@ -200,9 +207,11 @@ class DeskTests(SynchronousTestCase):
         found = self.plain("alice", "x")
         self.assertNoResult(found)
         checker.answer.callback(b"alice")
-        self.assertEqual(self.successResultOf(found), In("alice"))
+        self.assertEqual(self.successResultOf(found), Success("alice"))
         checker.answer = fail(CheckUnavailable("the directory is away"))
-        self.assertEqual(self.successResultOf(self.plain("alice", "x")), Out("the directory is away", "alice", True))
+        self.assertEqual(
+            self.successResultOf(self.plain("alice", "x")), Failure("the directory is away", "alice", True)
+        )
         checker.answer = fail(ZeroDivisionError())
         self.assertTrue(self.successResultOf(self.plain("alice", "x")).later)
 
@@ -217,7 +226,7 @@ class DeskTests(SynchronousTestCase):
             self.assertNoResult(waiting)
             self.clock.advance(1)
             out = self.successResultOf(waiting)
-            self.assertEqual(out, Out("the checker gave no answer in 60 seconds", "alice", later=True))
+            self.assertEqual(out, Failure("the checker gave no answer in 60 seconds", "alice", later=True))
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def test_realm(self) -> None:
@@ -269,7 +278,17 @@ class PluginTests(SynchronousTestCase):
         desk = SASLServer(self.find("directory", source), Backoff(lambda: 0.0), Clock())
         for password, inside in (("correct horse", True), ("wrong", False)):
             answer = self.successResultOf(desk.exchange("PLAIN", {}, ADDRESS).start(f"\0alice\0{password}".encode()))
-            self.assertIs(isinstance(answer, In), inside)
+            self.assertIs(isinstance(answer, Success), inside)
+
+    def test_former_name(self) -> None:
+        """Checkers that import from `seg.auth.seams` find the same interfaces there, with a warning."""
+        sys.modules.pop("seg.auth.seams", None)
+        with warnings.catch_warnings(record=True) as warned:
+            warnings.simplefilter("always")
+            former = importlib.import_module("seg.auth.seams")
+        self.assertIn("seg.plugin", str(warned[0].message))
+        for name in ("ICheckerFactory", "CheckerContext", "CheckUnavailable", "IScramCredentials", "ISaltSource"):
+            self.assertIs(getattr(former, name), getattr(plugin, name))
 
     def test_refused(self) -> None:
         """A name that no plugin has, a factory that fails and one that makes no checker are faults of the configuration."""

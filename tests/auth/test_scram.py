@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
+from seg.auth.mechanism_results import Challenge, Failure, ProofGiven, SaltWanted, Success
 from seg.auth.scram import ADVICE, ScramServer
 from seg.auth.scram_keys import LEAST_ITERATIONS, Salt, decoy_salt, derive, format_keys, parse_keys
-from seg.auth.mechanism_results import Challenge, Done, Failed, ProofGiven, SaltWanted
 
 # RFC 7677 §3
 SALT = Salt(base64.b64decode("W22ZaJ0SNY7soEsUEjb6gQ=="), 4096)
@@ -41,8 +41,8 @@ class ScramTests(SynchronousTestCase):
         assert isinstance(given, ProofGiven)
         self.assertTrue(given.proof.check(derive("pencil", SALT.salt, SALT.iterations)))
         self.assertEqual(scram.accepted("user"), Challenge(SERVER_FINAL))
-        self.assertEqual(scram.step(b""), Done("user"))
-        self.assertIsInstance(scram.step(b""), Failed)
+        self.assertEqual(scram.step(b""), Success("user"))
+        self.assertIsInstance(scram.step(b""), Failure)
 
     def test_another_password(self) -> None:
         """The proof of another password isn't right, and nothing is said in answer to it."""
@@ -53,7 +53,7 @@ class ScramTests(SynchronousTestCase):
         given = scram.step(FINAL)
         assert isinstance(given, ProofGiven)
         self.assertFalse(given.proof.check(derive("pen", SALT.salt, SALT.iterations)))
-        self.assertIsInstance(scram.accepted("user"), Failed)
+        self.assertIsInstance(scram.accepted("user"), Failure)
 
     def test_first_messages(self) -> None:
         """What a first message must not be, and why; whoever offers -PLUS notices when it was hidden from the client."""
@@ -72,11 +72,11 @@ class ScramTests(SynchronousTestCase):
         )
         for plus, bindings, message, reason in table:
             found = machine(plus, bindings).start(message)
-            assert isinstance(found, Failed)
+            assert isinstance(found, Failure)
             self.assertEqual(found.reason, reason)
         self.assertEqual(machine().start(b"y,,n=user,r=abc"), SaltWanted("user"))
         self.assertEqual(
-            machine().start(b"n,a=User,n=user=2Ca,r=abc"), Failed("wants to act for another user", "user,a")
+            machine().start(b"n,a=User,n=user=2Ca,r=abc"), Failure("wants to act for another user", "user,a")
         )
         self.assertEqual(machine().start(b"n,a=USER,n=user,r=abc"), SaltWanted("user"))
 
@@ -95,7 +95,7 @@ class ScramTests(SynchronousTestCase):
             scram.start(FIRST)
             scram.salted(SALT)
             found = scram.step(message)
-            assert isinstance(found, Failed)
+            assert isinstance(found, Failure)
             self.assertEqual(found.reason, reason, message)
 
     def test_channel_binding(self) -> None:
@@ -118,7 +118,7 @@ class ScramTests(SynchronousTestCase):
                 assert isinstance(found, ProofGiven)
                 self.assertTrue(found.proof.check(keys))
             else:
-                self.assertIsInstance(found, Failed)
+                self.assertIsInstance(found, Failure)
 
     @given(st.lists(st.binary(max_size=60), max_size=4))
     def test_anything(self, messages: list[bytes]) -> None:
@@ -129,7 +129,7 @@ class ScramTests(SynchronousTestCase):
             if isinstance(step, SaltWanted):
                 step = scram.salted(SALT)
             step = scram.step(message)
-            self.assertNotIsInstance(step, Done)
+            self.assertNotIsInstance(step, Success)
 
 
 class KeysTests(SynchronousTestCase):
