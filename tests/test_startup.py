@@ -12,7 +12,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from seg.admin.metrics_page import _Bounded
 from seg.admin.socket import UnloggedSite
 from seg.admin.tcp import LimitedTLSFactory
-from seg.config.find import ConfigurationFiles
+from seg.config.find import ConfigurationFiles, ConfigurationOrigin
 from seg.events.gateway import ConditionBegan, ConditionEnded, ConditionKind, Fault
 from seg.gateway.startup import KINDS, StartLog, lines
 from seg.receive.listener import Listener
@@ -32,7 +32,9 @@ class StartTests(SynchronousTestCase):
 
     def test_five_lines(self) -> None:
         """Version, configuration, listeners, log with what to type next, and the resolver once it is known; under the program's name."""
-        files = ConfigurationFiles(Path("/etc/seg/seg.toml"), Path("/etc/seg/destinations.toml"), "named")
+        files = ConfigurationFiles(
+            Path("/etc/seg/seg.toml"), Path("/etc/seg/destinations.toml"), ConfigurationOrigin.NAMED
+        )
         log, probed = StartLog(), Deferred[None]()
         log.started(lines("mx.example.com", files, ["relay 127.0.0.1:25"], Path("/var/log/mail.log")))
         log.after(probed, lambda: False)

@@ -22,10 +22,13 @@ from seg.lab.cases import SENDER, Case, Protection
 from seg.lab.findings import CaseResult
 from seg.lab.gateway import GatewayProcess
 from seg.lab.internet import Internet
+from seg.maillog.log_table import Level
 
 PIPED_WIDTH = 120  # columns where the output isn't a terminal
 
-_DATE = re.compile(r"^\w{3} \w{3} [ \d]\d (\d\d:\d\d:\d\d) \d{4} ")
+_HEAD = re.compile(
+    r"^\w{3} \w{3} [ \d]\d (?P<time>\d\d:\d\d:\d\d) \d{4} (?P<level>\w+): "
+)  # of a line: docs/log-lines.md
 # Lines that are much the same for every message are shown for the first only.
 _ROUTINE = re.compile(r": (?:New SMTP ICID|ICID |Start MID|MID \d+ ICID|MID \d+ ready|MID \d+ queued|DCID \d+ close)")
 
@@ -91,8 +94,11 @@ class Show:
         """A line of the mail log, with an explanation when its like comes for the first time."""
         if not self._kept and (self._waited_for not in text or (_ROUTINE.search(text) and not self._first)):
             return
-        text = _DATE.sub(r"\1 ", plain(text))
-        self._indented(text, 2, "yellow" if " Warning: " in text else "dim")
+        text = plain(text)
+        head = _HEAD.match(text)
+        if head:
+            text = f"{head['time']} {text[head.start('level') :]}"
+        self._indented(text, 2, "yellow" if head and head["level"] == Level.WARNING else "dim")
         found = explanation_of(text)
         if found is not None and found not in self._explained:
             self._explained.add(found)

@@ -27,7 +27,7 @@ from seg.cli.sendmail_local import LocalUsers
 from seg.cli.sendmail_names import is_user, who_runs_this
 from seg.cli.sendmail_options import NOTHING_TO_DO, SendmailOptions, UsageFault, parse
 from seg.common.errors import ConfigurationError
-from seg.config.find import ConfigurationFiles, find_configuration
+from seg.config.find import ConfigurationFiles, ConfigurationOrigin, find_configuration
 from seg.config.load import load_settings
 from seg.config.paths import drop_path, socket_path
 from seg.config.schema import Settings
@@ -168,7 +168,7 @@ def _place(configuration: str | None) -> LocalGateway:
     """The system's configuration goes before that of the working directory: this runs wherever a program happens to be."""
     files = find_configuration(configuration)
     if configuration is None and (SYSTEM / "seg.toml").exists():
-        files = ConfigurationFiles(SYSTEM / "seg.toml", SYSTEM / "destinations.toml", "system")
+        files = ConfigurationFiles(SYSTEM / "seg.toml", SYSTEM / "destinations.toml", ConfigurationOrigin.SYSTEM)
     settings = load_settings(files.settings)
     hostname = settings.gateway.hostname or getfqdn()
     return LocalGateway(settings, drop_path(settings), hostname, LocalUsers(settings, hostname, files))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 from importlib.resources import files
 from pathlib import Path
 
@@ -14,13 +15,22 @@ SETTINGS = "seg.toml"
 DESTINATIONS = "destinations.toml"
 
 
+class ConfigurationOrigin(enum.StrEnum):
+    """How the files were found; the value is what the log says."""
+
+    NAMED = "named"
+    HERE = "working directory"
+    SYSTEM = "system"
+    SHIPPED = "built in"
+
+
 @attrs.frozen
 class ConfigurationFiles:
     """The two files of one configuration; they always stand in one folder."""
 
     settings: Path
     destinations: Path
-    origin: str  # how they were found, for the log: "named", "working directory", "system", "built in"
+    origin: ConfigurationOrigin
     notice: str = ""  # which file was passed over, and why: a line for whoever asked
 
 
@@ -39,23 +49,23 @@ def find_configuration(
     if explicit:
         named = Path(explicit)
         if named.is_dir():
-            return _in_folder(named, "named")
-        return ConfigurationFiles(named, named.parent / DESTINATIONS, "named")
+            return _in_folder(named, ConfigurationOrigin.NAMED)
+        return ConfigurationFiles(named, named.parent / DESTINATIONS, ConfigurationOrigin.NAMED)
     notice = ""
     # A dangling link or a file that can't be read is there all the same: loading it tells what is wrong.
     local, shared = here / "etc" / SETTINGS, system / SETTINGS
     if local.is_symlink() or local.exists():
         fault = _fault(local, of_caller(), 2)
         if not fault:
-            return _in_folder(local.parent, "working directory")
+            return _in_folder(local.parent, ConfigurationOrigin.HERE)
         notice = f"{fault}: not used; name it with --config"
     if shared.is_symlink() or shared.exists():
         if fault := _fault(shared, of_caller(*gateway_user()), 1):
             raise ConfigurationError(
                 (f"{fault}: not used (seg check-install tells what to mend); name it with --config",)
             )
-        return _in_folder(system, "system", notice)
-    return _in_folder(shipped_folder(), "built in", notice)
+        return _in_folder(system, ConfigurationOrigin.SYSTEM, notice)
+    return _in_folder(shipped_folder(), ConfigurationOrigin.SHIPPED, notice)
 
 
 def _fault(file: Path, trusted: Trusted, folders: int) -> str:
@@ -71,5 +81,5 @@ def shipped_folder() -> Path:
     return installed if (installed / SETTINGS).exists() else package.parent / "etc"
 
 
-def _in_folder(folder: Path, origin: str, notice: str = "") -> ConfigurationFiles:
+def _in_folder(folder: Path, origin: ConfigurationOrigin, notice: str = "") -> ConfigurationFiles:
     return ConfigurationFiles(folder / SETTINGS, folder / DESTINATIONS, origin, notice)

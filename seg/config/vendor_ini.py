@@ -7,6 +7,7 @@ ours: every key of a profile can be said, so that what `seg.config.vendor_ini_fo
 from __future__ import annotations
 
 import configparser
+import enum
 import re
 from collections.abc import Callable, Mapping
 from datetime import date, datetime
@@ -21,6 +22,7 @@ from seg.config.values import ValueFault, convert, specs
 from seg.mail.address import to_ascii
 
 _SECTION = re.compile(r"\s*\[(.*?)\]\s*\Z")
+_COMMENT = re.compile(r"\s*;\s*(.*?)\s*\Z")
 _SPECS = specs(Profile)
 
 _TLS = {
@@ -41,14 +43,30 @@ _LIMIT_PER = {
     **dict.fromkeys(("0", "host"), LimitPer.DOMAIN),
     **dict.fromkeys(("1", "mxip"), LimitPer.ADDRESS),
 }
-# The form wants limit_type beside max_host_concurrency; this line says that the domain doesn't set it itself.
-INHERITED = "; limit_type is inherited from DEFAULT"
 # Keys of the form that seg has no use for, with the value that says so; any other is told as a note.
 _WITHOUT_USE = {
     "limit_apply": ("0", "system"),
     "bounce_validation": ("0", "off"),
     "certificate": (),
 }
+
+
+class Annotation(enum.StrEnum):
+    """A comment of the form that `seg.config.vendor_ini_format` writes: to other gateways it is a comment, here it counts."""
+
+    INHERITED = "limit_type is inherited from DEFAULT"  # max_host_concurrency wants it beside it: the domain doesn't set it itself
+    EXTENSIONS = "What follows is of seg alone; other gateways don't know it here:"
+
+    @property
+    def line(self) -> str:
+        """As it stands in a file."""
+        return f"; {self.value}"
+
+    @classmethod
+    def of(cls, line: str) -> Annotation | None:
+        """The annotation that a line is, None for any other line."""
+        comment = _COMMENT.match(line)
+        return next((each for each in cls if comment and each.value == comment[1]), None)
 
 
 class INIError(ValueError):
@@ -217,7 +235,7 @@ def _inheriting(text: str) -> list[str]:
     for line in text.splitlines():
         header = _SECTION.match(line)
         section = header[1] if header else section
-        if line.strip() == INHERITED and section and section.upper() != "DEFAULT":
+        if Annotation.of(line) is Annotation.INHERITED and section and section.upper() != "DEFAULT":
             found.append(section)
     return found
 

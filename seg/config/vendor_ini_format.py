@@ -10,11 +10,12 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
+import attrs
+
 from seg.config.destinations import Destinations, IPPreference, LimitPer, Profile, TLSOption
 from seg.config.values import word
-from seg.config.vendor_ini import EXTENSIONS, INHERITED, IP, KEYS
+from seg.config.vendor_ini import EXTENSIONS, IP, KEYS, Annotation
 
-EXTENSION_COMMENT = "; What follows is of seg alone; other gateways don't know it here:"
 _TLS_WORDS = ("off", "on", "required", "on_verify", "require_verify", "required_verify_hosted")
 _LIMIT_WORDS = {LimitPer.DOMAIN: "host", LimitPer.ADDRESS: "MXIP"}
 _IF_SET = frozenset(
@@ -26,7 +27,9 @@ def format_ini(destinations: Destinations) -> str:
     """The destination controls as a file: all of Default, and what each entry sets itself."""
     head = "".join(f"; {line}\n" for line in left_out(destinations))
     parts = [head] if head else []
-    parts += ["\n".join(_section(name, profile, stated)) + "\n" for name, profile, stated in _profiles(destinations)]
+    parts += [
+        "\n".join(_section(name, profile, stated).lines) + "\n" for name, profile, stated in _profiles(destinations)
+    ]
     return "\n".join(parts)
 
 
@@ -43,11 +46,7 @@ def left_out(destinations: Destinations) -> tuple[str, ...]:
 
 def extended(destinations: Destinations) -> tuple[str, ...]:
     """The sections with keys that only seg knows."""
-    return tuple(
-        name
-        for name, profile, stated in _profiles(destinations)
-        if EXTENSION_COMMENT in _section(name, profile, stated)
-    )
+    return tuple(name for name, profile, stated in _profiles(destinations) if _section(name, profile, stated).extra)
 
 
 def _profiles(destinations: Destinations) -> Iterator[tuple[str, Profile, frozenset[str]]]:
@@ -56,8 +55,20 @@ def _profiles(destinations: Destinations) -> Iterator[tuple[str, Profile, frozen
         yield pattern, profile, destinations.stated.get(pattern, frozenset())
 
 
-def _section(title: str, profile: Profile, stated: frozenset[str]) -> list[str]:
-    """The lines of one section; `stated` are the keys that it sets itself."""
+@attrs.frozen
+class _Section:
+    """The lines of one section: those that any gateway reads, and those that only seg knows."""
+
+    plain: list[str]
+    extra: list[str]
+
+    @property
+    def lines(self) -> list[str]:
+        return [*self.plain, Annotation.EXTENSIONS.line, *self.extra] if self.extra else self.plain
+
+
+def _section(title: str, profile: Profile, stated: frozenset[str]) -> _Section:
+    """One section; `stated` are the keys that it sets itself."""
     default = title == "DEFAULT"
     plain, extra = [f"[{title}]"], []
     for key, ours in KEYS.items():
@@ -68,7 +79,7 @@ def _section(title: str, profile: Profile, stated: frozenset[str]) -> list[str]:
         elif ours.name in stated or (default and ours.name not in _IF_SET and not _is_foreign(key, value, default)):
             plain.append(line)
         elif key == "limit_type" and "concurrent_connections" in stated:
-            plain += [INHERITED, line]  # the form wants both
+            plain += [Annotation.INHERITED.line, line]  # the form wants both
     if default or "concurrent_connections" in stated:
         plain.append("limit_apply = system")
     for key, ours in EXTENSIONS.items():
@@ -77,7 +88,7 @@ def _section(title: str, profile: Profile, stated: frozenset[str]) -> list[str]:
     if profile.exemption is not None:
         extra.append(f"exemption_until = {_moment(profile.exemption.until)}")
         extra.append(f"exemption_reason = {_written(profile.exemption.reason)}")
-    return [*plain, EXTENSION_COMMENT, *extra] if extra else plain
+    return _Section(plain, extra)
 
 
 def _is_foreign(key: str, value: Any, default: bool) -> bool:

@@ -8,7 +8,7 @@ from pathlib import Path
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
-from seg.config.find import ConfigurationFiles
+from seg.config.find import ConfigurationFiles, ConfigurationOrigin
 from seg.events.base import Event
 from seg.events.gateway import ConditionBegan, ConditionEnded, Fault
 from seg.version import __version__
@@ -29,7 +29,7 @@ def lines(hostname: str, files: ConfigurationFiles, listeners: Iterable[str], lo
     :param log: the mail log.
     """
     folder = files.settings.absolute()
-    option = f" --config {folder}" if files.origin == "named" else ""
+    option = f" --config {folder}" if files.origin is ConfigurationOrigin.NAMED else ""
     yield f"seg {__version__} on {hostname}"
     yield f"Configuration: {folder} ({files.origin}), and destinations.toml beside it"
     yield f"Listeners: {', '.join(listeners) or 'none'}"

@@ -6,6 +6,7 @@ refused: the line is a fault, and mail for its name isn't lost for that (`Aliase
 
 from __future__ import annotations
 
+import enum
 import re
 from collections.abc import Callable, Iterator
 
@@ -15,13 +16,29 @@ from seg.mail.address import domain_of, local_part
 from seg.smtp.address import PathError, check_forward_path
 from seg.smtp.address_list import AddressListError, mailboxes
 
-NULL = "/dev/null"
-INCLUDE = ":include:"
 MOST_TARGETS = 10_000  # of one alias, those of its included files among them
 MOST_FILES = 20  # included by one alias, directly or by one another
 _NAME = re.compile(r'"((?:[^"\\]|\\.)*)"\s*:|([^\s:"#][^:"]*?)\s*:')
 _ITEM = re.compile(r'(?:"(?:[^"\\]|\\.)*"|[^",])+')
 _WHOLE_QUOTED = re.compile(r'"((?:[^"\\]|\\.)*)"')
+
+
+class TargetKind(enum.Enum):
+    """What stands for a target (aliases(5)); the value is how it begins, and the first that fits counts."""
+
+    INCLUDE = re.compile(r":include:\s*(.*)", re.IGNORECASE | re.DOTALL)
+    NULL = re.compile(r"(/dev/null)\Z")
+    COMMAND = re.compile(r"(\|.*)", re.DOTALL)
+    FILE = re.compile(r"(/.*)", re.DOTALL)
+    DIRECTIVE = re.compile(r"(:.*)", re.DOTALL)  # Sendmail has more of them: ":fail:", ":error:"
+    FINAL = re.compile(r"\\(.*)", re.DOTALL)  # the name itself, without its alias
+    ADDRESS = re.compile(r"(.*)", re.DOTALL)  # or a name of this machine
+
+    @classmethod
+    def of(cls, text: str) -> tuple[TargetKind, str]:
+        """The kind of a target without its quotes, and what it names."""
+        return next((kind, match[1].strip()) for kind in cls if (match := kind.value.match(text)))
+
 
 Include = Callable[[str], str]  # the text of an included file; raises OSError and ValueError
 
@@ -134,18 +151,19 @@ class _Reading:
     def _take(self, name: str, item: str) -> None:
         quoted = _WHOLE_QUOTED.fullmatch(item)
         bare = _unquoted(quoted[1]).strip() if quoted else item
-        if bare.lower().startswith(INCLUDE):
-            self._take_file(name, bare[len(INCLUDE) :].strip())
-        elif bare == NULL:
+        kind, target = TargetKind.of(bare)
+        if kind is TargetKind.INCLUDE:
+            self._take_file(name, target)
+        elif kind is TargetKind.NULL:
             self._discards = True
-        elif bare.startswith("|"):
+        elif kind is TargetKind.COMMAND:
             raise AliasFault(f"{name} has a command ({bare[:40]}): programs aren't run")
-        elif bare.startswith("/"):
+        elif kind is TargetKind.FILE:
             raise AliasFault(f"{name} has a file ({bare[:40]}): mail isn't written into files")
-        elif bare.startswith(":"):
-            raise AliasFault(f"{name} has {bare[:40]!r}, which isn't {INCLUDE}/file")
-        elif bare.startswith("\\"):
-            self._add(name, bare[1:], final=True)
+        elif kind is TargetKind.DIRECTIVE:
+            raise AliasFault(f"{name} has {bare[:40]!r}, which isn't :include:/file")
+        elif kind is TargetKind.FINAL:
+            self._add(name, target, final=True)
         else:
             self._add(name, item)
         if len(self._targets) > MOST_TARGETS:

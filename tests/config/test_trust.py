@@ -15,7 +15,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from seg.cli.rights import as_owner_of
 from seg.common.errors import ConfigurationError
 from seg.config.destinations import Destinations
-from seg.config.find import ConfigurationFiles, find_configuration
+from seg.config.find import ConfigurationFiles, ConfigurationOrigin, find_configuration
 from seg.config.installation import look_at
 from seg.config.load import load_destinations, load_settings
 from seg.config.schema import Settings
@@ -148,7 +148,7 @@ class InstallationTests(TrustCase):
         for name in ("spool", "changes", "run", "log", "cache", "maildrop"):
             (var / name).mkdir()
         (var / "run/seg.sock").write_text("")
-        self.files = ConfigurationFiles(self.file, self.etc / "destinations.toml", "named")
+        self.files = ConfigurationFiles(self.file, self.etc / "destinations.toml", ConfigurationOrigin.NAMED)
 
     def look(self) -> list[tuple[str, str]]:
         """What is wrong, by path and remedy."""
@@ -187,7 +187,9 @@ class InstallationTests(TrustCase):
 
     def test_nothing_there(self) -> None:
         """What isn't there isn't wrong."""
-        nowhere = ConfigurationFiles(self.folder / "no/seg.toml", self.folder / "no/destinations.toml", "named")
+        nowhere = ConfigurationFiles(
+            self.folder / "no/seg.toml", self.folder / "no/destinations.toml", ConfigurationOrigin.NAMED
+        )
         found = look_at(nowhere, Settings(), Destinations())
         self.assertEqual([each for each in found if "/no/" in each.path], [])
 

@@ -13,7 +13,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from seg.config.destinations import Destinations, Profile
 from seg.config.load import parse_destinations
 from seg.config.values import specs, word
-from seg.config.vendor_ini import INIError, parse_ini
+from seg.config.vendor_ini import Annotation, INIError, parse_ini
 from seg.config.vendor_ini_format import extended, format_ini, left_out
 
 SAMPLE = """\
@@ -236,6 +236,17 @@ class RoundTripTests(SynchronousTestCase):
             "table_tls = required\nlimit_apply = system\n",
             text,
         )
+
+    def test_annotation(self) -> None:
+        """The comment that gives limit_type back to DEFAULT counts however an editor has spaced it, and no other comment does."""
+        for line, counts in (
+            ("; limit_type is inherited from DEFAULT", True),
+            (" ;limit_type is inherited from DEFAULT  ", True),
+            ("; limit_type is inherited from DEFAULT, they say", False),
+            ("# limit_type is inherited from DEFAULT", False),
+        ):
+            found = Annotation.of(line)
+            self.assertIs(found, Annotation.INHERITED if counts else None, line)
 
     def test_half_an_exemption(self) -> None:
         """An exemption without reason is a fault, as everywhere, and so is a day that isn't there."""

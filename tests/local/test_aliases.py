@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from seg.local.aliases import Aliases, parse_aliases
+from seg.local.aliases import Aliases, TargetKind, parse_aliases
 from seg.local.table import ALWAYS, LocalTable, NoTaker
 from seg.mail.address import domain_of
 from seg.mail.envelope import Envelope, Recipient
@@ -107,6 +107,19 @@ class AliasTests(SynchronousTestCase):
             self.assertIs(known.takers(name).none, NoTaker.BROKEN, name)
             self.assertIn("line ", known.takers(name).fault)
         self.assertIs(known.takers("who").none, NoTaker.UNKNOWN)
+
+    def test_kinds(self) -> None:
+        """Each kind of target by how it begins; the keyword in any case."""
+        for text, kind, target in (
+            (":Include: /lists/all", TargetKind.INCLUDE, "/lists/all"),
+            ("/dev/null", TargetKind.NULL, "/dev/null"),
+            ("/dev/null/x", TargetKind.FILE, "/dev/null/x"),
+            ("|/bin/cat", TargetKind.COMMAND, "|/bin/cat"),
+            (":fail: no", TargetKind.DIRECTIVE, ":fail: no"),
+            ("\\alice", TargetKind.FINAL, "alice"),
+            ("bob@there.test", TargetKind.ADDRESS, "bob@there.test"),
+        ):
+            self.assertEqual(TargetKind.of(text), (kind, target))
 
     def test_includes(self) -> None:
         """A file that can't be read makes its alias unusable, with the reason; not shorter."""

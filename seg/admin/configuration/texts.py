@@ -14,7 +14,7 @@ from seg.admin.configuration.usable import faults
 from seg.common.errors import ConfigurationError
 from seg.common.files import sync_folder
 from seg.config.destinations import Destinations
-from seg.config.find import ConfigurationFiles
+from seg.config.find import ConfigurationFiles, ConfigurationOrigin
 from seg.config.load import parse_destinations, parse_settings
 from seg.config.problems import Problems, meant, placed
 from seg.config.relative import whole_destinations, whole_settings
@@ -181,7 +181,7 @@ def write_texts(files: ConfigurationFiles, old: ConfigurationTexts, new: Configu
 def _cannot_write(error: OSError, files: ConfigurationFiles) -> str:
     advice = (
         "; it is the one built in: copy the folder to ./etc or /etc/seg and start the gateway with it"
-        if files.origin == "built in"
+        if files.origin is ConfigurationOrigin.SHIPPED
         else f"; the user of the gateway must be able to write in {files.settings.parent}"
     )
     return f"the configuration can't be written ({error.strerror or error}: {error.filename or files.settings}){advice}"
