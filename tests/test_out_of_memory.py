@@ -28,7 +28,6 @@ from seg.queue import commit, room
 from seg.queue.commit import GroupCommitter, SpoolOperation
 from seg.queue.disk import Disk
 from seg.queue.index import QueueIndex
-from seg.queue.inline import RecordingDisk
 from seg.queue.state import QueueState
 from seg.receive import end_of_data, protocol, transaction
 from seg.receive import session as receive_session
@@ -38,6 +37,7 @@ from seg.smtp.header_scan import HeaderScan
 from seg.smtp.server import ServerConnection
 from tests.deliver.test_engine import FakeAttempt, FakeQueue
 from tests.doubles import CountingCounters, MemoryWriter, RecordingSink
+from tests.queue.doubles import RecordingDisk
 from tests.queue.house import DELIVERED, HouseCase
 from tests.receive.front_door import EHLO, MESSAGE, FrontDoorCase
 

@@ -59,7 +59,7 @@ class SpoolOperation:
 
 class ISpoolExecutor(Protocol):
     """What the queue needs of whoever does its disk work. The double is
-    `seg.queue.inline.InlineCommitter`."""
+    `tests.queue.doubles.InlineCommitter`."""
 
     def submit(self, change: SpoolOperation) -> Deferred[None]:
         """Fires when the change is durable; fails with `OSError` when it isn't and won't be. Kept in

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import attrs
 
-from seg.queue.inline import RecordingDisk
+from tests.queue.doubles import RecordingDisk
 
 
 @attrs.frozen

@@ -17,9 +17,9 @@ from seg.mail.envelope import Envelope, Recipient
 from seg.mail.errors import Permanent, Temporary
 from seg.mail.outcome import Bounced, Delayed, Delivered, DSNAction, Outcome
 from seg.queue.ids import MessageIds
-from seg.queue.inline import InlineCommitter, RecordingDisk
 from seg.queue.interfaces import IReportComposer, Lease
 from seg.queue.spool import Spool
+from tests.queue.doubles import InlineCommitter, RecordingDisk
 
 T = TypeVar("T")
 E = TypeVar("E", bound=Event)

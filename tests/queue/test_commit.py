@@ -11,8 +11,8 @@ from twisted.trial.unittest import SynchronousTestCase, TestCase
 from seg.queue.codec import SpoolPaths
 from seg.queue.commit import OTHERS, GroupCommitter, SpoolOperation
 from seg.queue.disk import Disk
-from seg.queue.inline import InlineCommitter, RecordingDisk
 from seg.queue.operations import RewriteEnvelope, StoreMessage
+from tests.queue.doubles import InlineCommitter, RecordingDisk
 
 
 class BatchTests(SynchronousTestCase):

@@ -13,8 +13,8 @@ from zope.interface.verify import verifyObject
 from seg.events.gateway import ConditionBegan, ConditionKind, Fault
 from seg.mail.ids import IMessageIds
 from seg.queue.ids import BLOCK, EPOCH, RATE, MessageIds
-from seg.queue.inline import RecordingDisk
 from seg.queue.reserve import RESERVE
+from tests.queue.doubles import RecordingDisk
 from tests.queue.house import NOW, Recorder, inline_thread
 
 

@@ -9,10 +9,10 @@ from zope.interface.verify import verifyObject
 
 from seg.mail.envelope import Envelope, Recipient
 from seg.queue.codec import SpoolPaths, decode
-from seg.queue.inline import InlineCommitter, RecordingDisk
 from seg.queue.interfaces import IContent, IMessageWriter
 from seg.queue.writer import PIECE, UNWRITTEN, MessageWriter
 from seg.smtp.dot_stuffing import NULInContent
+from tests.queue.doubles import InlineCommitter, RecordingDisk
 
 MEMORY = 1000
 
