@@ -27,7 +27,7 @@ from seg.config.schema import (
     GatewaySettings,
     ListenerSettings,
     MetricsPage,
-    Queue,
+    QueueSettings,
     Receive,
     Recipients,
     SenderGroup,
@@ -348,7 +348,7 @@ sslconfig = section_command(
 )
 receiveconfig = section_command("receiveconfig", "receive", Receive, "Limits and rules for mail handed in")
 queueconfig = section_command(
-    "queueconfig", "queue", Queue, "The retry schedule of destinations without a bounce profile"
+    "queueconfig", "queue", QueueSettings, "The retry schedule of destinations without a bounce profile"
 )
 rcptaccess = section_command("rcptaccess", "recipients", Recipients, "Recipients of clients that may not relay")
 listenerconfig = named_group(
@@ -367,7 +367,7 @@ bounceconfig = named_group(
         "bounceconfig",
         "destinations",
         "bounce_profile",
-        Queue,
+        QueueSettings,
         "bounce profile",
         "Bounce profiles",
         is_array=False,

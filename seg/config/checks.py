@@ -15,7 +15,7 @@ from seg.config.schema import (
     ListenerAuth,
     ListenerSettings,
     ListenerTLS,
-    Queue,
+    QueueSettings,
     SenderGroup,
 )
 from seg.config.subscriptions import check_file_name, check_kind_of_events, parse_syslog_address
@@ -158,7 +158,7 @@ def binding_faults(listeners: tuple[ListenerSettings, ...]) -> Iterator[tuple[in
             yield number, f"{other.address} port {other.port} is taken by another listener ({one.address})"
 
 
-def queue_faults(queue: Queue) -> Iterator[tuple[str, str]]:
+def queue_faults(queue: QueueSettings) -> Iterator[tuple[str, str]]:
     """Keys of the retry schedule that contradict each other."""
     if queue.max_retry < queue.first_retry:
         yield (

@@ -18,7 +18,7 @@ from typing import Any
 import attrs
 
 from seg.config.key import key
-from seg.config.schema import Queue
+from seg.config.schema import QueueSettings
 from seg.mail.hosts import PLAIN_SMTP, TransportOptions
 
 
@@ -226,7 +226,7 @@ class Destinations:
         found = _find(self.profiles, domain)
         return found if isinstance(found, Profile) else self.default
 
-    def bounce(self, domain: str, general: Queue, listener: str = "") -> Queue:
+    def bounce(self, domain: str, general: QueueSettings, listener: str = "") -> QueueSettings:
         """The retry schedule of a domain: `general`, with what its bounce profile says otherwise, else that of the listener (its name)."""
         values = self.bounce_profiles.get(self.profile(domain).bounce_profile or listener)
         return attrs.evolve(general, **values) if values else general

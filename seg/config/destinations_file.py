@@ -11,7 +11,7 @@ from seg.config.checks import queue_faults
 from seg.config.destinations import DANEMode, Destinations, Exemption, Profile, STSMode, TLSOption
 from seg.config.problems import Problems, meant
 from seg.config.routes_file import auth_profile_from, quoted, route_from
-from seg.config.schema import Queue
+from seg.config.schema import QueueSettings
 from seg.config.settings_file import table_values
 from seg.config.source import Document, KeyPath
 from seg.config.syntax import parse_pattern
@@ -188,9 +188,9 @@ def _bounce_profile(where: KeyPath, raw: Any, problems: Problems) -> dict[str, A
         if key in _NOT_OF_A_PROFILE:
             problems.add((*where, key), "concerns the whole spool; it belongs into [queue] of seg.toml")
     own = {key: value for key, value in raw.items() if key not in _NOT_OF_A_PROFILE}
-    values = table_values(where, Queue, own, problems)
+    values = table_values(where, QueueSettings, own, problems)
     if not problems.below(where):
-        for key, fault in queue_faults(attrs.evolve(Queue(), **values)):
+        for key, fault in queue_faults(attrs.evolve(QueueSettings(), **values)):
             problems.add((*where, key), fault)
     return values
 

@@ -348,7 +348,7 @@ class DoubleBounces(enum.StrEnum):
 
 
 @attrs.frozen
-class Queue:
+class QueueSettings:
     """The retry schedule."""
 
     first_retry: float = key(60.0, "Wait before the first retry; it doubles each time", unit="seconds", low=0.1)
@@ -591,7 +591,7 @@ class Settings:
     auth: Auth = attrs.field(factory=Auth)
     submission: Submission = attrs.field(factory=Submission)
     filter: tuple[Filter, ...] = ()
-    queue: Queue = attrs.field(factory=Queue)
+    queue: QueueSettings = attrs.field(factory=QueueSettings)
     dns: DNS = attrs.field(factory=DNS)
     tls: TLS = attrs.field(factory=TLS)
     mta_sts: MTASTS = attrs.field(factory=MTASTS)

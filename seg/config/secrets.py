@@ -20,7 +20,7 @@ from seg.common.errors import ConfigurationError
 from seg.config.destinations import AuthProfile, Profile
 from seg.config.destinations_file import EXEMPTION_KEYS
 from seg.config.routes_file import HOP_KEYS, ROUTE_KEYS
-from seg.config.schema import Queue
+from seg.config.schema import QueueSettings
 from seg.config.settings_file import section_types
 from seg.config.source import TOKEN, KeyPath, statements, table_path
 from seg.config.values import specs
@@ -62,7 +62,7 @@ def _mappings() -> frozenset[str]:
 
 def _all_specs() -> Iterator[Any]:
     sections = [get_args(kind)[0] if get_origin(kind) is tuple else kind for kind in section_types().values()]
-    for section in (*sections, Profile, Queue, AuthProfile):
+    for section in (*sections, Profile, QueueSettings, AuthProfile):
         yield from specs(section).values()
 
 

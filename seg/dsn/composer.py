@@ -25,7 +25,7 @@ from email.utils import format_datetime, formataddr
 import attrs
 from zope.interface import implementer
 
-from seg.config.schema import DoubleBounces, Queue
+from seg.config.schema import DoubleBounces, QueueSettings
 from seg.dsn.fields import LONGEST_LINE, address_field, fold, from_xtext, printable
 from seg.dsn.languages import ENGLISH, Language, Languages
 from seg.dsn.report_text import IN_FULL, account, diagnostic, explanation, listing, status
@@ -34,7 +34,7 @@ from seg.mail.outcome import Delivered, DSNAction, Outcome
 from seg.queue.interfaces import IReportComposer
 from seg.smtp.dot_stuffing import has_bare
 
-DEFAULTS = Queue()
+DEFAULTS = QueueSettings()
 _CONTROL = re.compile(r"[\x00-\x20\x7f]+")
 
 
@@ -54,7 +54,7 @@ class ReportComposer:
     postmaster: str
     clock: Callable[[], float]
     languages: Languages = attrs.field(factory=lambda: Languages(None, lambda problem: None))
-    settings_of: Callable[[str, str], Queue] = lambda domain, profile: DEFAULTS
+    settings_of: Callable[[str, str], QueueSettings] = lambda domain, profile: DEFAULTS
 
     def compose(
         self,

@@ -32,7 +32,7 @@ from seg.common.clock import cautious_of, posix_of
 from seg.common.threads import in_thread_of
 from seg.config.destinations import Destinations, LimitPer
 from seg.config.paths import aliases_path, drop_path, policy_cache_path, spool_path, tokens_path, users_path, var_path
-from seg.config.schema import ListenerAuth, Queue, Settings
+from seg.config.schema import ListenerAuth, QueueSettings, Settings
 from seg.deliver.attempt import Attempt, AttemptServices
 from seg.deliver.connect import Connector
 from seg.deliver.connection_limits import ConnectionLimits
@@ -250,7 +250,7 @@ def wire_mail(
     known = (var_path(settings) / "totals.json").exists()  # then the gateway ran before
     counters = MessageIds(spool / "counters.json", sink, known=known)
 
-    def settings_of(domain: str, profile: str) -> Queue:
+    def settings_of(domain: str, profile: str) -> QueueSettings:
         return now.destinations.bounce(domain, now.settings.queue, profile)
 
     composer = ReportComposer(hostname, postmaster, posix_of(reactor), languages, settings_of)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import attrs
 
-from seg.config.schema import Queue
+from seg.config.schema import QueueSettings
 from seg.mail.envelope import DSNNotify, Envelope, Recipient
 
 SELDOM = 4 * 3600.0  # seconds at least between tries of which each may bring the recipient a copy
@@ -20,7 +20,7 @@ class Schedule:
     :ivar random: a number from 0 up to 1, so that retries of one burst spread.
     """
 
-    settings: Queue
+    settings: QueueSettings
     random: Callable[[], float]
 
     def wait(self, attempts: int) -> float:
@@ -62,7 +62,7 @@ class Schedules:
     """
 
     general: Schedule
-    settings_of: Callable[[str, str], Queue] | None = None
+    settings_of: Callable[[str, str], QueueSettings] | None = None
 
     def of(self, domain: str, profile: str = "") -> Schedule:
         """The schedule of a domain, for mail that a listener with this bounce profile took."""

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 
 import attrs
 
-from seg.config.schema import DoubleBounces, Queue
+from seg.config.schema import DoubleBounces, QueueSettings
 from seg.events.base import Event
 from seg.events.queue import DoubleBounce, RecipientBounced, RecipientDelayed, RecipientsInDoubt, RecipientsPending
 from seg.mail.envelope import DSNNotify, Envelope, PolicyHold, Recipient, RecipientState
@@ -199,7 +199,12 @@ def _delay(before: Recipient, outcome: Delayed, arrived: float, schedule: Schedu
 
 
 def _fail(
-    after: Recipient, outcome: Bounced, envelope: Envelope, events: list[Event], settings: Queue, told: ToldReplies
+    after: Recipient,
+    outcome: Bounced,
+    envelope: Envelope,
+    events: list[Event],
+    settings: QueueSettings,
+    told: ToldReplies,
 ) -> Recipient:
     """A failure for good: to be reported, or where nobody can be told (RFC 5321 §4.5.5), or is to be by the operator, dropped."""
     error, shown = outcome.error, told.error(outcome.error)

@@ -19,7 +19,7 @@ from twisted.internet.task import deferLater
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from seg.config.schema import Queue
+from seg.config.schema import QueueSettings
 from seg.events.base import IEventSink
 from seg.mail.causes import CauseKind
 from seg.mail.envelope import Envelope
@@ -61,14 +61,14 @@ class Spool:
     def __init__(
         self,
         path: str | os.PathLike[str],
-        settings: Queue,
+        settings: QueueSettings,
         composer: IReportComposer,
         counters: IMessageIds,
         sink: IEventSink,
         reactor: IReactorTime,
         committer: ISpoolExecutor,
         random: Callable[[], float],
-        settings_of: Callable[[str, str], Queue] | None = None,
+        settings_of: Callable[[str, str], QueueSettings] | None = None,
         readdress: Callable[[Envelope], Envelope] = lambda envelope: envelope,
         room: int = 0,
     ) -> None:
@@ -95,7 +95,7 @@ class Spool:
         self.corrupt = CorruptFiles(self._folders, self._custody, self._loading, commits, sink)
         self._health.on_recovery(self._recovered)
 
-    def use(self, settings: Queue) -> None:
+    def use(self, settings: QueueSettings) -> None:
         """Keep as much in memory, and quote as much in reports, as these settings say."""
         self._settings = settings
 

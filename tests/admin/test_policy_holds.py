@@ -11,7 +11,7 @@ from twisted.internet.defer import Deferred
 
 from seg.admin.http import APIError, APIRequest
 from seg.admin.policy_holds import PolicyHoldsAPI
-from seg.config.schema import Queue
+from seg.config.schema import QueueSettings
 from seg.mail.causes import CauseKind
 from seg.mail.envelope import MOST_REFUSALS, HostRefusal
 from seg.mail.errors import Temporary
@@ -63,7 +63,7 @@ class PolicyHoldsTests(PolicyHoldsCase):
         self.assertEqual((row["since"], row["messages"], row["recipients"]), (begin, 2, 2))
         self.assertEqual(row["hosts"], [{"host": "mx.broken.example", "cause": "tlsa-no-match"}])
         self.assertEqual([(each["cause"], each["recipients"]) for each in row["causes"]], [("tlsa-no-match", 2)])
-        self.assertEqual((row["next"], row["returned"]), (begin + 60, begin + Queue().lifetime))
+        self.assertEqual((row["next"], row["returned"]), (begin + 60, begin + QueueSettings().lifetime))
         self.assertEqual([row["domain"] for row in self.held(domain="Forged.example")["domains"]], ["forged.example"])
         self.assertEqual((self.held(limit="1")["total"], len(self.held(limit="1")["domains"])), (2, 1))
 

@@ -13,7 +13,7 @@ from typing import cast
 from twisted.trial.unittest import SynchronousTestCase
 
 from seg.config.find import shipped_folder
-from seg.config.schema import DoubleBounces, Queue
+from seg.config.schema import DoubleBounces, QueueSettings
 from seg.dsn.composer import ReportComposer
 from seg.dsn.languages import FOLDER, LanguageError, Languages, available, parse_language
 from seg.mail.envelope import Envelope, Recipient
@@ -41,7 +41,7 @@ class LanguageTests(SynchronousTestCase):
     """Reports composed in each language."""
 
     def setUp(self) -> None:
-        self.settings = Queue()
+        self.settings = QueueSettings()
         self.complaints: list[str] = []
         self.folder = Path(tempfile.mkdtemp(prefix="seg-reports-"))
         self.addCleanup(shutil.rmtree, self.folder, True)
@@ -80,7 +80,7 @@ class LanguageTests(SynchronousTestCase):
         """Every kind of report in every language: well-formed, with its words, the reason and the recipient."""
         self.assertEqual(available(), sorted(FIRST_WORDS))
         for name, words in FIRST_WORDS.items():
-            self.settings = Queue(report_languages=(name,))
+            self.settings = QueueSettings(report_languages=(name,))
             for action in DSNAction:
                 message = self.report(action)
                 assert message is not None
@@ -98,7 +98,7 @@ class LanguageTests(SynchronousTestCase):
 
     def test_several(self) -> None:
         """Several languages stand one below the other, with the operator's note at the end of a failed report."""
-        self.settings = Queue(report_languages=("de", "en"), report_note="Helpdesk: +49 30 1234")
+        self.settings = QueueSettings(report_languages=("de", "en"), report_note="Helpdesk: +49 30 1234")
         text = self.text(self.report())
         self.assertLess(text.index("Dies ist"), text.index("This is"))
         self.assertTrue(text.rstrip().endswith("Helpdesk: +49 30 1234"))
@@ -111,7 +111,7 @@ class LanguageTests(SynchronousTestCase):
         )
         self.assertIn("Greetings from the mail at gw.example", self.text(self.report()))
         (self.folder / "tlh.toml").write_text(shipped("en").replace('language = "en"', 'language = "tlh"'))
-        self.settings = Queue(report_languages=("tlh",))
+        self.settings = QueueSettings(report_languages=("tlh",))
         self.text(self.report())
         self.assertIn("tlh", available(self.folder))
         self.assertEqual(self.complaints, [])
@@ -125,7 +125,7 @@ class LanguageTests(SynchronousTestCase):
         self.assertIn("[opening] system: {host} isn't filled in there; what is: {hostname}", self.complaints[0])
         self.assertEqual(len(self.complaints), 3)
         (self.folder / "fr.toml").write_bytes(b"\xff")
-        self.settings = Queue(report_languages=("fr", "xx"))
+        self.settings = QueueSettings(report_languages=("fr", "xx"))
         self.assertIn("Ceci est", self.text(self.report()))
         self.assertIn("no reports in the language 'xx'", self.complaints[-1])
 
@@ -153,7 +153,7 @@ class LanguageTests(SynchronousTestCase):
     def test_double_bounce(self) -> None:
         """A report that failed goes to the postmaster if the operator wants it, marked so that it ends there."""
         self.assertIsNone(self.report(sender=""))
-        self.settings = Queue(double_bounces=DoubleBounces.POSTMASTER)
+        self.settings = QueueSettings(double_bounces=DoubleBounces.POSTMASTER)
         message = self.report(sender="")
         assert message is not None
         self.assertEqual(message["To"], "postmaster@gw.example")

@@ -11,7 +11,7 @@ from typing import cast
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from seg.config.schema import Queue
+from seg.config.schema import QueueSettings
 from seg.dsn.composer import ReportComposer
 from seg.dsn.fields import LONGEST_REPLY
 from seg.dsn.languages import Languages, available
@@ -42,7 +42,7 @@ class SizeTests(SynchronousTestCase):
             "postmaster@gw.example",
             lambda: 1_700_000_000.0,
             Languages(None, self.fail),
-            lambda domain, profile: Queue(report_languages=languages or ("en",)),
+            lambda domain, profile: QueueSettings(report_languages=languages or ("en",)),
         )
         recipients = tuple(Recipient(rid, f"user{rid}@domain{rid}.example", attempts=1) for rid in range(len(outcomes)))
         envelope = Envelope(7, "alice@sender.example", recipients, 1_699_900_000.0, size=len(HEAD))
@@ -124,7 +124,10 @@ class SizeTests(SynchronousTestCase):
     def test_quotation(self) -> None:
         """What is quoted costs time in proportion to its size, whatever it holds."""
         composer = ReportComposer(
-            "gw.example", "p@gw.example", lambda: 0.0, settings_of=lambda domain, profile: Queue(max_report_size=10**6)
+            "gw.example",
+            "p@gw.example",
+            lambda: 0.0,
+            settings_of=lambda domain, profile: QueueSettings(max_report_size=10**6),
         )
         for content in (b"x" * 998 + b"\r\n", b"report-8-1 ", b"\r", b"\n", b"ab\r\n"):
             head = b"Subject: x\r\n\r\n" + content * (10**6 // len(content) - 1)

@@ -6,7 +6,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from seg.common.errors import ConfigurationError
 from seg.config.destinations import DANEMode, Destinations, NextHop, STSMode, TLSOption
 from seg.config.load import parse_destinations
-from seg.config.schema import Queue
+from seg.config.schema import QueueSettings
 
 
 def problems(text: str) -> list[str]:
@@ -257,7 +257,7 @@ class ProfileTests(SynchronousTestCase):
             '[bounce_profile."patient"]\nlifetime = "7d"\nfailure_reports = false\n'
             '[destination."slow.test"]\nbounce_profile = "patient"\n[destination."plain.test"]\nbounce_profile = ""\n'
         )
-        general = Queue(first_retry=30.0)
+        general = QueueSettings(first_retry=30.0)
         self.assertEqual(
             table.bounce("slow.test", general), attrs.evolve(general, lifetime=604800.0, failure_reports=False)
         )

@@ -11,7 +11,7 @@ import attrs
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
-from seg.config.schema import Queue
+from seg.config.schema import QueueSettings
 from seg.events.gateway import ConditionBegan
 from seg.events.queue import MessageDamaged, SpoolFileCorrupt
 from seg.mail.outcome import Outcome
@@ -19,7 +19,7 @@ from tests.faults.journal import JournalDisk, durable_names, rebuild
 from tests.queue.house import DELIVERED, HARD, NOW, SOFT, House
 
 LARGE = b"Subject: large\r\n\r\n" + b"x" * 200_000
-SETTINGS = Queue(jitter=0.0, delay_warning=3600.0)
+SETTINGS = QueueSettings(jitter=0.0, delay_warning=3600.0)
 
 
 @attrs.frozen

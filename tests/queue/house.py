@@ -11,7 +11,7 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
-from seg.config.schema import Queue
+from seg.config.schema import QueueSettings
 from seg.events.base import Event, IEventSink
 from seg.mail.envelope import Envelope, Recipient
 from seg.mail.errors import Permanent, Temporary
@@ -91,9 +91,9 @@ class House:
     def __init__(
         self,
         root: str,
-        settings: Queue | None = None,
+        settings: QueueSettings | None = None,
         now: float = NOW,
-        settings_of: Callable[[str, str], Queue] | None = None,
+        settings_of: Callable[[str, str], QueueSettings] | None = None,
         clock: Clock | None = None,
         fails: Callable[[str, str], int] = lambda operation, path: 0,
     ) -> None:
@@ -110,7 +110,7 @@ class House:
         self.counters = MessageIds(self.root / "counters", self.sink, inline_thread, self.disk)
         self.spool = Spool(
             root,
-            settings or Queue(jitter=0.0),
+            settings or QueueSettings(jitter=0.0),
             self.composer,
             self.counters,
             self.sink,
@@ -175,7 +175,7 @@ class HouseCase(SynchronousTestCase):
         self.root = self.mktemp()
         self.house = House(self.root).start()
 
-    def restart(self, settings: Queue | None = None, now: float | None = None) -> House:
+    def restart(self, settings: QueueSettings | None = None, now: float | None = None) -> House:
         """Another process takes over, as after a kill -9."""
         self.house = House(self.root, settings, self.house.clock.seconds() if now is None else now).start()
         return self.house

@@ -9,7 +9,7 @@ import sys
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred, gatherResults
 
-from seg.config.schema import Queue
+from seg.config.schema import QueueSettings
 from seg.mail.envelope import Envelope, Recipient
 from seg.mail.outcome import Delivered
 from seg.queue.commit import GroupCommitter
@@ -46,7 +46,7 @@ async def run(root: str) -> None:
     sink = Recorder()
     counters = MessageIds(os.path.join(root, "counters"), sink)
     committer = GroupCommitter(reactor)  # type: ignore[arg-type]
-    spool = Spool(root, Queue(), PlainComposer(reactor), counters, sink, reactor, committer, random.random)  # type: ignore[arg-type]
+    spool = Spool(root, QueueSettings(), PlainComposer(reactor), counters, sink, reactor, committer, random.random)  # type: ignore[arg-type]
     await spool.start()
     while True:
         await gatherResults([Deferred.fromCoroutine(put(spool, counters, reactor)) for _ in range(AT_A_TIME)])

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from seg.common.clock import posix
-from seg.config.schema import Queue
+from seg.config.schema import QueueSettings
 from seg.events.queue import RecipientBounced, RecipientsPending
 from seg.mail.envelope import Envelope, Recipient, RecipientState
 from seg.queue.codec import decode
@@ -15,7 +15,7 @@ from seg.queue.spool import Spool
 from tests.doubles import SettableClock
 from tests.queue.house import NOW, SOFT, House
 
-RETRIES = Queue(jitter=0.0, first_retry=60.0, max_retry=3600.0, lifetime=4 * 86400.0)
+RETRIES = QueueSettings(jitter=0.0, first_retry=60.0, max_retry=3600.0, lifetime=4 * 86400.0)
 HOUR, DAY = 3600.0, 86400.0
 
 

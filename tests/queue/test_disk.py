@@ -5,7 +5,7 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-from seg.config.schema import Queue
+from seg.config.schema import QueueSettings
 from seg.events.gateway import ConditionBegan, ConditionEnded, ConditionKind
 from seg.events.queue import MessageFinished
 from seg.queue.commands import MessageState
@@ -283,7 +283,7 @@ class LeftTests(HouseCase):
 
     def test_nothing_is_left(self) -> None:
         """Nothing, with delay warnings and without, while others wait and when none do."""
-        for settings in (Queue(jitter=0.0), Queue(jitter=0.0, delay_warning=0)):
+        for settings in (QueueSettings(jitter=0.0), QueueSettings(jitter=0.0, delay_warning=0)):
             self.root = self.mktemp()
             house = House(self.root, settings).start()
             house.put("waits@later.test")

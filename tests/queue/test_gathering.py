@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import attrs
 
-from seg.config.schema import Queue
+from seg.config.schema import QueueSettings
 from seg.events.queue import BounceGenerated, MessageFinished
 from seg.mail.envelope import DSNNotify, Envelope, Recipient, RecipientState
 from seg.mail.outcome import Outcome
@@ -68,7 +68,7 @@ class GatheringTests(HouseCase):
     def test_bounded(self) -> None:
         """A destination that refuses a minute or an hour behind the other one makes few reports as well, and each recipient is in one."""
         for step in (61.0, 301.0, HOUR, 4 * HOUR):
-            self.house = House(self.mktemp(), Queue(jitter=0.0, lifetime=400 * HOUR, delay_warning=0.0)).start()
+            self.house = House(self.mktemp(), QueueSettings(jitter=0.0, lifetime=400 * HOUR, delay_warning=0.0)).start()
             self.put_many(60)
             for number in range(60):
                 self.house.attempt(f"d{number}.test", HARD)
@@ -149,8 +149,8 @@ class GatheringTests(HouseCase):
 
     def test_profiles(self) -> None:
         """Recipients whose bounce profiles say otherwise how reports are written have a report of their own."""
-        german = Queue(jitter=0.0, report_languages=("de",))
-        english = Queue(jitter=0.0)
+        german = QueueSettings(jitter=0.0, report_languages=("de",))
+        english = QueueSettings(jitter=0.0)
         house = self.house = House(
             self.mktemp(),
             english,

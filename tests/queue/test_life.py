@@ -11,14 +11,14 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 from twisted.trial.unittest import SynchronousTestCase
 
-from seg.config.schema import Queue
+from seg.config.schema import QueueSettings
 from seg.events.queue import DoubleBounce, RecipientBounced, RecipientsDeleted
 from seg.mail.outcome import Outcome
 from seg.queue.interfaces import Lease
 from tests.queue.house import DELIVERED, HARD, SOFT, House
 
 DOMAINS = ("one.test", "two.test", "sender.test")
-SETTINGS = Queue(jitter=0.0, max_retries=3, lifetime=7200)
+SETTINGS = QueueSettings(jitter=0.0, max_retries=3, lifetime=7200)
 Key = tuple[int, int]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import attrs
 
-from seg.config.schema import DoubleBounces, Queue
+from seg.config.schema import DoubleBounces, QueueSettings
 from seg.events.gateway import Fault
 from seg.events.queue import BounceGenerated, DoubleBounce
 from seg.mail.envelope import DSNNotify, Envelope, Recipient
@@ -55,7 +55,7 @@ class NoticeTests(HouseCase):
             self.house.attempt("one.test", SOFT)
             said.append(self.reports())
             self.house.clock.advance(HOUR)
-            self.restart(Queue(jitter=0.0))
+            self.restart(QueueSettings(jitter=0.0))
         wanted = ["sender.test: MID 1 RIDs [0] delayed"]
         self.assertEqual([bool(lines) for lines in said].index(True), 4)
         self.assertEqual([lines for lines in said if lines], [wanted])
@@ -70,13 +70,13 @@ class NoticeTests(HouseCase):
         self.house.clock.advance(1)
         self.house.clock.advance(QUIET)
         self.assertEqual([self.text_of(told) for told in self.house.composer.told], ["not tried in 4 hours"])
-        self.restart(Queue(jitter=0.0))
+        self.restart(QueueSettings(jitter=0.0))
         self.house.clock.advance(10 * HOUR)
         self.assertEqual(self.house.composer.told, [])
         self.assertEqual(self.reports(), ["sender.test: MID 1 RIDs [0] delayed"])
         self.put(None)
         later = self.house.clock.seconds() + 5 * HOUR
-        self.restart(Queue(jitter=0.0), later)  # the gateway was down meanwhile: the message gets its try first
+        self.restart(QueueSettings(jitter=0.0), later)  # the gateway was down meanwhile: the message gets its try first
         self.house.clock.advance(600.0)
         self.assertEqual(self.house.composer.told, [])
         self.house.clock.advance(HOUR)
@@ -113,10 +113,10 @@ class NoticeTests(HouseCase):
     def test_delay_unwanted(self) -> None:
         """No word of a delay where it is switched off, where the sender doesn't want it, or to nobody."""
         for settings, notify, sender in (
-            (Queue(jitter=0.0, delay_warning=0.0), None, "from@sender.test"),
-            (Queue(jitter=0.0), frozenset({DSNNotify.FAILURE}), "from@sender.test"),
-            (Queue(jitter=0.0), frozenset(), "from@sender.test"),
-            (Queue(jitter=0.0), None, ""),
+            (QueueSettings(jitter=0.0, delay_warning=0.0), None, "from@sender.test"),
+            (QueueSettings(jitter=0.0), frozenset({DSNNotify.FAILURE}), "from@sender.test"),
+            (QueueSettings(jitter=0.0), frozenset(), "from@sender.test"),
+            (QueueSettings(jitter=0.0), None, ""),
         ):
             self.restart(settings, NOW)
             self.put(notify, sender=sender)
@@ -167,7 +167,7 @@ class NoticeTests(HouseCase):
             (DoubleBounces.POSTMASTER, "double-bounce", False, 1),  # as any client may say
             (DoubleBounces.POSTMASTER, "", True, 0),
         ):
-            self.restart(Queue(jitter=0.0, double_bounces=kind), NOW)
+            self.restart(QueueSettings(jitter=0.0, double_bounces=kind), NOW)
             told = len(self.house.sink.of(DoubleBounce))
             asked = len(self.house.composer.heads)
             self.put(None, sender="", envid=envid, double_bounce=ours)

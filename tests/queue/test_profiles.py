@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from seg.config.schema import Queue
+from seg.config.schema import QueueSettings
 from seg.events.queue import RecipientBounced
 from seg.mail.envelope import Envelope, Recipient
 from tests.queue.house import HARD, NOW, SOFT, House
 from tests.queue.test_reports import drain
 
-GENERAL = Queue(jitter=0.0, first_retry=60.0, lifetime=1000.0, delay_warning=0.0)
-PATIENT = Queue(jitter=0.0, first_retry=200.0, lifetime=5000.0, delay_warning=0.0)
-HASTY = Queue(jitter=0.0, first_retry=10.0, max_retries=1, failure_reports=False, delay_warning=0.0)
+GENERAL = QueueSettings(jitter=0.0, first_retry=60.0, lifetime=1000.0, delay_warning=0.0)
+PATIENT = QueueSettings(jitter=0.0, first_retry=200.0, lifetime=5000.0, delay_warning=0.0)
+HASTY = QueueSettings(jitter=0.0, first_retry=10.0, max_retries=1, failure_reports=False, delay_warning=0.0)
 PROFILES = {"patient.test": PATIENT, "hasty.test": HASTY}
 
 
-def settings_of(domain: str, listener: str) -> Queue:
+def settings_of(domain: str, listener: str) -> QueueSettings:
     """A destination's own profile, else the listener's."""
     return PROFILES.get(domain) or PROFILES.get(listener, GENERAL)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from seg.config.schema import Queue
+from seg.config.schema import QueueSettings
 from seg.queue.gathering import QUIET
 from tests.queue.house import DELIVERED, HARD, NOW, SOFT, House
 
@@ -119,5 +119,5 @@ class ExactlyOnceTests(SynchronousTestCase):
             assert lease is not None
             house.spool.settle(lease, dict.fromkeys(lease.rids, outcome))
         house.commits.resume()
-        house = House(root, Queue(jitter=0.0), now=NOW + 60).start()
+        house = House(root, QueueSettings(jitter=0.0), now=NOW + 60).start()
         self.assertEqual(sorted(drain(house)), ["sender.test: MID 1 RIDs [0]", "three.test: Subject: x"])

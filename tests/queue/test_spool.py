@@ -5,7 +5,7 @@ import errno
 from twisted.internet.defer import Deferred
 from zope.interface.verify import verifyObject
 
-from seg.config.schema import Queue
+from seg.config.schema import QueueSettings
 from seg.events.gateway import Fault, Notice
 from seg.events.queue import (
     BounceGenerated,
@@ -266,7 +266,7 @@ class ExpiryTests(HouseCase):
 
     def test_worked_example(self) -> None:
         """Two retries at most a minute apart: tries at 0, 60 and 120 seconds, then returned at once."""
-        self.house = House(self.mktemp(), Queue(jitter=0.0, max_retries=2, max_retry=60)).start()
+        self.house = House(self.mktemp(), QueueSettings(jitter=0.0, max_retries=2, max_retry=60)).start()
         self.house.put("a@one.test")
         for _ in range(3):
             self.assertIsNotNone(self.house.attempt("one.test", SOFT))
@@ -278,7 +278,7 @@ class ExpiryTests(HouseCase):
 
     def test_worked_example_lifetime(self) -> None:
         """With 100 seconds in the queue it is returned when these are over, not at the try that would come later."""
-        self.house = House(self.mktemp(), Queue(jitter=0.0, max_retries=2, max_retry=60, lifetime=100)).start()
+        self.house = House(self.mktemp(), QueueSettings(jitter=0.0, max_retries=2, max_retry=60, lifetime=100)).start()
         self.house.put("a@one.test")
         self.house.attempt("one.test", SOFT)
         self.house.clock.advance(60)

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from seg.config.schema import Queue
+from seg.config.schema import QueueSettings
 from seg.mail.envelope import Envelope, Recipient
 from seg.mail.errors import Permanent, Temporary
 from seg.mail.outcome import Bounced, Delayed, Outcome
@@ -22,7 +22,7 @@ PEOPLE = tuple(Recipient(rid, f"r{rid}@one.test") for rid in range(1000))
 FORM = 350  # octets of a line without what the server said
 
 
-def octets(envelope: Envelope, outcomes: dict[int, Outcome], settings: Queue) -> int:
+def octets(envelope: Envelope, outcomes: dict[int, Outcome], settings: QueueSettings) -> int:
     """Of the lines of an attempt."""
     told = settle(envelope, outcomes, Schedules(Schedule(settings, random.random)), 100.0)
     return sum(len(text) + 1 for event in told.events for _, text in render(event))
@@ -36,7 +36,7 @@ class LogTests(SynchronousTestCase):
         reply = tuple("x" * 499 for _ in range(2))
         for sender in ("a@sender.test", ""):
             envelope = Envelope(1, sender, PEOPLE, 0.0)
-            for settings in (Queue(), Queue(jitter=0.0), Queue(jitter=1.0)):
+            for settings in (QueueSettings(), QueueSettings(jitter=0.0), QueueSettings(jitter=1.0)):
                 for own in (True, False):
                     lines = [(*reply, f"{rid}") if own else reply for rid in range(len(PEOPLE))]
                     late: dict[int, Outcome] = {
@@ -60,7 +60,10 @@ class LogTests(SynchronousTestCase):
             rid: Bounced(Permanent("5.1.1", "refused", 550, long if rid % 2 else short)) for rid in range(6)
         }
         told = settle(
-            Envelope(1, "a@sender.test", PEOPLE[:6], 0.0), outcomes, Schedules(Schedule(Queue(), random.random)), 1.0
+            Envelope(1, "a@sender.test", PEOPLE[:6], 0.0),
+            outcomes,
+            Schedules(Schedule(QueueSettings(), random.random)),
+            1.0,
         )
         texts = [text for event in told.events for _, text in render(event)]
         self.assertEqual(len(texts), 6)

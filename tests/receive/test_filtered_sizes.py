@@ -10,7 +10,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectError
 from twisted.trial.unittest import SynchronousTestCase
 
-from seg.config.schema import Filter, Queue, WhenAway
+from seg.config.schema import Filter, QueueSettings, WhenAway
 from seg.events.receive import FilterAway
 from seg.filter.answers import AddField, Change
 from seg.filter.chain import ConfiguredFilter, FilterChain, FilterFault, Refused
@@ -34,7 +34,7 @@ class SizeTests(SynchronousTestCase):
     """A message of each size, made one of each size."""
 
     def setUp(self) -> None:
-        self.house = House(self.mktemp(), Queue(memory=MEMORY, jitter=0.0)).start()
+        self.house = House(self.mktemp(), QueueSettings(memory=MEMORY, jitter=0.0)).start()
         self.in_one_batch()
 
     def in_one_batch(self) -> None:
