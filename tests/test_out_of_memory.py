@@ -226,7 +226,7 @@ class RoomTests(HouseCase):
     def test_full(self) -> None:
         """New mail is refused, all else goes on, and it is over when enough has gone."""
         spool = self.house.spool
-        spool._room._most = 40 * self.house.spool._ledger.octets or 20_000
+        spool._room._most = 40 * self.house.spool._index.octets or 20_000
         sink = self.house.sink
         while spool.refusal() is None:
             self.house.put("a@one.test")
@@ -247,11 +247,11 @@ class RoomTests(HouseCase):
         """What records take is counted exactly: an empty queue takes nothing."""
         for number in range(5):
             self.house.put("a@one.test", f"b{number}@two.test")
-        self.assertGreater(self.house.spool._ledger.octets, 5 * 400)
+        self.assertGreater(self.house.spool._index.octets, 5 * 400)
         for _ in range(5):
             self.house.attempt("one.test", DELIVERED)
             self.house.attempt("two.test", DELIVERED)
-        self.assertEqual(self.house.spool._ledger.octets, 0)
+        self.assertEqual(self.house.spool._index.octets, 0)
 
 
 class ThreadTests(TestCase):

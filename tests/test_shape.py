@@ -23,7 +23,7 @@ LONG_FILES = {
     "seg.deliver.smtp_client": 561,
     "seg.gateway.assembly": 443,
     "seg.gateway.service": 488,
-    "seg.queue.state": 472,
+    "seg.queue.state": 470,
     "seg.receive.protocol": 536,
     "seg.smtp.client": 510,
     "seg.smtp.server": 586,

@@ -88,14 +88,14 @@ class FilterChain:
 
     log = Logger()
 
-    def __init__(self, stations: Sequence[ConfiguredFilter], sink: IEventSink, clock: IReactorTime) -> None:
-        self._stations = tuple(stations)
+    def __init__(self, filters: Sequence[ConfiguredFilter], sink: IEventSink, clock: IReactorTime) -> None:
+        self._filters = tuple(filters)
         self._sink = sink
         self._clock = clock
         self._turns = FilterTurns()
 
     def __bool__(self) -> bool:
-        return bool(self._stations)
+        return bool(self._filters)
 
     async def judge(self, message: FilteredMessage) -> Verdict:
         """What is to become of the message.
@@ -108,13 +108,13 @@ class FilterChain:
     async def _judge(self, message: FilteredMessage) -> Verdict:
         first, rid = message, len(message.recipients)
         holds: list[str] = []
-        for station in self._stations:
-            name, settings = station.settings.name, station.settings
+        for configured in self._filters:
+            name, settings = configured.settings.name, configured.settings
             if 0 < settings.max_message_size < message.content.size:
                 self._sink.emit(FilterPassedOver(message.mid, name, message.content.size))
                 continue
             began = self._clock.seconds()
-            answer, after = await self._hear(station, message, rid, began)
+            answer, after = await self._hear(configured, message, rid, began)
             match answer:
                 case Reject() | TempFail():
                     return Refused(name, answer.reply)
@@ -129,33 +129,33 @@ class FilterChain:
         return Passed(message, changed, tuple(holds))
 
     async def _hear(
-        self, station: ConfiguredFilter, message: FilteredMessage, rid: int, began: float
+        self, configured: ConfiguredFilter, message: FilteredMessage, rid: int, began: float
     ) -> tuple[Answer, Applied]:
         """The answer of one filter, with the message that it makes; the answer of its table when it gives none."""
-        name, mid = station.settings.name, message.mid
+        name, mid = configured.settings.name, message.mid
         try:
-            answer = await self._ask(station, message)
+            answer = await self._ask(configured, message)
             after = applied(message, answer, rid)
         except CancelledError:
             raise
         except Exception as error:  # third parties' code
             if (ours := local_fault(error, _SOCKET_CLOSED_TO_US)) is not None:
                 raise LocalFault(f"filter {name} could not be asked: {ours.text}") from error
-            decision = station.settings.when_away
+            decision = configured.settings.when_away
             seconds = self._clock.seconds() - began
-            self._sink.emit(FilterAway(mid, name, self._cause(error, station), decision.value, seconds))
+            self._sink.emit(FilterAway(mid, name, self._cause(error, configured), decision.value, seconds))
             answer = NO_ANSWER.get(decision, Accept())
             return answer, Applied(message)
-        self._tell(station, message, answer, after, began)
+        self._tell(configured, message, answer, after, began)
         return answer, after
 
-    def _ask(self, station: ConfiguredFilter, message: FilteredMessage) -> Deferred[Answer]:
+    def _ask(self, configured: ConfiguredFilter, message: FilteredMessage) -> Deferred[Answer]:
         """The answer of one filter. Whoever cancels this waits no more, whatever the filter makes of it."""
         gone = False
 
         async def asked() -> Answer:
             try:
-                answer: object = await station.filter.judge(message)
+                answer: object = await configured.filter.judge(message)
             except CancelledError as error:
                 raise FilterFault("its own work was cancelled") from error
             if not isinstance(answer, Accept | Change | Redirect | Hold | Discard | Reject | TempFail):
@@ -172,21 +172,21 @@ class FilterChain:
 
         heard: Deferred[Answer] = Deferred(cancel)
         asking: Deferred[Answer] = Deferred.fromCoroutine(asked())
-        if station.limit is not None:
-            asking.addTimeout(station.limit, self._clock, _too_late)
+        if configured.limit is not None:
+            asking.addTimeout(configured.limit, self._clock, _too_late)
         asking.addBoth(lambda result: None if gone else heard.callback(result))
         return heard
 
-    def _cause(self, error: Exception, station: ConfiguredFilter) -> str:
+    def _cause(self, error: Exception, configured: ConfiguredFilter) -> str:
         if isinstance(error, FilterFault | HeaderGrown):
             return str(error)
-        self.log.failure("the filter {name} failed", name=station.settings.name)
+        self.log.failure("the filter {name} failed", name=configured.settings.name)
         return f"{type(error).__name__}: {error}"
 
     def _tell(
-        self, station: ConfiguredFilter, before: FilteredMessage, answer: Answer, after: Applied, began: float
+        self, configured: ConfiguredFilter, before: FilteredMessage, answer: Answer, after: Applied, began: float
     ) -> None:
-        name, mid, emit = station.settings.name, before.mid, self._sink.emit
+        name, mid, emit = configured.settings.name, before.mid, self._sink.emit
         details = after.texts
         if isinstance(answer, Reject | TempFail):
             details = (str(answer.reply),)

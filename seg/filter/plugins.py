@@ -69,7 +69,9 @@ def _unknown(kind: str, plugins: Iterable[str]) -> str:
 def for_listener(found: Iterable[ConfiguredFilter], listener: str) -> tuple[ConfiguredFilter, ...]:
     """Those that judge the mail of this listener."""
     return tuple(
-        station for station in found if not station.settings.listeners or listener in station.settings.listeners
+        configured
+        for configured in found
+        if not configured.settings.listeners or listener in configured.settings.listeners
     )
 
 

@@ -16,7 +16,7 @@ MakeSyslog = Callable[[LogSubscription], SyslogLog]
 
 
 class MailLogs:
-    """Every outlet of the event bus that is a log.
+    """Every listener of the event bus that is a log.
 
     :param make_file: makes what writes files.
     :param make_syslog: makes what sends to a syslog.
@@ -57,8 +57,8 @@ class MailLogs:
 
         return DeferredList(self._ending).addCallback(last)
 
-    def _listen(self, outlet: MailLogFile | SyslogLog) -> None:
-        self._bus.add(outlet.emit, debug=outlet.debug)
+    def _listen(self, log: MailLogFile | SyslogLog) -> None:
+        self._bus.add(log.emit, debug=log.debug)
 
     def _subscribe(self, subscriptions: Sequence[LogSubscription]) -> None:
         files = {one.name: one for one in subscriptions if one.kind is SubscriptionKind.FILE}

@@ -77,7 +77,7 @@ class QueueCommands:
 
     def __init__(self, custody: QueueState, sink: IEventSink, clock: IReactorTime) -> None:
         self._custody = custody
-        self._ledger = custody.ledger
+        self._index = custody.index
         self._sink = sink
         self._clock = clock
 
@@ -91,106 +91,106 @@ class QueueCommands:
 
     def mids(self, after: int = 0) -> list[int]:
         """All queued messages from the first one above `after`."""
-        mids = self._ledger.mids()
+        mids = self._index.mids()
         return mids[bisect_right(mids, after) :]
 
     def listing(self, mid: int, mention: str = "", held: bool = False) -> MessageSummary | None:
         """One message; None when it isn't queued, waits for nothing, or surely doesn't mention an address or domain (in
         lower case and A-labels), or isn't held although that is asked for."""
-        record = self._ledger.get(mid)
-        if record is None or not record.waiting or (held and not record.held) or not record.may_mention(mention):
+        entry = self._index.get(mid)
+        if entry is None or not entry.waiting or (held and not entry.held) or not entry.may_mention(mention):
             return None
-        return self._listing(record, record.envelope)
+        return self._listing(entry, entry.envelope)
 
     def policy_held(self) -> list[int]:
         """The messages of which TLS policy keeps recipients waiting, oldest first."""
-        return self._ledger.policy_held()
+        return self._index.policy_held()
 
     def held_by_policy(self, mid: int) -> HeldByPolicy | None:
         """What TLS policy keeps of a message; None when there is nothing."""
-        record = self._ledger.get(mid)
-        if record is None or not record.causes:
+        entry = self._index.get(mid)
+        if entry is None or not entry.causes:
             return None
-        envelope = self._custody.in_posix(record.envelope)
+        envelope = self._custody.in_posix(entry.envelope)
         waiting = tuple(
             r for r in envelope.recipients if r.state is RecipientState.PENDING and r.policy and r.policy.refusals
         )
-        return HeldByPolicy(mid, waiting, record.held, as_posix(self._clock, record.expires))
+        return HeldByPolicy(mid, waiting, entry.held, as_posix(self._clock, entry.expires))
 
     async def show(self, mid: int) -> MessageDetails | None:
         """One message with the beginning of its content; None when it isn't queued.
 
         :raises OSError: the spool file can't be read.
         """
-        record = self._ledger.get(mid)
-        if record is None:
+        entry = self._index.get(mid)
+        if entry is None:
             return None
-        envelope = record.envelope
-        listing = self._listing(record, envelope)
-        head = await self._custody.content(record, envelope).head(HEAD)
+        envelope = entry.envelope
+        listing = self._listing(entry, envelope)
+        head = await self._custody.content(entry, envelope).head(HEAD)
         return MessageDetails(listing, self._custody.in_posix(envelope), head)
 
     async def hold(self, mid: int, by: str) -> bool:
         """Try it no more until released, restarts included. What is being tried just now is completed. False:
         there is no such message, or it is held already."""
-        record = self._ledger.get(mid)
-        if record is None or record.held or not record.waiting:
+        entry = self._index.get(mid)
+        if entry is None or entry.held or not entry.waiting:
             return False
-        await self._set_held(record, True)
+        await self._set_held(entry, True)
         self._sink.emit(MessageHeld(mid, by))
         return True
 
     async def release_hold(self, mid: int, by: str) -> bool:
         """Go on with a held message, which is due at once if its time has come. Its lifetime, if over, is
         extended for one try. False: there is no such message, or it isn't held."""
-        record = self._ledger.get(mid)
-        if record is None or not record.held:
+        entry = self._index.get(mid)
+        if entry is None or not entry.held:
             return False
-        record.expires = self._custody.extended_expiry(record.envelope)
-        await self._set_held(record, False)
+        entry.expires = self._custody.extended_expiry(entry.envelope)
+        await self._set_held(entry, False)
         self._sink.emit(MessageReleased(mid, by))
         return True
 
     async def delete(self, mid: int, by: str) -> bool:
         """Drop what is pending; nobody is told. What is being tried just now is completed first, and the rest
         dropped then. False: there is no such message."""
-        record = self._ledger.get(mid)
-        if record is None:
+        entry = self._index.get(mid)
+        if entry is None:
             return False
-        if record.leased:
-            record.deleted_by = by
+        if entry.leased:
+            entry.deleted_by = by
         else:
-            await self._custody.delete(record, by)
+            await self._custody.delete(entry, by)
         return True
 
     async def bounce(self, mid: int, by: str) -> bool:
         """Return to its sender what is pending and isn't being tried just now. False: there is nothing of it."""
-        record = self._ledger.get(mid)
-        if record is None:
+        entry = self._index.get(mid)
+        if entry is None:
             return False
         error = Permanent("5.0.0", "Returned by the administrator of the mail gateway")
         outcomes: dict[int, Outcome] = {
             r.rid: Bounced(error)
-            for r in record.envelope.recipients
-            if r.state is RecipientState.PENDING and r.rid not in record.leased
+            for r in entry.envelope.recipients
+            if r.state is RecipientState.PENDING and r.rid not in entry.leased
         }
         if not outcomes:
             return False
         self._sink.emit(OperatorActed(by, f"bounce MID {mid}"))
-        await self._custody.settle(record, (), outcomes)
+        await self._custody.settle(entry, (), outcomes)
         return True
 
     async def retry(self, target: int | str = "") -> int:
         """Make recipients due now: of one message (its MID), of one destination (its domain), or all ("").
         The number of recipients that needn't wait any more. Held messages stay held."""
         if isinstance(target, int):
-            record = self._ledger.get(target)
-            return self._ledger.make_due(record) if record else 0
+            entry = self._index.get(target)
+            return self._index.make_due(entry) if entry else 0
         hurried = 0
-        for number, mid in enumerate(self._ledger.mids(), 1):
-            record = self._ledger.get(mid)
-            if record is not None:
-                hurried += self._ledger.make_due(record, target)
+        for number, mid in enumerate(self._index.mids(), 1):
+            entry = self._index.get(mid)
+            if entry is not None:
+                hurried += self._index.make_due(entry, target)
             if not number % AT_ONCE:
                 await deferLater(self._clock, 0)
         return hurried
@@ -198,53 +198,53 @@ class QueueCommands:
     async def redirect(self, mid: int, via: str, by: str, domain: str = "") -> bool:
         """Send what is pending, or of it what is for a destination, to this host instead of its own route, restarts included, and now;
         "" is back to its own route. What is being tried just now is completed first. False: nothing of it waits."""
-        record = self._ledger.get(mid)
-        if record is None:
+        entry = self._index.get(mid)
+        if entry is None:
             return False
-        envelope = record.envelope
+        envelope = entry.envelope
         waiting = [
             r for r in envelope.recipients if r.state is RecipientState.PENDING and (not domain or r.domain == domain)
         ]
         changed = {r.rid: attrs.evolve(r, via=via) for r in waiting if r.via != via}
         if changed:
             recipients = tuple(changed.get(r.rid, r) for r in envelope.recipients)
-            self._ledger.change(record, attrs.evolve(envelope, recipients=recipients))
-            self._ledger.make_due(record, domain)
+            self._index.change(entry, attrs.evolve(envelope, recipients=recipients))
+            self._index.make_due(entry, domain)
             where = f"to {via}" if via else "back to its own route"
             self._sink.emit(OperatorActed(by, f"redirect MID {mid} {where}" + (f", only {domain}" if domain else "")))
-            await self._custody.save(record)
+            await self._custody.save(entry)
         return bool(waiting)
 
-    async def _set_held(self, record: IndexEntry, held: bool) -> None:
-        envelope = attrs.evolve(record.envelope, held=held, damage=record.envelope.damage if held else "")
-        self._ledger.change(record, envelope)
-        self._ledger.plan(record, envelope)
-        await self._custody.save(record)
+    async def _set_held(self, entry: IndexEntry, held: bool) -> None:
+        envelope = attrs.evolve(entry.envelope, held=held, damage=entry.envelope.damage if held else "")
+        self._index.change(entry, envelope)
+        self._index.plan(entry, envelope)
+        await self._custody.save(entry)
 
-    def _listing(self, record: IndexEntry, envelope: Envelope) -> MessageSummary:
+    def _listing(self, entry: IndexEntry, envelope: Envelope) -> MessageSummary:
         pending = envelope.pending
         waiting = [r for r in pending if r.state is RecipientState.PENDING]
         last = max(pending, key=lambda r: r.attempts)
         due = min((r.due for r in waiting), default=0.0)
         return MessageSummary(
-            mid=record.mid,
+            mid=entry.mid,
             size=envelope.size,
             arrived=as_posix(self._clock, envelope.arrived),
             sender=envelope.reverse_path,
             recipients=tuple(r.address for r in pending),
             domains=tuple(dict.fromkeys(r.domain for r in pending)),
-            state=self._state(record, waiting, due),
+            state=self._state(entry, waiting, due),
             attempts=last.attempts,
             due=as_posix(self._clock, due) if due else 0.0,
             error=last.error,
-            expires=as_posix(self._clock, record.expires),
-            causes=tuple(sorted(record.causes)),
+            expires=as_posix(self._clock, entry.expires),
+            causes=tuple(sorted(entry.causes)),
         )
 
-    def _state(self, record: IndexEntry, waiting: list[Recipient], due: float) -> MessageState:
-        if record.leased:
+    def _state(self, entry: IndexEntry, waiting: list[Recipient], due: float) -> MessageState:
+        if entry.leased:
             return MessageState.ACTIVE
-        if record.held:
+        if entry.held:
             return MessageState.HELD
         if not waiting:
             return MessageState.BOUNCING

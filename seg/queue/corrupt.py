@@ -97,17 +97,17 @@ class CorruptFiles:
             raise NotRestoredError(
                 "its name isn't that of a message: rename it to new-XX-NNNNNNNNNNNN, as the others are"
             )
-        record = self._custody.ledger.get(known.mid)
+        entry = self._custody.index.get(known.mid)
         if not known.is_envelope:
-            if record is not None:
+            if entry is not None:
                 raise NotRestoredError(f"MID {known.mid} is in the queue")
             found = await self._commits.read(lambda disk: self._restore(disk, name, known))
             self._loading.take_message(found)
-        elif record is None or not record.damaged or record.leased:
+        elif entry is None or not entry.damaged or entry.leased:
             raise NotRestoredError("its message isn't held for damage; restored, a message brings its envelope along")
         else:
             stored = await self._commits.read(lambda disk: self._restore_envelope(disk, name, known))
-            self._custody.replace_envelope(record, stored)
+            self._custody.replace_envelope(entry, stored)
         self._sink.emit(OperatorActed(by, f"queue corrupt restore {name}"))
         await self._loading.count_corrupt()
 

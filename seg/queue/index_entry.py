@@ -20,7 +20,7 @@ _NO_CAUSES: frozenset[CauseKind] = frozenset()
 T = TypeVar("T")
 
 SHARED_FROM = 10  # recipients
-ROOM = 400  # octets that a message takes beside its packed envelope, in the due-list and the ledger's tables (`bench.queue` measures it)
+ROOM = 400  # octets that a message takes beside its packed envelope, in the due queue and the index's tables (`bench.queue` measures it)
 
 
 class _Seldom(Generic[T]):
@@ -36,25 +36,25 @@ class _Seldom(Generic[T]):
         self._name = name
 
     @overload
-    def __get__(self, record: None, owner: type[IndexEntry]) -> _Seldom[T]: ...
+    def __get__(self, entry: None, owner: type[IndexEntry]) -> _Seldom[T]: ...
     @overload
-    def __get__(self, record: IndexEntry, owner: type[IndexEntry]) -> T: ...
-    def __get__(self, record: IndexEntry | None, owner: type[IndexEntry]) -> _Seldom[T] | T:
-        if record is None:
+    def __get__(self, entry: IndexEntry, owner: type[IndexEntry]) -> T: ...
+    def __get__(self, entry: IndexEntry | None, owner: type[IndexEntry]) -> _Seldom[T] | T:
+        if entry is None:
             return self
-        if record.seldom is None:
+        if entry.seldom is None:
             return self._nothing
-        value: T = record.seldom.get(self._name, self._nothing)
+        value: T = entry.seldom.get(self._name, self._nothing)
         return value
 
-    def __set__(self, record: IndexEntry, value: T) -> None:
+    def __set__(self, entry: IndexEntry, value: T) -> None:
         if value:
-            if record.seldom is None:
-                record.seldom = {}
-            record.seldom[self._name] = value
-        elif record.seldom is not None:
-            record.seldom.pop(self._name, None)
-            record.seldom = record.seldom or None
+            if entry.seldom is None:
+                entry.seldom = {}
+            entry.seldom[self._name] = value
+        elif entry.seldom is not None:
+            entry.seldom.pop(self._name, None)
+            entry.seldom = entry.seldom or None
 
 
 class IndexEntry:
@@ -66,7 +66,7 @@ class IndexEntry:
     :ivar expires: when what is left is returned.
     :ivar plain: all its addresses are ASCII.
     :ivar seldom: what few messages have, by name of the attribute; None = nothing.
-    :ivar planned: recipients due up to this time have been put into the due-list.
+    :ivar planned: recipients due up to this time have been put into the due queue.
     :ivar unwritten: why its present state isn't written down yet; "" = it is, or is being written.
     :ivar wake: the next time at which something is to happen; `NEVER` while held.
     :ivar warn: when to see whether the sender is to be told that some of it hasn't had its turn; `NEVER`: nobody is.

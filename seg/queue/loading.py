@@ -47,7 +47,7 @@ class Loading:
     ) -> None:
         self._folders = folders
         self._custody = custody
-        self._ledger = custody.ledger
+        self._index = custody.index
         self._commits = commits
         self._sink = sink
         self._clock = clock
@@ -81,7 +81,7 @@ class Loading:
         if self._scan.leftovers:
             self._sink.emit(Notice(f"Queue scan: removed what {self._scan.leftovers} finished messages had left"))
         await self.count_corrupt()
-        self._ledger.damage_changed = self._damage_changed
+        self._index.damage_changed = self._damage_changed
         self._tell_damage()
         self._sink.emit(QueueScanned(messages, corrupt, self._clock.seconds() - began))
 
@@ -133,7 +133,7 @@ class Loading:
         moment = moment or self._custody.moment()
         stored = found.stored if isinstance(found, Damaged) else found
         envelope = stored.envelope
-        if self._ledger.get(envelope.mid) is not None:
+        if self._index.get(envelope.mid) is not None:
             return False  # read a second time, or a report that was written again meanwhile
         if envelope.mid in self._reports:  # a report's MID is higher than that of what it tells of
             self._present[envelope.mid] = envelope
@@ -235,7 +235,7 @@ class Loading:
 
     def _tell_damage(self) -> None:
         self._telling = None
-        count = self._ledger.counts().damaged
+        count = self._index.counts().damaged
         if count:
             what = "1 message is" if count == 1 else f"{count} messages are"
             self._damaged.begin(f"{what} held, as a part of the spool's files is lost: seg queue list --held")
@@ -248,7 +248,7 @@ def _reports_under_way(stored: StoredEnvelope) -> set[int]:
 
 
 def _freeze() -> None:
-    """Spare the garbage collector's full rounds what is there by now: it would walk through all records again and again, and the reactor
-    would stand still for a second in a queue of a million. Records go without it, as nothing in them leads back to them."""
+    """Spare the garbage collector's full rounds what is there by now: it would walk through all entries again and again, and the reactor
+    would stand still for a second in a queue of a million. Entries go without it, as nothing in them leads back to them."""
     gc.collect(1)
     gc.freeze()

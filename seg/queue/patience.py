@@ -49,9 +49,9 @@ class Acceptance:
             self._clock.callLater(WAIT, self, envelope, None)
 
     def _accept(self, envelope: Envelope, content: bytes | None) -> None:
-        ledger = self._custody.ledger
-        record = ledger.get(envelope.mid)
-        if record is None:
+        index = self._custody.index
+        entry = index.get(envelope.mid)
+        if entry is None:
             self._custody.accept(envelope, content)
         else:  # memory ran out when it was there already
-            ledger.plan(record, record.envelope)
+            index.plan(entry, entry.envelope)

@@ -1,4 +1,4 @@
-"""No more mail than memory has room for: new mail is refused before the queue's records fill it."""
+"""No more mail than memory has room for: new mail is refused before the queue's entries fill it."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ FULL = OSError(errno.ENOMEM, "the queue fills the memory that is set aside for i
 class Room:
     """Tells while the queue is full (Condition MEMORY). Deliveries, reports and commands go on.
 
-    :param most: octets that records may take; 0: any number.
+    :param most: octets that entries may take; 0: any number.
     """
 
-    def __init__(self, most: int, ledger: QueueIndex, sink: IEventSink, clock: IReactorTime) -> None:
+    def __init__(self, most: int, index: QueueIndex, sink: IEventSink, clock: IReactorTime) -> None:
         self._most = most
-        self._ledger = ledger
+        self._index = index
         self._clock = clock
         self._condition = Condition(sink, ConditionKind.MEMORY, "queue")
         self._timer: IDelayedCall | None = None
@@ -43,7 +43,7 @@ class Room:
         self._most = 0
 
     def _look(self) -> None:
-        used = self._ledger.octets
+        used = self._index.octets
         if used >= self._most:
             self._condition.begin(
                 f"the queue's records fill the {self._most >> 20} MiB of memory that they may take: new mail is refused (452), "

@@ -54,7 +54,7 @@ class Spool:
     :param committer: does all disk work; started and stopped with the spool.
     :param random: a number from 0 up to 1, for the retry schedule.
     :param settings_of: the settings for a domain and a listener's bounce profile, where some have their own schedule.
-    :param room: octets of memory that the records may take, else new mail is refused; 0: any number.
+    :param room: octets of memory that the entries may take, else new mail is refused; 0: any number.
     :param readdress: what becomes of the envelope of each new message, reports among them, before it is stored.
     """
 
@@ -87,9 +87,9 @@ class Spool:
         )
         schedules = Schedules(Schedule(settings, random), settings_of)
         self._custody = QueueState(self._folders, schedules, reports, durable, commits, counters, sink, reactor)
-        self._ledger = self._custody.ledger
+        self._index = self._custody.index
         self._accept = Acceptance(self._custody, reactor)
-        self._room = Room(room, self._ledger, sink, reactor)
+        self._room = Room(room, self._index, sink, reactor)
         self._operators = QueueCommands(self._custody, sink, reactor)
         self._loading = Loading(self._folders, self._custody, committer, sink, reactor)
         self.corrupt = CorruptFiles(self._folders, self._custody, self._loading, commits, sink)
@@ -164,26 +164,26 @@ class Spool:
 
     def subscribe(self, on_ready: Callable[[str], None]) -> None:
         """See `IQueue.subscribe`."""
-        self._ledger.subscribe(on_ready)
+        self._index.subscribe(on_ready)
 
     def lease(self, domain: str, most: int = 0) -> Lease | None:
         """See `IQueue.lease`."""
-        found = self._ledger.lease(domain, most)
+        found = self._index.lease(domain, most)
         if found is None:
             return None
-        record, envelope, recipients = found
-        return Lease(self._custody.in_posix(envelope), domain, recipients, self._custody.content(record, envelope))
+        entry, envelope, recipients = found
+        return Lease(self._custody.in_posix(envelope), domain, recipients, self._custody.content(entry, envelope))
 
     def settle(self, lease: Lease, outcomes: dict[int, Outcome]) -> Deferred[None]:
         """See `IQueue.settle`. A lease that has been handed back already changes nothing."""
         return Deferred.fromCoroutine(patiently(self._clock, lambda: self._settle(lease, outcomes)))
 
     async def _settle(self, lease: Lease, outcomes: Mapping[int, Outcome]) -> None:
-        record = self._ledger.get(lease.mid)
-        if record is not None:
-            out = record.leased.intersection(lease.rids)
+        entry = self._index.get(lease.mid)
+        if entry is not None:
+            out = entry.leased.intersection(lease.rids)
             known = {rid: outcome for rid, outcome in outcomes.items() if rid in out}
-            await self._custody.settle(record, out, known)
+            await self._custody.settle(entry, out, known)
 
     def release(self, lease: Lease) -> None:
         """See `IQueue.release`."""
@@ -193,27 +193,27 @@ class Spool:
 
     def counts(self) -> QueueCounts:
         """The queue in numbers; cheap enough to be asked every second."""
-        counts = self._ledger.counts()
+        counts = self._index.counts()
         return attrs.evolve(counts, unread=self._loading.unread, corrupt=self._loading.corrupt)
 
     def unwritten(self, mid: int) -> str:
         """Why what is known of a message isn't written down yet: it is in force, but a restart would not know of it. "" = it is, or
         there is no such message."""
-        record = self._ledger.get(mid)
-        return "" if record is None else record.unwritten
+        entry = self._index.get(mid)
+        return "" if entry is None else entry.unwritten
 
     def destinations(self) -> Mapping[str, int]:
         """Recipients that wait for a delivery or a report, by destination."""
-        return self._ledger.by_domain
+        return self._index.by_domain
 
     def _command(self, mid: int, command: Coroutine[Deferred[Any], Any, bool]) -> Deferred[bool]:
         """What a command says; True as soon as it is in force if it can't be written down for now (see `unwritten`)."""
-        record = self._ledger.get(mid)
+        entry = self._index.get(mid)
         said: list[bool] = []
         work = Deferred.fromCoroutine(command).addCallback(said.append)
-        if record is None or work.called:
+        if entry is None or work.called:
             return work.addCallback(lambda _: said[0])
-        return self._custody.in_force(record, work).addCallback(lambda _: said[0] if said else True)
+        return self._custody.in_force(entry, work).addCallback(lambda _: said[0] if said else True)
 
     def bounce(self, mid: int, by: str) -> Deferred[bool]:
         """See `QueueCommands.bounce`."""
@@ -221,8 +221,8 @@ class Spool:
 
     def content(self, mid: int) -> IContent | None:
         """The content of a queued message; None when it isn't queued."""
-        record = self._ledger.get(mid)
-        return None if record is None else self._custody.content(record, record.envelope)
+        entry = self._index.get(mid)
+        return None if entry is None else self._custody.content(entry, entry.envelope)
 
     def messages(self, after: int = 0) -> Iterator[MessageSummary]:
         """See `QueueCommands.messages`."""
@@ -238,7 +238,7 @@ class Spool:
 
     def causes(self) -> Mapping[CauseKind, int]:
         """Messages that TLS policy keeps waiting, by cause; one with several counts for each."""
-        return self._ledger.by_cause
+        return self._index.by_cause
 
     def policy_held(self) -> list[int]:
         """See `QueueCommands.policy_held`."""

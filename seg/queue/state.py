@@ -47,7 +47,7 @@ class QueueState:
     """Keeps memory and files in step. Memory changes first and counts; the files follow, however long that
     takes.
 
-    Times in the ledger are those of the queue's clock, which is never set (`seg.common.clock`); those in files and events are POSIX
+    Times in the index are those of the queue's clock, which is never set (`seg.common.clock`); those in files and events are POSIX
     seconds.
     """
 
@@ -65,7 +65,7 @@ class QueueState:
         clock: IReactorTime,
     ) -> None:
         self.folders = folders
-        self.ledger = QueueIndex(clock, self._expired, self._overdue)
+        self.index = QueueIndex(clock, self._expired, self._overdue)
         self._schedules = schedules
         self._reports = reports
         self._durable = durable
@@ -87,7 +87,7 @@ class QueueState:
     def accept(self, envelope: Envelope, content: bytes | None) -> None:
         """A message is durable in new/: due from now on."""
         envelope = self._steady(envelope)
-        self.ledger.add(envelope, self._schedules.expiry(envelope), self._schedules.warning(envelope), content)
+        self.index.add(envelope, self._schedules.expiry(envelope), self._schedules.warning(envelope), content)
 
     def moment(self) -> Moment:
         """Now, for those that are taken up together."""
@@ -103,9 +103,9 @@ class QueueState:
             self._spawn(self._durable.carry_out(lambda: RemoveMessage(self.folders, envelope.mid)))
             return
         expires, warn = self._schedules.expiry(envelope), self._schedules.warning(envelope)  # its turn comes first
-        record = self.ledger.add(envelope, max(expires, moment.grace), max(warn, moment.grace), now=moment.now)
-        record.failures = dict(stored.failures)
-        record.relayed = dict(stored.relayed)
+        entry = self.index.add(envelope, max(expires, moment.grace), max(warn, moment.grace), now=moment.now)
+        entry.failures = dict(stored.failures)
+        entry.relayed = dict(stored.relayed)
 
     def take_up_damaged(self, stored: StoredEnvelope, rewrite: bool, moment: Moment) -> None:
         """A message of which a part is lost: held from now on, also after a restart.
@@ -113,16 +113,16 @@ class QueueState:
         :param rewrite: its envelope may be written anew.
         """
         self.take_up(stored, moment)
-        record = self.ledger.get(stored.envelope.mid)
-        if record is not None and rewrite:
-            self._spawn(self.save(record))
+        entry = self.index.get(stored.envelope.mid)
+        if entry is not None and rewrite:
+            self._spawn(self.save(entry))
 
-    def replace_envelope(self, record: IndexEntry, stored: StoredEnvelope) -> None:
+    def replace_envelope(self, entry: IndexEntry, stored: StoredEnvelope) -> None:
         """The true envelope of a message that was held for the loss of it; the file has it already."""
-        self.ledger.change(record, stored.envelope)
-        record.failures = dict(stored.failures)
-        record.expires = self.extended_expiry(stored.envelope)
-        self.ledger.plan(record, stored.envelope)
+        self.index.change(entry, stored.envelope)
+        entry.failures = dict(stored.failures)
+        entry.expires = self.extended_expiry(stored.envelope)
+        self.index.plan(entry, stored.envelope)
 
     def extended_expiry(self, envelope: Envelope) -> float:
         """When a message expires that couldn't be tried so far, by a hold or because the gateway was down."""
@@ -140,20 +140,20 @@ class QueueState:
         :param present: the reports that are in the spool but not taken up, by MID.
         """
         for mid in mids:
-            record = self.ledger.get(mid)
-            if record is None:
+            entry = self.index.get(mid)
+            if entry is None:
                 continue
-            envelope = record.envelope
+            envelope = entry.envelope
             unfinished = (r.report for r in envelope.recipients if r.state is RecipientState.BOUNCING)
             for report in sorted(set(unfinished)):
-                written = self.ledger.get(report)  # where the message could be read later than its report
-                self._spawn(self._tell(record, report, written.envelope if written else present.get(report)))
+                written = self.index.get(report)  # where the message could be read later than its report
+                self._spawn(self._tell(entry, report, written.envelope if written else present.get(report)))
 
-    def content(self, record: IndexEntry, envelope: Envelope) -> IContent:
+    def content(self, entry: IndexEntry, envelope: Envelope) -> IContent:
         """The content of a message, from memory while it is kept there."""
-        if record.content is not None:
-            return MemoryContent(record.content)
-        return FileContent(self.folders, record.mid, envelope.size, self._commits)
+        if entry.content is not None:
+            return MemoryContent(entry.content)
+        return FileContent(self.folders, entry.mid, envelope.size, self._commits)
 
     # --- times ------------------------------------------------------------------------------------
 
@@ -162,7 +162,7 @@ class QueueState:
         return shifted(envelope, -ahead(self._clock))
 
     def in_posix(self, envelope: Envelope) -> Envelope:
-        """An envelope of the ledger with times in POSIX seconds, as files and people want them."""
+        """An envelope of the index with times in POSIX seconds, as files and people want them."""
         return shifted(envelope, ahead(self._clock))
 
     def _shown(self, event: Event) -> Event:
@@ -172,51 +172,51 @@ class QueueState:
 
     # --- settling ---------------------------------------------------------------------------------
 
-    async def settle(self, record: IndexEntry, rids: Iterable[int], outcomes: Mapping[int, Outcome]) -> None:
+    async def settle(self, entry: IndexEntry, rids: Iterable[int], outcomes: Mapping[int, Outcome]) -> None:
         """Record how these recipients fared; returns when that is durable, failure reports included."""
-        if record.waiting > FEW:
+        if entry.waiting > FEW:
             await self._settlements.settle(
-                record.mid, record.waiting, rids, outcomes, partial(self._settle_together, record)
+                entry.mid, entry.waiting, rids, outcomes, partial(self._settle_together, entry)
             )
         else:
-            await self._settle_together(record, rids, outcomes)
+            await self._settle_together(entry, rids, outcomes)
 
-    async def _settle_together(self, record: IndexEntry, rids: Iterable[int], outcomes: Mapping[int, Outcome]) -> None:
-        deleted_by, record.deleted_by = record.deleted_by, ""
+    async def _settle_together(self, entry: IndexEntry, rids: Iterable[int], outcomes: Mapping[int, Outcome]) -> None:
+        deleted_by, entry.deleted_by = entry.deleted_by, ""
         if deleted_by:  # what failed needn't be reported or tried again
             outcomes = {rid: o for rid, o in outcomes.items() if not isinstance(o, rules.FAILED)}
-        settlement = rules.settle(record.envelope, outcomes, self._schedules, self._clock.seconds())
+        settlement = rules.settle(entry.envelope, outcomes, self._schedules, self._clock.seconds())
         envelope = self._allotted(settlement.envelope, settlement.failures)
         if settlement.changed:
-            self.ledger.change(record, envelope)
-            record.failures = {**record.failures, **settlement.failures}
-            record.relayed = {**record.relayed, **settlement.relayed}
+            self.index.change(entry, envelope)
+            entry.failures = {**entry.failures, **settlement.failures}
+            entry.relayed = {**entry.relayed, **settlement.relayed}
         for event in settlement.events:
             self._sink.emit(self._shown(event))
         if deleted_by:
-            record.deleted_by = deleted_by
-        self.ledger.give_back(record, rids)
-        if deleted_by and not record.leased:
-            await self.delete(record, deleted_by)
+            entry.deleted_by = deleted_by
+        self.index.give_back(entry, rids)
+        if deleted_by and not entry.leased:
+            await self.delete(entry, deleted_by)
             return
         if not any(r.state is RecipientState.PENDING and not r.attempts for r in envelope.recipients):
-            self.ledger.forget_content(record)
+            self.index.forget_content(entry)
         if settlement.changed:
-            await self._save_settled(record)
+            await self._save_settled(entry)
         if settlement.delays:
-            self._gathering.of(record.mid).delays.update(settlement.delays)
-        if settlement.failures or settlement.relayed or settlement.delays or record.mid in self._gathering:
-            await self._tell_in_time(record)
+            self._gathering.of(entry.mid).delays.update(settlement.delays)
+        if settlement.failures or settlement.relayed or settlement.delays or entry.mid in self._gathering:
+            await self._tell_in_time(entry)
 
-    async def _save_settled(self, record: IndexEntry) -> None:
+    async def _save_settled(self, entry: IndexEntry) -> None:
         """Make what was settled durable. What another destination's settlement changed meanwhile may not be, when this returns."""
-        self._saving[record.mid] += 1
+        self._saving[entry.mid] += 1
         try:
-            await self.save(record)
+            await self.save(entry)
         finally:
-            self._saving[record.mid] -= 1
-            if not self._saving[record.mid]:
-                del self._saving[record.mid]
+            self._saving[entry.mid] -= 1
+            if not self._saving[entry.mid]:
+                del self._saving[entry.mid]
 
     def _allotted(self, envelope: Envelope, failures: Mapping[int, Bounced]) -> Envelope:
         """The envelope with the MIDs of the reports that will tell of these failures: one for each kind of report that waits."""
@@ -245,54 +245,52 @@ class QueueState:
 
     def release(self, mid: int, rids: Iterable[int]) -> None:
         """Recipients come back untried."""
-        record = self.ledger.get(mid)
-        if record is None:
+        entry = self.index.get(mid)
+        if entry is None:
             return
-        self.ledger.give_back(record, rids)
-        if record.deleted_by and not record.leased:
-            self._spawn(self.delete(record, record.deleted_by))
+        self.index.give_back(entry, rids)
+        if entry.deleted_by and not entry.leased:
+            self._spawn(self.delete(entry, entry.deleted_by))
 
-    async def delete(self, record: IndexEntry, by: str) -> None:
+    async def delete(self, entry: IndexEntry, by: str) -> None:
         """Drop what is pending, by an operator's command; the message isn't leased."""
-        envelope, rids = rules.deleted(record.envelope)
-        record.deleted_by = ""
-        self.ledger.change(record, envelope)
+        envelope, rids = rules.deleted(entry.envelope)
+        entry.deleted_by = ""
+        self.index.change(entry, envelope)
         if rids:
-            self._sink.emit(RecipientsDeleted(record.mid, rids, by))
-        await self.save(record)
-        await self._tell_in_time(record)
+            self._sink.emit(RecipientsDeleted(entry.mid, rids, by))
+        await self.save(entry)
+        await self._tell_in_time(entry)
 
-    async def save(self, record: IndexEntry) -> None:
+    async def save(self, entry: IndexEntry) -> None:
         """Make the present state durable: the envelope, or that nothing is left to do."""
-        if not record.waiting:
-            await self._tell_relayed(record)
-        if record.waiting:
-            await self._rewrites.write(record.mid, record.waiting, partial(self._write, record))
-            record.unwritten = ""
-        if not record.waiting:  # or not any more: another lease may have come back meanwhile
-            await self._finish(record)
+        if not entry.waiting:
+            await self._tell_relayed(entry)
+        if entry.waiting:
+            await self._rewrites.write(entry.mid, entry.waiting, partial(self._write, entry))
+            entry.unwritten = ""
+        if not entry.waiting:  # or not any more: another lease may have come back meanwhile
+            await self._finish(entry)
 
-    async def _write(self, record: IndexEntry) -> None:
-        await self._durable.carry_out(lambda: self._rewrite(record), partial(self._not_written, record))
+    async def _write(self, entry: IndexEntry) -> None:
+        await self._durable.carry_out(lambda: self._rewrite(entry), partial(self._not_written, entry))
 
-    def _rewrite(self, record: IndexEntry) -> SpoolOperation | None:
-        if not record.waiting:
+    def _rewrite(self, entry: IndexEntry) -> SpoolOperation | None:
+        if not entry.waiting:
             return None
-        line = encode(self.in_posix(record.envelope), record.failures, record.relayed)
-        return RewriteEnvelope(self.folders, record.mid, next(self._serials), line)
+        line = encode(self.in_posix(entry.envelope), entry.failures, entry.relayed)
+        return RewriteEnvelope(self.folders, entry.mid, next(self._serials), line)
 
-    async def _finish(self, record: IndexEntry) -> None:
-        await self._durable.carry_out(
-            lambda: RemoveMessage(self.folders, record.mid), partial(self._not_written, record)
-        )
-        if self.ledger.get(record.mid) is record:
-            self._gathering.take(record.mid)
-            self.ledger.remove(record)
-            self._sink.emit(MessageFinished(record.mid))
+    async def _finish(self, entry: IndexEntry) -> None:
+        await self._durable.carry_out(lambda: RemoveMessage(self.folders, entry.mid), partial(self._not_written, entry))
+        if self.index.get(entry.mid) is entry:
+            self._gathering.take(entry.mid)
+            self.index.remove(entry)
+            self._sink.emit(MessageFinished(entry.mid))
 
     # --- on a disk that fails ---------------------------------------------------------------------
 
-    def in_force(self, record: IndexEntry, work: Deferred[None]) -> Deferred[None]:
+    def in_force(self, entry: IndexEntry, work: Deferred[None]) -> Deferred[None]:
         """Fires when this work on a message is done, or as soon as it is known that its present state can't be written down for now:
         it is in force all the same, and `IndexEntry.unwritten` says why. The work goes on."""
         answer: Deferred[None] = Deferred()
@@ -300,153 +298,153 @@ class QueueState:
         def fire(result: object = None) -> None:
             if late.active():
                 late.cancel()
-            waiting = self._waiting.get(record.mid, [])
+            waiting = self._waiting.get(entry.mid, [])
             if fire in waiting:
                 waiting.remove(fire)
                 if not waiting:
-                    del self._waiting[record.mid]
+                    del self._waiting[entry.mid]
             if not answer.called:
                 answer.callback(None)
 
         def too_late() -> None:
-            record.unwritten = record.unwritten or "the disk takes its time"
+            entry.unwritten = entry.unwritten or "the disk takes its time"
             fire()
 
         late = self._clock.callLater(ANSWER_WITHIN, too_late)
-        self._waiting.setdefault(record.mid, []).append(fire)
+        self._waiting.setdefault(entry.mid, []).append(fire)
         work.addErrback(self._broke_off)
         work.addBoth(fire)
-        if record.unwritten:
+        if entry.unwritten:
             fire()
         return answer
 
-    def _not_written(self, record: IndexEntry, error: OSError) -> None:
-        record.unwritten = error.strerror or str(error)
-        for fire in list(self._waiting.get(record.mid, ())):
+    def _not_written(self, entry: IndexEntry, error: OSError) -> None:
+        entry.unwritten = error.strerror or str(error)
+        for fire in list(self._waiting.get(entry.mid, ())):
             fire()
 
     # --- reports ----------------------------------------------------------------------------------
 
-    async def _tell_in_time(self, record: IndexEntry) -> None:
+    async def _tell_in_time(self, entry: IndexEntry) -> None:
         """Tell what waits to be told of a message now, if nothing of it is left to be tried, else when it has waited long enough."""
-        if self.ledger.get(record.mid) is not record:
+        if self.index.get(entry.mid) is not entry:
             return  # it is finished, and all is told
-        if any(r.state is RecipientState.PENDING for r in record.envelope.recipients):
-            self._gathering.wait(record.mid, self._told_before(record))
+        if any(r.state is RecipientState.PENDING for r in entry.envelope.recipients):
+            self._gathering.wait(entry.mid, self._told_before(entry))
         else:
-            await self._tell_gathered(record)
+            await self._tell_gathered(entry)
 
-    def _told_before(self, record: IndexEntry) -> int:
+    def _told_before(self, entry: IndexEntry) -> int:
         """How many reports there were on a message."""
-        waiting = self._gathering.of(record.mid).reports.values()
-        reports = {r.report for r in record.envelope.recipients if r.report and r.report not in waiting}
-        told = len(reports) + record.notices
+        waiting = self._gathering.of(entry.mid).reports.values()
+        reports = {r.report for r in entry.envelope.recipients if r.report and r.report not in waiting}
+        told = len(reports) + entry.notices
         if told < 2:  # as nearly always: what sets them apart needn't be looked for
             return told
-        return told // max(len(self._by_kind(record.envelope, (r.rid for r in record.envelope.recipients))), 1)
+        return told // max(len(self._by_kind(entry.envelope, (r.rid for r in entry.envelope.recipients))), 1)
 
     def _ripe(self, mid: int) -> None:
-        record = self.ledger.get(mid)
-        if record is None:
+        entry = self.index.get(mid)
+        if entry is None:
             self._gathering.take(mid)
         else:
-            self._spawn(self._tell_gathered(record))
+            self._spawn(self._tell_gathered(entry))
 
-    async def _tell_gathered(self, record: IndexEntry) -> None:
+    async def _tell_gathered(self, entry: IndexEntry) -> None:
         """Write the reports on what was gathered."""
-        gathered = self._gathering.take(record.mid)
-        if gathered is None and not record.relayed:
+        gathered = self._gathering.take(entry.mid)
+        if gathered is None and not entry.relayed:
             return
-        if record.mid in self._saving:  # each failure is durable before a report tells of it
-            await self.save(record)
-        if record.relayed:
-            await self._tell_relayed(record)
+        if entry.mid in self._saving:  # each failure is durable before a report tells of it
+            await self.save(entry)
+        if entry.relayed:
+            await self._tell_relayed(entry)
             if gathered is None or not gathered.reports:
-                await self.save(record)
+                await self.save(entry)
         if gathered is None:
             return
         for report in gathered.reports.values():
-            await self._tell(record, report, None)
-        if gathered.delays and self.ledger.get(record.mid) is record:
-            await self._tell_delays(record, gathered.delays)
+            await self._tell(entry, report, None)
+        if gathered.delays and self.index.get(entry.mid) is entry:
+            await self._tell_delays(entry, gathered.delays)
 
-    async def _tell_relayed(self, record: IndexEntry) -> None:
+    async def _tell_relayed(self, entry: IndexEntry) -> None:
         """Of a success before the message may go, so that a stop in between repeats it rather than loses it."""
-        if not record.relayed:
+        if not entry.relayed:
             return
-        relayed, record.relayed = record.relayed, {}
-        await self._notify(record, DSNAction.RELAYED, relayed)
+        relayed, entry.relayed = entry.relayed, {}
+        await self._notify(entry, DSNAction.RELAYED, relayed)
 
-    async def _tell_delays(self, record: IndexEntry, delays: Mapping[int, Outcome]) -> None:
+    async def _tell_delays(self, entry: IndexEntry, delays: Mapping[int, Outcome]) -> None:
         """Of delays, and with them of all others that wait as long: of a delay once that is written down, so that a stop in between
         loses it rather than repeats it."""
-        envelope, waits = rules.delayed(record.envelope, record.leased, self._schedules, self._clock.seconds())
+        envelope, waits = rules.delayed(entry.envelope, entry.leased, self._schedules, self._clock.seconds())
         if waits:
-            self.ledger.change(record, envelope)
-            await self.save(record)
+            self.index.change(entry, envelope)
+            await self.save(entry)
             await self._notify(
-                record, DSNAction.DELAYED, {rid: delays.get(rid, outcome) for rid, outcome in waits.items()}
+                entry, DSNAction.DELAYED, {rid: delays.get(rid, outcome) for rid, outcome in waits.items()}
             )
 
-    async def _notify(self, record: IndexEntry, action: DSNAction, fared: Mapping[int, Outcome]) -> None:
+    async def _notify(self, entry: IndexEntry, action: DSNAction, fared: Mapping[int, Outcome]) -> None:
         """Reports on what isn't a failure."""
-        for rids in self._by_kind(record.envelope, fared).values():
-            record.notices += 1
-            await self._notify_one(record, action, {rid: fared[rid] for rid in rids})
+        for rids in self._by_kind(entry.envelope, fared).values():
+            entry.notices += 1
+            await self._notify_one(entry, action, {rid: fared[rid] for rid in rids})
 
-    async def _notify_one(self, record: IndexEntry, action: DSNAction, fared: Mapping[int, Outcome]) -> None:
-        envelope = record.envelope
+    async def _notify_one(self, entry: IndexEntry, action: DSNAction, fared: Mapping[int, Outcome]) -> None:
+        envelope = entry.envelope
         mid = self._counters.next_mid()
         until = as_posix(self._clock, self._schedules.expiry(envelope))
-        content = self.content(record, envelope)
+        content = self.content(entry, envelope)
         report = await self._reports.compose(action, self.in_posix(envelope), fared, content, mid, until)
         if report is not None:
-            self._reports.announce(record.mid, report[0])
+            self._reports.announce(entry.mid, report[0])
             self.accept(*report)
 
     # --- failing ----------------------------------------------------------------------------------
 
-    async def _tell(self, record: IndexEntry, report: int, written: Envelope | None) -> None:
+    async def _tell(self, entry: IndexEntry, report: int, written: Envelope | None) -> None:
         """Steps 2 to 4 of `seg.queue.reports` for the recipients that `report` tells of; from 3 when it is
         written."""
-        envelope = record.envelope
-        failures = self._failures(record, envelope, report)
+        envelope = entry.envelope
+        failures = self._failures(entry, envelope, report)
         text: bytes | None = None
         if written is None:
-            content = self.content(record, envelope)
+            content = self.content(entry, envelope)
             made = await self._reports.write(self.in_posix(envelope), failures, content, report)
             if made is not None:
                 written, text = made
-        self.ledger.change(record, rules.told(record.envelope, report))
-        record.failures = {rid: bounced for rid, bounced in record.failures.items() if rid not in failures}
+        self.index.change(entry, rules.told(entry.envelope, report))
+        entry.failures = {rid: bounced for rid, bounced in entry.failures.items() if rid not in failures}
         if written is not None:
-            self._reports.announce(record.mid, written)
-        await self.save(record)
-        if written is not None and self.ledger.get(written.mid) is None:
+            self._reports.announce(entry.mid, written)
+        await self.save(entry)
+        if written is not None and self.index.get(written.mid) is None:
             self.accept(written, text)
 
     @staticmethod
-    def _failures(record: IndexEntry, envelope: Envelope, report: int) -> dict[int, Bounced]:
+    def _failures(entry: IndexEntry, envelope: Envelope, report: int) -> dict[int, Bounced]:
         return {
-            r.rid: record.failures.get(r.rid) or Bounced(Permanent("5.0.0", r.error))
+            r.rid: entry.failures.get(r.rid) or Bounced(Permanent("5.0.0", r.error))
             for r in envelope.recipients
             if r.report == report
         }
 
-    def _expired(self, record: IndexEntry) -> None:
+    def _expired(self, entry: IndexEntry) -> None:
         """The lifetime of a message is over: what isn't being tried just now is returned."""
-        outcomes = rules.expire(record.envelope, record.leased, self._clock.seconds())
+        outcomes = rules.expire(entry.envelope, entry.leased, self._clock.seconds())
         if outcomes:
-            self._spawn(self.settle(record, (), outcomes))
+            self._spawn(self.settle(entry, (), outcomes))
 
-    def _overdue(self, record: IndexEntry) -> None:
+    def _overdue(self, entry: IndexEntry) -> None:
         """The sender may have to be told that some of a message still waits for its turn, as its destination is suspended or at its limits.
         Of what fails when it is tried he hears by `settle`."""
         now = self._clock.seconds()
-        waits, record.warn = rules.overdue(record.envelope, record.leased, self._schedules, now)
+        waits, entry.warn = rules.overdue(entry.envelope, entry.leased, self._schedules, now)
         if waits:
-            self._gathering.of(record.mid).delays.update(waits)
-            self._spawn(self._tell_in_time(record))
+            self._gathering.of(entry.mid).delays.update(waits)
+            self._spawn(self._tell_in_time(entry))
 
     # --- background -------------------------------------------------------------------------------
 
@@ -466,7 +464,7 @@ class QueueState:
 
     def stop(self) -> list[Deferred[None]]:
         """Give out and wake nothing more; what is still under way."""
-        self.ledger.stop()
+        self.index.stop()
         self._gathering.stop()
         self._durable.stop()
         return list(self._tasks)

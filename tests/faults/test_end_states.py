@@ -146,7 +146,7 @@ class EndStateTests(SynchronousTestCase):
         pending = {
             (mid, r.rid)
             for mid in house.spool.mids()
-            for r in house.spool._ledger.get(mid).envelope.pending  # type: ignore[union-attr]
+            for r in house.spool._index.get(mid).envelope.pending  # type: ignore[union-attr]
         }
         accepted = {fact.mid for fact in facts if fact.what == "accepted"}
         tried = {(fact.mid, fact.rid) for fact in facts if fact.what == "tried"}

@@ -72,11 +72,11 @@ class ChainCase(SynchronousTestCase):
     def begin(self, *answers: Any, told: FilteredMessage | None = None, **settings: Any) -> Deferred[Verdict]:
         """Start with filters f1, f2, ..."""
         self.doubles = [FilterDouble(answer) for answer in answers]
-        stations = [
+        filters = [
             ConfiguredFilter(Filter(name=f"f{number}", kind="double", **settings), double, 60.0)
             for number, double in enumerate(self.doubles, 1)
         ]
-        chain = FilterChain(stations, self.sink, self.clock)
+        chain = FilterChain(filters, self.sink, self.clock)
         return Deferred.fromCoroutine(chain.judge(told or message()))
 
     def judge(self, *answers: Any, **settings: Any) -> Verdict:

@@ -62,13 +62,13 @@ class PluginTests(PluginCase):
     def test_documented_one(self) -> None:
         """The plugin of the documentation works as it stands there."""
         source = documented("filters.md")
-        (station,) = self.find(Filter(name="invoices", kind="acme", address="invoice"), acme=source)
-        verifyObject(IMessageFilter, station.filter)
+        (configured,) = self.find(Filter(name="invoices", kind="acme", address="invoice"), acme=source)
+        verifyObject(IMessageFilter, configured.filter)
         for header, wanted in [
             (b"Subject: your\r\n Invoice\r\n", Hold("its subject has 'invoice'")),
             (b"Subject: hello\r\n", Change(header=[AddField("X-Acme", "seen, from 192.0.2.9")])),
         ]:
-            judged = Deferred.fromCoroutine(station.filter.judge(message(header)))
+            judged = Deferred.fromCoroutine(configured.filter.judge(message(header)))
             self.assertEqual(self.successResultOf(judged), wanted)
 
     def test_each_table(self) -> None:

@@ -62,7 +62,7 @@ class OutletTests(SynchronousTestCase):
         self.link = LinkDouble()
 
     def begin(self, **options: Any) -> SyslogLog:
-        """An outlet with these settings, started."""
+        """A log with these settings, started."""
 
         def make(address: SyslogAddress, watcher: TransportObserver) -> Any:
             self.address = address
@@ -70,14 +70,14 @@ class OutletTests(SynchronousTestCase):
 
         settings = {"name": "siem", "kind": SubscriptionKind.SYSLOG, "address": "udp:192.0.2.1", **options}
         self.settings = LogSubscription(**settings)
-        outlet = SyslogLog(self.settings, make, self.sink, self.clock, "gw.example.net", 4711)
-        outlet.start()
-        return outlet
+        log = SyslogLog(self.settings, make, self.sink, self.clock, "gw.example.net", 4711)
+        log.start()
+        return log
 
-    def sent(self, outlet: SyslogLog, *events: Event) -> list[str]:
+    def sent(self, log: SyslogLog, *events: Event) -> list[str]:
         """What goes out of these events."""
         for event in events:
-            outlet.emit(event)
+            log.emit(event)
         self.clock.advance(0.2)
         self.clock.rightNow -= 0.2
         sent, self.link.sent = self.link.sent, []
@@ -89,10 +89,10 @@ class OutletTests(SynchronousTestCase):
 
     def test_text(self) -> None:
         """Each line of an event is a message: the mail log's line without its time; a facility as chosen."""
-        outlet = self.begin(message_details=True)
+        log = self.begin(message_details=True)
         event = MessageReceived(7, 9, "a@b", 10, "<id@b>", "Grüße\r\n")
         self.assertEqual(
-            self.sent(outlet, ConnectionClosed(1), event),
+            self.sent(log, ConnectionClosed(1), event),
             [
                 NETWORK + "ConnectionClosed - Info: ICID 1 close",
                 NETWORK + "MessageReceived - Info: MID 7 Message-ID '<id@b>'",
@@ -100,24 +100,24 @@ class OutletTests(SynchronousTestCase):
                 NETWORK + "MessageReceived - Info: MID 7 ready 10 bytes from <a@b>",
             ],
         )
-        outlet = self.begin(facility=Facility.LOCAL0)
-        self.assertEqual(self.sent(outlet, event)[0][:6], "<134>1")
+        log = self.begin(facility=Facility.LOCAL0)
+        self.assertEqual(self.sent(log, event)[0][:6], "<134>1")
 
     def test_local(self) -> None:
         """The daemon of this machine gets the form that it knows."""
-        outlet = self.begin(address="unix:/dev/log")
-        self.assertEqual(self.sent(outlet, ConnectionClosed(1)), ["<22>Sep 26 15:23:39 seg[4711]: Info: ICID 1 close"])
+        log = self.begin(address="unix:/dev/log")
+        self.assertEqual(self.sent(log, ConnectionClosed(1)), ["<22>Sep 26 15:23:39 seg[4711]: Info: ICID 1 close"])
         self.assertEqual(self.address, SyslogAddress("unix", path="/dev/log"))
 
     def test_json(self) -> None:
         """As JSON an event is one message, without details unless wanted, and whole when it is too long."""
-        outlet = self.begin(form=LogForm.JSON)
-        (message,) = self.sent(outlet, MessageReceived(7, 9, "a@b", 10, "<id@b>", "secret"))
+        log = self.begin(form=LogForm.JSON)
+        (message,) = self.sent(log, MessageReceived(7, 9, "a@b", 10, "<id@b>", "secret"))
         head, record = message.split(" - ", 1)
         self.assertEqual(head, NETWORK + "MessageReceived")
         found = json.loads(record)
         self.assertEqual((found["event"], found["mid"], found["subject"]), ("message_received", 7, ""))
-        (message,) = self.sent(outlet, Fault("x" * 5000))
+        (message,) = self.sent(log, Fault("x" * 5000))
         self.assertLess(len(message), LONGEST_DATAGRAM)
         self.assertEqual(json.loads(message.split(" - ", 1)[1])["left_out"], ["text"])
 
@@ -130,9 +130,9 @@ class OutletTests(SynchronousTestCase):
                 ("info", ["<22>", "<20>"]),
                 ("debug", ["<23>", "<22>", "<20>"]),
             ]:
-                outlet = self.begin(level=SubscriptionLevel(level), form=form)
-                self.assertEqual([message[:4] for message in self.sent(outlet, *told)], numbers)
-                self.assertEqual(outlet.debug, level == "debug")
+                log = self.begin(level=SubscriptionLevel(level), form=form)
+                self.assertEqual([message[:4] for message in self.sent(log, *told)], numbers)
+                self.assertEqual(log.debug, level == "debug")
 
     def test_kinds(self) -> None:
         """Kinds of events choose; events of third parties belong to none, and are told only where all are."""
@@ -141,47 +141,47 @@ class OutletTests(SynchronousTestCase):
             """A third party's."""
 
         told = [ConnectionClosed(1), Fault("mend me"), DNSFailed("a", "MX", "ServFail"), Strange()]
-        outlet = self.begin(events=("receive", "gateway"))
-        self.assertEqual([m.split()[5] for m in self.sent(outlet, *told)], ["ConnectionClosed", "Fault"])
+        log = self.begin(events=("receive", "gateway"))
+        self.assertEqual([m.split()[5] for m in self.sent(log, *told)], ["ConnectionClosed", "Fault"])
         self.assertEqual(len(self.sent(self.begin(), *told)), 4)
 
     def test_every_event(self) -> None:
         """Every event there is goes out in both forms."""
         for form in LogForm:
-            outlet = self.begin(form=form, level=SubscriptionLevel.DEBUG, name="other")
+            log = self.begin(form=form, level=SubscriptionLevel.DEBUG, name="other")
             for entry in LINES.values():
-                self.assertTrue(self.sent(outlet, entry.example), entry)
+                self.assertTrue(self.sent(log, entry.example), entry)
 
     def test_prompt(self) -> None:
         """Lines wait for others a moment, a warning not."""
-        outlet = self.begin()
-        outlet.emit(ConnectionClosed(1))
+        log = self.begin()
+        log.emit(ConnectionClosed(1))
         self.assertEqual(self.link.sent, [])
-        outlet.emit(Fault("mend me"))
+        log.emit(Fault("mend me"))
         self.assertEqual(len(self.link.sent), 2)
 
     def test_change(self) -> None:
         """Other settings hold from the next event on; what waits goes by the old ones."""
-        outlet = self.begin()
-        outlet.emit(ConnectionClosed(1))
-        outlet.change(LogSubscription(name="siem", kind=SubscriptionKind.SYSLOG, level=SubscriptionLevel.WARNING))
-        self.assertEqual(len(self.sent(outlet, ConnectionClosed(2))), 1)
-        self.assertEqual(len(self.sent(outlet, Fault("mend me"))), 1)
+        log = self.begin()
+        log.emit(ConnectionClosed(1))
+        log.change(LogSubscription(name="siem", kind=SubscriptionKind.SYSLOG, level=SubscriptionLevel.WARNING))
+        self.assertEqual(len(self.sent(log, ConnectionClosed(2))), 1)
+        self.assertEqual(len(self.sent(log, Fault("mend me"))), 1)
 
     def test_stop(self) -> None:
         """What waits goes; then nothing more is taken."""
-        outlet = self.begin()
-        outlet.emit(ConnectionClosed(1))
-        self.successResultOf(outlet.stop())
-        outlet.emit(ConnectionClosed(2))
+        log = self.begin()
+        log.emit(ConnectionClosed(1))
+        self.successResultOf(log.stop())
+        log.emit(ConnectionClosed(2))
         self.assertEqual((len(self.link.sent), self.link.running, self.clock.getDelayedCalls()), (1, False, []))
 
     def test_news(self) -> None:
         """How the link fares is told in the mail log."""
-        outlet = self.begin()
-        outlet.away("Connection refused")
-        outlet.back()
-        outlet.lost(5)
+        log = self.begin()
+        log.away("Connection refused")
+        log.back()
+        log.lost(5)
         address = "udp:192.0.2.1"
         self.assertEqual(
             self.sink.events,
@@ -195,18 +195,18 @@ class OutletTests(SynchronousTestCase):
     def test_note(self) -> None:
         """Syslog gets a note of lost lines whatever its level and kinds, in its form, and no second one by the log."""
         head = NETWORK.replace("<22>", "<20>") + "SyslogLinesLost - "
-        outlet = self.begin(level=SubscriptionLevel.WARNING, events=("dns",))
-        self.assertEqual(outlet.note(5).decode(), head + "Warning: syslog siem: 5 lines lost")
-        outlet = self.begin(form=LogForm.JSON)
-        record = json.loads(outlet.note(5).decode().removeprefix(head))
+        log = self.begin(level=SubscriptionLevel.WARNING, events=("dns",))
+        self.assertEqual(log.note(5).decode(), head + "Warning: syslog siem: 5 lines lost")
+        log = self.begin(form=LogForm.JSON)
+        record = json.loads(log.note(5).decode().removeprefix(head))
         self.assertEqual((record["event"], record["name"], record["count"]), ("syslog_lines_lost", "siem", 5))
-        self.assertEqual(self.sent(outlet, SyslogLinesLost("siem", 5)), [])
-        self.assertEqual(len(self.sent(outlet, SyslogLinesLost("another", 5), Notice("x"))), 2)
+        self.assertEqual(self.sent(log, SyslogLinesLost("siem", 5)), [])
+        self.assertEqual(len(self.sent(log, SyslogLinesLost("another", 5), Notice("x"))), 2)
 
     def test_links(self) -> None:
         """Each kind of address has its way."""
         reactor = MemoryReactorClock()
-        outlet = self.begin()
+        log = self.begin()
         for text, kind in [("unix:/dev/log", DatagramLink), ("udp:192.0.2.1", DatagramLink), ("tcp:a", StreamLink)]:
-            link = make_link(parse_syslog_address(text), outlet, reactor, lambda work: succeed(None))
+            link = make_link(parse_syslog_address(text), log, reactor, lambda work: succeed(None))
             self.assertIs(type(link), kind)

@@ -143,5 +143,5 @@ class ClockTests(SynchronousTestCase):
             listing = self.spool().listing(mid)
             assert listing is not None
             self.assertLessEqual(listing.due, self.clock.rightNow + self.clock.off + 3601)
-            states = {r.state for r in self.spool()._custody.ledger.get(mid).envelope.recipients}  # type: ignore[union-attr]
+            states = {r.state for r in self.spool()._custody.index.get(mid).envelope.recipients}  # type: ignore[union-attr]
             self.assertEqual(states, {RecipientState.PENDING})

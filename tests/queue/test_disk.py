@@ -291,13 +291,13 @@ class LeftTests(HouseCase):
             for _ in range(2000):
                 house.put("a@one.test")
                 house.attempt("one.test", DELIVERED)
-            ledger = house.spool._ledger
-            self.assertLess(len(ledger._due._later), 100)
-            self.assertEqual((len(ledger._records), len(ledger._due._due)), (1, 0))
-            self.assertEqual(dict(ledger.by_domain), {"later.test": 1})
+            index = house.spool._index
+            self.assertLess(len(index._due._later), 100)
+            self.assertEqual((len(index._entries), len(index._due._due)), (1, 0))
+            self.assertEqual(dict(index.by_domain), {"later.test": 1})
             house.clock.advance(60)
             house.attempt("later.test", DELIVERED)
-            self.assertEqual((ledger._due._later, ledger._records, dict(ledger.by_domain)), ([], {}, {}))
+            self.assertEqual((index._due._later, index._entries, dict(index.by_domain)), ([], {}, {}))
             self.assertEqual((house.spool._custody._tasks, house.spool._custody._waiting), (set(), {}))
             self.assertLess(
                 max((call.getTime() - house.clock.seconds() for call in house.clock.getDelayedCalls()), default=0), 6
@@ -309,4 +309,4 @@ class LeftTests(HouseCase):
         for _ in range(1000):
             self.house.attempt("one.test", SOFT)
             self.successResultOf(self.house.spool.retry(mid))
-        self.assertLess(len(self.house.spool._ledger._due._later), 100)
+        self.assertLess(len(self.house.spool._index._due._later), 100)

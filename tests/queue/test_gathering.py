@@ -116,9 +116,9 @@ class GatheringTests(HouseCase):
         for number, outcome in enumerate(outcomes):
             self.house.attempt(f"d{number}.test", outcome)
         self.house.clock.advance(LONGEST)
-        record = self.house.spool._custody.ledger.get(mid)
-        assert record is not None
-        states = [r.state for r in record.envelope.recipients]
+        entry = self.house.spool._custody.index.get(mid)
+        assert entry is not None
+        states = [r.state for r in entry.envelope.recipients]
         self.assertEqual(states, [RecipientState.BOUNCED, RecipientState.PENDING, RecipientState.DELIVERED] * 3)
         self.house.clock.advance(2 * HOUR)
         for number in (1, 4, 7):

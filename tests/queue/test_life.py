@@ -124,14 +124,14 @@ class QueueLife(RuleBasedStateMachine):
         self.collect()
         pending = set()
         for line in self.house.spool.messages():
-            record = self.house.spool._ledger.get(line.mid)
-            assert record is not None
-            pending |= {(line.mid, r.rid) for r in record.envelope.pending}
+            entry = self.house.spool._index.get(line.mid)
+            assert entry is not None
+            pending |= {(line.mid, r.rid) for r in entry.envelope.pending}
         domains: Counter[str] = Counter()
-        for mid in self.house.spool._ledger.mids():
-            record = self.house.spool._ledger.get(mid)
-            assert record is not None
-            domains.update(r.domain for r in record.envelope.pending)
+        for mid in self.house.spool._index.mids():
+            entry = self.house.spool._index.get(mid)
+            assert entry is not None
+            domains.update(r.domain for r in entry.envelope.pending)
         assert self.house.spool.destinations() == domains, "the counts by destination are wrong"
         done = {key for key, times in self.delivered.items() if times > 0}
         lost = self.accepted - pending - done - self.over - self.in_flight

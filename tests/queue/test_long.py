@@ -9,8 +9,7 @@ from unittest.mock import patch
 from twisted.trial.unittest import SynchronousTestCase
 
 from seg.mail.envelope import Envelope, Recipient
-from seg.queue import index_entry as record
-from seg.queue import loading, scan
+from seg.queue import index_entry, loading, scan
 from seg.queue.codec import SpoolPaths
 from seg.queue.disk import Disk
 from seg.queue.index_entry import IndexEntry
@@ -29,7 +28,7 @@ class RoomTests(SynchronousTestCase):
     """How much memory a waiting message takes."""
 
     def test_record(self) -> None:
-        """A usual message takes few octets, and no objects of its own but the record and the packed envelope."""
+        """A usual message takes few octets, and no objects of its own but the entry and the packed envelope."""
         one = IndexEntry(usual(123_456), NOW)
         self.assertLess(sys.getsizeof(one) + sys.getsizeof(one._packed), 320)
         self.assertIsNone(one.seldom)
@@ -67,11 +66,11 @@ class StartTests(HouseCase):
         """Messages aren't unpacked at the start: going through all of them at its end would halt a long queue for seconds."""
         for _ in range(500):
             self.house.put("a@one.test")
-        with patch.object(record, "_unpack", wraps=record._unpack) as unpack:
+        with patch.object(index_entry, "_unpack", wraps=index_entry._unpack) as unpack:
             house = self.restart()
         self.assertLessEqual(unpack.call_count, 2)  # of the oldest, for the counts
         self.assertEqual(len(house.spool.mids()), 500)
-        self.assertIsNone(house.spool._ledger.get(house.spool.mids()[0]).seldom)  # type: ignore[union-attr]
+        self.assertIsNone(house.spool._index.get(house.spool.mids()[0]).seldom)  # type: ignore[union-attr]
 
     def test_garbage_collector(self) -> None:
         """The garbage collector's full rounds leave out a long queue's records."""
@@ -80,7 +79,7 @@ class StartTests(HouseCase):
         with patch.object(loading, "FREEZE_EVERY", 250):
             house = self.restart()
         known = {id(each) for each in gc.get_objects()}
-        seen = [mid for mid in mids if id(house.spool._ledger.get(mid)) in known]
+        seen = [mid for mid in mids if id(house.spool._index.get(mid)) in known]
         self.assertLess(len(seen), 250)
         self.assertEqual(house.attempt("one.test", DELIVERED), mids[0])
 

@@ -222,10 +222,10 @@ class OperatorTests(HouseCase):
     def test_two_ways(self) -> None:
         """Recipients of one destination that go different ways, as a file edited by hand may say, aren't handed out together."""
         mid = self.house.put("a@one.test", "b@one.test", "c@one.test")
-        record = self.house.spool._ledger.get(mid)
-        assert record is not None
-        first, *others = record.envelope.recipients
+        entry = self.house.spool._index.get(mid)
+        assert entry is not None
+        first, *others = entry.envelope.recipients
         recipients = (attrs.evolve(first, via="standby.test"), *others)
-        record.envelope = attrs.evolve(record.envelope, recipients=recipients)
+        entry.envelope = attrs.evolve(entry.envelope, recipients=recipients)
         leases = [self.house.spool.lease("one.test") for _ in range(2)]
         self.assertEqual([(each.via, each.rids) for each in leases if each], [("standby.test", (0,)), ("", (1, 2))])

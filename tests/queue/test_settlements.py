@@ -115,12 +115,12 @@ class ManyRecipientsTests(HouseCase):
             if random.random() < 0.3:
                 house.clock.advance(random.random() * 0.01)
         house.clock.advance(0.5)
-        record = house.spool._ledger.get(mid)
-        if record is None:
+        entry = house.spool._index.get(mid)
+        if entry is None:
             self.assertEqual(set(outcomes) - {DELIVERED, HARD}, set())
             return
         states = {DELIVERED: {RecipientState.DELIVERED}, SOFT: {RecipientState.PENDING}}
-        for recipient in record.envelope.recipients:
+        for recipient in entry.envelope.recipients:
             wanted = states.get(outcomes[recipient.rid], {RecipientState.BOUNCING, RecipientState.BOUNCED})
             self.assertIn(recipient.state, wanted)
-        self.assertEqual(record.leased, frozenset())
+        self.assertEqual(entry.leased, frozenset())

@@ -33,11 +33,11 @@ class FilterCase(FrontDoorCase):
         """A client of a listener with filters that answer so; the message isn't sent yet."""
         when_away = settings.pop("when_away", WhenAway.TEMPFAIL)
         self.doubles = [FilterDouble(answer) for answer in answers]
-        stations = [
+        filters = [
             ConfiguredFilter(Filter(name=f"f{number}", kind="double", when_away=when_away), double, 60.0)
             for number, double in enumerate(self.doubles, 1)
         ]
-        self.build(filters=FilterChain(stations, self.sink, self.clock), **settings)
+        self.build(filters=FilterChain(filters, self.sink, self.clock), **settings)
         client = self.connect("127.0.0.1")
         client.say(EHLO)
         return client

@@ -20,17 +20,17 @@ class SharedEnvelopeTests(SynchronousTestCase):
 
     def test_one_object(self) -> None:
         """All who have the envelope at the same time have one object: neither time nor memory grows by destinations times recipients."""
-        record = IndexEntry(envelope(1000), 0.0)
-        leased = [record.envelope for _ in range(1000)]
+        entry = IndexEntry(envelope(1000), 0.0)
+        leased = [entry.envelope for _ in range(1000)]
         self.assertEqual(len({id(each) for each in leased}), 1)
-        record.envelope = changed = envelope(999)
-        self.assertIs(record.envelope, changed)
+        entry.envelope = changed = envelope(999)
+        self.assertIs(entry.envelope, changed)
 
     def test_nothing_kept(self) -> None:
         """Nothing but its packed form is kept while nobody has it, and no reference where there are few recipients."""
         for count in (1, SHARED_FROM + 1):
-            record = IndexEntry(envelope(count), 0.0)
+            entry = IndexEntry(envelope(count), 0.0)
             gc.collect()
-            self.assertEqual(record.envelope, envelope(count))
-            self.assertIsNone(record._shared() if record._shared is not None else None)
-            self.assertEqual(record._shared is None, count == 1)
+            self.assertEqual(entry.envelope, envelope(count))
+            self.assertIsNone(entry._shared() if entry._shared is not None else None)
+            self.assertEqual(entry._shared is None, count == 1)
