@@ -17,6 +17,7 @@ from seg.admin.names import asked_domain
 from seg.admin.suspension import Suspension
 from seg.admin.traffic import Traffic
 from seg.admin.turns import in_turns
+from seg.config.problems import offered
 from seg.config.routes_file import next_hop
 from seg.mail.causes import CauseKind
 from seg.queue.commands import MessageDetails, MessageState, MessageSummary
@@ -282,9 +283,10 @@ def _cause(name: object) -> CauseKind | None:
     if name is None:
         return None
     try:
-        return CauseKind(str(name))
+        return CauseKind(str(name).lower().replace("_", "-"))
     except ValueError:
-        raise APIError(400, f"cause must be one of {', '.join(CauseKind)}, not {str(name)[:100]!r}") from None
+        text = str(name)[:100]
+        raise APIError(400, f"there is no cause {text!r}{offered(text, CauseKind)}") from None
 
 
 def _listing(message: MessageSummary) -> dict[str, object]:

@@ -10,6 +10,7 @@ from seg.check.checks import CheckError, CheckKind, CheckRequest, Checks, TooMan
 from seg.common.errors import ConfigurationError
 from seg.config.destinations import Destinations
 from seg.config.load import parse_destinations
+from seg.config.problems import offered
 
 KEYS = ("kind", "domain", "host", "port", "destinations")
 LONGEST_HOST = 255
@@ -42,7 +43,7 @@ def question_of(body: Any) -> CheckRequest:
     """
     unknown = [name for name in body if name not in KEYS]
     if unknown:
-        raise CheckError(f"unknown key {unknown[0]!r}; there are {', '.join(KEYS)}")
+        raise CheckError(f"unknown key {unknown[0]!r}{offered(unknown[0], KEYS)}")
     try:
         kind = CheckKind(body.get("kind"))
     except ValueError:

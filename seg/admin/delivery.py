@@ -16,6 +16,7 @@ from seg.admin.policies import MOST_POLICIES, page_of, policy_of
 from seg.admin.suspension import ALL, Suspension
 from seg.admin.turns import in_turns
 from seg.config.destinations import Destinations
+from seg.config.problems import offered
 from seg.dns.answer import DNSFailure
 from seg.dns.interfaces import IResolver
 from seg.events.base import IEventSink
@@ -240,7 +241,7 @@ class DeliveryAPI:
         for key in ("suspend_listeners", "resume_listeners"):
             unknown = [name for name in given.get(key, ()) if name != ALL and name not in names]
             if unknown:
-                raise APIError(404, f"there is no listener {unknown[0]}; there are {', '.join(names)}")
+                raise APIError(404, f"there is no listener {unknown[0]}{offered(unknown[0], names)}")
             if ALL in given.get(key, ()):
                 given[key] = list(names)
         self._names_of_domains(given)

@@ -12,7 +12,7 @@ from zope.interface.verify import verifyObject
 
 from seg.auth.interfaces import CheckerContext, ICheckerFactory
 from seg.common.errors import ConfigurationError
-from seg.config.problems import nearest_first
+from seg.config.problems import offered
 
 
 def checker_named(name: str, context: CheckerContext, package: ModuleType | None = None) -> ICredentialsChecker:
@@ -25,8 +25,7 @@ def checker_named(name: str, context: CheckerContext, package: ModuleType | None
         factory.name: factory for factory in getPlugins(IPlugin, package) if ICheckerFactory.providedBy(factory)
     }
     if name not in found:
-        names = ", ".join(nearest_first(name, found)) or "none"
-        raise ConfigurationError((f'[auth] checker: there is no checker "{name}"; plugins found: {names}',))
+        raise ConfigurationError((f'[auth] checker: there is no checker "{name}"{offered(name, found)}',))
     try:
         checker = found[name].create(context)
         verifyObject(ICredentialsChecker, checker)

@@ -16,6 +16,7 @@ from seg.cli.options import JSON, YES, asked
 from seg.cli.output import say
 from seg.cli.rights import as_owner_of
 from seg.cli.tables import print_json
+from seg.config.problems import offered
 
 FOLDER = "certificates"
 PUBLIC, SECRET = 0o644, 0o640  # permissions of what anybody may see, and of what has a key
@@ -98,8 +99,8 @@ def delete(surroundings: Any, name: str, yes: bool, as_json: bool) -> None:
     folder = _folder(surroundings)
     files = [path for kind in ("pem", "key", "csr") if (path := folder / f"{checked(name)}.{kind}").exists()]
     if not files:
-        there = ", ".join(sorted(path.stem for path in folder.glob("*.pem"))) or "none"
-        raise click.ClickException(f"there is no {folder / name}.pem; there are {there}")
+        there = sorted(path.stem for path in folder.glob("*.pem"))
+        raise click.ClickException(f"there is no {folder / name}.pem{offered(name, there)}")
     for user, path in _in_use(surroundings):
         if path.resolve() in {each.resolve() for each in files}:
             raise click.ClickException(f"{path} is in use by {user}: give that another one first, and commit")

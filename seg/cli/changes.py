@@ -11,7 +11,7 @@ import click
 
 from seg.cli.client import GatewayClient, GatewayError
 from seg.cli.dialogue import sure
-from seg.cli.options import JSON
+from seg.cli.options import JSON, WordChoice
 from seg.cli.output import prompt, say
 from seg.cli.tables import plain, print_json, print_table, stamp
 
@@ -213,7 +213,7 @@ def reload(surroundings: Any, as_json: bool) -> None:
 
 
 @click.command()
-@click.argument("file", type=click.Choice(["settings", "destinations"]), required=False)
+@click.argument("file", type=WordChoice(["settings", "destinations"]), required=False)
 @JSON
 @click.pass_obj
 def showconfig(surroundings: Any, file: str | None, as_json: bool) -> None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import click
 
+from seg.cli.options import WordChoice
+
 SHELLS = ("bash", "zsh", "fish")
 
 
 @click.command()
-@click.argument("shell", type=click.Choice(SHELLS))
+@click.argument("shell", type=WordChoice(SHELLS))
 @click.pass_context
 def completion(context: click.Context, shell: str) -> None:
     """Print the script that lets SHELL complete verbs and options.

@@ -8,7 +8,7 @@ import click
 
 from seg.cli.bulk import counted, find, in_pieces
 from seg.cli.dialogue import ask, can_ask, choose, sure
-from seg.cli.options import JSON, RECIPIENT_HOST
+from seg.cli.options import JSON, RECIPIENT_HOST, WordChoice
 from seg.cli.output import say
 from seg.cli.tables import ago, paused_line, plain, print_json, print_not_written, print_table, stamp
 
@@ -23,7 +23,7 @@ TITLES = {
 
 
 @click.command()
-@click.argument("sort", type=click.Choice(SORTS), default="active_rcpts")
+@click.argument("sort", type=WordChoice(SORTS), default="active_rcpts")
 @click.option("-n", "--limit", type=click.IntRange(1, 1000), default=20, show_default=True, help="How many.")
 @JSON
 @click.pass_obj

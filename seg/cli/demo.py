@@ -16,6 +16,7 @@ from twisted.internet.task import deferLater
 from twisted.python.failure import Failure
 
 from seg.cli.demo_show import Show, as_json
+from seg.config.problems import offered
 from seg.lab.cases import CASES, Case, chosen
 from seg.lab.demo import Demonstration
 from seg.lab.findings import CaseResult
@@ -40,8 +41,8 @@ def _cases(context: click.Context, parameter: click.Parameter, names: tuple[str,
     try:
         return chosen(names)
     except KeyError as unknown:
-        known = ", ".join(case.name for case in CASES)
-        raise click.BadParameter(f"there is no case {unknown.args[0]!r}; there are: {known}") from None
+        name = str(unknown.args[0])
+        raise click.BadParameter(f"there is no case {name!r}{offered(name, (case.name for case in CASES))}") from None
 
 
 @click.command()

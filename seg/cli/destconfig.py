@@ -14,7 +14,7 @@ from seg.cli.destconfig_show import detail, list_
 from seg.cli.dialogue import can_ask
 from seg.cli.import_export import FROM_FILE, SHOWN, TO_FILE, YES, clear, merge_or_replace, read, replaces, write
 from seg.cli.keys import options
-from seg.cli.options import JSON
+from seg.cli.options import JSON, WordChoice
 from seg.cli.output import say
 from seg.cli.staged import Edit, StagedEdits, put, remove
 from seg.config.destinations import Profile
@@ -134,7 +134,7 @@ def default(surroundings: Any, /, inherit: tuple[str, ...], as_json: bool, **giv
 @destconfig.command()
 @click.option("--certificate", metavar="FILE", help='Certificate shown to servers that ask for one; "" for none.')
 @click.option("--key", metavar="FILE", help='Its private key; "" when it is in the certificate file.')
-@click.option("--tls-alert", type=click.Choice(["on", "off"]), help="Alert when TLS that is required fails.")
+@click.option("--tls-alert", type=WordChoice(["on", "off"]), help="Alert when TLS that is required fails.")
 @JSON
 @click.pass_obj
 def setup(surroundings: Any, certificate: str | None, key: str | None, tls_alert: str | None, as_json: bool) -> None:

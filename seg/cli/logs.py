@@ -9,6 +9,7 @@ import attrs
 import click
 
 from seg.config.paths import log_path
+from seg.config.problems import offered
 from seg.config.schema import LogForm, SubscriptionKind
 from seg.config.subscriptions import MAIL_JSON, MAIL_LOG, LogFileName, check_file_name, file_of
 
@@ -57,5 +58,5 @@ def _named(settings: Settings, folder: Path, name: str) -> LogFileName:
     else:
         if (folder / name).is_file():
             return LogFileName(name, LogForm.JSON if name.endswith(".jsonl") else LogForm.TEXT)
-    there = ", ".join(sorted({file.name for file in known.values()}))
-    raise click.ClickException(f"there is no log {name} in {folder}; there are {there}")
+    there = sorted({file.name for file in known.values()})
+    raise click.ClickException(f"there is no log {name} in {folder}{offered(name, there)}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import click
@@ -13,6 +13,26 @@ from seg.cli.dialogue import ask, can_ask
 _ASKED = "seg.cli.options.asked"
 YES = click.option("--yes", is_flag=True, help="Don't ask.")
 JSON = click.option("--json", "as_json", is_flag=True, help="One JSON document instead of text.")
+
+
+class WordChoice(click.Choice[str]):
+    """One of some words: as they are printed, in any case, with ``-`` or ``_`` inside. A wrong one is answered with the nearest."""
+
+    def __init__(self, words: Iterable[str]) -> None:
+        super().__init__([str(word) for word in words])
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """See `click.ParamType.convert`."""
+        known = {_folded(word): word for word in self.choices}
+        if _folded(str(value)) not in known:
+            from seg.config.problems import offered
+
+            self.fail(f"there is no {value!r}{offered(str(value), self.choices)}", param, ctx)
+        return known[_folded(str(value))]
+
+
+def _folded(word: str) -> str:
+    return word.lower().replace("_", "-")
 
 
 class PromptedArgument(click.Argument):

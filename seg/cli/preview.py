@@ -13,6 +13,7 @@ from seg.cli.output import say
 from seg.common.errors import ConfigurationError
 from seg.config.find import ConfigurationFiles
 from seg.config.load import load_destinations, load_settings
+from seg.config.problems import offered
 from seg.dsn.composer import ReportComposer
 from seg.dsn.languages import FOLDER, Languages
 from seg.mail.envelope import Envelope, Recipient
@@ -37,8 +38,9 @@ def sample(files: ConfigurationFiles, profile: str | None, languages: tuple[str,
     """
     settings, destinations = load_settings(files.settings), load_destinations(files.destinations)
     if profile is not None and profile not in destinations.bounce_profiles:
-        known = ", ".join(destinations.bounce_profiles) or "none"
-        raise ConfigurationError((f"there is no bounce profile {profile}; there are {known}",))
+        raise ConfigurationError(
+            (f"there is no bounce profile {profile}{offered(profile, destinations.bounce_profiles)}",)
+        )
     queue = attrs.evolve(settings.queue, **destinations.bounce_profiles[profile]) if profile else settings.queue
     if languages:
         queue = attrs.evolve(queue, report_languages=languages)

@@ -13,7 +13,7 @@ from seg.cli.client import GatewayClient
 from seg.cli.corrupt import corrupt
 from seg.cli.dialogue import sure
 from seg.cli.messages import why
-from seg.cli.options import JSON, MID
+from seg.cli.options import JSON, MID, WordChoice
 from seg.cli.output import say
 from seg.cli.policy_holds import held_by_policy
 from seg.cli.tables import ago, plain, print_json, print_long, print_table, size, stamp, times, until
@@ -48,7 +48,7 @@ def queue() -> None:
 @click.option(
     "--cause",
     metavar="NAME",
-    type=click.Choice(list(CauseKind)),
+    type=WordChoice(CauseKind),
     help="Only messages that TLS policy keeps waiting for this cause (seg queue held-by-policy).",
 )
 @click.option("--limit", type=click.IntRange(1, 100000), default=100, show_default=True, help="Most messages shown.")

@@ -11,12 +11,13 @@ import click
 
 from seg.cli.dialogue import ask, can_ask, confirm, menu
 from seg.cli.keys import fault_of, options, shown, typed
-from seg.cli.options import JSON
+from seg.cli.options import JSON, WordChoice
 from seg.cli.output import say, shown_safely
 from seg.cli.staged import Edit, StagedEdits, put, remove
 from seg.cli.tables import plain, print_json, print_table
 from seg.common.errors import ConfigurationError
 from seg.config.destinations import AuthProfile
+from seg.config.problems import offered
 from seg.config.schema import (
     DNS,
     TLS,
@@ -254,7 +255,7 @@ def _delete(
 def _known(named: NamedSection, bench: StagedEdits, entry: str) -> dict[str, Any]:
     entries = named.entries(bench)
     if entry not in entries:
-        raise click.ClickException(f"there is no {named.noun} {entry}; there are {', '.join(entries) or 'none'}")
+        raise click.ClickException(f"there is no {named.noun} {entry}{offered(entry, entries)}")
     return entries[entry]
 
 
@@ -308,15 +309,13 @@ def named_menu(
         "LIST": f"List every {noun}.",
         **{name: meaning for name, (meaning, _) in more.items()},
     }
+    others = {"LIST": lambda bench: listing(named, bench, False), **{name: act for name, (_, act) in more.items()}}
     while True:
         chosen = menu(f"There are currently {len(named.entries(bench))} entries configured.", operations)
         if not chosen:
             return
-        if chosen == "LIST":
-            listing(named, bench, False)
-            continue
-        if chosen in more:
-            more[chosen][1](bench)
+        if chosen in others:
+            others[chosen](bench)
             continue
         entry = ask(f"Enter the name of the {noun}.", "", lambda text: "" if text else "A name is needed.")
         try:
@@ -396,7 +395,7 @@ submissionconfig = section_command(
 @click.option(
     "--language", "languages", multiple=True, metavar="TAG", help="Instead of the profile's (may be repeated)."
 )
-@click.option("--kind", type=click.Choice(["failed", "delayed", "relayed"]), default="failed", show_default=True)
+@click.option("--kind", type=WordChoice(["failed", "delayed", "relayed"]), default="failed", show_default=True)
 @JSON
 @click.pass_obj
 def preview(surroundings: Any, profile: str | None, languages: tuple[str, ...], kind: str, as_json: bool) -> None:

@@ -12,7 +12,7 @@ import click
 
 from seg.cli.dialogue import ask, can_ask, confirm, menu
 from seg.cli.import_export import FROM_FILE, TO_FILE, YES, clear, merge_or_replace, read, replaces, write
-from seg.cli.options import JSON
+from seg.cli.options import JSON, WordChoice
 from seg.cli.output import say, shown_safely
 from seg.cli.staged import StagedEdits, put, remove
 from seg.cli.tables import plain, print_json, print_table
@@ -100,10 +100,10 @@ def _manner(command: Any) -> Any:
     """How the hosts are spoken to."""
     for decorate in (
         click.option("--auth", metavar="NAME", help="Authenticate by this profile (seg authconfig)."),
-        click.option("--tls", type=click.Choice(["starttls", "implicit"]), help="implicit: TLS from the first octet."),
+        click.option("--tls", type=WordChoice(["starttls", "implicit"]), help="implicit: TLS from the first octet."),
         click.option(
             "--protocol",
-            type=click.Choice(["smtp", "lmtp"]),
+            type=WordChoice(["smtp", "lmtp"]),
             help="lmtp: a mail store that answers for each recipient.",
         ),
     ):
@@ -148,7 +148,7 @@ def _given(manner: dict[str, str | None]) -> dict[str, str]:
 @click.option(
     "--reset",
     multiple=True,
-    type=click.Choice(["protocol", "tls", "auth"]),
+    type=WordChoice(["protocol", "tls", "auth"]),
     help="Take the default of this key again (may be repeated).",
 )
 @JSON

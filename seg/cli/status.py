@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from seg.cli.options import JSON
+from seg.cli.options import JSON, WordChoice
 from seg.cli.output import say
 from seg.cli.tables import ago, duration, paused_line, plain, print_json, print_table, size, stamp
 from seg.version import __version__
@@ -20,7 +20,7 @@ COLUMNS = ("reset", "uptime", "lifetime")
 
 
 @click.command()
-@click.argument("detail", required=False, type=click.Choice(["detail"]))
+@click.argument("detail", required=False, type=WordChoice(["detail"]))
 @click.option("--json", "as_json", is_flag=True, help="One JSON document, always with all of it, instead of text.")
 @click.option(
     "--check", is_flag=True, help="Print only what needs attention; the exit status is 1 while something does."

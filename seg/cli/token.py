@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from seg.cli.dialogue import sure
-from seg.cli.options import JSON, YES
+from seg.cli.options import JSON, YES, WordChoice
 from seg.cli.output import say
 from seg.cli.secret_file import change, read
 from seg.cli.tables import print_json, print_table
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 ROLE = click.option(
     "--role",
-    type=click.Choice(["watch", "look", "act"]),
+    type=WordChoice(["watch", "look", "act"]),
     default="look",
     show_default=True,
     help="watch: status and metrics, nothing of any message; look: what GET asks for, "

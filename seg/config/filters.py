@@ -6,6 +6,7 @@ from collections.abc import Iterator, Set
 
 import attrs
 
+from seg.config.problems import offered
 from seg.config.schema import Filter
 from seg.config.syntax import parse_host, parse_port, split_port
 
@@ -59,4 +60,4 @@ def filter_faults(filter_: Filter, names: Set[str], listeners: Set[str]) -> Iter
             yield "address", str(error) if filter_.address else f"a milter needs one: {_FORMS}"
     for listener in filter_.listeners:
         if listener not in listeners:
-            yield "listeners", f'there is no listener "{listener}"; there are {", ".join(sorted(listeners))}'
+            yield "listeners", f'there is no listener "{listener}"{offered(listener, sorted(listeners))}'

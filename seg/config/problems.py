@@ -104,6 +104,14 @@ def meant(word: str, choices: Iterable[str]) -> str:
     return f"; did you mean {near[0]}?" if near else ""
 
 
+def offered(word: str, choices: Iterable[str]) -> str:
+    """What stands behind "there is no x": what was probably meant, and all that there are (those most like `word` first, if any is like it)."""
+    known = tuple(choices)
+    if near := meant(word, known):
+        return f"{near} There are {', '.join(nearest_first(word, known))}"
+    return f"; there are {', '.join(known) or 'none'}"
+
+
 def nearest_first(word: str, choices: Iterable[str]) -> list[str]:
     """All choices, those most like `word` first."""
     return sorted(choices, key=lambda choice: -difflib.SequenceMatcher(None, word.lower(), choice).ratio())

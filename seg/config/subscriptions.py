@@ -8,6 +8,7 @@ from pathlib import Path
 
 import attrs
 
+from seg.config.problems import offered
 from seg.config.schema import LogForm, LogSubscription, SubscriptionKind
 from seg.config.syntax import parse_host, parse_port, split_port
 
@@ -90,7 +91,7 @@ def check_kind_of_events(text: str) -> None:
     :raises ValueError: there is none of this name.
     """
     if text not in KINDS_OF_EVENTS:
-        raise ValueError(f'"{text}" is no kind of events; there are {", ".join(KINDS_OF_EVENTS)}')
+        raise ValueError(f'"{text}" is no kind of events{offered(text, KINDS_OF_EVENTS)}')
 
 
 def check_file_name(text: str) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_interface, ip_network
 from urllib.parse import urlsplit
 
-from seg.config.problems import nearest_first
+from seg.config.problems import offered
 from seg.mail.address import to_ascii
 
 MECHANISMS = ("PLAIN", "LOGIN", "SCRAM-SHA-256", "SCRAM-SHA-256-PLUS")
@@ -170,7 +170,7 @@ def check_mode(text: str) -> None:
 def check_mechanism(text: str) -> None:
     """A SASL mechanism that the gateway has."""
     if text not in MECHANISMS:
-        raise ValueError(f'"{text}" is no mechanism; there are {", ".join(nearest_first(text, MECHANISMS))}')
+        raise ValueError(f'"{text}" is no mechanism{offered(text, MECHANISMS)}')
 
 
 def check_ciphers(text: str) -> None:

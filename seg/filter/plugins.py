@@ -11,7 +11,7 @@ from zope.interface.exceptions import Invalid
 from zope.interface.verify import verifyObject
 
 from seg.common.errors import ConfigurationError
-from seg.config.problems import meant, nearest_first
+from seg.config.problems import offered
 from seg.config.schema import Filter
 from seg.events.base import IEventSink
 from seg.filter.chain import ConfiguredFilter
@@ -61,7 +61,7 @@ def unknown_kind(kind: str, package: ModuleType | None = None) -> str:
 def _unknown(kind: str, plugins: Iterable[str]) -> str:
     known = [MILTER, *plugins]
     return (
-        f'there is no filter of kind "{kind}"{meant(kind, known)}; there are {", ".join(nearest_first(kind, known))} '
+        f'there is no filter of kind "{kind}"{offered(kind, known)} '
         "(a plugin that can't be imported isn't found: see what twistd writes at its start)"
     )
 

@@ -10,7 +10,7 @@ from zope.interface.exceptions import Invalid
 from zope.interface.verify import verifyObject
 
 from seg.common.errors import ConfigurationError
-from seg.config.problems import meant, nearest_first
+from seg.config.problems import offered
 from seg.policy.interfaces import ITLSPolicyProvider, ITLSPolicyProviderFactory, ProviderContext
 
 OWN = ("dane", "mta-sts", "static")
@@ -52,9 +52,8 @@ def unknown_provider(wanted: Iterable[str], package: ModuleType | None = None) -
 
 
 def _unknown(name: str, known: Iterable[str]) -> str:
-    known = list(known)
     return (
-        f'there is no TLS policy provider "{name}"{meant(name, known)}; there are {", ".join(nearest_first(name, known))} '
+        f'there is no TLS policy provider "{name}"{offered(name, known)} '
         "(a plugin that can't be imported isn't found: see what twistd writes at its start)"
     )
 

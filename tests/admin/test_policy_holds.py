@@ -154,6 +154,7 @@ class FilterTests(HouseCase):
 
         error = self.assertRaises(APIError, _cause, "nonsense")
         self.assertIn("tlsa-no-match", str(error))
-        self.assertIs(_cause("tlsa-no-match"), CauseKind.TLSA_NO_MATCH)
+        for written in ("tlsa-no-match", "TLSA_NO_MATCH"):
+            self.assertIs(_cause(written), CauseKind.TLSA_NO_MATCH)
         self.assertIsNone(_cause(None))
         self.assertIsInstance(self.house, House)

@@ -293,7 +293,7 @@ class PluginTests(SynchronousTestCase):
     def test_refused(self) -> None:
         """A name that no plugin has, a factory that fails and one that makes no checker are faults of the configuration."""
         table = (
-            ("ldap", "return 1", '[auth] checker: there is no checker "ldap"; plugins found: bad'),
+            ("ldap", "return 1", '[auth] checker: there is no checker "ldap"; there are bad'),
             ("bad", "raise ValueError('no server')", '"bad" can\'t be made: no server'),
             ("bad", "return 1", '"bad" makes no ICredentialsChecker'),
         )

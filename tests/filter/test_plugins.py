@@ -105,7 +105,7 @@ class PluginTests(PluginCase):
         for sources, text in [
             (
                 {"a": self.example("exampel")},
-                'there is no filter of kind "example"; did you mean exampel?; there are exampel, milter',
+                'there is no filter of kind "example"; did you mean exampel? There are exampel, milter',
             ),
             ({"a": self.example(), "b": self.example()}, "are both called 'example'"),
             (

@@ -83,7 +83,7 @@ class PluginTests(PluginCase):
     def test_unknown(self) -> None:
         """A name that nobody has is refused with those that there are, the nearest first."""
         self.assertIn(
-            'there is no TLS policy provider "exampel"; did you mean example?; there are example,',
+            'there is no TLS policy provider "exampel"; did you mean example? There are example,',
             self.refusal("exampel", a=self.example()),
         )
 

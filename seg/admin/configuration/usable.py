@@ -18,7 +18,7 @@ from seg.admin.configuration.edits import File
 from seg.common.errors import ConfigurationError
 from seg.common.files import read_regular
 from seg.config.destinations import AuthProfile, Destinations, Profile
-from seg.config.problems import SettingError, meant, nearest_first
+from seg.config.problems import SettingError, meant, offered
 from seg.config.schema import Control, ListenerSettings, ListenerTLS, Settings
 from seg.config.source import KeyPath
 from seg.dsn.languages import FOLDER as REPORTS
@@ -163,7 +163,7 @@ def _group(name: str) -> None:
 def _language(names: tuple[str, ...], folder: Path) -> str:
     there = available(folder)
     unknown = next((name for name in names if name not in there), "")
-    return f'there is no language "{unknown}"; there are {", ".join(nearest_first(unknown, there))}' if unknown else ""
+    return f'there is no language "{unknown}"{offered(unknown, there)}' if unknown else ""
 
 
 def _raise(text: str) -> None:
