@@ -19,7 +19,7 @@ LONG_FILES = {
     "seg.cli.sections": 414,
     "seg.config.schema": 602,
     "seg.deliver.attempt": 431,
-    "seg.deliver.connections": 550,
+    "seg.deliver.connections": 546,
     "seg.deliver.smtp_client": 561,
     "seg.gateway.assembly": 443,
     "seg.gateway.service": 488,

@@ -13,6 +13,7 @@ from seg.admin.metrics_page import _Bounded
 from seg.admin.socket import UnloggedSite
 from seg.admin.tcp import LimitedTLSFactory
 from seg.config.find import ConfigurationFiles, ConfigurationOrigin
+from seg.config.schema import ListenerSettings
 from seg.events.gateway import ConditionBegan, ConditionEnded, ConditionKind, Fault
 from seg.gateway.startup import KINDS, StartLog, lines
 from seg.receive.listener import Listener
@@ -36,7 +37,9 @@ class StartTests(SynchronousTestCase):
             Path("/etc/seg/seg.toml"), Path("/etc/seg/destinations.toml"), ConfigurationOrigin.NAMED
         )
         log, probed = StartLog(), Deferred[None]()
-        log.started(lines("mx.example.com", files, ["relay 127.0.0.1:25"], Path("/var/log/mail.log")))
+        log.started(
+            lines("mx.example.com", files, [ListenerSettings(name="relay", port=25)], Path("/var/log/mail.log"))
+        )
         log.after(probed, lambda: False)
         self.assertEqual(len(self.seen), 4)
         probed.callback(None)

@@ -9,6 +9,7 @@ from typing import Any
 import attrs
 from zope.interface import implementer
 
+from seg.common.endpoint import host_endpoint
 from seg.events.base import Event, IEventSink
 from seg.events.delivery import (
     DeliveryClosed,
@@ -172,7 +173,7 @@ class DestinationStatistics:
     def _not_reached(self, event: DeliveryConnectFailed) -> None:
         record = self._record(event.domain)
         record.up = False
-        text = f"{event.host} [{event.address}]:{event.port}: {event.details}"[:LONGEST_TEXT]
+        text = f"{host_endpoint(event.host, event.address, event.port)}: {event.details}"[:LONGEST_TEXT]
         record.last_failure, record.last_failure_at = text, record.last_activity
 
 

@@ -16,6 +16,7 @@ from twisted.web.server import Request
 from seg.admin.http import APIRequest, RawResponse, RouteTable
 from seg.admin.metrics import CONTENT_TYPE, Metrics
 from seg.admin.socket import UnloggedSite
+from seg.common.endpoint import endpoint
 from seg.config.problems import SettingError
 from seg.config.schema import MetricsPage
 
@@ -92,7 +93,7 @@ class MetricsPort:
         try:
             port: IListeningPort = self._reactor.listenTCP(settings.port, site, interface=settings.address)
         except CannotListenError as error:
-            where = f"{settings.address}:{settings.port}"
+            where = endpoint(settings.address, settings.port)
             reason = getattr(error.socketError, "strerror", None) or error.socketError
             raise SettingError(("metrics", "address"), f"can't listen at {where}: {reason}") from error
         self._watch(port)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from seg.check.report import AddressReport, CheckReport, HostReport, NoSession
+from seg.common.endpoint import endpoint_in_words
 from seg.config.destinations import TLSOption
 from seg.mail.errors import Permanent
 from seg.mail.hosts import RouteKind
@@ -87,7 +88,7 @@ def _of_refusal(report: CheckReport, host: str, refusal: str) -> Iterator[str]:
 
 
 _NO_SESSION = {
-    NoSession.UNREACHABLE: "{name} can't be reached at {address} port {port}. See whether outgoing connections to that port are allowed here "
+    NoSession.UNREACHABLE: "{name} can't be reached at {where}. See whether outgoing connections to that port are allowed here "
     "(many providers block port 25); if so, the fault is theirs, and mail waits for them.",
     NoSession.LOCAL: "This system can't open connections as it should ({error}): see `seg status`, and the limits of the service.",
     NoSession.AUTH: "{name} answers, but we can't authenticate to it: {error}. See [auth_profile] in destinations.toml (user name, "
@@ -102,7 +103,8 @@ _NO_SESSION = {
 def _of_session(report: CheckReport, host: HostReport, tried: AddressReport) -> Iterator[str]:
     name, verdict = host.host.name, tried.verdict
     if verdict is None:
-        yield _NO_SESSION[tried.cause].format(name=name, address=tried.address, port=tried.port, error=tried.error)
+        where = endpoint_in_words(tried.address, tried.port)
+        yield _NO_SESSION[tried.cause].format(name=name, where=where, error=tried.error)
         return
     text = "; ".join((verdict.summary, *verdict.mismatches))
     if not tried.facts.tls:

@@ -8,6 +8,7 @@ from typing import Any
 
 from seg.cli.output import styled
 from seg.cli.tables import plain
+from seg.common.endpoint import endpoint_in_words
 
 Document = dict[str, Any]
 WIDTH = 110
@@ -68,7 +69,7 @@ def _host(host: Document) -> Iterator[str]:
 
 
 def _tried(tried: Document) -> Iterator[str]:
-    where = f"{tried['address']} port {tried['port']}"
+    where = endpoint_in_words(tried["address"], tried["port"])
     if tried["given_up"]:
         failed = " and ".join(tried["given_up"]["policies"]).upper()
         yield f"  {where}: " + styled(f"{failed} failed, and was given up (fall-through):", fg="yellow")

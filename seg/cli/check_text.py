@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from seg.cli.tables import plain
+from seg.common.endpoint import endpoint_in_words
 
 CERTIFICATE = "certificate"  # the web PKI check that a TLS check makes besides the policies
 Document = dict[str, Any]
@@ -168,7 +169,7 @@ def _refused(document: Document, host: Document) -> Iterator[str]:
 
 
 def _connection(tried: Document) -> Iterator[str]:
-    yield f"Connecting to {tried['address']} on port {tried['port']}."
+    yield f"Connecting to {endpoint_in_words(tried['address'], tried['port'], ' on port ')}."
     if not tried["interface"]:
         yield f"Connection failed: {plain(tried['error'])}"
         return

@@ -17,6 +17,7 @@ from rich.text import Text
 from seg.cli.demo_glossary import explanation_of
 from seg.cli.demo_table import print_findings, print_indented, style_of
 from seg.cli.tables import plain
+from seg.common.endpoint import endpoint
 from seg.lab.arrivals import ReceivedMessage
 from seg.lab.cases import SENDER, Case, Protection
 from seg.lab.findings import CaseResult
@@ -171,7 +172,7 @@ class Show:
             *(f"  bob@{name}" for name in internet.domains),
             "",
             "with swaks:",
-            f"  swaks --server {gateway.address}:{gateway.port} --from {SENDER} --to bob@{to}",
+            f"  swaks --server {endpoint(gateway.address, gateway.port)} --from {SENDER} --to bob@{to}",
             "or with Python:",
             f'  python3 -c "{python}"',
             "",

@@ -9,6 +9,7 @@ import click
 from seg.cli.options import DOMAIN, JSON
 from seg.cli.output import say
 from seg.cli.tables import plain, print_json, print_table
+from seg.common.endpoint import endpoint
 
 LABELS = {
     "tls": "TLS Support",
@@ -89,11 +90,8 @@ def _exemption(exemption: dict[str, Any] | None) -> str:
 
 
 def _place(hop: dict[str, Any]) -> str:
-    """A next hop as a route may name it: a unix socket has no port, and an IPv6 address is in brackets."""
-    host = plain(hop["host"])
-    if host.startswith("unix:"):
-        return host
-    return f"[{host}]:{hop['port']}" if ":" in host else f"{host}:{hop['port']}"
+    """A next hop as a route may name it."""
+    return endpoint(plain(hop["host"]), hop["port"])
 
 
 def _hosts(route: dict[str, Any]) -> str:

@@ -11,6 +11,7 @@ import attrs
 import click
 
 from seg.cli.client import GatewayError
+from seg.common.endpoint import endpoint
 
 PORT = 9726
 _LONGEST = 4096  # octets of a token file
@@ -45,7 +46,7 @@ class RemoteServer:
         self._host = host
         self._port = port
         self._context = context
-        self._name = f"https://{f'[{host}]' if ':' in host else host}:{port}"
+        self._name = f"https://{endpoint(host, port)}"
 
     def connection(self, timeout: float) -> http.client.HTTPConnection:
         """A new connection."""

@@ -24,7 +24,7 @@ from seg.cli.setup_plan import (
     Answers,
     Planned,
     SmartHost,
-    endpoint,
+    host_and_port,
     hostname_fault,
     listen_fault,
     network_fault,
@@ -186,7 +186,7 @@ class _Wishes:
             "127.0.0.1:2525" if networks == LOOPBACK else "0.0.0.0:25",
             listen_fault,
         )
-        address, port = endpoint(listen, 25)
+        address, port = host_and_port(listen, 25)
         certificate, key, made = self._certificate(hostname)
         wants = self._given["submission"] or bool(self._given["user"])
         if self._asking and not wants:
@@ -299,7 +299,7 @@ class _Wishes:
             return None
         if wrong := smart_host_fault(text):
             raise click.UsageError(f"--smart-host: {wrong}")
-        host, port = endpoint(text, 25)
+        host, port = host_and_port(text, 25)
         user = self._given["smart_user"]
         if user is None and self._asking:
             user = ask("User name there; empty: without AUTH:")

@@ -10,6 +10,7 @@ from typing import Any
 import attrs
 
 from seg.admin.configuration.edits import Edit, File, apply_edits
+from seg.common.endpoint import endpoint
 from seg.config.reference import destinations_text, settings_text
 from seg.config.syntax import parse_address, parse_host, parse_network, parse_port, split_port
 
@@ -75,7 +76,7 @@ def network_fault(text: str) -> str:
     return ""
 
 
-def endpoint(text: str, default_port: int) -> tuple[str, int]:
+def host_and_port(text: str, default_port: int) -> tuple[str, int]:
     """``address:port`` as both.
 
     :raises ValueError: it isn't that.
@@ -87,7 +88,7 @@ def endpoint(text: str, default_port: int) -> tuple[str, int]:
 def listen_fault(text: str) -> str:
     """What is wrong with an address to listen at, "" for nothing."""
     try:
-        parse_address(endpoint(text, 25)[0])
+        parse_address(host_and_port(text, 25)[0])
     except ValueError as error:
         return f"{text!r} is no address to listen at: {error}; write 0.0.0.0:25 or [::]:25"
     return ""
@@ -96,7 +97,7 @@ def listen_fault(text: str) -> str:
 def smart_host_fault(text: str) -> str:
     """What is wrong with a smart host, "" for nothing."""
     try:
-        parse_host(endpoint(text, 25)[0])
+        parse_host(host_and_port(text, 25)[0])
     except ValueError as error:
         return f"{text!r} is no smart host: {error}; write smtp.example.com:587"
     return ""
@@ -148,8 +149,7 @@ def _set(*where: str, **values: Any) -> list[Edit]:
 def _destinations(folder: Path, smart: SmartHost | None) -> list[Edit]:
     if smart is None:
         return []
-    host = f"[{smart.host}]" if ":" in smart.host else smart.host
-    route: dict[str, Any] = {"hosts": [f"{host}:{smart.port}"]}
+    route: dict[str, Any] = {"hosts": [endpoint(smart.host, smart.port)]}
     if smart.port == 465:  # RFC 8314 §3.3
         route["tls"] = "implicit"
     edits = []

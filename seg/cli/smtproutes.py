@@ -16,6 +16,7 @@ from seg.cli.options import JSON, WordChoice
 from seg.cli.output import say, shown_safely
 from seg.cli.staged import StagedEdits, put, remove
 from seg.cli.tables import plain, print_json, print_table
+from seg.common.endpoint import UNIX, endpoint
 
 FILE, TABLE = "destinations", "route"
 _PREFERENCE = re.compile(r"(.+)/pri=(\d{1,5})", re.IGNORECASE)
@@ -75,7 +76,12 @@ def _hop(word: str) -> str | dict[str, Any]:
         return word
     from seg.config.syntax import split_port
 
-    host, port = split_port(found[1])
+    if found[1].startswith(UNIX):
+        return {"host": found[1], "preference": int(found[2])}
+    try:
+        host, port = split_port(found[1])
+    except ValueError as error:
+        raise click.UsageError(str(error)) from None
     hop: dict[str, Any] = {"host": host, "preference": int(found[2])}
     if port is not None:
         hop["port"] = int(port) if port.isdigit() else port
@@ -90,10 +96,8 @@ def shown_hosts(route: dict[str, Any]) -> str:
 
 
 def _shown_hop(hop: dict[str, Any]) -> str:
-    host = f"[{hop['host']}]" if ":" in str(hop["host"]) else str(hop["host"])
-    port = f":{hop['port']}" if "port" in hop else ""
     preference = f"/pri={hop['preference']}" if hop.get("preference") else ""
-    return f"{host}{port}{preference}"
+    return endpoint(hop["host"], hop.get("port")) + preference
 
 
 def _manner(command: Any) -> Any:

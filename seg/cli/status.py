@@ -9,6 +9,7 @@ import click
 from seg.cli.options import JSON, WordChoice
 from seg.cli.output import say
 from seg.cli.tables import ago, duration, paused_line, plain, print_json, print_table, size, stamp
+from seg.common.endpoint import endpoint
 from seg.version import __version__
 
 VALIDATES = {
@@ -55,7 +56,7 @@ def status_lines(facts: dict[str, Any]) -> list[str]:
     queue, counters, gauges = facts["queue"], facts["counters"], facts["gauges"]
     oldest = f", the oldest for {ago(queue['oldest'])}" if queue["oldest"] else ""
     held = f", {queue['held']} held" if queue["held"] else ""
-    listeners = ", ".join(f"{x['name']} {x['address']}:{x['port']}" for x in facts["listeners"])
+    listeners = ", ".join(f"{x['name']} {endpoint(x['address'], x['port'])}" for x in facts["listeners"])
     dane = VALIDATES[facts["resolver_validates"]]
     return [
         f"seg {facts['version']} on {facts['hostname']}, process {facts['pid']}",

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Set
 
 import attrs
 
+from seg.common.endpoint import endpoint
 from seg.config.problems import offered
 from seg.config.schema import Filter
 from seg.config.syntax import parse_host, parse_port, split_port
@@ -36,7 +37,7 @@ def parse_filter_address(text: str) -> FilterAddress:
         raise ValueError(f'"{text}" is not {_FORMS}')
     if "@" in rest:  # the form of Sendmail and OpenDKIM
         port, _, host = rest.partition("@")
-        raise ValueError(f'"{text}" is not {_FORMS}; write {kind}:{host}:{port}')
+        raise ValueError(f'"{text}" is not {_FORMS}; write {kind}:{endpoint(host, port)}')
     host, number = split_port(rest)
     if number is None or not host:
         raise ValueError(f'"{text}" is not {_FORMS}')

@@ -16,6 +16,7 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.error import ConnectError, ConnectingCancelledError, TimeoutError
 from twisted.internet.interfaces import IOpenSSLClientConnectionCreator
 
+from seg.common.endpoint import host_endpoint
 from seg.config.destinations import AuthProfile
 from seg.config.schema import Delivery
 from seg.deliver.connection_errors import AuthenticationError, Unreachable
@@ -199,7 +200,7 @@ class ConnectionOpener:
     ) -> VerifiedConnection:
         """A fresh session. A handshake that fails gets one more on a new connection, with classical key exchange groups only."""
         level, tls = decision.requirement.tls, self._tls
-        classical = tls.narrows and tls.classical_peers.has(_peer(key), self._now())
+        classical = tls.narrows and tls.classical_peers.has(key.peer, self._now())
         try:
             return await self._fresh(decision, host, key, outgoing, progress, level, classical=classical)
         except HandshakeFailed as failure:
@@ -403,7 +404,7 @@ class ConnectionOpener:
         while not greetings.room(address):
             silence = greetings.silence(address)
             if silence >= PATIENCE:
-                text = f"No answer from host {host.name} [{address}]:{host.port}: others wait for its greeting, too"
+                text = f"No answer from host {host_endpoint(host.name, address, host.port)}: others wait for its greeting, too"
                 raise Temporary("4.4.1", text)
             await greetings.news(address)
 
@@ -447,7 +448,7 @@ class ConnectionOpener:
             details = _connect_failure(error)
             reason = "connection timed out" if isinstance(error, TimeoutError) else "network error"
             self._sink.emit(DeliveryConnectFailed(decision.domain, host.name, str(address), host.port, details, reason))
-            text = f"No answer from host {host.name} [{address}]:{host.port}: {details}"
+            text = f"No answer from host {host_endpoint(host.name, address, host.port)}: {details}"
             raise Unreachable("4.4.1", text) from error
         self._lacking.end("connections to other hosts can be opened again")
         self._lines.made(line, sender)
@@ -487,7 +488,7 @@ class ConnectionOpener:
     def _shaken(self, sender: SMTPClientProtocol, facts: SessionFacts, key: PoolKey, classical: bool) -> None:
         """A handshake is done: how is told, and a host that needed the smaller offer gets no other one for a day."""
         if classical:
-            self._tls.classical_peers.add(_peer(key), self._now())
+            self._tls.classical_peers.add(key.peer, self._now())
         names = names_of(facts.peer.chain[0]) if facts.peer.chain else ()
         started = DeliveryTLSStarted(sender.dcid, facts.version, facts.cipher, names, facts.resumed, facts.group)
         self._sink.emit(started)
@@ -496,7 +497,7 @@ class ConnectionOpener:
         requirement = decision.requirement
         identity = self._identities.get(key.certificate)
         sni = requirement.sni or decision.host
-        return self._tls.creator(sni, _peer(key), requirement.min_version, identity, classical)
+        return self._tls.creator(sni, key.peer, requirement.min_version, identity, classical)
 
     def _remember(self, sender: SMTPClientProtocol, decision: Decision, key: PoolKey, classical: bool) -> None:
         """Keep the TLS session; the EHLO reply has come in, so a TLS 1.3 ticket has too if there is one."""
@@ -505,7 +506,7 @@ class ConnectionOpener:
         if isinstance(handle, SSL.Connection):
             identity = self._identities.get(key.certificate)
             sni = requirement.sni or decision.host
-            self._tls.remember(handle, sni, _peer(key), requirement.min_version, identity, classical)
+            self._tls.remember(handle, sni, key.peer, requirement.min_version, identity, classical)
 
     def _refuse(self, sender: SMTPClientProtocol, decision: Decision, verdict: Verdict) -> None:
         """Say what didn't fit, in the vendor's two lines.
@@ -528,11 +529,6 @@ class ConnectionOpener:
 
     def _trust(self) -> Trust:
         return Trust(self._roots, datetime.datetime.fromtimestamp(self._now(), datetime.UTC))
-
-
-def _peer(key: PoolKey) -> str:
-    """The address and port of a peer, as `ClientTLS` knows it."""
-    return f"{key.address}:{key.port}"
 
 
 def _connect_failure(error: Exception) -> str:

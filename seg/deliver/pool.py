@@ -9,6 +9,7 @@ import attrs
 from twisted.internet.defer import Deferred, DeferredList
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
+from seg.common.endpoint import endpoint
 from seg.deliver.smtp_client import SMTPClientProtocol
 from seg.mail.hosts import PLAIN_SMTP, PeerAddress, TransportOptions
 
@@ -29,6 +30,11 @@ class PoolKey:
     ehlo_name: str = ""  # "" = the gateway's
     manner: TransportOptions = PLAIN_SMTP
     certificate: tuple[str, str] = ("", "")  # what we show: files of certificate and key
+
+    @property
+    def peer(self) -> str:
+        """The address and port, as `ClientTLS` knows them."""
+        return endpoint(self.address, self.port)
 
 
 @attrs.frozen

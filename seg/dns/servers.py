@@ -9,6 +9,7 @@ from collections.abc import Iterable
 import attrs
 import dns.resolver
 
+from seg.common.endpoint import endpoint
 from seg.common.errors import ConfigurationError
 from seg.mail.hosts import IPAddress
 
@@ -45,9 +46,7 @@ class UpstreamServer:
         self.last_failure, self.last_failure_at = what, now
 
     def __str__(self) -> str:
-        if self.port == PORT:
-            return str(self.address)
-        return f"[{self.address}]:{self.port}" if self.address.version == 6 else f"{self.address}:{self.port}"
+        return str(self.address) if self.port == PORT else endpoint(self.address, self.port)
 
     @property
     def believed(self) -> bool:

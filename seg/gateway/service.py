@@ -248,7 +248,7 @@ class GatewayService(Service):
             startup.lines(
                 self.hostname,
                 self._files,
-                (f"{each.name} {each.address}:{each.port}" for each in self.settings.listener),
+                self.settings.listener,
                 log_path(self.settings).absolute(),
             )
         )

@@ -8,7 +8,9 @@ from pathlib import Path
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
+from seg.common.endpoint import endpoint
 from seg.config.find import ConfigurationFiles, ConfigurationOrigin
+from seg.config.schema import ListenerSettings
 from seg.events.base import Event
 from seg.events.gateway import ConditionBegan, ConditionEnded, Fault
 from seg.version import __version__
@@ -22,17 +24,17 @@ RESOLVER = {
 KINDS: tuple[type[Event], ...] = (Fault, ConditionBegan, ConditionEnded)
 
 
-def lines(hostname: str, files: ConfigurationFiles, listeners: Iterable[str], log: Path) -> Iterator[str]:
+def lines(hostname: str, files: ConfigurationFiles, listeners: Iterable[ListenerSettings], log: Path) -> Iterator[str]:
     """All but the last one.
 
-    :param listeners: each with its address and port.
     :param log: the mail log.
     """
     folder = files.settings.absolute()
     option = f" --config {folder}" if files.origin is ConfigurationOrigin.NAMED else ""
     yield f"seg {__version__} on {hostname}"
     yield f"Configuration: {folder} ({files.origin}), and destinations.toml beside it"
-    yield f"Listeners: {', '.join(listeners) or 'none'}"
+    where = ", ".join(f"{each.name} {endpoint(each.address, each.port)}" for each in listeners)
+    yield f"Listeners: {where or 'none'}"
     yield f"Mail log: {log} (to follow it: seg{option} tail -f; to look: seg{option} status)"
 
 

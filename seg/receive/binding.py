@@ -8,6 +8,7 @@ import socket
 from collections.abc import Mapping
 from ipaddress import ip_address
 
+from seg.common.endpoint import endpoint
 from seg.config.problems import SettingError
 from seg.config.schema import ListenerSettings
 
@@ -93,5 +94,5 @@ def _objection(listener: ListenerSettings, error: OSError) -> SettingError:
         )
     elif error.errno == errno.EADDRNOTAVAIL:
         advice, key = "; this machine has no such address (ip address show)", "address"
-    where = f"{listener.address}:{listener.port}"
+    where = endpoint(listener.address, listener.port)
     return SettingError((key,), f"listener {listener.name}: can't listen at {where}: {error.strerror}{advice}")

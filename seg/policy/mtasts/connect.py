@@ -22,6 +22,7 @@ from twisted.internet.interfaces import (
 from zope.interface import implementer
 
 from seg.common.concurrently import side_by_side
+from seg.common.endpoint import endpoint
 from seg.dns.address_rules import AddressRules
 from seg.dns.answer import DNSAnswer, DNSFailure
 from seg.dns.interfaces import IResolver
@@ -161,7 +162,7 @@ class PolicyHostEndpoint:
         raise FetchError([*errors.values()][-1].fault, "; ".join(error.cause for error in errors.values()))
 
     async def _through(self, factory: IProtocolFactory, proxy: Proxy) -> IProtocol:
-        key = f"{self._target.host}:{self._target.port}"
+        key = endpoint(self._target.host, self._target.port)
         try:
             return await self._try_proxy(factory, proxy, key, False)
         except FetchError as error:
@@ -175,8 +176,7 @@ class PolicyHostEndpoint:
         return await self._try(factory, self._by_proxy(proxy), str(proxy), key, self._bounds.limit, classical)
 
     def _peer(self, address: IPAddress) -> str:
-        host = str(address) if address.version == 4 else f"[{address}]"
-        return f"{host}:{self._target.port}"
+        return endpoint(address, self._target.port)
 
     async def _try_address(
         self, factory: IProtocolFactory, address: IPAddress, share: float, classical: bool

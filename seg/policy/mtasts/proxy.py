@@ -17,6 +17,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from seg.common.echoes import WITHHELD, EchoedSecrets
+from seg.common.endpoint import endpoint
 from seg.config.syntax import check_proxy
 from seg.mail.errors import local_fault
 from seg.policy.mtasts.errors import FetchError, FetchFault
@@ -41,8 +42,7 @@ class Proxy:
     @property
     def where(self) -> str:
         """``host:port``."""
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"{host}:{self.port}"
+        return endpoint(self.host, self.port)
 
     @property
     def echoes(self) -> EchoedSecrets:
@@ -189,7 +189,7 @@ class ConnectEndpoint:
     def __init__(self, to_proxy: IStreamClientEndpoint, proxy: Proxy, host: str, port: int) -> None:
         self._to_proxy = to_proxy
         self._proxy = proxy
-        self._target = f"{host}:{port}"
+        self._target = endpoint(host, port)
 
     def connect(self, protocolFactory: IProtocolFactory) -> Deferred[IProtocol]:
         """Connect; fails with a `FetchError` that names the proxy and what it said, or with a `LocalFault`."""
