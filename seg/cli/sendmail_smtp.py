@@ -23,7 +23,8 @@ from seg.maildrop.folder import drop
 from seg.receive.transaction import HEADER_TOO_LONG
 from seg.smtp import server_events as told
 from seg.smtp.commands import MailArguments, RcptArguments
-from seg.smtp.server import ServerConnection, ServerOptions
+from seg.smtp.server import ServerConnection
+from seg.smtp.server_options import ServerOptions
 from seg.smtp.server_replies import ServerReply
 from seg.smtp.server_table import State
 

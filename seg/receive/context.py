@@ -23,7 +23,7 @@ from seg.receive.recipients import RecipientAccess
 from seg.receive.senders import NO_RULES, SenderRules
 from seg.receive.turns import ClientTurns
 from seg.receive.workqueue import WorkQueue
-from seg.smtp.server import ServerOptions
+from seg.smtp.server_options import ServerOptions
 
 
 @attrs.frozen

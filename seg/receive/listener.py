@@ -48,7 +48,7 @@ from seg.receive.refused_connections import RefusedConnections
 from seg.receive.senders import SenderRules
 from seg.receive.turns import ClientTurns
 from seg.receive.workqueue import WorkQueue
-from seg.smtp.server import ServerOptions
+from seg.smtp.server_options import ServerOptions
 from seg.smtp.server_replies import ServerReply
 
 DEFAULT_AUTH = Auth()

@@ -37,7 +37,8 @@ from seg.receive.reverse_dns import client_name
 from seg.receive.session import NOBODY, ReceiveSession
 from seg.receive.timers import SessionTimers
 from seg.smtp import server_events as told
-from seg.smtp.server import ServerConnection, ServerOptions
+from seg.smtp.server import ServerConnection
+from seg.smtp.server_options import ServerOptions
 from seg.smtp.server_replies import ServerReply
 from seg.smtp.server_table import State
 from seg.smtp.xclient import XClient

@@ -59,34 +59,12 @@ from seg.smtp.server_events import (
     VrfyCommand,
     XclientCommand,
 )
+from seg.smtp.server_options import ServerOptions
 from seg.smtp.server_replies import ServerReply
 from seg.smtp.server_table import ALLOWED, CommandStep, State, denial
 from seg.smtp.xclient import ATTRIBUTES, NOT_PERMITTED, parse_xclient
 
 NEEDS_TLS = frozenset({Verb.MAIL, Verb.RCPT, Verb.DATA, Verb.BDAT, Verb.VRFY})
-# Content that is refused is read on for so many times the largest size, so that the client hears why; then it is cut off.
-PASSED_OVER = 4
-PASSED_OVER_LEAST = 1024 * 1024  # octets besides
-
-
-@attrs.frozen
-class ServerOptions:
-    """What a server offers, and its limits."""
-
-    hostname: str
-    max_message_size: int  # octets
-    max_faults: int  # unknown or malformed commands before the session is ended
-    normalise: bool  # bare CR and LF in content become CRLF; else such content is refused
-    starttls: bool  # there is a certificate
-    tls_required: bool = False  # no transaction in clear text (RFC 3207 §4)
-    banner: str = ""  # words behind the name in the greeting
-    auth: bool = False  # AUTH is offered, within TLS
-    auth_required: bool = False  # no transaction without it
-    vrfy: Verifying = Verifying.NONCOMMITTAL
-    lenient: LenientAddresses = LenientAddresses.NONE
-    max_recipients: int = 0  # of one message, as told in EHLO (RFC 9422); 0 = not told
-    max_refusals: int = 100  # since the last message that was accepted, before the session is ended
-    max_idle_commands: int = 100  # to no purpose, since the last recipient or message that was accepted
 
 
 class ServerConnection:
@@ -485,7 +463,7 @@ class ServerConnection:
             self.content_octets += len(taken)
             if content.ended:
                 self._lines.feed(content.rest)
-            elif content.size > self._passed_over:
+            elif content.size > self.options.most_read:
                 return self._end_with(replies.ENDLESS_CONTENT)
             if piece:
                 return ContentReceived(piece)
@@ -509,11 +487,6 @@ class ServerConnection:
         self._ending = SessionEnded("")
         return ContentRefused(last)
 
-    @property
-    def _passed_over(self) -> int:
-        """Octets of content that are read, be it stored or not."""
-        return PASSED_OVER * self.options.max_message_size + PASSED_OVER_LEAST
-
     # --- chunks (RFC 3030)
 
     def _begin_chunk(self, argument: str, denied: ServerReply | None) -> ServerEvent | None:
@@ -523,7 +496,7 @@ class ServerConnection:
         except CommandError as error:
             return self._end_with(error.reply)  # nobody can tell content from commands any more
         before = self._chunks.size if self._chunks is not None else 0
-        if before + chunk.size > self._passed_over:
+        if before + chunk.size > self.options.most_read:
             return self._end_with(replies.ENDLESS_CONTENT)
         self._chunk, self._chunk_left, self._chunk_denied = chunk, chunk.size, denied
         self._chunk_whole = False

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from seg.smtp import server_events as told
-from seg.smtp.server import ServerConnection, ServerOptions
+from seg.smtp.server import ServerConnection
+from seg.smtp.server_options import ServerOptions
 
 
 def options(**changed: object) -> ServerOptions:

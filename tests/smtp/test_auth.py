@@ -9,9 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from seg.smtp.server import ServerConnection, ServerOptions
+from seg.smtp.server import ServerConnection
 from seg.smtp.server_auth import RESPONSE_LIMIT, without_secret
 from seg.smtp.server_events import AuthBegun, AuthEnded, AuthResponse, CommandRefused, CommandUnknown, ServerEvent
+from seg.smtp.server_options import ServerOptions
 from seg.smtp.server_replies import ServerReply
 from seg.smtp.server_table import State
 

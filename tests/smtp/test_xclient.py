@@ -11,8 +11,9 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from seg.config.schema import Verifying
 from seg.smtp.commands import CommandError
-from seg.smtp.server import ServerConnection, ServerOptions
+from seg.smtp.server import ServerConnection
 from seg.smtp.server_events import VrfyCommand
+from seg.smtp.server_options import ServerOptions
 from seg.smtp.server_replies import ServerReply
 from seg.smtp.xclient import XClient, parse_xclient
 
