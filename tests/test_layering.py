@@ -87,7 +87,6 @@ LEFT_OVER = {
     ("seg.cli.standalone", "seg.gateway.assembly"),
     ("seg.cli.standalone", "seg.gateway.service"),
     ("seg.local.mail", "seg.auth.reloading_file"),
-    ("seg.smtp.server_options", "seg.config.schema"),
     ("seg.smtp.verdicts", "seg.config.marked"),
     ("seg.tls.groups", "seg.config.syntax"),
     ("seg.tls.parameters", "seg.config.schema"),

@@ -24,9 +24,8 @@ LONG_FILES = {
     "seg.gateway.assembly": 443,
     "seg.gateway.service": 488,
     "seg.queue.state": 470,
-    "seg.receive.protocol": 536,
+    "seg.receive.protocol": 524,
     "seg.smtp.client": 510,
-    "seg.smtp.server": 586,
 }
 LONG_FUNCTIONS = {
     "seg.receive.listener.Listener.__init__": 74,

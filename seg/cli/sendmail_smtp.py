@@ -14,7 +14,7 @@ from typing import BinaryIO
 import attrs
 
 from seg.cli.sendmail_local import LocalUsers
-from seg.config.schema import LenientAddresses, Settings
+from seg.config.schema import Settings
 from seg.filter.header import HeaderTooLong
 from seg.filter.submission import HeaderCompletion, SubmissionRules
 from seg.mail.envelope import DSNNotify, mailbox_key
@@ -24,7 +24,7 @@ from seg.receive.transaction import HEADER_TOO_LONG
 from seg.smtp import server_events as told
 from seg.smtp.commands import MailArguments, RcptArguments
 from seg.smtp.server import ServerConnection
-from seg.smtp.server_options import ServerOptions
+from seg.smtp.server_options import AddressLeniency, ServerOptions
 from seg.smtp.server_replies import ServerReply
 from seg.smtp.server_table import State
 
@@ -47,7 +47,7 @@ def serve(source: BinaryIO, out: BinaryIO, hostname: str, settings: Settings, fo
         receive.max_unknown_commands,
         normalise=True,
         starttls=False,
-        lenient=LenientAddresses.ALL,
+        lenient=AddressLeniency.ALL,
     )
     core = ServerConnection(options)
     rules = SubmissionRules(hostname, settings.submission, local.known)

@@ -48,7 +48,7 @@ from seg.receive.refused_connections import RefusedConnections
 from seg.receive.senders import SenderRules
 from seg.receive.turns import ClientTurns
 from seg.receive.workqueue import WorkQueue
-from seg.smtp.server_options import ServerOptions
+from seg.smtp.server_options import AddressLeniency, ServerOptions, VrfyPolicy
 from seg.smtp.server_replies import ServerReply
 
 DEFAULT_AUTH = Auth()
@@ -67,7 +67,7 @@ class RejectingProtocol(Protocol):
     def connectionMade(self) -> None:
         """Say it and close."""
         assert self.transport is not None
-        self.transport.write(self._reply.encode())
+        self.transport.write(self._reply.line)
         self.transport.loseConnection()
 
 
@@ -252,8 +252,8 @@ def _options(
         starttls=within_tls and listener.tls is not ListenerTLS.IMPLICIT,
         tls_required=listener.tls is ListenerTLS.REQUIRED,
         banner=listener.banner,
-        vrfy=settings.vrfy,
-        lenient=settings.lenient_addresses,
+        vrfy=VrfyPolicy(settings.vrfy),
+        lenient=AddressLeniency(settings.lenient_addresses),
         auth=login,
         auth_required=listener.auth is ListenerAuth.REQUIRED,
         max_recipients=settings.max_recipients,

@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-import attrs
 from twisted.internet.defer import Deferred, TimeoutError
 from twisted.internet.error import ConnectionAborted, ConnectionDone
 from twisted.internet.interfaces import IHalfCloseableProtocol, IHandshakeListener, IPushProducer, ITCPTransport
@@ -15,7 +14,7 @@ from zope.interface import implementer
 
 from seg.auth.binding import channel_bindings
 from seg.common.clock import posix
-from seg.config.schema import Access, SenderGroup
+from seg.config.schema import Access
 from seg.events.receive import (
     ClientCertificateShown,
     ConnectionAccepted,
@@ -38,7 +37,6 @@ from seg.receive.session import NOBODY, ReceiveSession
 from seg.receive.timers import SessionTimers
 from seg.smtp import server_events as told
 from seg.smtp.server import ServerConnection
-from seg.smtp.server_options import ServerOptions
 from seg.smtp.server_replies import ServerReply
 from seg.smtp.server_table import State
 from seg.smtp.xclient import XClient
@@ -136,7 +134,7 @@ class ServerProtocol(Protocol):
             if not self._context.census.move(balancer, self.address):
                 self._context.sink.emit(ReceiveFailed(0, f"Connection limit exceeded: {self.address}"))
                 self._closing = True
-                self.transport.write(TOO_MANY_CONNECTIONS.encode())
+                self.transport.write(TOO_MANY_CONNECTIONS.line)
                 self.transport.loseConnection()
                 return
         self._find_name()
@@ -215,12 +213,12 @@ class ServerProtocol(Protocol):
             return
         represented, self._represented = self._represented, None
         if represented is not None:
-            self._core.start_over(represented.helo or "", represented.login or "")
+            self._core.reset_for_xclient(represented.helo or "", represented.login or "")
         self._intake.admission = admission
         self._intake.client_name = name if verified else ""
-        self._core.options = options_for(context.options, admission.group)
+        self._core.options = context.options.limited(admission.group.max_message_size, admission.group.max_recipients)
         self._core.may_relay = admission.may_relay
-        self._core.may_represent = context.proxies.admit(self._peer).may_relay
+        self._core.xclient_allowed = context.proxies.admit(self._peer).may_relay
         self._deadlines.start(
             context.settings.command_timeout,
             self._silent_too_long,
@@ -512,17 +510,6 @@ class ServerProtocol(Protocol):
         self._core.end(reply)
         self._intake.drop("Receiving aborted")
         self._send()
-
-
-def options_for(options: ServerOptions, group: SenderGroup) -> ServerOptions:
-    """The server's options for a client of this group: its limits where it has some of its own."""
-    if not (group.max_message_size or group.max_recipients):
-        return options
-    return attrs.evolve(
-        options,
-        max_message_size=group.max_message_size or options.max_message_size,
-        max_recipients=group.max_recipients or options.max_recipients,
-    )
 
 
 def _describe_fault(failure: Failure) -> str:

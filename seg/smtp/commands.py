@@ -20,7 +20,7 @@ MAX_ENVID = 100  # characters (RFC 3461 §4.4)
 MAX_ORCPT = 500  # characters (RFC 3461 §4.2)
 
 
-class Verb(enum.Enum):
+class Verb(enum.StrEnum):
     """The commands that are served."""
 
     EHLO = "EHLO"

@@ -30,36 +30,43 @@ class LineError(enum.Enum):
 class LineBuffer:
     """Takes octets as they arrive and gives out command lines."""
 
-    __slots__ = ("_buffer", "_passed", "_position", "_skipping")
+    __slots__ = ("_buffer", "_closed", "_passed", "_position", "_skipping", "left")
 
     def __init__(self) -> None:
+        self.left = 0  # octets not given out yet
         self._buffer = b""
         self._position = 0
         self._skipping = False  # behind a fault, until the next CRLF
         self._passed = 0  # octets passed over since the fault
-
-    def __len__(self) -> int:
-        return len(self._buffer) - self._position
+        self._closed = False
 
     def feed(self, data: bytes) -> None:
         """Add octets that arrived."""
-        self._buffer = self._buffer[self._position :] + data
-        self._position = 0
+        if not self._closed:
+            self._buffer = self._buffer[self._position :] + data
+            self._position = 0
+            self.left = len(self._buffer)
 
     def take(self, most: int | None = None) -> bytes:
         """All octets not given out yet, or so many of them: what follows the last line isn't a line (DATA, BDAT)."""
-        if most is not None and most < len(self):
+        if most is not None and most < self.left:
             begin, self._position = self._position, self._position + most
+            self.left -= most
             return self._buffer[begin : self._position]
         rest = self._buffer[self._position :]
-        self.clear()
+        self._buffer = b""
+        self._position = self.left = 0
+        self._skipping = False
         return rest
 
     def clear(self) -> None:
         """Forget what wasn't given out."""
-        self._buffer = b""
-        self._position = 0
-        self._skipping = False
+        self.take()
+
+    def close(self) -> None:
+        """Forget what wasn't given out, and take nothing more."""
+        self.take()
+        self._closed = True
 
     def next(self, limit: int = LINE_LIMIT) -> bytes | LineError | None:
         """The next line without its CRLF; None when it isn't complete.
@@ -68,23 +75,20 @@ class LineBuffer:
         """
         if self._skipping and not self._skip():
             return LineError.ENDLESS if self._passed > ENDLESS_LIMIT else None
-        start = self._position
-        if self._buffer.startswith(TLS_HANDSHAKE, start):
+        start, buffer = self._position, self._buffer
+        if buffer.startswith(TLS_HANDSHAKE, start):
             return self._fault(LineError.TLS)
-        end = self._buffer.find(b"\n", start, start + limit)
+        end = buffer.find(b"\n", start, start + limit)
         if end < 0:
-            if len(self._buffer) - start < limit:
-                return None
-            return self._fault(LineError.TOO_LONG)
-        if end == start or self._buffer[end - 1] != 0x0D:
+            return self._fault(LineError.TOO_LONG) if self.left >= limit else None
+        if end == start or buffer[end - 1] != 0x0D:
             return self._fault(LineError.BARE_LF)
-        line = self._buffer[start : end - 1]
+        line = buffer[start : end - 1]
         self._position = end + 1
+        self.left = len(buffer) - self._position
         if b"\r" in line:
             return LineError.BARE_CR
-        if b"\0" in line:
-            return LineError.NUL
-        return line
+        return LineError.NUL if b"\0" in line else line
 
     def _fault(self, fault: LineError) -> LineError:
         self._skipping = True
@@ -98,9 +102,9 @@ class LineBuffer:
         if end >= 0:
             self._position = end + 2
             self._skipping = False
-            return True
-        # A CR at the very end may be the first half of the CRLF.
-        self._passed += len(self)
-        self._buffer = b"\r" if len(self) and self._buffer.endswith(b"\r") else b""
-        self._position = 0
-        return False
+        else:  # a CR at the very end may be the first half of the CRLF
+            self._passed += self.left
+            self._buffer = b"\r" if self.left and self._buffer.endswith(b"\r") else b""
+            self._position = 0
+        self.left = len(self._buffer) - self._position
+        return end >= 0

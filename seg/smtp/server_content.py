@@ -9,36 +9,25 @@ from seg.smtp.server_replies import BARE_CR, BARE_LF, NUL_IN_CONTENT, TOO_LARGE,
 class IncomingContent:
     """Reads to ``CRLF . CRLF`` whatever comes; once a rule is broken nothing more is passed on."""
 
-    __slots__ = ("_decoder", "_limit", "_normalise", "refusal", "size")
+    __slots__ = ("_decoder", "_limit", "ended", "refusal", "rest", "size")
 
     def __init__(self, limit: int, normalise: bool) -> None:
         self.size = 0  # octets so far, dots unstuffed
         self.refusal: ServerReply | None = None  # the reply to give at the end, when a rule was broken
+        self.ended = False  # the end has come
+        self.rest = b""  # what came behind the end
         self._limit = limit
-        self._normalise = normalise
         self._decoder = DotDecoder(normalise=normalise)
-
-    @property
-    def ended(self) -> bool:
-        """Whether the end has come."""
-        return self._decoder.ended
-
-    @property
-    def rest(self) -> bytes:
-        """What came behind the end."""
-        return self._decoder.rest
 
     def feed(self, data: bytes) -> bytes:
         """The next octets of content that are fit to be passed on."""
-        piece = self._decoder.feed(data)
-        self.size += len(piece)
-        if self.refusal is None:
-            self.refusal = self._broken_rule()
-        return piece if self.refusal is None else b""
-
-    def _broken_rule(self) -> ServerReply | None:
         decoder = self._decoder
-        return broken_rule(self.size > self._limit, decoder.nul, "" if self._normalise else decoder.bare)
+        piece = decoder.feed(data)
+        self.size += len(piece)
+        self.ended, self.rest = decoder.ended, decoder.rest
+        if self.refusal is None:
+            self.refusal = broken_rule(self.size > self._limit, decoder.nul, "" if decoder.normalise else decoder.bare)
+        return piece if self.refusal is None else b""
 
 
 class IncomingChunks:

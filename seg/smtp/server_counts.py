@@ -13,39 +13,29 @@ class SessionCounts:
     else a recipient and a RSET could be repeated for ever. Faults (unknown and malformed commands) are never forgotten.
     """
 
-    __slots__ = ("_dropped", "_idle", "_recipients", "faults", "refusals")
+    __slots__ = ("_dropped", "_recipients", "faults", "idle", "refusals")
 
     def __init__(self) -> None:
         self.faults = 0
-        self.refusals = 0
-        self._idle = 0
-        self._dropped = 0  # transactions
+        self.refusals = 0  # replies with 4xx or 5xx
+        self.idle = 0  # commands to no purpose, transactions dropped included
+        self._dropped = 0  # of them, transactions
         self._recipients = 0  # accepted in the present transaction
-
-    @property
-    def idle(self) -> int:
-        """Commands to no purpose."""
-        return self._idle + self._dropped
-
-    def replied(self, code: int) -> None:
-        """A reply was given."""
-        if code >= 400:
-            self.refusals += 1
-        else:
-            self._idle += 1
 
     def progress(self) -> None:
         """Content came."""
-        self._idle = 0
+        self.idle = self._dropped
 
     def recipient(self) -> None:
         """A recipient was accepted."""
-        self._idle = 0
+        self.idle = self._dropped
         self._recipients += 1
 
     def dropped(self) -> None:
         """A transaction was given up by the client, with all the work that its recipients were; its command counts already."""
-        self._dropped += 1 + self._recipients // RECIPIENTS
+        cost = 1 + self._recipients // RECIPIENTS
+        self._dropped += cost
+        self.idle += cost
         self._recipients = 0
 
     def failed(self) -> None:
@@ -55,4 +45,4 @@ class SessionCounts:
 
     def message(self) -> None:
         """A message was accepted."""
-        self._idle = self._dropped = self.refusals = self._recipients = 0
+        self.idle = self._dropped = self.refusals = self._recipients = 0

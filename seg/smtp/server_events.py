@@ -107,7 +107,7 @@ class AuthEnded(ServerEvent):
 
 @attrs.frozen
 class XclientCommand(Question):
-    """A proxy says who the client is; the answer is `start_over`, then `greet`."""
+    """A proxy says who the client is; the answer is `reset_for_xclient`, then `greet`."""
 
     client: XClient
 

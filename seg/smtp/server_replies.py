@@ -14,13 +14,14 @@ class ServerReply:
     code: int
     enhanced: str  # "" where there is none: 220, 354, and the answer to EHLO and HELO (RFC 2034 §3)
     text: str  # printable ASCII, never more than a line
+    line: bytes = attrs.field(init=False, eq=False, repr=False)  # as sent
+
+    @line.default
+    def _encoded(self) -> bytes:
+        return f"{self}\r\n".encode("ascii")
 
     def __str__(self) -> str:
         return f"{self.code} {self.enhanced} {self.text}" if self.enhanced else f"{self.code} {self.text}"
-
-    def encode(self) -> bytes:
-        """The line as sent."""
-        return f"{self}\r\n".encode("ascii")
 
 
 OK = ServerReply(250, "2.0.0", "Ok")

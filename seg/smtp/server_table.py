@@ -8,7 +8,7 @@ from seg.smtp.commands import Verb
 from seg.smtp.server_replies import ServerReply
 
 
-class State(enum.Enum):
+class State(enum.StrEnum):
     """Where a session stands."""
 
     START = "start"  # before EHLO or HELO; again after STARTTLS (RFC 3207 §4.2)

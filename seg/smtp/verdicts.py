@@ -18,7 +18,7 @@ from seg.config.marked import replace_block
 COMMAND = "python -m seg.smtp.verdicts"
 
 
-class Phase(enum.Enum):
+class Phase(enum.StrEnum):
     """What a reply answers. The value is its name in texts."""
 
     GREETING = "greeting"

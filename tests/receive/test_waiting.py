@@ -11,12 +11,13 @@ from zope.interface import implementer
 
 from seg.auth.backoff import Backoff
 from seg.auth.sasl_server import SASLServer
-from seg.config.schema import Access, Filter, ListenerAuth, ListenerSettings, Receive, SenderGroup, Verifying
+from seg.config.schema import Access, Filter, ListenerAuth, ListenerSettings, Receive, SenderGroup
 from seg.dns.answer import AnswerStatus, DNSAnswer
 from seg.filter.answers import Accept
 from seg.filter.chain import ConfiguredFilter, FilterChain
 from seg.receive.listener import Listener
 from seg.smtp import server_events as told
+from seg.smtp.server_options import VrfyPolicy
 from seg.smtp.server_replies import OK
 from tests.doubles import named_in
 from tests.filter.test_chain import FilterDouble
@@ -46,9 +47,9 @@ class QuestionTests(SynchronousTestCase):
         self.assertEqual(set(ASKED), set(named_in(told, told.Question)))
         for question, lines in ASKED.items():
             with self.subTest(question.__name__):
-                core = AcceptingServer(max_faults=9, vrfy=Verifying.ANSWER, auth=True).core
+                core = AcceptingServer(max_faults=9, vrfy=VrfyPolicy.ANSWER, auth=True).core
                 core.tls_from_the_start()
-                core.mechanisms, core.may_represent = ("PLAIN",), True
+                core.mechanisms, core.xclient_allowed = ("PLAIN",), True
                 core.feed(lines + b"NOOP\r\n" * 3)
                 while not isinstance(event := next(core.receive_data(b"")), question):
                     if core.awaiting:
@@ -58,7 +59,7 @@ class QuestionTests(SynchronousTestCase):
                 self.assertEqual(list(core.receive_data(b"NOOP\r\n")), [])
                 self.assertEqual((core.data_to_send(), core.buffered), (b"", 24))
                 if question is told.XclientCommand:
-                    core.start_over()
+                    core.reset_for_xclient()
                     self.assertEqual(list(core.receive_data(b"")), [])
                     self.assertEqual(core.data_to_send(), b"")
                     core.greet()

@@ -9,11 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from seg.config.schema import Verifying
 from seg.smtp.commands import CommandError
 from seg.smtp.server import ServerConnection
 from seg.smtp.server_events import VrfyCommand
-from seg.smtp.server_options import ServerOptions
+from seg.smtp.server_options import ServerOptions, VrfyPolicy
 from seg.smtp.server_replies import ServerReply
 from seg.smtp.xclient import XClient, parse_xclient
 
@@ -67,7 +66,7 @@ class GrammarTests(SynchronousTestCase):
 class VerifyTests(SynchronousTestCase):
     """VRFY (RFC 5321 §3.5)."""
 
-    def say(self, choice: Verifying, line: bytes) -> tuple[bytes, list[object]]:
+    def say(self, choice: VrfyPolicy, line: bytes) -> tuple[bytes, list[object]]:
         """What comes back, and the events."""
         self.core = ServerConnection(attrs.evolve(OPTIONS, vrfy=choice))
         self.core.greet()
@@ -78,16 +77,16 @@ class VerifyTests(SynchronousTestCase):
 
     def test_choices(self) -> None:
         """Noncommittal, disabled, or asked of the adapter; without an argument and with a malformed one it is 501."""
-        self.assertEqual(self.say(Verifying.NONCOMMITTAL, b"VRFY bob\r\n")[0][:9], b"252 2.5.0")
-        self.assertEqual(self.say(Verifying.REFUSE, b"VRFY bob\r\n")[0][:9], b"502 5.5.1")
+        self.assertEqual(self.say(VrfyPolicy.NONCOMMITTAL, b"VRFY bob\r\n")[0][:9], b"252 2.5.0")
+        self.assertEqual(self.say(VrfyPolicy.REFUSE, b"VRFY bob\r\n")[0][:9], b"502 5.5.1")
         for line in (b"VRFY bob@two.test\r\n", b"VRFY <bob@two.test>\r\n"):
-            said, events = self.say(Verifying.ANSWER, line)
+            said, events = self.say(VrfyPolicy.ANSWER, line)
             self.assertEqual((said, events), (b"", [VrfyCommand("bob@two.test")]))
         self.core.accept()
         self.assertEqual(self.core.data_to_send(), b"250 2.1.5 <bob@two.test>\r\n")
-        self.say(Verifying.ANSWER, b"VRFY bob@two.test\r\n")
+        self.say(VrfyPolicy.ANSWER, b"VRFY bob@two.test\r\n")
         self.core.refuse(ServerReply(550, "5.1.1", "no"))
         self.assertEqual(self.core.data_to_send(), b"550 5.1.1 no\r\n")
-        self.assertEqual(self.say(Verifying.ANSWER, b"VRFY bob\r\n")[0][:9], b"501 5.1.3")
-        for choice in Verifying:
+        self.assertEqual(self.say(VrfyPolicy.ANSWER, b"VRFY bob\r\n")[0][:9], b"501 5.1.3")
+        for choice in VrfyPolicy:
             self.assertEqual(self.say(choice, b"VRFY\r\n")[0][:9], b"501 5.5.4")
