@@ -14,7 +14,7 @@ import click
 from click.core import ParameterSource
 
 from seg.cli.client import ControlSocket, GatewayClient
-from seg.cli.output import say, shown_safely
+from seg.cli.output import need_output, say, told_safely
 from seg.version import __version__
 
 if TYPE_CHECKING:
@@ -194,24 +194,22 @@ class LazyGroup(click.Group):
     def main(self, *args: Any, **extra: Any) -> Any:
         """Run; an exception that nobody expected doesn't steer the terminal either."""
         sys.excepthook = _told_safely
+        need_output()
         return super().main(*args, **extra)
 
     def make_context(self, *args: Any, **extra: Any) -> click.Context:
         """See `click.Group.make_context`."""
-        try:
+        with told_safely():
             return super().make_context(*args, **extra)
-        except click.ClickException as error:
-            raise shown_safely(error) from None
 
     def invoke(self, ctx: click.Context) -> Any:
         """See `click.Group.invoke`."""
         try:
-            if ctx.params.get("show_version"):
-                _show_version(bool(ctx.params.get("verbose")))
-                ctx.exit()
-            return super().invoke(ctx)
-        except click.ClickException as error:
-            raise shown_safely(error) from None
+            with told_safely():
+                if ctx.params.get("show_version"):
+                    _show_version(bool(ctx.params.get("verbose")))
+                    ctx.exit()
+                return super().invoke(ctx)
         except KeyboardInterrupt:
             raise SystemExit(INTERRUPTED) from None
         except click.Abort as error:  # a question of click's own makes both of the same

@@ -108,6 +108,7 @@ def showmessage(surroundings: Any, mid: int, limit: int, raw: bool) -> None:
     gateway = surroundings.gateway()
     if raw:
         copy_content(gateway, mid, sys.stdout.buffer)
+        sys.stdout.flush()
         return
     import io
 

@@ -9,6 +9,7 @@ import os
 import re
 import signal
 import sys
+from collections.abc import Iterator
 from typing import Any, NoReturn
 
 import click
@@ -17,6 +18,9 @@ import click
 _STEERING = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\ud800-\udfff\U000e0000-\U000e007f]"
 )
+
+# How a write to an output fails that is closed, full or gone. Nothing but click's help is written without `say`.
+NOT_WRITTEN = frozenset({errno.EPIPE, errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF})
 
 _STYLE = 0x10F000  # and the number of an attribute (ECMA-48, SGR) behind it
 _COLOURS = {"red": 31, "green": 32, "yellow": 33, "cyan": 36}
@@ -70,15 +74,40 @@ def end_without_output(error: OSError) -> NoReturn:
 
     :raises SystemExit: always. It isn't taken for a fault of what was being read.
     """
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    with contextlib.suppress(OSError, ValueError):  # what is still in the buffers must not fail again at the end
-        os.dup2(nowhere, sys.stdout.fileno())
-    os.close(nowhere)
+    if sys.stdout is not None:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        with contextlib.suppress(OSError, ValueError):  # what is still in the buffers must not fail again at the end
+            os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
     if error.errno == errno.EPIPE:
         raise SystemExit(128 + signal.SIGPIPE)
     with contextlib.suppress(OSError):
         click.echo(f"seg: the output can't be written: {error.strerror or error}", err=True)
     raise SystemExit(1)
+
+
+def need_output() -> None:
+    """End the program before it does anything when its output is closed (``>&-``): nobody would know what it did.
+
+    A closed input is an empty one.
+    """
+    if sys.stdout is None:
+        end_without_output(OSError(errno.EBADF, os.strerror(errno.EBADF)))
+    if sys.stdin is None:
+        sys.stdin = open(os.devnull, encoding="utf-8")  # noqa: SIM115 - until the program ends
+
+
+@contextlib.contextmanager
+def told_safely() -> Iterator[None]:
+    """What click itself writes, errors and help texts, goes the same way as all else."""
+    try:
+        yield
+    except click.ClickException as error:
+        raise shown_safely(error) from None
+    except OSError as error:
+        if error.filename is None and error.errno in NOT_WRITTEN:
+            end_without_output(error)
+        raise
 
 
 def print_json(value: object, indent: int | None = 2) -> None:

@@ -22,6 +22,7 @@ from typing import BinaryIO
 import attrs
 
 from seg.cli.client import ControlSocket, GatewayClient, GatewayError
+from seg.cli.output import say
 from seg.cli.sendmail_header import HeaderFields
 from seg.cli.sendmail_local import LocalUsers
 from seg.cli.sendmail_names import is_user, who_runs_this
@@ -46,6 +47,7 @@ PASSED_WAIT = (
     10.0  # seconds without an octet after which no more is waited for: the program may not mean to write anything
 )
 SYSTEM = Path("/etc/seg")
+READS, WRITES = ("m", "s"), ("p", "v", "s", "help")  # modes that need their standard input, or output
 OTHER_NAMES = {"mailq": ("-bp",), "newaliases": ("-bi",)}
 
 
@@ -78,6 +80,10 @@ def run(arguments: list[str]) -> int:
         wanted = parse(arguments)
     except UsageFault as fault:
         return _say(os.EX_USAGE, str(fault))
+    if sys.stdin is None and wanted.mode in READS and not wanted.flush:
+        return _say(os.EX_NOINPUT, "standard input is closed: there is no message")
+    if sys.stdout is None and wanted.mode in WRITES:
+        return _say(os.EX_IOERR, "standard output is closed")
     status = _carry_out(wanted)
     if status != os.EX_OK and wanted.mode == "m" and not wanted.flush:
         _read_on(sys.stdin.buffer)
@@ -87,7 +93,7 @@ def run(arguments: list[str]) -> int:
 def _carry_out(wanted: SendmailOptions) -> int:
     try:
         if wanted.mode == "help":
-            print("usage: seg-sendmail [options] [recipient ...] < message; man seg-sendmail tells of the options")
+            say("usage: seg-sendmail [options] [recipient ...] < message; man seg-sendmail tells of the options")
             return os.EX_OK
         if wanted.mode in NOTHING_TO_DO:
             return os.EX_OK
@@ -156,7 +162,7 @@ def _verify(wanted: SendmailOptions, place: LocalGateway) -> None:
     for address in (address for text in wanted.recipients for address in _addresses(text, "recipient", place)):
         if (objection := place.local.objection(address)) is not None:
             raise SendmailError(*objection)
-        print(f"{address} ... deliverable")
+        say(f"{address} ... deliverable")
 
 
 def _say(status: int, text: str) -> int:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import errno
+import io
+import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from typing import Any
 from unittest import mock
 
@@ -46,6 +50,92 @@ class OutputTests(SynchronousTestCase):
             status, errors = self.run_verb(code, '"$@" > /dev/full')
             self.assertEqual(status, 1, code)
             self.assertEqual(errors, "seg: the output can't be written: No space left on device\n", code)
+
+
+def verbs(command: click.Command = cli.main, words: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    """Every verb that there is, with those below it."""
+    yield words
+    if isinstance(command, click.Group):
+        context = click.Context(command)
+        for name in command.list_commands(context):
+            below = command.get_command(context, name)
+            assert below is not None
+            yield from verbs(below, (*words, name))
+
+
+class FullOutput(io.TextIOWrapper):
+    """Fails as a write to a full device does."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(io.BytesIO(), "utf-8")
+        self.number = number
+
+    def write(self, text: str) -> int:
+        """Never."""
+        if text:
+            raise OSError(self.number, os.strerror(self.number))
+        return 0
+
+
+class HelpTests(SynchronousTestCase):
+    """What click writes itself: help texts; and what begins without any output."""
+
+    def run_help(self, words: tuple[str, ...], number: int) -> tuple[object, str]:
+        """Status and errors of a verb's help, into an output that fails."""
+        errors = io.StringIO()
+        with mock.patch("sys.stdout", FullOutput(number)), mock.patch("sys.stderr", errors):
+            left = self.assertRaises(SystemExit, cli.main, [*words, "--help"], prog_name="seg")
+        return left.code, errors.getvalue()
+
+    def test_every_verb(self) -> None:
+        """Each verb's help says in one line that a full output can't be written, and ends quietly with its pipe."""
+        every = list(verbs())
+        self.assertGreater(len(every), 100)
+        for words in every:
+            full = "seg: the output can't be written: No space left on device\n"
+            self.assertEqual(self.run_help(words, errno.ENOSPC), (1, full), words)
+            self.assertEqual(self.run_help(words, errno.EPIPE), (141, ""), words)
+
+    def test_programs(self) -> None:
+        """As processes: full, closed, and a pipe whose reader has gone; no traceback, and never a status of success for what wasn't written."""
+        full, closed = "the output can't be written: No space left on device", "Bad file descriptor"
+        for module, words in (
+            ("main", "--help"),
+            ("main", "--version"),
+            ("main", "status --help"),
+            ("sendmail", "--help"),
+            ("mailq", "--help"),
+        ):
+            for shell, status, said in (
+                ("> /dev/full", (1, 2), full),
+                (">&-", (1, 2, 74), closed),
+                ("> >(exec true; sleep 1)", (0, 1, 2, 141), ""),
+            ):
+                code = f"import sys; from seg.cli.{module} import main; sys.exit(main())"
+                line = f"{sys.executable} -c '{code}' {words} {shell}"
+                done = subprocess.run(["bash", "-c", line], capture_output=True, text=True, check=False)
+                self.assertNotIn("Traceback", done.stderr, line)
+                self.assertIn(done.returncode, status, (line, done.stderr))
+                self.assertTrue(said in done.stderr or "closed" in done.stderr, (line, done.stderr))
+
+    def test_nothing_done(self) -> None:
+        """A closed output ends a verb before it does anything; a closed input is an empty one."""
+        code = "import sys; from seg.cli.main import main; from seg.cli.client import GatewayClient as G; "
+        code += 'G.post = G.get = lambda *a, **k: sys.stderr.write("asked") and {}; main()'
+        line = f"{sys.executable} -c '{code}' --socket x suspenddel a.example"
+        done = subprocess.run(["bash", "-c", f"{line} >&-"], capture_output=True, text=True, check=False)
+        self.assertEqual((done.returncode, "asked" in done.stderr), (1, False), done.stderr)
+        done = subprocess.run(["bash", "-c", f"{line} <&-"], capture_output=True, text=True, check=False)
+        self.assertIn("asked", done.stderr)
+        self.assertNotIn("isatty", done.stderr)
+
+    def test_sendmail_without_input(self) -> None:
+        """A program that hands in mail with its input closed is told so."""
+        code = "import sys; from seg.cli.sendmail import main; sys.exit(main())"
+        line = f"{sys.executable} -c '{code}' a@b.example <&-"
+        done = subprocess.run(["bash", "-c", line], capture_output=True, text=True, check=False)
+        self.assertEqual(done.returncode, os.EX_NOINPUT, done.stderr)
+        self.assertEqual(done.stderr, "seg-sendmail: standard input is closed: there is no message\n")
 
 
 class OptionsTests(SynchronousTestCase):
