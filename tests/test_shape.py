@@ -22,7 +22,7 @@ LONG_FILES = {
     "seg.deliver.connections": 546,
     "seg.deliver.smtp_client": 561,
     "seg.gateway.assembly": 443,
-    "seg.gateway.service": 488,
+    "seg.gateway.service": 487,
     "seg.queue.state": 470,
     "seg.receive.protocol": 524,
     "seg.smtp.client": 510,

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 import attrs
 from twisted.internet.defer import CancelledError
 
+from seg.common.errors import without_traces
 from seg.config.destinations import Destinations, LimitPer
 from seg.deliver.connection_limits import LimitReached
 from seg.deliver.connections import DANE, MTA_STS, ConnectionOpener, PolicyViolation, VerifiedConnection, mismatches_of
@@ -96,12 +97,11 @@ class Attempt:
         try:
             route = await self._find_route()
         except Permanent as error:
-            self._conclude(Bounced(error))
+            self._conclude(Bounced(without_traces(error)))
             return
         except (Temporary, LocalFault) as error:
-            fault = local_fault(error)
-            self.progress.ours = fault is not None
-            self._conclude(Delayed(error if isinstance(error, Temporary) else error.temporary()))
+            self.progress.ours = local_fault(error) is not None
+            self._conclude(Delayed(without_traces(error if isinstance(error, Temporary) else error.temporary())))
             return
         if route.kind is RouteKind.DISCARD:
             self._discard()
@@ -168,7 +168,7 @@ class Attempt:
                 used, session = await self._open(policies, decision, host, address, fresh=number > 0)
             except LimitReached as crowded:
                 self._addresses_left += 1
-                self.crowded.append(crowded)
+                self.crowded.append(without_traces(crowded))
                 return False
             except Temporary as error:
                 self._session_failed(decision, address, error)
@@ -317,7 +317,7 @@ class Attempt:
         self._address_failed(decision, address, error)
 
     def _address_failed(self, decision: Decision, address: PeerAddress, error: Temporary) -> None:
-        self._obstacle = error
+        self._obstacle = without_traces(error)
         self._explain(decision, _outcome_of(error))
 
     def _host_refused(self, decision: Decision) -> None:

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import atexit
-import os
 import signal
 import socket
 import sys
@@ -34,6 +33,7 @@ from seg.admin.traffic import Traffic
 from seg.auth.backoff import Backoff
 from seg.common.clock import SteadyClock, posix, posix_of
 from seg.common.errors import ConfigurationError
+from seg.common.garbage import GarbageCollection
 from seg.common.lock import FolderLocks
 from seg.common.threads import in_thread_of
 from seg.config.ehlo_names import unfit_names
@@ -142,6 +142,7 @@ class GatewayService(Service):
     """
 
     log = Logger()
+    _bound = False
 
     def __init__(
         self, configuration: Configuration, texts: ConfigurationTexts, files: ConfigurationFiles, reactor: Any
@@ -167,6 +168,7 @@ class GatewayService(Service):
         )
         self._descriptors = Descriptors(raise_limit(), reactor, self._bus)
         self._memory = MemoryWatch(reactor, self._bus)
+        self._garbage = GarbageCollection(reactor, self._messages)
         self._metrics_port = MetricsPort(reactor, self._observers.metrics, self._descriptors.watch)
         roots = load_roots(settings.tls.ca_file, settings.tls.extra_ca_file)
         lookups = wire_lookups(settings, roots, self._bus, reactor)
@@ -200,7 +202,6 @@ class GatewayService(Service):
         self._seen_dane = SeenDANEFile(lookups.seen, seen_dane_path(settings), reactor, in_thread, self._bus)
         self._local = wire_local(self._now, self.hostname, files.settings, self._bus, reactor)
         self._locks = FolderLocks()
-        self._bound = False
         self._mail: MailServices | None = None
         self._pickup: Pickup | None = None
 
@@ -257,6 +258,7 @@ class GatewayService(Service):
         self._exemptions.watch(self._now.destinations)
         self._clock_watch.start(before)
         self._memory.start()
+        self._garbage.start()
         window.suspension_changed()
         pickup = wire_pickup(self._now, mail, self.hostname, self._bus, self._reactor, self._local)
         await pickup.begin()
@@ -276,6 +278,9 @@ class GatewayService(Service):
         for name, mode in FOLDERS:
             (var / name).mkdir(mode=mode, parents=True, exist_ok=True)
         self._locks.take((var, *(var / name for name, _ in FOLDERS), *((dropped,) if dropped.is_dir() else ())))
+
+    def _messages(self) -> int:
+        return self._mail.queue.counts().messages if self._mail is not None else 0
 
     def _clock_stepped(self, seconds: float) -> None:
         """Answers of the DNS may be older than they seem, if the machine slept."""
@@ -429,7 +434,7 @@ class GatewayService(Service):
             text = failure.getErrorMessage()
         print(f"seg: not started: {text}", file=sys.stderr)
         self._reactor.callWhenRunning(self._reactor.stop)
-        atexit.register(_end_with_failure)
+        atexit.register(startup.end_with_failure)
 
     # --- stopping --------------------------------------------------------------------------------
 
@@ -453,6 +458,7 @@ class GatewayService(Service):
         self._exemptions.stop()
         self._clock_watch.stop()
         self._memory.stop()
+        self._garbage.stop()
         self._renewal.stop()
         self._expiry.stop()
         self._now.lookups.probe.stop()
@@ -479,10 +485,3 @@ def machine_name() -> str:
     """The machine's full name; its short one when the system doesn't know it (blocks: for the start only)."""
     name = socket.getfqdn()
     return socket.gethostname() if name.startswith("localhost") else name
-
-
-def _end_with_failure() -> None:
-    """Twistd's exit status would be 0, which tells a supervisor that all is well."""
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(1)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import sys
+import weakref
 from collections.abc import Callable
 from ipaddress import ip_address
 from typing import Any
@@ -184,6 +186,7 @@ class AttemptTests(SynchronousTestCase):
         attempt = Attempt(LEASE, means)
         self.successResultOf(Deferred.fromCoroutine(attempt.run()))
         self.connected = attempt.connected
+        self.last = weakref.ref(attempt)
         self.crowded = attempt.crowded
         return attempt.outcomes
 
@@ -205,6 +208,21 @@ class AttemptTests(SynchronousTestCase):
         self.sessions.answers["mx1b.example"] = UNREACHABLE  # down, while the other one lives
         self.assertEqual(self.attempt(route(host("mx1.example"), equal, second)), {})
         self.assertFalse(self.connected)
+
+    def test_nothing_left(self) -> None:
+        """However an attempt ends, and though its errors are kept, it is gone at once: what waits for the garbage collector of a message to a
+        thousand destinations makes it stand still."""
+        failures = (UNREACHABLE, LimitReached("192.0.2.1", lambda: 0), Temporary("4.4.2", "closed"))
+        gc.disable()
+        self.addCleanup(gc.enable)
+        for failure in failures:
+            self.sessions.answers["mx1.example"] = failure
+            kept = self.attempt(route(host("mx1.example"))), self.crowded
+            self.assertIsNone(self.last(), failure)
+            self.assertTrue(any(kept))
+        for found in (UNREACHABLE, Permanent("5.1.2", "no such domain")):
+            kept = self.attempt(found), self.crowded
+            self.assertIsNone(self.last(), found)
 
     def test_recipients_of_an_address(self) -> None:
         """With limits for each address a transaction has no more recipients than the address may have; the rest waits."""
