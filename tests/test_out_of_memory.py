@@ -34,6 +34,7 @@ from seg.receive import session as receive_session
 from seg.receive.session import ReceiveSession
 from seg.receive.transaction import ReceiveTransaction
 from seg.smtp.header_scan import HeaderScan
+from seg.smtp.lines import LineBuffer
 from seg.smtp.server import ServerConnection
 from tests.deliver.test_engine import FakeAttempt, FakeQueue
 from tests.doubles import CountingCounters, MemoryWriter, RecordingSink
@@ -42,7 +43,7 @@ from tests.queue.house import DELIVERED, HouseCase
 from tests.receive.front_door import EHLO, MESSAGE, FrontDoorCase
 
 PLACES: tuple[tuple[object, str], ...] = (
-    (ServerConnection, "feed"),
+    (LineBuffer, "feed"),
     (ServerConnection, "receive_data"),
     (ServerConnection, "data_to_send"),
     (ServerConnection, "accept"),
@@ -115,7 +116,7 @@ class ReceiveTests(FrontDoorCase):
         broken = []
         with patch.object(ReceiveSession, "react", failing(ReceiveSession.react, 1, broken)):
             client = self.connect()
-            self.assertTrue(client.say(EHLO + MESSAGE).endswith(protocol.OUT_OF_MEMORY.encode()))
+            self.assertTrue(client.say(EHLO + MESSAGE).endswith(protocol.OUT_OF_MEMORY.line))
             self.assertTrue(client.closed)
         self.flushLoggedErrors(MemoryError)
 
