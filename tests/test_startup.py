@@ -13,7 +13,7 @@ from seg.admin.metrics_page import _Bounded
 from seg.admin.socket import UnloggedSite
 from seg.admin.tcp import LimitedTLSFactory
 from seg.config.find import ConfigurationFiles, ConfigurationOrigin
-from seg.config.schema import ListenerSettings
+from seg.config.schema import ListenerSettings, Settings
 from seg.events.gateway import ConditionBegan, ConditionEnded, ConditionKind, Fault
 from seg.gateway.startup import KINDS, StartLog, lines
 from seg.receive.listener import Listener
@@ -38,7 +38,7 @@ class StartTests(SynchronousTestCase):
         )
         log, probed = StartLog(), Deferred[None]()
         log.started(
-            lines("mx.example.com", files, [ListenerSettings(name="relay", port=25)], Path("/var/log/mail.log"))
+            lines("mx.example.com", files, Settings(listener=(ListenerSettings(address="127.0.0.1", port=25),)))
         )
         log.after(probed, lambda: False)
         self.assertEqual(len(self.seen), 4)

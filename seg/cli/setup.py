@@ -168,7 +168,7 @@ class _Wishes:
 
     def hostname(self) -> str:
         """Which gateway it is."""
-        from seg.gateway.service import machine_name
+        from seg.common.machine import machine_name
 
         default = machine_name()
         name = self._one("hostname", "Full name of this gateway, as other servers see it:", default, hostname_fault)

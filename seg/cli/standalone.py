@@ -12,15 +12,17 @@ from twisted.internet.defer import Deferred
 from zope.interface import implementer
 
 from seg.admin.checks import question_of
+from seg.check.assembly import build_checks
 from seg.check.checks import CheckError
 from seg.cli.output import say
 from seg.common.errors import ConfigurationError
+from seg.common.machine import machine_name
 from seg.config.find import ConfigurationFiles
 from seg.config.load import load_destinations, load_settings
 from seg.events.base import Event, IEventSink
 from seg.events.gateway import Fault
-from seg.gateway.assembly import wire_checks, wire_lookups
-from seg.gateway.service import machine_name
+from seg.events.runtime import Runtime
+from seg.policy.assembly import build_lookups
 from seg.tls.identities import ClientIdentities
 from seg.tls.parameters import outbound
 from seg.tls.roots import load_roots
@@ -67,17 +69,16 @@ async def _ask(files: ConfigurationFiles, body: dict[str, Any], reactor: Any) ->
     question = question_of(body)
     settings, destinations = load_settings(files.settings), load_destinations(files.destinations)
     roots = load_roots(settings.tls.ca_file, settings.tls.extra_ca_file)
-    sink = _Complaints()
+    runtime = Runtime(reactor, _Complaints(), settings.gateway.hostname or machine_name())
     with tempfile.TemporaryDirectory(prefix="seg-check-") as folder:
         # Policies fetched here go there, and not into the gateway's own cache.
         apart = attrs.evolve(settings, gateway=attrs.evolve(settings.gateway, var=folder))
-        lookups = wire_lookups(apart, roots, sink, reactor)
+        lookups = build_lookups(runtime, apart, roots)
         await lookups.probe.start()
-        hostname = settings.gateway.hostname or machine_name()
         try:
             identities = ClientIdentities()
             identities.replace(identities.prepared(destinations.certificates(), outbound(settings.tls)))
-            checks = wire_checks(apart, lambda: destinations, hostname, lookups, identities, sink, reactor)
+            checks = build_checks(runtime, apart, lambda: destinations, lookups, identities)
             return await checks.ask(question)
         finally:
             lookups.probe.stop()

@@ -236,6 +236,10 @@ class Destinations:
         profiles = (self.default, *self.profiles.values())
         return frozenset((profile.certificate, profile.key) for profile in profiles if profile.certificate)
 
+    def report_languages(self) -> tuple[str, ...]:
+        """All that reports are written in for some destination, beside those of all."""
+        return tuple(name for values in self.bounce_profiles.values() for name in values.get("report_languages", ()))
+
     def exemptions(self) -> tuple[tuple[str, Exemption], ...]:
         """The destinations that have an exemption, ended ones too, with it."""
         return tuple((pattern, p.exemption) for pattern, p in self.profiles.items() if p.exemption is not None)

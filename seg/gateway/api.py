@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import attrs
 
 from seg.admin.api import AdminAPI, Identity
@@ -24,11 +22,12 @@ from seg.admin.policy_holds import PolicyHoldsAPI
 from seg.admin.policy_report import PolicyReport
 from seg.admin.traffic import Traffic
 from seg.admin.workqueue import WorkQueueAPI
+from seg.check.assembly import build_checks
 from seg.check.checks import Checks
-from seg.common.clock import posix_of
 from seg.config.destinations import Destinations
-from seg.events.base import IEventSink
-from seg.gateway.assembly import ActiveConfiguration, MailServices, wire_checks
+from seg.events.bus import EventBus
+from seg.events.runtime import Runtime
+from seg.gateway.active import ActiveConfiguration, MailServices
 from seg.gateway.view import GatewayView
 
 
@@ -48,15 +47,25 @@ class Statistics:
         return self.traffic, self.statistics, self.metrics, self.conditions, self.policies
 
 
+def build_statistics(runtime: Runtime, bus: EventBus) -> Statistics:
+    """All of them; they hear nothing yet."""
+    return Statistics(
+        Traffic(bus, runtime.reactor),
+        DestinationStatistics(runtime.posix),
+        Metrics(runtime.reactor.seconds, runtime.posix),
+        Conditions(runtime.posix),
+        PolicyReport(runtime.posix),
+    )
+
+
 def admin_paths(
+    runtime: Runtime,
     identity: Identity,
     now: ActiveConfiguration,
     mail: MailServices,
     window: GatewayView,
     changes: ChangeControl,
     observers: Statistics,
-    sink: IEventSink,
-    reactor: Any,
 ) -> RouteTable:
     """Each path with who answers it."""
 
@@ -65,9 +74,10 @@ def admin_paths(
 
     def checks() -> Checks:
         identities = now.ongoing.identities
-        return wire_checks(now.settings, destinations, identity.hostname, now.lookups, identities, sink, reactor)
+        return build_checks(runtime, now.settings, destinations, now.lookups, identities)
 
-    seconds, traffic, suspension, began = posix_of(reactor), observers.traffic, window.suspension, reactor.seconds()
+    reactor, sink = runtime.reactor, runtime.sink
+    seconds, traffic, suspension, began = runtime.posix, observers.traffic, window.suspension, reactor.seconds()
 
     def uptime() -> float:
         return float(reactor.seconds() - began)

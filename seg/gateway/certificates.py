@@ -5,13 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
+import attrs
 from twisted.internet.defer import Deferred
 from twisted.internet.task import LoopingCall
 
+from seg.admin.listeners import APIListeners
 from seg.common.errors import ConfigurationError
 from seg.common.threads import in_thread_of
 from seg.events.base import IEventSink
 from seg.events.gateway import Fault, Notice
+from seg.receive.listeners import Listeners
+from seg.tls.expiry import Presenting
+from seg.tls.identities import ClientIdentities
 
 INTERVAL = 30.0  # seconds between two looks at the files
 
@@ -27,6 +32,31 @@ class ReloadableCertificate(Protocol):
 
         :raises ConfigurationError: they can't be used; those read before stay.
         """
+
+
+@attrs.frozen
+class CertificatesInUse:
+    """Our own certificates, wherever they are shown."""
+
+    _listeners: Listeners
+    _admin: APIListeners
+    _identities: ClientIdentities
+
+    def reloadable(self) -> dict[str, ReloadableCertificate]:
+        """All, by names for the log."""
+        return {
+            **{f"certificates of listener {name}": each for name, each in self._listeners.certificates.items()},
+            **{f"certificates of {name}": each for name, each in self._admin.certificates.items()},
+            **self._identities.renewable(),
+        }
+
+    def presenting(self) -> dict[str, Presenting]:
+        """All, by who shows them."""
+        return {
+            **{f"listener {name}": each for name, each in self._listeners.certificates.items()},
+            **self._admin.certificates,
+            **{f"towards servers, {files[0]}": each for files, each in self._identities.known.items()},
+        }
 
 
 class CertificateReloader:

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from pathlib import Path
 
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 
 from seg.common.endpoint import endpoint
+from seg.common.errors import ConfigurationError
 from seg.config.find import ConfigurationFiles, ConfigurationOrigin
-from seg.config.schema import ListenerSettings
+from seg.config.paths import log_path
+from seg.config.schema import Settings
 from seg.events.base import Event
 from seg.events.gateway import ConditionBegan, ConditionEnded, Fault
+from seg.events.memory import TOO_LITTLE
 from seg.version import __version__
 
 _log = Logger("seg")
@@ -26,25 +30,15 @@ RESOLVER = {
 KINDS: tuple[type[Event], ...] = (Fault, ConditionBegan, ConditionEnded)
 
 
-def lines(hostname: str, files: ConfigurationFiles, listeners: Iterable[ListenerSettings], log: Path) -> Iterator[str]:
-    """All but the last one.
-
-    :param log: the mail log.
-    """
+def lines(hostname: str, files: ConfigurationFiles, settings: Settings) -> Iterator[str]:
+    """All but the last one."""
+    listeners = (f"{each.name} {endpoint(each.address, each.port)}" for each in settings.listener)
     folder = files.settings.absolute()
     option = f" --config {folder}" if files.origin is ConfigurationOrigin.NAMED else ""
     yield f"seg {__version__} on {hostname}"
     yield f"Configuration: {folder} ({files.origin}), and destinations.toml beside it"
-    where = ", ".join(f"{each.name} {endpoint(each.address, each.port)}" for each in listeners)
-    yield f"Listeners: {where or 'none'}"
-    yield f"Mail log: {log} (to follow it: seg{option} tail -f; to look: seg{option} status)"
-
-
-def end_with_failure() -> None:
-    """Twistd's exit status would be 0, which tells a supervisor that all is well."""
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(1)
+    yield f"Listeners: {', '.join(listeners) or 'none'}"
+    yield f"Mail log: {log_path(settings).absolute()} (to follow it: seg{option} tail -f; to look: seg{option} status)"
 
 
 class StartLog:
@@ -72,3 +66,29 @@ class StartLog:
         :param verdict: a callable that returns what is known then.
         """
         probed.addCallback(lambda _: self.resolver(verdict()))
+
+
+def tell_failed(failure: Failure, located: Callable[[ConfigurationError], ConfigurationError]) -> None:
+    """Why the gateway couldn't be started; its process ends with a failure when it ends.
+
+    :param located: finds the lines of the files that problems are in.
+    """
+    error = failure.value
+    if isinstance(error, ConfigurationError):
+        text = "; ".join(located(error).problems)
+    elif isinstance(error, OSError):
+        text = f"{error.filename or 'the spool'}: {error.strerror}"
+    elif isinstance(error, MemoryError):
+        text = TOO_LITTLE
+    else:
+        Logger("seg.gateway.service.GatewayService").failure("the gateway could not be started", failure)
+        text = failure.getErrorMessage()
+    print(f"seg: not started: {text}", file=sys.stderr)
+    atexit.register(_end_with_failure)
+
+
+def _end_with_failure() -> None:
+    """Twistd's exit status would be 0, which tells a supervisor that all is well."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(1)

@@ -14,7 +14,7 @@ from seg.dns.cache import DNSCounters
 from seg.dns.interfaces import IResolver
 from seg.dns.servers import UpstreamServer
 from seg.events.base import IEventSink
-from seg.gateway.assembly import ActiveConfiguration, MailServices
+from seg.gateway.active import ActiveConfiguration, MailServices
 from seg.mail.causes import CauseKind
 from seg.policy.mtasts.cache import PolicyCache
 from seg.queue.index import QueueCounts

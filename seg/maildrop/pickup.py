@@ -6,14 +6,14 @@ from collections.abc import Callable, Coroutine, Iterator
 from functools import partial
 from typing import Any, Protocol
 
+import attrs
 from twisted.internet.defer import Deferred
 from twisted.internet.task import LoopingCall
 
 from seg.common.clock import posix
-from seg.common.threads import InThread
-from seg.events.base import IEventSink
 from seg.events.gateway import Fault, Notice
 from seg.events.receive import MessageQueued, MessageReceived, MessageStarted, RecipientAccepted
+from seg.events.runtime import Runtime
 from seg.filter.header import HeaderTooLong
 from seg.filter.submission import HeaderCompletion, SubmissionRules
 from seg.mail.address import local_part
@@ -41,39 +41,40 @@ class IPickupQueue(Protocol):
         """The content of a message in the queue; None: it isn't there."""
 
 
+@attrs.frozen
+class PickupRules:
+    """What is taken of programs; a message beyond it is set aside."""
+
+    max_message_size: int  # octets
+    max_recipients: int
+    max_hops: int = DEFAULT_HOPS  # Received fields above which a message is taken for looping
+    submission: SubmissionRules | None = None  # how headers are completed; None: they aren't
+
+
 class Pickup:
     """Takes the messages of the drop folder one after the other.
 
-    :param max_hops: tells the Received fields above which a message is taken for looping.
-    :param submission: tells how headers are completed; None: they aren't.
-    :param limits: tells the most octets and the most recipients of a message; one beyond them is set aside.
+    :param rules: tells those in force.
     """
 
     def __init__(
         self,
+        runtime: Runtime,
         folder: MaildropFolder,
         queue: IPickupQueue,
-        counters: IMessageIds,
-        sink: IEventSink,
-        hostname: str,
-        limits: Callable[[], tuple[int, int]],
-        clock: Any,
-        in_thread: InThread,
-        max_hops: Callable[[], int] = lambda: DEFAULT_HOPS,
-        submission: Callable[[], SubmissionRules | None] = lambda: None,
+        ids: IMessageIds,
+        rules: Callable[[], PickupRules],
     ) -> None:
         self._folder = folder
         self._queue = queue
-        self._counters = counters
-        self._sink = sink
-        self._hostname = hostname
-        self._limits = limits
-        self._clock = clock
-        self._in_thread = in_thread
-        self._max_hops = max_hops
-        self._submission = submission
+        self._ids = ids
+        self._sink = runtime.sink
+        self._hostname = runtime.hostname
+        self._clock = runtime.reactor
+        self._in_thread = runtime.in_thread
+        self._rules = rules
         self._loop = LoopingCall(lambda: Deferred.fromCoroutine(self._look()))
-        self._loop.clock = clock
+        self._loop.clock = runtime.reactor
         self._ended: Deferred[Any] | None = None
         self._complaint = ""  # what was said last
         self._failure = ""  # what failed in this look
@@ -119,7 +120,7 @@ class Pickup:
             self._complaint = self._failure
 
     async def _claim(self, name: str) -> None:
-        mid = self._counters.next_mid()
+        mid = self._ids.next_mid()
         await self._in_thread(partial(self._folder.claim, name, mid))
         await self._take(mid)
 
@@ -144,10 +145,9 @@ class Pickup:
             self._sink.emit(Fault(f"dropped message can't be sent: {error}; it is kept as {aside}"))
 
     async def _store(self, mid: int, taken: ClaimedMessage) -> None:
-        note, now = taken.note, posix(self._clock)
-        most_octets, most_recipients = self._limits()
-        if len(note.recipients) > most_recipients:
-            raise NoteError(f"{taken.user} gave it {len(note.recipients)} recipients, more than {most_recipients}")
+        note, now, rules = taken.note, posix(self._clock), self._rules()
+        if len(note.recipients) > rules.max_recipients:
+            raise NoteError(f"{taken.user} gave it {len(note.recipients)} recipients, more than {rules.max_recipients}")
 
         def remove() -> Deferred[None]:
             self._tell(mid, taken, writer.size)
@@ -157,17 +157,17 @@ class Pickup:
         try:
             header, plain = HeaderScan(), True
             writer.write(self._received(mid, taken, now))
-            pieces = self._pieces(mid, taken, now)
+            pieces = self._pieces(mid, taken, now, rules.submission)
             while piece := await self._in_thread(lambda: next_of(pieces)):
                 writer.write(piece)
                 plain = plain and piece.isascii()
                 if not header.complete:
                     header.feed(piece)
-                if writer.size > most_octets:
-                    raise NoteError(f"{taken.user} made it larger than {most_octets} octets")
+                if writer.size > rules.max_message_size:
+                    raise NoteError(f"{taken.user} made it larger than {rules.max_message_size} octets")
                 if writer.pressure is not None:
                     await writer.pressure
-            if header.hops > self._max_hops():
+            if header.hops > rules.max_hops:
                 raise NoteError(f"it loops: it has {header.hops} Received fields")
             await writer.commit(
                 self._envelope(mid, taken, now, BodyType.SEVEN_BIT if plain else BodyType.EIGHT_BIT, header)
@@ -183,14 +183,13 @@ class Pickup:
             raise
         self._sink.emit(MessageQueued(mid))
 
-    def _pieces(self, mid: int, taken: ClaimedMessage, now: float) -> Iterator[bytes]:
+    def _pieces(self, mid: int, taken: ClaimedMessage, now: float, rules: SubmissionRules | None) -> Iterator[bytes]:
         """The content as it is stored: CRLF lines, below a header that lacks nothing. Blocks.
 
         :raises NULInContent: there is one.
         :raises HeaderTooLong: the header is larger than a program may make it.
         """
-        rules, lines = self._submission(), CleanLines()
-        completion = None
+        lines, completion = CleanLines(), None
         if rules is not None and rules.programs:
             completion = HeaderCompletion(rules, taken.note.sender, mid, now, LONGEST)
         for piece in taken.pieces():

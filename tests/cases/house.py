@@ -13,12 +13,14 @@ from twisted.trial.unittest import TestCase
 
 from seg.config.destinations import Destinations
 from seg.config.load import parse_destinations, parse_settings
+from seg.deliver.assembly import build_delivery, build_shared
 from seg.deliver.attempt import Attempt, AttemptServices
 from seg.events.delivery import PolicyExplained
-from seg.gateway.assembly import wire_delivery, wire_lookups
+from seg.events.runtime import Runtime
 from seg.lab.internet import Internet
 from seg.mail.envelope import Envelope, Recipient
 from seg.mail.outcome import Bounced, Delayed, Delivered, Outcome
+from seg.policy.assembly import build_lookups
 from seg.queue.interfaces import Lease
 from seg.tls.roots import load_roots
 from tests.doubles import CountingCounters, MemoryContent, RecordingSink
@@ -48,11 +50,12 @@ class CaseTest(TestCase):
         )
         self.destinations: Destinations = parse_destinations(files.destinations_toml)
         roots = load_roots(settings.tls.ca_file, "")
-        lookups = wire_lookups(settings, roots, self.sink, reactor)
+        runtime = Runtime(reactor, self.sink, "gateway.lab.example")
+        lookups = build_lookups(runtime, settings, roots)
         self.lookups = lookups
-        self.means, self.pool = wire_delivery(
-            settings, lambda: self.destinations, "gateway.lab.example", lookups, CountingCounters(), self.sink, reactor
-        )
+        shared, ids = build_shared(runtime), CountingCounters()
+        services = build_delivery(runtime, settings, lambda: self.destinations, lookups, ids, shared)
+        self.means, self.pool = services.means, services.pool
         self.addCleanup(self._close)
 
     async def _close(self) -> None:

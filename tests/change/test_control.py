@@ -17,6 +17,7 @@ from seg.admin.configuration.texts import Configuration, read_texts
 from seg.common.errors import ConfigurationError
 from seg.config.find import ConfigurationFiles
 from seg.events.gateway import Fault, OperatorActed
+from seg.events.runtime import Runtime
 from tests.doubles import RecordingSink
 
 SETTINGS = "[receive]\nmax_recipients = 5\n"
@@ -76,13 +77,11 @@ class ControlCase(SynchronousTestCase):
     def make(self) -> ChangeControl:
         """The control, as after a start."""
         return ChangeControl(
+            Runtime(None, self.sink, "mx.test", in_thread=execute, posix=lambda: 1000.0),
             read_texts(self.files),
             self.files,
             self.folder / "changes",
             self.gateway,
-            self.sink,
-            execute,
-            lambda: 1000.0,
         )
 
     def done(self, work: Any) -> Any:

@@ -20,6 +20,7 @@ from seg.admin.configuration.texts import Configuration, ConfigurationTexts, che
 from seg.common.errors import ConfigurationError
 from seg.config.find import ConfigurationFiles
 from seg.config.problems import SettingError
+from seg.events.runtime import Runtime
 from seg.gateway.service import Options
 from tests.change.mistakes import MISTAKES, Mistake, lay_out
 from tests.change.test_control import GatewayDouble
@@ -44,7 +45,8 @@ class MistakeCase(SynchronousTestCase):
         texts = read_texts(self.files)
         in_force = check(texts, self.files, at_start=True)
         where = self.folder / "changes"
-        return ChangeControl(texts, self.files, where, self.gateway, RecordingSink(), execute, lambda: 1.0, in_force)
+        runtime = Runtime(None, RecordingSink(), "mx.test", in_thread=execute, posix=lambda: 1.0)
+        return ChangeControl(runtime, texts, self.files, where, self.gateway, in_force)
 
     def write(self, settings: str | bytes, destinations: str | bytes = "") -> None:
         """Put both files there."""

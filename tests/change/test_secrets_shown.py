@@ -23,6 +23,7 @@ from seg.admin.http import APIError, APIRequest, RouteTable
 from seg.common.errors import ConfigurationError
 from seg.config.find import ConfigurationFiles
 from seg.config.load import parse_destinations, parse_settings
+from seg.events.runtime import Runtime
 from seg.maillog.lines import LINES
 from tests.change.test_control import GatewayDouble
 from tests.config.test_secrets import MIDDLE, files, tells
@@ -49,13 +50,11 @@ class ShownTests(SynchronousTestCase):
         self.files.destinations.write_bytes(destinations_text.encode())
         shutil.rmtree(self.folder / "changes", True)
         self.control = ChangeControl(
+            Runtime(None, self.sink, "mx.test", in_thread=execute, posix=lambda: 1.0),
             read_texts(self.files),
             self.files,
             self.folder / "changes",
             GatewayDouble(),
-            self.sink,
-            execute,
-            lambda: 1.0,
         )
         self.table = RouteTable()
         ChangesAPI(self.control).add_to(self.table)

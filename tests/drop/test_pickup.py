@@ -13,13 +13,14 @@ from twisted.internet.defer import Deferred, maybeDeferred
 from seg.config.submission import Submission, Submitters
 from seg.events.gateway import Fault
 from seg.events.receive import MessageQueued
+from seg.events.runtime import Runtime
 from seg.filter.submission import SubmissionRules
 from seg.mail.envelope import BodyType, DSNNotify, DSNRet
 from seg.maildrop import folder_claims as claim
 from seg.maildrop.drop_envelope import DropEnvelope, NoteError, decode
 from seg.maildrop.folder import drop
 from seg.maildrop.folder_claims import MaildropFolder
-from seg.maildrop.pickup import Pickup
+from seg.maildrop.pickup import Pickup, PickupRules
 from tests.queue.house import DELIVERED, House, HouseCase
 
 NOTE = DropEnvelope(
@@ -54,16 +55,13 @@ class DropCase(HouseCase):
 
             return maybeDeferred(step)
 
+        runtime = Runtime(house.clock, house.sink, "mx.test", in_thread=in_thread)
         return Pickup(
+            runtime,
             self.folder,
             house.spool,
             house.counters,
-            house.sink,
-            "mx.test",
-            lambda: limits,
-            house.clock,
-            in_thread,
-            submission=lambda: self.submission,
+            lambda: PickupRules(*limits, submission=self.submission),
         )
 
     def live(self, house: House, pickup: Pickup) -> bool:

@@ -13,14 +13,14 @@ from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
-from seg.config.schema import ListenerSettings, Receive, Recipients, SenderGroup
+from seg.config.schema import Receive, Recipients, SenderGroup
 from seg.dns.interfaces import IResolver
 from seg.filter.chain import FilterChain
 from seg.receive.connection_counter import ConnectionCounter
-from seg.receive.listener import Listener
 from seg.receive.turns import ClientTurns
 from seg.receive.workqueue import WorkQueue
 from tests.doubles import CountingCounters, MemoryQueue, RecordingSink
+from tests.receive.made_listener import made_listener
 
 EHLO = b"EHLO client.test\r\n"
 MAIL = b"MAIL FROM:<a@one.test>\r\n"
@@ -107,17 +107,15 @@ class FrontDoorCase(SynchronousTestCase):
         **settings: object,
     ) -> None:
         """Make the listener with these keys of `Receive`."""
-        self.factory = Listener(
-            Receive(**settings),  # type: ignore[arg-type]
-            ListenerSettings(),
-            "mx.test",
+        self.factory = made_listener(
             self.queue,
-            self.counters,
-            self.sink,
             self.clock,
-            postmaster=postmaster,
+            Receive(**settings),  # type: ignore[arg-type]
+            ids=self.counters,
+            sink=self.sink,
+            postmaster=postmaster or None,
             census=census,
-            groups=groups,
+            sender_group=groups,
             recipients=recipients,
             resolver=resolver,
             filters=filters,

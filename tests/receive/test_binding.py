@@ -8,11 +8,11 @@ from twisted.internet import reactor
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
 from seg.common.errors import ConfigurationError
-from seg.config.schema import ListenerSettings, Receive
+from seg.config.schema import ListenerSettings
 from seg.events.gateway import ListenerStarted
 from seg.receive.binding import bind
-from seg.receive.listener import Listener
-from tests.doubles import CountingCounters, MemoryQueue, RecordingSink
+from tests.doubles import MemoryQueue, RecordingSink
+from tests.receive.made_listener import made_listener
 
 
 class BindTests(SynchronousTestCase):
@@ -46,15 +46,7 @@ class ServeTests(TestCase):
         address = bound.getsockname()
         early = socket.create_connection(address, timeout=5)
         self.addCleanup(early.close)
-        factory = Listener(
-            Receive(),
-            listener,
-            "mx.test",
-            MemoryQueue(),
-            CountingCounters(),
-            sink,
-            reactor,  # type: ignore[arg-type]
-        )
+        factory = made_listener(MemoryQueue(), reactor, listener=listener, sink=sink)
         port = factory.serve(reactor, bound)  # type: ignore[arg-type]
         self.assertEqual(sink.of(ListenerStarted), [ListenerStarted("relay", *address)])
         while not factory.connections:

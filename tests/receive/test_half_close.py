@@ -11,13 +11,12 @@ from twisted.internet.threads import deferToThread
 from twisted.trial.unittest import TestCase
 from zope.interface.verify import verifyObject
 
-from seg.config.schema import ListenerSettings, Receive
 from seg.events.receive import ConnectionClosed
 from seg.filter.answers import Accept, Answer
-from seg.receive.listener import Listener
-from tests.doubles import CountingCounters, MemoryQueue, RecordingSink
+from tests.doubles import MemoryQueue, RecordingSink
 from tests.receive.front_door import DATA, EHLO, MAIL, MESSAGE, RCPT
 from tests.receive.front_door import Client as Peer
+from tests.receive.made_listener import made_listener
 from tests.receive.test_filters import FilterCase
 
 QUIT = b"QUIT\r\n"
@@ -107,7 +106,7 @@ class SocketTests(TestCase):
     async def test_pipelined_session(self) -> None:
         """As ``nc -N`` does it: all at once, then the end."""
         sink, queue = RecordingSink(), MemoryQueue()
-        factory = Listener(Receive(), ListenerSettings(), "mx.test", queue, CountingCounters(), sink, reactor)  # type: ignore[arg-type]
+        factory = made_listener(queue, reactor, sink=sink)
         port = reactor.listenTCP(0, factory, interface="127.0.0.1")  # type: ignore[attr-defined]
         self.addCleanup(port.stopListening)
 

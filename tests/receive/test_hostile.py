@@ -26,9 +26,9 @@ from seg.events.receive import (
     ReceiveTLSFailed,
 )
 from seg.events.receive import ConnectionLost as ConnectionLostEvent
-from seg.receive.listener import Listener
 from seg.receive.protocol import READ_AHEAD
 from tests.receive.front_door import DATA, EHLO, MAIL, MESSAGE, RCPT, TRANSACTION, Client, FrontDoorCase, TCPTransport
+from tests.receive.made_listener import made_listener
 from tests.receive.test_tls import ServerTLS
 
 HOUR = 3600
@@ -85,16 +85,15 @@ class HostileTests(FrontDoorCase):
     transport_class = Transport
 
     def listen(self, slow_names: bool) -> None:
-        self.factory = Listener(
+        self.factory = made_listener(
+            self.queue,
+            self.clock,
             Receive(max_message_size=1_000_000),
             ListenerSettings(tls=ListenerTLS.STARTTLS, auth=ListenerAuth.OFFERED),
-            "mx.test",
-            self.queue,
-            self.counters,
-            self.sink,
-            self.clock,
             ServerTLS(),
-            groups=(
+            ids=self.counters,
+            sink=self.sink,
+            sender_group=(
                 SenderGroup(name="IN", match=("127.0.0.0/8",) if not slow_names else (".x.test",), access=Access.RELAY),
             ),
             resolver=SlowResolver() if slow_names else None,  # type: ignore[arg-type]

@@ -17,6 +17,7 @@ from zope.interface import implementer
 from seg.config.schema import Filter
 from seg.dsn.alerts import TLSAlerts
 from seg.dsn.composer import ReportComposer
+from seg.events.runtime import Runtime
 from seg.filter.answers import AddField, Answer, Change, ChangeField, Hold, InsertField
 from seg.filter.chain import ConfiguredFilter, FilterChain, Refused
 from seg.filter.interfaces import FilterContext, IMessageFilter
@@ -28,7 +29,7 @@ from seg.mail.outcome import Bounced, DSNAction
 from seg.maildrop.drop_envelope import DropEnvelope
 from seg.maildrop.folder import drop
 from seg.maildrop.folder_claims import MaildropFolder
-from seg.maildrop.pickup import Pickup
+from seg.maildrop.pickup import Pickup, PickupRules
 from seg.queue.interfaces import IContent
 from seg.receive.filtering import filtered
 from seg.receive.transaction import ReceiveTransaction
@@ -195,16 +196,9 @@ class EveryWayInTests(SynchronousTestCase):
         """A file of a local user."""
         drop(self.folder.path, DropEnvelope("a@one.test", ("b@two.test",)), cut(octets, places))
         in_thread: Callable[[Callable[[], Any]], Deferred[Any]] = maybeDeferred  # type: ignore[assignment]
-        pickup = Pickup(
-            self.folder,
-            self.house.spool,
-            self.house.counters,
-            self.house.sink,
-            "mx.test",
-            lambda: (100_000, 10),
-            self.house.clock,
-            in_thread,
-        )
+        runtime = Runtime(self.house.clock, self.house.sink, "mx.test", in_thread=in_thread)
+        rules = PickupRules(100_000, 10)
+        pickup = Pickup(runtime, self.folder, self.house.spool, self.house.counters, lambda: rules)
         self.successResultOf(Deferred.fromCoroutine(pickup.begin()))
         pickup.start()
         self.successResultOf(Deferred.fromCoroutine(pickup.stop()))

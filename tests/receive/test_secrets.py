@@ -20,8 +20,8 @@ from seg.auth.sasl_server import SASLServer
 from seg.config.schema import ListenerAuth, ListenerSettings, LogLevel, Receive
 from seg.events.receive import AuthFailed, BadCommand, UnknownCommand
 from seg.maillog.formatter import EventFormatter, level_of
-from seg.receive.listener import Listener
 from tests.receive.front_door import EHLO, Client, FrontDoorCase
+from tests.receive.made_listener import made_listener
 from tests.receive.test_tls import ServerTLS
 
 SECRET = "Tr0ub4dor&3-correct-horse"
@@ -98,15 +98,14 @@ class SecretTests(FrontDoorCase):
 
     def client(self, auth: ListenerAuth, within_tls: bool) -> Client:
         self.checker = Refusing()
-        self.factory = Listener(
+        self.factory = made_listener(
+            self.queue,
+            self.clock,
             Receive(max_unknown_commands=100_000),
             ListenerSettings(auth=auth),
-            "mx.test",
-            self.queue,
-            self.counters,
-            self.sink,
-            self.clock,
             ServerTLS(),
+            ids=self.counters,
+            sink=self.sink,
             sasl=SASLServer(self.checker, Backoff(self.clock.seconds), self.clock),
             turns=self.turns,
         )

@@ -11,12 +11,12 @@ from twisted.trial.unittest import SynchronousTestCase
 from seg.auth.backoff import Backoff
 from seg.auth.checker import UsersChecker
 from seg.auth.sasl_server import SASLServer
-from seg.config.schema import Auth, ListenerAuth, ListenerSettings, Receive
+from seg.config.schema import Auth, ListenerAuth, ListenerSettings
 from seg.events.receive import ReceiveFailed, SenderRefused
-from seg.receive.listener import Listener
 from seg.receive.senders import LONGEST, SenderRules, SendersUnclear, addresses_of
 from seg.smtp.header_scan import HeaderScan
 from tests.receive.front_door import EHLO, Client, FrontDoorCase
+from tests.receive.made_listener import made_listener
 from tests.receive.test_tls import ServerTLS
 
 SENDERS = {
@@ -182,15 +182,13 @@ class SessionTests(FrontDoorCase):
 
     def client(self, **auth: Any) -> Client:
         settings = Auth(**auth)
-        self.factory = Listener(
-            Receive(),
-            ListenerSettings(auth=ListenerAuth.REQUIRED),
-            "mx.test",
+        self.factory = made_listener(
             self.queue,
-            self.counters,
-            self.sink,
             self.clock,
-            ServerTLS(),
+            listener=ListenerSettings(auth=ListenerAuth.REQUIRED),
+            tls=ServerTLS(),
+            ids=self.counters,
+            sink=self.sink,
             sasl=SASLServer(UsersChecker(None, None, 1), Backoff(self.clock.seconds), self.clock),  # type: ignore[arg-type]
             auth=settings,
             turns=self.turns,

@@ -14,16 +14,16 @@ from twisted.trial.unittest import SynchronousTestCase
 from seg.auth.backoff import Backoff
 from seg.auth.checker import UsersChecker
 from seg.auth.sasl_server import SASLServer
-from seg.config.schema import Auth, ListenerAuth, ListenerSettings, Receive
+from seg.config.schema import Auth, ListenerAuth, ListenerSettings
 from seg.config.submission import Submission, Submitters
 from seg.events.receive import MessageReceived, RecipientAccepted
 from seg.filter.header import HeaderTooLong
 from seg.filter.submission import MOST_OCTETS, HeaderCompletion, SubmissionRules, completed
 from seg.mail.envelope import DSNNotify
-from seg.receive.listener import Listener
 from seg.smtp.address import PathError, check_forward_path
 from seg.smtp.qualify import qualified
 from tests.receive.front_door import EHLO, Client, FrontDoorCase
+from tests.receive.made_listener import made_listener
 from tests.receive.test_tls import ServerTLS
 
 RULES = SubmissionRules("gw.test", known={"root", "bob"}.__contains__)
@@ -261,15 +261,13 @@ class SessionTests(FrontDoorCase):
         self, identity: str = "", submission: Submission | None = None, host: str = "127.0.0.1", **auth: object
     ) -> Client:
         """One that may have authenticated."""
-        self.factory = Listener(
-            Receive(),
-            ListenerSettings(auth=ListenerAuth.OFFERED),
-            "mx.test",
+        self.factory = made_listener(
             self.queue,
-            self.counters,
-            self.sink,
             self.clock,
-            ServerTLS(),
+            listener=ListenerSettings(auth=ListenerAuth.OFFERED),
+            tls=ServerTLS(),
+            ids=self.counters,
+            sink=self.sink,
             sasl=SASLServer(UsersChecker(None, None, 1), Backoff(self.clock.seconds), self.clock),  # type: ignore[arg-type]
             auth=Auth(**auth),  # type: ignore[arg-type]
             submission=submission or Submission(),

@@ -23,9 +23,9 @@ from zope.interface import implementer
 from seg.config.schema import ListenerSettings, ListenerTLS, Receive
 from seg.events.receive import MessageStarted, ReceiveFailed, ReceiveTLSStarted
 from seg.receive.binding import bind
-from seg.receive.listener import Listener
 from seg.receive.turns import ClientTurns
-from tests.doubles import CountingCounters, MemoryQueue, RecordingSink
+from tests.doubles import MemoryQueue, RecordingSink
+from tests.receive.made_listener import made_listener
 
 EHLO = b"EHLO client.test\r\n"
 MESSAGE = b"MAIL FROM:<a@one.test>\r\nRCPT TO:<b@two.test>\r\nDATA\r\nSubject: x\r\n\r\n"
@@ -113,15 +113,12 @@ class TLSTests(TestCase):
         self.sink = RecordingSink()
         self.queue = MemoryQueue()
         listener = ListenerSettings(port=0, tls=ListenerTLS.STARTTLS)
-        self.factory = Listener(
-            Receive(),
-            listener,
-            "mx.test",
+        self.factory = made_listener(
             self.queue,
-            CountingCounters(),
-            self.sink,
             self.clock,
-            ServerTLS(),
+            listener=listener,
+            tls=ServerTLS(),
+            sink=self.sink,
             turns=ClientTurns(reactor),  # type: ignore[arg-type]
         )
         self.port = self.factory.serve(reactor, bind(listener))  # type: ignore[arg-type]

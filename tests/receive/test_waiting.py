@@ -15,13 +15,13 @@ from seg.config.schema import Access, Filter, ListenerAuth, ListenerSettings, Re
 from seg.dns.answer import AnswerStatus, DNSAnswer
 from seg.filter.answers import Accept
 from seg.filter.chain import ConfiguredFilter, FilterChain
-from seg.receive.listener import Listener
 from seg.smtp import server_events as told
 from seg.smtp.server_options import VrfyPolicy
 from seg.smtp.server_replies import OK
 from tests.doubles import named_in
 from tests.filter.test_chain import FilterDouble
 from tests.receive.front_door import DATA, EHLO, MAIL, MESSAGE, RCPT, TRANSACTION, Client, FrontDoorCase
+from tests.receive.made_listener import made_listener
 from tests.receive.test_tls import ServerTLS
 from tests.smtp.accepting import AcceptingServer
 
@@ -109,16 +109,15 @@ class WaitingTests(FrontDoorCase):
         self.resolver, self.checker = SlowResolver(), SlowChecker()
 
     def listen(self, *, filters: FilterChain | None = None, auth: ListenerAuth = ListenerAuth.OFF) -> None:
-        self.factory = Listener(
+        self.factory = made_listener(
+            self.queue,
+            self.clock,
             Receive(xclient_networks=(PROXY,), proxy_networks=("192.0.2.10",)),
             ListenerSettings(auth=auth),
-            "mx.test",
-            self.queue,
-            self.counters,
-            self.sink,
-            self.clock,
             ServerTLS(),
-            groups=(
+            ids=self.counters,
+            sink=self.sink,
+            sender_group=(
                 SenderGroup(name="IN", match=(PROXY, "198.51.100.0/24"), access=Access.RELAY),
                 SenderGroup(name="NAMED", match=(".friend.test",), access=Access.RELAY),
             ),

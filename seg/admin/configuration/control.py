@@ -23,11 +23,10 @@ from seg.admin.configuration.texts import (
     write_texts,
 )
 from seg.common.errors import ConfigurationError
-from seg.common.threads import InThread
 from seg.config.find import ConfigurationFiles
 from seg.config.source import parse_document
-from seg.events.base import IEventSink
 from seg.events.gateway import Fault, OperatorActed
+from seg.events.runtime import Runtime
 
 FOUND = "found in the files at the start"
 LONGEST_COMMENT = 500
@@ -83,19 +82,16 @@ class ChangeControl:
 
     :param running: the texts that the gateway was started with.
     :param folder: where changes and commits are kept, ``var/changes``.
-    :param in_thread: runs a function in a thread: files are large, and disks slow.
     :param in_force: what `running` says.
     """
 
     def __init__(
         self,
+        runtime: Runtime,
         running: ConfigurationTexts,
         files: ConfigurationFiles,
         folder: Path,
         applier: IReloader,
-        sink: IEventSink,
-        in_thread: InThread,
-        now: Callable[[], float],
         in_force: Configuration | None = None,
     ) -> None:
         self.running = running
@@ -105,9 +101,9 @@ class ChangeControl:
         self._staging = StagingArea(folder / "staged")
         self._history = History(folder / "commits", self._complaints.append)
         self._applier = applier
-        self._sink = sink
-        self._run = in_thread
-        self._now = now
+        self._sink = runtime.sink
+        self._run = runtime.in_thread  # files are large, and disks slow
+        self._now = runtime.posix
         self._one = DeferredLock()  # stages, commits and reloads, one at a time
 
     async def begin(self) -> None:

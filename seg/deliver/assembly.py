@@ -1,0 +1,113 @@
+"""What sends mail, put together by the configuration in force."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+
+import attrs
+
+from seg.common.machine import own_addresses
+from seg.config.destinations import Destinations
+from seg.config.schema import Delivery, Settings
+from seg.deliver.attempt import AttemptServices
+from seg.deliver.connect import Connector
+from seg.deliver.connection_limits import ConnectionLimits
+from seg.deliver.connections import ConnectionOpener
+from seg.deliver.debug_peers import DebugPeers
+from seg.deliver.greetings import Greetings
+from seg.deliver.pool import ConnectionPool
+from seg.deliver.rate_limits import SendingRates
+from seg.deliver.routes import Router
+from seg.deliver.smtp_client import ESMTPSenderFactory
+from seg.events.conditions import Condition
+from seg.events.gateway import ConditionKind
+from seg.events.runtime import Runtime
+from seg.mail.ids import IMessageIds
+from seg.policy.assembly import PolicyServices
+from seg.policy.chain import ANSWER_TIMEOUT, PolicyChain
+from seg.tls.identities import ClientIdentities
+
+
+@attrs.define
+class SharedState:
+    """What goes on under a new configuration: recipients sent of late, our certificates, connections open, dialogues watched."""
+
+    pace: SendingRates
+    greetings: Greetings
+    lacking: Condition  # what we lack to open connections
+    identities: ClientIdentities = attrs.field(factory=ClientIdentities)
+    lines: ConnectionLimits = attrs.field(factory=ConnectionLimits)
+    dialogues: DebugPeers = attrs.field(factory=DebugPeers)
+    alert: Callable[[str, str, str], object] = lambda domain, host, text: None
+
+
+@attrs.frozen
+class DeliveryServices:
+    """What every attempt uses, and the connections that wait for the next message."""
+
+    means: AttemptServices
+    pool: ConnectionPool
+
+
+def build_shared(runtime: Runtime) -> SharedState:
+    """What goes on, with nothing under way yet."""
+    lacking = Condition(runtime.sink, ConditionKind.LOCAL, "delivery")
+    return SharedState(SendingRates(runtime.reactor.seconds), Greetings(runtime.reactor), lacking)
+
+
+def build_delivery(
+    runtime: Runtime,
+    settings: Settings,
+    destinations: Callable[[], Destinations],
+    lookups: PolicyServices,
+    ids: IMessageIds,
+    shared: SharedState,
+) -> DeliveryServices:
+    """What sends by these settings.
+
+    :param destinations: those in force.
+    """
+    delivery = settings.delivery
+    pool = ConnectionPool(runtime.reactor, delivery.idle_timeout)
+    ties = random.Random()  # noqa: S311 - spreads load among equal hosts, keeps no secret
+    patience = max(ANSWER_TIMEOUT, 2 * settings.mta_sts.fetch_timeout)
+    means = AttemptServices(
+        router=Router(lookups.resolver, destinations, delivery, runtime.hostname, own_addresses(), ties, runtime.sink),
+        policies=PolicyChain(lookups.providers, runtime.sink, runtime.reactor, patience),
+        sessions=_build_opener(runtime, delivery, lookups, ids, pool, shared),
+        destinations=destinations,
+        sink=runtime.sink,
+        pace=shared.pace,
+        alert=shared.alert,
+        now=runtime.posix,
+        max_hosts=delivery.max_hosts,
+        max_addresses=delivery.max_addresses,
+    )
+    return DeliveryServices(means, pool)
+
+
+def _build_opener(
+    runtime: Runtime,
+    delivery: Delivery,
+    lookups: PolicyServices,
+    ids: IMessageIds,
+    pool: ConnectionPool,
+    shared: SharedState,
+) -> ConnectionOpener:
+    """What opens connections."""
+    return ConnectionOpener(
+        Connector(runtime.reactor),
+        ESMTPSenderFactory(runtime.hostname, delivery, runtime.reactor, ids, in_thread=runtime.in_thread),
+        pool,
+        lookups.tls,
+        lookups.roots,
+        delivery,
+        runtime.sink,
+        runtime.posix,
+        shared.dialogues,
+        shared.lines,
+        shared.identities,
+        shared.greetings,
+        shared.lacking,
+    )
