@@ -51,7 +51,7 @@ class FirstUser:
 @click.option(
     "--folder",
     type=click.Path(path_type=Path),
-    help="Where the configuration goes; else /etc/seg for root, ./etc for others.",
+    help="Where the configuration goes; else /etc/seg for root and for whoever may write there, ./etc for others.",
 )
 @click.option("--hostname", metavar="NAME", help="Full name of this gateway, as other servers see it.")
 @click.option(
@@ -124,7 +124,7 @@ def setup(surroundings: Any, /, **given: Any) -> None:
     asking = not given["yes"]
     if asking and not can_ask():
         raise click.UsageError("no terminal to ask at: say --yes, and --hostname NAME at least")
-    folder = (given["folder"] or (SYSTEM if os.geteuid() == 0 else Path("etc"))).absolute()
+    folder = (given["folder"] or default_folder()).absolute()
     wishes = _Wishes(given, folder, asking)
     hostname = wishes.hostname()
     findings = [] if given["no_dns"] else look_at_dns(hostname)
@@ -141,6 +141,11 @@ def setup(surroundings: Any, /, **given: Any) -> None:
             f"{error.filename or folder}: {error.strerror or error}; nothing else was changed"
         ) from None
     _tell(given["as_json"], folder, answers, findings if not asking else [], written)
+
+
+def default_folder() -> Path:
+    """Where a configuration goes by itself: a gateway's user without root, as in a container, owns that of the system."""
+    return SYSTEM if os.geteuid() == 0 or os.access(SYSTEM, os.W_OK) else Path("etc")
 
 
 def _replace(given: dict[str, Any], folder: Path, files: list[Planned], asking: bool) -> bool:
@@ -367,7 +372,7 @@ def _show_dns(findings: list[DNSFinding]) -> None:
 def _tell(as_json: bool, folder: Path, answers: Answers, findings: list[DNSFinding], written: list[Written]) -> None:
     """What was done, what is left to do, and how to start."""
     file = folder / "seg.toml"
-    start = "systemctl enable --now seg" if folder == SYSTEM else f"twistd -n seg --config {file}"
+    start = "systemctl enable --now seg" if folder == SYSTEM and os.geteuid() == 0 else f"twistd -n seg --config {file}"
     look = "seg status" if folder == SYSTEM else f"seg --config {file} status"
     if as_json:
         files = [{"file": str(each.path), "replaced": each.kept} for each in written]

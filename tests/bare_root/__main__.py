@@ -1,16 +1,21 @@
-"""Runs docs/install.md and README.md in a bare Debian; the last line says how it went."""
+"""Runs README.md and docs/install.md in bare Debians; a line for each says how it went."""
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
-import tempfile
+import threading
 import time
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
+import attrs
+
 from tests.bare_root.commands import commands
-from tests.bare_root.root import Failed, Root, why_not
+from tests.bare_root.root import Failed, Root, archive, place_for_roots, set_apart, why_not
 
 PROJECT = Path(__file__).parents[2]
 FIRST_MESSAGE = "From a bare Debian to a first message"
@@ -75,7 +80,15 @@ mailq
 newaliases
 test "$(stat -c %U:%a /etc/seg/certificates/mx.example.com.pem)" = seg:640
 """
-# An upgrade keeps what is there; removal keeps configuration and mail; a purge keeps only mail that waits.
+# What certbot calls after a renewal: the copy that the gateway serves is made anew.
+RENEWED = """
+mkdir -p /etc/letsencrypt/live/mx.example.com
+cp /root/fullchain.pem /root/privkey.pem /etc/letsencrypt/live/mx.example.com
+rm /etc/seg/certificates/mx.example.com.pem
+RENEWED_LINEAGE=/etc/letsencrypt/live/mx.example.com sh /root/hook
+test "$(stat -c %U:%a /etc/seg/certificates/mx.example.com.pem)" = seg:640
+"""
+# An upgrade keeps what is there; removal keeps configuration and mail; a purge keeps only mail that waits (all else: tests/packaging).
 LIFE = """
 cp /etc/seg/seg.toml /tmp/before
 dpkg -i /root/seg/dist/seg_*.deb
@@ -93,44 +106,85 @@ dpkg --purge seg 2>&1 | grep 'are kept in /var/lib/seg/spool'
 test ! -e /etc/seg
 test ! -e /var/lib/seg/log
 test -e /var/lib/seg/spool/cur/00/00000000ffff.env
-dpkg -i /root/seg/dist/seg_*.deb
-rm -rf /var/lib/seg/spool
-dpkg --purge seg
-test ! -e /var/lib/seg
 test ! -e /etc/systemd/system/multi-user.target.wants/seg.service
 """
 
 
-def by_pip(root: Root, page: str) -> None:
-    """docs/install.md, by pip."""
-    root.run(
-        "apt-get update; apt-get install -y --no-install-recommends systemd python3-venv ca-certificates", online=True
-    )
-    lines = [
-        *commands(page, "1. User, folders and unit"),
-        *commands(page, "2. The program"),
-        *commands(page, "Upgrading"),
-    ]
-    root.run("cd /root/seg\nsystemctl() { :; }\n" + "\n".join(lines), online=True)
-    asked = commands(page, "3. The first configuration")
-    assert asked == ["cd", "seg setup"]
-    lines = ["cd", f"printf '{ANSWERS}' | script -qec 'seg setup' /dev/null", *commands(page, "4. The service")]
-    hand_in = "echo hello | sendmail -v root\nuntil_so queued ops@example.com\nmailq\ntest -e /usr/local/share/man/man1/seg.1\n"
-    root.run(SYSTEMCTL + "cd /root/seg\n" + "\n".join(lines) + RUNS_WELL + hand_in)
+@attrs.frozen
+class Runs:
+    """What is tried, each in a root of its own; the first that builds the package gives it to the others."""
 
+    place: Path
+    built: Future[Path] = attrs.field(factory=Future)
+    install: str = attrs.field(factory=(PROJECT / "docs" / "install.md").read_text)
+    readme: str = attrs.field(factory=(PROJECT / "README.md").read_text)
+    _releases: dict[str, threading.Lock] = attrs.field(factory=lambda: defaultdict(threading.Lock))
 
-def by_package(root: Root, readme: str) -> float:
-    """README.md, from nothing to a first message; returns the seconds that it took."""
-    lines = commands(readme, FIRST_MESSAGE)
-    first = next(number for number, line in enumerate(lines) if "apt-get install -y ./dist" in line) + 1
-    began = time.monotonic()
-    root.run("cd /root/seg\n" + "\n".join(lines[:first]), online=True)
-    installed = time.monotonic()
-    root.run(SYSTEMCTL + "cd\n" + PEERS + "\n".join(lines[first:]) + RUNS_WELL + DELIVERED + LIFE)
-    print(
-        f"  package built and installed in {installed - began:.0f} s, the rest in {time.monotonic() - installed:.0f} s"
-    )
-    return time.monotonic() - began
+    def root(self, release: str, name: str) -> Root:
+        """A bare one, with the project in /root/seg."""
+        with self._releases[release]:
+            packed = archive(release, self.place)
+        return with_source(Root.unpacked(packed, self.place / f"{release}-{name}"))
+
+    def by_pip(self, root: Root) -> None:
+        """docs/install.md, by pip."""
+        needed = "apt-get update; apt-get install -y --no-install-recommends systemd python3-venv ca-certificates"
+        assert needed.partition("; ")[2] in self.install
+        root.run(needed, online=True)
+        sections = ("1. User, folders and unit", "2. The program", "Upgrading")
+        lines = [line for section in sections for line in commands(self.install, section)]
+        root.run("cd /root/seg\nsystemctl() { :; }\n" + "\n".join(lines), online=True)
+        asked = commands(self.install, "3. The first configuration")
+        assert asked == ["cd", "seg setup"]
+        lines = [
+            "cd",
+            f"printf '{ANSWERS}' | script -qec 'seg setup' /dev/null",
+            *commands(self.install, "4. The service"),
+        ]
+        hand_in = "echo hello | sendmail -v root\nuntil_so queued ops@example.com\nmailq\ntest -e /usr/local/share/man/man1/seg.1\n"
+        root.run(SYSTEMCTL + "cd /root/seg\n" + "\n".join(lines) + RUNS_WELL + hand_in)
+
+    def by_package(self, root: Root) -> None:
+        """README.md, from nothing to a first message, and the life of the package."""
+        lines = commands(self.readme, FIRST_MESSAGE)
+        try:
+            root.run("cd /root/seg\n" + "\n".join(lines[:2]), online=True)
+            (package,) = (root.path / "root/seg/dist").glob("*.deb")
+            self.built.set_result(Path(shutil.copy(package, self.place)))
+        except BaseException:
+            self.built.set_exception(Failed("there is no package"))
+            raise
+        self.package(root, LIFE)
+
+    def built_package(self, root: Root) -> None:
+        """README.md with the package that was built elsewhere."""
+        (root.path / "root/seg/dist").mkdir()
+        shutil.copy(self.built.result(), root.path / "root/seg/dist")
+        root.run("apt-get update", online=True)
+        self.package(root, "")
+
+    def package(self, root: Root, more: str) -> None:
+        """README.md, from the line that installs the package."""
+        lines = commands(self.readme, FIRST_MESSAGE)[2:]
+        root.run("cd /root/seg\n" + lines[0], online=True)
+        (hook,) = commands(self.install, "Certificates of certbot", whole=True)
+        (root.path / "root/hook").write_text(hook)
+        root.run(SYSTEMCTL + "cd\n" + PEERS + "\n".join(lines[1:]) + RUNS_WELL + DELIVERED + RENEWED + more)
+
+    def tried(self, release: str, what: Callable[[Runs, Root], None], name: str) -> bool:
+        """Whether it holds."""
+        began = time.monotonic()
+        try:
+            root = self.root(release, what.__name__)
+            ready = time.monotonic()
+            what(self, root)
+        except Failed as error:
+            print(f"{name} in a bare {release} doesn't hold: {error}", flush=True)
+            return False
+        root.remove()
+        seconds = f"{time.monotonic() - ready:.0f} s; {ready - began:.0f} s for the Debian"
+        print(f"{name} holds in a bare {release} ({seconds})", flush=True)
+        return True
 
 
 def with_source(root: Root) -> Root:
@@ -158,29 +212,16 @@ def with_source(root: Root) -> Root:
 
 def main(arguments: Sequence[str]) -> int:
     """Exit status: 0, also where it can't be tried; 1 if something doesn't hold."""
-    release = arguments[0] if arguments else "bookworm"
     if reason := why_not():
-        print(f"bare root: skipped: {reason}")
+        print(f"install: skipped: {reason}")
         return 0
-    page, readme = ((PROJECT / name).read_text("utf-8") for name in ("docs/install.md", "README.md"))
-    folder = Path(tempfile.mkdtemp(prefix="seg-root-"))
-    folder.chmod(0o755)
-    status = 0
-    for name, tried in (("README.md", by_package), ("docs/install.md", by_pip)):
-        began = time.monotonic()
-        root = Root(folder / "root")
-        try:
-            root = with_source(Root.unpacked(release, root.path))
-            tried(root, readme if tried is by_package else page)
-        except Failed as error:
-            print(f"{name} in a bare {release} doesn't hold: {error}")
-            status = 1
-        else:
-            print(f"{name} holds in a bare {release} ({time.monotonic() - began:.0f} s)")
-        finally:
-            root.remove()
-    folder.rmdir()
-    return status
+    set_apart("tests.bare_root", arguments)
+    first, *others = arguments or ("bookworm", "trixie")
+    tasks = [(first, Runs.by_package, "README.md"), ([first, *others][-1], Runs.by_pip, "docs/install.md")]
+    tasks += [(other, Runs.built_package, f"README.md with the package built in {first}") for other in others]
+    with place_for_roots() as place, ThreadPoolExecutor(2) as pool:
+        runs = Runs(place)
+        return 0 if all([*pool.map(lambda task: runs.tried(*task), tasks)]) else 1
 
 
 if __name__ == "__main__":

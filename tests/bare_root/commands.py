@@ -8,8 +8,10 @@ _HEADING = re.compile(r"^(#+) (.*)$", re.MULTILINE)
 _FENCED = re.compile(r"^```(?:sh)?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
-def commands(page: str, section: str) -> list[str]:
+def commands(page: str, section: str, *, whole: bool = False) -> list[str]:
     """What stands in fenced blocks of a section, without the sections below it: one command a string, continued lines joined.
+
+    :param whole: each block as it stands, instead: a script.
 
     :raises ValueError: there is no section of that name, or no command in it.
     """
@@ -20,6 +22,8 @@ def commands(page: str, section: str) -> list[str]:
     (number,) = found
     end = headings[number + 1].start() if number + 1 < len(headings) else len(page)
     blocks = _FENCED.findall(page[headings[number].end() : end])
+    if whole:
+        return blocks
     lines = [line.strip() for block in blocks for line in block.replace("\\\n", " ").splitlines() if line.strip()]
     if not lines:
         raise ValueError(f"no command in section {section!r}")

@@ -17,6 +17,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from seg.auth.users import parse_users
 from seg.cli import main as cli
+from seg.cli import setup
 from seg.cli.setup_dns import NoDNSAnswer, look_at_dns
 from seg.cli.setup_plan import hostname_fault, listen_fault, network_fault, smart_host_fault
 from seg.config.destinations import TLSOption
@@ -98,6 +99,20 @@ class WrittenTests(SetupCase):
         self.assertIs(destinations.profile("any.example").tls, TLSOption.REQUIRED_VERIFY_HOSTED)
         for file in ("seg.toml", "destinations.toml"):
             self.assertNotIn("correct", (self.folder / file).read_text())
+
+    def test_system(self) -> None:
+        """Without a folder that of the system is taken by root, and by whoever may write there: the gateway's user in a container."""
+        self.folder.mkdir()
+        for user, system, taken in (
+            (0, self.folder / "none", self.folder / "none"),
+            (990, self.folder, self.folder),
+            (990, self.folder / "none", Path("etc")),
+        ):
+            with (
+                mock.patch.object(setup, "SYSTEM", system),
+                mock.patch("os.geteuid", return_value=user),
+            ):
+                self.assertEqual(setup.default_folder(), taken)
 
     def test_never_overwrites(self) -> None:
         """What is there stays unless --force says so, and then the old one is kept; the same again is no change."""
