@@ -18,7 +18,7 @@ from seg.cli.options import JSON
 from seg.cli.output import say
 from seg.cli.rights import as_user
 from seg.cli.setup_dns import DNSFinding, look_at_dns
-from seg.cli.setup_files import FileExists, Written, existing, owner_of, write_all
+from seg.cli.setup_files import SYSTEM, FileExists, Written, default_folder, existing, owner_of, write_all
 from seg.cli.setup_plan import (
     SECRET,
     Answers,
@@ -35,7 +35,6 @@ from seg.cli.tables import plain, print_json
 from seg.config.trust import gateway_user, user_name
 
 LOOPBACK = ("127.0.0.0/8", "::1/128")
-SYSTEM = Path("/etc/seg")
 SUBMISSION = 587
 
 
@@ -141,11 +140,6 @@ def setup(surroundings: Any, /, **given: Any) -> None:
             f"{error.filename or folder}: {error.strerror or error}; nothing else was changed"
         ) from None
     _tell(given["as_json"], folder, answers, findings if not asking else [], written)
-
-
-def default_folder() -> Path:
-    """Where a configuration goes by itself: a gateway's user without root, as in a container, owns that of the system."""
-    return SYSTEM if os.geteuid() == 0 or os.access(SYSTEM, os.W_OK) else Path("etc")
 
 
 def _replace(given: dict[str, Any], folder: Path, files: list[Planned], asking: bool) -> bool:

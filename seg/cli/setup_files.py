@@ -14,6 +14,7 @@ from seg.cli.setup_plan import Planned
 from seg.common.files import replace_file
 from seg.config.trust import gateway_user
 
+SYSTEM = Path("/etc/seg")
 OLD = ".old"
 
 
@@ -27,6 +28,11 @@ class Written:
 
     path: Path
     kept: str = ""  # where the old one is; "" = there was none
+
+
+def default_folder() -> Path:
+    """Where a configuration goes by itself: a gateway's user without root, as in a container, owns that of the system."""
+    return SYSTEM if os.geteuid() == 0 or os.access(SYSTEM, os.W_OK) else Path("etc")
 
 
 def existing(files: Sequence[Planned]) -> list[Path]:

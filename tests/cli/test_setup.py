@@ -17,7 +17,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from seg.auth.users import parse_users
 from seg.cli import main as cli
-from seg.cli import setup
+from seg.cli import setup_files
 from seg.cli.setup_dns import NoDNSAnswer, look_at_dns
 from seg.cli.setup_plan import hostname_fault, listen_fault, network_fault, smart_host_fault
 from seg.config.destinations import TLSOption
@@ -109,10 +109,10 @@ class WrittenTests(SetupCase):
             (990, self.folder / "none", Path("etc")),
         ):
             with (
-                mock.patch.object(setup, "SYSTEM", system),
+                mock.patch.object(setup_files, "SYSTEM", system),
                 mock.patch("os.geteuid", return_value=user),
             ):
-                self.assertEqual(setup.default_folder(), taken)
+                self.assertEqual(setup_files.default_folder(), taken)
 
     def test_never_overwrites(self) -> None:
         """What is there stays unless --force says so, and then the old one is kept; the same again is no change."""
