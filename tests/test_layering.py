@@ -54,7 +54,6 @@ LEFT_OVER = {
     ("seg.admin.delivery", "seg.policy.mtasts.fetch"),
     ("seg.admin.delivery", "seg.queue.spool"),
     ("seg.admin.dialogues", "seg.deliver.debug_peers"),
-    ("seg.admin.listeners", "seg.gateway.descriptors"),
     ("seg.admin.metrics", "seg.queue.index"),
     ("seg.admin.policies", "seg.policy.mtasts.cache"),
     ("seg.admin.policies", "seg.policy.mtasts.entry"),

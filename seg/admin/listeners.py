@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import attrs
 from twisted.internet.defer import Deferred, maybeDeferred
@@ -21,9 +21,18 @@ from seg.config.paths import socket_path, var_path
 from seg.config.schema import Control, Settings
 from seg.events.base import IEventSink
 from seg.events.gateway import Fault
-from seg.gateway.descriptors import Descriptors
 from seg.tls.listening import ListenerCertificates
 from seg.tls.parameters import Parameters, inbound
+
+
+class IPortGuard(Protocol):
+    """Sees to it that ports have file descriptors for those who connect."""
+
+    def watch(self, port: Any) -> None:
+        """A port that accepts only while enough descriptors are free."""
+
+    def keep_open(self, port: Any) -> None:
+        """A port that accepts always."""
 
 
 @attrs.frozen
@@ -52,7 +61,7 @@ class APIListeners:
         door: Callable[[Settings], TokenAccess],
         reactor: Any,
         sink: IEventSink,
-        descriptors: Descriptors,
+        descriptors: IPortGuard,
     ) -> None:
         self._reactor = reactor
         self._sink = sink

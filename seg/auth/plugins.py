@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from types import ModuleType
-from typing import Any
 
 from twisted.cred.checkers import ICredentialsChecker
-from twisted.plugin import IPlugin, getPlugins
-from zope.interface.exceptions import Invalid
-from zope.interface.verify import verifyObject
 
 from seg.auth.interfaces import CheckerContext, ICheckerFactory
 from seg.common.errors import ConfigurationError
+from seg.common.plugins import CannotMake, NotUnique, UnfitProduct, made_by, plugins_of
 from seg.config.problems import offered
 
 
@@ -21,17 +18,15 @@ def checker_named(name: str, context: CheckerContext, package: ModuleType | None
     :param package: where plugins are; None is ``twisted.plugins``.
     :raises ConfigurationError: there is none of this name, or it can't be made.
     """
-    found: dict[str, Any] = {
-        factory.name: factory for factory in getPlugins(IPlugin, package) if ICheckerFactory.providedBy(factory)
-    }
-    if name not in found:
-        raise ConfigurationError((f'[auth] checker: there is no checker "{name}"{offered(name, found)}',))
     try:
-        checker = found[name].create(context)
-        verifyObject(ICredentialsChecker, checker)
-    except Invalid as error:
+        found = plugins_of(ICheckerFactory, (name,), package)
+        if name not in found:
+            raise ConfigurationError((f'[auth] checker: there is no checker "{name}"{offered(name, found)}',))
+        made: ICredentialsChecker = made_by(found[name], context, ICredentialsChecker)
+    except NotUnique as error:
+        raise ConfigurationError((f"[auth] checker: {error}",)) from error
+    except UnfitProduct as error:
         raise ConfigurationError((f'[auth] checker: "{name}" makes no ICredentialsChecker: {error}',)) from error
-    except Exception as error:
-        raise ConfigurationError((f'[auth] checker: "{name}" can\'t be made: {error}',)) from error
-    made: ICredentialsChecker = checker
+    except CannotMake as error:
+        raise ConfigurationError((f'[auth] checker: "{name}" can\'t be made: {error.error}',)) from error.error
     return made

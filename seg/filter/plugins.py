@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from types import ModuleType
 from typing import Any
 
-from twisted.plugin import IPlugin, getPlugins
-from zope.interface.exceptions import Invalid
-from zope.interface.verify import verifyObject
-
 from seg.common.errors import ConfigurationError
+from seg.common.plugins import CannotMake, NotUnique, UnfitProduct, made_by, place_of, plugins_of
 from seg.config.problems import offered
 from seg.config.schema import Filter
 from seg.events.base import IEventSink
@@ -77,41 +74,21 @@ def for_listener(found: Iterable[ConfiguredFilter], listener: str) -> tuple[Conf
 
 def _factories(wanted: set[str], package: ModuleType | None) -> dict[str, IMessageFilterFactory]:
     """The plugins by name; two of a name that is wanted are one too many."""
-    factories: dict[str, IMessageFilterFactory] = {}
-    for plugin in _plugins(package):
-        name = getattr(plugin, "name", None)
-        if name in factories and name in wanted:
-            raise ConfigurationError(
-                (
-                    f"[[filter]] kind: the plugins {_place(factories[name])} and {_place(plugin)} are both called {name!r}",
-                )
-            )
-        if isinstance(name, str) and name:
-            factories[name] = plugin
-    return factories
-
-
-def _plugins(package: ModuleType | None) -> Iterator[IMessageFilterFactory]:
-    plugins = getPlugins(IMessageFilterFactory) if package is None else getPlugins(IMessageFilterFactory, package)
-    return (plugin for plugin in plugins if IPlugin.providedBy(plugin))
+    try:
+        return plugins_of(IMessageFilterFactory, wanted, package)
+    except NotUnique as error:
+        raise ConfigurationError((f"[[filter]] kind: {error}",)) from error
 
 
 def _made(factory: IMessageFilterFactory, context: FilterContext) -> IMessageFilter:
     table = context.settings
     try:
-        made = factory.create(context)
-        verifyObject(IMessageFilter, made)
-    except Invalid as error:
-        raise _problem(table, f"what the plugin {_place(factory)} makes is no filter: {error}") from error
-    except Exception as error:
-        raise _problem(
-            table, f"the plugin {_place(factory)} can't make its filter: {type(error).__name__}: {error}"
-        ) from error
+        made: IMessageFilter = made_by(factory, context, IMessageFilter)
+    except UnfitProduct as error:
+        raise _problem(table, f"what the plugin {place_of(factory)} makes is no filter: {error}") from error
+    except CannotMake as error:
+        raise _problem(table, f"the plugin {place_of(factory)} can't make its filter: {error}") from error.error
     return made
-
-
-def _place(plugin: object) -> str:
-    return f"{type(plugin).__module__}.{type(plugin).__qualname__}"
 
 
 def _problem(table: Filter, text: str) -> ConfigurationError:

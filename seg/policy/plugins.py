@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable
 from types import ModuleType
 
-from twisted.plugin import IPlugin, getPlugins
-from zope.interface.exceptions import Invalid
-from zope.interface.verify import verifyObject
-
 from seg.common.errors import ConfigurationError
+from seg.common.plugins import CannotMake, NotUnique, UnfitProduct, made_by, place_of, plugins_of
 from seg.config.problems import offered
 from seg.policy.interfaces import ITLSPolicyProvider, ITLSPolicyProviderFactory, ProviderContext
 
@@ -58,44 +55,26 @@ def _unknown(name: str, known: Iterable[str]) -> str:
     )
 
 
-def _factories(wanted: Iterable[str], package: ModuleType | None) -> dict[str, ITLSPolicyProviderFactory]:
+def _factories(wanted: Collection[str], package: ModuleType | None) -> dict[str, ITLSPolicyProviderFactory]:
     """The plugins of these names; what else is installed is no concern of ours."""
-    factories: dict[str, ITLSPolicyProviderFactory] = {}
-    for plugin in _plugins(package):
-        name = getattr(plugin, "name", None)
-        if name in factories and name in wanted:
-            raise _problem(f"the plugins {_place(factories[name])} and {_place(plugin)} are both called {name!r}")
-        if isinstance(name, str) and name:
-            factories[name] = plugin
-    return factories
-
-
-def _plugins(package: ModuleType | None) -> Iterator[ITLSPolicyProviderFactory]:
-    plugins = (
-        getPlugins(ITLSPolicyProviderFactory) if package is None else getPlugins(ITLSPolicyProviderFactory, package)
-    )
-    return (plugin for plugin in plugins if IPlugin.providedBy(plugin))
+    try:
+        return plugins_of(ITLSPolicyProviderFactory, wanted, package)
+    except NotUnique as error:
+        raise _problem(str(error)) from error
 
 
 def _made(factory: ITLSPolicyProviderFactory, context: ProviderContext) -> ITLSPolicyProvider:
     try:
-        provider = factory.create(context)
-        verifyObject(ITLSPolicyProvider, provider)
-    except Invalid as error:
-        raise _problem(f"what the plugin {_place(factory)} makes is no TLS policy provider: {error}") from error
-    except Exception as error:
-        raise _problem(
-            f"the plugin {_place(factory)} can't make its provider: {type(error).__name__}: {error}"
-        ) from error
+        provider: ITLSPolicyProvider = made_by(factory, context, ITLSPolicyProvider)
+    except UnfitProduct as error:
+        raise _problem(f"what the plugin {place_of(factory)} makes is no TLS policy provider: {error}") from error
+    except CannotMake as error:
+        raise _problem(f"the plugin {place_of(factory)} can't make its provider: {error}") from error.error
     if provider.name != factory.name:
         raise _problem(
-            f"the plugin {factory.name!r} ({_place(factory)}) makes a provider of another name, {provider.name!r}"
+            f"the plugin {factory.name!r} ({place_of(factory)}) makes a provider of another name, {provider.name!r}"
         )
     return provider
-
-
-def _place(plugin: object) -> str:
-    return f"{type(plugin).__module__}.{type(plugin).__qualname__}"
 
 
 def _problem(text: str) -> ConfigurationError:
