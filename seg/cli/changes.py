@@ -114,12 +114,14 @@ def commit(surroundings: Any, words: tuple[str, ...], comment: str | None, as_js
 @click.option("--yes", is_flag=True, help="Don't ask.")
 @click.pass_obj
 def clearchanges(surroundings: Any, as_json: bool, yes: bool) -> None:
-    """Drop your changes that aren't committed."""
+    """Drop your changes that aren't committed: it asks before, and without a terminal or with --json it refuses unless --yes is said."""
     gateway = surroundings.gateway()
-    found = gateway.get("/v1/changes")
-    if found["diff"] and not as_json:
-        show_diff(found["diff"])
-        sure("Are you sure you want to clear all changes since the last commit?", "this drops the changes above", yes)
+    pending = "" if yes and as_json else gateway.get("/v1/changes")["diff"]
+    if pending:
+        if not as_json:
+            show_diff(pending)
+        question = "Are you sure you want to clear all changes since the last commit?"
+        sure(question, "this drops your changes that aren't committed", yes, as_json)
     answer = gateway.delete("/v1/changes")
     if as_json:
         print_json(answer)
@@ -176,7 +178,8 @@ def rollbackconfig(surroundings: Any, number: int | None, limit: int, at_once: b
     if pending:
         if not as_json:
             show_diff(pending)
-        sure("This replaces your changes above. Are you sure?", "this replaces your changes that aren't committed", yes)
+        told = "this replaces your changes that aren't committed"
+        sure("This replaces your changes above. Are you sure?", told, yes, as_json)
     answer = _told(lambda: gateway.post("/v1/rollback", number=number))
     if as_json and not at_once:
         print_json(answer)

@@ -44,18 +44,19 @@ def confirm(question: str, default: bool = False) -> bool:
         say("Please answer y or n.")
 
 
-def sure(question: str, told: str, yes: bool) -> None:
+def sure(question: str, told: str, yes: bool, as_json: bool = False) -> None:
     """Ask once before what can't be taken back.
 
     :param told: what it would do, for a script.
     :param yes: don't ask.
+    :param as_json: a program reads the answer, and can't be asked.
     :raises click.UsageError: nobody can be asked.
     :raises click.Abort: the answer is no.
     """
     if yes:
         return
-    if not can_ask():
-        raise click.UsageError(f"{told}: without a terminal say --yes")
+    if as_json or not can_ask():
+        raise click.UsageError(f"{told}: {'with --json' if as_json else 'without a terminal'} say --yes")
     if not confirm(question):
         raise click.Abort
 

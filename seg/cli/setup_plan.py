@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,8 +10,9 @@ import attrs
 
 from seg.admin.configuration.edits import Edit, File, apply_edits
 from seg.common.endpoint import endpoint
+from seg.config.ehlo_names import unfit
 from seg.config.reference import destinations_text, settings_text
-from seg.config.syntax import parse_address, parse_host, parse_network, parse_port, split_port
+from seg.config.syntax import parse_address, parse_host, parse_hostname, parse_network, parse_port, split_port
 
 SMART_HOST = "smarthost"  # name of its AUTH profile
 SECRET, READABLE, OWN_GROUP = 0o600, 0o644, 0o640
@@ -57,14 +57,11 @@ class Planned:
 def hostname_fault(name: str) -> str:
     """What is wrong with a host name for EHLO and certificates, "" for nothing."""
     try:
-        parse_host(name)
+        parse_hostname(name)
     except ValueError as error:
-        return f"{name!r} is no host name: {error}"
-    if "." not in name.strip(".") or re.fullmatch(r"[0-9.]+|\[.*\]|[0-9a-f]*:[0-9a-f:.]*", name, re.IGNORECASE):
-        return f"{name!r} is no full host name: other servers want one with a dot, such as mx.example.com"
-    if name.rpartition(".")[2].lower() in ("localdomain", "localhost"):
-        return f"{name!r} is known on this machine only: name it as others reach it, such as mx.example.com"
-    return ""
+        return f"{error}: other servers want a full name, such as mx.example.com"
+    why = unfit(name)
+    return f'"{name}" {why}: other servers want a full name that the DNS has, such as mx.example.com' if why else ""
 
 
 def network_fault(text: str) -> str:

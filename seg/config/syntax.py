@@ -24,6 +24,16 @@ def parse_address(text: str) -> IPv4Address | IPv6Address:
         raise ValueError(f'"{text}" is not an IP address') from None
 
 
+def is_address(text: str) -> bool:
+    """Whether a text is an IP address, bare or as an address literal (RFC 5321 §4.1.3)."""
+    bare = text.strip("[]")
+    try:
+        ip_address(bare[5:] if bare.lower().startswith("ipv6:") else bare)
+    except ValueError:
+        return False
+    return True
+
+
 def parse_network(text: str) -> None:
     """A network such as ``10.0.0.0/8``, or one address."""
     try:
@@ -73,6 +83,8 @@ def check_name_pattern(text: str) -> None:
 
 def parse_hostname(text: str) -> str:
     """A host or domain name as A-labels in lower case."""
+    if is_address(text):
+        raise ValueError(f'"{text}" is an IP address, not a host name')
     name = to_ascii(text)
     if len(name) > 253 or not all(_LABEL.fullmatch(label) for label in name.split(".")):
         raise ValueError(f'"{text}" is not a host name')

@@ -86,6 +86,7 @@ MISTAKES = (
     Mistake("address by name", 3, "[[listener]] address", "is not an IP address", '[[listener]]\nname = "a"\naddress = "localhost"\n'),
     Mistake("resolver by name", 2, "[dns] resolvers", "is not an IP address", '[dns]\nresolvers = ["dns.example"]\n'),
     Mistake("IPv6 as IPv4", 2, "[delivery] source_address", "belongs into source_address6", '[delivery]\nsource_address = "2001:db8::1"\n'),
+    Mistake("address for a host name", 2, "[gateway] hostname", "is an IP address, not a host name", '[gateway]\nhostname = "10.0.0.1"\n'),
     Mistake("host name", 2, "[gateway] hostname", "is not a host name", '[gateway]\nhostname = "mx example.com"\n'),
     Mistake("mailbox", 2, "[gateway] postmaster", "such as postmaster@example.com", '[gateway]\npostmaster = "postmaster"\n'),
     Mistake("pattern", 3, "[[sender_group]] match", "did you mean .example?", '[[sender_group]]\nname = "a"\nmatch = ["*.example"]\n'),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import io
+import json
 import os
 import subprocess
 import sys
@@ -218,6 +219,24 @@ class ChangesTests(SynchronousTestCase):
         self.pending = ""
         self.assertEqual(self.seg("rollbackconfig", "3")[0], 0)
         self.assertEqual(self.posted, ["/v1/rollback", "/v1/rollback"])
+
+    def test_json_is_not_asked(self) -> None:
+        """With --json, on a terminal too, nothing of one's work is thrown away without --yes, and no question gets into the document."""
+        self.pending = "-a\n+b"
+        deleted: list[str] = []
+        with (
+            mock.patch("seg.cli.dialogue.can_ask", lambda: True),
+            mock.patch.object(GatewayClient, "delete", lambda gateway, path: deleted.append(path)),
+        ):
+            for words in (("clearchanges", "--json"), ("rollbackconfig", "3", "--json")):
+                status, output = self.seg(*words)
+                self.assertEqual((status, self.posted, deleted), (2, [], []), output)
+                self.assertIn("with --json say --yes", output)
+            for words in (("clearchanges", "--json", "--yes"), ("rollbackconfig", "3", "--json", "--yes")):
+                status, output = self.seg(*words)
+                self.assertEqual(status, 0, output)
+                json.loads(output)
+        self.assertEqual((self.posted, deleted), (["/v1/rollback"], ["/v1/changes"]))
 
     def test_version(self) -> None:
         """`--version` is what everybody types."""

@@ -246,7 +246,7 @@ class AskedTests(SetupCase):
         lines = ["mail", "mx.example.com", "", "", "", "n", "", "ops@example.com", ""]
         with mock.patch("seg.cli.setup.can_ask", lambda: True):
             output = self.run_setup("--no-dns", text="\n".join(lines) + "\n").output
-        self.assertIn("is no full host name", output)
+        self.assertIn('"mail" has no dot: other servers want a full name', output)
         gateway = load_settings(self.folder / "seg.toml").gateway
         self.assertEqual((gateway.postmaster, gateway.local_users), ("postmaster@mx.example.com", "ops@example.com"))
         self.assertIn("To start it:", output)
