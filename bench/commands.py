@@ -31,7 +31,8 @@ import attrs
 
 from bench.relay import wait_for_port
 from seg.mail.envelope import Envelope, Recipient
-from seg.queue.codec import SpoolPaths, encode
+from seg.queue.codec import encode
+from seg.queue.paths import SpoolPaths
 
 SMTP_PORT = 10928
 DESTINATIONS = 1000

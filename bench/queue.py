@@ -26,7 +26,8 @@ import attrs
 
 from seg.lab.gateway import TWISTD
 from seg.mail.envelope import BodyType, Envelope, Recipient, RecipientState
-from seg.queue.codec import SpoolPaths, encode
+from seg.queue.codec import encode
+from seg.queue.paths import SpoolPaths
 
 SEG_TOML = """
 [gateway]

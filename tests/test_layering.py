@@ -120,6 +120,7 @@ PURE = (
     "filter/milter/commands.py",
     "queue/schedule.py",
     "queue/codec.py",
+    "queue/paths.py",
     "tls/chain.py",
     "tls/limits.py",
     "tls/names.py",

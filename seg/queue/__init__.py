@@ -1,6 +1,6 @@
 """The queue on disk: nothing that got its 250 is lost, and everything can be read with ``less``.
 
-In order of use: `ids` (ids that survive restarts), `codec` (names and format of spool files, pure),
+In order of use: `ids` (ids that survive restarts), `paths` (names of spool files, pure), `codec` (the envelope in them, pure),
 `disk` (what is asked of the file system), `commit` (the one thread that makes files durable, many at a
 time), `operations` (what it is given to do), `writer` (a message on its way in), `schedule` (when to retry,
 pure), `index_entry` (a message in memory), `due` (who is due, per destination), `index` (all of them),

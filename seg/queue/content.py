@@ -10,10 +10,10 @@ from functools import partial
 
 from zope.interface import implementer
 
-from seg.queue.codec import SpoolPaths
 from seg.queue.commit import ISpoolExecutor
 from seg.queue.disk import Disk
 from seg.queue.interfaces import IContent
+from seg.queue.paths import SpoolPaths
 
 CHUNK = 65536
 

@@ -10,19 +10,11 @@ import attrs
 
 from seg.events.base import IEventSink
 from seg.events.gateway import OperatorActed
-from seg.queue.codec import (
-    MAX_LINE,
-    AsideName,
-    SpoolFileError,
-    SpoolPaths,
-    StoredEnvelope,
-    aside_name,
-    decode,
-    spool_id,
-)
+from seg.queue.codec import MAX_LINE, SpoolFileError, StoredEnvelope, decode
 from seg.queue.commit import ISpoolExecutor
 from seg.queue.disk import Disk, NotAMessageError
 from seg.queue.loading import Loading
+from seg.queue.paths import AsideName, SpoolPaths, aside_name, spool_id
 from seg.queue.scan import Damaged, SpoolFile, read_message, why
 from seg.queue.state import QueueState
 

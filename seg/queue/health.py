@@ -14,9 +14,9 @@ from twisted.python.failure import Failure
 from seg.events.base import IEventSink
 from seg.events.conditions import Condition
 from seg.events.gateway import ConditionKind
-from seg.queue.codec import FOLDER_NAMES, SpoolPaths
 from seg.queue.commit import ISpoolExecutor, SpoolOperation
 from seg.queue.disk import Disk
+from seg.queue.paths import FOLDER_NAMES, SpoolPaths
 from seg.queue.reserve import RESERVE_SIZE, GiveUpReserve, KeepReserve
 
 PROBE_EVERY = 2.0  # seconds between two tries while the spool can't be written

@@ -21,8 +21,8 @@ from seg.events.base import IEventSink
 from seg.events.conditions import Condition
 from seg.events.gateway import ConditionKind, Fault
 from seg.mail.ids import IMessageIds
-from seg.queue.codec import ENVELOPE_SUFFIX, aside_name, mid_of
 from seg.queue.disk import Disk
+from seg.queue.paths import ENVELOPE_SUFFIX, aside_name, mid_of
 from seg.queue.reserve import RESERVE
 
 BLOCK = 1000

@@ -17,9 +17,10 @@ from seg.events.conditions import Condition
 from seg.events.gateway import ConditionKind, Notice
 from seg.events.queue import MessageDamaged, QueueScanned, SpoolFileCorrupt
 from seg.mail.envelope import Envelope, RecipientState
-from seg.queue.codec import SpoolPaths, StoredEnvelope, mid_of
+from seg.queue.codec import StoredEnvelope
 from seg.queue.commit import ISpoolExecutor
 from seg.queue.disk import Disk, NotAMessageError
+from seg.queue.paths import SpoolPaths, mid_of
 from seg.queue.scan import Damaged, ScanResult, SpoolFile, SpoolScan, Unread, UnreadableFile
 from seg.queue.schedule import Moment
 from seg.queue.state import QueueState

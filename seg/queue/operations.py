@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from seg.queue.codec import SpoolPaths, spool_id
 from seg.queue.commit import SpoolOperation
 from seg.queue.disk import Disk
+from seg.queue.paths import SpoolPaths, spool_id
 
 
 class StoreMessage(SpoolOperation):

@@ -22,10 +22,11 @@ from seg.events.queue import BounceGenerated
 from seg.events.receive import MessageQueued, MessageReceived, MessageStarted, RecipientAccepted
 from seg.mail.envelope import Envelope
 from seg.mail.outcome import Bounced, DSNAction, Outcome
-from seg.queue.codec import SpoolPaths, encode
+from seg.queue.codec import encode
 from seg.queue.durable import RetryingCommitter
 from seg.queue.interfaces import IContent, IReportComposer
 from seg.queue.operations import StoreMessage
+from seg.queue.paths import SpoolPaths
 from seg.smtp.dot_stuffing import CleanLines
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 
-from seg.queue.codec import SpoolPaths
 from seg.queue.commit import SpoolOperation
 from seg.queue.disk import Disk
+from seg.queue.paths import SpoolPaths
 
 RESERVE = "reserve"  # its name in the spool
 RESERVE_SIZE = 1024 * 1024  # octets

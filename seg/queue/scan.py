@@ -16,19 +16,9 @@ from typing import NamedTuple
 import attrs
 
 from seg.mail.envelope import Envelope
-from seg.queue.codec import (
-    ENVELOPE_SUFFIX,
-    FOLDER_NAMES,
-    MAX_LINE,
-    SpoolFileError,
-    SpoolPaths,
-    StoredEnvelope,
-    decode,
-    folder_name,
-    mid_of,
-    spool_id,
-)
+from seg.queue.codec import MAX_LINE, SpoolFileError, StoredEnvelope, decode
 from seg.queue.disk import Disk, NotAMessageError
+from seg.queue.paths import ENVELOPE_SUFFIX, FOLDER_NAMES, SpoolPaths, folder_name, mid_of, spool_id
 
 BATCH = 200
 _FIRST_READ = 4096  # octets that hold nearly every envelope

@@ -25,7 +25,6 @@ from seg.mail.causes import CauseKind
 from seg.mail.envelope import Envelope
 from seg.mail.ids import IMessageIds
 from seg.mail.outcome import Outcome
-from seg.queue.codec import SpoolPaths
 from seg.queue.commands import HeldByPolicy, MessageDetails, MessageSummary, QueueCommands
 from seg.queue.commit import ISpoolExecutor
 from seg.queue.corrupt import CorruptFiles
@@ -34,6 +33,7 @@ from seg.queue.health import NewMailCommits, SpoolHealth, WatchedCommits
 from seg.queue.index import QueueCounts
 from seg.queue.interfaces import IContent, IMessageWriter, IQueue, IReportComposer, Lease
 from seg.queue.loading import Loading
+from seg.queue.paths import SpoolPaths
 from seg.queue.patience import Acceptance, patiently
 from seg.queue.reports import ReportWriter
 from seg.queue.room import Room

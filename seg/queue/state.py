@@ -24,7 +24,7 @@ from seg.mail.errors import Permanent
 from seg.mail.ids import IMessageIds
 from seg.mail.outcome import Bounced, DSNAction, Outcome
 from seg.queue import settlement as rules
-from seg.queue.codec import SpoolPaths, StoredEnvelope, encode
+from seg.queue.codec import StoredEnvelope, encode
 from seg.queue.commit import ISpoolExecutor, SpoolOperation
 from seg.queue.content import FileContent, MemoryContent
 from seg.queue.durable import RetryingCommitter
@@ -33,6 +33,7 @@ from seg.queue.index import QueueIndex
 from seg.queue.index_entry import IndexEntry
 from seg.queue.interfaces import IContent
 from seg.queue.operations import RemoveMessage, RewriteEnvelope
+from seg.queue.paths import SpoolPaths
 from seg.queue.reports import ReportWriter
 from seg.queue.rewrites import FEW, SharedRewrites
 from seg.queue.schedule import Moment, Schedules, clamped, shifted

@@ -10,11 +10,12 @@ from twisted.internet.defer import Deferred
 from zope.interface import implementer
 
 from seg.mail.envelope import Envelope
-from seg.queue.codec import SpoolPaths, encode
+from seg.queue.codec import encode
 from seg.queue.commit import ISpoolExecutor, SpoolOperation
 from seg.queue.content import MemoryContent, StreamedContent
 from seg.queue.interfaces import IContent, IMessageWriter
 from seg.queue.operations import AppendChunk, Barrier, DiscardFile, FinishStreamedMessage, StoreMessage, StreamedFile
+from seg.queue.paths import SpoolPaths
 from seg.smtp.dot_stuffing import CleanLines, NULInContent
 
 PIECE = 65536  # octets handed to the commit thread at a time

@@ -8,10 +8,10 @@ from twisted.internet import reactor
 from twisted.internet.defer import Deferred, gatherResults
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
-from seg.queue.codec import SpoolPaths
 from seg.queue.commit import OTHERS, GroupCommitter, SpoolOperation
 from seg.queue.disk import Disk
 from seg.queue.operations import RewriteEnvelope, StoreMessage
+from seg.queue.paths import SpoolPaths
 from tests.queue.doubles import InlineCommitter, RecordingDisk
 
 

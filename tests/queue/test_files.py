@@ -9,8 +9,9 @@ from twisted.trial.unittest import SynchronousTestCase
 from seg.mail.envelope import BodyType, DSNNotify, DSNRet, Envelope, Recipient, RecipientState
 from seg.mail.errors import Permanent
 from seg.mail.outcome import Bounced
-from seg.queue.codec import SpoolFileError, SpoolPaths, StoredEnvelope, decode, encode, folder_name, mid_of, spool_id
+from seg.queue.codec import SpoolFileError, StoredEnvelope, decode, encode
 from seg.queue.index_entry import IndexEntry
+from seg.queue.paths import SpoolPaths, folder_name, mid_of, spool_id
 
 text = st.text(st.characters(), max_size=40)
 moment = st.floats(0, 1e11, allow_nan=False)

@@ -10,9 +10,9 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from seg.mail.envelope import Envelope, Recipient
 from seg.queue import index_entry, loading, scan
-from seg.queue.codec import SpoolPaths
 from seg.queue.disk import Disk
 from seg.queue.index_entry import IndexEntry
+from seg.queue.paths import SpoolPaths
 from tests.queue.house import DELIVERED, NOW, SOFT, HouseCase
 
 

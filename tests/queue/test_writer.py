@@ -8,8 +8,9 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
 from seg.mail.envelope import Envelope, Recipient
-from seg.queue.codec import SpoolPaths, decode
+from seg.queue.codec import decode
 from seg.queue.interfaces import IContent, IMessageWriter
+from seg.queue.paths import SpoolPaths
 from seg.queue.writer import PIECE, UNWRITTEN, MessageWriter
 from seg.smtp.dot_stuffing import NULInContent
 from tests.queue.doubles import InlineCommitter, RecordingDisk
