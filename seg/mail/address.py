@@ -15,7 +15,9 @@ def domain_of(address: str) -> str:
     and the DNS will say that it doesn't exist.
     """
     _, at, domain = address.rpartition("@")
-    return to_ascii(domain) if at else ""
+    if not at:
+        return ""
+    return domain.rstrip(".").lower() if domain.isascii() else to_ascii(domain)
 
 
 def local_part(address: str) -> str:

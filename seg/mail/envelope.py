@@ -98,7 +98,10 @@ class Recipient:
 
 @attrs.frozen
 class Envelope:
-    """What travels beside the content: RFC 5321 §2.3.1, plus what the queue has to remember."""
+    """What travels beside the content: RFC 5321 §2.3.1, plus what the queue has to remember.
+
+    The spool's files have the fields in this order (`seg.queue.codec`), and from `double_bounce` on only those that aren't as usual: a new
+    one needs a default, and stands at the end."""
 
     mid: int
     reverse_path: str  # "" is the null reverse-path <>
@@ -111,15 +114,15 @@ class Envelope:
     client: str = ""  # address of the client that handed it in
     helo: str = ""
     held: bool = False  # by an operator: not tried until released
-    ret: DSNRet = DSNRet.UNSAID
-    envid: str = ""  # the sender's own name for it (RFC 3461 §4.4), in xtext
-    requiretls: bool = False  # every hop must be verified TLS (RFC 8689 §2)
-    tls_optional: bool = False  # its header has "TLS-Required: No" (RFC 8689 §5)
-    bounce_profile: str = ""  # of the listener that took it; a destination's own goes before it
-    submitter: str = ""  # who handed it in, if he authenticated (RFC 4954)
-    damage: str = ""  # what of its spool files was lost, so that it is held; "" = nothing
     # Our own report to the postmaster on a message without a reverse-path: if that fails too it is dropped. No client can say it.
     double_bounce: bool = False
+    ret: DSNRet = DSNRet.UNSAID
+    envid: str = ""  # the sender's own name for it (RFC 3461 §4.4), in xtext
+    bounce_profile: str = ""  # of the listener that took it; a destination's own goes before it
+    submitter: str = ""  # who handed it in, if he authenticated (RFC 4954)
+    requiretls: bool = False  # every hop must be verified TLS (RFC 8689 §2)
+    tls_optional: bool = False  # its header has "TLS-Required: No" (RFC 8689 §5)
+    damage: str = ""  # what of its spool files was lost, so that it is held; "" = nothing
 
     @property
     def pending(self) -> tuple[Recipient, ...]:

@@ -6,6 +6,7 @@ import json
 
 import attrs
 
+from seg.common.field_codec import FieldCodec
 from seg.mail.envelope import BodyType, DSNNotify, DSNRet
 from seg.smtp.address import PathError, check_forward_path, check_reverse_path
 from seg.smtp.commands import is_envid, is_orcpt
@@ -32,9 +33,10 @@ class DropEnvelope:
 
     def encode(self) -> bytes:
         """One line, with its end."""
-        facts = attrs.asdict(self)
-        facts["notify"] = None if self.notify is None else sorted(self.notify)
-        return json.dumps(facts).encode("ascii") + b"\n"
+        return json.dumps(_CODEC.to_object(self)).encode("ascii") + b"\n"
+
+
+_CODEC = FieldCodec(DropEnvelope, always={"body", "notify", "ret", "envid", "smtputf8"})
 
 
 def decode(line: bytes) -> DropEnvelope:
@@ -44,17 +46,12 @@ def decode(line: bytes) -> DropEnvelope:
     """
     try:
         facts = json.loads(line)
-        notify = facts["notify"]
-        note = DropEnvelope(
-            _text(facts["sender"]),
-            tuple(_text(address) for address in facts["recipients"]),
-            BodyType(facts["body"]),
-            None if notify is None else frozenset(DSNNotify(each) for each in notify),
-            DSNRet(facts["ret"]),
-            _text(facts["envid"]),
-            facts["smtputf8"] is True,
-            tuple(_text(each) for each in facts.get("orcpt", ())),
-        )
+        if not isinstance(facts, dict):
+            raise ValueError("it isn't an object")
+        note = _CODEC.from_object(facts)
+        for text in (note.sender, note.envid, *note.recipients, *note.orcpt):
+            if not text.isprintable():
+                raise ValueError(f"{text!r:.80} isn't printable text")
         check_reverse_path(note.sender)
         for address in note.recipients:
             check_forward_path(address)
@@ -65,14 +62,8 @@ def decode(line: bytes) -> DropEnvelope:
         for each in note.orcpt:
             if each and not is_orcpt(each):
                 raise ValueError(f"{each:.80} is no ORCPT")
-    except (ValueError, KeyError, TypeError, RecursionError, PathError) as error:
+    except (ValueError, RecursionError, PathError) as error:
         raise NoteError(f"its first line is no envelope: {error!r:.200}") from None
     if not note.recipients:
         raise NoteError("it has no recipient")
     return note
-
-
-def _text(value: object) -> str:
-    if not isinstance(value, str) or not value.isprintable():
-        raise ValueError(f"{value!r:.80} isn't printable text")
-    return value

@@ -109,7 +109,7 @@ class QueueCommands:
     def held_by_policy(self, mid: int) -> HeldByPolicy | None:
         """What TLS policy keeps of a message; None when there is nothing."""
         entry = self._index.get(mid)
-        if entry is None or not entry.causes:
+        if entry is None or not entry.unusual.causes:
             return None
         envelope = self._custody.in_posix(entry.envelope)
         waiting = tuple(
@@ -158,7 +158,7 @@ class QueueCommands:
         if entry is None:
             return False
         if entry.leased:
-            entry.deleted_by = by
+            entry.note(attrs.evolve(entry.unusual, deleted_by=by))
         else:
             await self._custody.delete(entry, by)
         return True
@@ -238,7 +238,7 @@ class QueueCommands:
             due=as_posix(self._clock, due) if due else 0.0,
             error=last.error,
             expires=as_posix(self._clock, entry.expires),
-            causes=tuple(sorted(entry.causes)),
+            causes=tuple(sorted(entry.unusual.causes)),
         )
 
     def _state(self, entry: IndexEntry, waiting: list[Recipient], due: float) -> MessageState:

@@ -95,7 +95,7 @@ class CorruptFiles:
                 raise NotRestoredError(f"MID {known.mid} is in the queue")
             found = await self._commits.read(lambda disk: self._restore(disk, name, known))
             self._loading.take_message(found)
-        elif entry is None or not entry.damaged or entry.leased:
+        elif entry is None or not entry.unusual.damaged or entry.leased:
             raise NotRestoredError("its message isn't held for damage; restored, a message brings its envelope along")
         else:
             stored = await self._commits.read(lambda disk: self._restore_envelope(disk, name, known))

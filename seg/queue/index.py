@@ -6,8 +6,8 @@ Memory only; `seg.queue.spool` sees to it that the files say the same. All times
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterable
+from typing import TypeVar
 
 import attrs
 from twisted.internet.interfaces import IReactorTime
@@ -16,9 +16,12 @@ from seg.common.clock import as_posix
 from seg.mail.causes import CauseKind
 from seg.mail.envelope import Envelope, Recipient, RecipientState
 from seg.queue.due import DueQueue
-from seg.queue.index_entry import NEVER, IndexEntry
+from seg.queue.index_entry import NEVER, UNPACKED, IndexEntry
 
-CONTENT_IN_MEMORY = 64 * 1024 * 1024  # octets of content of all messages kept for the first try
+CONTENT_IN_MEMORY = 64 * 1024 * 1024  # octets of all messages that are kept with their content for the first try
+_PENDING, _BOUNCING = RecipientState.PENDING, RecipientState.BOUNCING
+
+K = TypeVar("K")
 
 
 @attrs.frozen
@@ -51,11 +54,11 @@ class QueueIndex:
         self._overdue = overdue
         self._entries: dict[int, IndexEntry] = {}
         self._due = DueQueue(clock, self._woken)
-        self.by_domain: Counter[str] = Counter()  # recipients that wait, by destination
-        self.by_cause: Counter[CauseKind] = Counter()  # messages that TLS policy keeps waiting, by cause
+        self.by_domain: dict[str, int] = {}  # recipients that wait, by destination
+        self.by_cause: dict[CauseKind, int] = {}  # messages that TLS policy keeps waiting, by cause
         self._policy_held: set[int] = set()
         self.octets = 0  # that the entries take, more or less
-        self._content = 0
+        self._in_memory = 0  # octets of contents, and of the envelopes beside them
         self._recipients = 0
         self._active = 0
         self._held = 0
@@ -91,101 +94,73 @@ class QueueIndex:
             policy_held=len(self._policy_held),
         )
 
-    def add(
-        self,
-        envelope: Envelope,
-        expires: float,
-        warn: float,
-        content: bytes | None = None,
-        now: float | None = None,
-    ) -> IndexEntry:
-        """A message is in the spool: due from now on."""
-        if content is not None and self._content + len(content) > CONTENT_IN_MEMORY:
+    def add(self, envelope: Envelope, expires: float, warn: float, content: bytes | None = None) -> IndexEntry:
+        """A message is in the spool. Nothing of it is due before `plan`."""
+        if content is not None and self._in_memory + len(content) + UNPACKED > CONTENT_IN_MEMORY:
             content = None
         entry = IndexEntry(envelope, expires, content)
         entry.warn = warn
-        self._content += len(content or b"")
+        if content is not None:
+            self._in_memory += len(content) + UNPACKED
         self._entries[entry.mid] = entry
-        self.octets += entry.octets
-        self._recipients += entry.waiting
-        for recipient in envelope.pending:
-            self.by_domain[recipient.domain] += 1
-        self._held += entry.held
-        self._damaged += entry.damaged
-        self._count_causes(entry, 1)
-        if entry.damaged:
-            self.damage_changed()
-        self.plan(entry, envelope, now)
+        self._count(entry, envelope, 1)
         return entry
 
     def remove(self, entry: IndexEntry) -> None:
         """Nothing is left to do for a message."""
         self.forget_content(entry)
-        if entry.waiting:
-            self._count(entry.envelope, None)
-        self._recipients -= entry.waiting
-        self._held -= entry.held
-        self._damaged -= entry.damaged
-        self._count_causes(entry, -1)
+        self._count(entry, entry.envelope if entry.waiting else None, -1)
         del self._entries[entry.mid]
-        self.octets -= entry.octets
         if not self._entries:
             self._entries.clear()  # a dict that was large keeps its room otherwise
         self._due.trim(len(self._entries), self._live)
-        if entry.damaged:
-            self.damage_changed()
 
     def forget_content(self, entry: IndexEntry) -> None:
         """From now on the content comes from the file."""
-        self._content -= len(entry.content or b"")
-        entry.forget_content()
+        if entry.content is not None:
+            self._in_memory -= len(entry.content) + UNPACKED
+            self.octets -= entry.octets
+            entry.forget_content()
+            self.octets += entry.octets
 
     def change(self, entry: IndexEntry, envelope: Envelope) -> None:
         """The envelope has changed; `plan` or `give_back` decides what becomes due by it."""
-        self._recipients -= entry.waiting
-        self._held -= entry.held
-        damaged = entry.damaged
-        self._damaged -= damaged
-        self._count(entry.envelope, envelope)
-        self._count_causes(entry, -1)
-        self.octets -= entry.octets
+        self._count(entry, entry.envelope, -1)
         entry.envelope = envelope
-        self.octets += entry.octets
-        self._count_causes(entry, 1)
-        self._recipients += entry.waiting
-        self._held += entry.held
-        self._damaged += entry.damaged
-        if damaged != entry.damaged:
-            self.damage_changed()
+        self._count(entry, envelope, 1)
 
     def policy_held(self) -> list[int]:
         """The messages of which TLS policy keeps recipients waiting, oldest first."""
         return sorted(self._policy_held)
 
-    def _count_causes(self, entry: IndexEntry, by: int) -> None:
-        """Keep `by_cause` in step."""
-        if not entry.causes:
-            return
-        (self._policy_held.add if by > 0 else self._policy_held.discard)(entry.mid)
-        for cause in entry.causes:
-            self.by_cause[cause] += by
-            if not self.by_cause[cause]:
-                del self.by_cause[cause]
+    def _count(self, entry: IndexEntry, envelope: Envelope | None, by: int) -> None:
+        """Add a message to all that is counted, or take it off.
 
-    def _count(self, old: Envelope | None, new: Envelope | None) -> None:
-        """Keep `by_domain` in step."""
-        for recipient in new.pending if new else ():
-            self.by_domain[recipient.domain] += 1
-        for recipient in old.pending if old else ():
-            self.by_domain[recipient.domain] -= 1
-            if not self.by_domain[recipient.domain]:
-                del self.by_domain[recipient.domain]
+        :param envelope: its own; None: nothing of it waits.
+        """
+        self.octets += by * entry.octets
+        self._recipients += by * entry.waiting
+        self._held += by * entry.held
+        for recipient in envelope.recipients if envelope is not None else ():
+            if recipient.state is _PENDING or recipient.state is _BOUNCING:
+                _add(self.by_domain, recipient.domain, by)
+        unusual = entry.unusual
+        if unusual.causes:
+            (self._policy_held.add if by > 0 else self._policy_held.discard)(entry.mid)
+            for cause in unusual.causes:
+                _add(self.by_cause, cause, by)
+        if unusual.damaged:
+            self._damaged += by
+            self.damage_changed()
 
     def plan(self, entry: IndexEntry, envelope: Envelope, now: float | None = None) -> None:
         """Put all that is due now into the due queue, and set the time for the rest (a new or released
-        message)."""
+        message).
+
+        :param now: when many are planned at once: the time for all of them.
+        """
         entry.wake = NEVER
-        if entry.held or entry.deleted_by:
+        if entry.held or entry.unusual.deleted_by:
             return
         entry.planned = self._clock.seconds() if now is None else now
         self._enqueue(entry, envelope.recipients)
@@ -197,41 +172,52 @@ class QueueIndex:
         now = self._clock.seconds()
         while (mid := self._due.take(domain)) is not None:
             entry = self._entries.get(mid)
-            if entry is None or entry.held or entry.deleted_by or entry.expires <= now:
+            if entry is None or entry.held or entry.unusual.deleted_by or entry.expires <= now:
                 continue
             envelope = entry.envelope
-            recipients = tuple(
-                r for r in entry.at(domain, envelope) if r.due <= now and self._free(entry, r) and r.domain == domain
-            )
-            together = tuple(r for r in recipients if r.via == recipients[0].via)[: most or None]
-            if len(together) < len(recipients):
-                recipients = together
-                self._due.add(domain, mid)  # the others are due still
+            recipients, others = self._due_together(entry, envelope, domain, most, now)
+            if others:
+                self._due.add(domain, mid)  # they are due still
             if recipients:
-                entry.leased |= {r.rid for r in recipients}
+                entry.leased = entry.leased.union([r.rid for r in recipients])
                 self._active += len(recipients)
-                return entry, envelope, recipients
+                return entry, envelope, tuple(recipients)
             if not entry.leased:
                 entry.forget_places()
         return None
 
+    @staticmethod
+    def _due_together(
+        entry: IndexEntry, envelope: Envelope, domain: str, most: int, now: float
+    ) -> tuple[list[Recipient], bool]:
+        """The due recipients at a destination that go the way of the first, and whether there are others."""
+        together: list[Recipient] = []
+        others = False
+        for r in entry.at(domain, envelope):
+            if r.due <= now and r.state is _PENDING and r.rid not in entry.leased and r.domain == domain:
+                if together and (r.via != together[0].via or len(together) == most):
+                    others = True
+                else:
+                    together.append(r)
+        return together, others
+
     def give_back(self, entry: IndexEntry, rids: Iterable[int]) -> None:
         """These recipients aren't given out any more: due again when their time says so."""
-        rids = frozenset(rids) & entry.leased
-        entry.leased -= rids
-        self._active -= len(rids)
+        returned = entry.leased.intersection(rids)
+        entry.leased -= returned
+        self._active -= len(returned)
         if not entry.leased:
             entry.forget_places()
-        if entry.held or entry.deleted_by:
+        if entry.held or entry.unusual.deleted_by or not entry.waiting:
             return
         envelope = entry.envelope
-        self._enqueue(entry, [r for r in envelope.recipients if r.rid in rids])
+        self._enqueue(entry, [r for r in envelope.recipients if r.rid in returned])
         self._set_wake(entry, envelope)
 
     def make_due(self, entry: IndexEntry, domain: str = "") -> int:
         """An operator wants no more waiting (at one destination, or any). The number of recipients that this
         concerns."""
-        if entry.held or entry.deleted_by:
+        if entry.held or entry.unusual.deleted_by:
             return 0
         envelope = entry.envelope
         waiting = [
@@ -250,21 +236,23 @@ class QueueIndex:
 
     @staticmethod
     def _free(entry: IndexEntry, recipient: Recipient) -> bool:
-        return recipient.state is RecipientState.PENDING and recipient.rid not in entry.leased
+        return recipient.state is _PENDING and recipient.rid not in entry.leased
 
     def _enqueue(self, entry: IndexEntry, recipients: Iterable[Recipient]) -> None:
-        now = self._clock.seconds()
-        due = {r.domain: None for r in recipients if r.due <= now and self._free(entry, r)}
-        for domain in due:  # a dict keeps the order of the recipients
+        now, leased = self._clock.seconds(), entry.leased
+        due: dict[str, None] = {}  # which keeps the order of the recipients
+        for r in recipients:
+            if r.due <= now and r.state is _PENDING and r.rid not in leased:
+                due[r.domain] = None
+        for domain in due:
             self._due.add(domain, entry.mid)
 
     def _set_wake(self, entry: IndexEntry, envelope: Envelope) -> None:
         """Ask to be woken for the next recipient, or at the end of the lifetime."""
-        wake = min(
-            (r.due for r in envelope.recipients if r.due > entry.planned and self._free(entry, r)),
-            default=NEVER,
-        )
-        wake = min(wake, entry.expires, entry.warn)
+        wake = min(entry.expires, entry.warn)
+        for r in envelope.recipients:
+            if entry.planned < r.due < wake and r.state is _PENDING and r.rid not in entry.leased:
+                wake = r.due
         if wake != entry.wake:
             entry.wake = wake
             if wake != NEVER:
@@ -289,3 +277,11 @@ class QueueIndex:
         envelope = entry.envelope
         self._enqueue(entry, [r for r in envelope.recipients if before < r.due <= when])
         self._set_wake(entry, envelope)
+
+
+def _add(counts: dict[K, int], key: K, by: int) -> None:
+    """Count; what is none isn't there."""
+    if number := counts.get(key, 0) + by:
+        counts[key] = number
+    else:
+        del counts[key]

@@ -200,7 +200,7 @@ class Spool:
         """Why what is known of a message isn't written down yet: it is in force, but a restart would not know of it. "" = it is, or
         there is no such message."""
         entry = self._index.get(mid)
-        return "" if entry is None else entry.unwritten
+        return "" if entry is None else entry.unusual.unwritten
 
     def destinations(self) -> Mapping[str, int]:
         """Recipients that wait for a delivery or a report, by destination."""

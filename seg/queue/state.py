@@ -39,9 +39,7 @@ from seg.queue.rewrites import FEW, SharedRewrites
 from seg.queue.schedule import Moment, Schedules, clamped, shifted
 from seg.queue.settlements import SharedSettlements
 
-ANSWER_WITHIN = (
-    3.0  # seconds after which an operator hears that what he wants is in force, though it isn't written down yet
-)
+ANSWER_WITHIN = 3.0  # seconds; then an operator hears that what he wants is in force, though it isn't written down yet
 
 
 class QueueState:
@@ -88,7 +86,8 @@ class QueueState:
     def accept(self, envelope: Envelope, content: bytes | None) -> None:
         """A message is durable in new/: due from now on."""
         envelope = self._steady(envelope)
-        self.index.add(envelope, self._schedules.expiry(envelope), self._schedules.warning(envelope), content)
+        entry = self.index.add(envelope, self._schedules.expiry(envelope), self._schedules.warning(envelope), content)
+        self.index.plan(entry, envelope)
 
     def moment(self) -> Moment:
         """Now, for those that are taken up together."""
@@ -104,9 +103,10 @@ class QueueState:
             self._spawn(self._durable.carry_out(lambda: RemoveMessage(self.folders, envelope.mid)))
             return
         expires, warn = self._schedules.expiry(envelope), self._schedules.warning(envelope)  # its turn comes first
-        entry = self.index.add(envelope, max(expires, moment.grace), max(warn, moment.grace), now=moment.now)
-        entry.failures = dict(stored.failures)
-        entry.relayed = dict(stored.relayed)
+        entry = self.index.add(envelope, max(expires, moment.grace), max(warn, moment.grace))
+        self.index.plan(entry, envelope, moment.now)
+        if stored.failures or stored.relayed:
+            entry.note(attrs.evolve(entry.unusual, failures=stored.failures, relayed=stored.relayed))
 
     def take_up_damaged(self, stored: StoredEnvelope, rewrite: bool, moment: Moment) -> None:
         """A message of which a part is lost: held from now on, also after a restart.
@@ -121,7 +121,7 @@ class QueueState:
     def replace_envelope(self, entry: IndexEntry, stored: StoredEnvelope) -> None:
         """The true envelope of a message that was held for the loss of it; the file has it already."""
         self.index.change(entry, stored.envelope)
-        entry.failures = dict(stored.failures)
+        entry.note(attrs.evolve(entry.unusual, failures=stored.failures))
         entry.expires = self.extended_expiry(stored.envelope)
         self.index.plan(entry, stored.envelope)
 
@@ -183,19 +183,19 @@ class QueueState:
             await self._settle_together(entry, rids, outcomes)
 
     async def _settle_together(self, entry: IndexEntry, rids: Iterable[int], outcomes: Mapping[int, Outcome]) -> None:
-        deleted_by, entry.deleted_by = entry.deleted_by, ""
+        deleted_by = entry.unusual.deleted_by
         if deleted_by:  # what failed needn't be reported or tried again
             outcomes = {rid: o for rid, o in outcomes.items() if not isinstance(o, rules.FAILED)}
         settlement = rules.settle(entry.envelope, outcomes, self._schedules, self._clock.seconds())
         envelope = self._allotted(settlement.envelope, settlement.failures)
         if settlement.changed:
             self.index.change(entry, envelope)
-            entry.failures = {**entry.failures, **settlement.failures}
-            entry.relayed = {**entry.relayed, **settlement.relayed}
+            if settlement.failures or settlement.relayed:
+                known = entry.unusual
+                failures, relayed = {**known.failures, **settlement.failures}, {**known.relayed, **settlement.relayed}
+                entry.note(attrs.evolve(known, failures=failures, relayed=relayed))
         for event in settlement.events:
             self._sink.emit(self._shown(event))
-        if deleted_by:
-            entry.deleted_by = deleted_by
         self.index.give_back(entry, rids)
         if deleted_by and not entry.leased:
             await self.delete(entry, deleted_by)
@@ -234,13 +234,8 @@ class QueueState:
         groups: dict[Hashable, list[int]] = {}
         for r in envelope.recipients:
             if r.rid in wanted:
-                settings = self._schedules.of(r.domain, envelope.bounce_profile).settings
-                key = (
-                    settings.report_languages,
-                    settings.report_note,
-                    settings.double_bounces,
-                    settings.max_report_size,
-                )
+                own = self._schedules.of(r.domain, envelope.bounce_profile).settings
+                key = (own.report_languages, own.report_note, own.double_bounces, own.max_report_size)
                 groups.setdefault(key, []).append(r.rid)
         return groups
 
@@ -250,13 +245,13 @@ class QueueState:
         if entry is None:
             return
         self.index.give_back(entry, rids)
-        if entry.deleted_by and not entry.leased:
-            self._spawn(self.delete(entry, entry.deleted_by))
+        if entry.unusual.deleted_by and not entry.leased:
+            self._spawn(self.delete(entry, entry.unusual.deleted_by))
 
     async def delete(self, entry: IndexEntry, by: str) -> None:
         """Drop what is pending, by an operator's command; the message isn't leased."""
         envelope, rids = rules.deleted(entry.envelope)
-        entry.deleted_by = ""
+        entry.note(attrs.evolve(entry.unusual, deleted_by=""))
         self.index.change(entry, envelope)
         if rids:
             self._sink.emit(RecipientsDeleted(entry.mid, rids, by))
@@ -269,7 +264,8 @@ class QueueState:
             await self._tell_relayed(entry)
         if entry.waiting:
             await self._rewrites.write(entry.mid, entry.waiting, partial(self._write, entry))
-            entry.unwritten = ""
+            if entry.unusual.unwritten:
+                entry.note(attrs.evolve(entry.unusual, unwritten=""))
         if not entry.waiting:  # or not any more: another lease may have come back meanwhile
             await self._finish(entry)
 
@@ -279,7 +275,7 @@ class QueueState:
     def _rewrite(self, entry: IndexEntry) -> SpoolOperation | None:
         if not entry.waiting:
             return None
-        line = encode(self.in_posix(entry.envelope), entry.failures, entry.relayed)
+        line = encode(self.in_posix(entry.envelope), entry.unusual.failures, entry.unusual.relayed)
         return RewriteEnvelope(self.folders, entry.mid, next(self._serials), line)
 
     async def _finish(self, entry: IndexEntry) -> None:
@@ -293,7 +289,7 @@ class QueueState:
 
     def in_force(self, entry: IndexEntry, work: Deferred[None]) -> Deferred[None]:
         """Fires when this work on a message is done, or as soon as it is known that its present state can't be written down for now:
-        it is in force all the same, and `IndexEntry.unwritten` says why. The work goes on."""
+        it is in force all the same, and `UnusualFacts.unwritten` says why. The work goes on."""
         answer: Deferred[None] = Deferred()
 
         def fire(result: object = None) -> None:
@@ -308,19 +304,20 @@ class QueueState:
                 answer.callback(None)
 
         def too_late() -> None:
-            entry.unwritten = entry.unwritten or "the disk takes its time"
+            if not entry.unusual.unwritten:
+                entry.note(attrs.evolve(entry.unusual, unwritten="the disk takes its time"))
             fire()
 
         late = self._clock.callLater(ANSWER_WITHIN, too_late)
         self._waiting.setdefault(entry.mid, []).append(fire)
         work.addErrback(self._broke_off)
         work.addBoth(fire)
-        if entry.unwritten:
+        if entry.unusual.unwritten:
             fire()
         return answer
 
     def _not_written(self, entry: IndexEntry, error: OSError) -> None:
-        entry.unwritten = error.strerror or str(error)
+        entry.note(attrs.evolve(entry.unusual, unwritten=error.strerror or str(error)))
         for fire in list(self._waiting.get(entry.mid, ())):
             fire()
 
@@ -339,7 +336,7 @@ class QueueState:
         """How many reports there were on a message."""
         waiting = self._gathering.of(entry.mid).reports.values()
         reports = {r.report for r in entry.envelope.recipients if r.report and r.report not in waiting}
-        told = len(reports) + entry.notices
+        told = len(reports) + entry.unusual.notices
         if told < 2:  # as nearly always: what sets them apart needn't be looked for
             return told
         return told // max(len(self._by_kind(entry.envelope, (r.rid for r in entry.envelope.recipients))), 1)
@@ -354,11 +351,11 @@ class QueueState:
     async def _tell_gathered(self, entry: IndexEntry) -> None:
         """Write the reports on what was gathered."""
         gathered = self._gathering.take(entry.mid)
-        if gathered is None and not entry.relayed:
+        if gathered is None and not entry.unusual.relayed:
             return
         if entry.mid in self._saving:  # each failure is durable before a report tells of it
             await self.save(entry)
-        if entry.relayed:
+        if entry.unusual.relayed:
             await self._tell_relayed(entry)
             if gathered is None or not gathered.reports:
                 await self.save(entry)
@@ -371,9 +368,10 @@ class QueueState:
 
     async def _tell_relayed(self, entry: IndexEntry) -> None:
         """Of a success before the message may go, so that a stop in between repeats it rather than loses it."""
-        if not entry.relayed:
+        relayed = entry.unusual.relayed
+        if not relayed:
             return
-        relayed, entry.relayed = entry.relayed, {}
+        entry.note(attrs.evolve(entry.unusual, relayed={}))
         await self._notify(entry, DSNAction.RELAYED, relayed)
 
     async def _tell_delays(self, entry: IndexEntry, delays: Mapping[int, Outcome]) -> None:
@@ -390,7 +388,7 @@ class QueueState:
     async def _notify(self, entry: IndexEntry, action: DSNAction, fared: Mapping[int, Outcome]) -> None:
         """Reports on what isn't a failure."""
         for rids in self._by_kind(entry.envelope, fared).values():
-            entry.notices += 1
+            entry.note(attrs.evolve(entry.unusual, notices=entry.unusual.notices + 1))
             await self._notify_one(entry, action, {rid: fared[rid] for rid in rids})
 
     async def _notify_one(self, entry: IndexEntry, action: DSNAction, fared: Mapping[int, Outcome]) -> None:
@@ -417,7 +415,8 @@ class QueueState:
             if made is not None:
                 written, text = made
         self.index.change(entry, rules.told(entry.envelope, report))
-        entry.failures = {rid: bounced for rid, bounced in entry.failures.items() if rid not in failures}
+        left = {rid: bounced for rid, bounced in entry.unusual.failures.items() if rid not in failures}
+        entry.note(attrs.evolve(entry.unusual, failures=left))
         if written is not None:
             self._reports.announce(entry.mid, written)
         await self.save(entry)
@@ -427,7 +426,7 @@ class QueueState:
     @staticmethod
     def _failures(entry: IndexEntry, envelope: Envelope, report: int) -> dict[int, Bounced]:
         return {
-            r.rid: entry.failures.get(r.rid) or Bounced(Permanent("5.0.0", r.error))
+            r.rid: entry.unusual.failures.get(r.rid) or Bounced(Permanent("5.0.0", r.error))
             for r in envelope.recipients
             if r.report == report
         }

@@ -32,5 +32,5 @@ class SharedEnvelopeTests(SynchronousTestCase):
             entry = IndexEntry(envelope(count), 0.0)
             gc.collect()
             self.assertEqual(entry.envelope, envelope(count))
-            self.assertIsNone(entry._shared() if entry._shared is not None else None)
-            self.assertEqual(entry._shared is None, count == 1)
+            self.assertIsNone(entry._many.envelope() if entry._many is not None else None)
+            self.assertEqual(entry._many is None, count == 1)

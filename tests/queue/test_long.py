@@ -6,12 +6,15 @@ import gc
 import sys
 from unittest.mock import patch
 
+import attrs
+from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from seg.mail.envelope import Envelope, Recipient
 from seg.queue import index_entry, loading, scan
 from seg.queue.disk import Disk
-from seg.queue.index_entry import IndexEntry
+from seg.queue.index import QueueIndex
+from seg.queue.index_entry import NEVER, USUAL, IndexEntry
 from seg.queue.paths import SpoolPaths
 from tests.queue.house import DELIVERED, NOW, SOFT, HouseCase
 
@@ -30,19 +33,31 @@ class RoomTests(SynchronousTestCase):
     def test_record(self) -> None:
         """A usual message takes few octets, and no objects of its own but the entry and the packed envelope."""
         one = IndexEntry(usual(123_456), NOW)
-        self.assertLess(sys.getsizeof(one) + sys.getsizeof(one._packed), 320)
-        self.assertIsNone(one.seldom)
+        self.assertLess(sys.getsizeof(one) + sys.getsizeof(one._form), 320)
+        self.assertIs(one.unusual, USUAL)
 
-    def test_seldom(self) -> None:
-        """What few messages have is there when it is set, and takes no room when it isn't any more."""
+    def test_unusual(self) -> None:
+        """What few messages have is there when it is noted, and takes no room when it isn't any more."""
         one = IndexEntry(usual(1), NOW)
         for name, value in (("deleted_by", "alice"), ("notices", 3), ("unwritten", "disk full"), ("damaged", True)):
-            nothing = getattr(one, name)
-            setattr(one, name, value)
-            self.assertEqual(getattr(one, name), value)
-            self.assertIsNotNone(one.seldom)
-            setattr(one, name, nothing)
-            self.assertEqual((getattr(one, name), one.seldom), (nothing, None))
+            one.note(attrs.evolve(one.unusual, **{name: value}))
+            self.assertEqual(getattr(one.unusual, name), value)
+            self.assertIsNot(one.unusual, USUAL)
+            one.note(attrs.evolve(one.unusual, **{name: getattr(USUAL, name)}))
+            self.assertIs(one.unusual, USUAL)
+
+    def test_content_in_memory(self) -> None:
+        """Beside content in memory the envelope stays as it is; what that takes is counted, until both are forgotten."""
+        index = QueueIndex(Clock(), lambda entry: None, lambda entry: None)
+        envelope = usual(1)
+        entry = index.add(envelope, NOW, NEVER, b"content")
+        self.assertIs(entry.envelope, envelope)
+        counted = index.octets
+        index.forget_content(entry)
+        self.assertEqual((entry.envelope, entry.content), (envelope, None))
+        self.assertLess(index.octets, counted)
+        index.remove(entry)
+        self.assertEqual(index.octets, 0)
 
 
 class ListingTests(HouseCase):
@@ -66,11 +81,11 @@ class StartTests(HouseCase):
         """Messages aren't unpacked at the start: going through all of them at its end would halt a long queue for seconds."""
         for _ in range(500):
             self.house.put("a@one.test")
-        with patch.object(index_entry, "_unpack", wraps=index_entry._unpack) as unpack:
+        with patch.object(index_entry, "unpack", wraps=index_entry.unpack) as unpack:
             house = self.restart()
         self.assertLessEqual(unpack.call_count, 2)  # of the oldest, for the counts
         self.assertEqual(len(house.spool.mids()), 500)
-        self.assertIsNone(house.spool._index.get(house.spool.mids()[0]).seldom)  # type: ignore[union-attr]
+        self.assertIs(house.spool._index.get(house.spool.mids()[0]).unusual, USUAL)  # type: ignore[union-attr]
 
     def test_garbage_collector(self) -> None:
         """The garbage collector's full rounds leave out a long queue's records."""

@@ -91,8 +91,8 @@ class ManyRecipientsTests(HouseCase):
         house.put(*(f"bob@d{number}.example" for number in range(1000)))
         self.assertEqual(len(house.ready), 1000)
         with (
-            patch.object(records, "_pack", side_effect=records._pack) as packed,
-            patch.object(records, "_unpack", side_effect=records._unpack) as unpacked,
+            patch.object(records, "pack", side_effect=records.pack) as packed,
+            patch.object(records, "unpack", side_effect=records.unpack) as unpacked,
         ):
             leases = [lease for domain in house.ready if (lease := house.spool.lease(domain)) is not None]
             done = [house.spool.settle(lease, dict.fromkeys(lease.rids, DELIVERED)) for lease in leases]
