@@ -135,7 +135,7 @@ def _fields(document: Mapping[str, Any], schema: Mapping[str, Any], path: str, d
     """The leaves of a schema: ``.messages[].mid integer``."""
     schema = _resolved(document, schema)
     for word in ("oneOf", "anyOf", "allOf"):
-        for each in schema.get(word, ()):
+        for each in sorted(schema.get(word, ()), key=_is_null):
             yield from _fields(document, each, path, depth + 1)
     properties: Mapping[str, Any] = schema.get("properties", {})
     needed = set(schema.get("required", ()))
@@ -148,7 +148,14 @@ def _fields(document: Mapping[str, Any], schema: Mapping[str, Any], path: str, d
         yield from _fields(document, extra, f"{path}.*", depth + 1)
     inner_kinds = {"properties", "items", "oneOf", "anyOf", "allOf"} & set(schema)
     if not inner_kinds and not isinstance(extra, dict):
-        yield f"{path or '.'} {_type(schema)}"
+        kinds = schema.get("type", "any")
+        for kind in sorted(kinds if isinstance(kinds, list) else [kinds], key=lambda kind: kind == "null"):
+            yield f"{path or '.'} {_type({**schema, 'type': kind})}"
+
+
+def _is_null(schema: Mapping[str, Any]) -> bool:
+    """Whether it only says that there may be nothing: that comes last, however it is written down."""
+    return schema.get("type") == "null"
 
 
 def _type(schema: Mapping[str, Any]) -> str:
