@@ -18,7 +18,10 @@ from twisted.trial.unittest import SynchronousTestCase, TestCase
 from twisted.web.http import Request
 from twisted.web.test.requesthelper import DummyRequest
 
-from seg.admin.http import APIRequest, APIResource, RouteTable
+from seg.admin.http import APIResource, RouteTable
+from seg.admin.roles import Role
+from seg.admin.wire.gateway import FlushedAnswer
+from seg.admin.wire.route import APIRoute, NoParameters
 from seg.deliver.scheduler import DeliveryScheduler
 from seg.events.gateway import ConditionBegan, ConditionEnded, ConditionKind
 from seg.events.memory import CALM, MemoryWatch, budgets, note
@@ -310,14 +313,16 @@ class APITests(SynchronousTestCase):
         """It is answered by 503 and why; the next one is served."""
         broken: list[int] = []
 
-        async def handler(call: APIRequest) -> dict[str, int]:
-            return {"messages": 1}
+        async def handler(asked: NoParameters, by: str) -> FlushedAnswer:
+            return FlushedAnswer(1)
 
         async def admit(request: Request) -> str:
             return "root"
 
         table = RouteTable()
-        table.add("GET", "/v1/x", failing(handler, 1, broken))
+        table.add(
+            APIRoute("GET", "/v1/x", "x", Role.WATCH, NoParameters, FlushedAnswer, ""), failing(handler, 1, broken)
+        )
         codes = []
         for _ in range(2):
             request: Any = DummyRequest([b""])

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import attrs
 
+from seg.admin.wire.gateway import ConditionAnswer
 from seg.events.base import Event
 from seg.events.gateway import ConditionBegan, ConditionEnded, ConditionKind
 
@@ -51,9 +52,9 @@ class Conditions:
         since = self._now() if known is None else known.since
         self._active[key] = ActiveCondition(event.kind, event.subject, event.text, since)
 
-    def facts(self) -> list[dict[str, object]]:
+    def facts(self) -> list[ConditionAnswer]:
         """For the API: each that lasts, the oldest first."""
-        return [attrs.asdict(each) | {"kind": each.kind.value} for each in self._active.values()]
+        return [ConditionAnswer(each.kind.value, each.subject, each.text, each.since) for each in self._active.values()]
 
     def counts(self) -> dict[str, int]:
         """How many last, for every kind there is."""

@@ -1,11 +1,11 @@
-"""The admin API as HTTP: a table of routes, JSON in and out, every error with a word on what to do next."""
+"""The admin API as HTTP: JSON in and out, every error with a word on what to do next."""
 
 from __future__ import annotations
 
 import json
 import re
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 import attrs
 from twisted.internet.defer import Deferred
@@ -15,11 +15,14 @@ from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request
 
 from seg.admin.turns import encoded
-
-MAX_BODY = 65536  # octets of a request's body
+from seg.admin.wire.route import MAX_BODY, APIRoute, RawResponse
 
 Parameters = Mapping[str, str]
-Handler = Callable[["APIRequest"], Awaitable[object]]
+Q = TypeVar("Q")
+A = TypeVar("A")
+Handler = Callable[
+    [Q, str], Awaitable[A]
+]  # what is asked, and by whom: the user at the other end of the socket, or the token
 
 
 class APIError(Exception):
@@ -44,79 +47,62 @@ class APIError(Exception):
         self.headers = headers or {}
 
 
-@attrs.frozen
-class RawResponse:
-    """An answer that isn't JSON."""
-
-    data: bytes
-    content_type: str
-
-
-@attrs.frozen
-class APIRequest:
-    """One request: path parameters, query, JSON body, and who makes it."""
-
-    path: Parameters
-    query: Parameters
-    body: Mapping[str, Any]
-    by: str  # the user at the other end of the socket, or the token
-
-    def number(self, name: str, default: int, high: int) -> int:
-        """An integer of the query between 0 and `high`.
-
-        :raises APIError: 400, when it isn't one.
-        """
-        text = self.query.get(name, str(default))
-        if not re.fullmatch(r"[0-9]{1,12}", text) or int(text) > high:
-            raise APIError(400, f"{name} must be a number from 0 to {high}, not {text!r}")
-        return int(text)
-
-    @property
-    def mid(self) -> int:
-        """The message id of the path."""
-        return int(self.path["mid"])
-
-
-@attrs.frozen
-class APIRoute:
-    """What answers a request, and how large its body may be."""
-
-    handler: Handler
-    max_body: int
-
-
 class RouteTable:
-    """Which handler answers which method and path; ``{mid}`` in a pattern stands for a message id."""
+    """Who answers which operation; ``{mid}`` in a path stands for a number."""
 
     def __init__(self) -> None:
-        self._routes: list[tuple[str, re.Pattern[str], APIRoute]] = []
-        self.served: list[tuple[str, str]] = []  # method and pattern
+        self._served: list[tuple[re.Pattern[str], ServedRoute]] = []
 
-    def add(self, method: str, pattern: str, handler: Handler, max_body: int = MAX_BODY) -> None:
-        """Serve `method` on paths like `pattern`; a request's body may have so many octets."""
-        expression = re.sub(r"\{(\w+)\}", r"(?P<\1>[0-9]{1,18})", pattern)
-        self.served.append((method, pattern))
-        self._routes.append((method, re.compile(expression + r"\Z"), APIRoute(handler, max_body)))
+    def add(self, route: APIRoute[Q, A], handler: Handler[Q, A]) -> None:
+        """Serve an operation."""
+        expression = re.sub(r"\{(\w+)\}", r"(?P<\1>[0-9]{1,18})", route.path)
+        self._served.append((re.compile(expression + r"\Z"), ServedRoute(route, handler)))
+
+    @property
+    def routes(self) -> list[APIRoute[Any, Any]]:
+        """All that is served."""
+        return [served.route for _, served in self._served]
 
     @property
     def largest(self) -> int:
         """Octets of the largest body that some request may have."""
-        return max((route.max_body for _, _, route in self._routes), default=MAX_BODY)
+        return max((route.max_body for route in self.routes), default=MAX_BODY)
 
-    def find(self, method: str, path: str) -> tuple[APIRoute, Parameters]:
-        """The handler for a request and its path parameters.
+    def find(self, method: str, path: str) -> tuple[ServedRoute, Parameters]:
+        """The operation of a request and its path parameters.
 
         :raises APIError: 404 for an unknown path, 405 for a known one with another method.
         """
         known = False
-        for route_method, pattern, route in self._routes:
+        for pattern, served in self._served:
             match = pattern.match(path)
-            if match and route_method == method:
-                return route, match.groupdict()
+            if match and served.route.method == method:
+                return served, match.groupdict()
             known = known or match is not None
         if known:
             raise APIError(405, f"{method} isn't possible on {path}")
         raise APIError(404, f"there is no {path}")
+
+
+@attrs.frozen
+class ServedRoute:
+    """An operation and who answers it."""
+
+    route: APIRoute[Any, Any]
+    handler: Handler[Any, Any]
+
+    async def answer(self, parameters: Parameters, body: Mapping[str, Any], by: str) -> object:
+        """What is answered.
+
+        :param parameters: those of the path and of the query.
+        :param by: who asks.
+        :raises APIError: it is refused.
+        """
+        try:
+            asked = self.route.asked(parameters, body)
+        except ValueError as error:
+            raise APIError(400, str(error)) from None
+        return await self.handler(asked, by)
 
 
 class APIResource(Resource):
@@ -145,9 +131,9 @@ class APIResource(Resource):
         headers: Mapping[str, str] = {}
         try:
             by = await self._admit(request)
-            route, path = self._routes.find(request.method.decode("latin-1"), _path(request))
-            body = _body(request, route.max_body)
-            result = await route.handler(APIRequest(path, _query(request), body, by))
+            served, path = self._routes.find(request.method.decode("latin-1"), _path(request))
+            body = _body(request, served.route.max_body)
+            result = await served.answer({**_query(request), **path}, body, by)
             status = 200
         except APIError as error:
             result, status, headers = {"error": error.text, **error.details}, error.status, error.headers

@@ -8,15 +8,15 @@ from __future__ import annotations
 import math
 import re
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, Protocol
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 from zope.interface import implementer
 
-from seg.dns.cache import DNSCounters
+from seg.admin.gauges import Gauges
 from seg.events.base import Event, IEventSink
 from seg.events.delivery import (
     DeliveryClosed,
@@ -54,8 +54,6 @@ from seg.events.receive import (
     RefusalsUntold,
 )
 from seg.mail.causes import CauseKind
-from seg.queue.index import QueueCounts
-from seg.tls.expiry import Lasting
 from seg.version import __version__
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -66,46 +64,6 @@ TRANSACTIONS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60
 
 _WORD = re.compile(r"[a-z0-9-]{1,30}")
 _STATUS = re.compile(r"([245]\.\d{1,2})\.\d{1,3}")
-
-
-class Gauges(Protocol):
-    """What is going on right now."""
-
-    def counts(self) -> QueueCounts:
-        """The queue."""
-
-    def causes(self) -> Mapping[CauseKind, int]:
-        """Messages that TLS policy keeps waiting, by cause."""
-
-    def destinations(self) -> int:
-        """Destinations with waiting mail."""
-
-    def connections_in(self) -> int:
-        """Clients connected."""
-
-    def attempts(self) -> int:
-        """Attempts under way."""
-
-    def connections_idle(self) -> int:
-        """Connections that wait for another message."""
-
-    def policies_cached(self) -> int:
-        """MTA-STS policies known."""
-
-    def resolver_validates(self) -> bool | None:
-        """Whether the AD bit can be believed; None: no trusted resolver has said so far."""
-
-    def certificates(self) -> Sequence[Lasting]:
-        """Our own certificates in use."""
-
-    def exemptions(self) -> int:
-        """Destinations that are exempt now."""
-
-    def limited_destinations(self) -> int:
-        """Destinations whose limits hold mail back now."""
-
-    def dns(self) -> DNSCounters:
-        """What the DNS cache counted."""
 
 
 @implementer(IEventSink)

@@ -13,9 +13,11 @@ from twisted.protocols.policies import WrappingFactory
 from twisted.web.resource import Resource
 from twisted.web.server import Request
 
-from seg.admin.http import APIRequest, RawResponse, RouteTable
+from seg.admin.http import RouteTable
 from seg.admin.metrics import CONTENT_TYPE, Metrics
 from seg.admin.socket import UnloggedSite
+from seg.admin.wire import operations
+from seg.admin.wire.route import NoParameters, RawResponse
 from seg.common.endpoint import endpoint
 from seg.config.problems import SettingError
 from seg.config.schema import MetricsPage
@@ -23,17 +25,17 @@ from seg.config.schema import MetricsPage
 MAX_CONNECTIONS = 20  # at a time
 
 
-class MetricsAPI:
-    """Serves ``GET /v1/metrics``."""
+class MetricsRoutes:
+    """Gives the metrics on the API."""
 
     def __init__(self, metrics: Metrics) -> None:
         self._metrics = metrics
 
     def add_to(self, table: RouteTable) -> None:
-        """Take the path."""
-        table.add("GET", "/v1/metrics", self.metrics)
+        """Serve them."""
+        table.add(operations.METRICS, self.metrics)
 
-    async def metrics(self, call: APIRequest) -> object:
+    async def metrics(self, asked: NoParameters, by: str) -> RawResponse:
         """All metrics as text."""
         return RawResponse(self._metrics.text(), CONTENT_TYPE)
 

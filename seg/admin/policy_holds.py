@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from typing import Any
 
 import attrs
 
-from seg.admin.http import APIRequest, RouteTable
+from seg.admin.http import RouteTable
 from seg.admin.names import asked_domain
+from seg.admin.wire import operations
+from seg.admin.wire.messages import HeldByPolicyAnswer, HeldDomain, HoldCause, ListHeldByPolicy, RefusedHost
 from seg.mail.causes import CauseKind
 from seg.mail.envelope import MOST_REFUSALS, Recipient
 from seg.queue.commands import HeldByPolicy
 from seg.queue.spool import Spool
 
-MOST_DOMAINS = 1000  # in one answer
 AT_ONCE = 200  # messages looked at before the reactor gets its turn
 
 
@@ -48,22 +48,19 @@ class DomainHold:
             if not message.held:
                 self.next = recipient.due if self.next is None else min(self.next, recipient.due)
 
-    def facts(self) -> dict[str, Any]:
-        """The row as JSON; the most frequent cause first."""
+    def facts(self) -> HeldDomain:
+        """The row for the API; the most frequent cause first."""
         causes = sorted(self.causes, key=lambda cause: (-self.causes[cause], cause))
-        return {
-            "domain": self.domain,
-            "since": self.since,
-            "causes": [
-                {"cause": cause, "text": cause.text, "recipients": self.causes[cause], "remedy": cause.remedy}
-                for cause in causes
-            ],
-            "hosts": [{"host": host, "cause": cause} for host, cause in self.hosts.items()],
-            "messages": self.messages,
-            "recipients": self.recipients,
-            "next": self.next,
-            "returned": self.returned,
-        }
+        return HeldDomain(
+            domain=self.domain,
+            since=self.since,
+            causes=tuple(HoldCause(cause, cause.text, self.causes[cause], cause.remedy) for cause in causes),
+            hosts=tuple(RefusedHost(host, cause) for host, cause in self.hosts.items()),
+            messages=self.messages,
+            recipients=self.recipients,
+            next=self.next,
+            returned=self.returned,
+        )
 
 
 class DomainHolds:
@@ -92,22 +89,23 @@ class DomainHolds:
         return sorted(self._rows.values(), key=lambda row: (row.since, row.domain))
 
 
-class PolicyHoldsAPI:
-    """Serves the path below."""
+class PolicyHoldRoutes:
+    """Answers what waits.
+
+    :param now: POSIX seconds.
+    """
 
     def __init__(self, queue: Spool, now: Callable[[], float]) -> None:
         self._queue = queue
         self._now = now
 
     def add_to(self, table: RouteTable) -> None:
-        """Take the path."""
-        table.add("GET", "/v1/held-by-policy", self.held)
+        """Serve it."""
+        table.add(operations.LIST_HELD_BY_POLICY, self.held)
 
-    async def held(self, call: APIRequest) -> object:
-        """What TLS policy keeps waiting; query: domain, limit."""
-        limit, domain = call.number("limit", 100, MOST_DOMAINS), call.query.get("domain", "")
-        if domain:
-            domain = asked_domain(domain, self._queue.destinations().__contains__)
+    async def held(self, asked: ListHeldByPolicy, by: str) -> HeldByPolicyAnswer:
+        """What TLS policy keeps waiting."""
+        domain = asked_domain(asked.domain, self._queue.destinations().__contains__) if asked.domain else ""
         holds = DomainHolds()
         for number, mid in enumerate(self._queue.policy_held(), 1):
             if not number % AT_ONCE:
@@ -116,4 +114,4 @@ class PolicyHoldsAPI:
             if message is not None:
                 holds.add(message, domain)
         rows = holds.rows()
-        return {"at": self._now(), "total": len(rows), "domains": [row.facts() for row in rows[:limit]]}
+        return HeldByPolicyAnswer(self._now(), len(rows), tuple(row.facts() for row in rows[: asked.limit]))

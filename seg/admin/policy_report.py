@@ -7,22 +7,21 @@ from __future__ import annotations
 
 from collections import Counter, OrderedDict
 from collections.abc import Callable
-from typing import Any
 
 import attrs
 from zope.interface import implementer
 
-from seg.admin.http import APIRequest, RouteTable
+from seg.admin.http import RouteTable
 from seg.admin.names import asked_domain
+from seg.admin.wire import operations
+from seg.admin.wire.destinations import DAYS, FailingCause, FailingDomain, GetPolicyReport, PolicyReportAnswer
 from seg.events.base import Event, IEventSink
 from seg.events.delivery import PolicyObserved
 from seg.mail.causes import CauseKind
 
 MOST_DOMAINS = 5000
 MOST_POLICIES = 20  # (provider, cause) of one domain; more are left out
-DAYS = 31
 LONGEST_TEXT = 300  # characters kept of what failed
-MOST_SHOWN = 1000  # domains in one answer
 DAY = 86400.0
 
 Policy = tuple[str, CauseKind]  # provider and cause
@@ -79,46 +78,32 @@ class PolicyReport:
             found.setdefault(policy, Failing()).note(self._now(), event.host, event.text)
 
     def add_to(self, table: RouteTable) -> None:
-        """Take the path."""
-        table.add("GET", "/v1/policy-report", self.report)
+        """Serve it."""
+        table.add(operations.GET_POLICY_REPORT, self.report)
 
-    async def report(self, call: APIRequest) -> object:
-        """A domain a row; query: days, domain, limit."""
-        days, limit = call.number("days", 7, DAYS), call.number("limit", 100, MOST_SHOWN)
-        only, now = call.query.get("domain", ""), self._now()
-        if only:
-            only = asked_domain(only, self._domains.__contains__)
-        first = int(now // DAY) - max(days, 1) + 1
+    async def report(self, asked: GetPolicyReport, by: str) -> PolicyReportAnswer:
+        """A domain a row."""
+        now = self._now()
+        only = asked_domain(asked.domain, self._domains.__contains__) if asked.domain else ""
+        first = int(now // DAY) - max(asked.days, 1) + 1
         rows = [
             row
             for domain, found in self._domains.items()
             if only in ("", domain) and (row := _row(domain, found, first)) is not None
         ]
-        rows.sort(key=lambda row: (-row["sessions"], row["domain"]))
-        return {"at": now, "since": max(self._since, first * DAY), "total": len(rows), "domains": rows[:limit]}
+        rows.sort(key=lambda row: (-row.sessions, row.domain))
+        return PolicyReportAnswer(now, max(self._since, first * DAY), len(rows), rows[: asked.limit])
 
 
-def _row(domain: str, found: dict[Policy, Failing], first: int) -> dict[str, Any] | None:
+def _row(domain: str, found: dict[Policy, Failing], first: int) -> FailingDomain | None:
     """What a domain would have lost from a day on; None: nothing."""
     causes = [
-        {
-            "provider": provider,
-            "cause": cause,
-            "text": cause.text,
-            "sessions": count,
-            "last": failing.last,
-            "host": failing.host,
-            "detail": failing.text,
-        }
+        FailingCause(provider, cause, cause.text, count, failing.last, failing.host, failing.text)
         for (provider, cause), failing in found.items()
         if (count := failing.count(first))
     ]
     if not causes:
         return None
-    causes.sort(key=lambda each: (-each["sessions"], each["cause"]))  # type: ignore[operator]
-    return {
-        "domain": domain,
-        "sessions": sum(failing.count(first) for failing in found.values()),
-        "last": max(failing.last for failing in found.values()),
-        "causes": causes,
-    }
+    causes.sort(key=lambda each: (-each.sessions, each.cause))
+    sessions = sum(each.sessions for each in causes)
+    return FailingDomain(domain, sessions, max(failing.last for failing in found.values()), tuple(causes))

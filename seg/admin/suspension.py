@@ -7,11 +7,11 @@ import math
 import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
 
 import attrs
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
+from seg.admin.wire.gateway import PauseAnswer, SuspensionAnswer
 from seg.common.files import (
     DAMAGED_SUFFIX,
     StateAbsent,
@@ -71,7 +71,7 @@ class Suspension:
     people.
 
     :param listeners: all there are.
-    :param changed: called when what is suspended became known later.
+    :param changed: called when something else is suspended than before.
     """
 
     def __init__(
@@ -114,26 +114,26 @@ class Suspension:
             )
         )
 
-    def facts(self) -> dict[str, Any]:
+    def facts(self) -> SuspensionAnswer:
         """For the API."""
         now = self.now
-        paused = None if now.pause is None else attrs.asdict(now.pause)
-        return {
-            "domains": sorted(now.domains),
-            "listeners": sorted(now.listeners),
-            "paused": paused,
-            "not_written": self.not_written,
-        }
+        paused = None if now.pause is None else PauseAnswer(**attrs.asdict(now.pause))
+        return SuspensionAnswer(tuple(sorted(now.domains)), tuple(sorted(now.listeners)), paused, self.not_written)
 
     def pause(self, pause: Pause | None) -> SuspensionState:
         """Let nothing leave the queue; None is the end of that. Written down as `change` does it."""
         return self._keep(attrs.evolve(self.now, pause=pause))
+
+    def apply(self) -> None:
+        """Put into force what is suspended, once all that it is about is there."""
+        self._changed()
 
     # --- the file ----------------------------------------------------------------------------------
 
     def _keep(self, new: SuspensionState) -> SuspensionState:
         self.now, self._unread = new, ""
         self._write()
+        self._changed()
         return new
 
     def _write(self) -> None:

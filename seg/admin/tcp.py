@@ -21,9 +21,10 @@ from twisted.web.iweb import INonQueuedRequestFactory
 from twisted.web.server import Request
 from zope.interface import provider
 
-from seg.admin.http import MAX_BODY, APIResource, RouteTable
+from seg.admin.http import APIResource, RouteTable
 from seg.admin.socket import UnloggedSite
 from seg.admin.token_access import Credentials, TokenAccess
+from seg.admin.wire.route import MAX_BODY
 from seg.config.problems import SettingError
 from seg.config.schema import Control, ListenerSettings
 from seg.events.base import IEventSink

@@ -12,7 +12,9 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
 
 from seg.admin.http import APIError
-from seg.admin.tokens import LONGEST, Role, Token, Tokens
+from seg.admin.roles import Role
+from seg.admin.tokens import LONGEST, Token, Tokens
+from seg.admin.wire.operations import needed_role
 from seg.auth.backoff import WINDOW, Backoff
 from seg.auth.reloading_file import ReloadingFile, Unreadable
 from seg.common.clock import posix
@@ -87,7 +89,7 @@ class TokenAccess:
                 401, f"{fault}; seg token makes one, and lists them", headers={"www-authenticate": challenge}
             )
         self._backoff.succeeded(ask.address, str(ask.address))
-        if not token.role.may(ask.method, ask.path):
+        if not token.role.may(needed_role(ask.method, ask.path)):
             said = f"token {token.name} may {token.role} only"
             self._sink.emit(AdminRefused(str(ask.address), f"{said}: {ask.method} {ask.path}"[:_LONGEST_PATH]))
             raise APIError(

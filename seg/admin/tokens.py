@@ -14,7 +14,6 @@ passed over, and stays in the file.
 from __future__ import annotations
 
 import datetime
-import enum
 import hashlib
 import hmac
 import re
@@ -23,31 +22,17 @@ from collections.abc import Mapping
 
 import attrs
 
+from seg.admin.roles import Role
 from seg.auth.entries import named_lines
 
 PREFIX = "seg_"  # by which programs that look for leaked secrets know a token
 LONGEST = 200  # octets of what is taken for a token at all
-WATCHED = frozenset({"/v1/openapi", "/v1/status", "/v1/metrics", "/v1/workqueue", "/v1/dns", "/v1/suspension"})
 _NAME = re.compile(r"[a-z0-9][a-z0-9._@-]{0,63}", re.ASCII)
 _HASH = re.compile(r"[0-9a-f]{64}", re.ASCII)
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
 _HEAD = """\
 # Who may use the admin API over TCP: name, role (watch, look or act), SHA-256 of the token, last day. Written by "seg token".
 """
-
-
-class Role(enum.StrEnum):
-    """What a token allows."""
-
-    WATCH = "watch"  # GET of `WATCHED`: figures, nothing of any message or of the configuration
-    LOOK = "look"  # GET only
-    ACT = "act"  # everything
-
-    def may(self, method: str, path: str) -> bool:
-        """Whether it allows a request; the path is without its query."""
-        if self is Role.ACT:
-            return True
-        return method == "GET" and (self is Role.LOOK or path in WATCHED)
 
 
 @attrs.frozen

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import attrs
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import LoopingCall
 
 from seg.admin.counters import EventCounters
-from seg.admin.http import APIRequest, RouteTable
+from seg.admin.http import RouteTable
 from seg.admin.rates import COUNTED, EventRates
 from seg.admin.totals import Totals
+from seg.admin.wire import operations
+from seg.admin.wire.gateway import CountersAnswer, CountersResetAnswer, ObservedSessions
+from seg.admin.wire.route import NoParameters
 from seg.common.clock import posix_of
 from seg.dns.cache import DNSCounters
 from seg.events.base import Event, IEventSink
@@ -20,6 +24,15 @@ from seg.events.gateway import OperatorActed
 
 DNS = "dns_"  # how the names of its counters begin among the others
 SAVED_EVERY = 60  # seconds; what was counted since is lost by a kill
+
+
+@attrs.frozen
+class CountedColumns:
+    """Counters since the last reset, since the start and ever."""
+
+    numbers: dict[str, dict[str, int]]  # column -> name -> number
+    last_reset: float  # POSIX seconds
+    since: float  # POSIX seconds: when the counting began
 
 
 class Traffic:
@@ -65,38 +78,36 @@ class Traffic:
         counted = {name: number for name, number in self.counters.as_dict().items() if isinstance(number, int)}
         return counted | {f"{DNS}{name}": number for name, number in attrs.asdict(self._dns()).items()}
 
-    def facts(self) -> dict[str, object]:
-        """For the API."""
-        facts: dict[str, object] = {"counters": self.counters.as_dict(), "rates": self.rates.per_hour()}
-        if self._totals is not None:
-            facts["totals"] = {
-                column: {name: number for name, number in numbers.items() if not name.startswith(DNS)}
-                for column, numbers in self._totals.columns().items()
-            }
-            facts["last_reset"] = self._totals.last_reset
-            facts["counted_since"] = self._totals.since
-        return facts
+    def counted(self) -> CountersAnswer:
+        """What was counted since the start, for the API."""
+        facts: dict[str, Any] = self.counters.as_dict()
+        observed = {name: ObservedSessions(**counts) for name, counts in facts["policy_observed"].items()}
+        return CountersAnswer(**facts | {"policy_observed": observed})
 
-    def dns(self) -> dict[str, object]:
-        """What the DNS cache has counted, in the three columns."""
+    def columns(self, prefix: str = "") -> CountedColumns:
+        """The counters whose names begin so, without that, in the three columns; without a prefix those that aren't the DNS's."""
         assert self._totals is not None  # the API is there only after `start`
         columns = {
-            column: {name.removeprefix(DNS): number for name, number in numbers.items() if name.startswith(DNS)}
+            column: {name.removeprefix(prefix): number for name, number in numbers.items() if _within(name, prefix)}
             for column, numbers in self._totals.columns().items()
         }
-        return {"totals": columns, "last_reset": self._totals.last_reset, "counted_since": self._totals.since}
+        return CountedColumns(columns, self._totals.last_reset, self._totals.since)
 
     def add_to(self, table: RouteTable) -> None:
-        """Serve them."""
-        table.add("POST", "/v1/counters/reset", self.reset)
+        """Serve it."""
+        table.add(operations.RESET_COUNTERS, self.reset)
 
-    async def reset(self, call: APIRequest) -> object:
+    async def reset(self, asked: NoParameters, by: str) -> CountersResetAnswer:
         """Begin the column "reset" anew."""
         assert self._totals is not None  # the API is there only after `start`
         self._totals.reset()
-        self._sink.emit(OperatorActed(call.by, "resetcounters"))
-        return {"last_reset": self._totals.last_reset}
+        self._sink.emit(OperatorActed(by, "resetcounters"))
+        return CountersResetAnswer(self._totals.last_reset)
 
     def _save(self) -> None:
         assert self._totals is not None
         self._totals.save()
+
+
+def _within(name: str, prefix: str) -> bool:
+    return name.startswith(prefix) if prefix else not name.startswith(DNS)

@@ -7,7 +7,10 @@ from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from time import perf_counter
 from typing import Any, TypeVar
 
+import attrs
 from twisted.internet.task import deferLater
+
+from seg.common.json_schema import members
 
 TURN = 0.005  # seconds of work in one turn of the reactor
 PIECE = 200  # elements of a list or mapping that are made into JSON at once
@@ -39,6 +42,7 @@ async def _next_turn() -> None:
 
 def _pieces(value: Any) -> Iterator[str]:
     """JSON of a value: long lists and mappings in pieces, and so are those within the first levels of it."""
+    value = members(value) if attrs.has(type(value)) else value
     if isinstance(value, Mapping) and _is_large(value.values()):
         yield "{"
         for number, (name, inner) in enumerate(value.items()):
@@ -56,7 +60,7 @@ def _pieces(value: Any) -> Iterator[str]:
     elif isinstance(value, list | tuple) and len(value) > PIECE:
         yield from _sliced("[", value, "]")
     else:
-        yield json.dumps(value)
+        yield json.dumps(value, default=members)
 
 
 def _is_large(values: Iterable[Any]) -> bool:
@@ -73,6 +77,6 @@ def _sliced(begin: str, items: Any, end: str) -> Iterator[str]:
     yield begin
     for start in range(0, len(items), PIECE):
         part = items[start : start + PIECE]
-        text = json.dumps(part if begin == "[" else dict(part))
+        text = json.dumps(part if begin == "[" else dict(part), default=members)
         yield (", " if start else "") + text[1:-1]
     yield end

@@ -12,6 +12,7 @@ from twisted.internet.defer import Deferred, TimeoutError
 from twisted.internet.interfaces import IReactorTime
 from zope.interface import implementer
 
+from seg.check.answer import CheckAnswer
 from seg.check.applied import not_applied
 from seg.check.document import document
 from seg.check.dry_run import DryRun, DryRunRecorder
@@ -104,7 +105,7 @@ class Checks:
         self._use = surroundings
         self._running = 0
 
-    async def ask(self, question: CheckRequest) -> dict[str, Any]:
+    async def ask(self, question: CheckRequest) -> CheckAnswer:
         """The answer as a document (`seg.check.document`).
 
         :raises TooManyChecks: as many are running as may be.
@@ -117,7 +118,7 @@ class Checks:
         finally:
             self._running -= 1
 
-    async def _answer(self, question: CheckRequest) -> dict[str, Any]:
+    async def _answer(self, question: CheckRequest) -> CheckAnswer:
         rehearsal = self._rehearsal(question)
         running = Deferred.fromCoroutine(rehearsal.run()).addTimeout(LONGEST, self._use.clock)
         try:

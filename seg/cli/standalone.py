@@ -11,11 +11,12 @@ from twisted.internet import task
 from twisted.internet.defer import Deferred
 from zope.interface import implementer
 
-from seg.admin.checks import question_of
+from seg.admin.wire.checks import RunCheck
 from seg.check.assembly import build_checks
 from seg.check.checks import CheckError
 from seg.cli.output import say
 from seg.common.errors import ConfigurationError
+from seg.common.json_schema import plain
 from seg.common.machine import machine_name
 from seg.config.find import ConfigurationFiles
 from seg.config.load import load_destinations, load_settings
@@ -66,7 +67,7 @@ def ask_here(files: ConfigurationFiles, body: dict[str, Any]) -> dict[str, Any]:
 
 
 async def _ask(files: ConfigurationFiles, body: dict[str, Any], reactor: Any) -> dict[str, Any]:
-    question = question_of(body)
+    question = RunCheck.from_body(body).question
     settings, destinations = load_settings(files.settings), load_destinations(files.destinations)
     roots = load_roots(settings.tls.ca_file, settings.tls.extra_ca_file)
     runtime = Runtime(reactor, _Complaints(), settings.gateway.hostname or machine_name())
@@ -79,7 +80,7 @@ async def _ask(files: ConfigurationFiles, body: dict[str, Any], reactor: Any) ->
             identities = ClientIdentities()
             identities.replace(identities.prepared(destinations.certificates(), outbound(settings.tls)))
             checks = build_checks(runtime, apart, lambda: destinations, lookups, identities)
-            return await checks.ask(question)
+            return plain(await checks.ask(question))
         finally:
             lookups.probe.stop()
             await lookups.policies.cache.flushed()

@@ -52,7 +52,8 @@ def token() -> None:
 @click.pass_obj
 def add(surroundings: Any, name: str, role: str, until: str | None, as_json: bool) -> None:
     """Make a token and print it, this once: the file keeps only its hash."""
-    from seg.admin.tokens import Role, Token, hash_of, new_secret, parse_name, with_token
+    from seg.admin.roles import Role
+    from seg.admin.tokens import Token, hash_of, new_secret, parse_name, with_token
 
     path, tokens = _read(surroundings)
     name = _good(parse_name, name)

@@ -1,100 +1,122 @@
-"""All that the admin API of the running gateway serves, in one table."""
+"""The operator's side of the running gateway: what is suspended, what can be asked, and who answers it."""
 
 from __future__ import annotations
 
-import attrs
-
-from seg.admin.api import AdminAPI, Identity
-from seg.admin.changes import ChangesAPI
-from seg.admin.checks import ChecksAPI
-from seg.admin.conditions import Conditions
+from seg.admin.changes import ChangeRoutes
+from seg.admin.checks import CheckRoutes
+from seg.admin.clients import ClientRoutes
 from seg.admin.configuration.control import ChangeControl
-from seg.admin.corrupt import CorruptAPI
-from seg.admin.delivery import DeliveryAPI
-from seg.admin.destination_statistics import DestinationStatistics
-from seg.admin.destinations import DestinationsAPI
-from seg.admin.dialogues import DialoguesAPI
-from seg.admin.dns import DNSAPI
+from seg.admin.corrupt import CorruptRoutes
+from seg.admin.destinations import DestinationEntryRoutes
+from seg.admin.dialogues import DialogueRoutes
+from seg.admin.dns import DNSRoutes
+from seg.admin.gauges import Gauges
+from seg.admin.hosts import DestinationRoutes
 from seg.admin.http import RouteTable
-from seg.admin.metrics import Metrics
-from seg.admin.metrics_page import MetricsAPI
-from seg.admin.policy_holds import PolicyHoldsAPI
-from seg.admin.policy_report import PolicyReport
-from seg.admin.traffic import Traffic
-from seg.admin.workqueue import WorkQueueAPI
+from seg.admin.messages import MessageRoutes
+from seg.admin.metrics_page import MetricsRoutes
+from seg.admin.policies import PolicyRoutes
+from seg.admin.policy_holds import PolicyHoldRoutes
+from seg.admin.status import Identity, StatusRoutes
+from seg.admin.suspension import Suspension
+from seg.admin.suspension_routes import SuspensionRoutes
+from seg.admin.workqueue import WorkQueueRoutes
 from seg.check.assembly import build_checks
 from seg.check.checks import Checks
 from seg.config.destinations import Destinations
-from seg.events.bus import EventBus
-from seg.events.runtime import Runtime
-from seg.gateway.active import ActiveConfiguration, MailServices
-from seg.gateway.view import GatewayView
+from seg.config.paths import var_path
+from seg.dns.cache import CachingResolver
+from seg.gateway.active import MailServices
+from seg.gateway.assembly import Gateway
 
 
-@attrs.frozen
-class Statistics:
-    """Those who hear all events, and can be asked what came of them."""
-
-    traffic: Traffic
-    statistics: DestinationStatistics
-    metrics: Metrics
-    conditions: Conditions
-    policies: PolicyReport
-
-    @property
-    def all(self) -> tuple[Traffic | DestinationStatistics | Metrics | Conditions | PolicyReport, ...]:
-        """Each of them."""
-        return self.traffic, self.statistics, self.metrics, self.conditions, self.policies
+def build_operation(gateway: Gateway, mail: MailServices, changes: ChangeControl) -> tuple[RouteTable, Suspension]:
+    """All that operators may ask for, and what they have suspended."""
+    gauges, suspension = build_gauges(gateway, mail), build_suspension(gateway, mail)
+    observers = gateway.observers
+    observers.traffic.start(var_path(gateway.now.settings) / "totals.json", gauges.dns)
+    observers.metrics.watch(gauges, observers.conditions.counts)
+    return admin_routes(gateway, mail, changes, gauges, suspension), suspension
 
 
-def build_statistics(runtime: Runtime, bus: EventBus) -> Statistics:
-    """All of them; they hear nothing yet."""
-    return Statistics(
-        Traffic(bus, runtime.reactor),
-        DestinationStatistics(runtime.posix),
-        Metrics(runtime.reactor.seconds, runtime.posix),
-        Conditions(runtime.posix),
-        PolicyReport(runtime.posix),
+def build_suspension(gateway: Gateway, mail: MailServices) -> Suspension:
+    """What is suspended: in force once its `Suspension.apply` is called, and whenever it changes."""
+    settings, listeners = gateway.now.settings, gateway.listeners
+
+    def put_in_force() -> None:
+        suspended = suspension.now
+        listeners.suspend(suspended.listeners)
+        mail.engine.suspended = suspended.delivery
+        mail.engine.resume()
+
+    path, names = var_path(settings) / "suspended.json", [listener.name for listener in settings.listener]
+    suspension = Suspension(path, names, gateway.bus, gateway.runtime.reactor, put_in_force)
+    return suspension
+
+
+def build_gauges(gateway: Gateway, mail: MailServices) -> Gauges:
+    """What goes on, to be asked whenever somebody looks."""
+    now, runtime, reactor = gateway.now, gateway.runtime, gateway.runtime.reactor
+    began = reactor.seconds()
+    return Gauges(
+        uptime=lambda: float(reactor.seconds() - began),
+        connections_in=lambda: gateway.listeners.connections,
+        listeners=gateway.listeners.bound,
+        attempts=lambda: mail.engine.active,
+        connections_idle=lambda: len(mail.sending.pool),
+        limited_destinations=lambda: mail.engine.held_back,
+        counts=mail.queue.counts,
+        causes=mail.queue.causes,
+        destinations=lambda: len(mail.queue.destinations()),
+        exemptions=lambda: now.destinations.exemptions_in_force(runtime.posix()),
+        policies_cached=lambda: len(now.lookups.policies.cache),
+        resolver_validates=lambda: now.lookups.probe.verdict,
+        dns=lambda: now.lookups.resolver.counters,
+        certificates=gateway.watches.expiry.lasting,
     )
 
 
-def admin_paths(
-    runtime: Runtime,
-    identity: Identity,
-    now: ActiveConfiguration,
-    mail: MailServices,
-    window: GatewayView,
-    changes: ChangeControl,
-    observers: Statistics,
+def admin_routes(
+    gateway: Gateway, mail: MailServices, changes: ChangeControl, gauges: Gauges, suspension: Suspension
 ) -> RouteTable:
-    """Each path with who answers it."""
+    """Each operation with who answers it."""
+    now, observers, runtime, sink = gateway.now, gateway.observers, gateway.runtime, gateway.bus
+    queue, seconds, traffic = mail.queue, runtime.posix, observers.traffic
+    identity = Identity(runtime.hostname, gateway.files.settings.absolute(), runtime.posix())
 
     def destinations() -> Destinations:
         return now.destinations
 
+    def resolver() -> CachingResolver:
+        return now.lookups.resolver
+
     def checks() -> Checks:
-        identities = now.ongoing.identities
-        return build_checks(runtime, now.settings, destinations, now.lookups, identities)
+        return build_checks(runtime, now.settings, destinations, now.lookups, now.ongoing.identities)
 
-    reactor, sink = runtime.reactor, runtime.sink
-    seconds, traffic, suspension, began = runtime.posix, observers.traffic, window.suspension, reactor.seconds()
+    def listeners() -> tuple[str, ...]:
+        return tuple(listener.name for listener in now.settings.listener)
 
-    def uptime() -> float:
-        return float(reactor.seconds() - began)
-
-    table = AdminAPI(identity, mail.queue, window, traffic, observers.conditions, uptime).routes()
+    table = RouteTable()
     for part in (
-        DestinationsAPI(destinations, seconds),
-        ChecksAPI(checks),
-        ChangesAPI(changes),
-        CorruptAPI(mail.queue.corrupt),
-        MetricsAPI(observers.metrics),
-        PolicyHoldsAPI(mail.queue, seconds),
+        StatusRoutes(identity, gauges, traffic, observers.conditions, suspension),
+        MessageRoutes(queue),
+        traffic,
+        DestinationEntryRoutes(destinations, seconds),
+        CheckRoutes(checks),
+        ChangeRoutes(changes),
+        CorruptRoutes(queue.corrupt),
+        MetricsRoutes(observers.metrics),
+        PolicyHoldRoutes(queue, seconds),
         observers.policies,
-        WorkQueueAPI(suspension, window, sink, seconds),
-        DNSAPI(traffic, window, reactor),
-        DialoguesAPI(now.ongoing.dialogues, sink),
-        DeliveryAPI(mail.queue, observers.statistics, suspension, window, destinations, sink, seconds),
+        WorkQueueRoutes(suspension, gateway.listeners.work, lambda: queue.counts().messages, sink, seconds),
+        DNSRoutes(traffic, resolver, lambda: now.lookups.servers, gauges.resolver_validates, sink, runtime.reactor),
+        DialogueRoutes(now.ongoing.dialogues, sink),
+        DestinationRoutes(
+            queue, observers.statistics, suspension, mail.engine.limited, destinations, resolver, seconds
+        ),
+        ClientRoutes(gateway.listeners.clients, seconds),
+        SuspensionRoutes(suspension, listeners, sink),
+        PolicyRoutes(lambda: now.lookups.policies, resolver, sink),
     ):
         part.add_to(table)
     return table

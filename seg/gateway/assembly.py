@@ -27,10 +27,10 @@ from seg.events.gateway import Fault
 from seg.events.runtime import Runtime
 from seg.gateway import startup
 from seg.gateway.active import ActiveConfiguration, build_active
-from seg.gateway.api import Statistics, build_statistics
 from seg.gateway.certificates import CertificatesInUse
 from seg.gateway.descriptors import Descriptors, raise_limit
 from seg.gateway.logs import wire_logs
+from seg.gateway.statistics import Statistics, build_statistics
 from seg.gateway.watches import Watches, build_watches
 from seg.local.mail import LocalMail
 from seg.maillog.logs import MailLogs

@@ -11,10 +11,8 @@ from twisted.application.service import Service
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
-from seg.admin.api import Identity
 from seg.admin.configuration.control import ChangeControl
 from seg.admin.configuration.texts import Configuration, ConfigurationTexts, located
-from seg.admin.http import RouteTable
 from seg.common.clock import SteadyClock
 from seg.common.errors import ConfigurationError
 from seg.common.garbage import GarbageCollection
@@ -27,7 +25,7 @@ from seg.events.policy import STSSucceeded
 from seg.gateway import sdnotify as supervisor
 from seg.gateway import startup
 from seg.gateway.active import MailServices
-from seg.gateway.api import admin_paths
+from seg.gateway.api import build_operation
 from seg.gateway.assembly import build_gateway
 from seg.gateway.clockwatch import last_written
 from seg.gateway.folders import have_folders
@@ -37,7 +35,6 @@ from seg.gateway.options import not_started
 from seg.gateway.reload import Reloader
 from seg.gateway.reloadable import ReloadableParts
 from seg.gateway.sighup import reload_on_sighup
-from seg.gateway.view import GatewayView
 from seg.maildrop.pickup import Pickup
 from seg.tls.parameters import inbound
 from seg.version import __version__
@@ -107,11 +104,8 @@ class GatewayService(Service):
         mail = self._mail = build_mail(gateway)
         gateway.bus.add(mail.alerts.emit, kinds=mail.alerts.kinds)
         changes = self._change_control(mail)
-        view = GatewayView(
-            gateway.now, mail, gateway.listeners, gateway.watches.expiry, gateway.bus, gateway.runtime.reactor
-        )
-        gateway.admin.open(settings, self._admin_paths(mail, view, changes))
-        gateway.observers.metrics.watch(view, gateway.observers.conditions.counts)
+        routes, suspension = build_operation(gateway, mail, changes)
+        gateway.admin.open(settings, routes)
         gateway.metrics_port.use(gateway.metrics_port.prepare(settings.metrics))
         await changes.begin()
         await gateway.local.look()
@@ -122,7 +116,7 @@ class GatewayService(Service):
         gateway.watches.clock.start(before)
         gateway.watches.memory.start()
         self._garbage.start()
-        view.suspension_changed()
+        suspension.apply()
         pickup = build_maildrop(gateway, mail)
         await pickup.begin()
         mail.engine.start()
@@ -172,13 +166,6 @@ class GatewayService(Service):
             Reloader(ReloadableParts(self._gateway, mail).all, lambda: now.settings),
             self._configuration,
         )
-
-    def _admin_paths(self, mail: MailServices, view: GatewayView, changes: ChangeControl) -> RouteTable:
-        """All that operators may ask for."""
-        runtime, observers = self._gateway.runtime, self._gateway.observers
-        observers.traffic.start(var_path(self.settings) / "totals.json", view.dns)
-        identity = Identity(runtime.hostname, self._files.settings.absolute(), runtime.posix())
-        return admin_paths(runtime, identity, self._gateway.now, mail, view, changes, observers)
 
     def _start_failed(self, failure: Failure) -> None:
         """Say why, and end: a gateway that is half there is worse than none."""

@@ -83,6 +83,11 @@ class Listeners:
         for served in self.listeners:
             served.factory.suspended = served.factory.listener.name in names
 
+    def bound(self) -> list[tuple[str, str, int]]:
+        """(name, address, port) of each listener at work."""
+        hosts: list[tuple[str, Any]] = [(each.factory.listener.name, each.port.getHost()) for each in self.listeners]
+        return [(name, host.host, host.port) for name, host in hosts]
+
     def clients(self) -> list[tuple[str, str, int]]:
         """(listener, address, connections) of each client connected now."""
         found: Counter[tuple[str, str]] = Counter()

@@ -13,11 +13,12 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from seg.admin.conditions import MOST_KEPT, Conditions
 from seg.admin.metrics import Metrics
+from seg.admin.wire.gateway import ConditionAnswer
 from seg.cli import main as cli
 from seg.events.bus import EventBus
 from seg.events.conditions import Condition
 from seg.events.gateway import ConditionKind
-from tests.admin.test_metrics import GaugesDouble
+from tests.admin.test_metrics import gauges
 from tests.cli.transcripts import KeptGateway, kept
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -38,9 +39,7 @@ class ConditionsTests(SynchronousTestCase):
         disk.begin("full")
         self.time = 200.0
         disk.begin("read-only")
-        self.assertEqual(
-            self.conditions.facts(), [{"kind": "disk", "subject": "", "text": "read-only", "since": 100.0}]
-        )
+        self.assertEqual(self.conditions.facts(), [ConditionAnswer("disk", "", "read-only", 100.0)])
         disk.end("it can be written again")
         self.assertEqual(self.conditions.facts(), [])
 
@@ -51,7 +50,7 @@ class ConditionsTests(SynchronousTestCase):
         second.begin("damaged")
         self.assertEqual(self.conditions.counts()["state-file"], 2)
         first.end("read")
-        self.assertEqual([fact["subject"] for fact in self.conditions.facts()], ["b"])
+        self.assertEqual([fact.subject for fact in self.conditions.facts()], ["b"])
 
     def test_bounded(self) -> None:
         """However many begin, memory is bounded."""
@@ -62,7 +61,7 @@ class ConditionsTests(SynchronousTestCase):
     def test_metric(self) -> None:
         """Every kind has its gauge, 0 while nothing is wrong, so that an alert can hang on it."""
         metrics = Metrics(lambda: self.time)
-        metrics.watch(GaugesDouble(), self.conditions.counts)
+        metrics.watch(gauges(), self.conditions.counts)
         Condition(self.bus, ConditionKind.PROXY).begin("away")
         (family,) = (f for f in text_string_to_metric_families(metrics.text().decode()) if f.name == "seg_condition")
         values = {sample.labels["kind"]: sample.value for sample in family.samples}

@@ -14,13 +14,14 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from seg.admin.http import APIError
+from seg.admin.roles import Role
 from seg.admin.token_access import Credentials, TokenAccess
-from seg.admin.tokens import Role, Token, hash_of, parse_day, parse_tokens, with_token, without_token
+from seg.admin.tokens import Token, hash_of, parse_day, parse_tokens, with_token, without_token
+from seg.admin.wire.operations import OPERATIONS, needed_role
 from seg.auth.backoff import FREE, MOST, WINDOW, Backoff
 from seg.auth.reloading_file import FileFormat, ReloadingFile
 from seg.auth.users_file import change
 from seg.events.gateway import AdminRefused, ConditionBegan, Fault
-from tests.admin.test_openapi import served
 from tests.doubles import RecordingSink
 
 HERE, THERE = ip_address("192.0.2.1"), ip_address("192.0.2.2")
@@ -86,8 +87,8 @@ class DoorTests(SynchronousTestCase):
         watched = {
             ("GET", f"/v1/{name}") for name in ("openapi", "status", "metrics", "workqueue", "dns", "suspension")
         }
-        for method, pattern in served().served:
-            path = pattern.replace("{mid}", "7").replace("{number}", "7")
+        for each in OPERATIONS:
+            method, path = each.method, each.path.replace("{mid}", "7").replace("{number}", "7")
             for secret, may in ((WATCH, (method, path) in watched), (LOOK, method == "GET"), (ACT, True)):
                 found = self.door.admit(Credentials(HERE, method, path, (f"Bearer {secret}".encode(),)))
                 asked = Deferred.fromCoroutine(found)  # type: ignore[arg-type]
@@ -96,7 +97,7 @@ class DoorTests(SynchronousTestCase):
                 else:
                     self.assertEqual(self.failureResultOf(asked, APIError).value.status, 403, (method, path, secret))
         for path in ("/v1/status/", "//v1/status", "/v1/status/../messages", "/v1/%73tatus", "/V1/STATUS", ""):
-            self.assertFalse(Role.WATCH.may("GET", path))
+            self.assertFalse(Role.WATCH.may(needed_role("GET", path)))
 
     def test_refusals(self) -> None:
         """Without a token that counts: 401, with the challenge of RFC 6750, and a line that doesn't tell the token."""

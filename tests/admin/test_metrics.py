@@ -11,6 +11,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from twisted.trial.unittest import SynchronousTestCase
 
 from seg.admin.conditions import Conditions
+from seg.admin.gauges import Gauges
 from seg.admin.metrics import MOST_WORDS, Metrics, outcome_class
 from seg.dns.cache import DNSCounters
 from seg.events.delivery import DeliveryStarted, DeliveryTLSStarted, PolicyExplained, RecipientsDelivered, TLSAlert
@@ -26,46 +27,25 @@ from seg.tls.expiry import Lasting
 PACKAGING = Path(__file__).parents[2] / "packaging"
 
 
-class GaugesDouble:
+def gauges(validates: bool | None = True) -> Gauges:
     """A gateway at rest."""
-
-    def counts(self) -> QueueCounts:
-        return QueueCounts(3, 4, 1, 0, 90.0)
-
-    def causes(self) -> dict[CauseKind, int]:
-        return {CauseKind.TLSA_NO_MATCH: 3}
-
-    def destinations(self) -> int:
-        return 2
-
-    def connections_in(self) -> int:
-        return 5
-
-    def attempts(self) -> int:
-        return 1
-
-    def connections_idle(self) -> int:
-        return 0
-
-    def policies_cached(self) -> int:
-        return 7
-
-    validates: bool | None = True
-
-    def resolver_validates(self) -> bool | None:
-        return self.validates
-
-    def certificates(self) -> tuple[Lasting, ...]:
-        return (Lasting("listener relay", "mx.pem", "CN=mx.example", "2026-01-01T00:00:00+00:00", 86400.0),)
-
-    def limited_destinations(self) -> int:
-        return 2
-
-    def exemptions(self) -> int:
-        return 0
-
-    def dns(self) -> DNSCounters:
-        return DNSCounters(requests=9, hits=4)
+    certificate = Lasting("listener relay", "mx.pem", "CN=mx.example", "2026-01-01T00:00:00+00:00", 86400.0)
+    return Gauges(
+        uptime=lambda: 60.0,
+        connections_in=lambda: 5,
+        listeners=lambda: (),
+        attempts=lambda: 1,
+        connections_idle=lambda: 0,
+        limited_destinations=lambda: 2,
+        counts=lambda: QueueCounts(3, 4, 1, 0, 90.0),
+        causes=lambda: {CauseKind.TLSA_NO_MATCH: 3},
+        destinations=lambda: 2,
+        exemptions=lambda: 0,
+        policies_cached=lambda: 7,
+        resolver_validates=lambda: validates,
+        dns=lambda: DNSCounters(requests=9, hits=4),
+        certificates=lambda: (certificate,),
+    )
 
 
 class MetricsTests(SynchronousTestCase):
@@ -74,7 +54,7 @@ class MetricsTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.time = 100.0
         self.metrics = Metrics(lambda: self.time)
-        self.metrics.watch(GaugesDouble(), Conditions(lambda: self.time).counts)
+        self.metrics.watch(gauges(), Conditions(lambda: self.time).counts)
 
     def values(self) -> dict[str, float]:
         """Every sample by its name and labels."""
@@ -155,8 +135,8 @@ class MetricsTests(SynchronousTestCase):
 
     def test_unknown_resolver(self) -> None:
         """A resolver that never answered neither validates nor fails to: the gauge is no number."""
-        GaugesDouble.validates = None
-        self.addCleanup(setattr, GaugesDouble, "validates", True)
+        self.metrics = Metrics(lambda: self.time)
+        self.metrics.watch(gauges(None), Conditions(lambda: self.time).counts)
         self.assertTrue(math.isnan(self.values()["seg_resolver_validates"]))
 
     def test_syslog(self) -> None:

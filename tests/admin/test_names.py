@@ -13,15 +13,19 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from seg.admin.api import AdminAPI
-from seg.admin.checks import ChecksAPI
-from seg.admin.delivery import DeliveryAPI
+from seg.admin.checks import CheckRoutes
 from seg.admin.destination_statistics import DestinationStatistics
-from seg.admin.destinations import DestinationsAPI
-from seg.admin.dialogues import DialoguesAPI
-from seg.admin.http import APIError, APIRequest
+from seg.admin.destinations import DestinationEntryRoutes
+from seg.admin.dialogues import DialogueRoutes
+from seg.admin.dns import DNSRoutes
+from seg.admin.hosts import DestinationRoutes
+from seg.admin.http import APIError
+from seg.admin.messages import MessageRoutes
+from seg.admin.policies import PolicyRoutes
 from seg.admin.suspension import Suspension
+from seg.admin.suspension_routes import SuspensionRoutes
 from seg.config.syntax import parse_domain, parse_pattern
+from tests.admin.asking import ask
 from tests.doubles import RecordingSink
 
 # What somebody may write, the domain that is near it, and the pattern that is: "" where nothing is.
@@ -59,16 +63,18 @@ class NameTests(SynchronousTestCase):
         nothing: Any = mock.MagicMock()
         nothing.destinations.return_value = {"1": 1}
         nothing.mids.return_value = ()
-        nothing.listener_names.return_value = ("relay",)
         clock = Clock()
         statistics = DestinationStatistics(clock.seconds)
-        self.delivery = DeliveryAPI(nothing, statistics, self.suspension, nothing, nothing, nothing, clock.seconds)
-        self.queue = AdminAPI(nothing, nothing, nothing, nothing, nothing, nothing)
-        self.destinations = DestinationsAPI(nothing, clock.seconds)
-        self.checks = ChecksAPI(nothing)
-        self.dialogues = DialoguesAPI(nothing, nothing)
+        self.suspending = SuspensionRoutes(self.suspension, lambda: ("relay",), nothing)
+        self.hosts = DestinationRoutes(nothing, statistics, self.suspension, nothing, nothing, nothing, clock.seconds)
+        self.policies = PolicyRoutes(nothing, nothing, nothing)
+        self.dns = DNSRoutes(nothing, nothing, nothing, nothing, nothing, nothing)
+        self.queue = MessageRoutes(nothing)
+        self.destinations = DestinationEntryRoutes(nothing, clock.seconds)
+        self.checks = CheckRoutes(nothing)
+        self.dialogues = DialogueRoutes(nothing, nothing)
 
-    def ask(self, answer: Coroutine[Any, Any, object]) -> object:
+    def answer(self, answer: Coroutine[Any, Any, object]) -> object:
         return self.successResultOf(Deferred.fromCoroutine(answer))
 
     def refusal(self, answer: Coroutine[Any, Any, object]) -> APIError:
@@ -77,7 +83,7 @@ class NameTests(SynchronousTestCase):
         return error
 
     def suspend(self, **body: list[str]) -> Coroutine[Any, Any, object]:
-        return self.delivery.suspend(APIRequest({}, {}, body, "x"))
+        return ask(self.suspending, "POST", "/v1/suspension", body=body)
 
     def test_nearest(self) -> None:
         """A name that can't be right is refused with the nearest one that is."""
@@ -89,32 +95,29 @@ class NameTests(SynchronousTestCase):
 
     def test_every_command(self) -> None:
         """Whatever takes a domain refuses what is none, before it does anything."""
+        redirection = {"action": "redirect", "host": "", "all": True}
         for text in WRONG:
             body, query = {"domain": text}, {"domain": text}
             for error in (
                 self.refusal(self.suspend(suspend=[text])),
                 self.refusal(self.suspend(resume=[text])),
-                self.refusal(self.delivery.host(APIRequest({}, query, {}, "x"))),
-                self.refusal(self.delivery.policies(APIRequest({}, query, {}, "x"))),
-                self.refusal(self.delivery.flush_policies(APIRequest({}, {}, body, "x"))),
-                self.refusal(self.delivery.flush_dns(APIRequest({}, {}, {"name": text}, "x"))),
-                self.refusal(self.destinations.one(APIRequest({}, query, {}, "x"))),
-                self.refusal(self.queue.messages(APIRequest({}, query, {}, "x"))),
-                self.refusal(self.queue.act(APIRequest({}, {}, {"action": "delete", **body}, "x"))),
-                self.refusal(
-                    self.queue.act(
-                        APIRequest({}, {}, {"action": "redirect", "host": "", "recipients_at": text, "all": True}, "x")
-                    )
-                ),
-                self.refusal(self.checks.check(APIRequest({}, {}, {"kind": "dane", **body}, "x"))),
-                self.refusal(self.dialogues.watch(APIRequest({}, {}, body, "x"))),
+                self.refusal(ask(self.hosts, "GET", "/v1/host", query)),
+                self.refusal(ask(self.policies, "GET", "/v1/policies", query)),
+                self.refusal(ask(self.policies, "POST", "/v1/policies/flush", body=body)),
+                self.refusal(ask(self.dns, "POST", "/v1/dns/flush", body={"name": text})),
+                self.refusal(ask(self.destinations, "GET", "/v1/destination", query)),
+                self.refusal(ask(self.queue, "GET", "/v1/messages", query)),
+                self.refusal(ask(self.queue, "POST", "/v1/messages", body={"action": "delete", **body})),
+                self.refusal(ask(self.queue, "POST", "/v1/messages", body={**redirection, "recipients_at": text})),
+                self.refusal(ask(self.checks, "POST", "/v1/checks", body={"kind": "dane", **body})),
+                self.refusal(ask(self.dialogues, "POST", "/v1/debug", body=body)),
             ):
                 self.assertEqual(error.status, 400, text)
         self.assertEqual(self.suspension.now.domains, frozenset())
 
     def test_suspended(self) -> None:
         """A name holds back its destination however it is written, and .example all below, as in destinations.toml."""
-        self.ask(self.suspend(suspend=["Bücher.EXAMPLE.", ".sub.example", "[192.0.2.1]"]))
+        self.answer(self.suspend(suspend=["Bücher.EXAMPLE.", ".sub.example", "[192.0.2.1]"]))
         for domain, held in (
             ("xn--bcher-kva.example", True),
             ("a.sub.example", True),
@@ -136,11 +139,11 @@ class NameTests(SynchronousTestCase):
         error = self.refusal(self.suspend(resume=["rcpt.example"]))
         self.assertEqual(error.status, 409)
         self.assertIn("suspended by .example", str(error))
-        self.ask(self.suspend(resume=["u@odd", ".example"]))
+        self.answer(self.suspend(resume=["u@odd", ".example"]))
         self.assertEqual(self.suspension.now.domains, frozenset())
 
     def test_what_is_there(self) -> None:
         """A destination that some client made up is found in the queue by the name it has."""
         self.assertEqual(
-            self.ask(self.queue.messages(APIRequest({}, {"domain": "1"}, {}, "x"))), {"total": 0, "messages": []}
+            self.answer(ask(self.queue, "GET", "/v1/messages", {"domain": "1"})), {"total": 0, "messages": []}
         )

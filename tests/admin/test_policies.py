@@ -14,8 +14,10 @@ from twisted.internet.defer import Deferred, execute
 from twisted.trial.unittest import SynchronousTestCase
 
 from seg.admin import policies
-from seg.admin.policies import MOST_POLICIES, page_of
+from seg.admin.policies import page_of
+from seg.admin.wire.destinations import MOST_POLICIES
 from seg.cli.main import CommandContext, main
+from seg.common.json_schema import plain
 from seg.policy.mtasts.cache import PolicyCache
 from seg.policy.mtasts.entry import CachedPolicy
 from seg.policy.mtasts.policy import MAX_PATTERNS, parse_policy
@@ -45,7 +47,7 @@ class PageCase(SynchronousTestCase):
 
     def page(self, limit: int = 100, after: str = "") -> tuple[list[str], dict[str, Any]]:
         """The domains of a page, and all of it."""
-        found = self.successResultOf(Deferred.fromCoroutine(page_of(self.cache, limit, after)))
+        found = plain(self.successResultOf(Deferred.fromCoroutine(page_of(self.cache, limit, after))))
         return [policy["domain"] for policy in found["policies"]], found
 
     def walk(self, limit: int) -> list[list[str]]:

@@ -8,17 +8,19 @@ from typing import Any
 
 from jsonschema import Draft202012Validator
 from twisted.internet.defer import Deferred
+from twisted.trial.unittest import SynchronousTestCase
 
-from seg.admin.http import APIError, APIRequest
-from seg.admin.policy_holds import PolicyHoldsAPI
+from seg.admin.policy_holds import PolicyHoldRoutes
+from seg.admin.wire.operations import LIST_MESSAGES
 from seg.config.schema import QueueSettings
 from seg.mail.causes import CauseKind
 from seg.mail.envelope import MOST_REFUSALS, HostRefusal
 from seg.mail.errors import Temporary
 from seg.mail.outcome import Delayed, Delivered
 from seg.queue.codec import SpoolFileError, decode, encode
+from tests.admin.asking import ask
 from tests.admin.test_openapi import document
-from tests.queue.house import House, HouseCase
+from tests.queue.house import HouseCase
 
 WAIT = Temporary("4.7.5", "any text")
 TLSA = HostRefusal("mx.broken.example", CauseKind.TLSA_NO_MATCH)
@@ -30,10 +32,8 @@ class PolicyHoldsCase(HouseCase):
 
     def held(self, **query: str) -> dict[str, Any]:
         """The API's answer; the spool's own clock lets it go on."""
-        api = PolicyHoldsAPI(self.house.spool, self.house.clock.seconds)
-        call = APIRequest(path={}, query=query, body={}, by="root")
-        answer: Any = self.successResultOf(Deferred.fromCoroutine(api.held(call)))
-        facts: dict[str, Any] = json.loads(json.dumps(answer))
+        api = PolicyHoldRoutes(self.house.spool, self.house.clock.seconds)
+        facts: Any = self.successResultOf(Deferred.fromCoroutine(ask(api, "GET", "/v1/held-by-policy", query)))
         found = document()
         schema = {"$ref": "#/components/schemas/HeldByPolicy", "components": found["components"]}
         Draft202012Validator(schema).validate(facts)
@@ -47,7 +47,7 @@ class PolicyHoldsCase(HouseCase):
 
 
 class PolicyHoldsTests(PolicyHoldsCase):
-    """`PolicyHoldsAPI`, and what the queue remembers for it."""
+    """`PolicyHoldRoutes`, and what the queue remembers for it."""
 
     def test_a_domain_a_row(self) -> None:
         """Since when, causes, hosts, messages, next try and return; what waits for other reasons isn't in it."""
@@ -145,16 +145,13 @@ class SpoolFileTests(HouseCase):
             self.assertRaises(SpoolFileError, decode, json.dumps(line).encode() + b"\n")
 
 
-class FilterTests(HouseCase):
+class FilterTests(SynchronousTestCase):
     """``queue list --cause``."""
 
     def test_unknown_cause(self) -> None:
         """A cause that there isn't is refused, with those that there are."""
-        from seg.admin.api import _cause
-
-        error = self.assertRaises(APIError, _cause, "nonsense")
+        error = self.assertRaises(ValueError, LIST_MESSAGES.asked, {"cause": "nonsense"}, {})
         self.assertIn("tlsa-no-match", str(error))
         for written in ("tlsa-no-match", "TLSA_NO_MATCH"):
-            self.assertIs(_cause(written), CauseKind.TLSA_NO_MATCH)
-        self.assertIsNone(_cause(None))
-        self.assertIsInstance(self.house, House)
+            self.assertIs(LIST_MESSAGES.asked({"cause": written}, {}).cause, CauseKind.TLSA_NO_MATCH)
+        self.assertIsNone(LIST_MESSAGES.asked({}, {}).cause)

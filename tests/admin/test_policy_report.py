@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from jsonschema import Draft202012Validator
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
-from seg.admin.http import APIRequest
-from seg.admin.policy_report import DAY, DAYS, LONGEST_TEXT, MOST_DOMAINS, MOST_POLICIES, PolicyReport
+from seg.admin.policy_report import DAY, LONGEST_TEXT, MOST_DOMAINS, MOST_POLICIES, PolicyReport
+from seg.admin.wire.destinations import DAYS
 from seg.events.delivery import PolicyObserved
 from seg.events.receive import MessageQueued
 from seg.mail.causes import CauseKind
+from tests.admin.asking import ask
 from tests.admin.test_openapi import document
 
 
@@ -32,10 +32,7 @@ class PolicyReportTests(SynchronousTestCase):
 
     def shown(self, **query: str) -> dict[str, Any]:
         """The API's answer."""
-        answer: Any = self.successResultOf(
-            Deferred.fromCoroutine(self.report.report(APIRequest(path={}, query=query, body={}, by="root")))
-        )
-        facts: dict[str, Any] = json.loads(json.dumps(answer))
+        facts: Any = self.successResultOf(Deferred.fromCoroutine(ask(self.report, "GET", "/v1/policy-report", query)))
         schema = {"$ref": "#/components/schemas/PolicyReport", "components": document()["components"]}
         Draft202012Validator(schema).validate(facts)
         return facts

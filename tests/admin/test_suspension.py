@@ -121,9 +121,9 @@ class DamageTests(SuspensionCase):
             suspension = self.start()
             self.clock.advance(TRIED_AGAIN)
         self.assertTrue(suspension.now.delivery("b.test"))
-        self.assertEqual((self.path.read_text(), self.changes), (text, 0))
+        self.assertEqual((self.path.read_text(), self.changes), (text, 1))
         self.clock.advance(TRIED_AGAIN)
-        self.assertEqual((suspension.now, self.changes), (SuspensionState(frozenset({"a.test"})), 1))
+        self.assertEqual((suspension.now, self.changes), (SuspensionState(frozenset({"a.test"})), 2))
         self.assertEqual((len(self.sink.of(ConditionBegan)), len(self.sink.of(ConditionEnded))), (1, 1))
 
 
@@ -137,7 +137,7 @@ class FullDiskTests(SuspensionCase):
         with self.refuse(errno.ENOSPC, "replace_file"):
             suspension.change(resume=[ALL])
             self.assertFalse(suspension.now.delivery("a.test"))
-            self.assertEqual(suspension.facts()["not_written"], "it fails")
+            self.assertEqual(suspension.facts().not_written, "it fails")
             suspension.pause(Pause("x", "root", 1.0))
             self.assertTrue(suspension.now.delivery("a.test"))
             suspension.pause(None)

@@ -6,16 +6,19 @@ import datetime
 import shutil
 import socket
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
+import attrs
 from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.defer import Deferred, execute
 from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 from twisted.trial.unittest import SynchronousTestCase
 
-from seg.admin.http import APIRequest, RouteTable
+from seg.admin.http import RouteTable
+from seg.admin.roles import Role
 from seg.admin.tcp import (
     KEPT,
     LARGE_REQUEST_TIME,
@@ -28,7 +31,8 @@ from seg.admin.tcp import (
     TLSListener,
 )
 from seg.admin.token_access import TokenAccess
-from seg.admin.tokens import Role, Token, hash_of, parse_tokens, with_token
+from seg.admin.tokens import Token, hash_of, parse_tokens, with_token
+from seg.admin.wire.route import APIRoute, NoParameters
 from seg.auth.backoff import Backoff
 from seg.auth.reloading_file import FileFormat, ReloadingFile
 from seg.auth.users_file import change
@@ -46,16 +50,38 @@ ACT = b"Authorization: Bearer seg_act\r\n"
 GET = b"GET /v1/status HTTP/1.1\r\nHost: x\r\n"
 
 
-async def status(call: APIRequest) -> object:
+@attrs.frozen
+class Large:
+    """A request with a large body."""
+
+    MAX_BODY: ClassVar = 200_000
+
+    size: int
+
+    @classmethod
+    def from_body(cls, body: Mapping[str, Any]) -> Large:
+        """How large it is."""
+        return cls(len(body.get("x", "")))
+
+
+@attrs.frozen
+class Said:
+    """Who asks, and how much."""
+
+    by: str
+    size: int
+
+
+async def status(asked: NoParameters | Large, by: str) -> Said:
     """Says who asks."""
-    return {"by": call.by, "size": len(call.body.get("x", ""))}
+    return Said(by, asked.size if isinstance(asked, Large) else 0)
 
 
 def table() -> RouteTable:
-    """Two paths, of which one takes large bodies."""
+    """Two operations, of which one takes large bodies."""
     made = RouteTable()
-    made.add("GET", "/v1/status", status)
-    made.add("POST", "/v1/status", status, 200_000)
+    made.add(APIRoute("GET", "/v1/status", "status", Role.WATCH, NoParameters, Said, ""), status)
+    made.add(APIRoute("POST", "/v1/status", "say", Role.ACT, Large, Said, ""), status)
     return made
 
 

@@ -14,12 +14,15 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import LoopingCall
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
-from seg.admin.delivery import DeliveryAPI
 from seg.admin.destination_statistics import DestinationStatistics
-from seg.admin.destinations import DestinationsAPI
-from seg.admin.http import APIRequest
+from seg.admin.destinations import DestinationEntryRoutes
+from seg.admin.hosts import DestinationRoutes
 from seg.admin.turns import PIECE, _pieces, encoded, in_turns
+from seg.admin.wire.destinations import ListHosts
+from seg.admin.wire.messages import ListedMessage, MessagesAnswer
+from seg.admin.wire.route import NoParameters
 from seg.config.load import parse_destinations
+from seg.queue.commands import MessageState
 
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=5)
 VALUES = st.recursive(
@@ -66,13 +69,22 @@ class TurnTests(TestCase):
 
     async def test_large_answers(self) -> None:
         """100,000 messages made into an answer, 20,000 destinations and 40,000 entries of the configuration: never 50 ms at once."""
-        message = {
-            "mid": 1,
-            "sender": "a@sender.example",
-            "recipients": ["b@receiver.example"] * 3,
-            "domains": ["receiver.example"],
-        }
-        listed = {"total": 100_000, "messages": [message] * 100_000}
+        message = ListedMessage(
+            mid=1,
+            size=1000,
+            arrived=1.0,
+            sender="a@sender.example",
+            domains=("receiver.example",),
+            state=MessageState.DUE,
+            attempts=1,
+            due=0.0,
+            error="",
+            expires=2.0,
+            waiting=3,
+            recipients=("b@receiver.example",) * 3,
+            causes=(),
+        )
+        listed = MessagesAnswer(100_000, [message] * 100_000)
         self.assertLess(await self.longest(lambda: encoded(listed)), 0.05)
 
     async def test_many_destinations(self) -> None:
@@ -93,18 +105,18 @@ class TurnTests(TestCase):
         queue: Any = QueueDouble()
         suspension: Any = SuspensionDouble()
         statistics = DestinationStatistics(reactor.seconds)  # type: ignore[attr-defined]
-        api = DeliveryAPI(queue, statistics, suspension, NOTHING, NOTHING, NOTHING, lambda: 1.0)
-        found: Any = await Deferred.fromCoroutine(api.hosts(APIRequest({}, {"limit": "3"}, {}, "x")))
-        self.assertEqual([row["active"] for row in found["hosts"]], [6, 6, 6])
-        self.assertEqual(found["total"], 100_000)
-        self.assertLess(await self.longest(lambda: api.hosts(APIRequest({}, {"limit": "1000"}, {}, "x"))), 0.05)
+        api = DestinationRoutes(queue, statistics, suspension, NOTHING, NOTHING, NOTHING, lambda: 1.0)
+        found = await Deferred.fromCoroutine(api.hosts(ListHosts(limit=3), "x"))
+        self.assertEqual([row.active for row in found.hosts], [6, 6, 6])
+        self.assertEqual(found.total, 100_000)
+        self.assertLess(await self.longest(lambda: api.hosts(ListHosts(limit=1000), "x")), 0.05)
 
     async def test_many_entries(self) -> None:
         """So does whoever wrote the configuration."""
         text = "".join(f'[destination."d{n}.example"]\ntls = "required"\n' for n in range(5000))
         destinations = parse_destinations(text)
-        api = DestinationsAPI(lambda: destinations, lambda: 1.0)
-        self.assertLess(await self.longest(lambda: api.entries(APIRequest({}, {}, {}, "x"))), 0.05)
+        api = DestinationEntryRoutes(lambda: destinations, lambda: 1.0)
+        self.assertLess(await self.longest(lambda: api.entries(NoParameters(), "x")), 0.05)
 
     async def test_others_in_between(self) -> None:
         """Long work is cut, and nothing of it is lost."""

@@ -9,45 +9,36 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from seg.admin.dns import DNSAPI
-from seg.admin.http import APIError, APIRequest
+from seg.admin.dns import DNSRoutes
+from seg.admin.http import APIError
 from seg.admin.suspension import Suspension
 from seg.admin.traffic import Traffic
-from seg.admin.workqueue import LONGEST_REASON, WorkQueueAPI
+from seg.admin.wire.gateway import LONGEST_REASON
+from seg.admin.workqueue import WorkQueueRoutes
 from seg.dns.cache import DNSCounters
 from seg.dns.servers import DEMOTION, make_servers
 from seg.events.gateway import OperatorActed
-from seg.queue.index import QueueCounts
 from seg.receive.workqueue import WorkQueue
+from tests.admin.asking import ask
 from tests.doubles import RecordingSink
 
 
-class GatewayDouble:
-    """Counts what it is told."""
-
-    def __init__(self) -> None:
-        self.work = WorkQueue()
-        self.told = 0
-
-    def counts(self) -> QueueCounts:
-        return QueueCounts(3, 4, 0, 0, 0.0)
-
-    def suspension_changed(self) -> None:
-        self.told += 1
-
-
 class WorkQueueTests(SynchronousTestCase):
-    """`WorkQueueAPI`."""
+    """`WorkQueueRoutes`."""
 
     def setUp(self) -> None:
-        self.sink, self.gateway = RecordingSink(), GatewayDouble()
+        self.sink, self.work, self.told = RecordingSink(), WorkQueue(), 0
         self.path = Path(self.mktemp())
-        self.suspension = Suspension(self.path, [], self.sink, Clock())
-        self.api = WorkQueueAPI(self.suspension, self.gateway, self.sink, lambda: 7.0)
+        self.suspension = Suspension(self.path, [], self.sink, Clock(), self.changed)
+        self.api = WorkQueueRoutes(self.suspension, self.work, lambda: 3, self.sink, lambda: 7.0)
+
+    def changed(self) -> None:
+        """What is suspended has changed."""
+        self.told += 1
 
     def change(self, **body: object) -> Any:
         """What a change answers; an error as (status, text)."""
-        answer = Deferred.fromCoroutine(self.api.change(APIRequest({}, {}, body, "root")))
+        answer = Deferred.fromCoroutine(ask(self.api, "POST", "/v1/workqueue", body=body))
         error: list[Any] = []
         answer.addErrback(lambda failure: error.append(failure.value))
         if error:
@@ -57,7 +48,7 @@ class WorkQueueTests(SynchronousTestCase):
 
     def test_pause(self) -> None:
         """A pause has its reason on one line, who and when; it is told to the engine and the log; a second one is refused."""
-        self.gateway.work.entered, self.gateway.work.left = 5, 3
+        self.work.entered, self.work.left = 5, 3
         found = self.change(pause=" too \n much ")
         self.assertEqual(found["paused"], {"reason": "too much", "by": "root", "since": 7.0})
         self.assertEqual([found[name] for name in ("at", "pending", "entered", "left", "queued")], [7.0, 2, 5, 3, 3])
@@ -65,7 +56,7 @@ class WorkQueueTests(SynchronousTestCase):
         self.assertIsNone(self.change(resume=True)["paused"])
         self.assertEqual(self.change(resume=True)[0], 409)
         told = [OperatorActed("root", f"workqueue {what}") for what in ("pause: too much", "resume")]
-        self.assertEqual((self.sink.events, self.gateway.told), (told, 2))
+        self.assertEqual((self.sink.events, self.told), (told, 2))
 
     def test_wrong(self) -> None:
         """A reason is needed, short and printable; nothing else may stand beside it."""
@@ -79,7 +70,7 @@ class WorkQueueTests(SynchronousTestCase):
             {},
         ):
             self.assertEqual(self.change(**body)[0], 400, body)
-        self.assertEqual((self.sink.events, self.gateway.told), ([], 0))
+        self.assertEqual((self.sink.events, self.told), ([], 0))
 
     def test_disk_fails(self) -> None:
         """What can't be written down is in force all the same, and the answer says so."""
@@ -88,43 +79,35 @@ class WorkQueueTests(SynchronousTestCase):
         self.assertTrue(self.suspension.now.delivery("a.test"))
 
 
-class ResolvingDouble:
-    """Two resolvers."""
+class ResolverDouble:
+    """A cache with twelve answers."""
 
-    def __init__(self) -> None:
-        self.servers = make_servers(["127.0.0.1", "192.0.2.1:5300"], ["127.0.0.0/8"])
-
-    def dns_cached(self) -> int:
+    def __len__(self) -> int:
         return 12
-
-    def resolvers(self) -> Any:
-        return self.servers
-
-    def resolver_validates(self) -> bool:
-        return True
 
 
 class DNSTests(SynchronousTestCase):
-    """`DNSAPI`."""
+    """`DNSRoutes`."""
 
     def test_status(self) -> None:
         """Counters in three columns, apart from the others; each resolver as it fares."""
-        clock, counted, resolving = Clock(), DNSCounters(requests=4, hits=1), ResolvingDouble()
+        clock, counted, resolver = Clock(), DNSCounters(requests=4, hits=1), ResolverDouble()
+        servers = make_servers(["127.0.0.1", "192.0.2.1:5300"], ["127.0.0.0/8"])
         clock.advance(1000)
         traffic = Traffic(RecordingSink(), clock)
         traffic.start(Path(self.mktemp()), lambda: counted)
         self.addCleanup(traffic.stop)
-        first, second = resolving.servers
+        first, second = servers
         first.answered(990.0)
         second.failed("a.test MX: Timeout", 995.0)
         second.demoted_until = 995.0 + DEMOTION
-        api = DNSAPI(traffic, resolving, clock)
-        found: Any = self.successResultOf(Deferred.fromCoroutine(api.status(APIRequest({}, {}, {}, "root"))))
+        using: Any = resolver
+        api = DNSRoutes(traffic, lambda: using, lambda: servers, lambda: True, RecordingSink(), clock)
+        found: Any = self.successResultOf(Deferred.fromCoroutine(ask(api, "GET", "/v1/dns")))
         for column in ("reset", "uptime", "lifetime"):
             self.assertEqual(found["totals"][column]["requests"], 4)
             self.assertNotIn("messages_received", found["totals"][column])
-        totals: Any = traffic.facts()["totals"]
-        self.assertFalse([name for name in totals["lifetime"] if name.startswith("dns_")])
+        self.assertFalse([name for name in traffic.columns().numbers["lifetime"] if name.startswith("dns_")])
         one, other = found["resolvers"]
         self.assertEqual((one["server"], one["answers"], one["last_answer"]), ("127.0.0.1", 1, 990.0))
         self.assertEqual((one["believed"], one["asked_last"]), (True, False))

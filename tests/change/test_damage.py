@@ -8,9 +8,10 @@ from unittest import mock
 
 from twisted.internet.defer import Deferred
 
-from seg.admin.changes import ChangesAPI
-from seg.admin.http import APIError, APIRequest, RouteTable
+from seg.admin.changes import ChangeRoutes
+from seg.admin.http import APIError
 from seg.events.gateway import Fault
+from tests.admin.asking import ask
 from tests.change.test_control import SETTINGS, ControlCase
 from tests.damage import DAMAGES, bare
 
@@ -22,11 +23,9 @@ class DamageTests(ControlCase):
 
     def ask(self, method: str, path: str, **body: Any) -> Any:
         """What the API answers; of an error its status and text, and never another exception."""
-        table = RouteTable()
-        ChangesAPI(self.control).add_to(table)
-        route, parameters = table.find(method, path)
         found: list[Any] = []
-        Deferred.fromCoroutine(_whole(route.handler(APIRequest(parameters, {}, body, "alice")))).addBoth(found.append)
+        work = ask(ChangeRoutes(self.control), method, path, body=body, by="alice")
+        Deferred.fromCoroutine(work).addBoth(found.append)
         self.assertEqual(len(found), 1)
         if isinstance(found[0], dict):
             return found[0]
@@ -108,7 +107,3 @@ class DamageTests(ControlCase):
                 self.assertEqual(status, 500)
                 self.assertIn("it fails", text)
         self.assertIn("required", self.ask("GET", "/v1/changes")["diff"])
-
-
-async def _whole(work: Any) -> Any:
-    return await work

@@ -14,17 +14,18 @@ from twisted.internet.defer import Deferred, execute
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
-from seg.admin.changes import ChangesAPI
+from seg.admin.changes import ChangeRoutes
 from seg.admin.configuration.control import ChangeControl
 from seg.admin.configuration.edits import Edit, File
 from seg.admin.configuration.staging import edit_as_json
 from seg.admin.configuration.texts import ConfigurationTexts, read_texts
-from seg.admin.http import APIError, APIRequest, RouteTable
+from seg.admin.http import APIError
 from seg.common.errors import ConfigurationError
 from seg.config.find import ConfigurationFiles
 from seg.config.load import parse_destinations, parse_settings
 from seg.events.runtime import Runtime
 from seg.maillog.lines import LINES
+from tests.admin.asking import ask
 from tests.change.test_control import GatewayDouble
 from tests.config.test_secrets import MIDDLE, files, tells
 from tests.doubles import RecordingSink
@@ -56,15 +57,12 @@ class ShownTests(SynchronousTestCase):
             self.folder / "changes",
             GatewayDouble(),
         )
-        self.table = RouteTable()
-        ChangesAPI(self.control).add_to(self.table)
         self.successResultOf(Deferred.fromCoroutine(self.control.begin()))
 
     def ask(self, method: str, path: str, **body: Any) -> Any:
         """What the API answers, an error too; all of it is kept as output."""
-        found, parameters = self.table.find(method, path)
-        call = APIRequest(parameters, {}, body, "alice")
-        answer = self.successResultOf(Deferred.fromCoroutine(self._answer(found.handler(call))))
+        work = ask(ChangeRoutes(self.control), method, path, body=body, by="alice")
+        answer = self.successResultOf(Deferred.fromCoroutine(self._answer(work)))
         self.outputs.append(json.dumps(answer, ensure_ascii=False))
         return answer
 

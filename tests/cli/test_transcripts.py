@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 from jsonschema import Draft202012Validator
 from twisted.trial.unittest import SynchronousTestCase
 
-import seg.admin
+from seg.admin import openapi
 from seg.cli.reference import page
 from tests.cli.transcripts import kept, updated
 
@@ -18,7 +17,7 @@ class TranscriptTests(SynchronousTestCase):
 
     def test_answers(self) -> None:
         """The answers that are kept are such as the API gives."""
-        components = json.loads(Path(seg.admin.__file__).with_name("openapi.json").read_text("utf-8"))["components"]
+        components = json.loads(openapi.text())["components"]
         for transcript in kept()[1]:
             for name, answer in transcript["answers"].values():
                 schema = {"$ref": f"#/components/schemas/{name}", "components": components}

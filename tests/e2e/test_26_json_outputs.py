@@ -8,13 +8,12 @@ from typing import Any
 
 from jsonschema import Draft202012Validator
 
-import seg.admin
+from seg.admin import openapi
 from seg.lab.behaviour import Behaviour
 from seg.lab.world import MX, Policy
 from tests.e2e.base import MESSAGE, GatewayCase
 
 SCHEMAS = Path(__file__).parent.parent / "schemas"
-DESCRIPTION = Path(seg.admin.__file__).with_name("openapi.json")
 PATIENT = {"queue": {"first_retry": 600.0, "max_retry": 600.0}, "delivery": {"idle_timeout": 0}}
 REFUSED = Behaviour(mail="451 4.3.2 Not now")
 
@@ -59,7 +58,7 @@ DEEDS = (
 def validator(name: str) -> Draft202012Validator:
     """What checks an output: a capital for an answer of the API, else a schema in ``tests/schemas``."""
     if name[0].isupper():
-        components = json.loads(DESCRIPTION.read_text("utf-8"))["components"]
+        components = json.loads(openapi.text())["components"]
         return Draft202012Validator({"$ref": f"#/components/schemas/{name}", "components": components})
     return Draft202012Validator(json.loads((SCHEMAS / f"{name}.json").read_text("utf-8")))
 

@@ -18,7 +18,8 @@ import attrs
 from cryptography.hazmat.primitives.serialization import Encoding
 from twisted.internet.threads import deferToThread
 
-from seg.admin.tokens import Role, Token, hash_of, new_secret, with_token
+from seg.admin.roles import Role
+from seg.admin.tokens import Token, hash_of, new_secret, with_token
 from seg.auth.users_file import change
 from seg.lab.internet import free_port
 from seg.lab.pki import Authority

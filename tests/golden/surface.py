@@ -13,6 +13,7 @@ from typing import Any, get_args, get_origin
 
 import click
 
+from seg.admin import openapi
 from seg.admin.conditions import Conditions
 from seg.admin.metrics import Metrics
 from seg.cli.main import main
@@ -24,11 +25,10 @@ from seg.maillog.jsonlines import JSONLines, event_name
 from seg.maillog.lines import AREAS
 from seg.maillog.log_table import clean
 from seg.maillog.timestamps import TimestampCache
-from tests.admin.test_metrics import GaugesDouble
+from tests.admin.test_metrics import gauges
 from tests.zones import utc
 
 FOLDER = Path(__file__).parent
-OPENAPI = Path(__file__).parents[2] / "seg" / "admin" / "openapi.json"
 _WHEN = 1727364219.25  # POSIX seconds of the examples
 COMMAND = "python -m tests.golden.surface"
 
@@ -47,7 +47,7 @@ def log_lines() -> Iterator[str]:
 def metrics() -> Iterator[str]:
     """Every metric with its type and labels, after one event of each class."""
     counted = Metrics(lambda: 0.0)
-    counted.watch(GaugesDouble(), Conditions(lambda: 0.0).counts)
+    counted.watch(gauges(), Conditions(lambda: 0.0).counts)
     for _, entries in AREAS:
         for entry in entries:
             counted.emit(entry.example)
@@ -99,7 +99,7 @@ def _parameter(parameter: click.Parameter, context: click.Context) -> str:
 
 def api() -> Iterator[str]:
     """Every operation of the admin API: parameters, body, and the fields of each answer."""
-    document = json.loads(OPENAPI.read_text("utf-8"))
+    document = json.loads(openapi.text())
     for path, operations in document["paths"].items():
         for method, operation in operations.items():
             if method not in ("get", "post", "put", "patch", "delete"):
