@@ -8,6 +8,7 @@ import os
 import socket
 from collections.abc import Callable
 from pathlib import Path
+from typing import BinaryIO
 
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -22,6 +23,7 @@ from seg.common.files import (
     read_state_file,
     replace_file,
     sync_folder,
+    write_beside,
 )
 
 
@@ -83,6 +85,38 @@ class ReplaceTests(SynchronousTestCase):
         (self.folder / "kept.new").symlink_to(other)
         replace_file(self.path, b"new")
         self.assertEqual((other.read_bytes(), self.path.read_bytes()), (b"other", b"new"))
+
+    def test_owner(self) -> None:
+        """What is written for somebody has the permissions asked for, whatever the umask is, and is theirs where we may give it away."""
+        self.addCleanup(os.umask, os.umask(0o077))
+        replace_file(self.path, b"new", 0o640, self.folder.stat())
+        self.assertEqual(self.path.stat().st_mode & 0o777, 0o640)
+        given: list[tuple[int, int]] = []
+        self.patch(os, "geteuid", lambda: 0)
+        self.patch(os, "fchown", lambda descriptor, user, group: given.append((user, group)))
+        replace_file(self.path, b"new", 0o640, os.stat_result((0, 0, 0, 0, 7, 8, 0, 0, 0, 0)))
+        self.assertEqual(given, [(7, 8)])
+
+    def test_waits_for_its_name(self) -> None:
+        """A file that is written beside its place changes nothing before it is put there, and leaves nothing when it isn't wanted."""
+        self.path.write_bytes(b"old")
+        part = self.folder / ".part"
+        for wanted in (False, True):
+            new = write_beside(self.path, lambda file: file.write(b"new"), part=part)
+            self.assertEqual((self.path.read_bytes(), part.read_bytes()), (b"old", b"new"))
+            (new.put if wanted else new.discard)()
+            self.assertEqual(self.path.read_bytes(), b"new" if wanted else b"old")
+            self.assertEqual(os.listdir(self.folder), ["kept.json"])
+
+    def test_content_fails(self) -> None:
+        """Whatever the one who writes the content raises, nothing is left behind."""
+
+        def fill(file: BinaryIO) -> None:
+            file.write(b"half")
+            raise KeyboardInterrupt
+
+        self.assertRaises(KeyboardInterrupt, write_beside, self.path, fill)
+        self.assertEqual(os.listdir(self.folder), [])
 
 
 class StateFileTests(SynchronousTestCase):

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from seg.common.files import read_regular
+from seg.common.files import read_regular, replace_file
 
 MODE = 0o600
 _MOST = 64 * 1024 * 1024  # octets
@@ -40,15 +40,7 @@ def change(path: Path, edit: Callable[[str], str]) -> None:
         except FileNotFoundError:
             old, owner = "", os.fstat(folder)
         new = edit(old)
-        part = path.with_name(f".{path.name}.new")
-        part.unlink(missing_ok=True)
-        try:
-            _write(part, new, owner)
-            part.replace(path)
-        except BaseException:
-            part.unlink(missing_ok=True)
-            raise
-        os.fsync(folder)
+        replace_file(path, new.encode("utf-8", "surrogateescape"), MODE, owner)
 
 
 def too_open(path: Path) -> bool:
@@ -65,14 +57,3 @@ def _locked(folder: Path) -> Iterator[int]:
         yield descriptor
     finally:
         os.close(descriptor)
-
-
-def _write(path: Path, text: str, owner: os.stat_result) -> None:
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, MODE)
-    with os.fdopen(descriptor, "wb") as file:
-        os.fchmod(descriptor, MODE)
-        if os.geteuid() == 0:
-            os.fchown(descriptor, owner.st_uid, owner.st_gid)
-        file.write(text.encode("utf-8", "surrogateescape"))
-        file.flush()
-        os.fsync(descriptor)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import stat
 from collections.abc import Callable
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import BinaryIO, Generic, TypeVar
 
 import attrs
 
@@ -34,25 +35,76 @@ def signature_of(path: Path) -> FileSignature:
     return status.st_mtime_ns, status.st_size, status.st_ino
 
 
-def replace_file(path: Path, data: bytes, mode: int = OWN) -> None:
+@attrs.frozen
+class NewFile:
+    """A file that is complete and durable, and only waits to be put in its place."""
+
+    part: Path  # what it is called until then
+    path: Path
+
+    def put(self) -> None:
+        """Put it there; the name is durable after `sync_folder`.
+
+        :raises OSError: it can't be: what was there stays, and nothing else is left behind.
+        """
+        try:
+            self.part.replace(self.path)
+        except OSError:
+            self.discard()
+            raise
+
+    def discard(self) -> None:
+        """It isn't wanted. Never raises."""
+        with contextlib.suppress(OSError):
+            self.part.unlink(missing_ok=True)
+
+
+def write_beside(
+    path: Path,
+    fill: Callable[[BinaryIO], object],
+    mode: int = OWN,
+    owner: os.stat_result | None = None,
+    part: Path | None = None,
+) -> NewFile:
+    """Write a file beside its place, and make it durable there.
+
+    :param fill: writes the content.
+    :param mode: permissions of the new file, less the umask.
+    :param owner: whose it becomes, where we may give it away; the mode holds whatever the umask is then.
+    :param part: what it is called until it is put in its place; the path with ``.new`` unless given.
+    :raises OSError: it can't be written; nothing is left behind, whatever `fill` raises.
+    """
+    new = NewFile(path.with_suffix(".new") if part is None else part, path)
+    new.part.unlink(missing_ok=True)  # a crash left it; whatever it is, it isn't followed or written into
+    descriptor = os.open(new.part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
+    try:
+        with open(descriptor, "wb") as file:
+            if owner is not None:
+                _give(descriptor, owner, mode)
+            fill(file)
+            file.flush()
+            os.fsync(descriptor)
+    except BaseException:
+        new.discard()  # on a full disk it would keep what others need
+        raise
+    return new
+
+
+def _give(descriptor: int, owner: os.stat_result, mode: int) -> None:
+    if os.geteuid() == 0:
+        os.fchown(descriptor, owner.st_uid, owner.st_gid)
+    os.fchmod(descriptor, mode)
+
+
+def replace_file(path: Path, data: bytes, mode: int = OWN, owner: os.stat_result | None = None) -> None:
     """Write a file beside its place, make it durable, put it there, and make its name durable. One writer at a time for each path.
 
     :param mode: permissions of a new file, less the umask.
+    :param owner: as for `write_beside`.
     :raises OSError: it can't be written: the old one stays. When only the folder can't be made durable, the new one is there but
         may be the old one again after a loss of power.
     """
-    part = path.with_suffix(".new")
-    part.unlink(missing_ok=True)  # a crash left it; whatever it is, it isn't followed or written into
-    descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
-    try:
-        with open(descriptor, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
-    except OSError:
-        part.unlink(missing_ok=True)  # on a full disk it would keep what others need
-        raise
+    write_beside(path, lambda file: file.write(data), mode, owner).put()
     sync_folder(path.parent)
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import secrets
 from collections.abc import Iterable
 from pathlib import Path
+from typing import BinaryIO
 
 from seg.common import files
 from seg.maildrop.drop_envelope import DropEnvelope
@@ -22,20 +22,13 @@ def drop(folder: Path, note: DropEnvelope, content: Iterable[bytes]) -> str:
     :raises OSError: it can't be written; nothing is left behind. Whatever `content` raises leaves nothing behind either.
     """
     name = secrets.token_hex(16)  # unguessable: who may write into the folder may not list it
-    unfinished = folder / f"{UNFINISHED}{name}"
-    descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, MODE)
-    try:
-        with open(descriptor, "wb") as file:
-            os.fchmod(descriptor, MODE)  # whatever the umask is
-            file.write(note.encode())
-            file.writelines(content)
-            file.flush()
-            os.fsync(descriptor)
-        os.rename(unfinished, folder / name)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            os.unlink(unfinished)
-        raise
+
+    def fill(file: BinaryIO) -> None:
+        os.fchmod(file.fileno(), MODE)  # whatever the umask is
+        file.write(note.encode())
+        file.writelines(content)
+
+    files.write_beside(folder / name, fill, MODE, part=folder / f"{UNFINISHED}{name}").put()
     sync_folder(folder)
     return name
 

@@ -6,6 +6,9 @@ import gzip
 import os
 import shutil
 from pathlib import Path
+from typing import BinaryIO
+
+from seg.common.files import NewFile, write_beside
 
 SUFFIX = ".gz"
 
@@ -22,24 +25,21 @@ def compress_closed(folder: Path, pattern: str) -> list[Path]:
         if path.suffix == SUFFIX:
             continue
         small = path.with_name(path.name + SUFFIX)
-        part = path.with_name(f".{path.name}.new")
-        try:
-            _compress(path, part)
-        except OSError:
-            part.unlink(missing_ok=True)
-            raise
-        part.replace(small)
+        _compressed(path, small).put()
         path.unlink()
         made.append(small)
     return made
 
 
-def _compress(path: Path, part: Path) -> None:
+def _compressed(path: Path, small: Path) -> NewFile:
+    """The file made small, with the permissions and the time of the large one."""
     status = path.stat()
-    with path.open("rb") as source, part.open("wb") as target:
+
+    def fill(target: BinaryIO) -> None:
         os.fchmod(target.fileno(), status.st_mode & 0o777)
-        with gzip.GzipFile(filename="", mode="wb", fileobj=target, mtime=status.st_mtime) as file:
+        with path.open("rb") as source, gzip.GzipFile("", "wb", fileobj=target, mtime=status.st_mtime) as file:
             shutil.copyfileobj(source, file, 1024 * 1024)
         target.flush()
-        os.fsync(target.fileno())
-    os.utime(part, ns=(status.st_atime_ns, status.st_mtime_ns))
+        os.utime(target.fileno(), ns=(status.st_atime_ns, status.st_mtime_ns))
+
+    return write_beside(small, fill, part=path.with_name(f".{path.name}.new"))

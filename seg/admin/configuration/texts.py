@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import os
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
@@ -12,7 +11,7 @@ import attrs
 from seg.admin.configuration.edits import File
 from seg.admin.configuration.usable import faults
 from seg.common.errors import ConfigurationError
-from seg.common.files import sync_folder
+from seg.common.files import NewFile, sync_folder, write_beside
 from seg.config.destinations import Destinations
 from seg.config.find import ConfigurationFiles, ConfigurationOrigin
 from seg.config.load import parse_destinations, parse_settings
@@ -160,21 +159,21 @@ def write_texts(files: ConfigurationFiles, old: ConfigurationTexts, new: Configu
     :raises ConfigurationError: they can't be written; nothing is changed then.
     """
     places = {File.SETTINGS: files.settings.resolve(), File.DESTINATIONS: files.destinations.resolve()}
-    parts: dict[File, Path] = {}
+    parts: dict[File, NewFile] = {}
     put: list[File] = []
     try:
         for file in old.changed(new):
             parts[file] = _write_beside(places[file], new.of(file))
         for file, part in parts.items():
-            part.replace(places[file])
+            part.put()
             put.append(file)
         for folder in {places[file].parent for file in parts}:
             sync_folder(folder)
     except OSError as error:
         for file in put:
-            _write_beside(places[file], old.of(file)).replace(places[file])
+            _write_beside(places[file], old.of(file)).put()
         for part in parts.values():
-            part.unlink(missing_ok=True)
+            part.discard()
         raise ConfigurationError((_cannot_write(error, files),)) from error
 
 
@@ -187,20 +186,11 @@ def _cannot_write(error: OSError, files: ConfigurationFiles) -> str:
     return f"the configuration can't be written ({error.strerror or error}: {error.filename or files.settings}){advice}"
 
 
-def _write_beside(place: Path, text: str) -> Path:
-    """The text in a new file beside its place, with the permissions and, as far as may be, the owner of the old one."""
+def _write_beside(place: Path, text: str) -> NewFile:
+    """The text in a new file, with the permissions and, as far as may be, the owner of the old one."""
+    status, data = place.stat(), text.encode("utf-8")
     part = place.with_name(f".{place.name}.new")
-    part.unlink(missing_ok=True)
-    status = place.stat()
-    descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        if os.geteuid() == 0:
-            os.fchown(descriptor, status.st_uid, status.st_gid)
-        os.fchmod(descriptor, status.st_mode & 0o777)
-        file.write(text.encode("utf-8"))
-        file.flush()
-        os.fsync(descriptor)
-    return part
+    return write_beside(place, lambda file: file.write(data), status.st_mode & 0o777, status, part)
 
 
 def texts_from(raw: Mapping[str, str]) -> ConfigurationTexts:

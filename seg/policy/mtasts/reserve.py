@@ -11,7 +11,7 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
-from seg.common.files import sync_folder
+from seg.common.files import NewFile, sync_folder
 from seg.policy.mtasts.entry import CachedPolicy, clear_place, encode_entry, file_name
 
 SPARES = 32  # files: that many policies can be written down on a full disk
@@ -68,7 +68,7 @@ class PolicyReserve:
         for spare in spares[:_LOST_AT_MOST]:
             try:
                 _overwrite(spare, data)
-                spare.replace(path)
+                NewFile(spare, path).put()
             except OSError:
                 spare.unlink(missing_ok=True)  # its room may be what the next one needs
             else:
