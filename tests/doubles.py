@@ -114,7 +114,7 @@ class MemoryMessage:
 class MemoryWriter:
     """Collects what is written; commits at once, by hand, or not at all, as its queue says."""
 
-    pressure = None
+    backpressure = None
 
     def __init__(self, queue: MemoryQueue, mid: int) -> None:
         self.mid = mid
@@ -159,7 +159,7 @@ class MemoryWriter:
         self._take(self._lines.finish())
         return MemoryContent(self.data)
 
-    def beside(self) -> MemoryWriter:
+    def sibling(self) -> MemoryWriter:
         """Another one, among the queue's writers as well."""
         return self._queue.begin(self.mid)
 

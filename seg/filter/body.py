@@ -37,8 +37,8 @@ async def _fit(body: bytes | IContent, message: FilteredMessage) -> IContent:
     writer = message.scratch()
     async with pieces_of(content) as pieces:
         async for piece in pieces:
-            if writer.pressure is not None:
-                await writer.pressure
+            if writer.backpressure is not None:
+                await writer.backpressure
             try:
                 writer.write(piece)
             except NULInContent:

@@ -165,8 +165,8 @@ class Pickup:
                     header.feed(piece)
                 if writer.size > rules.max_message_size:
                     raise NoteError(f"{taken.user} made it larger than {rules.max_message_size} octets")
-                if writer.pressure is not None:
-                    await writer.pressure
+                if writer.backpressure is not None:
+                    await writer.backpressure
             if header.hops > rules.max_hops:
                 raise NoteError(f"it loops: it has {header.hops} Received fields")
             await writer.commit(

@@ -108,23 +108,23 @@ class QueueIndex:
 
     def remove(self, entry: IndexEntry) -> None:
         """Nothing is left to do for a message."""
-        self.forget_content(entry)
+        self.drop_cached_content(entry)
         self._count(entry, entry.envelope if entry.waiting else None, -1)
         del self._entries[entry.mid]
         if not self._entries:
             self._entries.clear()  # a dict that was large keeps its room otherwise
         self._due.trim(len(self._entries), self._live)
 
-    def forget_content(self, entry: IndexEntry) -> None:
+    def drop_cached_content(self, entry: IndexEntry) -> None:
         """From now on the content comes from the file."""
         if entry.content is not None:
             self._in_memory -= len(entry.content) + UNPACKED
             self.octets -= entry.octets
-            entry.forget_content()
+            entry.drop_cached_content()
             self.octets += entry.octets
 
     def change(self, entry: IndexEntry, envelope: Envelope) -> None:
-        """The envelope has changed; `plan` or `give_back` decides what becomes due by it."""
+        """The envelope has changed; `plan` or `return_lease` decides what becomes due by it."""
         self._count(entry, entry.envelope, -1)
         entry.envelope = envelope
         self._count(entry, envelope, 1)
@@ -201,7 +201,7 @@ class QueueIndex:
                     together.append(r)
         return together, others
 
-    def give_back(self, entry: IndexEntry, rids: Iterable[int]) -> None:
+    def return_lease(self, entry: IndexEntry, rids: Iterable[int]) -> None:
         """These recipients aren't given out any more: due again when their time says so."""
         returned = entry.leased.intersection(rids)
         entry.leased -= returned

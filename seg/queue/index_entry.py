@@ -161,7 +161,7 @@ class IndexEntry:
         if self._many is not None:
             self._many.by_domain = {}
 
-    def forget_content(self) -> None:
+    def drop_cached_content(self) -> None:
         """From now on the content comes from the file, and the envelope out of its packed form."""
         self.content = None
         if not isinstance(self._form, bytes):

@@ -55,7 +55,9 @@ class IContent(Interface):
 class IMessageWriter(Interface):
     """One message on its way into the queue."""
 
-    pressure = Attribute("None, or a Deferred that fires when the disk has caught up: better write no more until then")
+    backpressure = Attribute(
+        "None, or a Deferred that fires when the disk has caught up: better write no more until then"
+    )
     size = Attribute("Octets written so far, as they will be stored")
 
     def write(data: bytes) -> None:
@@ -67,7 +69,7 @@ class IMessageWriter(Interface):
         """What has been written so far, to be read before `commit` or `abort`; write no more while it is read.
         Raises `OSError` when it could not be written."""
 
-    def beside() -> IMessageWriter:
+    def sibling() -> IMessageWriter:
         """Another writer for the same message. At most one of them is committed: abort the others."""
 
     def commit(envelope: Envelope) -> Deferred[None]:

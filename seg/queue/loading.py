@@ -140,10 +140,10 @@ class Loading:
             self._present[envelope.mid] = envelope
             return True
         if isinstance(found, Damaged):
-            self._custody.take_up_damaged(stored, found.kept, moment)
+            self._custody.restore_damaged(stored, found.kept, moment)
             self._sink.emit(MessageDamaged(envelope.mid, envelope.damage))
         else:
-            self._custody.take_up(stored, moment)
+            self._custody.restore(stored, moment)
         if reports := _reports_under_way(stored):
             self._bouncing.append(envelope.mid)
             if not isinstance(found, Damaged):

@@ -108,7 +108,7 @@ class ReportWriter:
                 return None if report is None else _clean(self._readdress(report[0]), report[1])
         return None
 
-    def announce(self, original: int, report: Envelope) -> None:
+    def emit_events(self, original: int, report: Envelope) -> None:
         """Emit the first events of the report's own story."""
         recipient = report.recipients[0]
         story: tuple[Event, ...] = (

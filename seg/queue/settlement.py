@@ -102,7 +102,7 @@ def expire(envelope: Envelope, spare: Iterable[int], now: float) -> dict[int, Ou
     }
 
 
-def overdue(
+def delay_warnings(
     envelope: Envelope, leased: Iterable[int], schedules: Schedules, now: float
 ) -> tuple[dict[int, Outcome], float]:
     """Recipients that should have been tried by now, and of whose delay the sender is to be told: what to tell, and when to look
@@ -155,7 +155,7 @@ def expired(last: Temporary | None, attempts: int, age: float, last_text: str = 
     return Permanent("5.4.7", text, 0, lines)
 
 
-def allot(envelope: Envelope, failures: Iterable[int], report: int) -> Envelope:
+def assign_report(envelope: Envelope, failures: Iterable[int], report: int) -> Envelope:
     """The envelope with the MID of the report that tells of these recipients."""
     rids = frozenset(failures)
     return attrs.evolve(
@@ -164,7 +164,7 @@ def allot(envelope: Envelope, failures: Iterable[int], report: int) -> Envelope:
     )
 
 
-def told(envelope: Envelope, report: int) -> Envelope:
+def mark_reported(envelope: Envelope, report: int) -> Envelope:
     """The envelope once that report is durable."""
     return attrs.evolve(
         envelope,

@@ -144,7 +144,7 @@ class Spool:
     # --- IQueue -----------------------------------------------------------------------------------
 
     def begin(self, mid: int) -> IMessageWriter:
-        """See `IQueue.begin`. The writer is a `seg.queue.writer.MessageWriter` (with its `pressure`)."""
+        """See `IQueue.begin`. The writer is a `seg.queue.writer.MessageWriter` (with its `backpressure`)."""
         return MessageWriter(
             mid, self._folders, self._settings.memory, self._new_mail, self._accept, readdress=self._readdress
         )

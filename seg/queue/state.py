@@ -94,7 +94,7 @@ class QueueState:
         now = self._clock.seconds()
         return Moment(now, now + self._grace())
 
-    def take_up(self, stored: StoredEnvelope, moment: Moment) -> None:
+    def restore(self, stored: StoredEnvelope, moment: Moment) -> None:
         """A message found at the start. One whose lifetime ended meanwhile gets a last try before it is
         returned."""
         envelope = clamped(self._steady(stored.envelope), self._schedules, moment.now)
@@ -108,12 +108,12 @@ class QueueState:
         if stored.failures or stored.relayed:
             entry.note(attrs.evolve(entry.unusual, failures=stored.failures, relayed=stored.relayed))
 
-    def take_up_damaged(self, stored: StoredEnvelope, rewrite: bool, moment: Moment) -> None:
+    def restore_damaged(self, stored: StoredEnvelope, rewrite: bool, moment: Moment) -> None:
         """A message of which a part is lost: held from now on, also after a restart.
 
         :param rewrite: its envelope may be written anew.
         """
-        self.take_up(stored, moment)
+        self.restore(stored, moment)
         entry = self.index.get(stored.envelope.mid)
         if entry is not None and rewrite:
             self._spawn(self.save(entry))
@@ -196,12 +196,12 @@ class QueueState:
                 entry.note(attrs.evolve(known, failures=failures, relayed=relayed))
         for event in settlement.events:
             self._sink.emit(self._shown(event))
-        self.index.give_back(entry, rids)
+        self.index.return_lease(entry, rids)
         if deleted_by and not entry.leased:
             await self.delete(entry, deleted_by)
             return
         if not any(r.state is RecipientState.PENDING and not r.attempts for r in envelope.recipients):
-            self.index.forget_content(entry)
+            self.index.drop_cached_content(entry)
         if settlement.changed:
             await self._save_settled(entry)
         if settlement.delays:
@@ -225,7 +225,7 @@ class QueueState:
             reports = self._gathering.of(envelope.mid).reports
             if key not in reports:
                 reports[key] = self._counters.next_mid()
-            envelope = rules.allot(envelope, rids, reports[key])
+            envelope = rules.assign_report(envelope, rids, reports[key])
         return envelope
 
     def _by_kind(self, envelope: Envelope, rids: Iterable[int]) -> dict[Hashable, list[int]]:
@@ -244,7 +244,7 @@ class QueueState:
         entry = self.index.get(mid)
         if entry is None:
             return
-        self.index.give_back(entry, rids)
+        self.index.return_lease(entry, rids)
         if entry.unusual.deleted_by and not entry.leased:
             self._spawn(self.delete(entry, entry.unusual.deleted_by))
 
@@ -398,7 +398,7 @@ class QueueState:
         content = self.content(entry, envelope)
         report = await self._reports.compose(action, self.in_posix(envelope), fared, content, mid, until)
         if report is not None:
-            self._reports.announce(entry.mid, report[0])
+            self._reports.emit_events(entry.mid, report[0])
             self.accept(*report)
 
     # --- failing ----------------------------------------------------------------------------------
@@ -414,11 +414,11 @@ class QueueState:
             made = await self._reports.write(self.in_posix(envelope), failures, content, report)
             if made is not None:
                 written, text = made
-        self.index.change(entry, rules.told(entry.envelope, report))
+        self.index.change(entry, rules.mark_reported(entry.envelope, report))
         left = {rid: bounced for rid, bounced in entry.unusual.failures.items() if rid not in failures}
         entry.note(attrs.evolve(entry.unusual, failures=left))
         if written is not None:
-            self._reports.announce(entry.mid, written)
+            self._reports.emit_events(entry.mid, written)
         await self.save(entry)
         if written is not None and self.index.get(written.mid) is None:
             self.accept(written, text)
@@ -441,7 +441,7 @@ class QueueState:
         """The sender may have to be told that some of a message still waits for its turn, as its destination is suspended or at its limits.
         Of what fails when it is tried he hears by `settle`."""
         now = self._clock.seconds()
-        waits, entry.warn = rules.overdue(entry.envelope, entry.leased, self._schedules, now)
+        waits, entry.warn = rules.delay_warnings(entry.envelope, entry.leased, self._schedules, now)
         if waits:
             self._gathering.of(entry.mid).delays.update(waits)
             self._spawn(self._tell_in_time(entry))

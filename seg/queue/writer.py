@@ -37,7 +37,7 @@ class MessageWriter:
     :param readdress: puts those who get mail for this machine in the place of its users.
     :param serials: numbers for the writers of the same message, which have files of their own.
     :ivar size: octets written so far.
-    :ivar pressure: None, or a Deferred that fires when the disk has caught up: pause the sender until then.
+    :ivar backpressure: None, or a Deferred that fires when the disk has caught up: pause the sender until then.
     """
 
     def __init__(
@@ -68,7 +68,7 @@ class MessageWriter:
         self._file: StreamedFile | None = None
         self._unwritten = 0
         self._closed = False
-        self.pressure: Deferred[None] | None = None
+        self.backpressure: Deferred[None] | None = None
 
     def write(self, data: bytes) -> None:
         """See `IMessageWriter.write`."""
@@ -94,8 +94,8 @@ class MessageWriter:
         await self._commits.submit(Barrier(self._file))
         return StreamedContent(self._file.path, self.size, self._commits)
 
-    def beside(self) -> IMessageWriter:
-        """See `IMessageWriter.beside`."""
+    def sibling(self) -> IMessageWriter:
+        """See `IMessageWriter.sibling`."""
         return MessageWriter(
             self._mid,
             self._folders,
@@ -158,14 +158,14 @@ class MessageWriter:
         data = b"".join(self._pieces)
         self._pieces, self._held = [], 0
         self._unwritten += len(data)
-        if self._unwritten > UNWRITTEN and self.pressure is None:
-            self.pressure = Deferred()
+        if self._unwritten > UNWRITTEN and self.backpressure is None:
+            self.backpressure = Deferred()
         written = self._commits.submit(AppendChunk(self._file, data))
         # A failure is kept in the file and comes out of `commit`.
         written.addErrback(lambda _: None).addCallback(self._written, len(data))
 
     def _written(self, result: None, size: int) -> None:
         self._unwritten -= size
-        if self.pressure is not None and self._unwritten <= UNWRITTEN // 2:
-            pressure, self.pressure = self.pressure, None
-            pressure.callback(None)
+        if self.backpressure is not None and self._unwritten <= UNWRITTEN // 2:
+            backpressure, self.backpressure = self.backpressure, None
+            backpressure.callback(None)

@@ -36,7 +36,7 @@ async def filtered(
     spare: list[IMessageWriter] = []
 
     def scratch() -> IMessageWriter:
-        writer = original.beside()
+        writer = original.sibling()
         spare.append(writer)
         return writer
 
@@ -74,8 +74,8 @@ async def _rewritten(message: FilteredMessage, writer: IMessageWriter) -> Rewrit
     plain = trace.isascii()
     async with pieces_of(message.body) as pieces:
         async for piece in pieces:
-            if writer.pressure is not None:
-                await writer.pressure
+            if writer.backpressure is not None:
+                await writer.backpressure
             writer.write(piece)
             plain = plain and piece.isascii()
     return Rewritten(writer, header, writer.size, plain)

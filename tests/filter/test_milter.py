@@ -393,12 +393,12 @@ class AnswerTests(MilterCase):
         """A milter isn't read faster than its new body can be stored."""
         told = message()
         writer = told.scratch()
-        pressure: Deferred[None] = Deferred()
-        writer.pressure = pressure
+        backpressure: Deferred[None] = Deferred()
+        writer.backpressure = backpressure
         house = Milter({b"E": [answer(b"b", b"one\r\n") + GO_ON]})
         judging = self.begin(house, attrs.evolve(told, scratch=lambda: writer))
         self.assertNoResult(judging)
-        pressure.callback(None)
+        backpressure.callback(None)
         self.assertIsInstance(self.successResultOf(judging), Change)
 
 

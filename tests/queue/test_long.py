@@ -53,7 +53,7 @@ class RoomTests(SynchronousTestCase):
         entry = index.add(envelope, NOW, NEVER, b"content")
         self.assertIs(entry.envelope, envelope)
         counted = index.octets
-        index.forget_content(entry)
+        index.drop_cached_content(entry)
         self.assertEqual((entry.envelope, entry.content), (envelope, None))
         self.assertLess(index.octets, counted)
         index.remove(entry)

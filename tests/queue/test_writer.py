@@ -122,14 +122,14 @@ class WriterTests(SynchronousTestCase):
         """While the disk lags behind, the sender is asked to pause, and told when it may go on."""
         self.commits.paused = True
         self.writer.write(b"q" * UNWRITTEN)
-        self.assertIsNone(self.writer.pressure)
+        self.assertIsNone(self.writer.backpressure)
         self.writer.write(b"q" * PIECE)
-        pressure = self.writer.pressure
-        assert pressure is not None
-        self.assertNoResult(pressure)
+        backpressure = self.writer.backpressure
+        assert backpressure is not None
+        self.assertNoResult(backpressure)
         self.commits.resume()
-        self.successResultOf(pressure)
-        self.assertIsNone(self.writer.pressure)
+        self.successResultOf(backpressure)
+        self.assertIsNone(self.writer.backpressure)
 
     def test_told_before_due(self) -> None:
         """Durable, then whoever committed hears of it (and tells the log and the client), then due; small or large."""
@@ -228,9 +228,9 @@ class WriterTests(SynchronousTestCase):
     def test_beside(self) -> None:
         """Writers of the same message don't get into each other's way; the one that is committed counts."""
         self.writer.write(b"a" * 2 * PIECE)
-        second = self.writer.beside()
+        second = self.writer.sibling()
         second.write(b"b" * 2 * PIECE)
-        third = second.beside()
+        third = second.sibling()
         third.write(b"c" * 2 * PIECE)
         self.assertEqual(sorted(self.left()), ["000000000009", "000000000009.1", "000000000009.2"])
         self.writer.abort()

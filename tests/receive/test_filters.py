@@ -205,12 +205,12 @@ class AnswerTests(FilterCase):
         never: Deferred[Answer] = Deferred()
         client = self.filtered(never)
         client.say(MESSAGE)
-        pressure: Deferred[None] = Deferred()
-        self.patch(MemoryWriter, "pressure", pressure)
+        backpressure: Deferred[None] = Deferred()
+        self.patch(MemoryWriter, "backpressure", backpressure)
         never.callback(Change(header=[AddField("X-A", "1")]))
         self.assertEqual(self.queue.messages, {})
         self.assertNotIn(b"250", client.heard()[-10:])
-        pressure.callback(None)
+        backpressure.callback(None)
         self.assertTrue(client.heard().endswith(QUEUED))
 
     def test_names_are_looked_up(self) -> None:

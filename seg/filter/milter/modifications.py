@@ -115,8 +115,8 @@ class Modifications:
             raise MilterError("its new body holds a NUL") from error
         if self._body.size > self._message.max_size:
             raise MilterError(f"its new body is larger than {self._message.max_size} octets")
-        if self._body.pressure is not None:
-            await self._body.pressure
+        if self._body.backpressure is not None:
+            await self._body.backpressure
 
 
 def _size(change: told.Modification) -> int:
