@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from seg.cli import destconfig_dialogue as dialogue
+from seg.cli.check import LONGEST
 from seg.cli.destconfig_show import detail, list_
 from seg.cli.dialogue import can_ask
 from seg.cli.import_export import FROM_FILE, SHOWN, TO_FILE, YES, clear, merge_or_replace, read, replaces, write
@@ -45,7 +46,7 @@ def destconfig(context: click.Context) -> None:
         say(context.get_help())
         sys.exit(2)
     dialogue.main_menu(
-        StagedEdits(context.obj.gateway()),
+        StagedEdits(context.obj.gateway(LONGEST)),
         list_=lambda: context.invoke(list_),
         detail=lambda domain: context.invoke(detail, domain=domain, as_json=False),
         import_=lambda file: context.invoke(import_, file=Path(file)),
@@ -83,7 +84,7 @@ def _exemption_options(command: Any) -> Any:
 @click.pass_obj
 def new(surroundings: Any, /, domain: str | None, as_json: bool, **given: Any) -> None:
     """Stage an entry for DOMAIN (or .DOMAIN: all below it). What isn't given is inherited from Default, live."""
-    bench = StagedEdits(surroundings.gateway())
+    bench = StagedEdits(surroundings.gateway(LONGEST))
     values = _values(given)
     if domain is None or (not values and can_ask() and not as_json):
         _need_terminal(domain, "seg destconfig new DOMAIN --tls required ...")
@@ -103,7 +104,7 @@ def new(surroundings: Any, /, domain: str | None, as_json: bool, **given: Any) -
 @click.pass_obj
 def edit(surroundings: Any, /, domain: str | None, inherit: tuple[str, ...], as_json: bool, **given: Any) -> None:
     """Stage changes of the entry of DOMAIN; keys that aren't given stay as they are."""
-    bench = StagedEdits(surroundings.gateway())
+    bench = StagedEdits(surroundings.gateway(LONGEST))
     values = _values(given)
     if domain is None or (not values and not inherit and can_ask()):
         _need_terminal(domain, "seg destconfig edit DOMAIN --tls required ...")

@@ -7,8 +7,9 @@ from typing import Any
 
 import click
 
+from seg.cli.destconfig_further import further
+from seg.cli.destconfig_verify import offer
 from seg.cli.dialogue import ask, choose, confirm, menu, number
-from seg.cli.keys import fault_of, shown, typed
 from seg.cli.output import say, shown_safely
 from seg.cli.staged import Edit, StagedEdits, put, remove
 from seg.config.destinations import IPPreference, LimitPer, Profile, TLSOption
@@ -43,12 +44,7 @@ DANE_WORDS = ("none", "opportunistic", "mandatory", "monitor")
 STS_OPTIONS = ("Off", "On", "Monitor")
 CERTIFICATE_ADVICE = "You have chosen to enable TLS. Please use the 'certconfig' command to ensure that there is a valid certificate configured."
 ROUTES_ADVICE = "MTA STS is not enforced for domains that have SMTP routes configured"
-# Asked for one after the other; the other keys of the schema follow at the end.
-ASKED = frozenset(
-    {"ip_preference", "concurrent_connections", "messages_per_connection", "limit_per", "tls", "dane", "mta_sts"}
-)
 LIMIT_PER = tuple(word(member) for member in LimitPer)
-LIMITS = ("recipient_limit", "recipient_minutes")
 SPECS = specs(Profile)
 
 
@@ -88,7 +84,9 @@ def new_entry(bench: StagedEdits, domain: str | None) -> None:
     domain = domain or _domain("Enter the domain you wish to configure.")
     if domain in bench.table(FILE, ENTRIES):
         raise click.ClickException(f"{domain} has an entry already; edit it")
-    bench.stage([put(FILE, (ENTRIES, domain), profile(domain, {}, bench.table(FILE, "default")))])
+    values = profile(domain, {}, bench.table(FILE, "default"))
+    offer(domain, {}, values, bench.check)
+    bench.stage([put(FILE, (ENTRIES, domain), values)])
 
 
 def edit_entry(bench: StagedEdits, domain: str | None) -> None:
@@ -97,9 +95,9 @@ def edit_entry(bench: StagedEdits, domain: str | None) -> None:
     known = bench.table(FILE, ENTRIES)
     if domain not in known:
         raise click.ClickException(f"{domain} has no entry")
-    kept = {name: value for name, value in known[domain].items() if name == "exemption"}
     values = profile(domain, known[domain], bench.table(FILE, "default"))
-    bench.stage([put(FILE, (ENTRIES, domain), {**values, **kept})])
+    offer(domain, known[domain], values, bench.check)
+    bench.stage([put(FILE, (ENTRIES, domain), values)])
 
 
 def edit_default(bench: StagedEdits) -> None:
@@ -187,25 +185,9 @@ def profile(name: str, old: dict[str, Any], default: dict[str, Any]) -> dict[str
     _ip_preference(name, old, values)
     _limits(name, old, values)
     _tls(old, values, default)
-    for key, spec in SPECS.items():
-        if key in ASKED or key in LIMITS or not _is_asked(key, values, default):
-            continue
-        text = spec.doc.split(":")[0].split(";")[0]
-        if confirm(f"Do you wish to apply a specific {key.replace('_', ' ')} to this domain?", key in old):
-            answer = ask(f"{text}:", shown(spec, old.get(key, spec.default)), lambda a, s=spec: fault_of(s, a))  # type: ignore[misc]
-            values[key] = typed(spec, answer)
-    return values
-
-
-def _is_asked(key: str, values: dict[str, Any], default: dict[str, Any]) -> bool:
-    """Whether a key means anything beside what was answered."""
-    if key == "key":
-        return bool(values.get("certificate"))
-    if key in ("certificate", "tls_alert"):
-        return _has_tls(values, default)
-    if key != "dane_opportunistic_failure":
-        return True
-    return values.get("dane", default.get("dane", "opportunistic")) == "opportunistic" and _has_tls(values, default)
+    _bounce_profile(old, values)
+    opportunistic = values.get("dane", default.get("dane", "opportunistic")) == "opportunistic"
+    return {**values, **further(name, old, values, _has_tls(values, default), opportunistic)}
 
 
 def _ip_preference(name: str, old: dict[str, Any], values: dict[str, Any]) -> None:
@@ -264,6 +246,16 @@ def _tls(old: dict[str, Any], values: dict[str, Any], default: dict[str, Any]) -
         values["mta_sts"] = words[choose("Do you want to use MTA STS support?", STS_OPTIONS, at) - 1]
         if values["mta_sts"] != "off":
             say(ROUTES_ADVICE)
+
+
+def _bounce_profile(old: dict[str, Any], values: dict[str, Any]) -> None:
+    if confirm("Do you wish to apply a specific bounce profile to this domain?", "bounce_profile" in old):
+        question = "Enter the name of the bounce profile (seg bounceconfig list):"
+        values["bounce_profile"] = ask(question, str(old.get("bounce_profile", "")), _profile_named)
+
+
+def _profile_named(answer: str) -> str:
+    return "" if answer else "Please answer with the name of a bounce profile."
 
 
 def _has_tls(values: dict[str, Any], inherited: dict[str, Any]) -> bool:

@@ -36,6 +36,14 @@ class StagedEdits:
         found = self.data(file).get(name, [])
         return found if isinstance(found, list) else []
 
+    def check(self, kind: str, domain: str) -> dict[str, Any]:
+        """What a check of a domain finds (`seg.check`).
+
+        :raises GatewayError: it can't be made.
+        """
+        found: dict[str, Any] = self._gateway.post("/v1/checks", kind=kind, domain=domain)
+        return found
+
     def stage(self, edits: Sequence[Edit], as_json: bool = False) -> None:
         """Stage, and show what is staged by now."""
         self._found = None
