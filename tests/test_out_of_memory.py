@@ -51,7 +51,7 @@ PLACES: tuple[tuple[object, str], ...] = (
     (ServerConnection, "data_to_send"),
     (ServerConnection, "accept"),
     (ReceiveSession, "react"),
-    (ReceiveSession, "_objection"),
+    (receive_session, "check_rcpt"),
     (CountingCounters, "next_mid"),
     (receive_session, "ReceiveTransaction"),
     (receive_session, "received_field"),

@@ -8,11 +8,11 @@ from twisted.internet.defer import Deferred
 
 from seg.auth.mechanism_results import Challenge, Success
 from seg.auth.sasl_server import Answer, Exchange, SASLServer
-from seg.events.base import IEventSink
 from seg.events.receive import AuthFailed, AuthSucceeded
 from seg.mail.hosts import IPAddress
+from seg.receive.context import ListenerContext
 from seg.receive.refusals import Refusals
-from seg.smtp import server_events as told
+from seg.smtp import server_events as events
 from seg.smtp.server import ServerConnection
 from seg.smtp.server_replies import ServerReply
 
@@ -33,10 +33,9 @@ class AuthSession:
     def __init__(
         self,
         sasl: SASLServer,
+        context: ListenerContext,
         core: ServerConnection,
         icid: int,
-        profile: str,
-        sink: IEventSink,
         refusals: Refusals,
         on_answer: Callable[[], None],
     ) -> None:
@@ -44,8 +43,8 @@ class AuthSession:
         self._sasl = sasl
         self._core = core
         self._icid = icid
-        self._profile = profile
-        self._sink = sink
+        self._profile = context.auth_profile
+        self._sink = context.sink
         self._refusals = refusals
         self._on_answer = on_answer
         self._bindings: Mapping[str, bytes] = {}
@@ -58,7 +57,7 @@ class AuthSession:
         self._bindings = bindings
         self._core.mechanisms = self._sasl.mechanisms(bindings)
 
-    def begin(self, event: told.AuthBegun, address: IPAddress) -> None:
+    def begin(self, event: events.AuthBegun, address: IPAddress) -> None:
         """AUTH."""
         if self._sasl.locked(address):
             self._told_failed("", event.mechanism, "too many failures from this address")
@@ -67,12 +66,12 @@ class AuthSession:
         self._exchange = self._sasl.exchange(event.mechanism, self._bindings, address)
         self._wait_for(self._exchange.start(event.initial))
 
-    def respond(self, event: told.AuthResponse) -> None:
+    def respond(self, event: events.AuthResponse) -> None:
         """A response to a challenge."""
         assert self._exchange is not None  # the core knows of a challenge
         self._wait_for(self._exchange.step(event.data))
 
-    def ended(self, event: told.AuthEnded) -> None:
+    def ended(self, event: events.AuthEnded) -> None:
         """The client gave up, or sent what can't be read."""
         exchange, self._exchange = self._exchange, None
         if exchange is not None:

@@ -17,6 +17,7 @@ from seg.local.table import LocalTable
 from seg.mail.ids import IMessageIds
 from seg.queue.interfaces import IQueue
 from seg.receive.access import HostAccess
+from seg.receive.checks import ReceiveRules
 from seg.receive.connection_counter import ListenerCensus
 from seg.receive.rates import RecipientRateLimit
 from seg.receive.recipients import RecipientAccess
@@ -56,3 +57,8 @@ class ListenerContext:
     auth_profile: str = ""  # its name in the log
     local: Callable[[], LocalTable] | None = None  # who gets mail for this machine
     senders: SenderRules = NO_RULES  # as whom those who authenticated may send
+    rules: ReceiveRules = attrs.field(init=False)  # of `seg.receive.checks`
+
+    @rules.default
+    def _rules(self) -> ReceiveRules:
+        return ReceiveRules(self.recipients, self.senders, self.settings.max_recipients, self.local)

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-
-from twisted.internet.defer import Deferred
-from twisted.python.failure import Failure
+from typing import Any
 
 from seg.common.clock import posix
 from seg.events.gateway import Fault
@@ -14,7 +12,7 @@ from seg.events.receive import MessageAborted, MessageQueued, MessageReceived, R
 from seg.filter.chain import Dropped, FilterChain, Refused
 from seg.filter.message import Client
 from seg.receive.context import ListenerContext
-from seg.receive.filtering import filtered
+from seg.receive.filtering import filtering
 from seg.receive.refusals import Refusals
 from seg.receive.transaction import LOCAL_ERROR, ReceiveTransaction, not_stored
 from seg.smtp.server import ServerConnection
@@ -24,28 +22,24 @@ NOT_OWN_HEADER = ServerReply(553, "5.7.1", "From address in the header is not th
 
 
 class EndOfData:
-    """Holds the transaction of a session, if there is one, and brings it to its end.
+    """The part of a session that brings its transaction, if there is one, to an end.
 
     :param on_answer: called when the answer to a whole message was given.
     """
 
     def __init__(
-        self,
-        context: ListenerContext,
-        core: ServerConnection,
-        icid: int,
-        refusals: Refusals,
-        on_answer: Callable[[], None],
+        self, context: ListenerContext, core: ServerConnection, icid: int, on_answer: Callable[[], None]
     ) -> None:
         self.injected = 0  # messages accepted
         self.transaction: ReceiveTransaction | None = None
         self._context = context
+        self._sink = context.sink
         self._core = core
         self._icid = icid
-        self._refusals = refusals
+        self._refusals = Refusals(context.sink, icid)
         self._on_answer = on_answer
         self._working = False  # the transaction is in the work queue
-        self._filtering: Deferred[Refused | Dropped | tuple[str, ...]] | None = None
+        self._filtering: Any = None  # the Deferred of the filters' word
 
     @property
     def filtering(self) -> bool:
@@ -61,8 +55,7 @@ class EndOfData:
             self._core.refuse(transaction.failure or LOCAL_ERROR)
             self.fail(transaction.cause)
             return
-        objection = self._objection_to_header(transaction, client.user)
-        if objection:
+        if client.user and (objection := self._objection_to_header(transaction, client.user)):
             self._core.refuse(NOT_OWN_HEADER)
             self.fail(objection)
             return
@@ -76,13 +69,12 @@ class EndOfData:
     def _objection_to_header(self, transaction: ReceiveTransaction, user: str) -> str:
         """Why what the header says of the sender isn't for this user to say; "" when it is."""
         rules, header = self._context.senders, transaction.header
-        if not user or not rules.check_header:
+        if not rules.check_header:
             return ""
         return rules.objection(user, header.text) or ("The header is too long to be checked" if header.cut else "")
 
     def _ask_filters(self, filters: FilterChain, transaction: ReceiveTransaction, client: Client) -> None:
-        judging = filtered(filters, transaction, client, self._core.options.max_message_size)
-        self._filtering = Deferred.fromCoroutine(judging)
+        self._filtering = filtering(filters, transaction, client, self._core.options.max_message_size)
         self._filtering.addCallbacks(
             self._judged, self._not_judged, callbackArgs=(transaction, client), errbackArgs=(transaction,)
         )
@@ -104,51 +96,44 @@ class EndOfData:
         else:
             self._commit(transaction, client, verdict)
 
-    def _not_judged(self, failure: Failure, transaction: ReceiveTransaction) -> None:
+    def _not_judged(self, failure: Any, transaction: ReceiveTransaction) -> None:
         self._filtering = None
         if self.transaction is transaction:  # else it was dropped, and the filters were told to stop
-            self._not_durable(failure, transaction)
+            self._not_durable(failure.value, transaction)
 
     def _commit(self, transaction: ReceiveTransaction, client: Client, holds: tuple[str, ...]) -> None:
-        """Make it durable. `holds` is who wants it held, and why."""
+        """Make it durable.
+
+        :param holds: who wants it held, and why.
+        """
+        assert transaction.writer is not None
         try:
-            durable = self._make_durable(transaction, client, holds)
-        except MemoryError:
-            self._not_durable(Failure(), transaction)
+            envelope = transaction.envelope(
+                arrived=posix(self._context.clock),
+                icid=self._icid,
+                client=str(client.address),
+                helo=client.helo,
+                holds=holds,
+                submitter=client.user,
+                bounce_profile=self._context.bounce_profile,
+            )
+            durable = transaction.writer.commit(envelope)
+        except MemoryError as error:
+            self._not_durable(error, transaction)
             return
         durable.addCallbacks(
-            self._durable, self._not_durable, callbackArgs=(transaction, holds), errbackArgs=(transaction,)
+            self._durable, self._commit_failed, callbackArgs=(transaction, holds), errbackArgs=(transaction,)
         )
-
-    def _make_durable(self, transaction: ReceiveTransaction, client: Client, holds: tuple[str, ...]) -> Deferred[None]:
-        assert transaction.writer is not None
-        envelope = transaction.envelope(
-            arrived=posix(self._context.clock),
-            icid=self._icid,
-            client=str(client.address),
-            helo=client.helo,
-            holds=holds,
-            submitter=client.user,
-            bounce_profile=self._context.bounce_profile,
-        )
-        return transaction.writer.commit(envelope)
 
     def _durable(self, _: None, transaction: ReceiveTransaction, holds: tuple[str, ...]) -> None:
         """The message is ours now, even if the client has gone meanwhile."""
-        header = transaction.header
-        self._context.sink.emit(
-            MessageReceived(
-                transaction.mid,
-                self._icid,
-                transaction.arguments.reverse_path,
-                transaction.size,
-                header.field(b"message-id:"),
-                header.field(b"subject:"),
-            )
-        )
-        self._context.sink.emit(MessageQueued(transaction.mid))
+        header, emit = transaction.header, self._sink.emit
+        sender, size = transaction.arguments.reverse_path, transaction.size
+        message_id, subject = header.field(b"message-id:"), header.field(b"subject:")
+        emit(MessageReceived(transaction.mid, self._icid, sender, size, message_id, subject))
+        emit(MessageQueued(transaction.mid))
         for by in holds:
-            self._context.sink.emit(MessageHeld(transaction.mid, by))
+            emit(MessageHeld(transaction.mid, by))
         self.transaction = None
         self._leave_work()
         self._accept(transaction)
@@ -165,11 +150,14 @@ class EndOfData:
         self._core.accept(ServerReply(250, "2.0.0", f"Ok: queued as {transaction.mid}"))
         self._on_answer()
 
-    def _not_durable(self, failure: Failure, transaction: ReceiveTransaction) -> None:
-        reply = not_stored(failure.value) if failure.value is not None else LOCAL_ERROR
-        what = "Cannot write to the queue" if failure.check(OSError) else "Cannot queue"
-        cause = f"{what}: {failure.getErrorMessage() or 'out of memory'}"
-        self._context.sink.emit(Fault(f"MID {transaction.mid}: {cause}"))
+    def _commit_failed(self, failure: Any, transaction: ReceiveTransaction) -> None:
+        self._not_durable(failure.value, transaction)
+
+    def _not_durable(self, error: BaseException, transaction: ReceiveTransaction) -> None:
+        reply = not_stored(error)
+        what = "Cannot write to the queue" if isinstance(error, OSError) else "Cannot queue"
+        cause = f"{what}: {str(error) or 'out of memory'}"
+        self._sink.emit(Fault(f"MID {transaction.mid}: {cause}"))
         self._core.refuse(reply)
         self.fail(cause)
         self._on_answer()
@@ -182,15 +170,15 @@ class EndOfData:
     def drop(self, text: str) -> None:
         """Forget the transaction, if there is one."""
         transaction, self.transaction = self.transaction, None
-        filtering, self._filtering = self._filtering, None
+        judging, self._filtering = self._filtering, None
         self._leave_work()
-        if filtering is not None:
-            filtering.cancel()
+        if judging is not None:
+            judging.cancel()
         if transaction is not None:
             transaction.abort()
-            self._context.sink.emit(MessageAborted(transaction.mid, self._icid, text))
-            self._context.sink.emit(MessageFinished(transaction.mid, aborted=True))
+            self._sink.emit(MessageAborted(transaction.mid, self._icid, text))
+            self._sink.emit(MessageFinished(transaction.mid, aborted=True))
 
     def report(self, text: str) -> None:
         """A limit or rule ended something."""
-        self._context.sink.emit(ReceiveFailed(self._icid, text))
+        self._sink.emit(ReceiveFailed(self._icid, text))

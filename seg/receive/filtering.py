@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import attrs
+from twisted.internet.defer import Deferred
 
 from seg.filter.chain import Dropped, FilterChain, Passed, Refused
 from seg.filter.header import HeaderTooLong
@@ -20,6 +21,13 @@ class Rewritten:
     header: HeaderScan
     size: int
     ascii: bool  # all of it
+
+
+def filtering(
+    chain: FilterChain, transaction: ReceiveTransaction, client: Client, max_size: int
+) -> Deferred[Refused | Dropped | tuple[str, ...]]:
+    """Begin `filtered`; to be cancelled when nobody wants to know any more."""
+    return Deferred.fromCoroutine(filtered(chain, transaction, client, max_size))
 
 
 async def filtered(

@@ -76,7 +76,7 @@ class Listener(ServerFactory):
 
     def clients(self) -> list[IPAddress]:
         """The address of each client connected now."""
-        return [session.address for session in self._sessions]
+        return [each.session.client.address for each in self._sessions]
 
     def buildProtocol(self, addr: IAddress | None) -> Protocol:
         """A session, or a refusal when a limit is reached."""
@@ -113,11 +113,11 @@ class Listener(ServerFactory):
 
     def _out_of_patience(self) -> None:
         for session in tuple(self._sessions):
-            session.finish_now(SHUTTING_DOWN)
+            session.finish(SHUTTING_DOWN, now=True)
 
     def _gone(self, session: ServerProtocol) -> None:
         self._sessions.discard(session)
-        self._census.leave(session.address)
+        self._census.leave(session.session.client.address)
         if not self._sessions:
             waiting, self._all_gone = self._all_gone, []
             for gone in waiting:

@@ -1,48 +1,55 @@
-"""What is decided while a client hands in messages: who may send to whom, and when a message is ours."""
+"""One client's session: what is known of the client, and the answers to its commands. No sockets, no Twisted: octets are
+`seg.receive.protocol`'s affair, and who may do what is said by `seg.receive.checks`."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
+
+import attrs
 
 from seg.common.clock import posix
-from seg.config.schema import Access, SenderGroup
+from seg.config.schema import Access
 from seg.events.receive import (
     BadCommand,
+    ClientCertificateShown,
+    ConnectionAccepted,
+    ConnectionAdmitted,
+    ConnectionClosed,
+    ConnectionLost,
     MessageStarted,
     ReceiveFailed,
+    ReceiveTLSStarted,
     RecipientAccepted,
     RecipientRefused,
     SenderRefused,
     UnknownCommand,
 )
-from seg.filter.message import Client, SessionTLS
+from seg.filter.message import Client
 from seg.filter.submission import HeaderCompletion
+from seg.mail.client import client_address
 from seg.mail.hosts import IPAddress
-from seg.receive.access import AccessDecision
 from seg.receive.auth_session import AuthSession
+from seg.receive.checks import ClientFacts, check_mail, check_rcpt, check_vrfy
 from seg.receive.context import ListenerContext
 from seg.receive.end_of_data import EndOfData
-from seg.receive.received_header import received_field
-from seg.receive.recipients import RELAYING_DENIED, local_objection
-from seg.receive.refusals import Refusals
+from seg.receive.handshake import HandshakeFacts
+from seg.receive.received_header import from_clause, received_field
 from seg.receive.transaction import ReceiveTransaction, not_stored
-from seg.smtp import server_events as told
-from seg.smtp.commands import RcptArguments
+from seg.smtp import server_events as events
 from seg.smtp.server import ServerConnection
-from seg.smtp.server_auth import AUTH_REQUIRED
-from seg.smtp.server_replies import STARTTLS_FIRST, ServerReply
+from seg.smtp.server_replies import ServerReply
+from seg.smtp.server_table import State
+from seg.smtp.xclient import XClient
 
-NOBODY = AccessDecision(SenderGroup(name="", access=Access.REJECT), "")
-TOO_MANY_MESSAGES = ServerReply(452, "4.5.3", "Too many messages on this connection")
+TOO_MANY_CONNECTIONS = ServerReply(421, "4.7.0", "Too many connections from your address; try again later")
 TOO_MANY_THIS_HOUR = ServerReply(452, "4.7.1", "Too many recipients received this hour")
-TOO_MANY_RECIPIENTS = ServerReply(452, "4.5.3", "Too many recipients")
-NOT_OWN_ADDRESS = ServerReply(553, "5.7.1", "Sender address is not that of the authenticated user")
 
 
-class ReceiveSession:
+class ReceiveSession(EndOfData):
     """Answers what the core of one session asks, and tells the sink what happens.
 
-    :param on_answer: called when the answer to a whole message was given.
+    :param on_answer: called when the answer to a whole message was given, or to AUTH, that took its time.
     """
 
     def __init__(
@@ -53,133 +60,140 @@ class ReceiveSession:
         address: IPAddress,
         on_answer: Callable[[], None],
     ) -> None:
-        self._context = context
-        self._core = core
-        self._icid = icid
-        self.address = address
-        self.admission = NOBODY  # until the host access table has been looked at
-        self.client_name = ""  # by verified reverse lookup
-        self.tls: SessionTLS | None = None
-        self.certified = ""  # subject of the client's certificate, if its holder may relay
-        self.login: AuthSession | None = None
-        self._refusals = Refusals(context.sink, icid)
+        super().__init__(context, core, icid, on_answer)
+        self.client = ClientFacts(address)
+        self.local = ""  # our address
+        self.content_began = 0.0  # seconds by the clock
+        self.auth: AuthSession | None = None
+        self._peer = address  # who is really at the other end
+        self._xclient: XClient | None = None  # what a proxy said, until it is decided on
         if context.sasl is not None:
-            self.login = AuthSession(
-                context.sasl, core, icid, context.auth_profile, context.sink, self._refusals, on_answer
-            )
-        self._conclusion = EndOfData(context, core, icid, self._refusals, on_answer)
+            self.auth = AuthSession(context.sasl, context, core, icid, self._refusals, on_answer)
 
-    @property
-    def injected(self) -> int:
-        """Messages accepted."""
-        return self._conclusion.injected
+    # --- the client
 
-    @property
-    def filtering(self) -> bool:
-        """Whether filters judge a message just now: it may still be dropped."""
-        return self._conclusion.filtering
+    def proxied(self, address: IPAddress) -> bool:
+        """A load balancer says whose connection this is; whether that client may have one more."""
+        balancer, self._peer = self.client.address, address
+        self.client = ClientFacts(address)
+        return self._context.census.move(balancer, address)
 
-    @property
-    def octets(self) -> int:
-        """How much of a message has been stored so far."""
-        transaction = self._conclusion.transaction
-        return transaction.size if transaction is not None else 0
+    def represent(self, client: XClient) -> None:
+        """A mail proxy says whose connection it passes on: until it is decided on that client nothing is allowed."""
+        before = self.client
+        address = before.address if client.address is None else client_address(str(client.address))
+        self.client = ClientFacts(address, tls=before.tls)  # a certificate was the proxy's own
+        self._xclient = client
+        self._core.may_relay = False
+        self._context.census.move(before.address, address)
 
-    def react(self, event: told.ServerEvent) -> None:
+    def tell_accepted(self, name: str, verified: bool) -> None:
+        """Whose connection it is; "" is no name."""
+        address = str(self.client.address)
+        self._sink.emit(ConnectionAccepted(self._icid, self._context.listener, self.local, address, name, verified))
+
+    def admit(self, name: str) -> None:
+        """Look the client up in the host access table.
+
+        :param name: verified; "" = there is none.
+        """
+        context, core = self._context, self._core
+        access = context.access.admit(self.client.address, name)
+        self._sink.emit(ConnectionAdmitted(self._icid, access.action, access.group.name, access.match))
+        self.client = attrs.evolve(self.client, name=name, access=access)
+        if access.group.access is Access.REFUSE:
+            return
+        xclient, self._xclient = self._xclient, None
+        if xclient is not None:
+            core.reset_for_xclient(xclient.helo or "", xclient.login or "")
+        core.options = context.options.limited(access.group.max_message_size, access.group.max_recipients)
+        core.may_relay = access.may_relay
+        core.xclient_allowed = context.proxies.admit(self._peer).may_relay
+
+    def refusal(self) -> ServerReply | None:
+        """What a client gets that is turned away at the greeting; None: it is greeted."""
+        group = self.client.access.group
+        if self.client.access.refused:
+            return ServerReply(554, "5.7.1", group.reject_text)
+        if self._context.census.crowded(self.client.address, group.max_connections):
+            self.report(f"Connection limit exceeded: {group.max_connections} from {self.client.address}")
+            return TOO_MANY_CONNECTIONS
+        return None
+
+    def secured(self, facts: HandshakeFacts) -> None:
+        """TLS is on. A client that holds a certificate which is listed may relay."""
+        core = self._core
+        if core.state is State.TLS:
+            core.tls_started()
+        else:
+            core.tls_from_the_start()
+        self._sink.emit(ReceiveTLSStarted(self._icid, facts.tls.protocol, facts.tls.cipher, facts.group))
+        certificate = self.client.certificate
+        if facts.holder is not None:
+            self._sink.emit(ClientCertificateShown(self._icid, facts.holder, facts.known))
+            certificate = facts.holder if facts.known else ""
+            core.may_relay = core.may_relay or facts.known
+        self.client = attrs.evolve(self.client, tls=facts.tls, certificate=certificate)
+        if self.auth is not None:
+            self.auth.secured(facts.bindings)
+
+    def finish(self, lost: bool) -> None:
+        """The connection is over; a message that isn't whole is forgotten, one that is being made durable is kept.
+
+        :param lost: it wasn't we who closed it.
+        """
+        core = self._core
+        if self.auth is not None:
+            self.auth.cancel()
+        if lost:
+            self._sink.emit(ConnectionLost(self._icid))
+        if self.filtering:
+            self.drop("Receiving aborted by sender: connection lost while filters judged the message")
+        elif not core.awaiting:
+            octets = self.transaction.size if self.transaction is not None else 0
+            self.drop(f"Receiving aborted by sender: connection lost in state {core.state.value}, {octets} octets")
+        self._refusals.finish()
+        self._sink.emit(ConnectionClosed(self._icid))
+
+    # --- commands
+
+    def react(self, event: events.ServerEvent) -> None:
         """Answer, or take note of, what the core tells."""
-        match event:
-            case told.ContentReceived(data):
-                if self._conclusion.transaction is not None:
-                    self._conclusion.transaction.write(data)
-            case told.MailCommand():
-                self._begin(event)
-            case told.RcptCommand(arguments):
-                self._add_recipient(arguments)
-            case told.DataStarted():
-                self._begin_content()
-            case told.ContentEnded():
-                self._conclusion.conclude(self._client())
-            case told.ContentRefused(reply):
-                self._conclusion.fail(reply.text)
-            case told.MailTooLarge():
-                self._refusals.emit(ReceiveFailed(self._icid, "Message size exceeds limit"))
-            case told.TransactionDropped():
-                self.drop("Receiving aborted by sender")
-            case told.VrfyCommand(address):
-                self._verify(address)
-            case told.AuthBegun() if self.login is not None:
-                self.login.begin(event, self.address)
-            case told.AuthResponse() if self.login is not None:
-                self.login.respond(event)
-            case told.AuthEnded() if self.login is not None:
-                self.login.ended(event)
-            case told.CommandUnknown(line):
-                self._refusals.emit(UnknownCommand(self._icid, line))
-            case told.CommandRefused(line, reply):
-                self._refusals.emit(BadCommand(self._icid, line, str(reply), reply.code))
-            case told.SessionEnded(cause):
-                if cause:
-                    self.report(cause)
-                self.drop("Receiving aborted" if cause else "Receiving aborted by sender")
+        handler = _HANDLERS.get(type(event))
+        if handler is not None:
+            handler(self, event)
 
-    def _begin(self, event: told.MailCommand) -> None:
+    def _identified(self) -> ClientFacts:
+        """The client, with what the core knows of it by now."""
+        core, client = self._core, self.client
+        if client.identity != core.identity or client.encrypted is not core.tls:
+            self.client = client = attrs.evolve(client, identity=core.identity, encrypted=core.tls)
+        return client
+
+    def _mail(self, event: events.MailCommand) -> None:
         context, sender = self._context, event.arguments.reverse_path
-        objection = self._objection_to_sender(sender)
-        if objection is not None:
-            self._refusals.emit(SenderRefused(self._icid, sender, str(objection)))
-            self._core.refuse(objection)
+        refusal = check_mail(self._identified(), sender, context.rules, self.injected)
+        if refusal is not None:
+            self._refusals.emit(SenderRefused(self._icid, sender, str(refusal)))
+            self._core.refuse(refusal)
             return
         if (full := context.queue.refusal()) is not None:  # before the content has come for nothing
             self._core.refuse(not_stored(full))
             self._refusals.emit(ReceiveFailed(self._icid, f"Cannot write to the queue: {full.strerror}"))
             return
-        transaction = ReceiveTransaction(
-            context.counters.next_mid(), event.arguments, context.settings.max_received_hops
-        )
-        self._conclusion.transaction = transaction
-        context.sink.emit(MessageStarted(transaction.mid, self._icid, sender))
+        mid = context.counters.next_mid()
+        self.transaction = ReceiveTransaction(mid, event.arguments, context.settings.max_received_hops)
+        self._sink.emit(MessageStarted(mid, self._icid, sender))
         self._core.accept()
 
-    def _objection_to_sender(self, reverse_path: str) -> ServerReply | None:
-        """Why the client may not begin a transaction from this address, or None when it may."""
-        group = self.admission.group
-        if group.tls_required and not self._core.tls:
-            return STARTTLS_FIRST
-        if group.auth_required and not self._core.identity:
-            return AUTH_REQUIRED
-        if self._core.identity and not self._context.senders.may_use(self._core.identity, reverse_path):
-            return NOT_OWN_ADDRESS
-        if 0 < group.max_messages <= self.injected:
-            return TOO_MANY_MESSAGES
-        return None
-
-    @property
-    def _may_relay(self) -> bool:
-        """Whether recipients anywhere are accepted: by address or name, by AUTH, or by a certificate."""
-        return bool(self.admission.may_relay or self._core.identity or self.certified)
-
-    def _verify(self, address: str) -> None:
-        """What RCPT would say; nothing is counted."""
-        if not self._may_relay:
-            accepts = self.admission.group.access is Access.ACCEPT
-            objection = self._context.recipients.objection(address) if accepts else RELAYING_DENIED
-            if objection is not None:
-                self._core.refuse(objection)
-                return
-        if (objection := self._nobody(address)) is not None:
-            self._core.refuse(objection)
-            return
-        self._core.accept()
-
-    def _nobody(self, address: str) -> ServerReply | None:
-        """The reply where a recipient is on this machine and nobody takes his mail."""
-        local = self._context.local
-        return None if local is None else local_objection(local(), address)
-
-    def _add_recipient(self, arguments: RcptArguments) -> None:
-        transaction, sink, address = self._conclusion.transaction, self._context.sink, arguments.address
+    def _rcpt(self, event: events.RcptCommand) -> None:
+        transaction, arguments, client = self.transaction, event.arguments, self.client
         assert transaction is not None  # the core asks for recipients only behind MAIL
-        refusal = self._objection(address, transaction.accepted)
+        address = arguments.address
+        refusal = check_rcpt(client, address, transaction.accepted, self._context.rules)
+        hourly = client.access.group.recipients_per_hour
+        if refusal is None and hourly and not self._context.rates.count(client.address, hourly):
+            refusal = TOO_MANY_THIS_HOUR
         if refusal is not None:
             self._refusals.emit(RecipientRefused(transaction.mid, self._icid, address, str(refusal)))
             self._core.refuse(refusal)
@@ -188,77 +202,106 @@ class ReceiveSession:
             address = self._context.postmaster
         if transaction.add_recipient(address, arguments):
             rid = len(transaction.recipients) - 1
-            sink.emit(RecipientAccepted(transaction.mid, self._icid, rid, address))
+            self._sink.emit(RecipientAccepted(transaction.mid, self._icid, rid, address))
         self._core.accept()
 
-    def _objection(self, address: str, recipients: int) -> ServerReply | None:
-        """Why a recipient isn't accepted, or None when it is, and counted."""
-        admission, context = self.admission, self._context
-        if not self._may_relay:
-            if admission.group.access is not Access.ACCEPT:
-                return RELAYING_DENIED
-            objection = context.recipients.objection(address)
-            if objection is not None:
-                return objection
-        if (objection := self._nobody(address)) is not None:
-            return objection
-        if recipients >= (admission.group.max_recipients or context.settings.max_recipients):
-            return TOO_MANY_RECIPIENTS
-        if not context.rates.count(self.address, admission.group.recipients_per_hour):
-            return TOO_MANY_THIS_HOUR
-        return None
+    def _vrfy(self, event: events.VrfyCommand) -> None:
+        """What RCPT would say; nothing is counted."""
+        refusal = check_vrfy(self._identified(), event.address, self._context.rules)
+        if refusal is not None:
+            self._core.refuse(refusal)
+        else:
+            self._core.accept()
 
-    def _begin_content(self) -> None:
-        transaction = self._conclusion.transaction
+    def _data(self, event: events.DataStarted) -> None:
+        transaction, core, client = self.transaction, self._core, self.client
         assert transaction is not None  # the core allows DATA only behind an accepted recipient
-        core = self._core
-        secured = ("S" if core.tls else "") + ("A" if core.identity else "")  # RFC 3848
-        kind = "UTF8SMTP" if transaction.arguments.smtputf8 else "ESMTP"  # RFC 6531 §4.3
         rules, now = self._context.submission, posix(self._context.clock)
+        authenticated = bool(core.identity)
+        secured = ("S" if core.tls else "") + ("A" if authenticated else "")  # RFC 3848
+        kind = "UTF8SMTP" if transaction.arguments.smtputf8 else "ESMTP"  # RFC 6531 §4.3
         received = received_field(
-            core.helo,
-            self.address,
+            "" if rules.hides(authenticated) else from_clause(core.helo, client.address),
             self._context.options.hostname,
             f"{kind}{secured}" if core.esmtp else "SMTP",
             transaction.mid,
             transaction.recipients,
             now,
-            rules.hides(bool(core.identity)),
         )
         completion = None
-        if rules.completes(bool(core.identity), self._may_relay):
-            completion = HeaderCompletion(rules, self._author(transaction), transaction.mid, now)
+        if rules.completes(authenticated, client.may_relay):
+            # Whom a missing From is to name: the sender that a user was allowed, unless users have to say in the header who they are.
+            may_name = authenticated and not self._context.senders.check_header
+            author = transaction.arguments.reverse_path if may_name else ""
+            completion = HeaderCompletion(rules, author, transaction.mid, now)
+        self.content_began = self._context.clock.seconds()
         transaction.begin_content(self._context.queue.begin(transaction.mid), received, completion)
 
-    def _author(self, transaction: ReceiveTransaction) -> str:
-        """Whom a missing From is to name: the sender that a user was allowed, unless users have to say in the header who they are."""
-        if not self._core.identity or self._context.senders.check_header:
-            return ""
-        return transaction.arguments.reverse_path
+    def _content(self, event: events.ContentReceived) -> None:
+        if self.transaction is not None:
+            self.transaction.write(event.data)
 
-    def _client(self) -> Client:
-        """Who hands the message in."""
-        core = self._core
-        return Client(
-            icid=self._icid,
-            listener=self._context.listener,
-            address=self.address,
-            name=self.client_name,
-            helo=core.helo,
-            esmtp=core.esmtp,
-            tls=self.tls,
-            user=core.identity,
-            mechanism=self.login.mechanism if self.login is not None and core.identity else "",
+    def _content_ended(self, event: events.ContentEnded) -> None:
+        core, client = self._core, self.client
+        self.conclude(
+            Client(
+                icid=self._icid,
+                listener=self._context.listener,
+                address=client.address,
+                name=client.name,
+                helo=core.helo,
+                esmtp=core.esmtp,
+                tls=client.tls,
+                user=core.identity,
+                mechanism=self.auth.mechanism if self.auth is not None and core.identity else "",
+            )
         )
 
-    def drop(self, text: str) -> None:
-        """Forget the transaction, if there is one."""
-        self._conclusion.drop(text)
+    def _content_refused(self, event: events.ContentRefused) -> None:
+        self.fail(event.reply.text)
 
-    def finish(self) -> None:
-        """The connection is over."""
-        self._refusals.finish()
+    def _too_large(self, event: events.MailTooLarge) -> None:
+        self._refusals.emit(ReceiveFailed(self._icid, "Message size exceeds limit"))
 
-    def report(self, text: str) -> None:
-        """A limit or rule ended something."""
-        self._conclusion.report(text)
+    def _dropped(self, event: events.TransactionDropped) -> None:
+        self.drop("Receiving aborted by sender")
+
+    def _authentication(self, event: events.AuthBegun | events.AuthResponse | events.AuthEnded) -> None:
+        if self.auth is None:
+            return
+        if isinstance(event, events.AuthBegun):
+            self.auth.begin(event, self.client.address)
+        elif isinstance(event, events.AuthResponse):
+            self.auth.respond(event)
+        else:
+            self.auth.ended(event)
+
+    def _unknown(self, event: events.CommandUnknown) -> None:
+        self._refusals.emit(UnknownCommand(self._icid, event.line))
+
+    def _refused(self, event: events.CommandRefused) -> None:
+        self._refusals.emit(BadCommand(self._icid, event.line, str(event.reply), event.reply.code))
+
+    def _ended(self, event: events.SessionEnded) -> None:
+        if event.cause:
+            self.report(event.cause)
+        self.drop("Receiving aborted" if event.cause else "Receiving aborted by sender")
+
+
+_HANDLERS: dict[type[events.ServerEvent], Callable[[ReceiveSession, Any], None]] = {
+    events.ContentReceived: ReceiveSession._content,
+    events.RcptCommand: ReceiveSession._rcpt,
+    events.MailCommand: ReceiveSession._mail,
+    events.DataStarted: ReceiveSession._data,
+    events.ContentEnded: ReceiveSession._content_ended,
+    events.ContentRefused: ReceiveSession._content_refused,
+    events.MailTooLarge: ReceiveSession._too_large,
+    events.TransactionDropped: ReceiveSession._dropped,
+    events.VrfyCommand: ReceiveSession._vrfy,
+    events.AuthBegun: ReceiveSession._authentication,
+    events.AuthResponse: ReceiveSession._authentication,
+    events.AuthEnded: ReceiveSession._authentication,
+    events.CommandUnknown: ReceiveSession._unknown,
+    events.CommandRefused: ReceiveSession._refused,
+    events.SessionEnded: ReceiveSession._ended,
+}

@@ -7,33 +7,52 @@ from typing import Any
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
+from seg.config.schema import Receive
+
+CLOSING_GRACE = 10.0  # seconds for the last reply to get through before the connection is cut
+
 
 class SessionTimers:
     """Two clocks run while a session lives: silence, and life as a whole. A third runs once it closes."""
 
-    def __init__(self, clock: IReactorTime) -> None:
+    def __init__(self, clock: IReactorTime, settings: Receive) -> None:
         self._clock = clock
+        self._settings = settings
         self._silence: IDelayedCall | None = None
         self._life: IDelayedCall | None = None
 
-    def start(self, silence: float, on_silence: Callable[[], Any], life: float, on_life: Callable[[], Any]) -> None:
-        """Begin; both in seconds."""
-        self._silence = self._clock.callLater(silence, on_silence)
-        self._life = self._clock.callLater(life, on_life)
+    def start(self, on_silence: Callable[[], Any], on_life: Callable[[], Any], silence: float | None = None) -> None:
+        """Begin.
 
-    def heard(self, silence: float) -> None:
-        """The client said something: it may be silent for so many seconds again."""
-        if self._silence is not None and self._silence.active():
-            self._silence.reset(silence)
+        :param silence: seconds; None is that of the settings, for a command.
+        """
+        wait = self._settings.command_timeout if silence is None else silence
+        self._silence = self._clock.callLater(wait, on_silence)
+        self._life = self._clock.callLater(self._settings.connection_timeout, on_life)
 
-    def wait_again(self, silence: float, on_silence: Callable[[], Any]) -> None:
+    def heard(self) -> None:
+        """A command came, or its answer is given: the client may take so long again."""
+        self._wait(self._settings.command_timeout)
+
+    def heard_content(self, octets: int, began: float) -> None:
+        """Content came, which hasn't to come slower than the least rate.
+
+        :param octets: of it so far.
+        :param began: seconds by the clock.
+        """
+        left = self._settings.data_timeout
+        if rate := self._settings.min_data_rate:
+            left = min(left, left + octets / rate - (self._clock.seconds() - began))
+        self._wait(max(0.0, left))
+
+    def wait_again(self, on_silence: Callable[[], Any]) -> None:
         """The silence was ours: begin anew."""
-        self._silence = self._clock.callLater(silence, on_silence)
+        self._silence = self._clock.callLater(self._settings.command_timeout, on_silence)
 
-    def closing(self, grace: float, on_grace: Callable[[], Any]) -> None:
+    def closing(self, on_grace: Callable[[], Any]) -> None:
         """Only so many seconds are left for the last reply to get through."""
         self.stop()
-        self._life = self._clock.callLater(grace, on_grace)
+        self._life = self._clock.callLater(CLOSING_GRACE, on_grace)
 
     def stop(self) -> None:
         """All over."""
@@ -41,3 +60,7 @@ class SessionTimers:
             if call is not None and call.active():
                 call.cancel()
         self._silence = self._life = None
+
+    def _wait(self, seconds: float) -> None:
+        if self._silence is not None and self._silence.active():
+            self._silence.reset(seconds)

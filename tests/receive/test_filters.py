@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
+from ipaddress import ip_address
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -70,7 +71,7 @@ class AnswerTests(FilterCase):
         seen = self.doubles[0].seen[0]
         self.assertEqual(
             seen.client,
-            Client(1, "relay", self.connect("127.0.0.1").protocol.address, helo="client.test"),  # type: ignore[attr-defined]
+            Client(1, "relay", ip_address("127.0.0.1"), helo="client.test"),
         )
         self.assertEqual((seen.mid, seen.sender.reverse_path), (1, "a@one.test"))
         self.assertEqual(seen.recipients, (Recipient(0, "b@two.test"),))

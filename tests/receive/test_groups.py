@@ -17,7 +17,7 @@ from seg.dns.answer import FailureKind
 from seg.events.receive import ConnectionAccepted, ConnectionAdmitted, ReceiveFailed
 from seg.mail.errors import LocalFault
 from seg.receive.access import HostAccess, sender_groups
-from seg.receive.protocol import NAME_TIMEOUT
+from seg.receive.admission import NAME_TIMEOUT
 from seg.receive.rates import HOUR, RecipientRateLimit
 from seg.receive.recipients import RecipientAccess
 from seg.receive.reverse_dns import client_name

@@ -111,7 +111,7 @@ class HostileTests(FrontDoorCase):
             core = client.protocol._core  # type: ignore[attr-defined]
             if name == "AUTH":
                 core.tls_from_the_start()
-                client.protocol._intake.login.secured({})  # type: ignore[attr-defined]
+                client.protocol.session.auth.secured({})  # type: ignore[attr-defined]
             client.say(begin)
         client.transport.clear()
         return client

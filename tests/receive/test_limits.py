@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from seg.events.receive import ReceiveFailed, ReceiveTimedOut
 from seg.receive.connection_counter import ConnectionCounter
-from seg.receive.protocol import CLOSING_GRACE
+from seg.receive.timers import CLOSING_GRACE
 from tests.receive.front_door import EHLO, MAIL, MESSAGE, RCPT, TRANSACTION, FrontDoorCase
 
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from seg.events.receive import ConnectionAccepted, ReceiveFailed
-from seg.receive.protocol import PROXY_TIMEOUT
+from seg.receive.admission import PROXY_TIMEOUT
 from seg.receive.proxy_protocol import ProxiedClient, ProxyHeader, ProxyHeaderError
 from tests.receive.front_door import EHLO, MAIL, FrontDoorCase
 

@@ -112,7 +112,7 @@ class SecretTests(FrontDoorCase):
         client = self.connect()
         if within_tls:
             client.protocol._core.tls_from_the_start()  # type: ignore[attr-defined]
-            client.protocol._intake.login and client.protocol._intake.login.secured({})  # type: ignore[attr-defined]
+            client.protocol.session.auth and client.protocol.session.auth.secured({})  # type: ignore[attr-defined]
         client.say(EHLO)
         return client
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from seg.mail.dates import date_time
-from seg.receive.received_header import received_field
+from seg.receive.received_header import from_clause, received_field
 from seg.smtp.header_scan import HEADER_LIMIT, HeaderScan
 
 
@@ -20,7 +20,9 @@ class ReceivedTests(SynchronousTestCase):
     def test_ipv6(self) -> None:
         """An IPv6 client is written as an address literal, and TLS as ESMTPS."""
         self.assertEqual(
-            received_field("[IPv6:2001:db8::1]", ip_address("2001:db8::1"), "mx.test", "ESMTPS", 7, ["a", "b"], 0.9),
+            received_field(
+                from_clause("[IPv6:2001:db8::1]", ip_address("2001:db8::1")), "mx.test", "ESMTPS", 7, ["a", "b"], 0.9
+            ),
             b"Received: from [IPv6:2001:db8::1] ([IPv6:2001:db8::1])\r\n"
             b"\tby mx.test with ESMTPS id 7;\r\n"
             b"\tThu, 1 Jan 1970 00:00:00 +0000\r\n",
@@ -28,7 +30,7 @@ class ReceivedTests(SynchronousTestCase):
 
     def test_helo_is_cleaned(self) -> None:
         """Whatever a client calls itself, the field stays one field without comments of its making."""
-        field = received_field('a(b);c<d>"e\\f', ip_address("192.0.2.1"), "mx.test", "SMTP", 1, [], 0)
+        field = received_field(from_clause('a(b);c<d>"e\\f', ip_address("192.0.2.1")), "mx.test", "SMTP", 1, [], 0)
         self.assertTrue(field.startswith(b"Received: from a?b??c?d??e?f ([192.0.2.1])\r\n"))
 
     @given(st.integers(0, 4102444800))

@@ -183,7 +183,7 @@ class WaitingTests(FrontDoorCase):
                 client.say(before)
                 self.assertEqual(client.say(b"XCLIENT ADDR=203.0.113.5\r\n" + EHLO + TRANSACTION), b"")
                 self.assertEqual(client.say(TRANSACTION), b"")
-                self.assertFalse(client.protocol._intake.admission.may_relay)  # type: ignore[attr-defined]
+                self.assertFalse(client.protocol.session.client.may_relay)  # type: ignore[attr-defined]
                 client.transport.clear()
                 self.named()
                 self.assertIn(b"550 5.7.1", client.heard())
@@ -215,7 +215,7 @@ class WaitingTests(FrontDoorCase):
                 self.listen(auth=ListenerAuth.OFFERED)
                 client = self.greeted(STRANGER)
                 client.protocol._core.tls_from_the_start()  # type: ignore[attr-defined]
-                client.protocol._intake.login.secured({})  # type: ignore[attr-defined]
+                client.protocol.session.auth.secured({})  # type: ignore[attr-defined]
                 client.say(EHLO)
                 self.assertEqual(client.say(b"AUTH PLAIN AGFsaWNlAHNlY3JldA==\r\n" + TRANSACTION), b"")
                 client.transport.clear()
