@@ -205,8 +205,10 @@ def documentation(root: Path, version: str) -> None:
         zipped(root / "usr/share/man/man1" / f"{page.name}.gz", page.read_bytes())
     docs = root / "usr/share/doc/seg"
     (docs / "examples").mkdir(parents=True)
-    for page in sorted((PROJECT / "docs").glob("*.md")):
-        shutil.copyfile(page, docs / page.name)
+    for page in sorted((PROJECT / "docs").rglob("*.md")):
+        place = docs / page.relative_to(PROJECT / "docs")
+        place.parent.mkdir(exist_ok=True)
+        shutil.copyfile(page, place)
     for file in sorted((PROJECT / "etc").glob("*.toml")):
         shutil.copyfile(file, docs / "examples" / file.name)
     zipped(docs / "changelog.gz", (PROJECT / "CHANGELOG.md").read_bytes())
