@@ -18,8 +18,8 @@ MOST_PARAMETERS = 7  # of a function, beside self and cls
 LONG_FILES = {
     "seg.cli.sections": 414,
     "seg.config.schema": 602,
-    "seg.deliver.attempt": 431,
-    "seg.deliver.connections": 546,
+    "seg.deliver.attempt": 421,
+    "seg.deliver.connections": 528,
     "seg.deliver.smtp_client": 561,
     "seg.queue.state": 470,
     "seg.smtp.client": 510,

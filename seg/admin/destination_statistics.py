@@ -20,6 +20,7 @@ from seg.events.delivery import (
 )
 from seg.events.queue import RecipientBounced, RecipientDelayed
 from seg.mail.address import domain_of
+from seg.mail.causes import CauseKind, PolicyResult
 from seg.mail.errors import DeliveryError
 
 MOST_HOSTS = 20_000  # destinations; those heard of longest ago are forgotten
@@ -54,6 +55,8 @@ class Explanation:
     host: str
     opinions: tuple[tuple[str, str], ...]
     outcome: str
+    result: PolicyResult
+    cause: CauseKind | None  # why nothing was sent
 
 
 @implementer(IEventSink)
@@ -137,10 +140,12 @@ class DestinationStatistics:
         self._explained.move_to_end(key)
         if len(found) < HOSTS_OF_ONE or event.host in found:
             opinions = tuple((name, text[:LONGEST_TEXT]) for name, text in event.opinions)
-            found[event.host] = Explanation(self._now(), event.host, opinions, event.outcome[:LONGEST_TEXT])
+            found[event.host] = Explanation(
+                self._now(), event.host, opinions, event.outcome[:LONGEST_TEXT], event.result, event.cause
+            )
         if len(self._explained) > MOST_EXPLANATIONS:
             self._explained.popitem(last=False)
-        if "refused:" in event.outcome:
+        if event.result is PolicyResult.REFUSED:
             self._record(event.domain).refused_by_policy += 1
 
     def _started(self, event: DeliveryStarted) -> None:

@@ -166,7 +166,10 @@ class DestinationRoutes:
             entry=self._destinations().profile(domain).name,
             recipients=[attrs.evolve(recipient_facts(r), notify=None) async for r in in_turns(pending)],
             next=min((r.due for r in pending), default=0.0),
-            hosts=[ExplainedHost(each.at, each.host, each.outcome, each.opinions) for each in explained],
+            hosts=[
+                ExplainedHost(each.at, each.host, each.outcome, each.opinions, each.result, each.cause)
+                for each in explained
+            ],
         )
 
 

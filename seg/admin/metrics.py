@@ -53,7 +53,7 @@ from seg.events.receive import (
     RecipientRefused,
     RefusalsUntold,
 )
-from seg.mail.causes import CauseKind
+from seg.mail.causes import POLICY_CAUSES, PolicyResult
 from seg.version import __version__
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -63,6 +63,7 @@ LATENCIES = (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 1800.0, 720
 TRANSACTIONS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
 
 _WORD = re.compile(r"[a-z0-9-]{1,30}")
+_OUR_PROVIDERS = ("dane", "mta-sts", "profile", "static")
 _STATUS = re.compile(r"([245]\.\d{1,2})\.\d{1,3}")
 
 
@@ -237,7 +238,7 @@ class Metrics:
         self._bounces.labels(_status(event.error.enhanced)).inc()
 
     def _explained(self, event: PolicyExplained) -> None:
-        self._attempts.labels(outcome_class(event.outcome)).inc()
+        self._attempts.labels(attempt_label(event.result, event.verified_by)).inc()
         for provider, said in event.opinions:
             match = _WORD.match(said)
             self._opinions.labels(
@@ -305,7 +306,7 @@ class _Now(Collector):
             "seg_queue_held_by_policy", "Messages that TLS policy keeps waiting, by cause", labels=["cause"]
         )
         causes = gauges.causes()
-        for cause in CauseKind:
+        for cause in POLICY_CAUSES:
             held.add_metric([cause], causes.get(cause, 0))
         yield held
 
@@ -345,13 +346,11 @@ def _status(enhanced: str) -> str:
     return match[1] if match else "other"
 
 
-def outcome_class(outcome: str) -> str:
-    """The kind of a decision's outcome: ``verified by dane``, ``unverified``, ``clear``, ``refused``, ``not reached``."""
-    if "refused:" in outcome:
-        return "refused"
-    if outcome.startswith("not reached"):
-        return "not_reached"
-    if " verified by " in f" {outcome}":
-        names = outcome.partition("verified by ")[2].split(" ")[0].rstrip(",;(")
-        return f"verified_by_{names}" if names in ("dane", "mta-sts", "profile", "static") else "verified_by_other"
-    return "unverified" if outcome.startswith("TLS") else "clear"
+def attempt_label(result: PolicyResult, verified_by: str) -> str:
+    """What came of a decision in a word: ``verified_by_dane``, ``unverified``, ``clear``, ``refused``, ``not_reached``."""
+    if result is PolicyResult.VERIFIED:
+        return f"verified_by_{verified_by if verified_by in _OUR_PROVIDERS else 'other'}"
+    counted = (
+        PolicyResult.UNVERIFIED if result is PolicyResult.TRUSTED else result
+    )  # nobody knows whose records they are
+    return counted.replace("-", "_")

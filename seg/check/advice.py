@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from seg.check.report import AddressReport, CheckReport, HostReport, NoSession
 from seg.common.endpoint import endpoint_in_words
 from seg.config.destinations import TLSOption
+from seg.mail.causes import CauseKind, PolicyResult
 from seg.mail.errors import Permanent
 from seg.mail.hosts import RouteKind
-from seg.mail.outcome import Delivered
-from seg.policy.dane.provider import UNVALIDATED
-from seg.policy.mtasts.provider import NOT_IN_POLICY
 from seg.policy.requirement import NoOpinion
 
 EXEMPT = "give the destination an exemption with an end and a reason (destinations.toml, docs/tls-policies.md)"
+_RESOLVER = (
+    "The resolver doesn't validate DNSSEC, so DANE can't be used: run a validating resolver on this host (unbound, knot-resolver) and name "
+    "it in [dns] resolvers."
+)
+_SILENT: Mapping[CauseKind | None, str] = {
+    CauseKind.RESOLVER_NOT_VALIDATING: _RESOLVER,
+    CauseKind.STS_FETCH_FAILED: "Their MTA-STS policy can't be fetched, so it protects nothing: seg stsverify {domain} says why.",
+}
 
 
 def advice(report: CheckReport) -> tuple[str, ...]:
@@ -33,7 +39,7 @@ def _of_route(report: CheckReport) -> Iterator[str]:
         return
     if isinstance(error, Permanent):
         yield "Nothing on this side: see whether the domain is spelled right, and ask its owner."
-    elif "MX" in error.text or error.enhanced == "4.4.3":
+    elif error.cause in (CauseKind.DNS_FAILED, CauseKind.DNS_BOGUS):
         yield (
             f"The DNS gave no usable answer, so the message waits. Try: delv {report.domain} MX. If other domains fail too, look at "
             "[dns] resolvers in seg.toml; if not, their DNS or DNSSEC is broken: tell them."
@@ -45,13 +51,13 @@ def _of_route(report: CheckReport) -> Iterator[str]:
 def _of_host(report: CheckReport, host: HostReport) -> Iterator[str]:
     decision, name = host.decision, host.host.name
     if not decision.usable:
-        yield from _of_refusal(report, name, decision.refusal)
+        advised = _REFUSED.get(decision.cause or CauseKind.OTHER, _REFUSED_OTHERWISE)
+        yield advised.format(host=name, domain=report.domain, refusal=decision.refusal, exempt=EXEMPT)
         return
-    for opinion in decision.opinions:
-        if isinstance(opinion.answer, NoOpinion) and UNVALIDATED in opinion.text:
-            yield _RESOLVER
-        elif isinstance(opinion.answer, NoOpinion) and "policy fetch failed" in opinion.text:
-            yield f"Their MTA-STS policy can't be fetched, so it protects nothing: seg stsverify {report.domain} says why."
+    silent = [opinion.answer.cause for opinion in decision.opinions if isinstance(opinion.answer, NoOpinion)]
+    for cause in silent:
+        if cause in _SILENT:
+            yield _SILENT[cause].format(domain=report.domain)
     tried = host.tried
     if tried is not None and tried.given_up is not None:
         yield (
@@ -62,29 +68,18 @@ def _of_host(report: CheckReport, host: HostReport) -> Iterator[str]:
         yield from _of_session(report, host, tried)
 
 
-_RESOLVER = (
-    "The resolver doesn't validate DNSSEC, so DANE can't be used: run a validating resolver on this host (unbound, knot-resolver) and name "
-    "it in [dns] resolvers."
-)
-
-
-def _of_refusal(report: CheckReport, host: str, refusal: str) -> Iterator[str]:
-    if NOT_IN_POLICY in refusal:
-        yield (
-            f"{host} is an MX of {report.domain} but not in its MTA-STS policy: their MX records and policy disagree, or somebody forges the MX "
-            f"answer. Ask them before you do anything; if mail can't wait, {EXEMPT}."
-        )
-    elif UNVALIDATED in refusal:
-        yield _RESOLVER
-    elif "TLSA lookup failed" in refusal:
-        yield (
-            f"The TLSA records of {host} can't be looked up although its zone is signed: their DNS is broken, or somebody drops the answers. "
-            f"Tell them; if mail can't wait, {EXEMPT}."
-        )
-    elif "DANE is mandatory" in refusal:
-        yield f'{host} has no usable DANE, which the profile demands: set dane = "opportunistic", or ask them to publish TLSA records.'
-    else:
-        yield f"{host} may not be used: {refusal}"
+_REFUSED: Mapping[CauseKind, str] = {
+    CauseKind.MX_NOT_IN_POLICY: "{host} is an MX of {domain} but not in its MTA-STS policy: their MX records and policy disagree, or somebody "
+    "forges the MX answer. Ask them before you do anything; if mail can't wait, {exempt}.",
+    CauseKind.RESOLVER_NOT_VALIDATING: _RESOLVER,
+    CauseKind.DANE_LOST: "{host} had DANE lately ({refusal}): see seg dnsstatus. It ends as soon as a resolver that validates DNSSEC shows that "
+    "there is none any more, or with the TTL of the records.",
+    CauseKind.TLSA_LOOKUP_FAILED: "The TLSA records of {host} can't be looked up although its zone is signed: their DNS is broken, or somebody "
+    "drops the answers. Tell them; if mail can't wait, {exempt}.",
+    CauseKind.DANE_UNUSABLE: '{host} has no usable DANE, which the profile demands: set dane = "opportunistic", or ask them to publish TLSA '
+    "records.",
+}
+_REFUSED_OTHERWISE = "{host} may not be used: {refusal}"
 
 
 _NO_SESSION = {
@@ -100,35 +95,34 @@ _NO_SESSION = {
 }
 
 
+_OUT_OF_DATE = "A certificate of {name} is out of its dates (see above): tell them; if mail can't wait, {exempt}."
+_SESSION: Mapping[CauseKind | None, str] = {
+    CauseKind.TLSA_NO_MATCH: "The certificate of {name} matches none of its TLSA records: mostly a certificate renewed without its record, in "
+    "the worst case somebody in between. Tell them; if mail can't wait, {exempt}.",
+    CauseKind.CERTIFICATE_EXPIRED: _OUT_OF_DATE,
+    CauseKind.CERTIFICATE_NOT_YET_VALID: _OUT_OF_DATE,
+    CauseKind.CERTIFICATE_ISSUER: "{name} doesn't send the intermediate certificate named above, or its root isn't in your list: tell them, or "
+    "add the root to [tls] extra_ca_file if you trust it.",
+}
+_SESSION_OTHERWISE = "{name} doesn't satisfy the policy (see above): tell them; if mail can't wait, {exempt}."
+
+
 def _of_session(report: CheckReport, host: HostReport, tried: AddressReport) -> Iterator[str]:
     name, verdict = host.host.name, tried.verdict
     if verdict is None:
         where = endpoint_in_words(tried.address, tried.port)
         yield _NO_SESSION[tried.cause].format(name=name, where=where, error=tried.error)
         return
-    text = "; ".join((verdict.summary, *verdict.mismatches))
     if not tried.facts.tls:
         who = " and ".join(verdict.failed) or "the policy"
         yield (
             f"{name} doesn't start TLS, which {who} demands. A device on the way that strips STARTTLS looks the "
             f"same: try from another network. If it is theirs, tell them; if mail can't wait, {EXEMPT}."
         )
-    elif "no TLSA record matches" in text:
-        yield (
-            f"The certificate of {name} matches none of its TLSA records: mostly a certificate renewed without its record, in the worst case "
-            f"somebody in between. Tell them; if mail can't wait, {EXEMPT}."
-        )
-    elif "expired" in text or "not yet valid" in text:
-        yield f"A certificate of {name} is out of its dates (see above): tell them; if mail can't wait, {EXEMPT}."
-    elif "issuer certificate" in text:
-        yield (
-            f"{name} doesn't send the intermediate certificate named above, or its root isn't in your list: tell them, or add the root to "
-            "[tls] extra_ca_file if you trust it."
-        )
-    elif "peer cert does not match domain" in text and _option_5(report, verdict.failed):
+    elif verdict.cause is CauseKind.CERTIFICATE_NAME and _option_5(report, verdict.failed):
         yield 'The certificate names the host and not the domain, as hosters do: tls = "required-verify-hosted" fits such a domain.'
     else:
-        yield f"{name} doesn't satisfy the policy (see above): tell them; if mail can't wait, {EXEMPT}."
+        yield _SESSION.get(verdict.cause, _SESSION_OTHERWISE).format(name=name, exempt=EXEMPT)
 
 
 def _option_5(report: CheckReport, failed: tuple[str, ...]) -> bool:
@@ -140,7 +134,13 @@ def _of_profile(report: CheckReport) -> Iterator[str]:
         yield "An SMTP route decides the next hop, so DANE and MTA-STS aren't applied; remove the route to have them applied."
     if report.profile.exemption is not None:
         yield f"The destination is {report.profile.exemption}; until then DANE and MTA-STS aren't enforced."
-    if isinstance(report.outcome, Delivered) and report.outcome.reply == "clear text":
+    tried = report.taken
+    if (
+        tried is not None
+        and tried.verdict is not None
+        and tried.verdict.result is PolicyResult.CLEAR
+        and tried.given_up is None
+    ):
         yield (
             "A message would go in clear text, because nothing demands TLS and the host doesn't offer it: "
             'tls = "required" would make it wait instead.'

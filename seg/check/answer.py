@@ -9,6 +9,7 @@ import attrs
 from seg.check.outcome import Result
 from seg.check.report import CertificateFacts
 from seg.common.json_schema import ABSENT, Absent, Count, DescribedAs, Time
+from seg.mail.causes import CauseKind
 
 
 @attrs.frozen
@@ -48,6 +49,7 @@ class ErrorFacts:
 
     enhanced: str
     text: str
+    cause: CauseKind | None
 
 
 @attrs.frozen
@@ -75,6 +77,8 @@ class ObservedPolicy:
     ok: bool
     text: str
     mismatches: tuple[str, ...]
+    name: Annotated[str, "of the certificate, where it is what matched"]
+    cause: CauseKind | None
 
 
 @attrs.frozen
@@ -91,6 +95,7 @@ class VerdictFacts:
     failed: tuple[str, ...]
     observed: tuple[ObservedPolicy, ...]
     fell_through: tuple[str, ...]
+    cause: Annotated[CauseKind | None, "of the first mismatch"]
 
 
 @attrs.frozen
@@ -138,6 +143,7 @@ class CheckedHost:
     refusal: str | None
     demands: tuple[str, ...]
     tried: tuple[TriedAddress, ...]
+    cause: Annotated[CauseKind | None, "of the refusal"]
     in_policy: bool | Absent = ABSENT
 
 

@@ -30,6 +30,7 @@ from seg.dns.interfaces import IResolver
 from seg.dns.routing import parse_literal
 from seg.events.base import IEventSink
 from seg.mail.address import to_ascii
+from seg.mail.causes import CauseKind
 from seg.mail.errors import Temporary
 from seg.mail.hosts import MXHost, Route
 from seg.policy.chain import PolicyChain
@@ -213,7 +214,7 @@ class SingleHostRouter:
             self.resolver, name, preference=IPPreference.IPV6_PREFERRED, rank=0, port=port, mx_secure=False
         )
         if isinstance(found, NoAddress):
-            raise Temporary("4.4.3", f"{found.host} {found.reason}")
+            raise Temporary("4.4.3", f"{found.host} {found.reason}", cause=CauseKind.DNS_FAILED)
         return found
 
 

@@ -46,7 +46,9 @@ def document(kind: str, result: Result, report: CheckReport) -> CheckAnswer:
         now=_now(report),
         profile=_profile(report),
         route=_route(report),
-        error=None if report.error is None else ErrorFacts(report.error.enhanced, report.error.text),
+        error=None
+        if report.error is None
+        else ErrorFacts(report.error.enhanced, report.error.text, report.error.cause),
         hosts=tuple(_host(host, report.sts) for host in report.hosts),
         mta_sts=None if report.sts is None else _sts(report.sts),
         advice=tuple(advice(report)),
@@ -98,6 +100,7 @@ def _host(report: HostReport, look: STSInspection | None) -> CheckedHost:
         refusal=decision.refusal,
         demands=tuple(demands(decision.requirement)) if decision.usable else (),
         tried=tuple(_address(address) for address in report.addresses),
+        cause=decision.cause,
         in_policy=in_policy(host.name, look.policy.mx) if look is not None and look.policy is not None else ABSENT,
     )
 
@@ -152,8 +155,11 @@ def _verdict(verdict: Verdict, decision: Decision) -> VerdictFacts:
         mismatches=tuple(verdict.mismatches),
         matched=tuple(MatchedPolicy(who, what) for who, what in verdict.matched),
         failed=tuple(verdict.failed),
-        observed=tuple(ObservedPolicy(o.provider, o.ok, o.text, tuple(o.details)) for o in verdict.observed),
+        observed=tuple(
+            ObservedPolicy(o.provider, o.ok, o.text, tuple(o.details), o.name, o.cause) for o in verdict.observed
+        ),
         fell_through=tuple(decision.fall_through),
+        cause=verdict.cause,
     )
 
 

@@ -10,7 +10,8 @@ from zope.interface import implementer
 from seg.check.report import AddressReport, CheckReport, HostReport, NoSession
 from seg.deliver.attempt import Attempt, AttemptServices
 from seg.deliver.connection_errors import AuthenticationError, HandshakeFailed, Unreachable
-from seg.deliver.connections import PolicyViolation, VerifiedConnection
+from seg.deliver.connections import VerifiedConnection
+from seg.deliver.policy_violation import PolicyViolation
 from seg.events.base import Event, IEventSink
 from seg.events.delivery import DeliveryConnected, DeliveryConnectFailed
 from seg.mail.envelope import Envelope, Recipient

@@ -6,14 +6,13 @@ import enum
 from collections.abc import Callable, Iterable
 
 from seg.check.report import CheckReport, HostReport
+from seg.mail.causes import CauseKind
 from seg.mail.errors import Permanent
 from seg.mail.outcome import Bounced, Delivered
-from seg.policy.dane.provider import UNVALIDATED
 from seg.policy.judge import NOBODY, Verdict
 from seg.policy.mtasts.errors import FetchFault
 from seg.policy.mtasts.inspection import STSInspection
 from seg.policy.mtasts.policy import Mode
-from seg.policy.mtasts.store import LOOKUP_FAILED
 from seg.policy.requirement import NoOpinion
 
 
@@ -97,9 +96,14 @@ def of_host(host: HostReport, good: Callable[[Verdict], bool]) -> Result:
     """One host: `good` says whether a session that mail may take is what the check is for."""
     decision = host.decision
     if not decision.usable:
-        return Result.UNKNOWN if decision.temporary or UNVALIDATED in decision.refusal else Result.FAILED
-    if decision.opinions and all(isinstance(opinion.answer, NoOpinion) for opinion in decision.opinions):
-        doubt = any(LOOKUP_FAILED in opinion.text for opinion in decision.opinions)
+        return (
+            Result.UNKNOWN
+            if decision.temporary or decision.cause is CauseKind.RESOLVER_NOT_VALIDATING
+            else Result.FAILED
+        )
+    silent = [opinion.answer for opinion in decision.opinions if isinstance(opinion.answer, NoOpinion)]
+    if decision.opinions and len(silent) == len(decision.opinions):
+        doubt = any(answer.cause is CauseKind.STS_LOOKUP_FAILED for answer in silent)
         return Result.UNKNOWN if doubt else Result.FAILED
     tried = host.tried
     if tried is None or tried.verdict is None:

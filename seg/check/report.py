@@ -101,3 +101,8 @@ class CheckReport:
     host: str = ""  # that would take it
     sts: STSInspection | None = None  # of a check of MTA-STS
     not_applied: tuple[str, ...] = ()  # of a check of one policy: why deliveries don't go by it
+
+    @property
+    def taken(self) -> AddressReport | None:
+        """The session over which a message would go, None when none would."""
+        return next((host.tried for host in self.hosts if host.host.name == self.host), None)

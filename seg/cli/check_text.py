@@ -8,6 +8,7 @@ from typing import Any
 
 from seg.cli.tables import plain
 from seg.common.endpoint import endpoint_in_words
+from seg.mail.causes import CauseKind
 
 CERTIFICATE = "certificate"  # the web PKI check that a TLS check makes besides the policies
 Document = dict[str, Any]
@@ -158,7 +159,7 @@ def _route_error(document: Document) -> Iterator[str]:
     error, domain = document["error"], document["domain"]
     if error is None:
         return
-    if "bogus" in error["text"].lower():
+    if error.get("cause") == CauseKind.DNS_BOGUS:
         yield f"BOGUS MX record found for {domain}"
     yield f"No host to connect to for {domain}: {plain(error['text'])}"
 
@@ -206,7 +207,7 @@ def _certificate(tried: Document) -> Iterator[str]:
         yield f"Verifying certificate common name {plain(shown)}."
     checked = next((o for o in verdict["observed"] if o["policy"] == CERTIFICATE), None)
     if checked is not None and checked["ok"]:
-        yield f"TLS certificate match {plain(checked['text'].removeprefix('name '))}"
+        yield f"TLS certificate match {plain(checked.get('name') or checked['text'])}"
         yield "TLS certificate verified."
     elif verdict["by"] != "none":
         yield f"TLS certificate verified by {verdict['by']}."

@@ -17,6 +17,7 @@ from seg.cli.dialogue import can_ask, choose, sure
 from seg.cli.options import JSON, MID
 from seg.cli.output import say
 from seg.cli.tables import ago, paused_line, plain, print_json, print_table, size, stamp, times, until
+from seg.mail.causes import CauseKind, PolicyResult, cause_named
 
 PIECE = 1024 * 1024  # octets asked for at a time
 
@@ -69,16 +70,17 @@ def _tell_place(mid: int, place: dict[str, Any], paused: bool) -> None:
 
 def _advice(mid: int, place: dict[str, Any]) -> str:
     domain = plain(place["domain"])
-    errors = " ".join(recipient["error"] for recipient in place["recipients"])
+    causes = {cause_named(r["cause"]) for r in place["recipients"] if r.get("cause")}
     if place["suspended"]:
         return f"seg resumedel {domain}"
-    if "AUTH profile" in errors:
+    if CauseKind.AUTH_PROFILE in causes:
         return "mend the AUTH profile (seg authconfig), then seg delivernow --domain " + domain
-    if "TLS policy" in errors or any("refused:" in host["outcome"] for host in place["hosts"]):
+    refused = any(host.get("result") == PolicyResult.REFUSED for host in place["hosts"])
+    if refused or any(cause.by_policy for cause in causes):
         return f"seg explain {domain} shows what is wrong now, and advises"
     if place["state"] == "down":
         return f"its hosts can't be reached: seg hoststatus {domain}; it is tried again by itself"
-    if not errors:
+    if not any(recipient["error"] for recipient in place["recipients"]):
         return "nothing: it is tried as soon as the destination's limits allow"
     return f"nothing, it is tried again by itself; seg queue retry {mid} tries it now"
 

@@ -16,6 +16,7 @@ from seg.config.load import load_destinations, load_settings
 from seg.config.problems import offered
 from seg.dsn.composer import ReportComposer
 from seg.dsn.languages import FOLDER, Languages
+from seg.mail.causes import CauseKind
 from seg.mail.envelope import Envelope, Recipient
 from seg.mail.errors import Permanent, Temporary
 from seg.mail.outcome import Bounced, Delayed, Delivered, DSNAction, Outcome
@@ -26,7 +27,9 @@ OUTCOMES: dict[DSNAction, Outcome] = {
     DSNAction.FAILED: Bounced(
         Permanent("5.1.1", "no such user", 550, ("5.1.1 no such user",)), 1, "mx.receiver.example"
     ),
-    DSNAction.DELAYED: Delayed(Temporary("4.7.5", REASON), 1, host="mx.receiver.example"),
+    DSNAction.DELAYED: Delayed(
+        Temporary("4.7.5", REASON, cause=CauseKind.CERTIFICATE_EXPIRED), 1, host="mx.receiver.example"
+    ),
     DSNAction.RELAYED: Delivered(1, "2.0.0 queued as 4XyZ"),
 }
 

@@ -17,7 +17,7 @@ from seg.cli.options import JSON, MID, WordChoice
 from seg.cli.output import say
 from seg.cli.policy_holds import held_by_policy
 from seg.cli.tables import ago, plain, print_json, print_long, print_table, size, stamp, times, until
-from seg.mail.causes import CauseKind
+from seg.mail.causes import POLICY_CAUSES
 
 COLUMNS = (
     ("MID", "right"),
@@ -48,7 +48,7 @@ def queue() -> None:
 @click.option(
     "--cause",
     metavar="NAME",
-    type=WordChoice(CauseKind),
+    type=WordChoice(POLICY_CAUSES),
     help="Only messages that TLS policy keeps waiting for this cause (seg queue held-by-policy).",
 )
 @click.option("--limit", type=click.IntRange(1, 100000), default=100, show_default=True, help="Most messages shown.")

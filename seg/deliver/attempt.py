@@ -6,20 +6,23 @@ session that satisfies the decision or leave the host alone, send, and keep what
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import attrs
 from twisted.internet.defer import CancelledError
 
 from seg.common.errors import without_traces
 from seg.config.destinations import Destinations, LimitPer
+from seg.deliver.connection_errors import PolicyRefusal
 from seg.deliver.connection_limits import LimitReached
-from seg.deliver.connections import DANE, MTA_STS, ConnectionOpener, PolicyViolation, VerifiedConnection, mismatches_of
+from seg.deliver.connections import DANE, MTA_STS, ConnectionOpener, VerifiedConnection
 from seg.deliver.interfaces import IRouter
 from seg.deliver.outbound import outgoing_of
+from seg.deliver.policy_violation import PolicyViolation, mismatches_of
 from seg.deliver.progress import AttemptProgress
 from seg.deliver.rate_limits import RateLimit, SendingRates
 from seg.deliver.smtp_client import Tampered
+from seg.deliver.transactions import at_host, fewer, is_one_too_many, may_go_anew
 from seg.events.base import IEventSink
 from seg.events.delivery import (
     DeliveryStarted,
@@ -31,7 +34,7 @@ from seg.events.delivery import (
     RouteUsed,
 )
 from seg.events.policy import DANEFailed, DANESucceeded, DANEWeakened, STSFailed, STSSucceeded
-from seg.mail.causes import CauseKind
+from seg.mail.causes import CauseKind, PolicyResult
 from seg.mail.envelope import MOST_REFUSALS, HostRefusal, Recipient
 from seg.mail.errors import LocalFault, Permanent, Temporary, local_fault
 from seg.mail.hosts import MXHost, PeerAddress, Route, RouteKind
@@ -40,7 +43,6 @@ from seg.policy.chain import DomainPolicies, PolicyChain, every_refused_by
 from seg.policy.judge import NOBODY, ObservedResult, Verdict
 from seg.policy.requirement import Decision, DomainQuestion, TLSLevel
 from seg.queue.interfaces import Lease
-from seg.smtp.replies import Phase, TooManyRecipients
 from seg.smtp.told_replies import ToldReplies
 
 MOST_ANEW = 3  # connections to one address in an attempt, where what was kept from earlier can't serve
@@ -199,12 +201,12 @@ class Attempt:
             self._tell_failure(decision, failure.verdict)
             if not decision.fall_through or not set(failure.verdict.failed) & set(decision.fall_through):
                 raise
-            self._explain(decision, failure.verdict.reason)
+            self._explain(decision, failure.verdict.reason, failure.verdict)
             self._sink.emit(DANEWeakened(decision.domain, decision.host, mismatches_of(failure.verdict)))
         weaker = await policies.decide(host, without=decision.fall_through)
         if not weaker.usable:
             self._refusals[weaker.host] = weaker.cause or CauseKind.PROVIDER_REFUSED
-            raise Temporary(weaker.enhanced, weaker.refusal)
+            raise PolicyRefusal(weaker.enhanced, weaker.refusal, cause=self._refusals[weaker.host])
         try:
             return weaker, await self._session(weaker, host, address, fresh)
         except PolicyViolation as failure:
@@ -230,14 +232,14 @@ class Attempt:
             if self._rate.recipients:
                 self._means.pace.count(address, self._rate, len(batch))
             results = await sender.send(self._lease.envelope, batch, self._lease.content)
-            self.outcomes.update((rid, _at_host(outcome, decision.host)) for rid, outcome in results.items())
+            self.outcomes.update((rid, at_host(outcome, decision.host)) for rid, outcome in results.items())
             self._tell_delivered(sender.dcid, results)
-            refused = [r for r in batch if _is_one_too_many(results[r.rid])]
+            refused = [r for r in batch if is_one_too_many(results[r.rid])]
             if refused:
-                taken = _fewer(len(batch), [results[r.rid] for r in refused])
+                taken = fewer(len(batch), [results[r.rid] for r in refused])
             waiting = [*refused, *rest]
-            if any(_may_go_anew(results[r.rid]) for r in batch):
-                anew = [*(r for r in batch if _may_go_anew(results[r.rid])), *waiting]
+            if any(may_go_anew(results[r.rid]) for r in batch):
+                anew = [*(r for r in batch if may_go_anew(results[r.rid])), *waiting]
             if taken == 0 or not sender.healthy:
                 break
         self.progress.parts()
@@ -318,19 +320,24 @@ class Attempt:
 
     def _address_failed(self, decision: Decision, address: PeerAddress, error: Temporary) -> None:
         self._obstacle = without_traces(error)
-        self._explain(decision, _outcome_of(error))
+        verdict = error.verdict if isinstance(error, PolicyViolation) else None
+        if verdict is not None:
+            self._explain(decision, verdict.reason, verdict)
+            return
+        result = PolicyResult.REFUSED if isinstance(error, PolicyRefusal) else PolicyResult.NOT_REACHED
+        self._explain(decision, f"not reached: {error.text}", result=result, cause=error.cause)
 
     def _host_refused(self, decision: Decision) -> None:
         text = f"{decision.host} may not be used for {decision.domain}: {decision.refusal}"
-        self._obstacle = Temporary(decision.enhanced, text)
-        self._refusals[decision.host] = decision.cause or CauseKind.PROVIDER_REFUSED
+        cause = self._refusals[decision.host] = decision.cause or CauseKind.PROVIDER_REFUSED
+        self._obstacle = PolicyRefusal(decision.enhanced, text, cause=cause)
         self._alert(decision, decision.refusal)
         refused_by = decision.opinions[-1].provider if decision.opinions else ""
         if refused_by == MTA_STS:
             self._sink.emit(STSFailed(decision.domain, decision.host, decision.refusal))
         elif refused_by == DANE:
             self._sink.emit(DANEFailed(decision.domain, decision.host, decision.refusal))
-        self._explain(decision, f"refused: {decision.refusal}")
+        self._explain(decision, f"refused: {decision.refusal}", cause=cause)
 
     def _tell_success(self, decision: Decision, verdict: Verdict) -> None:
         matched = {who for who, _ in verdict.matched}
@@ -340,7 +347,7 @@ class Attempt:
             self._sink.emit(STSSucceeded(decision.domain))
         for observed in verdict.observed:
             self._tell_observed(decision.domain, decision.host, observed)
-        self._explain(decision, _with_observed(verdict))
+        self._explain(decision, _with_observed(verdict), verdict)
 
     def _tell_observed(self, domain: str, host: str, observed: ObservedResult) -> None:
         """How the session fared against a policy that isn't enforced."""
@@ -379,50 +386,33 @@ class Attempt:
             lease, reply = self._lease, told.text(reply)
             self._sink.emit(RecipientsDelivered(dcid, lease.mid, tuple(rids), reply, lease.domain))
 
-    def _explain(self, decision: Decision, outcome: str) -> None:
+    def _explain(
+        self,
+        decision: Decision,
+        outcome: str,
+        verdict: Verdict | None = None,
+        result: PolicyResult = PolicyResult.REFUSED,
+        cause: CauseKind | None = None,
+    ) -> None:
+        by = ""
+        if verdict is not None:
+            result, cause, by = verdict.result, verdict.cause, verdict.verified_by
         opinions = tuple((opinion.provider, opinion.text) for opinion in decision.opinions)
         if self._profile.exemption is not None:
             outcome = f"{outcome}; {self._profile.exemption}"
-        self._sink.emit(PolicyExplained(self._lease.mid, decision.domain, decision.host, opinions, outcome))
+        self._sink.emit(
+            PolicyExplained(self._lease.mid, decision.domain, decision.host, opinions, outcome, result, by, cause)
+        )
 
 
-def unverified(host: str) -> Temporary:
+def unverified(host: str) -> PolicyRefusal:
     """The sender demands TLS with a verified server at every hop (RFC 8689 §4.2.1), and nothing verified this one."""
     text = f"{host} isn't verified by DANE, MTA-STS or the TLS option, as the sender demands (REQUIRETLS)"
-    return Temporary("4.7.30", text)
+    return PolicyRefusal("4.7.30", text, cause=CauseKind.REQUIRETLS_UNVERIFIED)
 
 
 def _another_host_may_help(outcome: Outcome | None) -> bool:
     return outcome is None or (isinstance(outcome, Delayed) and not outcome.in_doubt)
-
-
-def _may_go_anew(outcome: Outcome) -> bool:
-    """Whether a new connection to the same host may have a recipient at once."""
-    return isinstance(outcome, Delayed) and outcome.anew
-
-
-def _is_one_too_many(outcome: Outcome) -> bool:
-    """Whether a recipient was refused only because the transaction had too many (RFC 5321 §4.5.3.1.10): the next one may have it."""
-    return isinstance(outcome, Delayed) and isinstance(outcome.error, TooManyRecipients)
-
-
-def _fewer(batch: int, refused: Sequence[Outcome]) -> int:
-    """How many recipients the next transaction may have after so many of a batch were too many: those that this one had accepted, or half
-    where the server said so behind RCPT; 0: there is no use in another one."""
-    first = refused[0]
-    if len(refused) < batch:
-        return batch - len(refused)  # else it could have us say thousands of names again and again
-    behind = isinstance(first, Delayed) and getattr(first.error, "phase", None) in (Phase.DATA, Phase.CONTENT)
-    return batch // 2 if behind else 0
-
-
-def _at_host(outcome: Outcome, host: str) -> Outcome:
-    """A failure with the name of the host that it came from, for the report's Remote-MTA (RFC 3464 §2.3.5)."""
-    return outcome if isinstance(outcome, Delivered) else attrs.evolve(outcome, host=host)
-
-
-def _outcome_of(error: Temporary) -> str:
-    return error.verdict.reason if isinstance(error, PolicyViolation) else f"not reached: {error.text}"
 
 
 def _with_observed(verdict: Verdict) -> str:

@@ -6,6 +6,7 @@ from __future__ import annotations
 from OpenSSL import SSL
 from twisted.internet.error import ConnectionDone, ConnectionLost
 
+from seg.mail.causes import CauseKind
 from seg.mail.errors import Temporary
 from seg.mail.status import status_text
 from seg.smtp.client_events import FailedBeforeHello, InjectedPlaintext
@@ -16,8 +17,14 @@ class Unreachable(Temporary):
     """No connection came about: nobody answers at that address and port."""
 
 
+class PolicyRefusal(Temporary):
+    """TLS policy keeps the mail from a host; nothing was sent."""
+
+
 class AuthenticationError(Temporary):
     """We couldn't, or wouldn't, show who we are to a host that wants it. The operator's business: profile, password, or TLS for it."""
+
+    cause = CauseKind.AUTH_PROFILE
 
 
 class StartTLSRefused(Temporary):
@@ -26,6 +33,8 @@ class StartTLSRefused(Temporary):
 
 class HandshakeFailed(Temporary):
     """TLS failed behind the 220. The connection is gone; nothing may be sent in clear text on it."""
+
+    cause = CauseKind.TLS_FAILED
 
 
 class Tampered(HandshakeFailed):
@@ -59,7 +68,7 @@ def lost(error: BaseException, phase: Phase | None, handshaking: bool) -> Tempor
     if handshaking:
         return HandshakeFailed("4.7.5", f"TLS handshake failed: {reason_of(error)}")
     if isinstance(error, SSL.Error):
-        return Temporary("4.7.5", f"TLS failed: {reason_of(error)}")
+        return Temporary("4.7.5", f"TLS failed: {reason_of(error)}", cause=CauseKind.TLS_FAILED)
     owed = f" before its reply to {phase.value}" if phase else ""
     return Temporary("4.4.2", f"{status_text('4.4.2')}: {reason_of(error)}{owed}")
 

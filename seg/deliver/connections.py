@@ -25,6 +25,7 @@ from seg.deliver.debug_peers import DebugPeers
 from seg.deliver.greetings import Greetings
 from seg.deliver.interfaces import IConnector
 from seg.deliver.outbound import OutboundSettings, mechanism_for
+from seg.deliver.policy_violation import PolicyViolation
 from seg.deliver.pool import ConnectionPool, PoolKey
 from seg.deliver.progress import AttemptProgress
 from seg.deliver.recent import Recent
@@ -55,25 +56,6 @@ from seg.tls.peer import SessionFacts, Trust
 from seg.tls.roots import RootStore
 
 MTA_STS, DANE = "mta-sts", "dane"
-
-
-def mismatches_of(verdict: Verdict) -> str:
-    """All that didn't fit, as one line: the short form, or the line that says the same and more (which issuer is missing), then the others."""
-    full = next((line for line in verdict.mismatches if line.startswith(verdict.summary)), verdict.summary)
-    return "; ".join((full, *(line for line in verdict.mismatches if verdict.summary not in line)))
-
-
-class PolicyViolation(Temporary):
-    """The peer isn't what the policy wants; nothing was sent. `verdict` has every mismatch, `facts` what the peer showed."""
-
-    def __init__(self, decision: Decision, verdict: Verdict, facts: SessionFacts | None = None) -> None:
-        enhanced = "4.7.5" if verdict.mismatches and not verdict.reason.startswith("TLS required") else "4.7.4"
-        policies = " and ".join(verdict.failed) or decision.requirement.source
-        text = f"{decision.host} does not satisfy the TLS policy ({policies}) of {decision.domain}"
-        super().__init__(enhanced, f"{text}: {mismatches_of(verdict)}")
-        self.decision = decision
-        self.verdict = verdict
-        self.facts = facts or SessionFacts()
 
 
 # Refused by this system on the way to some address, or from a source address of some destination: no condition of all.

@@ -21,6 +21,7 @@ from seg.dns.routing import mx_route, parse_literal
 from seg.events.base import IEventSink
 from seg.events.dns import DNSFailed
 from seg.mail.address import to_ascii
+from seg.mail.causes import CauseKind
 from seg.mail.errors import DeliveryError, Temporary
 from seg.mail.hosts import IPAddress, MXHost, Route, RouteKind, SocketPath
 
@@ -89,7 +90,9 @@ class Router:
             # temporary.
             reasons = "; ".join(outcome for outcome in outcomes if isinstance(outcome, str))
             what = f"Redirection of {domain} to {via}" if via else f"SMTP route for {domain}"
-            raise Temporary("4.4.4", f"{what} can't be used: {reasons or 'it names no host'}")
+            raise Temporary(
+                "4.4.4", f"{what} can't be used: {reasons or 'it names no host'}", cause=CauseKind.ROUTE_UNUSABLE
+            )
         kept = tuple(attrs.evolve(host, manner=smtp_route.manner) for host in hosts[: self._settings.max_hosts])
         return Route(domain, RouteKind.SMTP_ROUTE, kept, canonical=domain)
 
@@ -129,7 +132,7 @@ def _redirection(domain: str, via: str) -> SMTPRoute:
         return SMTPRoute(domain, (next_hop(via),))
     except ValueError as error:
         text = f"redirected to what is no host: {error} (seg redirectrecipients --normal undoes it)"
-        raise Temporary("4.4.4", text) from None
+        raise Temporary("4.4.4", text, cause=CauseKind.ROUTE_UNUSABLE) from None
 
 
 def _address_of(host: str) -> IPAddress | None:

@@ -7,6 +7,7 @@ import enum
 import attrs
 from dns.rdata import Rdata
 
+from seg.mail.causes import CauseKind
 from seg.mail.errors import Temporary
 
 
@@ -57,7 +58,8 @@ class DNSFailure(Temporary):
 
     def __init__(self, name: str, rdtype: str, kind: FailureKind, detail: str = "") -> None:
         text = f"DNS {kind} looking up {name} ({rdtype})" + (f": {detail}" if detail else "")
-        super().__init__("4.4.3", text)
+        cause = CauseKind.DNS_BOGUS if kind is FailureKind.BOGUS else CauseKind.DNS_FAILED
+        super().__init__("4.4.3", text, cause=cause)
         self.name = name
         self.rdtype = rdtype
         self.kind = kind

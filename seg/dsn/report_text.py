@@ -14,7 +14,6 @@ from seg.mail.outcome import Bounced, Delayed, Delivered, DSNAction, Outcome
 IN_FULL = 50  # recipients (in all languages together) of whom everything is told; of the others address and status
 OF_ONE_KIND = 10  # recipients named above what is the same for them
 LONGEST_LIST = 40_000  # characters of the list of the others
-_TLS_WORDS = ("mta-sts", "dane", "tlsa", "tls", "starttls", "certificate")
 
 ReportedFailure = Sequence[tuple[Recipient, Outcome]]
 
@@ -108,7 +107,7 @@ def _one(language: Language, outcome: Outcome) -> list[str]:
     paragraphs: list[str] = []
     error = outcome.error
     meaning = language.status("5" + error.enhanced[1:])
-    about_tls = not error.code and _about_tls("5" + error.enhanced[1:], error.text)  # else it isn't our verdict
+    about_tls = error.cause is not None and error.cause.by_policy
     failed = isinstance(outcome, Bounced)
     if failed:
         paragraphs.append(meaning.meaning)
@@ -149,8 +148,3 @@ def diagnostic(outcome: Outcome) -> str:
     if isinstance(outcome, Delivered):
         return printable(f"250 {outcome.reply}", LONGEST_REPLY)
     return _reply(outcome) if outcome.error.remote or outcome.error.code else ""
-
-
-def _about_tls(enhanced: str, text: str) -> bool:
-    words = text.lower().replace(":", " ").replace(",", " ").split()
-    return enhanced.startswith(("5.7.", "5.4.7")) and any(word in _TLS_WORDS for word in words)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import attrs
 
 from seg.events.base import Event
-from seg.mail.causes import CauseKind
+from seg.mail.causes import CauseKind, PolicyResult
 
 
 @attrs.frozen
@@ -131,6 +131,9 @@ class PolicyExplained(Event):
     host: str
     opinions: tuple[tuple[str, str], ...]  # (provider, its word with the reason), in the order asked
     outcome: str  # "TLSv1.3 verified by mta-sts", "refused: MX not in policy", ...
+    result: PolicyResult  # what the outcome comes to
+    verified_by: str = ""  # who verified the server: "dane", "mta-sts", "profile", a provider's name
+    cause: CauseKind | None = None  # why nothing was sent
 
 
 @attrs.frozen

@@ -5,16 +5,39 @@ Both sides are asked, and they have to agree. Pure.
 
 from __future__ import annotations
 
+import enum
 import re
 from collections.abc import Mapping, Sequence
 
 import attrs
 
+from seg.config.destinations import TLSOption
 from seg.lab.arrivals import ReceivedMessage
 from seg.lab.cases import Case, ExpectedOutcome, Protection
 from seg.lab.maillog import LoggedEvent
+from seg.mail.causes import PolicyResult
 
-_VERIFIED = re.compile(r"(?:verified|trusted) by ([\w-]+)")
+_OPINION = re.compile(r"(?P<word>[\w-]+)(?:\(.*\))?", re.DOTALL)  # of a provider: docs/log-lines.md
+_REQUIRED = tuple(
+    option.label for option in (TLSOption.REQUIRED, TLSOption.REQUIRED_VERIFY, TLSOption.REQUIRED_VERIFY_HOSTED)
+)
+
+
+class OpinionWord(enum.StrEnum):
+    """The words of providers that say whether a policy was found."""
+
+    NONE = "none"
+    ENFORCE = "enforce"
+    REFUSE = "refuse"
+    TESTING = "testing"
+    TEMPFAIL = "tempfail"
+    OTHER = ""  # any other: there is one
+
+    @classmethod
+    def of(cls, text: str) -> OpinionWord:
+        """The word that an opinion begins with."""
+        match = _OPINION.fullmatch(text)
+        return next((word for word in cls if match and match["word"] == word), cls.OTHER)
 
 
 @attrs.frozen
@@ -73,39 +96,51 @@ def find(
     explained = [event for event in own if event.name == "policy_explained"]
     last = explained[-1] if explained else None
     routed = any(event.name == "route_used" for event in own)
-    verified = _VERIFIED.search(last["outcome"]) if last else None
+    fetches = [e["cause"] for e in events if e.matches("sts_fetch_failed", {"domain": case.domain})]
+    opinions = dict(last["opinions"]) if last else {}
     found = CaseResult(
         case,
         outcome_of(events, mid),
         _protection(messages),
         mid,
-        policy_found(dict(last["opinions"]) if last else {}, routed=routed, null_mx=case.null_mx),
+        policy_found(opinions, routed=routed, null_mx=case.null_mx, fetch_failed=bool(fetches)),
         last["host"] if last else "",
         messages[-1].tls if messages else "",
-        verified.group(1) if verified else "",
-        _why(own, last, [e["cause"] for e in events if e.matches("sts_fetch_failed", {"domain": case.domain})]),
+        _verified_by(last) if last else "",
+        _why(own, last, fetches),
         _everything(case, events, own),
     )
     return attrs.evolve(found, differences=tuple(_differences(found, messages, envelopes_in_clear, log)))
 
 
-def policy_found(opinions: Mapping[str, str], *, routed: bool = False, null_mx: bool = False) -> str:
-    """What the policy providers said, in a few words."""
+def _verified_by(explained: LoggedEvent) -> str:
+    """Who vouches for the server: TLSA records below an insecure MX do as well as they can."""
+    return "dane" if explained["result"] == PolicyResult.TRUSTED else str(explained["verified_by"])
+
+
+def policy_found(
+    opinions: Mapping[str, str], *, routed: bool = False, null_mx: bool = False, fetch_failed: bool = False
+) -> str:
+    """What the policy providers said, in a few words.
+
+    :param fetch_failed: a policy of the domain couldn't be fetched.
+    """
     if routed:
         return "none asked: SMTP route"
     if null_mx:
         return "takes no mail"
     words = []
-    dane, sts, static = (opinions.get(name, "none") for name in ("dane", "mta-sts", "static"))
-    if not dane.startswith("none"):
-        words.append("DANE, lookup failed" if dane.startswith("tempfail") else "DANE")
-    if sts.startswith(("enforce", "refuse")):
+    static = opinions.get("static", "")
+    dane, sts = (OpinionWord.of(opinions.get(name, OpinionWord.NONE)) for name in ("dane", "mta-sts"))
+    if dane is not OpinionWord.NONE:
+        words.append("DANE, lookup failed" if dane is OpinionWord.TEMPFAIL else "DANE")
+    if sts in (OpinionWord.ENFORCE, OpinionWord.REFUSE):
         words.append("MTA-STS enforce")
-    elif sts.startswith("testing"):
+    elif sts is OpinionWord.TESTING:
         words.append("MTA-STS testing")
-    elif "404" in sts or "fetch" in sts:
+    elif sts is OpinionWord.NONE and fetch_failed:
         words.append("MTA-STS, not to be had")
-    if static.startswith("required"):
+    if static in _REQUIRED:
         words.append(f"operator: {static}")
     return " + ".join(words) or "none"
 

@@ -1,4 +1,4 @@
-"""Why TLS policy keeps mail from a host: a closed set of kinds, and one table of texts.
+"""Why mail isn't delivered, or why a policy has nothing to say: a closed set of kinds, and one table of texts.
 
 A cause is made where the decision is made and carried as it is; a text is made from it at the edge and never looked into.
 """
@@ -11,7 +11,7 @@ from typing import Final
 
 
 class CauseKind(enum.StrEnum):
-    """Why a host wasn't used, or would not be if its policy were enforced."""
+    """Why a host wasn't used, or would not be if its policy were enforced; and what else is decided on (`by_policy` says which)."""
 
     # A host may not be contacted.
     MX_NOT_IN_POLICY = "mx-not-in-policy"
@@ -38,6 +38,24 @@ class CauseKind(enum.StrEnum):
     TLSA_NO_MATCH = "tlsa-no-match"
     REQUIRETLS_UNVERIFIED = "requiretls-unverified"
     OTHER = "other"  # said by another version of the gateway
+    # A policy isn't known, so that it has no say.
+    STS_LOOKUP_FAILED = "sts-lookup-failed"
+    STS_FETCH_FAILED = "sts-fetch-failed"
+    # No host was found, or none lets us in.
+    DNS_FAILED = "dns-failed"
+    DNS_BOGUS = "dns-bogus"
+    ROUTE_UNUSABLE = "route-unusable"
+    AUTH_PROFILE = "auth-profile"
+
+    @property
+    def by_policy(self) -> bool:
+        """Whether it is TLS policy that keeps mail from a host."""
+        return self not in _NO_POLICY
+
+    @property
+    def enhanced(self) -> str:
+        """The status that defers where a session doesn't satisfy (RFC 3463 §3.8: 4.7.4, security features; 4.7.5, cryptographic failure)."""
+        return "4.7.4" if self in _NO_TLS else "4.7.5"
 
     @property
     def text(self) -> str:
@@ -56,6 +74,31 @@ def cause_named(name: str) -> CauseKind:
         return CauseKind(name)
     except ValueError:
         return CauseKind.OTHER
+
+
+_NO_TLS: Final = frozenset({CauseKind.TLS_NOT_OFFERED, CauseKind.TLS_FAILED})
+_NO_POLICY: Final = frozenset(
+    {
+        CauseKind.STS_LOOKUP_FAILED,
+        CauseKind.STS_FETCH_FAILED,
+        CauseKind.DNS_FAILED,
+        CauseKind.DNS_BOGUS,
+        CauseKind.ROUTE_UNUSABLE,
+        CauseKind.AUTH_PROFILE,
+    }
+)
+POLICY_CAUSES: Final = tuple(kind for kind in CauseKind if kind.by_policy)
+
+
+class PolicyResult(enum.StrEnum):
+    """What TLS policy came to at one host in one attempt."""
+
+    VERIFIED = "verified"  # the server is who the policy wants
+    TRUSTED = "trusted"  # by TLSA records below an insecure MX
+    UNVERIFIED = "unverified"  # TLS, and nothing says whose
+    CLEAR = "clear"
+    REFUSED = "refused"  # nothing may be sent there
+    NOT_REACHED = "not-reached"
 
 
 _TELL: Final = "tell them; if mail can't wait, give the destination an exemption with an end and a reason"
@@ -121,4 +164,28 @@ _WORDS: Final[Mapping[CauseKind, tuple[str, str]]] = {
         "nothing here: the sender can send it without REQUIRETLS",
     ),
     CauseKind.OTHER: ("another cause", "seg queue why says more"),
+    CauseKind.STS_LOOKUP_FAILED: (
+        "the MTA-STS record can't be looked up",
+        "see seg dnsstatus; until it can be, a cached policy counts, and else none",
+    ),
+    CauseKind.STS_FETCH_FAILED: (
+        "the MTA-STS policy can't be fetched, so it protects nothing",
+        "seg stsverify says why; if it is theirs, tell them",
+    ),
+    CauseKind.DNS_FAILED: (
+        "the DNS gives no usable answer",
+        "see seg dnsstatus; if other domains fail too, look at [dns] resolvers; if not, it is theirs: tell them",
+    ),
+    CauseKind.DNS_BOGUS: (
+        "an answer of the DNS is forged, or its DNSSEC broken",
+        "delv shows what is wrong: tell them",
+    ),
+    CauseKind.ROUTE_UNUSABLE: (
+        "the SMTP route leads to no host",
+        "see the route in destinations.toml, and the DNS entry of its host",
+    ),
+    CauseKind.AUTH_PROFILE: (
+        "the next hop doesn't let us in by the AUTH profile",
+        "mend the AUTH profile (seg authconfig), then seg delivernow",
+    ),
 }

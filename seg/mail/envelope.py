@@ -85,11 +85,17 @@ class Recipient:
     warned: bool = False  # the sender has been told that it is delayed
     via: str = ""  # host, host:port or unix:/path that an operator redirected it to; "" = by its domain's own route
     policy: PolicyHold | None = None  # TLS policy is why it waits
+    cause: CauseKind | None = None  # of the last failure, where it has one
 
     @property
     def domain(self) -> str:
         """The destination (see `domain_of`)."""
         return domain_of(self.address)
+
+    @property
+    def last_cause(self) -> CauseKind | None:
+        """The cause of the last failure; files of a version that didn't keep it have that of the policy's hold."""
+        return self.cause or (self.policy.refusals[0].cause if self.policy and self.policy.refusals else None)
 
     def wants(self, event: DSNNotify) -> bool:
         """Whether the sender wants to hear of this. Where nothing was asked for, of failures and delays (RFC 3461 §6.2)."""

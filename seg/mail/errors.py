@@ -11,6 +11,8 @@ import errno
 import os
 from typing import ClassVar
 
+from seg.mail.causes import CauseKind
+
 # The operating system refuses something to this process: no word of any other host.
 LOCAL_ERRNOS = frozenset(
     {
@@ -36,12 +38,16 @@ class DeliveryError(Exception):
     :param text: one line for people: what failed, and which policy or peer said so.
     :param code: the three-digit reply code of the remote server, 0 where there was no reply.
     :param remote: the remote server's reply lines as received (decoded, without the code).
+    :param cause: what kind of failure it is, where something is decided by it; most classes of errors say enough.
     """
 
+    cause: CauseKind | None = None
     status_class: ClassVar[str] = ""
     dcid = 0  # the delivery connection on which it came about, where there was one
 
-    def __init__(self, enhanced: str, text: str, code: int = 0, remote: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self, enhanced: str, text: str, code: int = 0, remote: tuple[str, ...] = (), cause: CauseKind | None = None
+    ) -> None:
         if not enhanced.startswith(self.status_class + "."):
             raise ValueError(f"{type(self).__name__} can't carry enhanced status code {enhanced!r}")
         if code and str(code)[0] != self.status_class:
@@ -51,6 +57,8 @@ class DeliveryError(Exception):
         self.text = text
         self.code = code
         self.remote = remote
+        if cause is not None:
+            self.cause = cause
 
     def __str__(self) -> str:
         said = f" ({self.code} {' '.join(self.remote)})" if self.code else ""

@@ -34,6 +34,7 @@ from seg.events.policy import (
     STSRecordInvalid,
     STSSucceeded,
 )
+from seg.mail.causes import PolicyResult
 from seg.maillog.log_table import Level, LogEntry, LogLine, entry, plain
 
 DEBUG, INFO, WARNING = Level.DEBUG, Level.INFO, Level.WARNING
@@ -136,6 +137,8 @@ ENTRIES: tuple[LogEntry, ...] = (
                 ("static", "required-verify-hosted"),
             ),
             "TLSv1.3 verified by mta-sts",
+            PolicyResult.VERIFIED,
+            "mta-sts",
         ),
         "At the end of each attempt on a host: what each policy said, and what came of it.",
         (INFO, "MID {mid} TLS policy for {domain} via {host}: {provider}={its word} ... -> {outcome}"),

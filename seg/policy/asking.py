@@ -101,7 +101,7 @@ def checked(answer: object) -> Answer:
     :raises NoAnswer: it isn't.
     """
     if isinstance(answer, NoOpinion | Refuse | TempFail):
-        sound = isinstance(answer.reason, str)
+        sound = isinstance(answer.reason, str) and (answer.cause is None or isinstance(answer.cause, CauseKind))
     elif isinstance(answer, Decide | Raise):
         sound = isinstance(answer.reason, str) and _sound(answer.requirement)
     elif isinstance(answer, Observe):

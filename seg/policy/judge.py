@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import attrs
 
-from seg.mail.causes import CauseKind
+from seg.mail.causes import CauseKind, PolicyResult
 from seg.policy.requirement import Decision, Observe, Requirement, TLSLevel
 from seg.tls.interfaces import IAuthenticator
 from seg.tls.peer import CertificateVerdict, SessionFacts, TLSVersion, Trust
@@ -29,6 +29,7 @@ class ObservedResult:
     details: tuple[str, ...] = ()  # every mismatch
     relaxed: bool = False  # enforced, but for the operator's monitor mode or exemption
     cause: CauseKind | None = None  # of the failure
+    name: str = ""  # of the certificate, where that is what matched
 
 
 @attrs.frozen
@@ -47,6 +48,12 @@ class Verdict:
     failed: tuple[str, ...] = ()  # providers whose authenticators refused the peer
     observed: tuple[ObservedResult, ...] = ()
     cause: CauseKind | None = None  # on failure: of the first mismatch
+    result: PolicyResult = PolicyResult.REFUSED
+
+    @property
+    def verified_by(self) -> str:
+        """`by`, "" for nobody."""
+        return "" if self.by == NOBODY else self.by
 
 
 @attrs.frozen
@@ -60,6 +67,7 @@ class _Held:
     verified: tuple[str, ...] = ()
     trusted: bool = False
     cause: CauseKind | None = None  # of the first mismatch
+    name: str = ""  # of the certificate, by which the first authenticator accepted it
 
 
 def judge(decision: Decision, facts: SessionFacts, trust: Trust) -> Verdict:
@@ -87,7 +95,16 @@ def judge(decision: Decision, facts: SessionFacts, trust: Trust) -> Verdict:
         held.failed,
         tuple(_observe(provider, wish, facts, trust) for provider, wish in decision.observed),
         held.cause,
+        _result(facts, by, trusted) if ok else PolicyResult.REFUSED,
     )
+
+
+def _result(facts: SessionFacts, by: str, trusted: bool) -> PolicyResult:
+    if not facts.tls:
+        return PolicyResult.CLEAR
+    if by != NOBODY:
+        return PolicyResult.VERIFIED
+    return PolicyResult.TRUSTED if trusted else PolicyResult.UNVERIFIED
 
 
 def _hold(requirement: Requirement, facts: SessionFacts, trust: Trust) -> _Held:
@@ -109,7 +126,7 @@ def _hold(requirement: Requirement, facts: SessionFacts, trust: Trust) -> _Held:
     failed: list[str] = []
     verified: list[str] = []
     matched: list[tuple[str, str]] = []
-    trusted = False
+    trusted, name = False, ""
     if _VERSIONS.get(facts.version, 0) < requirement.min_version:
         mismatches.append(f"{facts.version or 'unknown TLS version'} is below {requirement.min_version.label}")
         summaries.append("protocol version too low")
@@ -124,12 +141,12 @@ def _hold(requirement: Requirement, facts: SessionFacts, trust: Trust) -> _Held:
             failed.append(authenticator.source)
             continue
         matched.append((_word(authenticator.source), found.matched))
-        trusted = trusted or not authenticator.verifies
+        trusted, name = trusted or not authenticator.verifies, name or found.name
         if authenticator.verifies:
             verified.append(_word(authenticator.source))
     lines = tuple(dict.fromkeys(mismatches))
     summary, cause = (summaries[0], causes[0]) if summaries else ("", None)
-    return _Held(lines, summary, tuple(matched), _words(failed), tuple(verified), trusted, cause)
+    return _Held(lines, summary, tuple(matched), _words(failed), tuple(verified), trusted, cause, name)
 
 
 def _examined(authenticator: IAuthenticator, facts: SessionFacts, trust: Trust) -> CertificateVerdict:
@@ -152,7 +169,8 @@ def _observe(provider: str, wish: Observe, facts: SessionFacts, trust: Trust) ->
     held = _hold(wish.requirement, facts, trust)
     if held.mismatches:
         return ObservedResult(provider, False, held.summary, held.mismatches, wish.relaxed, held.cause)
-    return ObservedResult(provider, True, ", ".join(text for _, text in held.matched) or "TLS", (), wish.relaxed)
+    text = ", ".join(text for _, text in held.matched) or "TLS"
+    return ObservedResult(provider, True, text, (), wish.relaxed, name=held.name)
 
 
 def _reason(facts: SessionFacts, by: str, trusted: bool) -> str:

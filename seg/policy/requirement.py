@@ -84,6 +84,7 @@ class NoOpinion:
     """Next provider."""
 
     reason: str
+    cause: CauseKind | None = attrs.field(default=None, eq=False)  # where it is a failure to know
 
 
 @attrs.frozen

@@ -19,7 +19,7 @@ from typing import Any
 import attrs
 
 from seg.common.field_codec import FieldCodec, FieldError, FieldForm, listed
-from seg.mail.causes import cause_named
+from seg.mail.causes import CauseKind, cause_named
 from seg.mail.envelope import MOST_REFUSALS, Envelope, HostRefusal, PolicyHold, Recipient, RecipientState
 from seg.mail.errors import Permanent
 from seg.mail.outcome import Bounced, Delivered
@@ -65,6 +65,12 @@ def _is_refusal(pair: object) -> bool:
     return isinstance(pair, list) and len(pair) == 2 and all(isinstance(word, str) for word in pair)
 
 
+def _cause(value: Any) -> CauseKind:
+    if not isinstance(value, str):
+        raise ValueError
+    return cause_named(value)
+
+
 def _recipient_object(recipient: Recipient) -> dict[str, Any]:
     tried = recipient.attempts or recipient.due or recipient.error or recipient.report
     return (_TRIED if tried else _UNTRIED).to_object(recipient)
@@ -82,9 +88,10 @@ def _objects(value: Any) -> list[dict[str, Any]]:
 
 
 _HOLD = FieldCodec(PolicyHold, {"refusals": FieldForm("hosts and causes", None, lambda value: value)})
-_POLICY = {"policy": FieldForm("a time with hosts and causes", _hold_object, _hold)}
-_UNTRIED = FieldCodec(Recipient, _POLICY, always={"state"})
-_TRIED = FieldCodec(Recipient, _POLICY, always={"state", "attempts", "due", "error", "report"})
+_CAUSE = FieldForm("text", str, _cause)
+_WHY = {"policy": FieldForm("a time with hosts and causes", _hold_object, _hold), "cause": _CAUSE}
+_UNTRIED = FieldCodec(Recipient, _WHY, always={"state"})
+_TRIED = FieldCodec(Recipient, _WHY, always={"state", "attempts", "due", "error", "report"})
 _RECIPIENTS = FieldForm(
     "a list of objects",
     lambda recipients: [_recipient_object(each) for each in recipients],
@@ -167,9 +174,11 @@ class _Failure:
     enhanced: str
     text: str
     remote: tuple[str, ...]
+    cause: CauseKind | None = None
 
     def outcome(self) -> Bounced:
-        return Bounced(Permanent(self.enhanced, self.text, self.code, self.remote), self.dcid, self.host)
+        error = Permanent(self.enhanced, self.text, self.code, self.remote, self.cause)
+        return Bounced(error, self.dcid, self.host)
 
 
 @attrs.frozen
@@ -181,13 +190,13 @@ class _Relayed:
     reply: str
 
 
-_FAILURE, _RELAYED = FieldCodec(_Failure), FieldCodec(_Relayed)
+_FAILURE, _RELAYED = FieldCodec(_Failure, {"cause": _CAUSE}), FieldCodec(_Relayed)
 
 
 def _failure_object(rid: int, bounced: Bounced) -> dict[str, Any]:
     error = bounced.error
     return _FAILURE.to_object(
-        _Failure(rid, bounced.dcid, bounced.host, error.code, error.enhanced, error.text, error.remote)
+        _Failure(rid, bounced.dcid, bounced.host, error.code, error.enhanced, error.text, error.remote, error.cause)
     )
 
 

@@ -9,6 +9,7 @@ import attrs
 from seg.config.schema import DoubleBounces, QueueSettings
 from seg.events.base import Event
 from seg.events.queue import DoubleBounce, RecipientBounced, RecipientDelayed, RecipientsInDoubt, RecipientsPending
+from seg.mail.causes import CauseKind
 from seg.mail.envelope import DSNNotify, Envelope, PolicyHold, Recipient, RecipientState
 from seg.mail.errors import DeliveryError, Permanent, Temporary
 from seg.mail.outcome import Bounced, Delayed, Delivered, Outcome
@@ -96,7 +97,7 @@ def expire(envelope: Envelope, spare: Iterable[int], now: float) -> dict[int, Ou
     """The outcomes of a message whose lifetime is over: all that is pending fails, except the RIDs in
     `spare`."""
     return {
-        r.rid: Bounced(expired(None, r.attempts, now - envelope.arrived, r.error))
+        r.rid: Bounced(expired(None, r.attempts, now - envelope.arrived, r.error, r.last_cause))
         for r in envelope.recipients
         if r.state is RecipientState.PENDING and r.rid not in spare
     }
@@ -127,7 +128,9 @@ def delayed(
     """All of whose delay the sender may be told now, with what their last try said: the envelope that says so, and what to tell. So one
     report tells of all of them."""
     waits: dict[int, Outcome] = {
-        r.rid: Delayed(Temporary("4.4.7", r.error) if r.error else waiting(r, now - envelope.arrived))
+        r.rid: Delayed(
+            Temporary("4.4.7", r.error, cause=r.last_cause) if r.error else waiting(r, now - envelope.arrived)
+        )
         for r in envelope.pending
         if r.state is RecipientState.PENDING
         and r.rid not in leased
@@ -141,18 +144,22 @@ def waiting(recipient: Recipient, age: float) -> Temporary:
     """Why the next try of a recipient hasn't come (4.4.5, RFC 3463 §3.5: congestion), with what the last try said."""
     tries = {0: "not tried", 1: "tried once"}.get(recipient.attempts, f"tried {recipient.attempts} times")
     text = f"Waiting for its turn: {tries} in {_span(age)}, as this gateway sends nothing more there for now"
-    return Temporary("4.4.5", f"{text}; last: {recipient.error}" if recipient.error else text)
+    return Temporary(
+        "4.4.5", f"{text}; last: {recipient.error}" if recipient.error else text, cause=recipient.last_cause
+    )
 
 
-def expired(last: Temporary | None, attempts: int, age: float, last_text: str = "") -> Permanent:
+def expired(
+    last: Temporary | None, attempts: int, age: float, last_text: str = "", cause: CauseKind | None = None
+) -> Permanent:
     """Why a recipient isn't tried any more (5.4.7, RFC 3463 §3.5), with what the last try said."""
-    cause = f"{last.enhanced} {last.text}" if last else last_text  # the reply's lines are told apart from it
+    said = f"{last.enhanced} {last.text}" if last else last_text  # the reply's lines are told apart from it
     tries = {0: "not tried", 1: "tried once"}.get(attempts, f"tried {attempts} times")
     text = f"Delivery expired: {tries} in {_span(age)}"
-    if cause:
-        text += f"; last: {cause}"
+    if said:
+        text += f"; last: {said}"
     lines = tuple(f"{last.code} {line}" if last.code else line for line in last.remote) if last else ()
-    return Permanent("5.4.7", text, 0, lines)
+    return Permanent("5.4.7", text, 0, lines, last.cause if last else cause)
 
 
 def assign_report(envelope: Envelope, failures: Iterable[int], report: int) -> Envelope:
@@ -192,10 +199,12 @@ def _delay(before: Recipient, outcome: Delayed, arrived: float, schedule: Schedu
     attempts, error = before.attempts + 1, outcome.error
     due = schedule.next_due(attempts, arrived, now, outcome.seldom)
     if due is None:
-        return attrs.evolve(before, state=RecipientState.BOUNCING, attempts=attempts, error=_line(error))
+        return attrs.evolve(
+            before, state=RecipientState.BOUNCING, attempts=attempts, error=_line(error), cause=error.cause
+        )
     since = before.policy.since if before.policy else now
     policy = PolicyHold(since, outcome.refusals) if outcome.refusals else None
-    return attrs.evolve(before, attempts=attempts, due=due, error=_line(error), policy=policy)
+    return attrs.evolve(before, attempts=attempts, due=due, error=_line(error), policy=policy, cause=error.cause)
 
 
 def _fail(
@@ -210,13 +219,13 @@ def _fail(
     error, shown = outcome.error, told.error(outcome.error)
     events.append(RecipientBounced(envelope.mid, after.rid, outcome.dcid, envelope.reverse_path, after.address, shown))
     if envelope.reverse_path and settings.failure_reports and after.wants(DSNNotify.FAILURE):
-        return attrs.evolve(after, state=RecipientState.BOUNCING, error=_line(error))
+        return attrs.evolve(after, state=RecipientState.BOUNCING, error=_line(error), cause=error.cause)
     if envelope.reverse_path:  # RFC 3461 §4.1: the sender doesn't want to hear of it, or the operator that he does
-        return attrs.evolve(after, state=RecipientState.BOUNCED, error=_line(error))
+        return attrs.evolve(after, state=RecipientState.BOUNCED, error=_line(error), cause=error.cause)
     events.append(DoubleBounce(envelope.mid, after.rid, after.address, shown))
     if settings.double_bounces is DoubleBounces.POSTMASTER and not envelope.double_bounce:
-        return attrs.evolve(after, state=RecipientState.BOUNCING, error=_line(error))
-    return attrs.evolve(after, state=RecipientState.BOUNCED, error=_line(error))
+        return attrs.evolve(after, state=RecipientState.BOUNCING, error=_line(error), cause=error.cause)
+    return attrs.evolve(after, state=RecipientState.BOUNCED, error=_line(error), cause=error.cause)
 
 
 def _to_be_warned(envelope: Envelope, recipient: Recipient, schedule: Schedule, now: float) -> bool:

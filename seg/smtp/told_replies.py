@@ -32,7 +32,7 @@ class ToldReplies:
         if self._in_full(error.remote or (error.text,)):
             return error
         kind = Temporary if error.status_class == Temporary.status_class else Permanent
-        return cast(E, kind(error.enhanced, _cut((error.text,))[0], error.code, _cut(error.remote)))
+        return cast(E, kind(error.enhanced, _cut((error.text,))[0], error.code, _cut(error.remote), error.cause))
 
     def _in_full(self, lines: tuple[str, ...]) -> bool:
         size = sum(map(len, lines))

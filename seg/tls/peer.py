@@ -50,6 +50,7 @@ class CertificateVerdict:
     matched: str = ""  # what satisfied it: "name mx.example.com", "TLSA 3 1 1"
     summary: str = ""  # on failure: the short form for "verify error: <summary>"
     cause: CauseKind | None = attrs.field(default=None, eq=False)  # on failure
+    name: str = attrs.field(default="", eq=False)  # of the certificate, where that is what satisfied it
 
     @property
     def ok(self) -> bool:

@@ -43,7 +43,7 @@ class WebPKI:
         path = path_to_anchor(peer.chain, trust.roots, trust.now)
         name = matching_name(leaf, self.names)
         if path.ok and name:
-            return CertificateVerdict(matched=f"name {name}")
+            return CertificateVerdict(matched=f"name {name}", name=name)
         mismatches = list(path.mismatches)
         if not name:
             mismatches.append(name_mismatch(leaf, self.names))

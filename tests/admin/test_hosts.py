@@ -20,6 +20,7 @@ from seg.events.delivery import (
 )
 from seg.events.gateway import GatewayStopping
 from seg.events.queue import RecipientBounced, RecipientDelayed
+from seg.mail.causes import PolicyResult
 from seg.mail.errors import Permanent, Temporary
 
 BUSY = Temporary("4.2.1", "mailbox busy", 450, ("4.2.1 busy",))
@@ -34,9 +35,16 @@ class StatisticsTests(SynchronousTestCase):
         self.time = 100.0
         self.statistics = DestinationStatistics(lambda: self.time)
 
-    def explained(self, mid: int, domain: str, outcome: str, host: str = "mx.a.test") -> None:
+    def explained(
+        self,
+        mid: int,
+        domain: str,
+        outcome: str,
+        host: str = "mx.a.test",
+        result: PolicyResult = PolicyResult.NOT_REACHED,
+    ) -> None:
         """A decision."""
-        self.statistics.emit(PolicyExplained(mid, domain, host, (("dane", "none"),), outcome))
+        self.statistics.emit(PolicyExplained(mid, domain, host, (("dane", "none"),), outcome, result))
 
     def test_counters(self) -> None:
         """Deliveries, delays and bounces count for their destination, and say whether it is up."""
@@ -86,11 +94,23 @@ class StatisticsTests(SynchronousTestCase):
         self.statistics.emit(DeliveryClosed(99))
         self.assertEqual(self.statistics.connections(), {"b.test": 1})
 
+    def test_refused_by_policy(self) -> None:
+        """A refusal counts by what it is: one for want of TLS does, and a server's words in a failure don't."""
+        for outcome, result in (
+            ("TLS required: STARTTLS wasn't offered", PolicyResult.REFUSED),
+            ("not reached: AUTH profile isp (PLAIN) is refused: go away", PolicyResult.NOT_REACHED),
+            ("TLSv1.3 unverified (mta-sts observed: failed, refused: x)", PolicyResult.UNVERIFIED),
+        ):
+            self.explained(1, "a.test", outcome, result=result)
+        record = self.statistics.host("a.test")
+        assert record is not None
+        self.assertEqual(record.refused_by_policy, 1)
+
     def test_explanations(self) -> None:
         """The last decision for each host stays until the message is delivered there."""
-        self.explained(1, "a.test", "TLSv1.3 refused: expired")
+        self.explained(1, "a.test", "TLSv1.3 refused: expired", result=PolicyResult.REFUSED)
         self.time = 200.0
-        self.explained(1, "a.test", "refused: MX not in policy")
+        self.explained(1, "a.test", "refused: MX not in policy", result=PolicyResult.REFUSED)
         self.explained(1, "a.test", "not reached: timeout", "mx2.a.test")
         found = self.statistics.explanations(1, "a.test")
         self.assertEqual(

@@ -13,6 +13,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
 from seg.dsn.composer import ReportComposer
+from seg.mail.causes import CauseKind
 from seg.mail.envelope import BodyType, DSNNotify, DSNRet, Envelope, Recipient
 from seg.mail.errors import Permanent, Temporary
 from seg.mail.outcome import Bounced, Delayed, Delivered, DSNAction, Outcome
@@ -93,7 +94,8 @@ class ComposerTests(SynchronousTestCase):
     def test_delay(self) -> None:
         """A delay says why, until when it is tried, and that nothing needs to be done; the header alone comes back."""
         text, status, original = self.notice(
-            DSNAction.DELAYED, Delayed(Temporary("4.7.5", POLICY), 3, host="mx.to.example")
+            DSNAction.DELAYED,
+            Delayed(Temporary("4.7.5", POLICY, cause=CauseKind.CERTIFICATE_EXPIRED), 3, host="mx.to.example"),
         )
         words = " ".join(text.get_content().split())
         for part in (
@@ -114,6 +116,16 @@ class ComposerTests(SynchronousTestCase):
         ):
             self.assertIn(field, status.as_string())
         self.assertEqual(original.get_content_type(), "text/rfc822-headers")
+
+    def test_tls_by_cause(self) -> None:
+        """Whether TLS policy is explained depends on what failed, not on the words that a text happens to have."""
+        for cause, text, explained in (
+            (CauseKind.CERTIFICATE_EXPIRED, "x", True),
+            (None, "no such TLS certificate, says DANE", False),
+            (CauseKind.AUTH_PROFILE, "no password is sent without TLS", False),
+        ):
+            shown = self.notice(DSNAction.FAILED, Bounced(Permanent("5.4.7", text, cause=cause), 3))[0].get_content()
+            self.assertEqual("encrypted connection" in " ".join(shown.split()), explained)
 
     def test_relayed(self) -> None:
         """A relayed message says so, with what the next server said."""

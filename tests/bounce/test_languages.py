@@ -16,6 +16,7 @@ from seg.config.find import shipped_folder
 from seg.config.schema import DoubleBounces, QueueSettings
 from seg.dsn.composer import ReportComposer
 from seg.dsn.languages import FOLDER, LanguageError, Languages, available, parse_language
+from seg.mail.causes import CauseKind
 from seg.mail.envelope import Envelope, Recipient
 from seg.mail.errors import Permanent, Temporary
 from seg.mail.outcome import Bounced, Delayed, Delivered, DSNAction
@@ -57,8 +58,10 @@ class LanguageTests(SynchronousTestCase):
         """A report on one recipient, as a mail program reads it."""
         envelope = Envelope(7, sender, (Recipient(0, "bob@to.example"),), 1.0, size=len(CONTENT))
         outcome = {
-            DSNAction.FAILED: Bounced(Permanent("5.4.7", REASON), 3),
-            DSNAction.DELAYED: Delayed(Temporary("4.7.5", REASON, 0), 3, host="mx.to.example"),
+            DSNAction.FAILED: Bounced(Permanent("5.4.7", REASON, cause=CauseKind.CERTIFICATE_EXPIRED), 3),
+            DSNAction.DELAYED: Delayed(
+                Temporary("4.7.5", REASON, cause=CauseKind.CERTIFICATE_EXPIRED), 3, host="mx.to.example"
+            ),
             DSNAction.RELAYED: Delivered(3, "2.0.0 queued"),
         }[action]
         made = self.composer.compose(action, envelope, [(0, outcome)], CONTENT, 8, 1_700_100_000.0)

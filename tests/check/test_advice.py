@@ -8,6 +8,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from seg.check.advice import advice
 from seg.check.report import CheckReport, NoSession
 from seg.config.destinations import Exemption, Profile, TLSOption
+from seg.mail.causes import CauseKind
 from seg.mail.errors import Permanent, Temporary
 from seg.mail.hosts import RouteKind
 from seg.mail.outcome import Delivered
@@ -38,10 +39,13 @@ class AdviceTests(SynchronousTestCase):
     def test_refusals(self) -> None:
         """A host that isn't to be contacted."""
         for answer, words in (
-            (Refuse("MX not in policy"), "not in its MTA-STS policy"),
-            (Refuse("DANE is mandatory: resolver doesn't validate"), "run a validating resolver"),
-            (Refuse("DANE is mandatory: no TLSA"), 'set dane = "opportunistic"'),
-            (TempFail("TLSA lookup failed: ServFail for x"), "their DNS is broken"),
+            (Refuse("MX not in policy", cause=CauseKind.MX_NOT_IN_POLICY), "not in its MTA-STS policy"),
+            (
+                Refuse("DANE is mandatory: resolver doesn't validate", cause=CauseKind.RESOLVER_NOT_VALIDATING),
+                "run a validating resolver",
+            ),
+            (Refuse("DANE is mandatory: no TLSA", cause=CauseKind.DANE_UNUSABLE), 'set dane = "opportunistic"'),
+            (TempFail("TLSA lookup failed: ServFail for x", cause=CauseKind.TLSA_LOOKUP_FAILED), "their DNS is broken"),
             (Refuse("closed on Sundays"), "may not be used: closed on Sundays"),
         ):
             self.assertIn(words, self.of(answer))
@@ -68,7 +72,7 @@ class AdviceTests(SynchronousTestCase):
             (facts(ROOT.leaf(HOST.name, days=(-20, -1))), "is out of its dates"),
             (hidden, "doesn't send the intermediate certificate"),
             (facts(ROOT.leaf("other.example")), "doesn't satisfy the policy"),
-            (facts(self_signed(HOST.name)), "doesn't satisfy the policy"),
+            (facts(self_signed(HOST.name)), "add the root to [tls] extra_ca_file"),
         ):
             self.assertIn(words, self.of(STS, shown))
 
@@ -87,10 +91,13 @@ class AdviceTests(SynchronousTestCase):
         self.assertIn("in clear text", self.of(MAY, outcome=Delivered(0, "clear text")))
         self.assertIn(
             "seg stsverify example.com",
-            self.of(NoOpinion("policy fetch failed: http-status 404"), facts(ROOT.leaf("a.b"))),
+            self.of(
+                NoOpinion("policy fetch failed: http-status 404", CauseKind.STS_FETCH_FAILED), facts(ROOT.leaf("a.b"))
+            ),
         )
         self.assertIn(
-            "run a validating resolver", self.of(NoOpinion("resolver doesn't validate"), facts(ROOT.leaf("a.b")))
+            "run a validating resolver",
+            self.of(NoOpinion("resolver doesn't validate", CauseKind.RESOLVER_NOT_VALIDATING), facts(ROOT.leaf("a.b"))),
         )
 
     def test_no_route(self) -> None:
@@ -102,7 +109,8 @@ class AdviceTests(SynchronousTestCase):
 
         self.assertIn("spelled right", only(no_route(Permanent("5.1.2", "NXDomain"))))
         self.assertIn(
-            "delv example.com MX", only(no_route(Temporary("4.4.3", "DNS ServFail looking up example.com (MX)")))
+            "delv example.com MX",
+            only(no_route(Temporary("4.4.3", "DNS ServFail looking up example.com (MX)", cause=CauseKind.DNS_FAILED))),
         )
         self.assertIn(
             "Look at the SMTP route", only(no_route(Temporary("4.4.4", "SMTP route for example.com can't be used")))
@@ -110,5 +118,7 @@ class AdviceTests(SynchronousTestCase):
 
     def test_once(self) -> None:
         """Two hosts with one fault are one piece of advice."""
-        decision = decided(dane=Refuse("DANE is mandatory: resolver doesn't validate"))
+        decision = decided(
+            dane=Refuse("DANE is mandatory: resolver doesn't validate", cause=CauseKind.RESOLVER_NOT_VALIDATING)
+        )
         self.assertEqual(len(advice(report(host(decision), host(decision)))), 1)

@@ -6,6 +6,7 @@ import attrs
 from twisted.trial.unittest import SynchronousTestCase
 
 from seg.check.outcome import CERTIFICATE, Result, of_dane, of_delivery, of_sts, of_tls, worst
+from seg.mail.causes import CauseKind
 from seg.mail.errors import Permanent, Temporary
 from seg.mail.outcome import Bounced, Delayed
 from seg.policy.dane.authenticator import DANEAuthenticator
@@ -57,7 +58,7 @@ class DeliveryTests(SynchronousTestCase):
         """Delivered passes; what a policy or the domain forbids fails; DNS and network leave a doubt."""
         good = decided(static=Raise(Requirement(TLSLevel.MAY), "preferred"))
         later = decided(dane=TempFail("TLSA lookup failed"))
-        refused = decided(mta_sts=Refuse("MX not in policy"))
+        refused = decided(mta_sts=Refuse("MX not in policy", cause=CauseKind.MX_NOT_IN_POLICY))
         policy, network = Delayed(Temporary("4.7.5", "x")), Delayed(Temporary("4.4.1", "x"))
         for found, wanted in (
             (report(host(good, tried(good, facts(LEAF)))), PASSED),
@@ -90,8 +91,19 @@ class DANETests(SynchronousTestCase):
             (report(host(good, tried(good, CLEAR))), FAILED),
             (report(host(good, tried(good, None))), UNKNOWN),
             (report(host(good)), UNKNOWN),
-            (report(host(decided(dane=Refuse("DANE is mandatory: no TLSA")))), FAILED),
-            (report(host(decided(dane=Refuse("DANE is mandatory: resolver doesn't validate")))), UNKNOWN),
+            (report(host(decided(dane=Refuse("DANE is mandatory: no TLSA", cause=CauseKind.DANE_UNUSABLE)))), FAILED),
+            (
+                report(
+                    host(
+                        decided(
+                            dane=Refuse(
+                                "DANE is mandatory: resolver doesn't validate", cause=CauseKind.RESOLVER_NOT_VALIDATING
+                            )
+                        )
+                    )
+                ),
+                UNKNOWN,
+            ),
             (report(host(decided(dane=TempFail("TLSA lookup failed")))), UNKNOWN),
             (no_route(Permanent("5.1.2", "NXDomain")), FAILED),
             (no_route(Temporary("4.4.3", "ServFail")), UNKNOWN),
@@ -137,9 +149,9 @@ class STSTests(SynchronousTestCase):
             (testing, LEAF, PASSED),
             (testing, OTHER, FAILED),
             (absent, LEAF, FAILED),
-            (decided(mta_sts=Refuse("MX not in policy")), LEAF, FAILED),
+            (decided(mta_sts=Refuse("MX not in policy", cause=CauseKind.MX_NOT_IN_POLICY)), LEAF, FAILED),
             (decided(mta_sts=NoOpinion("policy fetch failed lately")), LEAF, FAILED),
-            (decided(mta_sts=NoOpinion("TXT lookup failed: ServFail")), LEAF, UNKNOWN),
+            (decided(mta_sts=NoOpinion("TXT lookup failed: ServFail", CauseKind.STS_LOOKUP_FAILED)), LEAF, UNKNOWN),
         ):
             seen = (tried(decision, facts(leaf)),) if decision.usable else ()
             self.assertIs(of_sts(report(host(decision, *seen), sts=look)), wanted, decision)

@@ -30,10 +30,12 @@ from seg.cli.check_text import dane_lines, sts_lines, tls_lines
 from seg.common.json_schema import plain
 from seg.config.destinations import DANEMode, Destinations, Exemption, Profile, SMTPRoute, STSMode, TLSOption
 from seg.deliver.connection_errors import AuthenticationError, HandshakeFailed, Unreachable
-from seg.deliver.connections import PolicyViolation, VerifiedConnection
+from seg.deliver.connections import VerifiedConnection
+from seg.deliver.policy_violation import PolicyViolation
 from seg.deliver.pool import PoolKey
 from seg.events.base import IEventSink
 from seg.events.delivery import DeliveryConnected, DeliveryConnectFailed
+from seg.mail.causes import CauseKind
 from seg.mail.errors import LocalFault, Permanent, Temporary
 from seg.mail.hosts import IPAddress, MXHost, Route
 from seg.mail.ids import IMessageIds
@@ -196,7 +198,7 @@ class RehearsalTests(ChecksCase):
         self.assertEqual(
             (document["hosts"][0]["tried"][0]["port"], document["hosts"][0]["tried"][0]["interface"]), (25, "")
         )
-        self.sts = FixedProvider("mta-sts", lambda host: Refuse("MX not in policy"))
+        self.sts = FixedProvider("mta-sts", lambda host: Refuse("MX not in policy", cause=CauseKind.MX_NOT_IN_POLICY))
         document = self.ask()
         self.assertEqual((document["result"], document["now"]["enhanced"]), ("fail", "4.7.5"))
         self.assertEqual([host["refusal"] for host in document["hosts"]], ["MX not in policy"] * 2)

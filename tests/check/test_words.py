@@ -5,7 +5,7 @@ from __future__ import annotations
 from twisted.trial.unittest import SynchronousTestCase
 
 from seg.cli.check_text import sts_lines
-from seg.deliver.connections import PolicyViolation, mismatches_of
+from seg.deliver.policy_violation import PolicyViolation, mismatches_of
 from seg.policy.judge import judge
 from seg.policy.requirement import Raise, Requirement, TLSLevel
 from seg.tls.webpki import WebPKI

@@ -17,7 +17,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from seg.config.destinations import Destinations, Exemption, LimitPer, Profile
 from seg.deliver.attempt import Attempt, AttemptServices
 from seg.deliver.connection_limits import LimitReached
-from seg.deliver.connections import PolicyViolation, VerifiedConnection
+from seg.deliver.connections import VerifiedConnection
+from seg.deliver.policy_violation import PolicyViolation
 from seg.deliver.pool import PoolKey
 from seg.deliver.rate_limits import SendingRates
 from seg.events.delivery import ExemptionUsed, PolicyExplained, PolicyObserved, RecipientsDelivered, RouteUsed

@@ -31,6 +31,7 @@ def shapes() -> Iterator[StoredEnvelope]:
         {"via": "relay.example:2525"},
         {"via": "unix:/run/lmtp"},
         {"policy": PolicyHold(1727364219.25, (HostRefusal("mx.rcpt.example", CauseKind.TLS_NOT_OFFERED),))},
+        {"attempts": 1, "due": 1.0, "error": "4.7.0: AUTH", "cause": CauseKind.AUTH_PROFILE},
         *({"state": state} for state in RecipientState if state is not RecipientState.BOUNCING),
         {"address": "b\udcffb@rcpt.example"},  # an octet that isn't UTF-8
         {"address": "bücher@bücher.example"},

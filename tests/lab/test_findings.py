@@ -53,6 +53,8 @@ EXPLAINED = event(
     host="mx.a.example",
     opinions=OPINIONS,
     outcome="TLSv1.3 verified by mta-sts",
+    result="verified",
+    verified_by="mta-sts",
 )
 DELIVERED = event("recipients_delivered", mid=7, dcid=3, rids=[0], reply="ok")
 DELAYED = event(

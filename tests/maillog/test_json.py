@@ -11,6 +11,7 @@ from seg.events.dns import DNSAsked
 from seg.events.policy import DANEMX, DANEAddress, STSRecordFound
 from seg.events.queue import MessageFinished, RecipientDelayed, RecipientsPending
 from seg.events.receive import UnknownCommand
+from seg.mail.causes import PolicyResult
 from seg.mail.errors import Temporary
 from seg.maillog.jsonlines import JSONLines, event_name
 from seg.maillog.lines import LINES
@@ -73,7 +74,7 @@ class JSONTests(SynchronousTestCase):
 
     def test_opinions_and_times(self) -> None:
         """Opinions are an object by provider; times have their zone and milliseconds."""
-        record = parsed(PolicyExplained(7, "d", "m", (("dane", "none"), ("static", "no")), "x"))
+        record = parsed(PolicyExplained(7, "d", "m", (("dane", "none"), ("static", "no")), "x", PolicyResult.CLEAR))
         self.assertEqual(record["opinions"], {"dane": "none", "static": "no"})
         stamp = r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}[+-]\d\d:\d\d$"
         self.assertRegex(record["time"], stamp)

@@ -71,6 +71,7 @@ from seg.events.receive import (
     ReceiveTLSStarted,
     RecipientAccepted,
 )
+from seg.mail.causes import PolicyResult
 from seg.mail.errors import Permanent, Temporary
 from seg.mail.status import status_text
 from seg.maillog.lines import LINES, render, without_details
@@ -245,7 +246,9 @@ class SampleTests(SynchronousTestCase):
             ("mta-sts", "enforce(id 12345678598Z, cached)"),
             ("static", "required-verify-hosted"),
         )
-        event = PolicyExplained(5444, "domain.com", "mx1.mail123.domain.com", opinions, "TLSv1.3 verified by mta-sts")
+        event = PolicyExplained(
+            5444, "domain.com", "mx1.mail123.domain.com", opinions, "TLSv1.3 verified by mta-sts", PolicyResult.VERIFIED
+        )
         self.assertEqual(
             texts(event),
             [

@@ -7,7 +7,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from seg.mail.causes import CauseKind, cause_named
+from seg.mail.causes import POLICY_CAUSES, CauseKind, cause_named
 from seg.mail.errors import LocalFault
 from seg.policy.chain import PolicyChain
 from seg.policy.dane.authenticator import DANEAuthenticator
@@ -128,6 +128,14 @@ class CauseTests(SynchronousTestCase):
                 if wish is not None:
                     verdict = judge(Decision("d", HOST, wish), facts, TRUST)
                     self.assertEqual(verdict.ok, verdict.cause is None)
+
+    def test_kinds(self) -> None:
+        """What TLS policy keeps waiting is told from what the DNS, a route or AUTH keeps waiting, and has the status of its kind."""
+        others = set(CauseKind) - set(POLICY_CAUSES)
+        self.assertEqual({kind.value.split("-")[0] for kind in others}, {"sts", "dns", "route", "auth"})
+        self.assertEqual(
+            [kind for kind in CauseKind if kind.enhanced == "4.7.4"], [CauseKind.TLS_NOT_OFFERED, CauseKind.TLS_FAILED]
+        )
 
     def test_words(self) -> None:
         """Each cause says what it means and what can be done; one from another version is kept as such."""

@@ -11,7 +11,7 @@ from seg.admin.wire.gateway import Paused
 from seg.admin.wire.route import one_of
 from seg.common.json_schema import Count, DescribedAs, Keywords, Time
 from seg.config.routes_file import next_hop
-from seg.mail.causes import CauseKind
+from seg.mail.causes import CauseKind, PolicyResult
 from seg.mail.envelope import BodyType, DSNNotify, RecipientState
 from seg.queue.commands import MessageState
 
@@ -20,6 +20,7 @@ MOST_CONTENT = 1024 * 1024  # octets in one answer
 MOST_DOMAINS = 1000  # rows in one answer
 
 Cause = Annotated[CauseKind, "why TLS policy keeps mail from a host"]
+LastCause = Annotated[CauseKind | None, "of the last failure; null: of no kind that has a name"]
 Causes = Annotated[tuple[Cause, ...], "why TLS policy keeps recipients of it waiting; empty: it doesn't"]
 MessageId = Annotated[int, Keywords(minimum=0), "message id"]
 NextTry = Annotated[float, Keywords(minimum=0), "POSIX seconds of the next try; 0: at once"]
@@ -114,6 +115,7 @@ class MessageRecipient:
     warned: bool
     via: Annotated[str, "where an operator redirected it to; empty: by its own route"]
     policy: Annotated[RecipientHold | None, "TLS policy is why it waits: since when, and which hosts"]
+    cause: LastCause = None
 
 
 @attrs.frozen
@@ -216,6 +218,8 @@ class ExplainedHost:
     host: str
     outcome: str
     opinions: tuple[Annotated[tuple[str, ...], Keywords(minItems=2, maxItems=2)], ...]
+    result: Annotated[PolicyResult, "what the outcome comes to"]
+    cause: LastCause
 
 
 @attrs.frozen

@@ -167,7 +167,7 @@ class DANEPolicy:
             self._seen.forget(self._question.domain)
         return self._no_dane(reason)
 
-    def _insecure(self, host: MXHost, reason: str, cause: CauseKind = CauseKind.DANE_UNUSABLE) -> Answer:
+    def _insecure(self, host: MXHost, reason: str, cause: CauseKind | None = None) -> Answer:
         """Nothing shows that there is DANE; but what was seen to have it lately hasn't lost it because nobody validates any more."""
         known = self._seen.knows(self._question.domain) or self._seen.knows(host.name)
         if known and self._defers and self._mode is not DANEMode.MANDATORY:
@@ -196,10 +196,10 @@ class DANEPolicy:
         # Whoever forges the MX answer can name a signed host of his own: MTA-STS has to hold as well.
         return Raise(requirement, f"trusted({labels}, insecure MX)", self._falls_through)
 
-    def _no_dane(self, reason: str, cause: CauseKind = CauseKind.DANE_UNUSABLE) -> Answer:
+    def _no_dane(self, reason: str, cause: CauseKind | None = None) -> Answer:
         if self._mode is DANEMode.MANDATORY:
-            return Refuse(f"DANE is mandatory: {reason}", cause=cause)
-        return NoOpinion(reason)
+            return Refuse(f"DANE is mandatory: {reason}", cause=cause or CauseKind.DANE_UNUSABLE)
+        return NoOpinion(reason, cause)
 
     def _failed(self, host: MXHost, name: str, failure: DNSFailure) -> Answer:
         """RFC 7672 §2.1.2: nothing may be concluded from a lookup that fails; the host has to wait."""
@@ -209,7 +209,7 @@ class DANEPolicy:
             self._sink.emit(DANERecord(self._question.domain, host.name, status, failure.text))
         if self._falls_through:
             self._sink.emit(DANEWeakened(self._question.domain, host.name, reason))
-            return NoOpinion(f"{reason}, fall-through")
+            return NoOpinion(f"{reason}, fall-through", CauseKind.TLSA_LOOKUP_FAILED)
         return TempFail(reason, cause=CauseKind.TLSA_LOOKUP_FAILED)
 
     def _tell(self, host: MXHost) -> None:

@@ -46,7 +46,7 @@ def judge_host(finding: PolicyLookup, host: str) -> Answer:
     """What the policy found says of one host. Pure."""
     policy = finding.policy
     if policy is None:
-        return NoOpinion(finding.reason)
+        return NoOpinion(finding.reason, finding.cause)
     if policy.mode is Mode.NONE:
         return NoOpinion("mode none")
     listed = in_policy(host, policy.mx)

@@ -23,6 +23,7 @@ from seg.events.policy import (
     STSRecordFound,
     STSRecordInvalid,
 )
+from seg.mail.causes import CauseKind
 from seg.mail.errors import LocalFault
 from seg.policy.mtasts.cache import PolicyCache
 from seg.policy.mtasts.entry import CachedPolicy, KnownPolicy
@@ -37,8 +38,6 @@ from seg.policy.mtasts.record import read_record
 from seg.policy.mtasts.troubles import FetchTroubles
 from seg.policy.mtasts.turns import Claim
 
-LOOKUP_FAILED = "TXT lookup failed"
-
 
 @attrs.frozen
 class PolicyLookup:
@@ -48,6 +47,7 @@ class PolicyLookup:
     policy_id: str = ""
     how: str = ""  # "cached" or "fetched"
     reason: str = ""  # without a policy
+    cause: CauseKind | None = None  # without a policy, where that is a failure to know
 
 
 @attrs.frozen
@@ -57,7 +57,7 @@ class _Kept:
     entry: CachedPolicy | None = None
     lack: LocalFault | None = None  # why that isn't known
 
-    def finding(self, reason: str, lack: LocalFault | None = None) -> PolicyLookup:
+    def finding(self, reason: str, cause: CauseKind | None = None, lack: LocalFault | None = None) -> PolicyLookup:
         """What holds when nothing newer is known.
 
         :param reason: why there is nothing newer, by the domain's own doing.
@@ -70,7 +70,7 @@ class _Kept:
             return PolicyLookup(entry.policy, entry.policy_id, "cached")
         if lack is not None:
             raise lack
-        return PolicyLookup(reason=reason)
+        return PolicyLookup(reason=reason, cause=cause)
 
 
 class PolicyStore:
@@ -115,12 +115,12 @@ class PolicyStore:
         :raises LocalFault: it isn't known what is in force, for a reason of ours: defer.
         """
         try:
-            policy_id, reason = await self._record(domain)
+            policy_id, reason, cause = await self._record(domain)
         except LocalFault as lack:
-            return self._used(domain, (await self._kept(domain)).finding("", lack))
+            return self._used(domain, (await self._kept(domain)).finding("", lack=lack))
         kept = await self._kept(domain)
         if not policy_id:  # RFC 8461 §3.3, §5.1: a cached policy outlives its record
-            return self._used(domain, kept.finding(reason))
+            return self._used(domain, kept.finding(reason, cause))
         self._sink.emit(STSRecordFound(domain, policy_id))
         if reread:
             reread = self._may_reread(domain, kept.entry)
@@ -129,13 +129,13 @@ class PolicyStore:
                 self._sink.emit(STSCacheHit(domain))
             return self._used(domain, kept.finding(""))
         if self._failures.within(domain, self._now(), self._settings.retry_interval):
-            return self._used(domain, kept.finding("policy fetch failed lately"))
+            return self._used(domain, kept.finding("policy fetch failed lately", CauseKind.STS_FETCH_FAILED))
         if kept.entry is not None and self._fetched_lately(kept.entry) and not self._may_follow(domain):
             return self._used(domain, kept.finding(""))
         try:
             return await self._fetched(domain, policy_id, kept, mid)
         except LocalFault as lack:
-            return self._used(domain, kept.finding("", lack))
+            return self._used(domain, kept.finding("", lack=lack))
 
     def _may_reread(self, domain: str, entry: CachedPolicy | None) -> bool:
         """Whether a second look may bring anything new: not right after a fetch, nor after the last second look."""
@@ -166,7 +166,7 @@ class PolicyStore:
         One fetched in the future is fetched anew too: the clock has gone back, and its end can't be known.
         """
         domain, now = known.domain, self._now()
-        policy_id, _ = await self._record(domain)
+        policy_id, *_ = await self._record(domain)
         ends_soon = known.expires - now < 2 * self._settings.refresh_interval
         if policy_id and (policy_id != known.policy_id or ends_soon or known.fetched > now):
             if not self._fetched_lately(known):
@@ -175,24 +175,24 @@ class PolicyStore:
         if policy_id:
             await self.cache.check(domain, now)
 
-    async def _record(self, domain: str) -> tuple[str, str]:
-        """The id in the TXT record, or "" and why there is none.
+    async def _record(self, domain: str) -> tuple[str, str, CauseKind | None]:
+        """The id in the TXT record, or "" and why there is none, with the cause where that isn't known.
 
         :raises LocalFault: it couldn't be asked for.
         """
         try:
             answer = await self._resolver.query(f"_mta-sts.{domain}", "TXT")
             if not answer.found:
-                return "", "no policy"
+                return "", "no policy", None
             records: list[Any] = list(answer.records)  # TXT; dnspython's types don't show it
             policy_id = read_record([record.strings for record in records])
         except DNSFailure as failure:
             self._sink.emit(STSRecordFailed(domain, failure.text))
-            return "", f"{LOOKUP_FAILED}: {failure.kind}"
+            return "", f"TXT lookup failed: {failure.kind}", CauseKind.STS_LOOKUP_FAILED
         except RecordError as error:
             self._sink.emit(STSRecordInvalid(domain, str(error)))
-            return "", "invalid TXT record"
-        return (policy_id, "") if policy_id else ("", "no policy")
+            return "", "invalid TXT record", None
+        return (policy_id, "", None) if policy_id else ("", "no policy", None)
 
     def look(self, domain: str) -> Deferred[STSInspection]:
         """See everything anew, for a check; no decision is changed by it."""
@@ -297,7 +297,7 @@ class PolicyStore:
         url = error.url or policy_url(domain, self._settings.port)
         held = kept.entry.policy_id if kept.entry else ""
         self._sink.emit(STSFetchFailed(domain, url, error.cause, self.proxy, held))
-        return self._used(domain, kept.finding(f"policy fetch failed: {error.kind}"))
+        return self._used(domain, kept.finding(f"policy fetch failed: {error.kind}", CauseKind.STS_FETCH_FAILED))
 
 
 def _parse(body: bytes) -> STSPolicy:

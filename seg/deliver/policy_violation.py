@@ -1,0 +1,28 @@
+"""A peer that isn't what the policy wants, as the error that defers."""
+
+from __future__ import annotations
+
+from seg.deliver.connection_errors import PolicyRefusal
+from seg.mail.causes import CauseKind
+from seg.policy.judge import Verdict
+from seg.policy.requirement import Decision
+from seg.tls.peer import SessionFacts
+
+
+def mismatches_of(verdict: Verdict) -> str:
+    """All that didn't fit, as one line: the short form, or the line that says the same and more (which issuer is missing), then the others."""
+    full = next((line for line in verdict.mismatches if line.startswith(verdict.summary)), verdict.summary)
+    return "; ".join((full, *(line for line in verdict.mismatches if verdict.summary not in line)))
+
+
+class PolicyViolation(PolicyRefusal):
+    """The peer isn't what the policy wants; nothing was sent. `verdict` has every mismatch, `facts` what the peer showed."""
+
+    def __init__(self, decision: Decision, verdict: Verdict, facts: SessionFacts | None = None) -> None:
+        cause = verdict.cause or CauseKind.OTHER
+        policies = " and ".join(verdict.failed) or decision.requirement.source
+        text = f"{decision.host} does not satisfy the TLS policy ({policies}) of {decision.domain}"
+        super().__init__(cause.enhanced, f"{text}: {mismatches_of(verdict)}", cause=cause)
+        self.decision = decision
+        self.verdict = verdict
+        self.facts = facts or SessionFacts()
