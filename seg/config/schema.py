@@ -483,9 +483,9 @@ class Delivery:
     idle_timeout: float = key(5.0, "How long an unused connection is kept for the next message", unit="seconds", low=0)
     host_connections: int = key(
         20,
-        "Most connections at a time to one address of hosts that MX records name, where they carry the mail of several domains "
-        '(limit_per = "address" of a destination takes its place; a domain alone has its own limits, and a fifth of max_connections); '
-        "0: no limit",
+        "Most connections at a time to one address, of an MX host or of a route's (a smart host), where they carry the mail of several "
+        'domains (limit_per = "address" of a destination takes its place; a domain alone has its own limits, and by MX a fifth of '
+        "max_connections); 0: no limit",
         low=0,
     )
     chunking: bool = key(True, "Send by BDAT where the server offers CHUNKING (RFC 3030); false: always by DATA")

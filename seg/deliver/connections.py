@@ -369,12 +369,12 @@ class ConnectionOpener:
         group: LimitKey = address if outgoing.per_address else domain
         if outgoing.connections:
             await self._room(group, outgoing.connections)
-        if outgoing.by_mx and not (outgoing.connections and outgoing.per_address):
-            await self._room(address, max(LEAST_OF_ADDRESS, self._settings.max_connections // SHARE_OF_ADDRESS))
+        if not (outgoing.connections and outgoing.per_address):
+            if outgoing.by_mx:
+                await self._room(address, max(LEAST_OF_ADDRESS, self._settings.max_connections // SHARE_OF_ADDRESS))
             if self._settings.host_connections and not self._lines.alone(address, domain):
                 await self._room(address, self._settings.host_connections)
-        enough = self._enough.get(address)
-        if enough is not None:
+        if (enough := self._enough.get(address)) is not None:
             await self._room(address, enough)
         return self._lines.begin(domain, address)
 

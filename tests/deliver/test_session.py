@@ -184,15 +184,17 @@ class AddressTests(SessionCase):
             each.addErrback(lambda _: None).cancel()
 
     def test_several_domains(self) -> None:
-        """Several domains at one address share so many connections, unless the operator set a limit by address; a route's host has no such
-        bound."""
+        """Several domains at one address share so many connections, by MX or by a route, unless the operator set a limit by address."""
         for allowed, outgoing, most in (
             (20, BY_MX, 20),
             (20, OutboundSettings(by_mx=True, connections=25, per_address=True), 25),
             (20, OutboundSettings(by_mx=True, connections=25), 20),
-            (20, OutboundSettings(), 28),
+            (20, BY_ROUTE, 20),
+            (20, OutboundSettings(connections=25, per_address=True), 25),
             (7, BY_MX, 7),
+            (7, BY_ROUTE, 7),
             (0, BY_MX, 28),
+            (0, BY_ROUTE, 28),
         ):
             with self.subTest(allowed=allowed, most=most):
                 self.settings = attrs.evolve(self.settings, host_connections=allowed)

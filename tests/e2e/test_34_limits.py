@@ -61,6 +61,29 @@ class LimitTests(GatewayCase):
         for host in ("mxa.provider.example", "mxb.provider.example"):
             self.assertEqual(self.internet.receivers[host].most_open, 2, host)
 
+    async def test_many_domains_at_one_host(self) -> None:
+        """Mail for many domains at one host, by MX or by a route to a smart host, shares its connections."""
+        many = [f"d{number}.example" for number in range(60)]
+        for name in many:
+            await self.internet.add_domain(name, mx=[MX("smart.example.net", behaviour=SLOW)])
+        receiver = self.internet.receivers["smart.example.net"]
+        routes = {f".{number}.routed.example": [f"{receiver.address}:{self.internet.port}"] for number in range(60)}
+        gateway = await self.start_gateway(routes=routes, settings={"delivery": {"host_connections": 8}})
+        taken = 0
+        for domains in (many, [f"x.{number}.routed.example" for number in range(60)]):
+            before, receiver.most_open = len(receiver.sessions), 0
+            await gateway.inject("alice@sender.example", [f"bob@{domain}" for domain in domains], MESSAGE)
+            taken += len(domains)
+            await receiver.wait_for(taken, timeout=40)
+            self.assertLessEqual(receiver.most_open, 8)
+            self.assertGreater(receiver.most_open, 1)
+            self.assertLessEqual(len(receiver.sessions) - before, 16)
+            for domain in domains:  # one after the other: what was kept carries all of them
+                await gateway.inject("alice@sender.example", f"bob@{domain}", MESSAGE)
+            taken += len(domains)
+            await receiver.wait_for(taken, timeout=40)
+            self.assertLessEqual(len(receiver.sessions) - before, 24)
+
     async def test_recipients(self) -> None:
         """Recipients in a minute: of a domain, or of an address with all its domains; what is above it waits, and a commit lets it go."""
         for name in ("one.example", "two.example"):
