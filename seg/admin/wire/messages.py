@@ -115,7 +115,7 @@ class MessageRecipient:
     warned: bool
     via: Annotated[str, "where an operator redirected it to; empty: by its own route"]
     policy: Annotated[RecipientHold | None, "TLS policy is why it waits: since when, and which hosts"]
-    cause: LastCause = None
+    cause: LastCause
 
 
 @attrs.frozen
