@@ -1,5 +1,6 @@
-"""What plugins of third parties may import: TLS policy providers, filters and checkers of users (``docs/providers.md``, ``docs/filters.md``,
-``docs/submission.md``). Nothing of the gateway imports this module.
+"""What plugins of third parties may import: TLS policy providers, filters and checkers of users (``docs/plugins.md``).
+
+Nothing of the gateway imports this module. The answers of filters and of providers have a class of one name, so both are given with whose it is.
 """
 
 from __future__ import annotations
@@ -15,7 +16,21 @@ from seg.auth.interfaces import (
 )
 from seg.dns.interfaces import IResolver
 from seg.events.base import IEventSink
+from seg.filter.answers import (
+    Accept,
+    AddField,
+    Change,
+    ChangeField,
+    DeleteField,
+    Discard,
+    Hold,
+    InsertField,
+    Redirect,
+    Reject,
+)
+from seg.filter.answers import TempFail as FilterTempFail
 from seg.filter.interfaces import FilterContext, IMessageFilter, IMessageFilterFactory
+from seg.filter.message import FilteredMessage
 from seg.mail.errors import LocalFault
 from seg.mail.hosts import MXHost
 from seg.policy.interfaces import (
@@ -25,13 +40,28 @@ from seg.policy.interfaces import (
     ITLSPolicyProviderFactory,
     ProviderContext,
 )
+from seg.policy.requirement import Decide, DomainQuestion, NoOpinion, Observe, Raise, Refuse, Requirement, TLSLevel
+from seg.policy.requirement import TempFail as PolicyTempFail
 from seg.queue.interfaces import IContent
 from seg.tls.interfaces import IAuthenticator
+from seg.tls.peer import TLSVersion
+from seg.tls.webpki import WebPKI
 
 __all__ = [
+    "Accept",
+    "AddField",
+    "Change",
+    "ChangeField",
     "CheckUnavailable",
     "CheckerContext",
+    "Decide",
+    "DeleteField",
+    "Discard",
+    "DomainQuestion",
     "FilterContext",
+    "FilterTempFail",
+    "FilteredMessage",
+    "Hold",
     "IAuthenticator",
     "ICheckerFactory",
     "IContent",
@@ -46,8 +76,20 @@ __all__ = [
     "ISubmitter",
     "ITLSPolicyProvider",
     "ITLSPolicyProviderFactory",
+    "InsertField",
     "LocalFault",
     "MXHost",
+    "NoOpinion",
+    "Observe",
+    "PolicyTempFail",
     "ProviderContext",
+    "Raise",
+    "Redirect",
+    "Refuse",
+    "Reject",
+    "Requirement",
+    "TLSLevel",
+    "TLSVersion",
+    "WebPKI",
     "WrongPassword",
 ]

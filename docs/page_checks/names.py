@@ -77,8 +77,8 @@ def classes() -> frozenset[str]:
     """Every class, and every other name that a module gives, of the project and of its tests."""
     files = [file for top in ("seg", "tests", "twisted") for file in (ROOT / top).rglob("*.py")]
     source = "\n".join(file.read_text("utf-8") for file in files)
-    found = re.findall(r"(?m)^\s*class (\w+)|^(?:type )?(\w+)(?:: [^=]+)? =", source)
-    return frozenset(one or other for one, other in found)
+    found = re.findall(r"(?m)^\s*class (\w+)|^(?:type )?(\w+)(?:: [^=]+)? =|^from .* as (\w+)$", source)
+    return frozenset(name for each in found for name in each if name)
 
 
 def is_there(dotted: str) -> bool:
