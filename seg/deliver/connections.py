@@ -17,6 +17,7 @@ from twisted.internet.error import ConnectError, ConnectingCancelledError, Timeo
 from twisted.internet.interfaces import IOpenSSLClientConnectionCreator
 
 from seg.common.endpoint import host_endpoint
+from seg.common.recent import Recent
 from seg.config.destinations import AuthProfile
 from seg.config.schema import Delivery
 from seg.deliver.connection_errors import AuthenticationError, Unreachable
@@ -28,7 +29,6 @@ from seg.deliver.outbound import OutboundSettings, mechanism_for
 from seg.deliver.policy_violation import PolicyViolation
 from seg.deliver.pool import ConnectionPool, PoolKey
 from seg.deliver.progress import AttemptProgress
-from seg.deliver.recent import Recent
 from seg.deliver.slots import PATIENCE
 from seg.deliver.smtp_client import ESMTPSenderFactory, HandshakeFailed, SMTPClientProtocol, StartTLSRefused, Tampered
 from seg.events.base import IEventSink

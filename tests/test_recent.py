@@ -5,7 +5,7 @@ from __future__ import annotations
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from seg.deliver.recent import Recent
+from seg.common.recent import Recent
 
 
 class RecentTests(SynchronousTestCase):
