@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any
 
 import attrs
 from zope.interface import implementer
 
+from seg.common.bounded import BoundedMap
 from seg.common.endpoint import host_endpoint
 from seg.events.base import Event, IEventSink
 from seg.events.delivery import (
@@ -70,8 +70,8 @@ class DestinationStatistics:
 
     def __init__(self, now: Callable[[], float]) -> None:
         self._now = now
-        self._hosts: OrderedDict[str, DestinationRecord] = OrderedDict()
-        self._explained: OrderedDict[tuple[int, str], dict[str, Explanation]] = OrderedDict()
+        self._hosts: BoundedMap[str, DestinationRecord] = BoundedMap(MOST_HOSTS)
+        self._explained: BoundedMap[tuple[int, str], dict[str, Explanation]] = BoundedMap(MOST_EXPLANATIONS)
         self._under_way: dict[int, str] = {}  # delivery connection -> destination of its last transaction
         self._take: dict[type, Callable[[Any], None]] = {
             PolicyExplained: self._was_explained,
@@ -114,19 +114,15 @@ class DestinationStatistics:
         return list(self._explained.get((mid, domain), {}).values())
 
     def _record(self, domain: str) -> DestinationRecord:
-        record = self._hosts.get(domain)
+        record = self._hosts.use(domain)
         if record is None:
             record = self._hosts[domain] = DestinationRecord(domain)
             self._forget()
-        else:
-            self._hosts.move_to_end(domain)
         record.last_activity = self._now()
         return record
 
     def _forget(self) -> None:
         """What a destination costs that isn't heard of any more goes to zero; the first in the table was heard of longest ago."""
-        if len(self._hosts) > MOST_HOSTS:
-            self._hosts.popitem(last=False)
         oldest = self._now() - REMEMBERED
         for _ in range(2):  # two for each that comes
             first = next(iter(self._hosts.values()))
@@ -135,16 +131,12 @@ class DestinationStatistics:
             del self._hosts[first.domain]
 
     def _was_explained(self, event: PolicyExplained) -> None:
-        key = (event.mid, event.domain)
-        found = self._explained.setdefault(key, {})
-        self._explained.move_to_end(key)
+        found = self._explained.renew((event.mid, event.domain), dict)
         if len(found) < HOSTS_OF_ONE or event.host in found:
             opinions = tuple((name, text[:LONGEST_TEXT]) for name, text in event.opinions)
             found[event.host] = Explanation(
                 self._now(), event.host, opinions, event.outcome[:LONGEST_TEXT], event.result, event.cause
             )
-        if len(self._explained) > MOST_EXPLANATIONS:
-            self._explained.popitem(last=False)
         if event.result is PolicyResult.REFUSED:
             self._record(event.domain).refused_by_policy += 1
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import math
 import re
-from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -17,6 +16,7 @@ from prometheus_client.registry import Collector
 from zope.interface import implementer
 
 from seg.admin.gauges import Gauges
+from seg.common.bounded import BoundedMap
 from seg.events.base import Event, IEventSink
 from seg.events.delivery import (
     DeliveryClosed,
@@ -81,8 +81,8 @@ class Metrics:
         self.registry = CollectorRegistry(auto_describe=True)
         self._seconds = seconds
         self._now = now or seconds
-        self._received_at: OrderedDict[int, float] = OrderedDict()
-        self._begun_at: OrderedDict[int, float] = OrderedDict()
+        self._received_at: BoundedMap[int, float] = BoundedMap(MOST_TIMED)
+        self._begun_at: BoundedMap[int, float] = BoundedMap(MOST_TIMED)
         self._words: dict[str, set[str]] = {}
         ProcessCollector(registry=self.registry)
         self._define()
@@ -104,7 +104,7 @@ class Metrics:
             PolicyObserved: self._was_observed,
             ExemptionUsed: lambda e: self._exempt.inc(),
             TLSAlert: lambda e: self._tls_alerts.inc(),
-            DeliveryStarted: lambda e: self._remember(self._begun_at, e.dcid),
+            DeliveryStarted: self._begun,
             DeliveryClosed: self._closed,
             RecipientsDelivered: self._delivered,
             RecipientsDiscarded: lambda e: self._recipients.labels("discarded").inc(len(e.rids)),
@@ -212,11 +212,14 @@ class Metrics:
         if not event.own:
             self._messages.inc()
             self._octets.inc(event.size)
-        self._remember(self._received_at, event.mid)
+        self._received_at[event.mid] = self._seconds()
 
     def _tls_started(self, direction: str, event: DeliveryTLSStarted | ReceiveTLSStarted) -> None:
         self._tls.labels(direction, event.protocol).inc()
         self._tls_groups.labels(direction, event.group or "none").inc()  # of those that we offer, or take
+
+    def _begun(self, event: DeliveryStarted) -> None:
+        self._begun_at[event.dcid] = self._seconds()
 
     def _closed(self, event: DeliveryClosed) -> None:
         self._begun_at.pop(event.dcid, None)
@@ -247,11 +250,6 @@ class Metrics:
 
     def _was_observed(self, event: PolicyObserved) -> None:
         self._observed.labels(self._word("provider", event.provider), "passed" if event.ok else "failed").inc()
-
-    def _remember(self, table: OrderedDict[int, float], key: int) -> None:
-        table[key] = self._seconds()
-        if len(table) > MOST_TIMED:
-            table.popitem(last=False)
 
     def _word(self, kind: str, word: str) -> str:
         """A label's value; of too many different ones the rest are "other"."""

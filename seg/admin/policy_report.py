@@ -5,7 +5,7 @@ In memory, since the start of the gateway: at most `MOST_DOMAINS` domains (those
 
 from __future__ import annotations
 
-from collections import Counter, OrderedDict
+from collections import Counter
 from collections.abc import Callable
 
 import attrs
@@ -15,6 +15,7 @@ from seg.admin.http import RouteTable
 from seg.admin.names import asked_domain
 from seg.admin.wire import operations
 from seg.admin.wire.destinations import DAYS, FailingCause, FailingDomain, GetPolicyReport, PolicyReportAnswer
+from seg.common.bounded import BoundedMap
 from seg.events.base import Event, IEventSink
 from seg.events.delivery import PolicyObserved
 from seg.mail.causes import CauseKind
@@ -61,7 +62,7 @@ class PolicyReport:
     def __init__(self, now: Callable[[], float]) -> None:
         self._now = now
         self._since = now()
-        self._domains: OrderedDict[str, dict[Policy, Failing]] = OrderedDict()
+        self._domains: BoundedMap[str, dict[Policy, Failing]] = BoundedMap(MOST_DOMAINS)
 
     kinds = (PolicyObserved,)  # of events that are told to it
 
@@ -69,10 +70,7 @@ class PolicyReport:
         """Note a session that a policy would have refused."""
         if not isinstance(event, PolicyObserved) or event.ok:
             return
-        found = self._domains.setdefault(event.domain, {})
-        self._domains.move_to_end(event.domain)
-        if len(self._domains) > MOST_DOMAINS:
-            self._domains.popitem(last=False)
+        found = self._domains.renew(event.domain, dict)
         policy = (event.provider, event.cause or CauseKind.OTHER)
         if policy in found or len(found) < MOST_POLICIES:
             found.setdefault(policy, Failing()).note(self._now(), event.host, event.text)

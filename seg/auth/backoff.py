@@ -8,9 +8,11 @@ what this user failed at from this address, and nothing else: somebody with an a
 from __future__ import annotations
 
 import enum
-from collections import OrderedDict, deque
 from collections.abc import Callable
 
+from seg.common.bounded import BoundedMap
+from seg.common.recent import Recent
+from seg.common.windows import TimeWindow
 from seg.mail.client import client_key
 from seg.mail.hosts import IPAddress
 
@@ -41,8 +43,7 @@ class Backoff:
         self._by_address = _Failures(max_entries)
         self._by_user = _Failures(max_entries)
         self._under_way: dict[str, int] = {}  # checks, by address
-        self._let_in: OrderedDict[str, float] = OrderedDict()  # when a client was let in last
-        self._max_entries = max_entries
+        self._let_in: Recent[str, bool] = Recent(KNOWN, seconds, max_entries)  # clients that were let in
 
     def locked(self, address: IPAddress) -> bool:
         """Whether this client is turned away now."""
@@ -50,8 +51,7 @@ class Backoff:
 
     def known(self, address: IPAddress) -> bool:
         """Whether this client was let in of late: places are kept for those."""
-        at = self._let_in.get(client_key(address))
-        return at is not None and self._now() - at < KNOWN
+        return self._let_in.get(client_key(address)) is not None
 
     def delay(self, address: IPAddress, user: str) -> float:
         """Seconds to wait before the next check."""
@@ -88,10 +88,7 @@ class Backoff:
         key = client_key(address)
         self._by_address.forget(key, user)
         self._by_user.forget(user, key)
-        self._let_in[key] = self._now()
-        self._let_in.move_to_end(key)
-        if len(self._let_in) > self._max_entries:
-            self._let_in.popitem(last=False)
+        self._let_in.learn(key, True)
 
     def _now(self) -> float:
         return self._seconds()
@@ -101,27 +98,24 @@ class _Failures:
     """When something failed, and together with what; bounded in both directions."""
 
     def __init__(self, max_entries: int) -> None:
-        self._max_entries = max_entries
-        self._entries: OrderedDict[str, deque[tuple[float, str]]] = OrderedDict()
+        self._entries: BoundedMap[str, TimeWindow[str]] = BoundedMap(max_entries)
 
     def add(self, key: str, other: str, now: float) -> None:
-        self._entries.setdefault(key, deque(maxlen=MOST)).append((now, other))
-        self._entries.move_to_end(key)
-        while len(self._entries) > self._max_entries:
-            self._entries.popitem(last=False)
+        self._entries.renew(key, _window).append((now, other))
 
     def count(self, key: str, now: float) -> int:
         entry = self._entries.get(key)
         if entry is None:
             return 0
-        while entry and now - entry[0][0] >= WINDOW:
-            entry.popleft()
-        if not entry:
+        if not entry.since(now - WINDOW):
             del self._entries[key]
         return len(entry)
 
     def forget(self, key: str, other: str) -> None:
-        entry = self._entries.pop(key, ())
-        kept = [failure for failure in entry if failure[1] != other]
+        kept = TimeWindow((each for each in self._entries.pop(key, ()) if each[1] != other), MOST)
         if kept:
-            self._entries[key] = deque(kept, maxlen=MOST)
+            self._entries[key] = kept
+
+
+def _window() -> TimeWindow[str]:
+    return TimeWindow(maxlen=MOST)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from typing import Generic, TypeVar
+
+from seg.common.bounded import BoundedMap
 
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
@@ -22,8 +23,7 @@ class Recent(Generic[K, V]):
     def __init__(self, lifetime: float, now: Callable[[], float], most: int = MOST) -> None:
         self._lifetime = lifetime
         self._now = now
-        self._most = most
-        self._learnt: OrderedDict[K, tuple[V, float]] = OrderedDict()
+        self._learnt: BoundedMap[K, tuple[V, float]] = BoundedMap(most)
 
     def __len__(self) -> int:
         return len(self._learnt)
@@ -31,9 +31,10 @@ class Recent(Generic[K, V]):
     def learn(self, key: K, value: V) -> None:
         """It is so from now on."""
         self._learnt[key] = value, self._now()
-        self._learnt.move_to_end(key)
-        if len(self._learnt) > self._most:
-            self._learnt.popitem(last=False)
+
+    def forget(self, key: K) -> None:
+        """Nothing is known of it."""
+        self._learnt.pop(key, None)
 
     def get(self, key: K) -> V | None:
         """What holds now, None for nothing."""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Hashable
 
 import attrs
+
+from seg.common.windows import TimeWindow
 
 SWEEP = 1000  # groups after which those that nobody asks for any more are looked for
 BUCKETS = 60  # of a window: what was sent is let go in steps of so fine a part of it
@@ -30,9 +31,7 @@ class SendingRates:
 
     def __init__(self, seconds: Callable[[], float]) -> None:
         self._seconds = seconds
-        self._begun: dict[
-            Hashable, deque[tuple[float, int]]
-        ] = {}  # (when its bucket is over, recipients), oldest first
+        self._begun: dict[Hashable, TimeWindow[int]] = {}  # (when its bucket is over, recipients)
         self._over: dict[Hashable, float] = {}  # when all of a group will count no more
         self._sweep_at = SWEEP
 
@@ -48,7 +47,7 @@ class SendingRates:
         """So many were begun."""
         width = rate.minutes * 60.0 / BUCKETS
         ends = (self._seconds() // width + 1) * width
-        begun = self._begun.setdefault(group, deque())
+        begun = self._begun.setdefault(group, TimeWindow())
         if begun and begun[-1][0] >= ends:
             ends, recipients = begun[-1][0], begun.pop()[1] + recipients
         begun.append((ends, recipients))
@@ -71,15 +70,12 @@ class SendingRates:
             return 0.0
         return max(0.0, within[0][0] + rate.minutes * 60.0 - self._seconds())
 
-    def _within(self, group: Hashable, rate: RateLimit) -> deque[tuple[float, int]]:
+    def _within(self, group: Hashable, rate: RateLimit) -> TimeWindow[int]:
         """What counts still; what doesn't is forgotten."""
         begun = self._begun.get(group)
         if begun is None:
-            return deque()
-        oldest = self._seconds() - rate.minutes * 60.0
-        while begun and begun[0][0] <= oldest:
-            begun.popleft()
-        if not begun:
+            return TimeWindow()
+        if not begun.since(self._seconds() - rate.minutes * 60.0):
             del self._begun[group]
             self._over.pop(group, None)
         return begun

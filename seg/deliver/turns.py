@@ -37,8 +37,9 @@ class DestinationTurns:
         """Whose turn it is, as far as there is room; it doesn't wait any more."""
         if slots.room(first=False):
             if self._silent and slots.room_for_silent(others_wait=bool(self._waiting)):
-                return self._silent.popitem(last=False)[0]
-            line = self._waiting
+                line = self._silent
+            else:
+                line = self._waiting
         elif slots.room(first=True):
             line = self._first
         else:
@@ -46,6 +47,7 @@ class DestinationTurns:
         if not line:
             return None
         domain = next(iter(line))
+        del line[domain]
         self._remove(domain)
         return domain
 

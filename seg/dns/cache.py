@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from typing import Any
 
 import attrs
@@ -11,6 +10,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from seg.common.bounded import WeightedMap
 from seg.config.schema import DNS
 from seg.dns.answer import DNSAnswer, DNSFailure, FailureKind
 from seg.dns.interfaces import IResolver
@@ -96,10 +96,10 @@ class CachingResolver:
         self._clock = clock
         self._settings = settings
         self._sink = sink
-        self._entries: OrderedDict[Key, _CachedAnswer] = OrderedDict()
+        self._entries: WeightedMap[Key, _CachedAnswer] = WeightedMap(
+            settings.cache_entries, settings.cache_entries * SHARE, _size
+        )
         self._flights: dict[Key, _Flight] = {}
-        self._room = settings.cache_entries * SHARE  # octets
-        self._used = 0
 
     def __len__(self) -> int:
         """How many answers and failures are kept."""
@@ -122,7 +122,7 @@ class CachingResolver:
                 self._entries.move_to_end(key)
                 return _opened(entry.value)
             counters.expired += 1
-            self._drop(key)
+            del self._entries[key]
         counters.misses += 1
         return await self._join(key)
 
@@ -134,14 +134,13 @@ class CachingResolver:
         if name is None:
             count = len(self._entries)
             self._entries.clear()
-            self._used = 0
             self._flights.clear()
             return count
         wanted = name.rstrip(".").lower()
         below = "." + wanted
         gone = [key for key in self._entries if key[0] == wanted or key[0].endswith(below)]
         for key in gone:
-            self._drop(key)
+            del self._entries[key]
         for key in [key for key in self._flights if key[0] == wanted or key[0].endswith(below)]:
             del self._flights[key]
         return len(gone)
@@ -149,7 +148,7 @@ class CachingResolver:
     def forget_substitutes(self) -> None:
         """Forget what others answered while the trusted resolvers were away: they are back. What is in flight isn't kept either."""
         for key in [key for key, entry in self._entries.items() if entry.substitute]:
-            self._drop(key)
+            del self._entries[key]
         self._flights.clear()
 
     # --- questions in flight --------------------------------------------------------------------------------
@@ -218,24 +217,16 @@ class CachingResolver:
         if seconds <= 0:
             return
         expires = self._clock.seconds() + seconds
-        self._drop(key)
-        entry = self._entries[key] = _CachedAnswer(
-            value, expires, ENTRY + (value.size if isinstance(value, DNSAnswer) else 0)
-        )
-        self._used += entry.size
-        while len(self._entries) > self._settings.cache_entries or self._used > self._room:
-            self._drop(next(iter(self._entries)))
+        self._entries[key] = _CachedAnswer(value, expires, ENTRY + (value.size if isinstance(value, DNSAnswer) else 0))
         if self._sink.debug and isinstance(value, DNSAnswer):
             records = [record.to_text()[:LONGEST_SHOWN] for record in value.records[:MOST_SHOWN]]
             if len(value.records) > MOST_SHOWN:
                 records.append(f"{len(value.records) - MOST_SHOWN} more")
             self._sink.emit(DNSCached(*key, expires, value.secure, tuple(records)))
 
-    def _drop(self, key: Key) -> None:
-        """Forget one answer, if it is there."""
-        entry = self._entries.pop(key, None)
-        if entry is not None:
-            self._used -= entry.size
+
+def _size(entry: _CachedAnswer) -> int:
+    return entry.size
 
 
 def _opened(value: DNSAnswer | DNSFailure) -> DNSAnswer:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import textwrap
-from collections import deque
 from collections.abc import Callable
 from datetime import UTC, datetime
 from email.message import EmailMessage
@@ -15,6 +14,8 @@ import attrs
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
+from seg.common.bounded import BoundedMap
+from seg.common.windows import TimeWindow
 from seg.dsn.fields import printable
 from seg.events.base import IEventSink
 from seg.events.delivery import TLSAlert
@@ -67,8 +68,8 @@ class TLSAlerts:
         self._postmaster = postmaster
         self._seconds = seconds
         self._posix = posix
-        self._told: dict[str, _LastAlert] = {}  # in the order of telling
-        self._letters: deque[float] = deque()  # when the last hour's were sent
+        self._told: BoundedMap[str, _LastAlert] = BoundedMap(MOST)
+        self._letters: TimeWindow[str] = TimeWindow()  # those of the last hour, by destination
 
     def failed(self, domain: str, host: str, text: str) -> None:
         """TLS that is required for a destination failed at a host."""
@@ -78,21 +79,16 @@ class TLSAlerts:
             told.since += 1
             return
         since = told.since if told is not None else 0
-        self._told.pop(domain, None)
         self._told[domain] = _LastAlert(now)
-        if len(self._told) > MOST:
-            del self._told[next(iter(self._told))]
         self._sink.emit(TLSAlert(domain, host, text, since))
-        if domain != domain_of(self._postmaster) and self._may_write(now):  # else that message would fail too
+        if domain != domain_of(self._postmaster) and self._may_write(domain, now):  # else that message would fail too
             sending = Deferred.fromCoroutine(self._send(domain, host, text, since, self._posix()))
             sending.addErrback(self._not_sent, domain)
 
-    def _may_write(self, now: float) -> bool:
-        while self._letters and self._letters[0] <= now - INTERVAL:
-            self._letters.popleft()
-        if len(self._letters) >= LETTERS:
+    def _may_write(self, domain: str, now: float) -> bool:
+        if len(self._letters.since(now - INTERVAL)) >= LETTERS:
             return False
-        self._letters.append(now)
+        self._letters.append((now, domain))
         return True
 
     async def _send(self, domain: str, host: str, text: str, since: int, now: float) -> None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Callable
 
+from seg.common.bounded import BoundedMap
 from seg.mail.client import client_key
 from seg.mail.hosts import IPAddress
 
@@ -20,7 +20,7 @@ class RecipientRateLimit:
 
     def __init__(self, now: Callable[[], float]) -> None:
         self._now = now
-        self._windows: OrderedDict[str, tuple[float, int]] = OrderedDict()
+        self._windows: BoundedMap[str, tuple[float, int]] = BoundedMap(MOST)
 
     def count(self, client: IPAddress, limit: int) -> bool:
         """One more recipient; False, and not counted, when that would be more than `limit` (0 = no limit)."""
@@ -33,7 +33,4 @@ class RecipientRateLimit:
         if number >= limit:
             return False
         self._windows[key] = (begin, number + 1)
-        self._windows.move_to_end(key)
-        if len(self._windows) > MOST:
-            self._windows.popitem(last=False)
         return True

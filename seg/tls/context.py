@@ -7,7 +7,6 @@ is judged afterwards by `seg.policy.judge`, also on a resumed session.
 from __future__ import annotations
 
 import datetime
-from collections import OrderedDict
 
 import attrs
 from cryptography.hazmat.primitives import hashes
@@ -16,6 +15,7 @@ from twisted.internet.interfaces import IOpenSSLClientConnectionCreator
 from twisted.protocols.tls import TLSMemoryBIOProtocol
 from zope.interface import implementer
 
+from seg.common.bounded import BoundedMap
 from seg.common.files import FileSignature
 from seg.mail.address import to_ascii
 from seg.tls.chain import MAX_CHAIN
@@ -40,8 +40,7 @@ class SessionCache:
     """
 
     def __init__(self, limit: int = 500) -> None:
-        self._limit = limit
-        self._sessions: OrderedDict[SessionKey, list[SSL.Session]] = OrderedDict()
+        self._sessions: BoundedMap[SessionKey, list[SSL.Session]] = BoundedMap(limit)
 
     def __len__(self) -> int:
         return sum(map(len, self._sessions.values()))
@@ -58,12 +57,9 @@ class SessionCache:
 
     def put(self, key: SessionKey, session: SSL.Session) -> None:
         """Keep a session."""
-        sessions = self._sessions.setdefault(key, [])
+        sessions = self._sessions.renew(key, list)
         sessions.append(session)
         del sessions[:-_SESSIONS_PER_PEER]
-        self._sessions.move_to_end(key)
-        while len(self._sessions) > self._limit:
-            self._sessions.popitem(last=False)
 
 
 @implementer(IOpenSSLClientConnectionCreator)

@@ -6,10 +6,9 @@ group of the list, the only one that a share is sent of, is a classical one by d
 
 from __future__ import annotations
 
-from collections import OrderedDict
-
 from OpenSSL import SSL
 
+from seg.common.bounded import BoundedMap
 from seg.common.errors import ConfigurationError
 from seg.config.syntax import is_post_quantum
 
@@ -52,7 +51,7 @@ class ClassicalPeers:
     """Peers whose handshake came about with classical groups only: for a day that is all they are offered."""
 
     def __init__(self) -> None:
-        self._since: OrderedDict[str, float] = OrderedDict()
+        self._since: BoundedMap[str, float] = BoundedMap(MOST_PEERS)
 
     def __len__(self) -> int:
         return len(self._since)
@@ -60,8 +59,6 @@ class ClassicalPeers:
     def add(self, peer: str, now: float) -> None:
         """Remember one, from now or from when it was added; the one remembered longest is forgotten for it if there are too many."""
         self._since.setdefault(peer, now)
-        while len(self._since) > MOST_PEERS:
-            self._since.popitem(last=False)
 
     def has(self, peer: str, now: float) -> bool:
         """Whether a peer was remembered within a day before `now` (seconds, of any clock that `add` was given, too)."""

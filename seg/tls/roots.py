@@ -7,7 +7,6 @@ import os
 import re
 import ssl
 import warnings
-from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from cryptography import x509
 from cryptography.utils import CryptographyDeprecationWarning
 from OpenSSL import crypto
 
+from seg.common.bounded import BoundedMap
 from seg.common.errors import ConfigurationError
 from seg.tls.names import UNREADABLE
 from seg.tls.pem import read_pem
@@ -58,7 +58,7 @@ class RootStore:
     anchors: tuple[x509.Certificate, ...] = ()
     problems: tuple[str, ...] = ()  # entries of the files that could not be used, one line each
     _by_subject: dict[NameKey, tuple[crypto.X509, ...]] = attrs.field(init=False, repr=False)
-    _proven: OrderedDict[Chain, Chain] = attrs.field(init=False, repr=False, factory=OrderedDict)
+    _proven: BoundedMap[Chain, Chain] = attrs.field(init=False, repr=False, factory=lambda: BoundedMap(_PATHS_KEPT))
 
     @_by_subject.default
     def _index(self) -> dict[NameKey, tuple[crypto.X509, ...]]:
@@ -76,8 +76,6 @@ class RootStore:
 
     def remember(self, chain: Sequence[x509.Certificate], path: Chain) -> None:
         """Keep a good path: finding it is most of the cost of a judgement, and servers seldom change."""
-        while len(self._proven) >= _PATHS_KEPT:
-            self._proven.popitem(last=False)
         self._proven[tuple(chain)] = path
 
     def for_chain(self, chain: Sequence[x509.Certificate], now: datetime.datetime) -> crypto.X509Store:

@@ -8,7 +8,6 @@ import email.policy
 from twisted.internet.defer import Deferred, fail
 from twisted.trial.unittest import SynchronousTestCase
 
-from seg.dsn import alerts
 from seg.dsn.alerts import INTERVAL, LETTERS, TLSAlerts
 from seg.events.delivery import TLSAlert
 from seg.events.gateway import Fault
@@ -100,7 +99,7 @@ class AlertTests(SynchronousTestCase):
 
     def test_bounded(self) -> None:
         """Not more destinations are remembered than there is room for."""
-        self.patch(alerts, "MOST", 2)
+        self.alerts._told.most = 2
         for name in ("a.example", "b.example", "c.example", "a.example"):
             self.alerts.failed(name, "mx", "expired")
         self.assertEqual(len(self.sink.of(TLSAlert)), 4)

@@ -565,7 +565,7 @@ class FloodTests(StoreCase):
         self.current()
         for number in range(1_100):
             cache.put(entry_of(f"d{number}.test"))
-        self.assertLess(cache._memory.octets, 5_001)
+        self.assertLess(cache._memory.weight, 5_001)
         self.assertIsNone(cache._memory.get(D))
         for change in (lambda: None, self.txt, lambda: self.resolver.fail(TXT, "TXT", FailureKind.SERVFAIL)):
             change()

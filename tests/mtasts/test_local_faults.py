@@ -78,7 +78,7 @@ class StepTests(StoreCase):
             self.patch(self.resolver, "query", failing)
         elif step == "cache":
             self.patch(cache, "read_entry", failing_at_once)
-            self.store.cache._memory.pop(D)
+            self.store.cache._memory.pop(D, None)
         elif step == "fetch":
             self.patch(self.fetcher, "fetch", failing)
         elif step == "parse":

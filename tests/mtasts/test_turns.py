@@ -248,9 +248,9 @@ class SilenceTests(TurnsCase):
         """What is remembered of slow networks is bounded, and so is who may wait; nothing stays behind."""
         from seg.policy.mtasts import turns
 
-        self.patch(turns, "MOST_SLOW", 10)
+        self.turns._slow._learnt.most = 10
         self.patch(turns, "MOST_WAITING", 50)
-        self.patch(turns, "MOST_SERVED", 10)
+        self.turns._served.most = 10
         fetches = [self.fetch(hostile(n), mid=n + 1, takes=WAIT / 2) for n in range(100)]
         self.assertEqual(sum(fetch.busy for fetch in fetches), 100 - 50 - MOST * 3 // 4)
         self.wait(WAIT * 3)

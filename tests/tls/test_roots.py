@@ -44,9 +44,9 @@ class RootTests(SynchronousTestCase):
 
     def test_paths_kept_are_bounded(self) -> None:
         """Of the good paths found only so many are kept, the newest ones."""
+        self.patch(roots_module, "_PATHS_KEPT", 2)
         roots = RootStore((self.one.certificate,))
         chains = [(self.one.leaf(f"mx{number}.example").certificate,) for number in range(3)]
-        self.patch(roots_module, "_PATHS_KEPT", 2)
         for chain in chains:
             roots.remember(chain, (*chain, self.one.certificate))
         self.assertEqual([bool(roots.proven(chain, NOW)) for chain in chains], [False, True, True])

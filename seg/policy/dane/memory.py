@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Callable, Mapping
 
 import attrs
 
+from seg.common.bounded import BoundedMap
 from seg.dns.answer import DNSAnswer
 
 MOST = 100_000  # names
@@ -34,14 +34,14 @@ class SeenDANE:
         self.changed: Callable[[], object] = lambda: None  # called when something is known, or isn't any more
         self.seconds = seconds
         self._longest = longest
-        self._seen: OrderedDict[str, _SeenRecords] = OrderedDict()
+        self._seen: BoundedMap[str, _SeenRecords] = BoundedMap(MOST)
 
     def note(self, name: str, answer: DNSAnswer) -> None:
         """Secure TLSA records of a host, or of a host that secure MX records of a domain name."""
         known = self._seen.get(name)
         if known is not None and known.answer is answer:
             return
-        self._keep(name, _SeenRecords(answer, self.seconds() + min(answer.ttl, self._longest)))
+        self._seen[name] = _SeenRecords(answer, self.seconds() + min(answer.ttl, self._longest))
         self.changed()
 
     def forget(self, name: str) -> None:
@@ -65,14 +65,7 @@ class SeenDANE:
 
     def add(self, former: Mapping[str, float]) -> None:
         """What was known before the start, the oldest first; what has been seen since goes before it."""
-        since, self._seen = self._seen, OrderedDict()
+        since, self._seen = self._seen, BoundedMap(MOST)
         for name, until in former.items():
-            self._keep(name, _SeenRecords(None, until))
-        for name, seen in since.items():
-            self._keep(name, seen)
-
-    def _keep(self, name: str, seen: _SeenRecords) -> None:
-        self._seen[name] = seen
-        self._seen.move_to_end(name)
-        if len(self._seen) > MOST:
-            self._seen.popitem(last=False)
+            self._seen[name] = _SeenRecords(None, until)
+        self._seen.update(since)

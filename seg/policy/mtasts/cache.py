@@ -16,6 +16,7 @@ from pathlib import Path
 import attrs
 from twisted.internet.defer import Deferred
 
+from seg.common.bounded import BoundedMap, WeightedMap
 from seg.common.files import StateAbsent, StateContent, StateDamaged, StateFile, keep_aside
 from seg.common.threads import InThread
 from seg.events.base import Event, IEventSink
@@ -24,7 +25,6 @@ from seg.events.gateway import ConditionKind, Fault
 from seg.events.policy import STSSucceeded
 from seg.mail.errors import LocalFault
 from seg.policy.mtasts.entry import SUFFIX, CachedPolicy, KnownPolicy, Rank, file_name, is_entry_name, read_entry
-from seg.policy.mtasts.memory import PolicyMemory
 from seg.policy.mtasts.policy import Mode
 from seg.policy.mtasts.saving import PolicySaving
 
@@ -60,12 +60,13 @@ class PolicyCache:
         self._max_entries = max_entries
         self._known: dict[str, KnownPolicy] = {}
         self._ranks: tuple[OrderedDict[str, None], ...] = tuple(OrderedDict() for _ in Rank)
-        self._memory = PolicyMemory(max_memory)
+        # Those used longest ago give way.
+        self._memory: WeightedMap[str, CachedPolicy] = WeightedMap(max_entries, max_memory, _size)
         write, reserve = (Condition(sink, ConditionKind.POLICIES, subject) for subject in ("write", "reserve"))
         self._saving = PolicySaving(folder, in_thread, write, reserve)
         self._listed = False  # the names of all files are known
         self._unread: OrderedDict[str, None] = OrderedDict()  # names of files that weren't read yet, or couldn't be
-        self._lost: OrderedDict[str, str] = OrderedDict()  # name of a file that is damaged -> what is wrong
+        self._lost: BoundedMap[str, str] = BoundedMap(MAX_LOST)  # name of a file that is damaged -> what is wrong
         self._trouble = {
             subject: Condition(sink, ConditionKind.POLICIES, subject) for subject in ("read", "room", "damaged")
         }
@@ -147,9 +148,6 @@ class PolicyCache:
         if name not in self._lost and len(self._lost) < MOST_TOLD:
             self._sink.emit(Fault(f"MTA-STS cache: {name} is damaged ({reason}); the policy will be fetched again"))
         self._lost[name] = reason
-        self._lost.move_to_end(name)
-        if len(self._lost) > MAX_LOST:
-            self._lost.popitem(last=False)
         self._trouble["damaged"].begin(
             f"files in {self._folder} are damaged: mail waits until their policies are fetched again"
         )
@@ -183,7 +181,7 @@ class PolicyCache:
         return found
 
     def _at_hand(self, domain: str) -> CachedPolicy | None:
-        entry = self._saving.get(domain) or self._memory.get(domain)
+        entry = self._saving.get(domain) or self._memory.use(domain)
         known = self._known.get(domain)
         if entry is None or known is None:
             return None
@@ -193,7 +191,7 @@ class PolicyCache:
         """What came of reading the file of one domain."""
         known = self._known.get(domain)
         if isinstance(found, StateContent) and known is not None:
-            self._memory.put(found.value)
+            self._memory[found.value.domain] = found.value
             return self._at_hand(domain)
         why = self._take(name, found)
         if isinstance(found, StateContent):
@@ -271,7 +269,7 @@ class PolicyCache:
         known = self._known.pop(domain, None)
         if known is not None:
             self._unrank(known)
-        self._memory.pop(domain)
+        self._memory.pop(domain, None)
         name = file_name(domain)
         self._unread.pop(name, None)
         if self._lost.pop(name, None) is not None and not self._lost:
@@ -304,7 +302,7 @@ class PolicyCache:
             self._unrank(old)
         known = self._known[entry.domain] = KnownPolicy.of(entry)
         self._rank(known)
-        self._memory.put(entry)
+        self._memory[entry.domain] = entry
         while len(self._known) > self._max_entries:
             self._evict()
 
@@ -321,6 +319,10 @@ class PolicyCache:
     def flushed(self) -> Deferred[None]:
         """Fires when everything put so far is on disk, or couldn't be written and was told."""
         return self._saving.flushed()
+
+
+def _size(entry: CachedPolicy) -> int:
+    return entry.size
 
 
 def _names(folder: Path) -> tuple[list[str] | None, str]:

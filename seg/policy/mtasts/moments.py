@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from seg.common.bounded import BoundedMap
 
 MAX_REMEMBERED = 50_000  # domains; of more the oldest are forgotten
 
@@ -16,14 +16,11 @@ class RecentTimes:
     """When something was last done for a domain; bounded."""
 
     def __init__(self) -> None:
-        self._moments: OrderedDict[str, float] = OrderedDict()
+        self._moments: BoundedMap[str, float] = BoundedMap(MAX_REMEMBERED)
 
     def note(self, domain: str, now: float) -> None:
         """It is done now."""
         self._moments[domain] = now
-        self._moments.move_to_end(domain)
-        if len(self._moments) > MAX_REMEMBERED:
-            self._moments.popitem(last=False)
 
     def forget(self, domain: str) -> None:
         """As if it had never been done."""

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import errno
-from collections import OrderedDict
+import sys
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
+from itertools import islice
 from pathlib import Path
 
 from twisted.internet.defer import Deferred, succeed
 from twisted.logger import Logger
 
+from seg.common.bounded import WeightedMap
 from seg.common.threads import InThread
 from seg.events.conditions import Condition
 from seg.policy.mtasts.entry import CachedPolicy, remove_entry, write_entry
@@ -42,7 +44,8 @@ class PolicySaving:
         self._fetched: dict[
             str, None
         ] = {}  # those of the unsaved that are enforced and that the disk has no other like
-        self._unsaved: OrderedDict[str, CachedPolicy | None] = OrderedDict()  # None: to be removed
+        # None: to be removed. When the disk is broken, or far behind, the oldest give way: they are fetched again.
+        self._unsaved: WeightedMap[str, CachedPolicy | None] = WeightedMap(sys.maxsize, MAX_UNSAVED, _size, self._gone)
         self._untried: set[str] = set()  # those of the fetched that wait for a first try
         self._in_flight: dict[str, CachedPolicy | None] = {}  # what is being written
         self._writing: list[Deferred[None]] | None = None  # who waits for the writer; None: it doesn't run
@@ -58,7 +61,7 @@ class PolicySaving:
     @property
     def octets(self) -> int:
         """Memory that they take, about."""
-        return sum(entry.size for entry in self._unsaved.values() if entry is not None)
+        return self._unsaved.weight
 
     async def keep_reserve(self) -> None:
         """Make what is lacking of the reserve, if it was used or hasn't been looked at."""
@@ -85,10 +88,9 @@ class PolicySaving:
         elif fetched:
             self._fetched[domain] = None
             self._untried.add(domain)
-        self._unsaved.move_to_end(domain)
-        if len(self._unsaved) % 64 == 0 and self.octets > MAX_UNSAVED:
-            gone, _ = self._unsaved.popitem(last=False)  # the disk is broken, or far behind: it is fetched again
-            self._fetched.pop(gone, None)
+
+    def _gone(self, domain: str, entry: CachedPolicy | None) -> None:
+        self._fetched.pop(domain, None)
 
     def flushed(self) -> Deferred[None]:
         """Fires when everything put so far is on disk, or couldn't be written and was told."""
@@ -143,7 +145,7 @@ class PolicySaving:
 
     async def _write_some(self) -> OSError | None:
         count = min(WRITTEN_AT_A_TIME, len(self._unsaved))
-        self._in_flight = dict(self._unsaved.popitem(last=False) for _ in range(count))
+        self._in_flight = {domain: self._unsaved.pop(domain) for domain in tuple(islice(self._unsaved, count))}
         failed: Iterable[str] = self._in_flight
         try:
             failed, error = await self._in_thread(_writer(self._folder, self._in_flight))
@@ -154,6 +156,10 @@ class PolicySaving:
                 self._fetched.pop(domain, None)
             self._in_flight = {}
         return error
+
+
+def _size(entry: CachedPolicy | None) -> int:
+    return 0 if entry is None else entry.size
 
 
 def _writer(folder: Path, batch: Mapping[str, CachedPolicy | None]) -> Callable[[], tuple[list[str], OSError | None]]:

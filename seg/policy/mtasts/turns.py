@@ -11,13 +11,15 @@ from __future__ import annotations
 
 import enum
 import ipaddress
-from collections import Counter, OrderedDict
+from collections import Counter
 from collections.abc import Callable, Iterator
 
 import attrs
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
+from seg.common.bounded import BoundedMap
+from seg.common.recent import Recent
 from seg.mail.hosts import IPAddress
 from seg.policy.mtasts.errors import FetchFault, OwnFetchFault
 
@@ -90,8 +92,8 @@ class FetchTurns:
         self._counts: Counter[Share] = Counter()
         self._running: dict[Turn, None] = {}  # in the order in which they began
         self._waiting: dict[Turn, None] = {}  # in the order in which they came
-        self._slow: OrderedDict[str, float] = OrderedDict()  # network -> when it was last slow
-        self._served: OrderedDict[int, int] = OrderedDict()  # message -> turns that it has had
+        self._slow: Recent[str, bool] = Recent(REMEMBERED, clock.seconds, MOST_SLOW)  # networks
+        self._served: BoundedMap[int, int] = BoundedMap(MOST_SERVED)  # message -> turns that it has had
         self._newest = True  # who of equals goes next: the newest and the oldest by turns
         self._look: IDelayedCall | None = None
 
@@ -133,15 +135,13 @@ class FetchTurns:
         """It is over. Harmless when repeated."""
         if self._end(turn):
             if not turn.slow(self._clock.seconds()):
-                self._slow.pop(turn.network, None)
+                self._slow.forget(turn.network)
             self._serve()
 
     def _standing(self, claim: Claim, network: str) -> Standing:
         if claim.known:
             return Standing.KNOWN
-        slow = self._slow.get(network)
-        lately = slow is not None and self._clock.seconds() - slow < REMEMBERED
-        return Standing.SLOW if lately else Standing.NEW
+        return Standing.SLOW if self._slow.get(network) else Standing.NEW
 
     def _shares(self, claim: Claim, standing: Standing, network: str) -> Iterator[tuple[Share, int]]:
         most, quarter = self._most, self._most // 4
@@ -163,9 +163,7 @@ class FetchTurns:
         self._counts.update(share for share, _ in turn.shares)
         turn.since = self._clock.seconds()
         if turn.mid:
-            self._served[turn.mid] = self._served.pop(turn.mid, 0) + 1
-            if len(self._served) > MOST_SERVED:
-                self._served.popitem(last=False)
+            self._served[turn.mid] = self._served.get(turn.mid, 0) + 1
 
     def _rank(self, turn: Turn) -> tuple[Standing, int]:
         """The lowest goes first."""
@@ -184,10 +182,7 @@ class FetchTurns:
             if not self._counts[share]:
                 del self._counts[share]
         if turn.network and (slow or turn.slow(self._clock.seconds())):
-            self._slow[turn.network] = self._clock.seconds()
-            self._slow.move_to_end(turn.network)
-            if len(self._slow) > MOST_SLOW:
-                self._slow.popitem(last=False)
+            self._slow.learn(turn.network, True)
         return True
 
     # --- those who wait ----------------------------------------------------------------------------
