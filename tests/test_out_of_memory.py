@@ -47,7 +47,7 @@ from tests.receive.front_door import EHLO, MESSAGE, FrontDoorCase
 
 PLACES: tuple[tuple[object, str], ...] = (
     (LineBuffer, "feed"),
-    (ServerConnection, "receive_data"),
+    (ServerConnection, "receive"),
     (ServerConnection, "data_to_send"),
     (ServerConnection, "accept"),
     (ReceiveSession, "react"),

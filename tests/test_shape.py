@@ -22,7 +22,6 @@ LONG_FILES = {
     "seg.deliver.connections": 528,
     "seg.deliver.smtp_client": 561,
     "seg.queue.state": 470,
-    "seg.smtp.client": 510,
 }
 LONG_FUNCTIONS: dict[str, int] = {}
 MANY_PARAMETERS = {

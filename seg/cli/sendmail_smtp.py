@@ -61,7 +61,7 @@ def serve(source: BinaryIO, out: BinaryIO, hostname: str, settings: Settings, fo
             piece, data = _first(core.state, data)
             if core.state is not State.BDAT:  # whose octets are counted
                 piece, split = _with_crlf(piece, split), piece.endswith(b"\r")
-            for event in core.receive_data(piece):
+            for event in core.receive(piece):
                 sasl.meet(event)
                 _flush(core, out)
             _flush(core, out)

@@ -14,6 +14,9 @@ from seg.mail.causes import CauseKind
 
 def mailbox_key(address: str) -> tuple[str, str]:
     """What two ways to write one mailbox have in common: the local part as it is, and the domain in any writing (RFC 5321 §2.4)."""
+    local, at, domain = address.rpartition("@")
+    if at and domain.isascii():  # as most are
+        return local, domain.rstrip(".").lower()
     return local_part(address), domain_of(address)
 
 

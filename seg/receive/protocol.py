@@ -188,7 +188,7 @@ class ServerProtocol(Protocol):
         commands, in_content, late = core.commands, core.state in CONTENT, False
         self._advancing = True
         try:
-            for event in core.receive_data(b"", most):
+            for event in core.receive(b"", most):
                 if type(event) is XclientCommand:
                     self._admission.represent(event.client)
                 else:

@@ -112,11 +112,10 @@ class ReceiveTransaction:
     def _take(self, piece: bytes) -> None:
         """What is to be stored."""
         self.plain = self.plain and piece.isascii()
-        header = self.header
-        if not header.complete:
-            header.feed(piece)
-            if header.complete:
-                self._check_hops()
+        if not self.header.complete:
+            self.header.feed(piece)
+            if self.header.complete and self.header.hops > self.max_hops:
+                self._fail(LOOP, LOOP.text)
         self._store(piece)
 
     def end_content(self) -> None:
@@ -126,8 +125,8 @@ class ReceiveTransaction:
                 self._take(self._completion.finish())
             except HeaderTooLong as error:
                 self._fail(HEADER_TOO_LONG, str(error))
-        if not self.header.complete:
-            self._check_hops()
+        if not self.header.complete and self.header.hops > self.max_hops:
+            self._fail(LOOP, LOOP.text)
 
     def readdress(self, sender: MailArguments, recipients: tuple[Recipient, ...]) -> None:
         """Filters have the last word on the envelope."""
@@ -146,7 +145,13 @@ class ReceiveTransaction:
         """The recipients as the queue keeps them."""
         if self._readdressed is not None:
             return self._readdressed
-        return tuple(self._recipient(rid, address) for rid, address in enumerate(self.recipients))
+        wishes = self._wishes
+        return tuple(
+            Recipient(rid, address, notify=wishes[rid].notify, orcpt=wishes[rid].orcpt)
+            if rid in wishes
+            else Recipient(rid, address)
+            for rid, address in enumerate(self.recipients)
+        )
 
     def envelope(
         self,
@@ -167,7 +172,7 @@ class ReceiveTransaction:
             arrived=arrived,
             size=self.size,
             body=BodyType.SEVEN_BIT if self.plain else BodyType.EIGHT_BIT,
-            smtputf8=self._needs_smtputf8(),
+            smtputf8=self.arguments.smtputf8 and self._needs_smtputf8(),
             icid=icid,
             client=client,
             helo=helo,
@@ -186,14 +191,6 @@ class ReceiveTransaction:
         reason = f"held by {'; '.join(holds)}"
         return tuple(attrs.evolve(recipient, error=reason) for recipient in self.recipient_records())
 
-    def _recipient(self, rid: int, address: str) -> Recipient:
-        wishes = self._wishes.get(rid)
-        return (
-            Recipient(rid, address)
-            if wishes is None
-            else Recipient(rid, address, notify=wishes.notify, orcpt=wishes.orcpt)
-        )
-
     def abort(self) -> None:
         """Keep nothing."""
         if self.writer is not None:
@@ -206,12 +203,7 @@ class ReceiveTransaction:
         A client may ask for it when nothing needs it: a domain can be written in A-labels (RFC 6531 §3.2), and what a recipient's local part
         needs concerns that recipient only.
         """
-        arguments = self.arguments
-        return arguments.smtputf8 and not (self.header.ascii and local_part(arguments.reverse_path).isascii())
-
-    def _check_hops(self) -> None:
-        if self.header.hops > self.max_hops:
-            self._fail(LOOP, LOOP.text)
+        return not (self.header.ascii and local_part(self.arguments.reverse_path).isascii())
 
     def _store(self, data: bytes) -> None:
         if self.writer is None or self.failure is not None:

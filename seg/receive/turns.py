@@ -69,7 +69,7 @@ class ClientTurns:
         else:
             self._waiting.add(worker)
             self._fresh.append(worker)
-        if not self._called:
+        if not self._called and (self._waiting or self._lobby or self._begun):
             self._call()
 
     def _call(self) -> None:

@@ -143,7 +143,7 @@ def _parse_mailbox_path(text: str, start: int, default_domain: str = "") -> Mail
         raise PathError("Syntax error in address")
     local, domain = match["local"], match["domain"] or default_domain
     # §4.1.1.3, appendix C: a source route is accepted and ignored; it does count for the length.
-    if _octets(match.group()) > MAX_PATH or _octets(domain) > MAX_DOMAIN:
+    if len(match.group().encode()) > MAX_PATH or len(domain.encode()) > MAX_DOMAIN:
         raise PathError("Address too long")
     if not domain.isascii():
         _check_labels(domain)
@@ -158,10 +158,6 @@ def _match_old(text: str, start: int) -> re.Match[str] | None:
     if match is None or match["bracket"] or match["domain"] or "=" not in match["local"]:
         return match
     return None
-
-
-def _octets(text: str) -> int:
-    return len(text) if text.isascii() else len(text.encode())
 
 
 def _check_labels(domain: str) -> None:

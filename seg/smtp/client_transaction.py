@@ -226,7 +226,7 @@ def unsendable_address(address: str, offered: Capabilities, malformed: str) -> P
             check_forward_path(address)
         except PathError:
             return Permanent(malformed, status_text(malformed))
-    if _beyond_ascii(address) and not offered.smtputf8:
+    if not offered.smtputf8 and _beyond_ascii(address):
         return Permanent("5.6.7", f"{status_text('5.6.7')}: the server doesn't offer SMTPUTF8")
     return None
 

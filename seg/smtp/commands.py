@@ -123,7 +123,8 @@ def parse_mail(argument: str, auth: bool = False, default_domain: str = "") -> M
     except PathError as error:
         raise CommandError(ServerReply(501, "5.1.7", str(error))) from None
     if path.end == len(argument):
-        _check_ascii(path.address, False)
+        if not path.address.isascii():
+            raise CommandError(ADDRESS_NOT_ASCII)
         return MailArguments(path.address)
     parameters = _parse_parameters(argument, path.end)
     size = parameters.pop("SIZE", "0")
@@ -173,6 +174,8 @@ def parse_rcpt(argument: str, utf8: bool, default_domain: str = "") -> RcptArgum
         path = parse_forward_path(argument, start, default_domain)
     except PathError as error:
         raise CommandError(ServerReply(501, "5.1.3", str(error))) from None
+    if path.end == len(argument) and path.address.isascii():
+        return RcptArguments(path.address)
     parameters = _parse_parameters(argument, path.end) if path.end != len(argument) else {}
     notify, orcpt = parameters.pop("NOTIFY", None), parameters.pop("ORCPT", "")
     if parameters:

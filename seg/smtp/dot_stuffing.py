@@ -33,7 +33,7 @@ class BareNewlineScan:
 
     def inspect(self, piece: bytes) -> None:
         """Take the next piece into account."""
-        if not self.nul and b"\0" in piece:
+        if b"\0" in piece:
             self.nul = True
         if not self.bare and has_bare(piece):
             first = _BARE.search(piece)
@@ -79,20 +79,22 @@ def normalised(piece: bytes) -> bytes:
     return piece.replace(CRLF, b"\n").replace(b"\r", b"\n").replace(b"\n", CRLF)
 
 
-class DotEncoder:
+class DotEncoder(CleanLines):
     """Makes content ready for DATA: leading dots are doubled, and nothing else of CRLF lines is altered.
 
     The queue holds nothing but CRLF lines (`seg.queue.writer`). Of a spool file that was written otherwise, by an older version or by
     hand, CRLF lines are made here: what a lenient server takes for the end of a line is one then, and a dot behind it is doubled.
     """
 
+    __slots__ = ("_tail",)
+
     def __init__(self) -> None:
-        self._lines = CleanLines()
+        self.nul = self._held = False
         self._tail = CRLF  # the last two octets: at first we are at the start of a line
 
     def feed(self, chunk: bytes) -> bytes:
         """The next octets of content, dot-stuffed."""
-        chunk = self._lines.feed(chunk)
+        chunk = super().feed(chunk)
         if not chunk:
             return chunk
         at_start, self._tail = self._tail == CRLF, chunk[-2:]
@@ -102,7 +104,7 @@ class DotEncoder:
 
     def finish(self) -> bytes:
         """The end of the data: CRLF if the last line lacks it, then ``. CRLF``."""
-        if self._lines.finish():
+        if self._held:
             return END
         return b".\r\n" if self._tail == CRLF else END
 
@@ -151,7 +153,7 @@ class DotDecoder(BareNewlineScan):
     __slots__ = ("_held", "_skip", "ended", "normalise", "rest")
 
     def __init__(self, *, normalise: bool = False) -> None:
-        super().__init__()
+        self.bare, self.nul = "", False
         self.normalise = normalise
         self.ended = False
         self.rest = b""  # what came behind the end: the next commands

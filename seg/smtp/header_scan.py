@@ -29,7 +29,7 @@ class HeaderScan:
             del text[end + 2 :]
         self.cut = end < 0 and len(text) >= HEADER_LIMIT
         self.complete = end >= 0 or self.cut
-        self._lowered = None
+        self._lowered = bytes(text).lower() if self.complete else None
 
     @property
     def text(self) -> bytes:
@@ -44,19 +44,18 @@ class HeaderScan:
     @property
     def hops(self) -> int:
         """How many Received fields there are (RFC 5321 §6.3)."""
-        lowered = self._lower()
+        lowered = self._lowered or self._lower()
         return lowered.count(b"\r\nreceived:") + lowered.count(b"\r\nreceived ")
 
     @property
     def tls_optional(self) -> bool:
         """Whether there is one ``TLS-Required: No`` (RFC 8689 §5), and no other word in such a field."""
-        if b"\r\ntls-required:" not in self._lower():
-            return False
-        return self._lower().count(b"\r\ntls-required:") == 1 and self.field(b"tls-required:").lower() == "no"
+        lowered = self._lowered or self._lower()
+        return lowered.count(b"\r\ntls-required:") == 1 and self.field(b"tls-required:").lower() == "no"
 
     def field(self, name: bytes) -> str:
         """The first field of this name (lower case, with its colon), unfolded; "" when there is none."""
-        start = self._lower().find(b"\r\n" + name)
+        start = (self._lowered or self._lower()).find(b"\r\n" + name)
         if start < 0:
             return ""
         start += 2 + len(name)
@@ -67,6 +66,6 @@ class HeaderScan:
         return body.replace(b"\r\n", b"").strip()[:_FIELD_LIMIT].decode("utf-8", "replace")
 
     def _lower(self) -> bytes:
-        if self._lowered is None:
-            self._lowered = bytes(self._text).lower()
+        """What has come of a header that isn't complete."""
+        self._lowered = bytes(self._text).lower()
         return self._lowered

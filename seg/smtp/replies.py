@@ -177,6 +177,8 @@ class ReplyParser:
         """Whether octets were fed that no reply given out accounts for, other than empty lines behind one."""
         if self._lines:
             return True
+        if self._position == len(self._buffer):
+            return False
         if self._buffer.startswith((b"\r", b"\n"), self._position):
             found = _EMPTY_LINES.match(self._buffer, self._position)
             self._position = found.end() if found else self._position
@@ -200,37 +202,32 @@ class ReplyParser:
         """
         if self._error is not None:
             raise self._error
-        while (start := self._position) < len(self._buffer):
-            end = self._buffer.find(b"\n", start, start + MAX_LINE + 1)
+        buffer, lines = self._buffer, self._lines
+        while (start := self._position) < len(buffer):
+            end = buffer.find(b"\n", start, start + MAX_LINE + 1)
             if end < 0:
-                if len(self._buffer) - start > MAX_LINE:
-                    raise self._broken(f"reply line of more than {MAX_LINE} octets", self._buffer[start : start + 80])
+                if len(buffer) - start > MAX_LINE:
+                    raise self._broken(f"reply line of more than {MAX_LINE} octets", buffer[start : start + 80])
                 return None
-            line = self._buffer[start:end]
+            line = buffer[start : end - 1 if buffer[end - 1] == 0x0D and end > start else end]
             self._position = end + 1
-            if not self._lines and line in (b"", b"\r"):
+            if not line and not lines:
                 continue
-            if self._take(line[:-1] if line.endswith(b"\r") else line):
-                reply = Reply(int(self._code), tuple(self._lines))
-                self._lines = []
-                self._size = 0
-                return reply
+            code, separator = line[:3], line[3:4]
+            # RFC 5321 §4.2: a bare code without text is a reply too.
+            if len(code) < 3 or not code.isdigit() or separator not in (b"", b" ", b"-"):
+                raise self._broken("not an SMTP reply", line)
+            if lines and code != self._code:
+                raise self._broken("the lines of a reply differ in their codes", line)
+            self._size += len(line)
+            if len(lines) == MAX_LINES or self._size > MAX_REPLY:
+                raise self._broken(f"reply of more than {MAX_LINES} lines or {MAX_REPLY} octets", line)
+            self._code = code
+            lines.append(line[4:].decode("ascii", "backslashreplace"))
+            if separator != b"-":
+                self._lines, self._size = [], 0
+                return Reply(int(code), tuple(lines))
         return None
-
-    def _take(self, line: bytes) -> bool:
-        """Add a line to the reply under way; whether that was its last."""
-        code, separator = line[:3], line[3:4]
-        # RFC 5321 §4.2: a bare code without text is a reply too.
-        if len(code) < 3 or not code.isdigit() or separator not in (b"", b" ", b"-"):
-            raise self._broken("not an SMTP reply", line)
-        if self._lines and code != self._code:
-            raise self._broken("the lines of a reply differ in their codes", line)
-        self._size += len(line)
-        if len(self._lines) == MAX_LINES or self._size > MAX_REPLY:
-            raise self._broken(f"reply of more than {MAX_LINES} lines or {MAX_REPLY} octets", line)
-        self._code = code
-        self._lines.append(line[4:].decode("ascii", "backslashreplace"))
-        return separator != b"-"
 
     def _broken(self, fault: str, line: bytes) -> ReplyError:
         shown = line[:80].decode("ascii", "backslashreplace")

@@ -2,12 +2,12 @@
 
 How an adapter drives it::
 
-    for event in connection.receive_data(octets):
+    for event in connection.receive(octets):
         ...  # answer MailCommand, RcptCommand and ContentEnded with `accept` or `refuse`, now or later
     transport.write(connection.data_to_send())
 
 Nothing is read before `greet`. While an answer is due nothing more is read either: the iterator ends, what has come stays in
-the buffer (`buffered`), and ``receive_data(b"")`` goes on after the answer. So pipelined commands (RFC 2920) are answered in
+the buffer (`buffered`), and ``receive(b"")`` goes on after the answer. So pipelined commands (RFC 2920) are answered in
 order, and their replies gather. How much is done in one go the adapter says by `most`.
 """
 
@@ -70,13 +70,13 @@ class ServerConnection(ServerSession):
 
     def __init__(self, options: ServerOptions) -> None:
         super().__init__(options)
-        self.interrupted = False  # `receive_data` ended because of `most`
+        self.interrupted = False  # `receive` ended because of `most`
         self.feed = self._lines.feed  # takes octets, to be looked at later
         self._chunk_left = 0  # octets of the chunk that haven't come
         self._chunk_whole = False  # all of it has been taken
         self._chunk_denied: ServerReply | None = None  # its octets are passed over, then this is said
 
-    def receive_data(self, data: bytes, most: int = sys.maxsize) -> Iterator[ServerEvent]:
+    def receive(self, data: bytes, most: int = sys.maxsize) -> Iterator[ServerEvent]:
         """Take octets from the client; what they mean comes out while iterating.
 
         :param most: lines, chunks and pieces of content that are looked at; see `interrupted`.

@@ -51,28 +51,28 @@ class QuestionTests(SynchronousTestCase):
                 core.tls_from_the_start()
                 core.mechanisms, core.xclient_allowed = ("PLAIN",), True
                 core.feed(lines + b"NOOP\r\n" * 3)
-                while not isinstance(event := next(core.receive_data(b"")), question):
+                while not isinstance(event := next(core.receive(b"")), question):
                     if core.awaiting:
                         core.challenge(b"") if isinstance(event, told.AuthBegun) else core.accept()
                 core.data_to_send()
                 self.assertTrue(core.awaiting)
-                self.assertEqual(list(core.receive_data(b"NOOP\r\n")), [])
+                self.assertEqual(list(core.receive(b"NOOP\r\n")), [])
                 self.assertEqual((core.data_to_send(), core.buffered), (b"", 24))
                 if question is told.XclientCommand:
                     core.reset_for_xclient()
-                    self.assertEqual(list(core.receive_data(b"")), [])
+                    self.assertEqual(list(core.receive(b"")), [])
                     self.assertEqual(core.data_to_send(), b"")
                     core.greet()
                 else:
                     core.refuse(OK)
-                list(core.receive_data(b""))
+                list(core.receive(b""))
                 self.assertEqual(core.data_to_send().count(b"\r\n"), 5)
 
     def test_before_the_greeting(self) -> None:
         """Nothing is read before the greeting."""
         core = AcceptingServer().core
         core._open = False
-        self.assertEqual(list(core.receive_data(EHLO + MAIL)), [])
+        self.assertEqual(list(core.receive(EHLO + MAIL)), [])
         self.assertEqual(core.data_to_send(), b"")
 
 

@@ -35,7 +35,7 @@ class AcceptingServer:
 
     def feed(self, data: bytes) -> bytes:
         """What the server says to these octets."""
-        for event in self.core.receive_data(data):
+        for event in self.core.receive(data):
             self.events.append(event)
             match event:
                 case told.MailCommand() | told.RcptCommand():

@@ -40,7 +40,7 @@ class AuthTests(SynchronousTestCase):
 
     def say(self, data: bytes) -> bytes:
         """What comes back."""
-        self.events += self.core.receive_data(data)
+        self.events += self.core.receive(data)
         return self.core.data_to_send()
 
     def test_offered_within_tls_only(self) -> None:
@@ -161,7 +161,7 @@ class AuthTests(SynchronousTestCase):
         """STARTTLS forgets who the client is, as all else."""
         core = ServerConnection(OPTIONS)
         core.greet()
-        list(core.receive_data(b"EHLO x\r\nSTARTTLS\r\n"))
+        list(core.receive(b"EHLO x\r\nSTARTTLS\r\n"))
         core.identity = "alice"
         core.tls_started()
         self.assertEqual(core.identity, "")

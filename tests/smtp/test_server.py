@@ -229,12 +229,12 @@ class ServerTests(SynchronousTestCase):
         server = AcceptingServer()
         core = server.core
         server.feed(EHLO)
-        events = list(core.receive_data(MAIL + RCPT))
+        events = list(core.receive(MAIL + RCPT))
         self.assertEqual([type(event) for event in events], [told.MailCommand])
         self.assertEqual((core.awaiting, core.buffered, core.data_to_send()), (True, len(RCPT), b""))
         core.refuse(ServerReply(451, "4.3.0", "Not now"))
         self.assertEqual(
-            list(core.receive_data(b"")),
+            list(core.receive(b"")),
             [told.CommandRefused(RCPT.decode().strip(), ServerReply(503, "5.5.1", "Send MAIL first"))],
         )
         self.assertRaises(ValueError, core.accept)

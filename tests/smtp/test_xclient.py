@@ -70,9 +70,9 @@ class VerifyTests(SynchronousTestCase):
         """What comes back, and the events."""
         self.core = ServerConnection(attrs.evolve(OPTIONS, vrfy=choice))
         self.core.greet()
-        list(self.core.receive_data(b"EHLO x\r\n"))
+        list(self.core.receive(b"EHLO x\r\n"))
         self.core.data_to_send()
-        events = list(self.core.receive_data(line))
+        events = list(self.core.receive(line))
         return self.core.data_to_send(), list(events)
 
     def test_choices(self) -> None:
