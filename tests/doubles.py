@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from types import ModuleType
-from typing import TypeVar
+from typing import Any, Protocol, TypeVar
 
 import attrs
 from twisted.internet.defer import Deferred, succeed
@@ -14,6 +14,7 @@ from zope.interface import implementer
 
 from seg.common.clock import SteadyClock
 from seg.events.base import Event, IEventSink
+from seg.events.bus import EventBus
 from seg.mail.envelope import Envelope, RecipientState
 from seg.mail.ids import IMessageIds
 from seg.mail.outcome import Bounced, Delivered, Outcome
@@ -260,3 +261,19 @@ def named_in(module: ModuleType, base: type[T]) -> Iterator[type[T]]:
     for found in vars(module).values():
         if isinstance(found, type) and issubclass(found, base) and found is not base:
             yield found
+
+
+class Hearing(Protocol):
+    """What hears events of some classes."""
+
+    @property
+    def handlers(self) -> Mapping[type[Event], Callable[[Any], object]]:
+        """Who is called with events of which class."""
+
+
+def tell(part: Hearing, *events: Event) -> None:
+    """Let it hear of events, as from the bus."""
+    bus = EventBus()
+    bus.subscribe(part.handlers)
+    for event in events:
+        bus.emit(event)

@@ -22,6 +22,7 @@ from seg.config.routes_file import next_hop
 from seg.events.delivery import DeliveryConnectFailed
 from seg.mail.hosts import MXHost, SocketPath
 from tests.deliver.test_session import SessionCase
+from tests.doubles import tell
 
 SOCKET = "/run/dovecot/lmtp"
 
@@ -46,7 +47,9 @@ class FormTests(SynchronousTestCase):
     def test_nobody_else(self) -> None:
         """Nobody else puts an address and a port together for people."""
         for path in Path(seg.__file__).parent.rglob("*.py"):
-            if path.name != "endpoint.py" and "lab" not in path.parts:
+            if (
+                path.name not in ("endpoint.py", "openapi.py") and "lab" not in path.parts
+            ):  # that one has a template of URLs
                 source = path.read_text(encoding="utf-8")
                 self.assertNotRegex(source, r"(address|host|interface)\w*['\"]?\]?\}\]?:\{\w*(\.|\[')?port", path)
 
@@ -66,7 +69,7 @@ class ToldTests(SessionCase):
     def test_status_of_host(self) -> None:
         """So does what is kept of the destination."""
         kept = DestinationStatistics(lambda: 0.0)
-        kept.emit(DeliveryConnectFailed("a.example", SOCKET, SOCKET, 0, "refused", "network error"))
+        tell(kept, DeliveryConnectFailed("a.example", SOCKET, SOCKET, 0, "refused", "network error"))
         record = kept.host("a.example")
         assert record is not None
         self.assertEqual(record.last_failure, f"unix:{SOCKET}: refused")

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import attrs
 
@@ -25,23 +26,18 @@ class ActiveCondition:
 
 
 class Conditions:
-    """Listens on the event bus by `emit`.
+    """Its `handlers` note what begins and what ends.
 
     :param now: POSIX seconds.
     """
 
-    kinds = (ConditionBegan, ConditionEnded)  # of events that are told to it
-
     def __init__(self, now: Callable[[], float]) -> None:
         self._now = now
         self._active: dict[tuple[ConditionKind, str], ActiveCondition] = {}
-
-    def emit(self, event: Event) -> None:
-        """Note what begins and what ends."""
-        if isinstance(event, ConditionBegan):
-            self._began(event)
-        elif isinstance(event, ConditionEnded):
-            self._active.pop((event.kind, event.subject), None)
+        self.handlers: Mapping[type[Event], Callable[[Any], object]] = {
+            ConditionBegan: self._began,
+            ConditionEnded: lambda e: self._active.pop((e.kind, e.subject), None),
+        }
 
     def _began(self, event: ConditionBegan) -> None:
         """A second beginning only tells more of what has begun before."""

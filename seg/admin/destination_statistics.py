@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import attrs
-from zope.interface import implementer
 
 from seg.common.bounded import BoundedMap
 from seg.common.endpoint import host_endpoint
-from seg.events.base import Event, IEventSink
+from seg.events.base import Event
 from seg.events.delivery import (
     DeliveryClosed,
     DeliveryConnectFailed,
@@ -59,40 +58,26 @@ class Explanation:
     cause: CauseKind | None  # why nothing was sent
 
 
-@implementer(IEventSink)
 class DestinationStatistics:
-    """Listens on the event bus.
+    """Its `handlers` hear of events.
 
     :param now: POSIX seconds.
     """
-
-    debug = False
 
     def __init__(self, now: Callable[[], float]) -> None:
         self._now = now
         self._hosts: BoundedMap[str, DestinationRecord] = BoundedMap(MOST_HOSTS)
         self._explained: BoundedMap[tuple[int, str], dict[str, Explanation]] = BoundedMap(MOST_EXPLANATIONS)
         self._under_way: dict[int, str] = {}  # delivery connection -> destination of its last transaction
-        self._take: dict[type, Callable[[Any], None]] = {
+        self.handlers: Mapping[type[Event], Callable[[Any], object]] = {
             PolicyExplained: self._was_explained,
             DeliveryStarted: self._started,
-            DeliveryClosed: self._closed,
+            DeliveryClosed: lambda e: self._under_way.pop(e.dcid, None),
             RecipientsDelivered: self._delivered,
             RecipientDelayed: self._delayed,
             RecipientBounced: self._bounced,
             DeliveryConnectFailed: self._not_reached,
         }
-
-    @property
-    def kinds(self) -> tuple[type[Event], ...]:
-        """The classes of events that are told to it."""
-        return tuple(self._take)
-
-    def emit(self, event: Event) -> None:
-        """Note one event."""
-        take = self._take.get(type(event))
-        if take is not None:
-            take(event)
 
     def host(self, domain: str) -> DestinationRecord | None:
         """What is known of a destination."""
@@ -142,9 +127,6 @@ class DestinationStatistics:
 
     def _started(self, event: DeliveryStarted) -> None:
         self._under_way[event.dcid] = event.domain
-
-    def _closed(self, event: DeliveryClosed) -> None:
-        self._under_way.pop(event.dcid, None)
 
     def _delivered(self, event: RecipientsDelivered) -> None:
         record = self._record(event.domain)

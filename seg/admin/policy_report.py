@@ -6,17 +6,17 @@ In memory, since the start of the gateway: at most `MOST_DOMAINS` domains (those
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import attrs
-from zope.interface import implementer
 
 from seg.admin.http import RouteTable
 from seg.admin.names import asked_domain
 from seg.admin.wire import operations
 from seg.admin.wire.destinations import DAYS, FailingCause, FailingDomain, GetPolicyReport, PolicyReportAnswer
 from seg.common.bounded import BoundedMap
-from seg.events.base import Event, IEventSink
+from seg.events.base import Event
 from seg.events.delivery import PolicyObserved
 from seg.mail.causes import CauseKind
 
@@ -50,25 +50,21 @@ class Failing:
         return sum(number for day, number in self.days.items() if day >= since)
 
 
-@implementer(IEventSink)
 class PolicyReport:
-    """Listens on the event bus.
+    """Its `handlers` hear of such sessions.
 
     :param now: POSIX seconds.
     """
-
-    debug = False
 
     def __init__(self, now: Callable[[], float]) -> None:
         self._now = now
         self._since = now()
         self._domains: BoundedMap[str, dict[Policy, Failing]] = BoundedMap(MOST_DOMAINS)
+        self.handlers: Mapping[type[Event], Callable[[Any], object]] = {PolicyObserved: self._observed}
 
-    kinds = (PolicyObserved,)  # of events that are told to it
-
-    def emit(self, event: Event) -> None:
+    def _observed(self, event: PolicyObserved) -> None:
         """Note a session that a policy would have refused."""
-        if not isinstance(event, PolicyObserved) or event.ok:
+        if event.ok:
             return
         found = self._domains.renew(event.domain, dict)
         policy = (event.provider, event.cause or CauseKind.OTHER)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
 import attrs
 from twisted.logger import Logger
@@ -63,6 +64,14 @@ class EventBus:
             self._use(tuple(hearing if other.listener == listener else other for other in self._all))
         else:
             self._use((*self._all, hearing))
+
+    def subscribe(self, handlers: Mapping[type[Event], Callable[[Any], object]]) -> None:
+        """Call each of these with events of its class, and with nothing else."""
+        kinds: dict[Callable[[Any], object], list[type[Event]]] = {}
+        for kind, handler in handlers.items():
+            kinds.setdefault(handler, []).append(kind)
+        for handler, each in kinds.items():
+            self.add(handler, kinds=each)
 
     def remove(self, listener: BusListener) -> None:
         """Don't call `listener` any more. Harmless when it wasn't added."""

@@ -135,7 +135,7 @@ class GatewayService(Service):
         gateway, settings = self._gateway, self.settings
         gateway.logs.begin(settings.log, settings.log_subscription)
         for observer in gateway.observers.all:
-            gateway.bus.add(observer.emit, kinds=observer.kinds)
+            gateway.bus.subscribe(observer.handlers)
         gateway.bus.emit(GatewayStarted(__version__))
         for problem in unfit_names(gateway.runtime.hostname, gateway.now.destinations):
             gateway.bus.emit(Fault(problem))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import attrs
 
 from seg.admin.conditions import Conditions
+from seg.admin.counters import EventCounters
 from seg.admin.destination_statistics import DestinationStatistics
 from seg.admin.metrics import Metrics
 from seg.admin.policy_report import PolicyReport
@@ -17,6 +18,7 @@ from seg.events.runtime import Runtime
 class Statistics:
     """One for each kind of question."""
 
+    counters: EventCounters
     traffic: Traffic
     statistics: DestinationStatistics
     metrics: Metrics
@@ -24,17 +26,19 @@ class Statistics:
     policies: PolicyReport
 
     @property
-    def all(self) -> tuple[Traffic | DestinationStatistics | Metrics | Conditions | PolicyReport, ...]:
-        """Each of them."""
-        return self.traffic, self.statistics, self.metrics, self.conditions, self.policies
+    def all(self) -> tuple[EventCounters | DestinationStatistics | Metrics | Conditions | PolicyReport, ...]:
+        """Each that hears events."""
+        return self.counters, self.statistics, self.metrics, self.conditions, self.policies
 
 
 def build_statistics(runtime: Runtime, bus: EventBus) -> Statistics:
     """All of them; they hear nothing yet."""
+    counters = EventCounters(runtime.posix)
     return Statistics(
-        Traffic(bus, runtime.reactor),
+        counters,
+        Traffic(counters, bus, runtime.reactor),
         DestinationStatistics(runtime.posix),
-        Metrics(runtime.reactor.seconds, runtime.posix),
+        Metrics(counters, runtime.reactor.seconds, runtime.posix),
         Conditions(runtime.posix),
         PolicyReport(runtime.posix),
     )

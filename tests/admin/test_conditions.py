@@ -12,6 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from twisted.trial.unittest import SynchronousTestCase
 
 from seg.admin.conditions import MOST_KEPT, Conditions
+from seg.admin.counters import EventCounters
 from seg.admin.metrics import Metrics
 from seg.admin.wire.gateway import ConditionAnswer
 from seg.cli import main as cli
@@ -31,7 +32,7 @@ class ConditionsTests(SynchronousTestCase):
         self.time = 100.0
         self.conditions = Conditions(lambda: self.time)
         self.bus = EventBus()
-        self.bus.add(self.conditions.emit)
+        self.bus.subscribe(self.conditions.handlers)
 
     def test_begins_and_ends(self) -> None:
         """A condition stands there from its beginning, with its newest text, to its end."""
@@ -60,7 +61,7 @@ class ConditionsTests(SynchronousTestCase):
 
     def test_metric(self) -> None:
         """Every kind has its gauge, 0 while nothing is wrong, so that an alert can hang on it."""
-        metrics = Metrics(lambda: self.time)
+        metrics = Metrics(EventCounters(lambda: self.time), lambda: self.time)
         metrics.watch(gauges(), self.conditions.counts)
         Condition(self.bus, ConditionKind.PROXY).begin("away")
         (family,) = (f for f in text_string_to_metric_families(metrics.text().decode()) if f.name == "seg_condition")
@@ -84,7 +85,7 @@ class EarlyEventTests(SynchronousTestCase):
         Condition(bus, ConditionKind.STATE_FILE, "users.toml").begin("damaged")
         heard: list[object] = []
         bus.add(heard.append)
-        bus.add(conditions.emit)
+        bus.subscribe(conditions.handlers)
         bus.hand_out()
         self.assertEqual(len(heard), 1)
         self.assertEqual(len(conditions.facts()), 1)

@@ -11,6 +11,7 @@ from seg.admin.destination_statistics import (
     REMEMBERED,
     DestinationStatistics,
 )
+from seg.events.base import Event
 from seg.events.delivery import (
     DeliveryClosed,
     DeliveryConnectFailed,
@@ -22,6 +23,7 @@ from seg.events.gateway import GatewayStopping
 from seg.events.queue import RecipientBounced, RecipientDelayed
 from seg.mail.causes import PolicyResult
 from seg.mail.errors import Permanent, Temporary
+from tests.doubles import tell
 
 BUSY = Temporary("4.2.1", "mailbox busy", 450, ("4.2.1 busy",))
 UNKNOWN = Permanent("5.1.1", "no such user", 550, ("5.1.1 no",))
@@ -44,11 +46,14 @@ class StatisticsTests(SynchronousTestCase):
         result: PolicyResult = PolicyResult.NOT_REACHED,
     ) -> None:
         """A decision."""
-        self.statistics.emit(PolicyExplained(mid, domain, host, (("dane", "none"),), outcome, result))
+        tell(self.statistics, PolicyExplained(mid, domain, host, (("dane", "none"),), outcome, result))
 
     def test_counters(self) -> None:
         """Deliveries, delays and bounces count for their destination, and say whether it is up."""
-        emit = self.statistics.emit
+
+        def emit(event: Event) -> None:
+            tell(self.statistics, event)
+
         emit(DeliveryConnectFailed("a.test", "mx.a.test", "192.0.2.1", 25, "[Errno 111] Connection refused"))
         record = self.statistics.host("a.test")
         assert record is not None
@@ -72,7 +77,7 @@ class StatisticsTests(SynchronousTestCase):
         long = Temporary("4.2.1", "x", 450, ("y" * 60_000,))
         for number in range(500):
             self.time += 1
-            self.statistics.emit(RecipientDelayed(number, 0, 3, "s@s.test", f"x@d{number}.test", long))
+            tell(self.statistics, RecipientDelayed(number, 0, 3, "s@s.test", f"x@d{number}.test", long))
             self.explained(number, f"d{number}.test", "refused: " + "z" * 60_000)
         self.assertEqual(len(self.statistics.hosts()), 500)
         for record in self.statistics.hosts():
@@ -80,18 +85,18 @@ class StatisticsTests(SynchronousTestCase):
         self.assertLessEqual(len(self.statistics.explanations(7, "d7.test")[0].outcome), LONGEST_TEXT)
         self.time += REMEMBERED + 1
         for number in range(500):
-            self.statistics.emit(RecipientsDelivered(3, 1, (2,), "ok", f"e{number % 10}.test"))
-            self.statistics.emit(RecipientsDelivered(3, 1, (2,), "ok", f"f{number}.test"))
+            tell(self.statistics, RecipientsDelivered(3, 1, (2,), "ok", f"e{number % 10}.test"))
+            tell(self.statistics, RecipientsDelivered(3, 1, (2,), "ok", f"f{number}.test"))
         self.assertEqual(len(self.statistics.hosts()), 510)
 
     def test_connections(self) -> None:
         """A connection counts for the destination of its last transaction, until it is closed."""
-        self.statistics.emit(DeliveryStarted(3, 1, (0,), "a.test"))
-        self.statistics.emit(DeliveryStarted(4, 1, (1,), "b.test"))
-        self.statistics.emit(DeliveryStarted(3, 2, (0,), "b.test"))
+        tell(self.statistics, DeliveryStarted(3, 1, (0,), "a.test"))
+        tell(self.statistics, DeliveryStarted(4, 1, (1,), "b.test"))
+        tell(self.statistics, DeliveryStarted(3, 2, (0,), "b.test"))
         self.assertEqual(self.statistics.connections(), {"b.test": 2})
-        self.statistics.emit(DeliveryClosed(3))
-        self.statistics.emit(DeliveryClosed(99))
+        tell(self.statistics, DeliveryClosed(3))
+        tell(self.statistics, DeliveryClosed(99))
         self.assertEqual(self.statistics.connections(), {"b.test": 1})
 
     def test_refused_by_policy(self) -> None:
@@ -120,13 +125,13 @@ class StatisticsTests(SynchronousTestCase):
         record = self.statistics.host("a.test")
         assert record is not None
         self.assertEqual(record.refused_by_policy, 2)
-        self.statistics.emit(RecipientsDelivered(3, 1, (0,), "ok", "a.test"))
+        tell(self.statistics, RecipientsDelivered(3, 1, (0,), "ok", "a.test"))
         self.assertEqual(self.statistics.explanations(1, "a.test"), [])
 
     def test_bounded(self) -> None:
         """Neither many destinations, nor many messages, nor many hosts make it grow for ever."""
         for number in range(MOST_HOSTS + 10):
-            self.statistics.emit(RecipientsDelivered(1, number, (0,), "ok", f"d{number}.test"))
+            tell(self.statistics, RecipientsDelivered(1, number, (0,), "ok", f"d{number}.test"))
         self.assertEqual(len(self.statistics.hosts()), MOST_HOSTS)
         self.assertIsNone(self.statistics.host("d0.test"))
         for number in range(MOST_EXPLANATIONS + 10):

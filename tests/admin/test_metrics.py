@@ -11,9 +11,11 @@ from prometheus_client.parser import text_string_to_metric_families
 from twisted.trial.unittest import SynchronousTestCase
 
 from seg.admin.conditions import Conditions
+from seg.admin.counters import MOST_WORDS, EventCounters, attempt_label
 from seg.admin.gauges import Gauges
-from seg.admin.metrics import MOST_WORDS, Metrics, attempt_label
+from seg.admin.metrics import Metrics
 from seg.dns.cache import DNSCounters
+from seg.events.base import Event
 from seg.events.delivery import DeliveryStarted, DeliveryTLSStarted, PolicyExplained, RecipientsDelivered, TLSAlert
 from seg.events.gateway import SyslogAway, SyslogLinesLost
 from seg.events.queue import MessageFinished, RecipientBounced, RecipientDelayed
@@ -23,6 +25,7 @@ from seg.mail.errors import Permanent, Temporary
 from seg.maillog.lines import LINES
 from seg.queue.index import QueueCounts
 from seg.tls.expiry import Lasting
+from tests.doubles import tell
 
 PACKAGING = Path(__file__).parents[2] / "packaging"
 
@@ -53,8 +56,14 @@ class MetricsTests(SynchronousTestCase):
 
     def setUp(self) -> None:
         self.time = 100.0
-        self.metrics = Metrics(lambda: self.time)
+        self.counters = EventCounters(lambda: self.time)
+        self.metrics = Metrics(self.counters, lambda: self.time)
         self.metrics.watch(gauges(), Conditions(lambda: self.time).counts)
+
+    def emit(self, event: Event) -> None:
+        """Let both hear of an event."""
+        tell(self.counters, event)
+        tell(self.metrics, event)
 
     def values(self) -> dict[str, float]:
         """Every sample by its name and labels."""
@@ -66,7 +75,7 @@ class MetricsTests(SynchronousTestCase):
 
     def test_message(self) -> None:
         """A message from its 250 to its delivery, with the times that it took."""
-        emit = self.metrics.emit
+        emit = self.emit
         emit(MessageReceived(1, 7, "a@b.test", 1000))
         emit(
             PolicyExplained(
@@ -111,11 +120,11 @@ class MetricsTests(SynchronousTestCase):
     def test_failures(self) -> None:
         """Bounces and delays by class and subject; a label never has what a stranger chose."""
         error = Permanent("5.1.1", "no", 550, ("x",))
-        self.metrics.emit(RecipientBounced(1, 0, 1, "s@s.test", "x@a.test", error))
-        self.metrics.emit(RecipientDelayed(1, 0, 1, "s@s.test", "x@a.test", Temporary("4.7.5", "x")))
+        self.emit(RecipientBounced(1, 0, 1, "s@s.test", "x@a.test", error))
+        self.emit(RecipientDelayed(1, 0, 1, "s@s.test", "x@a.test", Temporary("4.7.5", "x")))
         for number in range(MOST_WORDS + 20):
             opinion = (("plugin", f"word{number}"),)
-            self.metrics.emit(PolicyExplained(1, "d.test", "mx.d.test", opinion, "clear text", PolicyResult.CLEAR))
+            self.emit(PolicyExplained(1, "d.test", "mx.d.test", opinion, "clear text", PolicyResult.CLEAR))
         values = self.values()
         self.assertEqual((values["seg_bounces_total status=5.1"], values["seg_delays_total status=4.7"]), (1, 1))
         self.assertEqual(values["seg_policy_opinions_total provider=plugin word=other"], 20)
@@ -137,21 +146,21 @@ class MetricsTests(SynchronousTestCase):
 
     def test_unknown_resolver(self) -> None:
         """A resolver that never answered neither validates nor fails to: the gauge is no number."""
-        self.metrics = Metrics(lambda: self.time)
+        self.metrics = Metrics(self.counters, lambda: self.time)
         self.metrics.watch(gauges(None), Conditions(lambda: self.time).counts)
         self.assertTrue(math.isnan(self.values()["seg_resolver_validates"]))
 
     def test_syslog(self) -> None:
         """A syslog that is away is a fault, and the lines that it loses are counted."""
-        self.metrics.emit(SyslogAway("siem", "udp:192.0.2.1", "Connection refused"))
-        self.metrics.emit(SyslogLinesLost("siem", 7))
+        self.emit(SyslogAway("siem", "udp:192.0.2.1", "Connection refused"))
+        self.emit(SyslogLinesLost("siem", 7))
         values = self.values()
         self.assertEqual((values["seg_faults_total"], values["seg_syslog_lines_lost_total"]), (1, 7))
 
     def test_every_event(self) -> None:
         """Each event that the log knows can be counted."""
         for entry in LINES.values():
-            self.metrics.emit(entry.example)
+            self.emit(entry.example)
         self.assertIn("seg_info", self.metrics.text().decode())
 
     def test_dashboard_and_alerts(self) -> None:
@@ -159,7 +168,7 @@ class MetricsTests(SynchronousTestCase):
         if not PACKAGING.is_dir():
             self.skipTest("packaging isn't here")
         for entry in LINES.values():
-            self.metrics.emit(entry.example)
+            self.emit(entry.example)
         there = {name.split(" ")[0] for name in self.values()}
         dashboard = json.loads((PACKAGING / "grafana" / "seg.json").read_text())
         queries = [target["expr"] for panel in dashboard["panels"] for target in panel["targets"]]

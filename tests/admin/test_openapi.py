@@ -12,6 +12,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 import seg
 from seg.admin import openapi
+from seg.admin.counters import EventCounters
 from seg.admin.policy_report import PolicyReport
 from seg.admin.traffic import Traffic
 from seg.admin.wire.operations import OPERATIONS
@@ -31,7 +32,10 @@ class DescriptionTests(SynchronousTestCase):
     def test_all_served(self) -> None:
         """Each operation of the table is served, once, and no other."""
         parts: Any = mock.MagicMock()
-        parts.observers.traffic, parts.observers.policies = Traffic(parts, Clock()), PolicyReport(lambda: 0.0)
+        parts.observers.traffic, parts.observers.policies = (
+            Traffic(EventCounters(lambda: 0.0), parts, Clock()),
+            PolicyReport(lambda: 0.0),
+        )
         served = admin_routes(parts, parts, parts, parts, parts).routes
         self.assertEqual(sorted(each.name for each in served), sorted(each.name for each in OPERATIONS))
         self.assertEqual(len({(each.method, each.path) for each in OPERATIONS}), len(OPERATIONS))

@@ -15,6 +15,7 @@ from seg.events.receive import MessageQueued
 from seg.mail.causes import CauseKind
 from tests.admin.asking import ask
 from tests.admin.test_openapi import document
+from tests.doubles import tell
 
 
 class PolicyReportTests(SynchronousTestCase):
@@ -28,7 +29,7 @@ class PolicyReportTests(SynchronousTestCase):
         self, domain: str, cause: CauseKind | None = CauseKind.TLSA_NO_MATCH, ok: bool = False, provider: str = "dane"
     ) -> None:
         """One session held against a policy that is only watched."""
-        self.report.emit(PolicyObserved(domain, f"mx.{domain}", provider, ok, "any text " * 100, cause))
+        tell(self.report, PolicyObserved(domain, f"mx.{domain}", provider, ok, "any text " * 100, cause))
 
     def shown(self, **query: str) -> dict[str, Any]:
         """The API's answer."""
@@ -45,7 +46,7 @@ class PolicyReportTests(SynchronousTestCase):
         self.session("a.example", CauseKind.MX_NOT_IN_POLICY, provider="mta-sts")
         self.session("b.example", None)
         self.session("fine.example", None, ok=True)
-        self.report.emit(MessageQueued(1))
+        tell(self.report, MessageQueued(1))
         facts = self.shown()
         self.assertEqual(
             [(row["domain"], row["sessions"]) for row in facts["domains"]], [("a.example", 4), ("b.example", 1)]

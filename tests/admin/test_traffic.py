@@ -10,13 +10,14 @@ from unittest import mock
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from seg.admin.rates import EventRates
+from seg.admin.counters import EventCounters
+from seg.admin.rates import STEP, EventRates
 from seg.admin.totals import Totals
 from seg.admin.traffic import SAVED_EVERY, Traffic
-from seg.events.delivery import DeliveryTLSDeferred, RecipientsDelivered
+from seg.events.delivery import DeliveryTLSDeferred
 from seg.events.gateway import ConditionBegan, ConditionEnded, Fault
 from tests.damage import DAMAGES
-from tests.doubles import RecordingSink
+from tests.doubles import RecordingSink, tell
 
 
 class RateTests(SynchronousTestCase):
@@ -26,7 +27,14 @@ class RateTests(SynchronousTestCase):
         """A clock that isn't at a round time."""
         self.clock = Clock()
         self.clock.advance(1_000_003)
-        self.rates = EventRates(self.clock.seconds)
+        self.number = 0
+        self.rates = EventRates(lambda: {"delivered": self.number}, self.clock.seconds)
+
+    def pass_by(self, seconds: int) -> None:
+        """Time goes by, with marks."""
+        for _ in range(seconds // STEP):
+            self.clock.advance(STEP)
+            self.rates.mark()
 
     def of(self, name: str) -> dict[str, int]:
         """One name's rates."""
@@ -34,25 +42,19 @@ class RateTests(SynchronousTestCase):
 
     def test_windows(self) -> None:
         """100 in the last minute are 6000, 1200 and 400 an hour, and leave one window after the other."""
-        for rid in range(100):
-            self.rates.emit(RecipientsDelivered(1, 1, (rid,), "250 ok"))
-        self.assertEqual(self.of("recipients_delivered"), {"1": 6000, "5": 1200, "15": 400})
+        self.number = 100
+        self.assertEqual(self.of("delivered"), {"1": 6000, "5": 1200, "15": 400})
         for seconds, wanted in ((70, (0, 1200, 400)), (240, (0, 0, 400)), (600, (0, 0, 0))):
-            self.clock.advance(seconds)
-            self.assertEqual(tuple(self.of("recipients_delivered").values()), wanted)
-
-    def test_several_recipients(self) -> None:
-        """A delivery counts as many times as it has recipients."""
-        self.rates.emit(RecipientsDelivered(1, 1, (0, 1, 2), "250 ok"))
-        self.assertEqual(self.of("recipients_delivered")["1"], 180)
+            self.pass_by(seconds)
+            self.assertEqual(tuple(self.of("delivered").values()), wanted)
 
     def test_bounded(self) -> None:
         """However long it runs, no more is kept than the longest window needs."""
         for _ in range(2000):
-            self.rates.emit(RecipientsDelivered(1, 1, (0,), "250 ok"))
-            self.clock.advance(5)
-        self.assertLessEqual(len(self.rates._steps), 181)
-        self.assertEqual(self.of("recipients_delivered")["15"], 179 * 4)
+            self.number += 1
+            self.pass_by(STEP)
+        self.assertLessEqual(len(self.rates._marks), 181)
+        self.assertEqual(self.of("delivered")["15"], 179 * 4)
 
 
 class TotalsTests(SynchronousTestCase):
@@ -129,16 +131,17 @@ class TrafficTests(SynchronousTestCase):
         """A file, a clock and a sink."""
         self.clock = Clock()
         self.sink = RecordingSink()
-        self.traffic = Traffic(self.sink, self.clock)
+        self.counters = EventCounters(self.clock.seconds)
+        self.traffic = Traffic(self.counters, self.sink, self.clock)
 
     def test_saved(self) -> None:
         """The numbers are written now and then, and at the end."""
         path = Path(self.mktemp())
         self.traffic.start(path)
-        self.traffic.emit(DeliveryTLSDeferred(1, "x"))
+        tell(self.counters, DeliveryTLSDeferred(1, "x"))
         self.clock.advance(SAVED_EVERY)
         self.assertEqual(json.loads(path.read_text())["lifetime"]["policy_refusals"], 1)
-        self.traffic.emit(DeliveryTLSDeferred(1, "x"))
+        tell(self.counters, DeliveryTLSDeferred(1, "x"))
         self.traffic.stop()
         self.assertEqual(json.loads(path.read_text())["lifetime"]["policy_refusals"], 2)
         self.assertEqual(self.clock.getDelayedCalls(), [])

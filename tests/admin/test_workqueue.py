@@ -9,6 +9,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
+from seg.admin.counters import EventCounters
 from seg.admin.dns import DNSRoutes
 from seg.admin.http import APIError
 from seg.admin.suspension import Suspension
@@ -94,7 +95,7 @@ class DNSTests(SynchronousTestCase):
         clock, counted, resolver = Clock(), DNSCounters(requests=4, hits=1), ResolverDouble()
         servers = make_servers(["127.0.0.1", "192.0.2.1:5300"], ["127.0.0.0/8"])
         clock.advance(1000)
-        traffic = Traffic(RecordingSink(), clock)
+        traffic = Traffic(EventCounters(lambda: 0.0), RecordingSink(), clock)
         traffic.start(Path(self.mktemp()), lambda: counted)
         self.addCleanup(traffic.stop)
         first, second = servers

@@ -15,6 +15,7 @@ import click
 
 from seg.admin import openapi
 from seg.admin.conditions import Conditions
+from seg.admin.counters import EventCounters
 from seg.admin.metrics import Metrics
 from seg.cli.main import main
 from seg.config.destinations import Profile
@@ -26,6 +27,7 @@ from seg.maillog.lines import AREAS
 from seg.maillog.log_table import clean
 from seg.maillog.timestamps import TimestampCache
 from tests.admin.test_metrics import gauges
+from tests.doubles import tell
 from tests.zones import utc
 
 FOLDER = Path(__file__).parent
@@ -46,12 +48,14 @@ def log_lines() -> Iterator[str]:
 
 def metrics() -> Iterator[str]:
     """Every metric with its type and labels, after one event of each class."""
-    counted = Metrics(lambda: 0.0)
-    counted.watch(gauges(), Conditions(lambda: 0.0).counts)
+    counters = EventCounters(lambda: 0.0)
+    page = Metrics(counters, lambda: 0.0)
+    page.watch(gauges(), Conditions(lambda: 0.0).counts)
     for _, entries in AREAS:
         for entry in entries:
-            counted.emit(entry.example)
-    for family in counted.registry.collect():
+            tell(counters, entry.example)
+            tell(page, entry.example)
+    for family in page.registry.collect():
         if family.name.startswith("process_"):
             continue  # prometheus_client's own
         yield f"{family.name} {family.type}"

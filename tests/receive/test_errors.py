@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from prometheus_client import generate_latest
 
-from seg.admin.metrics import Metrics
+from seg.admin.counters import EventCounters
 from seg.config.schema import Access, Recipients, SenderGroup
 from seg.events.receive import (
     AuthFailed,
@@ -20,6 +19,7 @@ from seg.events.receive import (
     UnknownCommand,
 )
 from seg.receive.refusals import MOST_TOLD
+from tests.doubles import tell
 from tests.receive.front_door import DATA, EHLO, MAIL, MESSAGE, RCPT, TRANSACTION, FrontDoorCase
 
 STRANGER = "203.0.113.1"
@@ -144,10 +144,9 @@ class SentAwayTests(FrontDoorCase):
         client.vanish()
         self.assertEqual(self.sink.of(RefusalsUntold), [RefusalsUntold(1, 71, 70, 0)])
         self.assertIsInstance(self.sink.events[-1], ConnectionClosed)
-        metrics = Metrics(self.clock.seconds)
-        for event in self.sink.events:
-            metrics.emit(event)
-        self.assertIn(b"recipients_refused_total 90.0", generate_latest(metrics.registry))
+        counters = EventCounters(self.clock.seconds)
+        tell(counters, *self.sink.events)
+        self.assertEqual(counters.total("recipients_refused"), 90)
 
     def test_message_behind_the_end(self) -> None:
         """What was pipelined behind the last straw isn't taken."""
