@@ -9,12 +9,15 @@ from __future__ import annotations
 import datetime
 import re
 import shutil
+import smtplib
 import tempfile
 from pathlib import Path
 from typing import Any, ClassVar
 
 import attrs
 from cryptography.hazmat.primitives.asymmetric import rsa
+from twisted.internet.task import deferLater
+from twisted.internet.threads import deferToThread
 
 from seg.lab.gateway import GatewayProcess
 from seg.lab.internet import free_port
@@ -22,7 +25,7 @@ from seg.lab.pki import tlsa
 from seg.lab.world import Policy
 from tests.certificates import Authority
 from tests.e2e.base import GatewayCase
-from tests.interop.messages import MESSAGES, UTF8, hand_in
+from tests.interop.messages import HEADER, MESSAGES, UTF8, hand_in
 from tests.interop.servers.base import LIMITED_SIZE, PASSWORD, USER, RealServer, without_traces
 
 SENDER = "alice@sender.example"
@@ -140,6 +143,33 @@ class OutCase(GatewayCase):
         notified = f"{rcpt} NOTIFY=DELAY,FAILURE ORCPT=rfc822;first@sender.example"
         self.assertIn(notified if self.dsn else rcpt, said)
         self.assertEqual(gateway.events("recipient_delayed"), [])
+
+    async def test_no_final_line_end(self) -> None:
+        """Content that ends within a line, which BDAT allows (RFC 3030 §2): all of it is there, with at most a line end behind it."""
+        server = await self.start_server()
+        self.domain("unfinished.example")
+        gateway = await self.start_with()
+        await self.unfinished(server, gateway.port, "unfinished.example")
+
+    async def unfinished(self, server: RealServer, port: int, domain: str) -> None:
+        """Hand it in, and look at what is stored."""
+        for name, content in (("bob", HEADER + b"\r\nthe last line has no end"), ("carol", HEADER + b"\r\n.")):
+            await deferToThread(self.chunk, port, f"{name}@{domain}", content)
+            (stored,) = await server.wait_for(name)
+            self.assertEqual(without_traces(stored)[1].removesuffix(b"\r\n"), content)
+
+    def chunk(self, port: int, recipient: str, content: bytes) -> None:
+        """Hand in by one BDAT."""
+        with smtplib.SMTP("127.0.0.1", port, local_hostname="client.example", timeout=30) as client:
+            client.ehlo()
+            client.mail(SENDER)
+            client.rcpt(recipient)
+            client.send(b"BDAT %d LAST\r\n" % len(content) + content)
+            self.assertEqual(client.getreply()[0], 250)
+
+    async def pause(self) -> None:
+        """A moment."""
+        await deferLater(self.internet.reactor, 0.05)  # type: ignore[arg-type]
 
     async def test_policies(self) -> None:
         """Clear text, a verified certificate, DANE, MTA-STS, TLS from the first octet with AUTH: taken; a wrong TLSA record: not."""

@@ -36,6 +36,11 @@ class DovecotTests(OutCase):
             self.assertEqual((name, len(found)), (name, len(content)))
             self.assertTrue(found == content, (name, found[:300], content[:300]))
 
+    async def test_no_final_line_end(self) -> None:
+        """Content that ends within a line is whole, with at most a line end behind it."""
+        server, port = await self.routed()
+        await self.unfinished(server, port, "unix.example")
+
     async def test_policies(self) -> None:
         """STARTTLS to LMTP, its certificate verified by the name of the route's host; a route to a name that it lacks waits."""
         server = await self.start_server()

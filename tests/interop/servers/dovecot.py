@@ -6,8 +6,55 @@ from collections.abc import Sequence
 from pathlib import Path
 from unittest import SkipTest
 
-from tests.interop.servers.base import RealServer
+from tests.interop.servers.base import PASSWORD, USER, RealServer
 from tests.programs import optional_program
+
+
+class DovecotAuth(RealServer):
+    """Its authentication server alone, for Postfix (https://doc.dovecot.org/configuration_manual/howto/postfix_and_dovecot_sasl/)."""
+
+    name = "Dovecot's auth"
+
+    @classmethod
+    def required(cls) -> None:
+        optional_program("dovecot", "--version", package="dovecot-core")
+
+    def configure(self) -> None:
+        self.write("users", f"{USER}:{{PLAIN}}{PASSWORD}::::::\n")
+        self.configuration = self.write(
+            "dovecot.conf",
+            f"""protocols =
+listen = {self.address}
+base_dir = {self.folder}/run
+state_dir = {self.folder}/state
+log_path = {self.folder}/log
+ssl = no
+disable_plaintext_auth = no
+default_internal_user = dovecot
+default_login_user = dovenull
+auth_mechanisms = plain login cram-md5 scram-sha-256
+auth_failure_delay = 0
+passdb {{
+  driver = passwd-file
+  args = scheme=PLAIN username_format=%u {self.folder}/users
+}}
+service auth {{
+  inet_listener {{
+    address = {self.address}
+    port = {self.port}
+  }}
+}}
+service stats {{
+  chroot =
+}}
+""",
+        )
+
+    def command(self) -> Sequence[str]:
+        return ["dovecot", "-F", "-c", str(self.configuration)]
+
+    def logs(self) -> list[Path]:
+        return [self.folder / "output", self.folder / "log"]
 
 
 class Dovecot(RealServer):

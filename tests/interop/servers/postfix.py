@@ -1,4 +1,4 @@
-"""Postfix, as it is installed, with Dovecot's auth server for AUTH where that is there too."""
+"""Postfix, as it is installed, with Dovecot's auth server for AUTH."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
+from seg.lab.internet import free_port
 from tests.e2e.postfix import SERVICES, required
 from tests.interop.servers.base import IDLE, LIMITED_SIZE, MOST_RECIPIENTS, PROGRAMS, RealServer
+from tests.interop.servers.dovecot import DovecotAuth
 
 IMPLICIT = "-o smtpd_tls_wrappermode=yes"
 
@@ -20,8 +22,18 @@ class Postfix(RealServer):
     @classmethod
     def required(cls) -> None:
         required()
+        DovecotAuth.required()
+
+    async def start(self) -> None:
+        await self.auth.start()
+        await super().start()
+
+    async def stop(self) -> None:
+        await super().stop()
+        await self.auth.stop()
 
     def configure(self) -> None:
+        self.auth = DovecotAuth(self.folder / "auth", self.address, free_port(), 0, self.pem)
         self.ports = [self.port, self.implicit]
         for name in ("spool", "data"):
             (self.folder / name).mkdir()
@@ -70,6 +82,11 @@ virtual_uid_maps = static:65534
 virtual_gid_maps = static:65534
 virtual_minimum_uid = 100
 recipient_delimiter =
+smtpd_sasl_auth_enable = yes
+smtpd_sasl_type = dovecot
+smtpd_sasl_path = inet:{self.auth.address}:{self.auth.port}
+smtpd_sasl_security_options = noanonymous
+smtpd_tls_auth_only = yes
 smtpd_relay_restrictions = permit_auth_destination, reject
 smtpd_recipient_restrictions = check_policy_service unix:private/policy
 {limits if self.limited else ""}""",
