@@ -13,7 +13,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from seg.auth.backoff import Backoff
 from seg.auth.sasl_server import MOST_CHECKS
 from seg.common.shares import Shares
-from seg.receive.connection_counter import ConnectionCounter, ListenerCensus
+from seg.receive.connection_counter import ConnectionCounter, ListenerConnections
 from seg.receive.rates import RecipientRateLimit
 
 GROUPS = ("a", "b", "c")
@@ -63,38 +63,38 @@ class EveryPoolTests(SynchronousTestCase):
 
     def test_connections(self) -> None:
         """Strangers at one listener leave places for another listener's clients, and for those who may relay."""
-        census = ConnectionCounter(100, 50, ("relay", "submission"))
+        connections = ConnectionCounter(100, 50, ("relay", "submission"))
         relay, submission = (
-            ListenerCensus(census, name, lambda client: client == KNOWN) for name in ("relay", "submission")
+            ListenerConnections(connections, name, lambda client: client == KNOWN) for name in ("relay", "submission")
         )
-        self.assertEqual(strangers(lambda text: not relay.enter(ip_address(text)), 300), 80)
-        self.assertEqual(submission.enter(ip_address("2001:db8:1::1")), "")
-        self.assertEqual(relay.enter(KNOWN), "")
-        self.assertEqual(relay.enter(ip_address("127.0.0.1")), "")
-        self.assertIn("in all", relay.enter(ip_address("2001:db8:1::1")))
+        self.assertEqual(strangers(lambda text: not relay.acquire(ip_address(text)), 300), 80)
+        self.assertEqual(submission.acquire(ip_address("2001:db8:1::1")), "")
+        self.assertEqual(relay.acquire(KNOWN), "")
+        self.assertEqual(relay.acquire(ip_address("127.0.0.1")), "")
+        self.assertIn("in all", relay.acquire(ip_address("2001:db8:1::1")))
 
     def test_passed_on(self) -> None:
         """A stranger behind a load balancer counts as a stranger once it is known, a client that may relay as that."""
-        census, balancer = ConnectionCounter(100, 100, ("relay",)), ip_address("10.0.0.1")
-        relay = ListenerCensus(census, "relay", lambda client: client in (KNOWN, balancer))
-        strangers(lambda text: not relay.enter(ip_address(text)), 300)
-        self.assertEqual(relay.enter(balancer), "")
+        connections, balancer = ConnectionCounter(100, 100, ("relay",)), ip_address("10.0.0.1")
+        relay = ListenerConnections(connections, "relay", lambda client: client in (KNOWN, balancer))
+        strangers(lambda text: not relay.acquire(ip_address(text)), 300)
+        self.assertEqual(relay.acquire(balancer), "")
         self.assertFalse(relay.move(balancer, ip_address("2001:db8:1::1")))
-        relay.leave(ip_address("2001:db8:1::1"))
-        self.assertEqual(relay.enter(balancer), "")
+        relay.release(ip_address("2001:db8:1::1"))
+        self.assertEqual(relay.acquire(balancer), "")
         self.assertTrue(relay.move(balancer, KNOWN))
 
     def test_one_client(self) -> None:
         """All addresses of a /64 are one client, for connections and for recipients; it never has more than half of all."""
-        census = ConnectionCounter(100, 5)
-        entered = [census.enter(ip_address(f"2001:db8::{number}")) for number in range(1, 21)]
+        connections = ConnectionCounter(100, 5)
+        entered = [connections.acquire(ip_address(f"2001:db8::{number}")) for number in range(1, 21)]
         self.assertEqual(entered.count(""), 5)
-        self.assertTrue(census.crowded(ip_address("2001:db8::ffff"), 4))
+        self.assertTrue(connections.exceeds(ip_address("2001:db8::ffff"), 4))
         rates = RecipientRateLimit(lambda: 0.0)
         counted = [rates.count(ip_address(f"2001:db8::{number}"), 5) for number in range(1, 21)]
         self.assertEqual(counted.count(True), 5)
-        census = ConnectionCounter(20, 100)
-        self.assertEqual([census.enter(KNOWN) for _ in range(20)].count(""), 10)
+        connections = ConnectionCounter(20, 100)
+        self.assertEqual([connections.acquire(KNOWN) for _ in range(20)].count(""), 10)
 
     def test_password_checks(self) -> None:
         """Of the checks under way some are kept for clients that were let in of late."""

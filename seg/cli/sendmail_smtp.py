@@ -21,7 +21,7 @@ from seg.mail.envelope import DSNNotify, mailbox_key
 from seg.maildrop.drop_envelope import LONGEST, DropEnvelope
 from seg.maildrop.folder import drop
 from seg.receive.transaction import HEADER_TOO_LONG
-from seg.smtp import server_events as told
+from seg.smtp import server_events as events
 from seg.smtp.commands import MailArguments, RcptArguments
 from seg.smtp.server import ServerConnection
 from seg.smtp.server_options import AddressLeniency, ServerOptions
@@ -119,19 +119,19 @@ class _StdioSession:
             self._completion = HeaderCompletion(self._rules, arguments.reverse_path, number, now, LONGEST)
         self._content = tempfile.SpooledTemporaryFile(IN_MEMORY)  # noqa: SIM115 - closed when it is garbage
 
-    def meet(self, event: told.ServerEvent) -> None:
+    def meet(self, event: events.ServerEvent) -> None:
         """Take one event, and answer if it wants an answer."""
-        if isinstance(event, told.MailCommand):
+        if isinstance(event, events.MailCommand):
             self._begin(event.arguments)
             self._core.accept()
-        elif isinstance(event, told.RcptCommand):
+        elif isinstance(event, events.RcptCommand):
             self._add(event.arguments)
-        elif isinstance(event, told.ContentReceived):
+        elif isinstance(event, events.ContentReceived):
             self._write(event.data)
-        elif isinstance(event, told.ContentEnded):
+        elif isinstance(event, events.ContentEnded):
             self._write(b"", ended=True)
             self._drop()
-        elif isinstance(event, told.SessionEnded):
+        elif isinstance(event, events.SessionEnded):
             self.ended = True
 
     def _write(self, piece: bytes, ended: bool = False) -> None:

@@ -52,7 +52,7 @@ class Gateway:
     logs: MailLogs
     observers: Statistics
     listeners: Listeners
-    census: ConnectionCounter
+    connections: ConnectionCounter
     rates: RecipientRateLimit
     backoff: Backoff  # of clients that guess passwords
     local: LocalMail
@@ -95,7 +95,7 @@ def build_gateway(configuration: Configuration, files: ConfigurationFiles, react
         logs=wire_logs(log_path(settings).parent, runtime.hostname, bus, reactor),
         observers=observers,
         listeners=listeners,
-        census=ConnectionCounter(limits.connections_in, limits.connections_in_of_one, names),
+        connections=ConnectionCounter(limits.connections_in, limits.connections_in_of_one, names),
         rates=RecipientRateLimit(reactor.seconds),
         backoff=backoff,
         local=_build_local(runtime, now, files),

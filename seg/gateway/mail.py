@@ -108,7 +108,7 @@ def build_receiving(gateway: Gateway, mail: MailServices) -> MakeFactory:
         runtime=gateway.runtime,
         queue=mail.queue,
         ids=mail.counters,
-        census=gateway.census,
+        connections=gateway.connections,
         rates=gateway.rates,
         work=gateway.listeners.work,
         turns=gateway.listeners.turns,

@@ -140,7 +140,7 @@ class ReloadableParts:
             self.mail.engine.max_active = limits.connections_out
             self.mail.engine.attempt_timeout = new.settings.delivery.attempt_timeout
             names = (listener.name for listener in new.settings.listener)
-            self.gateway.census.limit(limits.connections_in, limits.connections_in_of_one, names)
+            self.gateway.connections.limit(limits.connections_in, limits.connections_in_of_one, names)
 
         return PreparedPart(activate)
 

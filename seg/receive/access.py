@@ -81,16 +81,16 @@ class HostAccess:
             raise ConfigurationError(tuple(problems))
         self.needs_names = any(entry.by_name for entry in self._entries)
 
-    def admit(self, client: IPAddress, name: str = "") -> AccessDecision:
+    def lookup(self, client: IPAddress, name: str = "") -> AccessDecision:
         """The word on a client with this verified name ("" = none)."""
         for entry in self._entries:
             if entry.fits(client, name):
                 return AccessDecision(entry.group, entry.text)
         return _EVERYBODY_ELSE
 
-    def admit_unnamed(self, client: IPAddress) -> AccessDecision | None:
+    def lookup_unnamed(self, client: IPAddress) -> AccessDecision | None:
         """The word on a client whose name couldn't be looked up, or None if it depends on the name."""
-        without = self.admit(client)
+        without = self.lookup(client)
         for entry in self._entries:
             if entry.fits(client, ""):
                 return without

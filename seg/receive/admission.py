@@ -67,7 +67,7 @@ class ClientAdmission:
     def start(self) -> None:
         """The connection is there."""
         context = self._context
-        if context.balancers.admit(self._session.client.address).may_relay:
+        if context.balancers.lookup(self._session.client.address).may_relay:
             self.header = ProxyHeader()
             self._timers.start(self._no_header, self._protocol.lived_too_long, PROXY_TIMEOUT)
             return
@@ -138,7 +138,7 @@ class ClientAdmission:
             return
         self._protocol.read_or_wait()
         session = self._session
-        if self._context.access.admit_unnamed(session.client.address) is not None:
+        if self._context.access.lookup_unnamed(session.client.address) is not None:
             self._known("", False)
             return
         fault = failure.value.text if isinstance(failure.value, LocalFault) else _describe(failure)

@@ -20,7 +20,7 @@ from seg.mail.hosts import IPAddress
 from seg.mail.ids import IMessageIds
 from seg.queue.interfaces import IQueue
 from seg.receive.access import HostAccess, sender_groups
-from seg.receive.connection_counter import ConnectionCounter, ListenerCensus
+from seg.receive.connection_counter import ConnectionCounter, ListenerConnections
 from seg.receive.context import ListenerContext
 from seg.receive.listener import Listener
 from seg.receive.listeners import MakeFactory
@@ -40,7 +40,7 @@ class ReceiveServices:
     runtime: Runtime
     queue: IQueue
     ids: IMessageIds
-    census: ConnectionCounter  # counts connections
+    connections: ConnectionCounter  # counts connections
     rates: RecipientRateLimit
     work: WorkQueue
     turns: ClientTurns
@@ -85,7 +85,7 @@ def build_listener(
     hosts = (access, proxies, balancers)
 
     def expected(client: IPAddress) -> bool:
-        return any(each.admit(client).may_relay for each in hosts)
+        return any(each.lookup(client).may_relay for each in hosts)
 
     context = ListenerContext(
         settings=receive,
@@ -102,7 +102,7 @@ def build_listener(
         recipients=RecipientAccess(settings.recipients),
         local=local,
         rates=services.rates,
-        census=ListenerCensus(services.census, listener.name, expected),
+        connections=ListenerConnections(services.connections, listener.name, expected),
         work=services.work,
         turns=services.turns,
         resolver=services.resolver if access.needs_names or filters else None,

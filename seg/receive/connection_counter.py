@@ -15,7 +15,7 @@ TRUSTED = "[relay]"  # the group of clients that are known by their address; no 
 class ConnectionCounter:
     """Counts connections against their limits; listeners share one.
 
-    Of all places each listener is sure of a share, and so are the clients that are known by their address (`ListenerCensus`), so that
+    Of all places each listener is sure of a share, and so are the clients that are known by their address (`ListenerConnections`), so that
     those who fill one listener lock nobody out of another one. A client has at most half of all.
 
     :param listeners: their names.
@@ -36,7 +36,7 @@ class ConnectionCounter:
         """Connections open now."""
         return self._shares.total
 
-    def enter(self, address: IPAddress, group: str = "") -> str:
+    def acquire(self, address: IPAddress, group: str = "") -> str:
         """Count one more; or say in one line which limit forbids it, and don't count it.
 
         :param group: whose share it may take: a listener's, or `TRUSTED`.
@@ -51,16 +51,16 @@ class ConnectionCounter:
     def move(self, old: IPAddress, new: IPAddress, old_group: str = "", group: str = "") -> bool:
         """A connection turns out to be another client's; whether that client may have one more. It is counted as that client's either
         way."""
-        self.leave(old, old_group)
+        self.release(old, old_group)
         room = self._shares.room(group) and self._by_client[client_key(new)] < self._limit_per_client
         self._count(new, group)
         return room
 
-    def crowded(self, address: IPAddress, limit: int) -> bool:
+    def exceeds(self, address: IPAddress, limit: int) -> bool:
         """Whether a client has more connections, those counted, than a limit of its own allows (0 = none)."""
         return 0 < limit < self._by_client[client_key(address)]
 
-    def leave(self, address: IPAddress, group: str = "") -> None:
+    def release(self, address: IPAddress, group: str = "") -> None:
         """One less."""
         self._shares.give_back(group)
         key = client_key(address)
@@ -73,32 +73,32 @@ class ConnectionCounter:
         self._by_client[client_key(address)] += 1
 
 
-class ListenerCensus:
-    """The census as the sessions of one listener see it.
+class ListenerConnections:
+    """The connections as the sessions of one listener see it.
 
     :param trusted: whether a client is known by its address: it may relay, or passes on the connections of others.
     """
 
-    def __init__(self, census: ConnectionCounter, listener: str, trusted: Callable[[IPAddress], bool]) -> None:
-        self._census = census
+    def __init__(self, connections: ConnectionCounter, listener: str, trusted: Callable[[IPAddress], bool]) -> None:
+        self._connections = connections
         self._listener = listener
         self._trusted = trusted
 
-    def enter(self, address: IPAddress) -> str:
-        """See `ConnectionCounter.enter`."""
-        return self._census.enter(address, self._group(address))
+    def acquire(self, address: IPAddress) -> str:
+        """See `ConnectionCounter.acquire`."""
+        return self._connections.acquire(address, self._group(address))
 
     def move(self, old: IPAddress, new: IPAddress) -> bool:
         """See `ConnectionCounter.move`."""
-        return self._census.move(old, new, self._group(old), self._group(new))
+        return self._connections.move(old, new, self._group(old), self._group(new))
 
-    def crowded(self, address: IPAddress, limit: int) -> bool:
-        """See `ConnectionCounter.crowded`."""
-        return self._census.crowded(address, limit)
+    def exceeds(self, address: IPAddress, limit: int) -> bool:
+        """See `ConnectionCounter.exceeds`."""
+        return self._connections.exceeds(address, limit)
 
-    def leave(self, address: IPAddress) -> None:
-        """See `ConnectionCounter.leave`."""
-        self._census.leave(address, self._group(address))
+    def release(self, address: IPAddress) -> None:
+        """See `ConnectionCounter.release`."""
+        self._connections.release(address, self._group(address))
 
     def _group(self, address: IPAddress) -> str:
         return TRUSTED if address.is_loopback or self._trusted(address) else self._listener

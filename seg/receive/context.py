@@ -18,7 +18,7 @@ from seg.mail.ids import IMessageIds
 from seg.queue.interfaces import IQueue
 from seg.receive.access import HostAccess
 from seg.receive.checks import ReceiveRules
-from seg.receive.connection_counter import ListenerCensus
+from seg.receive.connection_counter import ListenerConnections
 from seg.receive.rates import RecipientRateLimit
 from seg.receive.recipients import RecipientAccess
 from seg.receive.senders import NO_RULES, SenderRules
@@ -44,7 +44,7 @@ class ListenerContext:
     balancers: HostAccess  # whose connections begin with a PROXY header
     recipients: RecipientAccess
     rates: RecipientRateLimit
-    census: ListenerCensus
+    connections: ListenerConnections
     work: WorkQueue
     turns: ClientTurns
     resolver: IResolver | None  # for the names of clients; None: not looked up

@@ -52,7 +52,7 @@ class Listener(ServerFactory):
         self.listener = listener
         self.suspended = False  # by an operator: new connections are told to come again
         self._context = context
-        self._census = context.census
+        self._connections = context.connections
         self._refusals = RefusedConnections(context.sink, context.clock)
         self._sessions: set[ServerProtocol] = set()
         self._all_gone: list[Deferred[None]] = []
@@ -84,7 +84,7 @@ class Listener(ServerFactory):
             return RejectingProtocol(SHUTTING_DOWN if self._shutting_down else SUSPENDED)
         assert isinstance(addr, IPv4Address | IPv6Address)  # a listener is a TCP port
         address = client_address(addr.host)
-        objection = self._census.enter(address)
+        objection = self._connections.acquire(address)
         if objection:
             self._refusals.refused(objection)
             return RejectingProtocol(TOO_MANY_CONNECTIONS)
@@ -117,7 +117,7 @@ class Listener(ServerFactory):
 
     def _gone(self, session: ServerProtocol) -> None:
         self._sessions.discard(session)
-        self._census.leave(session.session.client.address)
+        self._connections.release(session.session.client.address)
         if not self._sessions:
             waiting, self._all_gone = self._all_gone, []
             for gone in waiting:

@@ -76,7 +76,7 @@ class ReceiveSession(EndOfData):
         """A load balancer says whose connection this is; whether that client may have one more."""
         balancer, self._peer = self.client.address, address
         self.client = ClientFacts(address)
-        return self._context.census.move(balancer, address)
+        return self._context.connections.move(balancer, address)
 
     def represent(self, client: XClient) -> None:
         """A mail proxy says whose connection it passes on: until it is decided on that client nothing is allowed."""
@@ -85,7 +85,7 @@ class ReceiveSession(EndOfData):
         self.client = ClientFacts(address, tls=before.tls)  # a certificate was the proxy's own
         self._xclient = client
         self._core.may_relay = False
-        self._context.census.move(before.address, address)
+        self._context.connections.move(before.address, address)
 
     def tell_accepted(self, name: str, verified: bool) -> None:
         """Whose connection it is; "" is no name."""
@@ -98,7 +98,7 @@ class ReceiveSession(EndOfData):
         :param name: verified; "" = there is none.
         """
         context, core = self._context, self._core
-        access = context.access.admit(self.client.address, name)
+        access = context.access.lookup(self.client.address, name)
         self._sink.emit(ConnectionAdmitted(self._icid, access.action, access.group.name, access.match))
         self.client = attrs.evolve(self.client, name=name, access=access)
         if access.group.access is Access.REFUSE:
@@ -108,14 +108,14 @@ class ReceiveSession(EndOfData):
             core.reset_for_xclient(xclient.helo or "", xclient.login or "")
         core.options = context.options.limited(access.group.max_message_size, access.group.max_recipients)
         core.may_relay = access.may_relay
-        core.xclient_allowed = context.proxies.admit(self._peer).may_relay
+        core.xclient_allowed = context.proxies.lookup(self._peer).may_relay
 
     def refusal(self) -> ServerReply | None:
         """What a client gets that is turned away at the greeting; None: it is greeted."""
         group = self.client.access.group
         if self.client.access.refused:
             return ServerReply(554, "5.7.1", group.reject_text)
-        if self._context.census.crowded(self.client.address, group.max_connections):
+        if self._context.connections.exceeds(self.client.address, group.max_connections):
             self.report(f"Connection limit exceeded: {group.max_connections} from {self.client.address}")
             return TOO_MANY_CONNECTIONS
         return None

@@ -98,7 +98,7 @@ class FrontDoorCase(SynchronousTestCase):
 
     def build(
         self,
-        census: ConnectionCounter | None = None,
+        connections: ConnectionCounter | None = None,
         postmaster: str = "",
         groups: Sequence[SenderGroup] = (),
         recipients: Recipients | None = None,
@@ -114,7 +114,7 @@ class FrontDoorCase(SynchronousTestCase):
             ids=self.counters,
             sink=self.sink,
             postmaster=postmaster or None,
-            census=census,
+            connections=connections,
             sender_group=groups,
             recipients=recipients,
             resolver=resolver,

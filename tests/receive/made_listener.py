@@ -46,7 +46,7 @@ def made_listener(
     most = receive.max_connections, receive.max_connections_per_address
     services: dict[str, Any] = {
         "ids": CountingCounters(),
-        "census": ConnectionCounter(*most, (listener.name,)),
+        "connections": ConnectionCounter(*most, (listener.name,)),
         "rates": RecipientRateLimit(clock.seconds),
         "work": WorkQueue(),
         "turns": ClientTurns(clock),

@@ -48,7 +48,7 @@ class TableTests(SynchronousTestCase):
             ("198.51.100.65", "", "REJECT", "198.51.100.0/24"),
             ("2001:db8::1", "", "REJECT", "ALL"),
         ):
-            found = table.admit(ip_address(address), name)
+            found = table.lookup(ip_address(address), name)
             self.assertEqual((found.action, found.match), (action, match), (address, name))
         self.assertTrue(table.needs_names)
         self.assertFalse(HostAccess((CUT, BLOCKED, PUBLIC)).needs_names)
@@ -323,8 +323,8 @@ class OwnFaultTests(FrontDoorCase):
         """The table says what it says whatever the client is called, or nothing."""
         table, client = HostAccess(groups), ip_address(address)
         names = ("", "mx.partner.example", "x.inside.example", "a.spam.example", "b.many.example")
-        words = {table.admit(client, name).group.name for name in names}
-        word = table.admit_unnamed(client)
+        words = {table.lookup(client, name).group.name for name in names}
+        word = table.lookup_unnamed(client)
         self.assertEqual(word.group.name if word else None, words.pop() if len(words) == 1 else None)
 
     def test_neither_weaker_nor_stronger(self) -> None:

@@ -49,15 +49,15 @@ class LimitTests(FrontDoorCase):
         self.assertIn(b"220", self.connect("127.0.0.1").heard())
 
     def test_connections_in_all(self) -> None:
-        """The limit in all holds over every address and every listener that shares a census."""
-        census = ConnectionCounter(2, 2)
-        self.build(census=census)
+        """The limit in all holds over every address and every listener that shares a connections."""
+        connections = ConnectionCounter(2, 2)
+        self.build(connections=connections)
         self.connect("127.0.0.1")
-        self.build(census=census)
+        self.build(connections=connections)
         last = self.connect("127.0.0.2")
         self.assertIn(b"421 4.7.0", self.connect("127.0.0.3").heard())
         last.vanish()
-        self.assertEqual(census.total, 1)
+        self.assertEqual(connections.total, 1)
         self.assertIn(b"220", self.connect("127.0.0.3").heard())
 
     def test_many_commands_unread(self) -> None:

@@ -105,5 +105,5 @@ class AccessTests(SynchronousTestCase):
 
     def test_zone(self) -> None:
         """The zone of a link-local address doesn't matter."""
-        self.assertTrue(HostAccess(sender_groups((), ["fe80::/64"])).admit(client_address("fe80::1%eth0")).may_relay)
+        self.assertTrue(HostAccess(sender_groups((), ["fe80::/64"])).lookup(client_address("fe80::1%eth0")).may_relay)
         self.assertEqual(str(client_address("fe80::1%eth0")), "fe80::1")

@@ -15,7 +15,7 @@ from seg.config.schema import Access, Filter, ListenerAuth, ListenerSettings, Re
 from seg.dns.answer import AnswerStatus, DNSAnswer
 from seg.filter.answers import Accept
 from seg.filter.chain import ConfiguredFilter, FilterChain
-from seg.smtp import server_events as told
+from seg.smtp import server_events as events
 from seg.smtp.server_options import VrfyPolicy
 from seg.smtp.server_replies import OK
 from tests.doubles import named_in
@@ -28,14 +28,14 @@ from tests.smtp.accepting import AcceptingServer
 NOTHING = DNSAnswer("x", "PTR", AnswerStatus.NO_NAME)
 PROXY, STRANGER = "192.0.2.9", "203.0.113.5"
 # What makes the core ask each question; then NOOP in the same segment.
-ASKED: dict[type[told.Question], bytes] = {
-    told.MailCommand: EHLO + MAIL,
-    told.RcptCommand: EHLO + MAIL + RCPT,
-    told.ContentEnded: EHLO + TRANSACTION + b"x: y\r\n.\r\n",
-    told.AuthBegun: EHLO + b"AUTH PLAIN AAAA\r\n",
-    told.AuthResponse: EHLO + b"AUTH PLAIN\r\nAAAA\r\n",
-    told.XclientCommand: EHLO + b"XCLIENT ADDR=203.0.113.5\r\n",
-    told.VrfyCommand: EHLO + b"VRFY bob@two.test\r\n",
+ASKED: dict[type[events.Question], bytes] = {
+    events.MailCommand: EHLO + MAIL,
+    events.RcptCommand: EHLO + MAIL + RCPT,
+    events.ContentEnded: EHLO + TRANSACTION + b"x: y\r\n.\r\n",
+    events.AuthBegun: EHLO + b"AUTH PLAIN AAAA\r\n",
+    events.AuthResponse: EHLO + b"AUTH PLAIN\r\nAAAA\r\n",
+    events.XclientCommand: EHLO + b"XCLIENT ADDR=203.0.113.5\r\n",
+    events.VrfyCommand: EHLO + b"VRFY bob@two.test\r\n",
 }
 
 
@@ -44,7 +44,7 @@ class QuestionTests(SynchronousTestCase):
 
     def test_every_question(self) -> None:
         """Whatever is asked, nothing behind it is read before the answer."""
-        self.assertEqual(set(ASKED), set(named_in(told, told.Question)))
+        self.assertEqual(set(ASKED), set(named_in(events, events.Question)))
         for question, lines in ASKED.items():
             with self.subTest(question.__name__):
                 core = AcceptingServer(max_faults=9, vrfy=VrfyPolicy.ANSWER, auth=True).core
@@ -53,12 +53,12 @@ class QuestionTests(SynchronousTestCase):
                 core.feed(lines + b"NOOP\r\n" * 3)
                 while not isinstance(event := next(core.receive(b"")), question):
                     if core.awaiting:
-                        core.challenge(b"") if isinstance(event, told.AuthBegun) else core.accept()
+                        core.challenge(b"") if isinstance(event, events.AuthBegun) else core.accept()
                 core.data_to_send()
                 self.assertTrue(core.awaiting)
                 self.assertEqual(list(core.receive(b"NOOP\r\n")), [])
                 self.assertEqual((core.data_to_send(), core.buffered), (b"", 24))
-                if question is told.XclientCommand:
+                if question is events.XclientCommand:
                     core.reset_for_xclient()
                     self.assertEqual(list(core.receive(b"")), [])
                     self.assertEqual(core.data_to_send(), b"")

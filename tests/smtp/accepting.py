@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from seg.smtp import server_events as told
+from seg.smtp import server_events as events
 from seg.smtp.server import ServerConnection
 from seg.smtp.server_options import ServerOptions
 
@@ -28,7 +28,7 @@ class AcceptingServer:
         self.core = ServerConnection(options(**changed))
         self.core.greet()
         self.core.data_to_send()
-        self.events: list[told.ServerEvent] = []
+        self.events: list[events.ServerEvent] = []
         self.messages: list[bytes] = []
         self.out = b""
         self._content = b""
@@ -38,13 +38,13 @@ class AcceptingServer:
         for event in self.core.receive(data):
             self.events.append(event)
             match event:
-                case told.MailCommand() | told.RcptCommand():
+                case events.MailCommand() | events.RcptCommand():
                     self.core.accept()
-                case told.DataStarted():
+                case events.DataStarted():
                     self._content = b""
-                case told.ContentReceived(piece):
+                case events.ContentReceived(piece):
                     self._content += piece
-                case told.ContentEnded():
+                case events.ContentEnded():
                     self.messages.append(self._content)
                     self.core.accept()
         said = self.core.data_to_send()

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from seg.smtp import server_events as told
+from seg.smtp import server_events as events
 from seg.smtp.server_table import State
 from tests.smtp.accepting import AcceptingServer
 
@@ -71,7 +71,7 @@ class ChunkTests(SynchronousTestCase):
             codes = server.codes(bdat(data) + bdat(SMUGGLED, True) + b"NOOP\r\n")
             self.assertEqual(codes, [code, 503, 250], data[:10])
             self.assertEqual(server.messages, [])
-            self.assertIsInstance(server.events[-2], told.ContentRefused)
+            self.assertIsInstance(server.events[-2], events.ContentRefused)
 
     def test_normalised(self) -> None:
         """With `normalise` each bare CR or LF becomes CRLF, also at the end of a chunk."""
@@ -113,6 +113,6 @@ class ChunkTests(SynchronousTestCase):
             server.feed(BEGIN + bdat(b"half\r\n"))
             self.assertTrue(server.core.in_transaction)
             server.feed(command + b"\r\n")
-            self.assertIsInstance(server.events[-1], told.TransactionDropped)
+            self.assertIsInstance(server.events[-1], events.TransactionDropped)
             self.assertEqual(server.codes(bdat(b"rest\r\n", True)), [503])
             self.assertEqual(server.messages, [])

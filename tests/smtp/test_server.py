@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from seg.smtp import server_events as told
+from seg.smtp import server_events as events
 from seg.smtp.commands import Verb
 from seg.smtp.server_replies import ServerReply
 from seg.smtp.server_table import ALLOWED, State
@@ -229,13 +229,13 @@ class ServerTests(SynchronousTestCase):
         server = AcceptingServer()
         core = server.core
         server.feed(EHLO)
-        events = list(core.receive(MAIL + RCPT))
-        self.assertEqual([type(event) for event in events], [told.MailCommand])
+        asked = list(core.receive(MAIL + RCPT))
+        self.assertEqual([type(event) for event in asked], [events.MailCommand])
         self.assertEqual((core.awaiting, core.buffered, core.data_to_send()), (True, len(RCPT), b""))
         core.refuse(ServerReply(451, "4.3.0", "Not now"))
         self.assertEqual(
             list(core.receive(b"")),
-            [told.CommandRefused(RCPT.decode().strip(), ServerReply(503, "5.5.1", "Send MAIL first"))],
+            [events.CommandRefused(RCPT.decode().strip(), ServerReply(503, "5.5.1", "Send MAIL first"))],
         )
         self.assertRaises(ValueError, core.accept)
         self.assertRaises(ValueError, core.refuse, ServerReply(451, "4.3.0", "Not now"))
@@ -255,7 +255,7 @@ class ServerTests(SynchronousTestCase):
         for _ in range(1000):
             self.assertEqual(server.feed(b"x" * 98 + b"\r\n"), b"")
         self.assertEqual(server.feed(b".\r\nNOOP\r\n"), b"552 5.3.4 Message size exceeds limit\r\n250 2.0.0 Ok\r\n")
-        passed = sum(len(event.data) for event in server.events if isinstance(event, told.ContentReceived))
+        passed = sum(len(event.data) for event in server.events if isinstance(event, events.ContentReceived))
         self.assertLessEqual(passed, 10000)
         self.assertEqual(server.messages, [])
 
@@ -271,7 +271,7 @@ class ServerTests(SynchronousTestCase):
         server = AcceptingServer(max_faults=3)
         codes = server.codes(EHLO + b"A\r\nB\r\nNOOP\r\nC\r\n" + MAIL)
         self.assertEqual(codes, [250, 500, 500, 250, 500, 421])
-        self.assertIsInstance(server.events[-1], told.SessionEnded)
+        self.assertIsInstance(server.events[-1], events.SessionEnded)
         self.assertEqual(server.feed(b"NOOP\r\n"), b"")
 
     def test_other_protocol(self) -> None:
@@ -288,7 +288,7 @@ class ServerTests(SynchronousTestCase):
             server.feed(EHLO + line)
             self.assertEqual(server.events, [])
             server.feed(MAIL + line)
-            self.assertEqual(server.events[1:], [told.TransactionDropped(command)])
+            self.assertEqual(server.events[1:], [events.TransactionDropped(command)])
 
 
 class StartTLSTests(SynchronousTestCase):
@@ -298,7 +298,7 @@ class StartTLSTests(SynchronousTestCase):
         """Behind the handshake the client has to greet again, and STARTTLS is neither offered nor taken."""
         server = AcceptingServer()
         self.assertEqual(server.codes(EHLO + b"STARTTLS\r\n"), [250, 220])
-        self.assertEqual(server.events, [told.TLSWanted()])
+        self.assertEqual(server.events, [events.TLSWanted()])
         server.core.tls_started()
         self.assertEqual((server.core.helo, server.core.tls), ("", True))
         self.assertEqual(server.codes(MAIL), [503])
@@ -316,7 +316,7 @@ class StartTLSTests(SynchronousTestCase):
             self.assertNotIn(b"220", said)
             self.assertEqual(
                 server.events,
-                [told.SessionEnded("Commands behind STARTTLS are not allowed; closing connection")],
+                [events.SessionEnded("Commands behind STARTTLS are not allowed; closing connection")],
             )
             self.assertEqual(server.core.buffered, 0)
             self.assertEqual(server.feed(MAIL), b"")
