@@ -25,12 +25,8 @@ LONG_FILES = {
 }
 LONG_FUNCTIONS: dict[str, int] = {}
 MANY_PARAMETERS = {
-    "seg.cli.find.findevent": 11,
-    "seg.cli.find.grep": 9,
-    "seg.cli.main.main": 8,
     "seg.deliver.connections.ConnectionOpener.__init__": 13,
     "seg.deliver.connections.ConnectionOpener._fresh": 8,
-    "seg.dns.backend.TwistedBackend.make_socket": 8,
     "seg.queue.spool.Spool.__init__": 11,
     "seg.queue.state.QueueState.__init__": 8,
     "seg.queue.writer.MessageWriter.__init__": 8,

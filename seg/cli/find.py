@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -45,14 +45,12 @@ MANY = 10  # messages; their stories aren't all told at once
 @click.pass_obj
 def grep(
     surroundings: Any,
+    /,
     pattern: str | None,
     log: str | None,
     expression: str | None,
     ignore_case: bool,
-    invert: bool,
-    count: bool,
-    context: int,
-    following: bool,
+    **how: Any,
 ) -> None:
     """Show the lines of the mail log that a regular expression fits, closed and compressed files included; or those of LOG:
     a log subscription, or its file.
@@ -74,17 +72,17 @@ def grep(
         raise click.ClickException(f"{text!r} is no regular expression: {error}") from None
     chosen = chosen_log(surroundings, log)
     found = 0
-    with _readable(chosen), _progress(chosen, following) as progress:
+    with _readable(chosen), _progress(chosen, how["following"]) as progress:
         lines = (
             (line.encode() for line in follow(chosen.path, 0))
-            if following
+            if how["following"]
             else lines_of(_files(chosen), progress, _broken)
         )
-        for line in matching(lines, wanted, invert=invert, context=context):
+        for line in matching(lines, wanted, invert=how["invert"], context=how["context"]):
             found += 1
-            if not count:
+            if not how["count"]:
                 say(line.decode("utf-8", "backslashreplace"))
-    if count:
+    if how["count"]:
         say(found)
     sys.exit(0 if found else 1)
 
@@ -97,22 +95,18 @@ def grep(
 @click.option("-s", "--subject", metavar="TEXT", default="", help="Subject, or part of it (log.message_details).")
 @click.option("-I", "--message-id", metavar="TEXT", default="", help="Message-ID, or part of it (log.message_details).")
 @click.option("--since", metavar="TIME", help="2h, today, yesterday, 2026-11-25, '2026-11-25 17:00'.")
-@click.option("--until", "until_", metavar="TIME", help="The same.")
+@click.option("--until", metavar="TIME", help="The same.")
 @click.option("--all", "everything", is_flag=True, help=f"The stories of more than {MANY} messages, too.")
 @JSON
 @click.pass_obj
 def findevent(
     surroundings: Any,
+    /,
     log: str | None,
     mids: tuple[int, ...],
-    sender: str,
-    recipient: str,
-    subject: str,
-    message_id: str,
-    since: str | None,
-    until_: str | None,
     everything: bool,
     as_json: bool,
+    **sought: str | None,
 ) -> None:
     """Find messages in the mail log, and tell the whole story of each: how it came in, what was decided, where it went.
     LOG is a log subscription, or its file, to be searched instead.
@@ -125,14 +119,9 @@ def findevent(
     chosen = chosen_log(surroundings, log)
     if chosen.form is not LogForm.TEXT:
         raise click.UsageError(f"{chosen.path.name} is written as JSON: findevent reads text (seg grep reads both)")
-    if not (mids or sender or recipient or subject or message_id or since or until_):
-        mids, sender, recipient, subject = _asked()
-    now = datetime.now()
-    try:
-        moments = [parse_moment(text, now) if text else None for text in (since, until_)]
-    except ValueError as error:
-        raise click.UsageError(str(error)) from None
-    wanted = SearchCriteria(sender, recipient, subject, message_id, moments[0], moments[1])
+    if not (mids or any(sought.values())):
+        mids, sought = _asked()
+    wanted = _criteria(sought)
     with _readable(chosen):
         files = _files(chosen)
         if not mids:
@@ -161,7 +150,18 @@ def _tell_many(mids: tuple[int, ...], as_json: bool) -> None:
     say("seg findevent --mid N tells the story of one, --all those of all.")
 
 
-def _asked() -> tuple[tuple[int, ...], str, str, str]:
+def _criteria(sought: Mapping[str, str | None]) -> SearchCriteria:
+    """What the options ask for; those that aren't given ask for nothing."""
+    now = datetime.now()
+    try:
+        since, until = (parse_moment(text, now) if (text := sought.get(name)) else None for name in ("since", "until"))
+    except ValueError as error:
+        raise click.UsageError(str(error)) from None
+    texts = {name: sought.get(name) or "" for name in ("sender", "recipient", "subject", "message_id")}
+    return SearchCriteria(**texts, since=since, until=until)
+
+
+def _asked() -> tuple[tuple[int, ...], dict[str, str | None]]:
     """What to look for, as the vendor asks it."""
     if not can_ask():
         raise click.UsageError("say what to look for: --mid, --from, --to, --subject, --message-id, --since")
@@ -173,8 +173,8 @@ def _asked() -> tuple[tuple[int, ...], str, str, str]:
     if chosen == 2:
         if not (text.isascii() and text.isdigit()):
             raise click.UsageError(f"{text!r} is no MID")
-        return (int(text),), "", "", ""
-    return (), text if chosen == 1 else "", text if chosen == 4 else "", text if chosen == 3 else ""
+        return (int(text),), {}
+    return (), {{1: "sender", 3: "subject", 4: "recipient"}[chosen]: text}
 
 
 def _broken(path: Path, error: Exception) -> None:

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import attrs
 import click
 
 from seg.config.paths import log_path
 from seg.config.problems import offered
-from seg.config.schema import LogForm, SubscriptionKind
+from seg.config.schema import LogForm, Settings, SubscriptionKind
 from seg.config.subscriptions import MAIL_JSON, MAIL_LOG, LogFileName, check_file_name, file_of
-
-if TYPE_CHECKING:
-    from seg.config.schema import Settings
 
 LOG = click.argument("log", metavar="[LOG]", required=False)
 

@@ -283,13 +283,11 @@ class LazyGroup(click.Group):
 @click.pass_context
 def main(
     context: click.Context,
+    /,
     configuration: str | None,
     socket: str | None,
     server: str | None,
-    token_file: str | None,
-    ca_file: str | None,
-    show_version: bool,
-    verbose: bool,
+    **more: Any,
 ) -> None:
     """Talk to the running mail gateway.
 
@@ -302,7 +300,7 @@ def main(
 
     Exit status: 0 done; 1 refused, or nothing to act on; 2 wrong usage, or the gateway isn't running; 130 Ctrl-C.
     """
-    context.obj = CommandContext(configuration, socket, _remote(context, server, token_file, ca_file))
+    context.obj = CommandContext(configuration, socket, _remote(context, server, more["token_file"], more["ca_file"]))
 
 
 def _remote(

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
+from seg.admin.tokens import Tokens
 from seg.cli.dialogue import sure
 from seg.cli.options import JSON, YES, WordChoice
 from seg.cli.output import say
 from seg.cli.secret_file import change, read
 from seg.cli.tables import print_json, print_table
-
-if TYPE_CHECKING:
-    from seg.admin.tokens import Tokens
 
 ROLE = click.option(
     "--role",

@@ -5,18 +5,16 @@ from __future__ import annotations
 import getpass
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
+from seg.auth.users import Users
 from seg.cli.dialogue import sure
 from seg.cli.options import JSON, YES
 from seg.cli.output import say
 from seg.cli.secret_file import change, read
 from seg.cli.tables import print_json, print_table
-
-if TYPE_CHECKING:
-    from seg.auth.users import Users
 
 FROM_INPUT = click.option(
     "--password-stdin",

@@ -11,8 +11,9 @@ Default's.
 from __future__ import annotations
 
 import enum
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from functools import lru_cache, partial
 from typing import Any
 
 import attrs
@@ -20,6 +21,8 @@ import attrs
 from seg.config.key import key
 from seg.config.schema import QueueSettings
 from seg.mail.hosts import PLAIN_SMTP, TransportOptions
+
+MOST_KEPT = 10_000  # domains whose profile is kept at hand
 
 
 class TLSOption(enum.IntEnum):
@@ -208,6 +211,11 @@ def _find(table: Mapping[str, object], domain: str) -> object | None:
     return found
 
 
+def _profile(profiles: Mapping[str, Profile], default: Profile, domain: str) -> Profile:
+    found = _find(profiles, domain)
+    return found if isinstance(found, Profile) else default
+
+
 @attrs.frozen
 class Destinations:
     """All profiles and routes. Keys are A-labels in lower case; look up with `profile` and `route`."""
@@ -220,11 +228,12 @@ class Destinations:
     stated: Mapping[str, frozenset[str]] = attrs.field(
         factory=dict, eq=False
     )  # keys that each entry ("Default") sets itself
+    # The profile that applies to a domain. A message asks a dozen times for the same one.
+    profile: Callable[[str], Profile] = attrs.field(init=False, repr=False, eq=False)
 
-    def profile(self, domain: str) -> Profile:
-        """The profile that applies to a domain."""
-        found = _find(self.profiles, domain)
-        return found if isinstance(found, Profile) else self.default
+    @profile.default
+    def _profiles(self) -> Callable[[str], Profile]:
+        return lru_cache(MOST_KEPT)(partial(_profile, self.profiles, self.default))
 
     def bounce(self, domain: str, general: QueueSettings, listener: str = "") -> QueueSettings:
         """The retry schedule of a domain: `general`, with what its bounce profile says otherwise, else that of the listener (its name)."""

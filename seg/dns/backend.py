@@ -236,15 +236,15 @@ class TwistedBackend(dns.asyncbackend.Backend):  # type: ignore[name-defined]
         source: tuple[str, int] | None = None,
         destination: tuple[str, int] | None = None,
         timeout: float | None = None,
-        ssl_context: object = None,
-        server_hostname: str | None = None,
+        *tls: object,
+        **named: object,
     ) -> DNSSocket | StreamSocket:
         """A socket for `destination` (address, port). DNS over TLS isn't provided.
 
         :raises OSError: no such network, no free port.
         :raises twisted.internet.error.ConnectError: the TCP connection failed.
         """
-        if destination is None or ssl_context is not None:
+        if destination is None or any(tls) or any(named.values()):
             raise NotImplementedError("only connected UDP sockets and plain TCP")
         if socktype == socket.SOCK_DGRAM:
             return DNSSocket(self._reactor, af, source, destination)

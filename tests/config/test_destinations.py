@@ -4,7 +4,7 @@ import attrs
 from twisted.trial.unittest import SynchronousTestCase
 
 from seg.common.errors import ConfigurationError
-from seg.config.destinations import DANEMode, Destinations, NextHop, STSMode, TLSOption
+from seg.config.destinations import MOST_KEPT, DANEMode, Destinations, NextHop, STSMode, TLSOption
 from seg.config.load import parse_destinations
 from seg.config.schema import QueueSettings
 
@@ -249,6 +249,18 @@ class ProfileTests(SynchronousTestCase):
             (table.profile("a.test").dane, table.profile("a.test").mta_sts),
             (DANEMode.OPPORTUNISTIC, STSMode.ON),
         )
+
+    def test_asked_again(self) -> None:
+        """Each table answers by its own profiles, however often it is asked, and keeps only so many answers at hand."""
+        one = parse_destinations('[destination."a.test"]\ntls = "required"\n')
+        other = attrs.evolve(one, profiles={})
+        for _ in range(2):
+            self.assertEqual(one.profile("a.test").tls, TLSOption.REQUIRED)
+            self.assertEqual(other.profile("a.test"), other.default)
+        self.assertEqual(one, parse_destinations('[destination."a.test"]\ntls = "required"\n'))
+        for number in range(MOST_KEPT + 10):
+            one.profile(f"d{number}.test")
+        self.assertEqual(one.profile.cache_info().currsize, MOST_KEPT)  # type: ignore[attr-defined]
 
     def test_bounce_profile(self) -> None:
         """A destination's bounce profile sets some keys of the general schedule otherwise; the others stay the general ones."""
