@@ -23,6 +23,12 @@ class OptionalProgramTests(SynchronousTestCase):
         (self.folder / "tool").write_text(text)
         (self.folder / "tool").chmod(mode)
 
+    def test_every_test(self) -> None:
+        """No test takes a program for usable because a file of its name is there."""
+        for path in Path(__file__).parent.rglob("test_*.py"):
+            if path != Path(__file__):
+                self.assertNotIn("which(", path.read_text("utf-8"), path)
+
     def test_runs(self) -> None:
         """One that runs and shows what is asked for, on either output, whatever its exit status."""
         self.program("#!/bin/sh\necho version 1; echo TLS supported >&2; exit 3\n")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from datetime import date
 from pathlib import Path
 
 import attrs
@@ -86,4 +87,6 @@ def _value(value: object) -> str:
         return "{ " + ", ".join(f"{name} = {_value(part)}" for name, part in value.items()) + " }"
     if isinstance(value, (list, tuple)):
         return "[" + ", ".join(_value(part) for part in value) + "]"
+    if isinstance(value, date):
+        return value.isoformat()
     return json.dumps(value, ensure_ascii=False)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import re
+from datetime import date
 
 from seg.lab.behaviour import Behaviour, Certificate
 from seg.lab.world import MX, TLSA, Policy
-from tests.e2e.base import GatewayCase
+from tests.e2e.base import MESSAGE, GatewayCase
 
 WRONG = Behaviour(certificate=Certificate.OTHER_NAME)
 
@@ -30,6 +31,43 @@ class CheckTests(GatewayCase):
         out, err, status = await self.seg(*arguments)
         self.assertEqual(err, "")
         return plain(out), status
+
+    async def test_policyreport(self) -> None:
+        """What would have failed under enforcement, of mail that was delivered: testing, monitor and an exemption, a domain a row."""
+        await self.internet.add_domain("testing.example", policy=Policy(mode="testing", mx=("mx.elsewhere.example",)))
+        wrong = MX("mx.monitor.example", tlsa=(TLSA(wrong=True),))
+        await self.internet.add_domain("monitor.example", mx=[wrong], secure=True)
+        expired = MX("mx.exempt.example", behaviour=Behaviour(certificate=Certificate.EXPIRED))
+        await self.internet.add_domain("exempt.example", mx=[expired], policy=Policy())
+        await self.internet.add_domain("good.example", policy=Policy())
+        exemption = {"until": date(2099, 1, 1), "reason": "ticket 7"}
+        gateway = await self.start_gateway(
+            profiles={"monitor.example": {"dane": "monitor"}, "exempt.example": {"exemption": exemption}}
+        )
+        self.assertIn("Nothing would have failed since", (await self.check("policyreport"))[0])
+        domains = ("testing.example", "monitor.example", "exempt.example", "good.example")
+        for number in (1, 2):
+            for name in domains:
+                await gateway.inject("alice@sender.example", f"bob@{name}", MESSAGE)
+            for name in domains:
+                await self.internet.wait_for_messages(name, number)
+        wanted = {
+            "testing.example": ("mta-sts", "mx-not-in-policy"),
+            "monitor.example": ("dane", "tlsa-no-match"),
+            "exempt.example": ("mta-sts", "certificate-expired"),
+        }
+        rows = (await self.seg_json("policyreport"))["domains"]
+        found = {row["domain"]: {(each["provider"], each["cause"]) for each in row["causes"]} for row in rows}
+        self.assertEqual({name: {pair} for name, pair in wanted.items()}, found)
+        self.assertEqual([row["sessions"] for row in rows], [2, 2, 2])
+        out, status = await self.check("policyreport", "--days", "1")
+        self.assertEqual(status, 0)
+        for name, (provider, cause) in wanted.items():
+            self.assertRegex(out, rf"{name}\W+2 .*{provider}\W+{cause}\W+mx\.{name}")
+        self.assertNotIn("good.example", out)
+        self.assertIn("All of it was delivered", out)
+        out, _ = await self.check("policyreport", "--domain", "good.example")
+        self.assertRegex(out, r"Nothing would have failed since .* for good\.example\.")
 
     async def test_daneverify(self) -> None:
         """The vendor's lines, word for word; a domain without DNSSEC fails, and one with a wrong record says why."""

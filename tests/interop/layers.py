@@ -6,12 +6,11 @@ What is written there is gone with the last process in it; the machine stays wha
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 from pathlib import Path
 from unittest import SkipTest
 
-from tests.programs import fetched
+from tests.programs import fetched, optional_program
 
 OVER = ("usr", "etc", "var", "run")
 
@@ -42,8 +41,9 @@ class Layers:
 
     def __init__(self, folder: Path, packages: tuple[str, ...], setup: str) -> None:
         self._packages = " ".join(str(fetched(package)) for package in packages)
-        if os.geteuid() != 0 or shutil.which("unshare") is None:
-            raise SkipTest(f"{packages[-1]} is started by root only, with unshare (Debian package util-linux)")
+        optional_program("unshare", "--version", package="util-linux")
+        if os.geteuid() != 0:
+            raise SkipTest(f"{packages[-1]} is started by root only")
         self._top = folder / "layers"
         self._script = folder / "layers.sh"
         self._script.write_text(SCRIPT.format(folders=" ".join(OVER), setup=setup))
