@@ -10,7 +10,7 @@ from seg.mail.causes import CauseKind
 from seg.mail.errors import Temporary
 from seg.mail.status import status_text
 from seg.smtp.client_events import FailedBeforeHello, InjectedPlaintext
-from seg.smtp.replies import Phase
+from seg.smtp.reply import Phase
 
 
 class Unreachable(Temporary):

@@ -5,7 +5,8 @@ from __future__ import annotations
 from seg.common.echoes import WITHHELD, EchoedSecrets
 from seg.events.base import IEventSink
 from seg.events.delivery import DialogueLine
-from seg.smtp.replies import MAX_LINES, Phase
+from seg.smtp.reply import Phase
+from seg.smtp.reply_parser import MAX_LINES
 
 MOST_DOMAINS = 100  # watched at a time
 MOST_LINES = 5000  # told of one connection: the server chooses how many it says

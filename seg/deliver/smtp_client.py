@@ -54,7 +54,7 @@ from seg.smtp.client_events import (
     TransactionDone,
 )
 from seg.smtp.dot_stuffing import ContentEncoder
-from seg.smtp.replies import Phase, Reply, ReplyError
+from seg.smtp.reply import Phase, Reply, ReplyError
 from seg.tls.peer import SessionFacts
 
 CLOSE_TIMEOUT = 5.0  # seconds for the reply to QUIT, and again for the peer to close

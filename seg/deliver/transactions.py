@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import attrs
 
 from seg.mail.outcome import Delayed, Delivered, Outcome
-from seg.smtp.replies import Phase, TooManyRecipients
+from seg.smtp.reply import Phase, TooManyRecipients
 
 
 def may_go_anew(outcome: Outcome) -> bool:

@@ -25,7 +25,7 @@ from seg.smtp.client_faults import temporary
 from seg.smtp.client_session import ClientSession
 from seg.smtp.client_transaction import MailTransaction
 from seg.smtp.dot_stuffing import BdatEncoder, ContentEncoder, DotEncoder
-from seg.smtp.replies import KEPT, Phase, Reply, ReplyError
+from seg.smtp.reply import KEPT, Phase, Reply, ReplyError
 from seg.smtp.verdicts import Circumstance
 
 _SERVICE_CLOSING = 421  # RFC 5321 §3.8: in answer to any command

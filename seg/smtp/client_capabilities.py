@@ -7,7 +7,7 @@ from types import MappingProxyType
 
 import attrs
 
-from seg.smtp.replies import Reply
+from seg.smtp.reply import Reply
 
 MOST_KEYWORDS = 64  # kept in `raw`; servers offer some 10 to 20
 LONGEST_KEYWORD = 64  # characters; longer ones are passed over

@@ -10,7 +10,7 @@ import attrs
 from seg.mail.errors import Permanent, Temporary
 from seg.smtp.client_auth import ChallengeError
 from seg.smtp.client_capabilities import Capabilities
-from seg.smtp.replies import Reply
+from seg.smtp.reply import Reply
 
 Result = Reply | Temporary | Permanent  # of one recipient; a `Reply` is the server's acceptance
 

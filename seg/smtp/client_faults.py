@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from seg.mail.errors import Permanent, Temporary
 from seg.smtp.client_events import FailedBeforeHello, InjectedPlaintext
-from seg.smtp.replies import Phase, Reply
+from seg.smtp.reply import Phase, Reply
 from seg.smtp.verdicts import ReplyVerdict, verdict_on
 
 

@@ -27,7 +27,8 @@ from seg.smtp.client_events import (
 )
 from seg.smtp.client_faults import behind_starttls, command_unknown, out_of_turn, temporary
 from seg.smtp.client_transaction import MailTransaction
-from seg.smtp.replies import Phase, Reply, ReplyParser
+from seg.smtp.reply import Phase, Reply
+from seg.smtp.reply_parser import ReplyParser
 
 _QUIT = b"QUIT\r\n"
 

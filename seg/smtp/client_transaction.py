@@ -14,7 +14,7 @@ from seg.smtp.address import PathError, check_forward_path
 from seg.smtp.client_capabilities import Capabilities
 from seg.smtp.client_events import Result
 from seg.smtp.commands import is_envid, is_orcpt
-from seg.smtp.replies import Phase, Reply
+from seg.smtp.reply import Phase, Reply
 from seg.smtp.verdicts import Circumstance
 
 # What could end a path or a command line early. Some of it may stand in a quoted local part (RFC 5321 §4.1.2): then the grammar decides.

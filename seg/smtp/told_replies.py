@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import TypeVar, cast
 
 from seg.mail.errors import DeliveryError, Permanent, Temporary
-from seg.smtp.replies import CUT
+from seg.smtp.reply import CUT
 
 SHORT = 200  # characters that are told of any reply
 MOST = 16384  # characters of longer ones in one attempt; of what is beyond, and of what was told already, the beginning is told

@@ -1,6 +1,6 @@
 """What a refusal is a verdict on, and so what becomes of the recipients it concerns: one table of phase, code and enhanced code.
 
-Pure. `verdict_on` looks it up; `seg.smtp.replies` makes the error of it. ``python -m seg.smtp.verdicts`` in the project's folder
+Pure. `verdict_on` looks it up; `seg.smtp.reply` makes the error of it. ``python -m seg.smtp.verdicts`` in the project's folder
 writes the table into ``docs/smtp.md``; a test fails when the page differs.
 """
 

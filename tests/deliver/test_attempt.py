@@ -43,7 +43,7 @@ from seg.policy.requirement import (
 )
 from seg.queue.interfaces import Lease
 from seg.smtp.client_capabilities import parse_capabilities
-from seg.smtp.replies import Phase, Reply, TooManyRecipients
+from seg.smtp.reply import Phase, Reply, TooManyRecipients
 from tests.doubles import MemoryContent, RecordingSink
 
 TWO = (Recipient(0, "a@to.example"), Recipient(1, "b@to.example"))

@@ -8,7 +8,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from seg.deliver.debug_peers import LONGEST_LINE, MOST_DOMAINS, MOST_LINES, DebugPeers, DialogueLog
 from seg.events.delivery import DialogueLine
-from seg.smtp.replies import Phase
+from seg.smtp.reply import Phase
 from tests.doubles import RecordingSink
 
 

@@ -15,7 +15,7 @@ from seg.mail.outcome import Bounced, Delayed, Outcome
 from seg.maillog.lines import render
 from seg.queue.schedule import Schedule, Schedules
 from seg.queue.settlement import settle
-from seg.smtp.replies import CUT
+from seg.smtp.reply import CUT
 from seg.smtp.told_replies import MOST, SHORT, ToldReplies
 
 PEOPLE = tuple(Recipient(rid, f"r{rid}@one.test") for rid in range(1000))

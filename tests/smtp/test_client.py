@@ -25,7 +25,7 @@ from seg.smtp.client_events import (
     TLSRefused,
     TransactionDone,
 )
-from seg.smtp.replies import Phase, Reply
+from seg.smtp.reply import Phase, Reply
 
 GREETING = b"220 mx.test ESMTP\r\n"
 PLAIN = b"250 mx.test\r\n"

@@ -21,7 +21,7 @@ from seg.smtp.client_auth import (
     response,
 )
 from seg.smtp.client_events import Authenticated, AuthRefused, ContentWanted, Ended, ResponseWanted, TransactionDone
-from seg.smtp.replies import Reply
+from seg.smtp.reply import Reply
 
 # RFC 7677 §3
 SCRAM_CHALLENGE = b"r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096"

@@ -11,7 +11,7 @@ from seg.mail.errors import Permanent, Temporary
 from seg.smtp.client import ClientConnection
 from seg.smtp.client_events import Anew, ContentWanted, Ended, TransactionDone
 from seg.smtp.dot_stuffing import BdatEncoder, DotEncoder
-from seg.smtp.replies import Phase, Reply
+from seg.smtp.reply import Phase, Reply
 
 TWO = (Recipient(0, "a@to.test"), Recipient(1, "b@to.test"))
 ENVELOPE = Envelope(1, "s@from.test", TWO, arrived=0.0)

@@ -17,7 +17,7 @@ from seg.events.delivery import DialogueLine
 from seg.mail.envelope import Envelope, Recipient
 from seg.smtp.client import ClientConnection
 from seg.smtp.client_auth import ClientMechanism, LoginClient, PlainClient, ScramClient
-from seg.smtp.replies import MAX_REPLY
+from seg.smtp.reply_parser import MAX_REPLY
 from tests.doubles import RecordingSink
 
 PEOPLE = (Recipient(0, "a@one.test"), Recipient(1, "b@one.test"))

@@ -19,7 +19,7 @@ from seg.mail.envelope import DSNNotify, Envelope, Recipient
 from seg.mail.errors import Permanent, Temporary
 from seg.smtp.client_capabilities import parse_capabilities
 from seg.smtp.client_transaction import MailTransaction
-from seg.smtp.replies import Reply, TooManyRecipients
+from seg.smtp.reply import Reply, TooManyRecipients
 from seg.smtp.verdicts import Circumstance, Phase, ReplyVerdict, verdict_on
 
 GREETING, EHLO, STARTTLS, AUTH = Phase.GREETING, Phase.EHLO, Phase.STARTTLS, Phase.AUTH

@@ -11,7 +11,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from seg.mail.errors import DeliveryError, Permanent, Temporary
 from seg.mail.status import status_text
-from seg.smtp.replies import CUT, KEPT, MAX_LINE, MAX_LINES, MAX_REPLY, Phase, Reply, ReplyError, ReplyParser
+from seg.smtp.reply import CUT, KEPT, Phase, Reply, ReplyError
+from seg.smtp.reply_parser import MAX_LINE, MAX_LINES, MAX_REPLY, ReplyParser
 
 
 def parse(*chunks: bytes) -> tuple[list[Reply], str]:

@@ -9,7 +9,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 import seg
 from seg.mail.errors import Permanent
-from seg.smtp.replies import Phase, Reply, TooManyRecipients
+from seg.smtp.reply import Phase, Reply, TooManyRecipients
 from seg.smtp.verdicts import ROWS, SESSION_PHASES, Circumstance, ReplyVerdict, page_text, verdict_on
 
 STATUSES = (
