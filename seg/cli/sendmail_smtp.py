@@ -23,16 +23,16 @@ from seg.maildrop.folder import drop
 from seg.receive.transaction import HEADER_TOO_LONG
 from seg.smtp import server_events as events
 from seg.smtp.commands import MailArguments, RcptArguments
+from seg.smtp.reply import Reply
 from seg.smtp.server import ServerConnection
 from seg.smtp.server_options import AddressLeniency, ServerOptions
-from seg.smtp.server_replies import ServerReply
 from seg.smtp.server_table import State
 
 PIECE = 65536
 IN_MEMORY = 1024 * 1024  # octets of a message that need no file yet
-NOT_STORED = ServerReply(451, "4.3.0", "The message could not be stored; try again later")
+NOT_STORED = Reply.of(451, "4.3.0", "The message could not be stored; try again later")
 _LF = re.compile(rb"(?<!\r)\n")
-TOO_MANY = ServerReply(452, "4.5.3", "Too many recipients")
+TOO_MANY = Reply.of(452, "4.5.3", "Too many recipients")
 
 
 def serve(source: BinaryIO, out: BinaryIO, hostname: str, settings: Settings, folder: Path, local: LocalUsers) -> bool:
@@ -153,9 +153,7 @@ class _StdioSession:
         recipient = attrs.evolve(recipient, address=self._whole(recipient.address))
         if (objection := self._local.objection(recipient.address)) is not None:
             status, text = objection
-            self._core.refuse(
-                ServerReply(550, "5.1.1", text) if status == os.EX_NOUSER else ServerReply(451, "4.3.5", text)
-            )
+            self._core.refuse(Reply.of(550, "5.1.1", text) if status == os.EX_NOUSER else Reply.of(451, "4.3.5", text))
             return
         self._recipients.append(recipient)
         self._core.accept()

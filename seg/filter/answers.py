@@ -11,7 +11,7 @@ import attrs
 from seg.queue.interfaces import IContent
 from seg.smtp.address import check_forward_path, check_reverse_path
 from seg.smtp.commands import MailArguments, RcptArguments, is_envid, is_orcpt, parse_mail, parse_rcpt
-from seg.smtp.server_replies import ServerReply
+from seg.smtp.reply import Reply
 
 LONGEST_TEXT = 400  # characters: a reply line has 512 octets (RFC 5321 §4.5.3.1.5)
 LONGEST_REASON = 200  # characters
@@ -175,10 +175,10 @@ def _is_enhanced(instance: Reject | TempFail, attribute: object, value: str) -> 
         raise ValueError(f"{value!r} isn't an enhanced status code for a {instance.code}")
 
 
-def _reply(code: int, enhanced: str, text: str) -> ServerReply:
+def _reply(code: int, enhanced: str, text: str) -> Reply:
     """One line, of printable ASCII."""
     plain = "".join(c if " " <= c <= "~" else "?" for c in " ".join(text.split()))
-    return ServerReply(code, enhanced, plain[:LONGEST_TEXT])
+    return Reply.of(code, enhanced, plain[:LONGEST_TEXT])
 
 
 @attrs.frozen
@@ -190,7 +190,7 @@ class Reject:
     enhanced: str = attrs.field(default="5.7.1", validator=_is_enhanced)
 
     @property
-    def reply(self) -> ServerReply:
+    def reply(self) -> Reply:
         """As the client hears it."""
         return _reply(self.code, self.enhanced, self.text)
 
@@ -206,7 +206,7 @@ class TempFail:
     enhanced: str = attrs.field(default="4.7.1", validator=_is_enhanced)
 
     @property
-    def reply(self) -> ServerReply:
+    def reply(self) -> Reply:
         """As the client hears it."""
         return _reply(self.code, self.enhanced, self.text)
 

@@ -30,7 +30,7 @@ from seg.filter.message import FilteredMessage
 from seg.filter.turns import FilterTurns
 from seg.mail.client import client_key
 from seg.mail.errors import LocalFault, local_fault
-from seg.smtp.server_replies import ServerReply
+from seg.smtp.reply import Reply
 
 NO_ANSWER: dict[WhenAway, Answer] = {
     WhenAway.TEMPFAIL: TempFail(),
@@ -67,7 +67,7 @@ class Refused:
     """The client hears this."""
 
     filter: str
-    reply: ServerReply
+    reply: Reply
 
 
 @attrs.frozen

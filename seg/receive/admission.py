@@ -17,14 +17,14 @@ from seg.receive.proxy_protocol import ProxyHeader, ProxyHeaderError
 from seg.receive.reverse_dns import client_name
 from seg.receive.session import TOO_MANY_CONNECTIONS, ReceiveSession
 from seg.receive.timers import SessionTimers
-from seg.smtp.server_replies import ServerReply
+from seg.smtp.reply import Reply
 from seg.smtp.xclient import XClient
 
 PROXY_TIMEOUT = 10.0  # seconds for the header of a load balancer
 # Seconds for the name of a client. The resolver ends each question long before: who is over this is ours.
 NAME_TIMEOUT = 60.0
 
-NAME_NOT_KNOWN = ServerReply(421, "4.3.0", "Your host name can't be looked up at the moment; try again later")
+NAME_NOT_KNOWN = Reply.of(421, "4.3.0", "Your host name can't be looked up at the moment; try again later")
 
 
 class AdmittingProtocol(Protocol):
@@ -40,7 +40,7 @@ class AdmittingProtocol(Protocol):
     def admitted(self, early: bytes) -> None:
         """The client may talk, and has sent this already."""
 
-    def end(self, reply: ServerReply) -> None:
+    def end(self, reply: Reply) -> None:
         """Give a last reply and close."""
 
     def cut(self) -> None:

@@ -13,15 +13,15 @@ from seg.mail.hosts import IPAddress
 from seg.receive.context import ListenerContext
 from seg.receive.refusals import Refusals
 from seg.smtp import server_events as events
+from seg.smtp.reply import Reply
 from seg.smtp.server import ServerConnection
-from seg.smtp.server_replies import ServerReply
 
 MOST_FAILURES = 5  # in one connection
 
-INVALID = ServerReply(535, "5.7.8", "Authentication credentials invalid")
-UNAVAILABLE = ServerReply(454, "4.7.0", "Temporary authentication failure")
-LOCKED = ServerReply(454, "4.7.0", "Too many authentication failures from your address; try again later")
-TOO_MANY = ServerReply(421, "4.7.0", "Too many authentication failures; closing connection")
+INVALID = Reply.of(535, "5.7.8", "Authentication credentials invalid")
+UNAVAILABLE = Reply.of(454, "4.7.0", "Temporary authentication failure")
+LOCKED = Reply.of(454, "4.7.0", "Too many authentication failures from your address; try again later")
+TOO_MANY = Reply.of(421, "4.7.0", "Too many authentication failures; closing connection")
 
 
 class AuthSession:
@@ -75,7 +75,7 @@ class AuthSession:
         """The client gave up, or sent what can't be read."""
         exchange, self._exchange = self._exchange, None
         if exchange is not None:
-            self._told_failed("", exchange.mechanism, event.reply.text)
+            self._told_failed("", exchange.mechanism, event.reply.message)
 
     def cancel(self) -> None:
         """The client has gone."""

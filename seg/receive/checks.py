@@ -14,13 +14,14 @@ from seg.mail.hosts import IPAddress
 from seg.receive.access import AccessDecision
 from seg.receive.recipients import RELAYING_DENIED, RecipientAccess, local_objection
 from seg.receive.senders import SenderRules
+from seg.smtp.reply import Reply
 from seg.smtp.server_auth import AUTH_REQUIRED
-from seg.smtp.server_replies import STARTTLS_FIRST, ServerReply
+from seg.smtp.server_replies import STARTTLS_FIRST
 
 NOBODY = AccessDecision(SenderGroup(name="", access=Access.REJECT), "")
-TOO_MANY_MESSAGES = ServerReply(452, "4.5.3", "Too many messages on this connection")
-TOO_MANY_RECIPIENTS = ServerReply(452, "4.5.3", "Too many recipients")
-NOT_OWN_ADDRESS = ServerReply(553, "5.7.1", "Sender address is not that of the authenticated user")
+TOO_MANY_MESSAGES = Reply.of(452, "4.5.3", "Too many messages on this connection")
+TOO_MANY_RECIPIENTS = Reply.of(452, "4.5.3", "Too many recipients")
+NOT_OWN_ADDRESS = Reply.of(553, "5.7.1", "Sender address is not that of the authenticated user")
 
 
 @attrs.frozen
@@ -51,7 +52,7 @@ class ReceiveRules:
     local: Callable[[], LocalTable] | None = None  # who gets mail for this machine
 
 
-def check_mail(client: ClientFacts, reverse_path: str, rules: ReceiveRules, sent: int) -> ServerReply | None:
+def check_mail(client: ClientFacts, reverse_path: str, rules: ReceiveRules, sent: int) -> Reply | None:
     """Why the client may not begin a transaction from this address; None when it may.
 
     :param sent: messages accepted on this connection.
@@ -66,7 +67,7 @@ def check_mail(client: ClientFacts, reverse_path: str, rules: ReceiveRules, sent
     return TOO_MANY_MESSAGES if 0 < group.max_messages <= sent else None
 
 
-def check_rcpt(client: ClientFacts, address: str, count: int, rules: ReceiveRules) -> ServerReply | None:
+def check_rcpt(client: ClientFacts, address: str, count: int, rules: ReceiveRules) -> Reply | None:
     """Why a recipient isn't accepted; None when it is.
 
     :param count: recipients accepted in this transaction.
@@ -77,7 +78,7 @@ def check_rcpt(client: ClientFacts, address: str, count: int, rules: ReceiveRule
     return refusal
 
 
-def check_vrfy(client: ClientFacts, address: str, rules: ReceiveRules) -> ServerReply | None:
+def check_vrfy(client: ClientFacts, address: str, rules: ReceiveRules) -> Reply | None:
     """Why mail of this client to an address isn't accepted, how much of it there ever is; None when it is."""
     if not client.may_relay:
         if client.access.group.access is not Access.ACCEPT:

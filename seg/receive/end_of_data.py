@@ -15,10 +15,10 @@ from seg.receive.context import ListenerContext
 from seg.receive.filtering import filtering
 from seg.receive.refusals import Refusals
 from seg.receive.transaction import LOCAL_ERROR, ReceiveTransaction, not_stored
+from seg.smtp.reply import Reply
 from seg.smtp.server import ServerConnection
-from seg.smtp.server_replies import ServerReply
 
-NOT_OWN_HEADER = ServerReply(553, "5.7.1", "From address in the header is not that of the authenticated user")
+NOT_OWN_HEADER = Reply.of(553, "5.7.1", "From address in the header is not that of the authenticated user")
 
 
 class EndOfData:
@@ -88,7 +88,7 @@ class EndOfData:
             transaction.abort()
         elif isinstance(verdict, Refused):
             self._core.refuse(verdict.reply)
-            self.drop(f"Refused by filter {verdict.filter}" if verdict.filter else verdict.reply.text)
+            self.drop(f"Refused by filter {verdict.filter}" if verdict.filter else verdict.reply.message)
             self._on_answer()
         elif isinstance(verdict, Dropped):
             self.drop(f"Dropped by filter {verdict.filter}")
@@ -147,7 +147,7 @@ class EndOfData:
         """Say that the message is ours, be it queued or discarded."""
         self.injected += 1
         # The form in which most servers tell the id: libraries and log tools of clients find it by that.
-        self._core.accept(ServerReply(250, "2.0.0", f"Ok: queued as {transaction.mid}"))
+        self._core.accept(Reply.of(250, "2.0.0", f"Ok: queued as {transaction.mid}"))
         self._on_answer()
 
     def _commit_failed(self, failure: Any, transaction: ReceiveTransaction) -> None:

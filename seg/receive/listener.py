@@ -16,17 +16,17 @@ from seg.mail.hosts import IPAddress
 from seg.receive.context import ListenerContext
 from seg.receive.protocol import ServerProtocol
 from seg.receive.refused_connections import RefusedConnections
-from seg.smtp.server_replies import ServerReply
+from seg.smtp.reply import Reply
 
-TOO_MANY_CONNECTIONS = ServerReply(421, "4.7.0", "Too many connections; try again later")
-SUSPENDED = ServerReply(421, "4.3.2", "Service not available now; try again later")
-SHUTTING_DOWN = ServerReply(421, "4.3.2", "Service shutting down; try again later")
+TOO_MANY_CONNECTIONS = Reply.of(421, "4.7.0", "Too many connections; try again later")
+SUSPENDED = Reply.of(421, "4.3.2", "Service not available now; try again later")
+SHUTTING_DOWN = Reply.of(421, "4.3.2", "Service shutting down; try again later")
 
 
 class RejectingProtocol(Protocol):
     """A connection that gets one reply and no session."""
 
-    def __init__(self, reply: ServerReply) -> None:
+    def __init__(self, reply: Reply) -> None:
         self._reply = reply
 
     def connectionMade(self) -> None:

@@ -16,9 +16,9 @@ from seg.receive.context import ListenerContext
 from seg.receive.handshake import handshake_facts, handshake_failure
 from seg.receive.session import ReceiveSession
 from seg.receive.timers import SessionTimers
+from seg.smtp.reply import Reply
 from seg.smtp.server import ServerConnection
 from seg.smtp.server_events import XclientCommand
-from seg.smtp.server_replies import ServerReply
 from seg.smtp.server_table import State
 
 # While a message is being made durable the client may send ahead this much before we stop reading.
@@ -27,9 +27,9 @@ READ_AHEAD = 65536
 READ_SIZE, READ_SIZE_TLS = 16384, 4096
 CONTENT = (State.DATA, State.BDAT)
 
-TIMED_OUT = ServerReply(421, "4.4.2", "Timeout; closing connection")
-OUT_OF_MEMORY = ServerReply(421, "4.3.1", "Insufficient system resources; try again later")
-LIVED_TOO_LONG = ServerReply(421, "4.4.2", "Allowable connection time exceeded; closing connection")
+TIMED_OUT = Reply.of(421, "4.4.2", "Timeout; closing connection")
+OUT_OF_MEMORY = Reply.of(421, "4.3.1", "Insufficient system resources; try again later")
+LIVED_TOO_LONG = Reply.of(421, "4.4.2", "Allowable connection time exceeded; closing connection")
 
 
 @implementer(IHalfCloseableProtocol, IHandshakeListener, IPushProducer)
@@ -47,7 +47,7 @@ class ServerProtocol(Protocol):
         self._timers = SessionTimers(context.clock, context.settings)
         self.session = ReceiveSession(context, self._core, self._icid, address, self._go_on)
         self._admission = ClientAdmission(context, self.session, self._timers, self)
-        self._final_reply: ServerReply | None = None  # to be given once the running transaction is over
+        self._final_reply: Reply | None = None  # to be given once the running transaction is over
         self._advancing = False
         self._shaking_hands = False
         self._before_handshake = False  # it waits for its turn
@@ -247,7 +247,7 @@ class ServerProtocol(Protocol):
 
     # --- its end
 
-    def finish(self, reply: ServerReply, now: bool = False) -> None:
+    def finish(self, reply: Reply, now: bool = False) -> None:
         """Give a last reply as soon as the running transaction is over.
 
         :param now: only a message being made durable is waited for. One that filters judge isn't: the client will come again.
@@ -258,7 +258,7 @@ class ServerProtocol(Protocol):
         else:
             self.end(reply)
 
-    def end(self, reply: ServerReply) -> None:
+    def end(self, reply: Reply) -> None:
         """Give a last reply and close."""
         if self.over:
             return

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from seg.config.schema import Recipients
 from seg.local.table import LocalTable, NoTaker
 from seg.mail.address import domain_of, local_part
-from seg.smtp.server_replies import ServerReply
+from seg.smtp.reply import Reply
 
 ALL = "all"
 
@@ -18,9 +18,9 @@ class RecipientAccess:
     def __init__(self, table: Recipients) -> None:
         self._accepted = frozenset(map(_entry, table.accept))
         self._rejected = frozenset(map(_entry, table.reject))
-        self._reply = ServerReply(550, "5.1.1", table.reject_text)
+        self._reply = Reply.of(550, "5.1.1", table.reject_text)
 
-    def objection(self, address: str) -> ServerReply | None:
+    def objection(self, address: str) -> Reply | None:
         """The reply to a recipient who isn't accepted; None when it is."""
         for entry in _particular_first(address):
             if entry in self._rejected:
@@ -30,7 +30,7 @@ class RecipientAccess:
         return RELAYING_DENIED
 
 
-def local_objection(table: LocalTable, address: str) -> ServerReply | None:
+def local_objection(table: LocalTable, address: str) -> Reply | None:
     """The reply to a recipient on this machine whose mail nobody takes; None when somebody does, or when he isn't on this machine."""
     if not table.is_local(address):
         return None
@@ -40,9 +40,9 @@ def local_objection(table: LocalTable, address: str) -> ServerReply | None:
     return NO_SUCH_USER if none and table.strict and not table.elsewhere else None
 
 
-ALIAS_BROKEN = ServerReply(451, "4.3.5", "The aliases of this host can't be used for this recipient")
-NO_SUCH_USER = ServerReply(550, "5.1.1", "No such user here")
-RELAYING_DENIED = ServerReply(550, "5.7.1", "Relaying denied")
+ALIAS_BROKEN = Reply.of(451, "4.3.5", "The aliases of this host can't be used for this recipient")
+NO_SUCH_USER = Reply.of(550, "5.1.1", "No such user here")
+RELAYING_DENIED = Reply.of(550, "5.7.1", "Relaying denied")
 
 
 def _entry(text: str) -> str:

@@ -37,13 +37,13 @@ from seg.receive.handshake import HandshakeFacts
 from seg.receive.received_header import from_clause, received_field
 from seg.receive.transaction import ReceiveTransaction, not_stored
 from seg.smtp import server_events as events
+from seg.smtp.reply import Reply
 from seg.smtp.server import ServerConnection
-from seg.smtp.server_replies import ServerReply
 from seg.smtp.server_table import State
 from seg.smtp.xclient import XClient
 
-TOO_MANY_CONNECTIONS = ServerReply(421, "4.7.0", "Too many connections from your address; try again later")
-TOO_MANY_THIS_HOUR = ServerReply(452, "4.7.1", "Too many recipients received this hour")
+TOO_MANY_CONNECTIONS = Reply.of(421, "4.7.0", "Too many connections from your address; try again later")
+TOO_MANY_THIS_HOUR = Reply.of(452, "4.7.1", "Too many recipients received this hour")
 
 
 class ReceiveSession(EndOfData):
@@ -110,11 +110,11 @@ class ReceiveSession(EndOfData):
         core.may_relay = access.may_relay
         core.xclient_allowed = context.proxies.lookup(self._peer).may_relay
 
-    def refusal(self) -> ServerReply | None:
+    def refusal(self) -> Reply | None:
         """What a client gets that is turned away at the greeting; None: it is greeted."""
         group = self.client.access.group
         if self.client.access.refused:
-            return ServerReply(554, "5.7.1", group.reject_text)
+            return Reply.of(554, "5.7.1", group.reject_text)
         if self._context.connections.exceeds(self.client.address, group.max_connections):
             self.report(f"Connection limit exceeded: {group.max_connections} from {self.client.address}")
             return TOO_MANY_CONNECTIONS
@@ -258,7 +258,7 @@ class ReceiveSession(EndOfData):
         )
 
     def _content_refused(self, event: events.ContentRefused) -> None:
-        self.fail(event.reply.text)
+        self.fail(event.reply.message)
 
     def _too_large(self, event: events.MailTooLarge) -> None:
         self._refusals.emit(ReceiveFailed(self._icid, "Message size exceeds limit"))

@@ -14,16 +14,16 @@ from seg.mail.envelope import BodyType, Envelope, Recipient, mailbox_key
 from seg.queue.interfaces import IMessageWriter
 from seg.smtp.commands import MailArguments, RcptArguments
 from seg.smtp.header_scan import HeaderScan
-from seg.smtp.server_replies import ServerReply
+from seg.smtp.reply import Reply
 
-LOOP = ServerReply(554, "5.4.6", "Message loop")
-STORAGE = ServerReply(452, "4.3.1", "Insufficient system storage")
-HEADER_TOO_LONG = ServerReply(552, "5.3.4", "Message header exceeds limit")
-LOCAL_ERROR = ServerReply(451, "4.3.0", "Local error in processing")
+LOOP = Reply.of(554, "5.4.6", "Message loop")
+STORAGE = Reply.of(452, "4.3.1", "Insufficient system storage")
+HEADER_TOO_LONG = Reply.of(552, "5.3.4", "Message header exceeds limit")
+LOCAL_ERROR = Reply.of(451, "4.3.0", "Local error in processing")
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.ENOMEM})
 
 
-def not_stored(error: BaseException) -> ServerReply:
+def not_stored(error: BaseException) -> Reply:
     """The reply for a message that can't be taken for a fault of ours: only a full disk, or memory, is called one."""
     note(error)
     if isinstance(error, MemoryError):
@@ -69,7 +69,7 @@ class ReceiveTransaction:
         self.trace = 0  # octets of the Received field
         self.size = 0  # octets written, the Received field included
         self.writer: IMessageWriter | None = None
-        self.failure: ServerReply | None = None  # the message can't be taken: nothing more is written
+        self.failure: Reply | None = None  # the message can't be taken: nothing more is written
         self.cause = ""  # of the failure, one line for people
 
     def add_recipient(self, address: str, arguments: RcptArguments) -> bool:
@@ -115,7 +115,7 @@ class ReceiveTransaction:
         if not self.header.complete:
             self.header.feed(piece)
             if self.header.complete and self.header.hops > self.max_hops:
-                self._fail(LOOP, LOOP.text)
+                self._fail(LOOP, LOOP.message)
         self._store(piece)
 
     def end_content(self) -> None:
@@ -126,7 +126,7 @@ class ReceiveTransaction:
             except HeaderTooLong as error:
                 self._fail(HEADER_TOO_LONG, str(error))
         if not self.header.complete and self.header.hops > self.max_hops:
-            self._fail(LOOP, LOOP.text)
+            self._fail(LOOP, LOOP.message)
 
     def readdress(self, sender: MailArguments, recipients: tuple[Recipient, ...]) -> None:
         """Filters have the last word on the envelope."""
@@ -215,7 +215,7 @@ class ReceiveTransaction:
         else:
             self.size += len(data)
 
-    def _fail(self, reply: ServerReply, cause: str) -> None:
+    def _fail(self, reply: Reply, cause: str) -> None:
         self.failure = reply
         self.cause = cause
         self._completion = None

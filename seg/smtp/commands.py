@@ -9,7 +9,8 @@ import attrs
 
 from seg.mail.envelope import BodyType, DSNNotify, DSNRet
 from seg.smtp.address import MAX_DOMAIN, PathError, parse_forward_path, parse_reverse_path
-from seg.smtp.server_replies import ADDRESS_NOT_ASCII, ServerReply
+from seg.smtp.reply import Reply
+from seg.smtp.server_replies import ADDRESS_NOT_ASCII
 
 _PARAMETER = re.compile(r"([A-Za-z0-9][A-Za-z0-9\-]*)(?:=([\x21-\x3c\x3e-\x7e]+))?")
 _SIZE = re.compile(r"[0-9]{1,20}")
@@ -50,7 +51,7 @@ WITHOUT_ARGUMENT = frozenset({Verb.DATA, Verb.RSET, Verb.QUIT, Verb.STARTTLS})
 class CommandError(ValueError):
     """The command is refused; `reply` says how."""
 
-    def __init__(self, reply: ServerReply) -> None:
+    def __init__(self, reply: Reply) -> None:
         super().__init__(str(reply))
         self.reply = reply
 
@@ -105,7 +106,7 @@ def parse_greeting(argument: str) -> str:
     """
     name = argument.strip(" ")
     if not name or len(name) > MAX_DOMAIN or not name.isprintable() or " " in name:
-        raise CommandError(ServerReply(501, "5.5.4", "Domain name or address literal required"))
+        raise CommandError(Reply.of(501, "5.5.4", "Domain name or address literal required"))
     return name
 
 
@@ -121,7 +122,7 @@ def parse_mail(argument: str, auth: bool = False, default_domain: str = "") -> M
     try:
         path = parse_reverse_path(argument, start, default_domain)
     except PathError as error:
-        raise CommandError(ServerReply(501, "5.1.7", str(error))) from None
+        raise CommandError(Reply.of(501, "5.1.7", str(error))) from None
     if path.end == len(argument):
         if not path.address.isascii():
             raise CommandError(ADDRESS_NOT_ASCII)
@@ -133,7 +134,7 @@ def parse_mail(argument: str, auth: bool = False, default_domain: str = "") -> M
     # Nothing is said by AUTH=<>: some clients say it to everybody.
     submitter = parameters.pop("AUTH", None) if auth or parameters.get("AUTH") == "<>" else None
     if submitter is not None and submitter != "<>" and not (submitter and _is_xtext(submitter)):
-        raise CommandError(ServerReply(501, "5.5.4", "Malformed AUTH"))
+        raise CommandError(Reply.of(501, "5.5.4", "Malformed AUTH"))
     ret, envid, requiretls = (
         parameters.pop("RET", ""),
         parameters.pop("ENVID", None),
@@ -142,22 +143,22 @@ def parse_mail(argument: str, auth: bool = False, default_domain: str = "") -> M
     if parameters:
         raise _unknown(next(iter(parameters)))
     if not _SIZE.fullmatch(size):
-        raise CommandError(ServerReply(501, "5.5.4", "Malformed SIZE"))
+        raise CommandError(Reply.of(501, "5.5.4", "Malformed SIZE"))
     if utf8:  # RFC 6531 §3.4: it has no value
-        raise CommandError(ServerReply(501, "5.5.4", "SMTPUTF8 takes no value"))
+        raise CommandError(Reply.of(501, "5.5.4", "SMTPUTF8 takes no value"))
     if requiretls:
-        raise CommandError(ServerReply(501, "5.5.4", "REQUIRETLS takes no value"))
+        raise CommandError(Reply.of(501, "5.5.4", "REQUIRETLS takes no value"))
     if envid is not None and not is_envid(envid):
-        raise CommandError(ServerReply(501, "5.5.4", "Malformed ENVID"))
+        raise CommandError(Reply.of(501, "5.5.4", "Malformed ENVID"))
     _check_ascii(path.address, utf8 is not None)
     try:
         kind = BodyType(body.upper())
     except ValueError:
-        raise CommandError(ServerReply(501, "5.5.4", "Unknown BODY type")) from None
+        raise CommandError(Reply.of(501, "5.5.4", "Unknown BODY type")) from None
     try:
         wanted = DSNRet(ret.upper())
     except ValueError:
-        raise CommandError(ServerReply(501, "5.5.4", "RET must be FULL or HDRS")) from None
+        raise CommandError(Reply.of(501, "5.5.4", "RET must be FULL or HDRS")) from None
     return MailArguments(path.address, int(size), kind, utf8 is not None, wanted, envid or "", requiretls is not None)
 
 
@@ -173,7 +174,7 @@ def parse_rcpt(argument: str, utf8: bool, default_domain: str = "") -> RcptArgum
     try:
         path = parse_forward_path(argument, start, default_domain)
     except PathError as error:
-        raise CommandError(ServerReply(501, "5.1.3", str(error))) from None
+        raise CommandError(Reply.of(501, "5.1.3", str(error))) from None
     if path.end == len(argument) and path.address.isascii():
         return RcptArguments(path.address)
     parameters = _parse_parameters(argument, path.end) if path.end != len(argument) else {}
@@ -182,7 +183,7 @@ def parse_rcpt(argument: str, utf8: bool, default_domain: str = "") -> RcptArgum
         raise _unknown(next(iter(parameters)))
     _check_ascii(path.address, utf8)
     if orcpt and not is_orcpt(orcpt):
-        raise CommandError(ServerReply(501, "5.5.4", "Malformed ORCPT"))
+        raise CommandError(Reply.of(501, "5.5.4", "Malformed ORCPT"))
     return RcptArguments(path.address, None if notify is None else _parse_notify(notify), orcpt)
 
 
@@ -196,7 +197,7 @@ def _parse_notify(text: str) -> frozenset[DSNNotify]:
     except ValueError:
         asked = frozenset()
     if len(asked) != len(words):
-        raise CommandError(ServerReply(501, "5.5.4", "NOTIFY must be NEVER, or some of SUCCESS, FAILURE, DELAY"))
+        raise CommandError(Reply.of(501, "5.5.4", "NOTIFY must be NEVER, or some of SUCCESS, FAILURE, DELAY"))
     return asked
 
 
@@ -230,7 +231,7 @@ def parse_bdat(argument: str) -> BdatCommand:
     """
     match = _CHUNK.fullmatch(argument)
     if match is None:
-        raise CommandError(ServerReply(501, "5.5.4", "Syntax: BDAT <size> [LAST]"))
+        raise CommandError(Reply.of(501, "5.5.4", "Syntax: BDAT <size> [LAST]"))
     return BdatCommand(int(match.group(1)), match.group(2) is not None)
 
 
@@ -243,7 +244,7 @@ def _skip_keyword(argument: str, keyword: str) -> int:
     """Where the path begins. §3.3 allows no space behind the colon, but many clients write one: harmless."""
     end = len(keyword)
     if argument[:end].upper() != keyword:
-        raise CommandError(ServerReply(501, "5.5.4", f"Syntax: {keyword}<address>"))
+        raise CommandError(Reply.of(501, "5.5.4", f"Syntax: {keyword}<address>"))
     while argument.startswith(" ", end):
         end += 1
     return end
@@ -252,20 +253,20 @@ def _skip_keyword(argument: str, keyword: str) -> int:
 def _parse_parameters(argument: str, start: int) -> dict[str, str]:
     """``SP keyword[=value]`` pairs by their keyword in upper case; "" for a keyword without a value."""
     if not argument.startswith(" ", start):
-        raise CommandError(ServerReply(501, "5.5.4", "Syntax error behind the address"))
+        raise CommandError(Reply.of(501, "5.5.4", "Syntax error behind the address"))
     found: dict[str, str] = {}
     for word in argument[start:].split(" "):
         if not word:
             continue
         match = _PARAMETER.fullmatch(word)
         if match is None:
-            raise CommandError(ServerReply(501, "5.5.4", "Malformed parameter"))
+            raise CommandError(Reply.of(501, "5.5.4", "Malformed parameter"))
         keyword = match.group(1).upper()
         if keyword in found:
-            raise CommandError(ServerReply(501, "5.5.4", f"Parameter {keyword[:64]} given twice"))
+            raise CommandError(Reply.of(501, "5.5.4", f"Parameter {keyword[:64]} given twice"))
         found[keyword] = match.group(2) or ""
     return found
 
 
 def _unknown(keyword: str) -> CommandError:
-    return CommandError(ServerReply(555, "5.5.4", f"Parameter {keyword[:64]} not recognised"))
+    return CommandError(Reply.of(555, "5.5.4", f"Parameter {keyword[:64]} not recognised"))

@@ -76,12 +76,14 @@ class Reply:
     """One complete reply; `lines` are its texts without code and separator, anything but ASCII escaped.
 
     `enhanced` is its enhanced status code (RFC 2034 §4) if it has one whose class fits the code, else ``""``; it is
-    that of the whole reply, also when the lines were cut (`kept`).
+    that of the whole reply, also when the lines were cut (`kept`). `line` is what a server of ours sends: replies of one line are made
+    by `of`.
     """
 
     code: int
     lines: tuple[str, ...]
     enhanced: str = attrs.field(eq=False, repr=False)
+    line: bytes = attrs.field(default=b"", eq=False, repr=False)
 
     @enhanced.default
     def _find_enhanced(self) -> str:
@@ -90,6 +92,24 @@ class Reply:
             if found and int(found[1]) == self.code // 100:
                 return f"{found[1]}.{found[2]}"
         return ""
+
+    @classmethod
+    def of(cls, code: int, enhanced: str, text: str) -> Reply:
+        """A reply to a client.
+
+        :param enhanced: "" where there is none: 220, 354, and the answer to EHLO and HELO (RFC 2034 §3).
+        :param text: printable ASCII, never more than a line.
+        """
+        told = f"{enhanced} {text}" if enhanced else text
+        return cls(code, (told,), enhanced, f"{code} {told}\r\n".encode("ascii"))
+
+    def __str__(self) -> str:
+        return f"{self.code} {self.text}"
+
+    @property
+    def message(self) -> str:
+        """The text without the enhanced status code in front of it."""
+        return self.text.removeprefix(self.enhanced).lstrip() if self.enhanced else self.text
 
     def kept(self, most: int = KEPT) -> Reply:
         """This reply, its lines cut to so many characters in all: the server chooses how long they are."""

@@ -16,8 +16,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 
-import attrs
-
 from seg.smtp import server_auth as auth
 from seg.smtp import server_replies as replies
 from seg.smtp.commands import (
@@ -35,6 +33,7 @@ from seg.smtp.commands import (
     split,
 )
 from seg.smtp.lines import LINE_LIMIT, LineError
+from seg.smtp.reply import Reply
 from seg.smtp.server_content import IncomingChunks, IncomingContent
 from seg.smtp.server_events import (
     AuthBegun,
@@ -57,7 +56,6 @@ from seg.smtp.server_events import (
 )
 from seg.smtp.server_extensions import extensions
 from seg.smtp.server_options import AddressLeniency, ServerOptions, VrfyPolicy
-from seg.smtp.server_replies import ServerReply
 from seg.smtp.server_session import ServerSession
 from seg.smtp.server_table import ALLOWED, CommandStep, State, denial
 from seg.smtp.xclient import NOT_PERMITTED, parse_xclient
@@ -74,7 +72,7 @@ class ServerConnection(ServerSession):
         self.feed = self._lines.feed  # takes octets, to be looked at later
         self._chunk_left = 0  # octets of the chunk that haven't come
         self._chunk_whole = False  # all of it has been taken
-        self._chunk_denied: ServerReply | None = None  # its octets are passed over, then this is said
+        self._chunk_denied: Reply | None = None  # its octets are passed over, then this is said
 
     def receive(self, data: bytes, most: int = sys.maxsize) -> Iterator[ServerEvent]:
         """Take octets from the client; what they mean comes out while iterating.
@@ -158,7 +156,7 @@ class ServerConnection(ServerSession):
             return self._auth_line(line)
         assert isinstance(line, LineError)
         self._behind_auth = True  # it may have been one
-        return self._fault("", ServerReply(500, "5.5.2", line.value))
+        return self._fault("", Reply.of(500, "5.5.2", line.value))
 
     def _take(self, step: CommandStep, verb: Verb, argument: str) -> ServerEvent | None:
         """Do what the table says for the command."""
@@ -209,7 +207,7 @@ class ServerConnection(ServerSession):
             return None
         bare = argument.strip().removeprefix("<").removesuffix(">")
         address = parse_rcpt(f"TO:<{bare}>", False).address
-        return self._ask(VrfyCommand(address), ServerReply(250, "2.1.5", f"<{address}>"), self.state)
+        return self._ask(VrfyCommand(address), Reply.of(250, "2.1.5", f"<{address}>"), self.state)
 
     def _default_domain(self) -> str:
         """That of addresses without one, where what old programs write is taken from the client; else ""."""
@@ -304,21 +302,21 @@ class ServerConnection(ServerSession):
             return self._refuse_content(content.refusal)
         return self._ask(ContentEnded(content.size), replies.OK, State.READY)
 
-    def _refuse_content(self, reply: ServerReply) -> ContentRefused:
+    def _refuse_content(self, reply: Reply) -> ContentRefused:
         """Where lines aren't what they should be, the client may see the end of the content elsewhere, or somebody wants it to be
         seen there: what follows isn't read as commands. (The octets of chunks are counted: there nobody can be mistaken.)"""
         self._counts.failed()
         if reply not in replies.BAD_LINES:
             self._reply(reply)
             return ContentRefused(reply)
-        last = attrs.evolve(reply, text=f"{reply.text}; closing connection")
+        last = Reply.of(reply.code, reply.enhanced, f"{reply.message}; closing connection")
         self.end(last)
         self._ending = SessionEnded("")
         return ContentRefused(last)
 
     # --- chunks (RFC 3030)
 
-    def _begin_chunk(self, argument: str, denied: ServerReply | None) -> ServerEvent | None:
+    def _begin_chunk(self, argument: str, denied: Reply | None) -> ServerEvent | None:
         """The octets of a chunk follow whatever is said to the command: they are never taken for commands."""
         try:
             chunk = parse_bdat(argument)
@@ -356,7 +354,7 @@ class ServerConnection(ServerSession):
             self._reply(reply)
             return self._count(CommandRefused("BDAT", reply))
         if content.refusal is None and not chunk.last:
-            self._reply(ServerReply(250, "2.0.0", f"{chunk.size} octets taken"))
+            self._reply(Reply.of(250, "2.0.0", f"{chunk.size} octets taken"))
             if chunk.size:
                 self._counts.progress()
             return None
@@ -369,7 +367,7 @@ class ServerConnection(ServerSession):
         return self._ask(ContentEnded(content.size), replies.OK, State.READY)
 
 
-def _decoded(line: bytes) -> tuple[str, ServerReply | None]:
+def _decoded(line: bytes) -> tuple[str, Reply | None]:
     """A line beyond ASCII, and why it can't be taken: only addresses may be (RFC 6531 §3.3)."""
     if line[:5].upper() not in (b"MAIL ", b"RCPT "):
         return line.decode("ascii", "backslashreplace"), replies.NOT_ASCII

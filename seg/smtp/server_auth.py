@@ -9,7 +9,7 @@ import re
 
 from seg.smtp.commands import VERBS, CommandError
 from seg.smtp.lines import LineError
-from seg.smtp.server_replies import ServerReply
+from seg.smtp.reply import Reply
 
 # RFC 4954 §4: "12288 octets, CRLF included" for a response; the command itself is a command line like any other.
 RESPONSE_LIMIT = 12288
@@ -37,14 +37,14 @@ _AUTH = re.compile(r"\W*auth", re.IGNORECASE)
 _BETWEEN = re.compile(r"[^A-Za-z0-9-]+")
 _COMMAND = re.compile(r"[A-Z]{1,12}|[a-z]{1,12}|[A-Z][a-z]{1,11}")
 
-AUTHENTICATED = ServerReply(235, "2.7.0", "Authentication successful")
-AUTH_NOT_OFFERED = ServerReply(502, "5.5.1", "AUTH is not offered")
-ENCRYPTION_REQUIRED = ServerReply(538, "5.7.11", "Encryption required for authentication: STARTTLS first")
-ALREADY = ServerReply(503, "5.5.1", "Authenticated already")
-AUTH_REQUIRED = ServerReply(530, "5.7.0", "Authentication required")
-CANCELLED = ServerReply(501, "5.0.0", "Authentication cancelled")
-NO_BASE64 = ServerReply(501, "5.5.2", "Malformed base64")
-TOO_LONG = ServerReply(500, "5.5.6", "Authentication exchange line is too long")
+AUTHENTICATED = Reply.of(235, "2.7.0", "Authentication successful")
+AUTH_NOT_OFFERED = Reply.of(502, "5.5.1", "AUTH is not offered")
+ENCRYPTION_REQUIRED = Reply.of(538, "5.7.11", "Encryption required for authentication: STARTTLS first")
+ALREADY = Reply.of(503, "5.5.1", "Authenticated already")
+AUTH_REQUIRED = Reply.of(530, "5.7.0", "Authentication required")
+CANCELLED = Reply.of(501, "5.0.0", "Authentication cancelled")
+NO_BASE64 = Reply.of(501, "5.5.2", "Malformed base64")
+TOO_LONG = Reply.of(500, "5.5.6", "Authentication exchange line is too long")
 
 
 def parse_auth(argument: str, mechanisms: tuple[str, ...]) -> tuple[str, bytes | None]:
@@ -55,10 +55,10 @@ def parse_auth(argument: str, mechanisms: tuple[str, ...]) -> tuple[str, bytes |
     """
     words = argument.split()
     if not 1 <= len(words) <= 2:
-        raise CommandError(ServerReply(501, "5.5.4", "Syntax: AUTH <mechanism> [initial response]"))
+        raise CommandError(Reply.of(501, "5.5.4", "Syntax: AUTH <mechanism> [initial response]"))
     name = words[0].upper()
     if name not in mechanisms:
-        raise CommandError(ServerReply(504, "5.5.4", "Unrecognized authentication mechanism"))
+        raise CommandError(Reply.of(504, "5.5.4", "Unrecognized authentication mechanism"))
     if len(words) == 1:
         return name, None
     return name, b"" if words[1] == "=" else _decoded(words[1].encode("ascii"))

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from seg.smtp.dot_stuffing import CRLF, BareNewlineScan, DotDecoder, normalised
-from seg.smtp.server_replies import BARE_CR, BARE_LF, NUL_IN_CONTENT, TOO_LARGE, ServerReply
+from seg.smtp.reply import Reply
+from seg.smtp.server_replies import BARE_CR, BARE_LF, NUL_IN_CONTENT, TOO_LARGE
 
 
 class IncomingContent:
@@ -13,7 +14,7 @@ class IncomingContent:
 
     def __init__(self, limit: int, normalise: bool) -> None:
         self.size = 0  # octets so far, dots unstuffed
-        self.refusal: ServerReply | None = None  # the reply to give at the end, when a rule was broken
+        self.refusal: Reply | None = None  # the reply to give at the end, when a rule was broken
         self.ended = False  # the end has come
         self.rest = b""  # what came behind the end
         self._limit = limit
@@ -40,7 +41,7 @@ class IncomingChunks:
 
     def __init__(self, limit: int, normalise: bool) -> None:
         self.size = 0  # octets so far
-        self.refusal: ServerReply | None = None
+        self.refusal: Reply | None = None
         self._limit = limit
         self._normalise = normalise
         self._lines = BareNewlineScan()
@@ -65,7 +66,7 @@ class IncomingChunks:
         return piece if self.refusal is None else b""
 
 
-def broken_rule(too_large: bool, nul: bool, bare: str) -> ServerReply | None:
+def broken_rule(too_large: bool, nul: bool, bare: str) -> Reply | None:
     """The reply for the first rule that content breaks."""
     if too_large:
         return TOO_LARGE

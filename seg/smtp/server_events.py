@@ -8,7 +8,7 @@ from __future__ import annotations
 import attrs
 
 from seg.smtp.commands import MailArguments, RcptArguments
-from seg.smtp.server_replies import ServerReply
+from seg.smtp.reply import Reply
 from seg.smtp.xclient import XClient
 
 
@@ -68,7 +68,7 @@ class ContentEnded(Question):
 class ContentRefused(ServerEvent):
     """The content broke a rule and was refused when its end had come; the transaction is over."""
 
-    reply: ServerReply
+    reply: Reply
 
 
 @attrs.frozen
@@ -102,7 +102,7 @@ class AuthResponse(Question):
 class AuthEnded(ServerEvent):
     """The client cancelled the exchange, or its response was malformed; it has its reply."""
 
-    reply: ServerReply
+    reply: Reply
 
 
 @attrs.frozen
@@ -131,7 +131,7 @@ class CommandRefused(ServerEvent):
     """A command, or what should be one, was malformed or out of place."""
 
     line: str  # as received, non-ASCII octets as backslash escapes; "" when it wasn't kept
-    reply: ServerReply
+    reply: Reply
 
 
 @attrs.frozen

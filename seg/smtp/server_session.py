@@ -6,6 +6,7 @@ from seg.smtp import server_auth as auth
 from seg.smtp import server_replies as replies
 from seg.smtp.commands import VERBS, BdatCommand, Verb, split
 from seg.smtp.lines import LineBuffer
+from seg.smtp.reply import Reply
 from seg.smtp.server_content import IncomingChunks, IncomingContent
 from seg.smtp.server_counts import SessionCounts
 from seg.smtp.server_events import (
@@ -18,7 +19,6 @@ from seg.smtp.server_events import (
     TransactionDropped,
 )
 from seg.smtp.server_options import ServerOptions
-from seg.smtp.server_replies import ServerReply
 from seg.smtp.server_table import State
 
 
@@ -65,7 +65,7 @@ class ServerSession:
     def greet(self) -> None:
         """Give the 220 greeting."""
         self._open = True
-        self._reply(ServerReply(220, "", f"{self.options.hostname} ESMTP {self.options.banner}".rstrip()))
+        self._reply(Reply.of(220, "", f"{self.options.hostname} ESMTP {self.options.banner}".rstrip()))
 
     def tls_from_the_start(self) -> None:
         """The connection was TLS before the greeting (RFC 8314 §3.3)."""
@@ -79,7 +79,7 @@ class ServerSession:
 
     # --- answers
 
-    def accept(self, reply: ServerReply | None = None) -> None:
+    def accept(self, reply: Reply | None = None) -> None:
         """Say yes to what was asked."""
         if not self.awaiting:
             raise ValueError("nothing was asked")
@@ -91,7 +91,7 @@ class ServerSession:
         elif self._question is ContentEnded:
             self._counts.message()
 
-    def refuse(self, reply: ServerReply) -> None:
+    def refuse(self, reply: Reply) -> None:
         """Say no to what was asked: a refused recipient leaves the transaction as it is."""
         self._answered()
         if self.state is State.READY:
@@ -128,7 +128,7 @@ class ServerSession:
         self.state = State.START
         self._lines.clear()
 
-    def end(self, reply: ServerReply) -> None:
+    def end(self, reply: Reply) -> None:
         """Give a last reply and read nothing more; the adapter sends what is due, and closes."""
         self._reply(reply)
         self.state = State.ENDED
@@ -138,7 +138,7 @@ class ServerSession:
 
     # --- what both commands and content need
 
-    def _ask(self, question: Question, yes: ServerReply, state: State) -> Question:
+    def _ask(self, question: Question, yes: Reply, state: State) -> Question:
         """:param yes: the reply for a bare `accept()`, which leads to `state`."""
         self.awaiting = True
         self._question, self._yes, self._accepted_state = type(question), yes, state
@@ -149,14 +149,14 @@ class ServerSession:
             raise ValueError("nothing was asked")
         self.awaiting = False
 
-    def _reply(self, reply: ServerReply) -> None:
+    def _reply(self, reply: Reply) -> None:
         if reply.code >= 400:
             self._counts.refusals += 1
         else:
             self._counts.idle += 1
         self._out.append(reply.line)
 
-    def _fault(self, line: str, reply: ServerReply) -> ServerEvent:
+    def _fault(self, line: str, reply: Reply) -> ServerEvent:
         self._reply(reply)
         return self._count(CommandRefused(self._shown(line), reply))
 
@@ -176,9 +176,9 @@ class ServerSession:
             self._ending = self._end_with(replies.TOO_MANY_FAULTS)
         return event
 
-    def _end_with(self, reply: ServerReply) -> SessionEnded:
+    def _end_with(self, reply: Reply) -> SessionEnded:
         self.end(reply)
-        return SessionEnded(reply.text)
+        return SessionEnded(reply.message)
 
     def _drop(self, verb: Verb) -> ServerEvent | None:
         """End the transaction, if there is one, without a message."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 
 from seg.smtp.commands import Verb
-from seg.smtp.server_replies import ServerReply
+from seg.smtp.reply import Reply
 
 
 class State(enum.StrEnum):
@@ -70,9 +70,9 @@ ALLOWED: dict[tuple[State, Verb], CommandStep] = {
     (state, verb): step for state, own in _IN_STATE.items() for verb, step in (_ANY_TIME | own).items()
 }
 
-_BAD_SEQUENCE = ServerReply(503, "5.5.1", "Bad sequence of commands")
-_GREET_FIRST = ServerReply(503, "5.5.1", "Send EHLO or HELO first")
-_MAIL_FIRST = ServerReply(503, "5.5.1", "Send MAIL first")
+_BAD_SEQUENCE = Reply.of(503, "5.5.1", "Bad sequence of commands")
+_GREET_FIRST = Reply.of(503, "5.5.1", "Send EHLO or HELO first")
+_MAIL_FIRST = Reply.of(503, "5.5.1", "Send MAIL first")
 # More helpful words for some of the denials.
 _DENIED = {
     (State.START, Verb.MAIL): _GREET_FIRST,
@@ -82,15 +82,15 @@ _DENIED = {
     (State.START, Verb.AUTH): _GREET_FIRST,
     (State.READY, Verb.RCPT): _MAIL_FIRST,
     (State.READY, Verb.DATA): _MAIL_FIRST,
-    (State.MAIL, Verb.MAIL): ServerReply(503, "5.5.1", "Sender already given"),
-    (State.RCPT, Verb.MAIL): ServerReply(503, "5.5.1", "Sender already given"),
-    (State.MAIL, Verb.DATA): ServerReply(554, "5.5.1", "No valid recipients"),  # §3.3
-    (State.MAIL, Verb.BDAT): ServerReply(554, "5.5.1", "No valid recipients"),
+    (State.MAIL, Verb.MAIL): Reply.of(503, "5.5.1", "Sender already given"),
+    (State.RCPT, Verb.MAIL): Reply.of(503, "5.5.1", "Sender already given"),
+    (State.MAIL, Verb.DATA): Reply.of(554, "5.5.1", "No valid recipients"),  # §3.3
+    (State.MAIL, Verb.BDAT): Reply.of(554, "5.5.1", "No valid recipients"),
     (State.START, Verb.BDAT): _GREET_FIRST,
     (State.READY, Verb.BDAT): _MAIL_FIRST,
 }
 
 
-def denial(state: State, verb: Verb) -> ServerReply:
+def denial(state: State, verb: Verb) -> Reply:
     """The reply to a command that isn't allowed now."""
     return _DENIED.get((state, verb), _BAD_SEQUENCE)

@@ -13,11 +13,11 @@ import attrs
 
 from seg.mail.hosts import IPAddress
 from seg.smtp.commands import CommandError
-from seg.smtp.server_replies import ServerReply
+from seg.smtp.reply import Reply
 
 ATTRIBUTES = ("NAME", "ADDR", "PORT", "PROTO", "HELO", "LOGIN", "DESTADDR", "DESTPORT")
 UNKNOWN = ("[UNAVAILABLE]", "[TEMPUNAVAIL]")
-NOT_PERMITTED = ServerReply(550, "5.7.0", "XCLIENT is not permitted for you")
+NOT_PERMITTED = Reply.of(550, "5.7.0", "XCLIENT is not permitted for you")
 _WORD = re.compile(r"([A-Za-z]{1,20})=([\x21-\x7e]{0,500})")
 _ESCAPE = re.compile(r"\+([0-9A-Fa-f]{2})?")
 _LONGEST_NAME = 255
@@ -82,4 +82,4 @@ def _address(text: str) -> IPAddress:
 
 
 def _malformed(why: str) -> CommandError:
-    return CommandError(ServerReply(501, "5.5.4", f"XCLIENT: {why}"))
+    return CommandError(Reply.of(501, "5.5.4", f"XCLIENT: {why}"))

@@ -41,7 +41,7 @@ from seg.filter.turns import AT_A_TIME
 from seg.mail.envelope import BodyType, DSNNotify, DSNRet, Recipient
 from seg.queue.interfaces import IContent
 from seg.smtp.commands import MailArguments
-from seg.smtp.server_replies import ServerReply
+from seg.smtp.reply import Reply
 from tests.doubles import RecordingSink
 from tests.filter.messages import message
 
@@ -143,8 +143,8 @@ class OrderTests(ChainCase):
     def test_refusals_end_it(self) -> None:
         """Behind a refusal or a discard nobody is asked."""
         for answer, wanted in [
-            (Reject(), Refused("f1", ServerReply(550, "5.7.1", "Message rejected"))),
-            (TempFail("Wait", 450, "4.2.1"), Refused("f1", ServerReply(450, "4.2.1", "Wait"))),
+            (Reject(), Refused("f1", Reply.of(550, "5.7.1", "Message rejected"))),
+            (TempFail("Wait", 450, "4.2.1"), Refused("f1", Reply.of(450, "4.2.1", "Wait"))),
             (Discard(), Dropped("f1")),
             (Change(delete_recipients=["b@two.test", "C@Three.test"]), Dropped("f1")),
         ]:
@@ -212,8 +212,8 @@ class AwayTests(ChainCase):
     def test_when_away(self) -> None:
         """`when_away` decides; the next filter is asked only if it says accept, and nothing of the first one's is kept."""
         for word, wanted in [
-            (WhenAway.TEMPFAIL, Refused("f1", ServerReply(451, "4.7.1", "Service unavailable; try again later"))),
-            (WhenAway.REJECT, Refused("f1", ServerReply(550, "5.7.1", "Message can't be checked"))),
+            (WhenAway.TEMPFAIL, Refused("f1", Reply.of(451, "4.7.1", "Service unavailable; try again later"))),
+            (WhenAway.REJECT, Refused("f1", Reply.of(550, "5.7.1", "Message can't be checked"))),
         ]:
             self.assertEqual(self.judge(FilterFault("gone"), Accept(), when_away=word), wanted)
             self.assertEqual(self.sink.events.pop(), FilterAway(7, "f1", "gone", word.value, 0.0))
@@ -308,8 +308,8 @@ class AnswerTests(SynchronousTestCase):
 
     def test_one_line(self) -> None:
         """The words of a refusal are one line of printable ASCII that a reply has room for; a reason to hold is one line too."""
-        self.assertEqual(Reject("a\r\n250 b\tü").reply.text, "a 250 b ?")
-        self.assertEqual(len(Reject("x" * 1000).reply.text), 400)
+        self.assertEqual(Reject("a\r\n250 b\tü").reply.message, "a 250 b ?")
+        self.assertEqual(len(Reject("x" * 1000).reply.message), 400)
         self.assertEqual(Hold("a\nb \x1b[1m\udcff ü").reason, "a b ?[1m? ü")
         self.assertEqual(len(Hold("x" * 1000).reason), 200)
 

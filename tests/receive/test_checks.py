@@ -22,8 +22,9 @@ from seg.receive.checks import (
 )
 from seg.receive.recipients import NO_SUCH_USER, RELAYING_DENIED, RecipientAccess
 from seg.receive.senders import NO_RULES, SenderRules
+from seg.smtp.reply import Reply
 from seg.smtp.server_auth import AUTH_REQUIRED
-from seg.smtp.server_replies import STARTTLS_FIRST, ServerReply
+from seg.smtp.server_replies import STARTTLS_FIRST
 
 RULES = ReceiveRules(RecipientAccess(Recipients(accept=("one.test",))), NO_RULES, 3)
 OWN = attrs.evolve(RULES, senders=SenderRules(Auth(own_address_only=True)))
@@ -43,7 +44,7 @@ class MailTests(SynchronousTestCase):
         """TLS and AUTH where the group wants them, a user's own address, and so many messages on a connection."""
         tls, auth = SenderGroup(name="G", tls_required=True), SenderGroup(name="G", auth_required=True)
         few = SenderGroup(name="G", max_messages=2)
-        table: tuple[tuple[ClientFacts, ReceiveRules, int, ServerReply | None], ...] = (
+        table: tuple[tuple[ClientFacts, ReceiveRules, int, Reply | None], ...] = (
             (client(), RULES, 0, None),
             (client(group=tls), RULES, 0, STARTTLS_FIRST),
             (client(group=tls, encrypted=True), RULES, 0, None),
@@ -65,7 +66,7 @@ class RcptTests(SynchronousTestCase):
     def test_relaying(self) -> None:
         """Anywhere for who may relay, by address, AUTH or certificate; else by the recipient access table, or not at all."""
         stranger, nobody = client(Access.ACCEPT), client(Access.REJECT)
-        table: tuple[tuple[ClientFacts, str, ServerReply | None], ...] = (
+        table: tuple[tuple[ClientFacts, str, Reply | None], ...] = (
             (client(), "a@two.test", None),
             (stranger, "a@one.test", None),
             (stranger, "a@two.test", RELAYING_DENIED),

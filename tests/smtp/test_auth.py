@@ -9,16 +9,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
+from seg.smtp.reply import Reply
 from seg.smtp.server import ServerConnection
 from seg.smtp.server_auth import RESPONSE_LIMIT, without_secret
 from seg.smtp.server_events import AuthBegun, AuthEnded, AuthResponse, CommandRefused, CommandUnknown, ServerEvent
 from seg.smtp.server_options import ServerOptions
-from seg.smtp.server_replies import ServerReply
 from seg.smtp.server_table import State
 
 OPTIONS = ServerOptions("mx.test", 10000, 10, False, True, auth=True)
 SECRET = base64.b64encode(b"\0alice\0secret")
-INVALID = ServerReply(535, "5.7.8", "no")
+INVALID = Reply.of(535, "5.7.8", "no")
 
 
 class AuthTests(SynchronousTestCase):

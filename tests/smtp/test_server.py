@@ -6,7 +6,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from seg.smtp import server_events as events
 from seg.smtp.commands import Verb
-from seg.smtp.server_replies import ServerReply
+from seg.smtp.reply import Reply
 from seg.smtp.server_table import ALLOWED, State
 from tests.smtp.accepting import TRANSACTION, AcceptingServer
 
@@ -232,13 +232,13 @@ class ServerTests(SynchronousTestCase):
         asked = list(core.receive(MAIL + RCPT))
         self.assertEqual([type(event) for event in asked], [events.MailCommand])
         self.assertEqual((core.awaiting, core.buffered, core.data_to_send()), (True, len(RCPT), b""))
-        core.refuse(ServerReply(451, "4.3.0", "Not now"))
+        core.refuse(Reply.of(451, "4.3.0", "Not now"))
         self.assertEqual(
             list(core.receive(b"")),
-            [events.CommandRefused(RCPT.decode().strip(), ServerReply(503, "5.5.1", "Send MAIL first"))],
+            [events.CommandRefused(RCPT.decode().strip(), Reply.of(503, "5.5.1", "Send MAIL first"))],
         )
         self.assertRaises(ValueError, core.accept)
-        self.assertRaises(ValueError, core.refuse, ServerReply(451, "4.3.0", "Not now"))
+        self.assertRaises(ValueError, core.refuse, Reply.of(451, "4.3.0", "Not now"))
 
     def test_size(self) -> None:
         """A declared size above the limit is refused at MAIL, the limit itself isn't."""

@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from seg.smtp.commands import CommandError
+from seg.smtp.reply import Reply
 from seg.smtp.server import ServerConnection
 from seg.smtp.server_events import VrfyCommand
 from seg.smtp.server_options import ServerOptions, VrfyPolicy
-from seg.smtp.server_replies import ServerReply
 from seg.smtp.xclient import XClient, parse_xclient
 
 OPTIONS = ServerOptions("mx.test", 10000, 10, False, False)
@@ -85,7 +85,7 @@ class VerifyTests(SynchronousTestCase):
         self.core.accept()
         self.assertEqual(self.core.data_to_send(), b"250 2.1.5 <bob@two.test>\r\n")
         self.say(VrfyPolicy.ANSWER, b"VRFY bob@two.test\r\n")
-        self.core.refuse(ServerReply(550, "5.1.1", "no"))
+        self.core.refuse(Reply.of(550, "5.1.1", "no"))
         self.assertEqual(self.core.data_to_send(), b"550 5.1.1 no\r\n")
         self.assertEqual(self.say(VrfyPolicy.ANSWER, b"VRFY bob\r\n")[0][:9], b"501 5.1.3")
         for choice in VrfyPolicy:
