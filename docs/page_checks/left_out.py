@@ -12,7 +12,7 @@ LEFT_OUT = {
     r"^cd$|^cd /etc/seg$|^#!/bin/sh$|^set -e$|RENEWED_LINEAGE|^seg certconfig import mx\.example\.com fullchain": MACHINE,
     r"^docker ": "wants a builder of images: python -m tests.bare_root.images",
     r"^seg setup\b(?! --help)": "asks, or writes a configuration: python -m tests.bare_root, tests/e2e/test_48_setup",
-    r"^seg demo$": "tests/lab",
+    r"^seg demo( --keep.*)?$": "tests/lab",
     r"^twistd ": "starts a gateway, which runs until it is stopped",
     r"^seg( --\S+ \S+)* tail -f|^seg (rate|hostrate \S+|workqueue rate)$": "goes on until Ctrl-C",
     r"--server|gateway\.example\.com:9726|^export SEG_SERVER": "wants a gateway on another machine: tests/e2e/test_36_remote_operators",

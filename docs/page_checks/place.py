@@ -23,7 +23,15 @@ from seg.lab.world import MX, TLSA, Policy
 SENDER = "alice@sender.example"
 OTHER_NAME = Behaviour(certificate=Certificate.OTHER_NAME)
 BUSY = Behaviour(mail="451 4.3.2 Not now")
-GOOD = ("example.com", "example.net", "gmail.com", "partner.example", "works.example", "sender.example")
+GOOD = (
+    "enforce.example",
+    "example.com",
+    "example.net",
+    "gmail.com",
+    "partner.example",
+    "works.example",
+    "sender.example",
+)
 
 SUBSCRIPTION = """
 [[log_subscription]]
