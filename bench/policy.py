@@ -100,7 +100,7 @@ def bench() -> Iterator[Bench]:
             return execute(work)
 
         cache = PolicyCache(Path(folder), in_thread, silence)
-        store = PolicyStore(resolver, fetcher, cache, MTASTS(), silence, clock.seconds)
+        store = PolicyStore(resolver, fetcher, cache, MTASTS(), silence, clock)
         chain = PolicyChain((MTASTSProvider(store, silence), StaticProvider()), silence)
         yield Bench(chain, inner, fetcher, clock)
 

@@ -25,6 +25,18 @@ E = TypeVar("E", bound=Event)
 T = TypeVar("T")
 
 
+class TurningClock(Clock):
+    """Like a reactor: what is asked for now comes in the next turn."""
+
+    def turn(self) -> None:
+        """One turn."""
+        for call in [call for call in self.getDelayedCalls() if call.getTime() <= self.seconds()]:
+            if call.active():
+                self.calls.remove(call)
+                call.called = 1
+                call.func(*call.args, **call.kw)
+
+
 class SettableClock(Clock):
     """A clock of tests with a system's clock beside it that can be set: ``advance`` moves both, `set_by` only that one."""
 

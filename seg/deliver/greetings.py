@@ -8,11 +8,11 @@ from ipaddress import IPv6Address, IPv6Network
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 
+from seg.common.spread import SpreadCalls
 from seg.deliver.slots import PATIENCE
 from seg.mail.hosts import PeerAddress
 
 AT_ONCE = 2  # connections that wait for the first greeting of an address
-AT_A_TURN = 10  # of those that wait for news of an address, how many hear it in one turn of the reactor
 MOST_KNOWN = 10_000  # addresses known to greet; those that were heard longest ago are forgotten
 KNOWN_FOR = 3600.0  # seconds for which one is known
 
@@ -24,6 +24,7 @@ class Greetings:
         self._clock = clock
         self._heard: OrderedDict[str, float] = OrderedDict()  # when they were heard last; the longest ago first
         self._waiting: dict[str, dict[Waiting, float]] = {}  # connections, and since when; the oldest first
+        self._telling = SpreadCalls(clock)
         self._others: dict[str, list[Deferred[None]]] = {}  # those that want to know whether an address greets
 
     def __len__(self) -> int:
@@ -88,15 +89,7 @@ class Greetings:
             del self._heard[group]
 
     def _tell(self, group: str) -> None:
-        self._tell_some(self._others.pop(group, []))
-
-    def _tell_some(self, others: list[Deferred[None]]) -> None:
-        """A few in one turn of the reactor: each goes on with its attempt at once, and a sender may have made a thousand wait for one host."""
-        for told in others[:AT_A_TURN]:
-            if not told.called:
-                told.callback(None)
-        if len(others) > AT_A_TURN:
-            self._clock.callLater(0, self._tell_some, others[AT_A_TURN:])
+        self._telling.fire(self._others.pop(group, []))
 
 
 class Waiting:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
+from seg.common.spread import SpreadCalls
 from seg.deliver.connection_limits import LimitKey, LimitReached
 
 LOOK_AGAIN = 1.0  # seconds between two looks, for room that comes by time alone
@@ -23,6 +24,7 @@ class LimitWaiters:
         self._reasons: dict[str, tuple[LimitReached, ...]] = {}
         self._lines: dict[LimitKey, dict[str, LimitReached]] = {}  # who waits for a group, in turn
         self._timer: IDelayedCall | None = None
+        self._calls = SpreadCalls(clock)
 
     def __len__(self) -> int:
         return len(self._reasons)
@@ -45,7 +47,7 @@ class LimitWaiters:
         self._arm()
 
     def freed(self, group: LimitKey) -> None:
-        """There is room in a group: whoever waits longest for it is called, in the reactor's next turn."""
+        """There is room in a group: whoever waits longest for it is called, in a later turn of the reactor."""
         waiting = self._lines.get(group)
         if waiting:
             self._call(next(iter(waiting)))
@@ -62,7 +64,7 @@ class LimitWaiters:
 
     def _call(self, domain: str) -> None:
         self._remove(domain)
-        self._clock.callLater(0, self._ready, domain)
+        self._calls.callLater(0, self._ready, domain)
 
     def _remove(self, domain: str) -> None:
         for reason in self._reasons.pop(domain, ()):

@@ -18,7 +18,7 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from seg.deliver.budget import LOOKS, STARTS, TurnBudget
+from seg.common.spread import SpreadCalls, TurnBudget
 from seg.deliver.connection_limits import LimitReached
 from seg.deliver.destination import INITIAL_WINDOW as INITIAL_WINDOW
 from seg.deliver.destination import ConcurrencyWindow
@@ -33,6 +33,9 @@ from seg.mail.errors import Temporary, local_fault
 from seg.mail.outcome import Delayed, Delivered, Outcome
 from seg.queue.interfaces import IQueue, Lease
 
+STARTS = 10  # attempts that begin in one turn of the reactor; each costs a millisecond or two
+LOOKS = 50  # at destinations that aren't to have one now, that cost as much as a start
+PUT_IN_LINE = 500  # destinations, in one turn
 LOOK = 1.0  # seconds between two looks at how far the attempts are
 ATTEMPT_TIMEOUT = 3600.0  # seconds for a whole attempt
 MOST_KNOWN = 10_000  # destinations without an attempt under way of which something is remembered: the last ones
@@ -82,7 +85,7 @@ class DeliveryScheduler:
         self.waiters = LimitWaiters(clock, self._ready)  # destinations that wait for a connection
         self._paced: dict[str, IDelayedCall] = {}  # destinations that had all that they may have for now
         self.suspended: Callable[[str], bool] = lambda domain: False  # destinations that get nothing now
-        self._parked: set[str] = set()  # of these, the ones with due work
+        self._parked: dict[str, None] = {}  # of these, the ones with due work
         self._turns = DestinationTurns()
         self._destinations: dict[str, ConcurrencyWindow] = {}  # those with attempts under way
         self._known: OrderedDict[str, ConcurrencyWindow] = OrderedDict()  # others
@@ -91,7 +94,8 @@ class DeliveryScheduler:
         self._settling: set[Deferred[None]] = set()
         self._stopped = False
         self._pumping = False
-        self._budget = TurnBudget(clock, self._pump)
+        self._budget = TurnBudget(clock, self._pump, STARTS * LOOKS)
+        self._resuming = SpreadCalls(clock, PUT_IN_LINE)
 
     @property
     def max_active(self) -> int:
@@ -144,13 +148,12 @@ class DeliveryScheduler:
 
     def resume(self) -> None:
         """Other destinations are suspended, or other limits hold, than before: go on with those that may."""
-        parked, self._parked = self._parked | self._paced.keys() | set(self.waiters.clear()), set()
+        parked = dict.fromkeys((*self._parked, *self._paced, *self.waiters.clear()))
+        self._parked.clear()
         for waiting in self._paced.values():
             waiting.cancel()
         self._paced.clear()
-        for domain in sorted(parked):
-            self._wait(domain)
-        self._pump()
+        self._resuming.each(self._ready, parked)
 
     def _ready(self, domain: str) -> None:
         self._wait(domain)
@@ -176,7 +179,7 @@ class DeliveryScheduler:
         while not self._stopped and budget.left > 0 and (domain := self._turns.next(self._slots)) is not None:
             budget.left -= 1
             if self.suspended(domain):
-                self._parked.add(domain)
+                self._parked[domain] = None
                 continue
             if domain in self.waiters:
                 continue

@@ -24,6 +24,8 @@ from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from seg.common.spread import SpreadCalls
+
 T = TypeVar("T")
 M = TypeVar("M")
 
@@ -79,8 +81,10 @@ class _Datagrams:
     here.
     """
 
-    def __init__(self, reactor: IReactorFDSet, connected: socket.socket) -> None:
+    def __init__(self, reactor: IReactorFDSet, connected: socket.socket, spread: SpreadCalls) -> None:
         self.mailbox: _ReceiveQueue[bytes] = _ReceiveQueue()
+        self._spread = spread
+        self._waits = False  # to be read
         self._reactor = reactor
         self._socket = connected
         reactor.addReader(self)
@@ -94,7 +98,16 @@ class _Datagrams:
         return "DNS"
 
     def doRead(self) -> None:
+        """Have it read when its turn comes: the resolver's answers to many questions may come all at once."""
+        if not self._waits:
+            self._waits = True
+            self._spread.call(self._receive)
+
+    def _receive(self) -> None:
         """Keep one datagram, or the network's word that nobody listens there (ICMP port unreachable)."""
+        self._waits = False
+        if self._socket.fileno() == -1:
+            return  # closed meanwhile
         try:
             value: bytes | Failure = self._socket.recv(MAX_DATAGRAM)
         except BlockingIOError:
@@ -120,7 +133,9 @@ class DNSSocket(dns.asyncbackend.DatagramSocket):  # type: ignore[name-defined]
     """A connected UDP socket: the kernel chose a random port, and keeps out datagrams from anybody but the
     peer."""
 
-    def __init__(self, reactor: object, family: int, source: tuple[str, int] | None, peer: tuple[str, int]) -> None:
+    def __init__(
+        self, reactor: object, family: int, source: tuple[str, int] | None, peer: tuple[str, int], spread: SpreadCalls
+    ) -> None:
         super().__init__(family, socket.SOCK_DGRAM)
         self._clock = IReactorTime(reactor)
         # dnspython compares senders in the form of the system's own address tuples (four members for IPv6).
@@ -130,7 +145,7 @@ class DNSSocket(dns.asyncbackend.DatagramSocket):  # type: ignore[name-defined]
             if source is not None:
                 self._socket.bind(dns.inet.low_level_address_tuple(source, family))
             self._socket.connect(self._peer)  # of UDP: sends nothing, never blocks
-            self._datagrams = _Datagrams(IReactorFDSet(reactor), self._socket)
+            self._datagrams = _Datagrams(IReactorFDSet(reactor), self._socket, spread)
         except BaseException:
             self._socket.close()
             raise
@@ -219,6 +234,7 @@ class TwistedBackend(dns.asyncbackend.Backend):  # type: ignore[name-defined]
     def __init__(self, reactor: Any) -> None:
         self._reactor = reactor
         self._clock = IReactorTime(reactor)
+        self.spread = SpreadCalls(self._clock)  # answers, and time-outs of questions
 
     def name(self) -> str:
         """Name in dnspython's messages."""
@@ -247,7 +263,7 @@ class TwistedBackend(dns.asyncbackend.Backend):  # type: ignore[name-defined]
         if destination is None or any(tls) or any(named.values()):
             raise NotImplementedError("only connected UDP sockets and plain TCP")
         if socktype == socket.SOCK_DGRAM:
-            return DNSSocket(self._reactor, af, source, destination)
+            return DNSSocket(self._reactor, af, source, destination, self.spread)
         endpoint = (TCP6ClientEndpoint if af == socket.AF_INET6 else TCP4ClientEndpoint)(
             self._reactor,
             destination[0],

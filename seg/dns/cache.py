@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import attrs
@@ -11,6 +12,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from seg.common.bounded import WeightedMap
+from seg.common.spread import SpreadCalls
 from seg.config.schema import DNS
 from seg.dns.answer import DNSAnswer, DNSFailure, FailureKind
 from seg.dns.interfaces import IResolver
@@ -100,6 +102,7 @@ class CachingResolver:
             settings.cache_entries, settings.cache_entries * SHARE, _size
         )
         self._flights: dict[Key, _Flight] = {}
+        self._telling = SpreadCalls(clock)
 
     def __len__(self) -> int:
         """How many answers and failures are kept."""
@@ -197,13 +200,7 @@ class CachingResolver:
         if current and isinstance(value, DNSAnswer | DNSFailure):
             self._keep(key, value)
         waiters, flight.waiters = flight.waiters, []
-        for waiter in waiters:
-            if waiter.called:
-                continue  # cancelled by what another one did with the answer
-            if isinstance(value, DNSAnswer):
-                waiter.callback(value)
-            else:
-                waiter.errback(_again(value) if isinstance(value, DNSFailure) else value)
+        self._telling.each(partial(_tell, value), waiters)
 
     def _keep(self, key: Key, value: DNSAnswer | DNSFailure) -> None:
         if isinstance(value, DNSFailure):
@@ -227,6 +224,15 @@ class CachingResolver:
 
 def _size(entry: _CachedAnswer) -> int:
     return entry.size
+
+
+def _tell(value: DNSAnswer | BaseException | None, waiter: Deferred[DNSAnswer]) -> None:
+    if waiter.called:
+        return  # cancelled meanwhile
+    if isinstance(value, DNSAnswer):
+        waiter.callback(value)
+    else:
+        waiter.errback(_again(value) if isinstance(value, DNSFailure) else value)
 
 
 def _opened(value: DNSAnswer | DNSFailure) -> DNSAnswer:

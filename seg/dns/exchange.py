@@ -55,9 +55,9 @@ async def ask(
     :raises ExchangeError: there was none, or it couldn't be read.
     :raises LocalFault: the system, or the code here, failed: that says nothing of the server.
     """
-    reply = await _bounded(_over_udp(backend, query, server), clock, max(0.0, timeout))
+    reply = await _bounded(_over_udp(backend, query, server), backend.spread, max(0.0, timeout))
     if reply is None:
-        reply = await _bounded(_over_tcp(backend, query, server), clock, max(0.0, timeout))
+        reply = await _bounded(_over_tcp(backend, query, server), backend.spread, max(0.0, timeout))
     if reply.rcode == dns.rcode.FORMERR and query.edns >= 0:
         # RFC 6891 §7: the server doesn't know EDNS; then it doesn't validate either, but it can answer.
         question = query.question[0]
@@ -65,13 +65,13 @@ async def ask(
     return reply
 
 
-async def _bounded(asking: Coroutine[Deferred[Any], Any, T], clock: IReactorTime, timeout: float) -> T:
+async def _bounded(asking: Coroutine[Deferred[Any], Any, T], timers: Any, timeout: float) -> T:
     """The result within `timeout` seconds; what a server or a network does wrong is an `ExchangeError`, what goes wrong here a `LocalFault`.
 
     The bound is set from outside, so that no code in between can take the end of its time for something else.
     """
     try:
-        return await Deferred.fromCoroutine(asking).addTimeout(timeout, clock)
+        return await Deferred.fromCoroutine(asking).addTimeout(timeout, timers)
     except TimeoutError:
         raise ExchangeError(FailureKind.TIMEOUT) from None
     except (CancelledError, ExchangeError, LocalFault):

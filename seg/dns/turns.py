@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import resource
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from twisted.internet.defer import DeferredSemaphore, TimeoutError
 from twisted.internet.interfaces import IReactorTime
 from zope.interface import implementer
 
+from seg.common.spread import SpreadCalls
 from seg.dns.answer import DNSAnswer
 from seg.dns.interfaces import IResolver
 from seg.mail.errors import LocalFault
@@ -36,7 +37,7 @@ class QueryTurns:
     def __init__(self, most: int, what: str, clock: IReactorTime) -> None:
         self._most = most
         self._what = what
-        self._clock = clock
+        self._timers: Any = SpreadCalls(clock)  # many may wait for as long
         self._free = DeferredSemaphore(most)
 
     async def take(self, work: Callable[[], Awaitable[T]], seconds: float) -> T:
@@ -46,7 +47,7 @@ class QueryTurns:
         """
         if self._free.tokens == 0:
             try:
-                await self._free.acquire().addTimeout(max(seconds, 0.0), self._clock)
+                await self._free.acquire().addTimeout(max(seconds, 0.0), self._timers)
             except TimeoutError:
                 raise LocalFault(f"all {self._most} {self._what} that there may be at a time are taken") from None
         else:

@@ -108,7 +108,7 @@ def _build_policies(
     fetcher = PolicyFetcher(runtime.reactor, resolver, settings.mta_sts, tls, trust, rules)
     troubles = former.policies.troubles if former else FetchTroubles(sink)
     cache = former.policies.cache if former else PolicyCache(policy_cache_path(settings), runtime.in_thread, sink)
-    policies = PolicyStore(resolver, fetcher, cache, settings.mta_sts, sink, cautious_of(runtime.reactor), troubles)
+    policies = PolicyStore(resolver, fetcher, cache, settings.mta_sts, sink, runtime.reactor, troubles)
     if former and former.policies.proxy != policies.proxy:
         troubles.proxy_changed()
     return policies

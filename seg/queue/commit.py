@@ -14,14 +14,15 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import islice
-from typing import ClassVar, Protocol, TypeVar
+from typing import ClassVar, Protocol, TypeVar, cast
 
 from twisted.internet.defer import Deferred, fail
-from twisted.internet.interfaces import IReactorFromThreads
+from twisted.internet.interfaces import IReactorFromThreads, IReactorTime
 from twisted.internet.threads import deferToThreadPool
 from twisted.python.failure import Failure
 from twisted.python.threadpool import ThreadPool
 
+from seg.common.spread import SpreadCalls
 from seg.queue.disk import Disk
 
 BATCH = 256  # outcomes made durable together, at most; never together with others, whose syncs they would wait for
@@ -136,6 +137,7 @@ class _CommitThread:
 
     def __init__(self, reactor: IReactorFromThreads, disk: Disk) -> None:
         self._reactor = reactor
+        self._telling = SpreadCalls(cast(IReactorTime, reactor))
         self._disk = disk
         self._outcomes: deque[_Waiting] = deque()
         self._others: deque[_Waiting] = deque()
@@ -170,8 +172,7 @@ class _CommitThread:
         _patiently(partial(self._reactor.callFromThread, self._end))
 
     def _end(self) -> None:
-        if not self.stopped.called:
-            self.stopped.callback(None)
+        self._telling.fire((self.stopped,))
 
     def _next_batch(self) -> list[_Waiting]:
         """Wait for work; an empty list means stop."""
@@ -188,17 +189,25 @@ class _CommitThread:
                 waiting.popleft()
             return batch
 
-    @staticmethod
-    def _report(batch: list[_Waiting], errors: list[BaseException | None]) -> None:
+    def _report(self, batch: list[_Waiting], errors: list[BaseException | None]) -> None:
         if len(errors) < len(batch):
             errors = errors * len(batch)
-        for (_, done), error in zip(batch, errors, strict=True):
-            if done.called:
-                continue  # told already, when memory ran out in the middle
-            if error is None:
-                done.callback(None)
-            else:
-                done.errback(Failure(error))
+        results = [(done, error) for (_, done), error in zip(batch, errors, strict=True)]
+        try:
+            self._telling.each(_tell, results)
+        except MemoryError:  # nobody may wait for ever
+            for result in results:
+                _tell(result)
+
+
+def _tell(result: tuple[Deferred[None], BaseException | None]) -> None:
+    done, error = result
+    if done.called:
+        return  # told already, when memory ran out in the middle
+    if error is None:
+        done.callback(None)
+    else:
+        done.errback(Failure(error))
 
 
 def _patiently(work: Callable[[], T]) -> T:

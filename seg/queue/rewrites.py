@@ -14,6 +14,8 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
 from twisted.python.failure import Failure
 
+from seg.common.spread import SpreadCalls
+
 FEW = 20  # recipients up to which each outcome is written by itself
 PAUSE = 0.0005  # seconds for each recipient between two writes of a message with more: about a twentieth of the reactor's time
 LONGEST_PAUSE = 0.5  # seconds: what was settled a second ago has to be durable
@@ -29,6 +31,7 @@ class SharedRewrites:
 
     def __init__(self, clock: IReactorTime) -> None:
         self._clock = clock
+        self._telling = SpreadCalls(clock)
         self._asked: dict[int, list[Deferred[None]]] = {}  # who waits for the next write, by MID
         self._busy: set[int] = set()  # messages that are being written, or pause
 
@@ -57,12 +60,9 @@ class SharedRewrites:
                 try:
                     await write()
                 except Exception:  # noqa: BLE001 - whoever asked gets it
-                    failure = Failure()
-                    for each in asked:
-                        each.errback(failure)
+                    self._telling.fire(asked, Failure())
                 else:
-                    for each in asked:
-                        each.callback(None)
+                    self._telling.fire(asked)
                 await deferLater(self._clock, pause)
         finally:
             self._busy.discard(mid)

@@ -8,13 +8,14 @@ come soon after it together.
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Iterable, Mapping
+from functools import partial
 from typing import Any
 
 import attrs
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
-from twisted.python.failure import Failure
 
+from seg.common.spread import SpreadCalls
 from seg.mail.outcome import Outcome
 
 PAUSE = 0.0001  # seconds for each recipient between two settlements of one message: they cost some 5 microseconds each
@@ -40,6 +41,7 @@ class SharedSettlements:
 
     def __init__(self, clock: IReactorTime) -> None:
         self._clock = clock
+        self._telling = SpreadCalls(clock)
         self._next: dict[int, _Together] = {}  # by MID
         self._busy: set[int] = set()  # messages that pause
 
@@ -69,12 +71,4 @@ class SharedSettlements:
             return
         self._clock.callLater(pause, self._work_off, mid, pause, settle)
         settling = Deferred.fromCoroutine(settle(together.rids, together.outcomes))
-        settling.addBoth(_tell, together.asked)
-
-
-def _tell(result: object, asked: Iterable[Deferred[None]]) -> None:
-    for each in asked:
-        if isinstance(result, Failure):
-            each.errback(result)
-        else:
-            each.callback(None)
+        settling.addBoth(partial(self._telling.fire, together.asked))

@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from unittest.mock import patch
 
 from twisted.internet.defer import Deferred
-from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from seg.deliver.budget import STARTS
 from seg.deliver.connection_limits import LimitReached
 from seg.deliver.destination import INITIAL_WINDOW, UNGREETED_WINDOW
 from seg.deliver.progress import AttemptProgress
 from seg.deliver.rate_limits import UNLIMITED, RateLimit
-from seg.deliver.scheduler import DeliveryScheduler
+from seg.deliver.scheduler import PUT_IN_LINE, STARTS, DeliveryScheduler
 from seg.events.gateway import Fault
 from seg.mail.envelope import Envelope, Recipient
 from seg.mail.outcome import Delayed, Delivered, Outcome
 from seg.queue.interfaces import Lease
-from tests.doubles import MemoryContent, RecordingSink
+from tests.doubles import MemoryContent, RecordingSink, TurningClock
 
 
 def lease_of(mid: int, domain: str) -> Lease:
@@ -77,18 +76,6 @@ class FakeAttempt:
         """Delivered."""
         self.outcomes[0] = Delivered(1, "ok")
         self.done.callback(None)
-
-
-class TurningClock(Clock):
-    """Like a reactor: what is asked for now comes in the next turn."""
-
-    def turn(self) -> None:
-        """One turn."""
-        for call in [call for call in self.getDelayedCalls() if call.getTime() <= self.seconds()]:
-            if call.active():
-                self.calls.remove(call)
-                call.called = 1
-                call.func(*call.args, **call.kw)
 
 
 class EngineTests(SynchronousTestCase):
@@ -304,7 +291,7 @@ class EngineTests(SynchronousTestCase):
         """However many destinations become due together, a few attempts begin in one turn of the reactor, the rest in the next ones; a
         suspended one gets none then, and behind a stop nobody."""
         for mid in range(1, 1000):
-            self.queue.add(mid, f"d{mid}.example")
+            self.queue.add(mid + 1, f"d{mid}.example")
         engine = self.engine(max_active=1000)
         self.assertEqual(len(self.attempts), STARTS)
         for turn in range(2, 20):
@@ -330,17 +317,34 @@ class EngineTests(SynchronousTestCase):
         for burst in (1, 4, 5, 9, 10, 11, 25, 1, 1, 1, 7):
             for _ in range(burst):
                 mid += 1
-                self.queue.add(mid, f"d{mid}.example")
+                self.queue.add(mid + 1, f"d{mid}.example")
                 self.queue.ready(f"d{mid}.example")
             self.assertLessEqual(len(self.attempts), mid)
             for _ in range(4):
                 self.clock.turn()
             self.assertEqual(engine.active, mid)
 
+    def test_resumed_in_turns(self) -> None:
+        """However many destinations were suspended, those that may go on are put in line a few in one turn of the reactor."""
+        for mid in range(3 * PUT_IN_LINE):
+            self.queue.add(mid + 1, f"d{mid}.example")
+        engine = self.engine(suspended=lambda domain: True)
+        for _ in range(10):
+            self.clock.turn()
+        engine.suspended = lambda domain: False
+        put: list[int] = []
+        with patch.object(engine, "_wait", side_effect=lambda domain: put.append(1)):
+            engine.resume()
+            self.assertEqual(len(put), PUT_IN_LINE)
+            self.clock.turn()
+            self.assertEqual(len(put), 2 * PUT_IN_LINE)
+            self.clock.turn()
+            self.assertEqual(len(put), 3 * PUT_IN_LINE)
+
     def test_ends_of_one_turn(self) -> None:
         """Attempts that have had their time all at once are ended a few in each turn."""
         for mid in range(1, 101):
-            self.queue.add(mid, f"d{mid}.example")
+            self.queue.add(mid + 1, f"d{mid}.example")
         engine = self.engine(max_active=1000)
         for _ in range(20):
             self.clock.turn()

@@ -8,7 +8,8 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from seg.deliver.greetings import AT_A_TURN, AT_ONCE, KNOWN_FOR, MOST_KNOWN, Greetings
+from seg.common.spread import AT_A_TURN
+from seg.deliver.greetings import AT_ONCE, KNOWN_FOR, MOST_KNOWN, Greetings
 from seg.deliver.slots import PATIENCE
 
 ONE, TWO = ip_address("192.0.2.1"), ip_address("192.0.2.2")

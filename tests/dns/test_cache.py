@@ -40,7 +40,8 @@ class CacheTests(SynchronousTestCase):
         self.cache = CachingResolver(self.inner, self.clock, settings, self.sink)
 
     def start(self, name: str, rdtype: str = "A") -> Deferred[DNSAnswer]:
-        """Begin to ask."""
+        """Begin to ask, in a turn of the reactor."""
+        self.clock.advance(0)
         return Deferred.fromCoroutine(self.cache.query(name, rdtype))
 
     def ask(self, name: str, rdtype: str = "A") -> DNSAnswer:

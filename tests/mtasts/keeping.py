@@ -83,7 +83,7 @@ class StoreCase(SynchronousTestCase):
 
         cache = PolicyCache(self.folder, in_thread, self.sink)
         self.successResultOf(Deferred.fromCoroutine(cache.load()))
-        return PolicyStore(self.resolver, self.fetcher, cache, MTASTS(), self.sink, self.clock.seconds)
+        return PolicyStore(self.resolver, self.fetcher, cache, MTASTS(), self.sink, self.clock)
 
     def known(self, domain: str = D) -> CachedPolicy:
         """The entry of a domain."""

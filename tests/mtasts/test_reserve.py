@@ -233,7 +233,7 @@ class FullDiskTests(StoreCase):
         cache = PolicyCache(self.folder, in_thread, self.sink)
         self.successResultOf(Deferred.fromCoroutine(cache.load()))
         self.loaded = True
-        store = PolicyStore(self.resolver, self.fetcher, cache, self.store._settings, self.sink, self.clock.seconds)
+        store = PolicyStore(self.resolver, self.fetcher, cache, self.store._settings, self.sink, self.clock)
         asked = [Deferred.fromCoroutine(store.current(D)) for _ in range(2)]
         for each in asked:
             self.assertNoResult(each)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from twisted.internet.defer import CancelledError, Deferred
 from zope.interface.verify import verifyObject
 
+from seg.common.spread import AT_A_TURN
 from seg.config.schema import MTASTS
 from seg.dns.answer import FailureKind
 from seg.events.gateway import Fault
@@ -23,6 +24,7 @@ from seg.policy.mtasts.interfaces import IPolicyFetcher
 from seg.policy.mtasts.moments import MAX_REMEMBERED, RecentTimes
 from seg.policy.mtasts.policy import MAX_AGE, Mode
 from seg.policy.mtasts.refresh import PolicyRefresh
+from tests.doubles import TurningClock
 from tests.mtasts.keeping import TXT, WEEK, D, StoreCase, body
 
 LATELY = "policy fetch failed lately"
@@ -128,6 +130,21 @@ class DiscoveryTests(StoreCase):
         self.assertEqual(self.successResultOf(waiting[2]).how, "fetched")
         self.failureResultOf(waiting[1], CancelledError)
         self.assertEqual(self.fetcher.fetches, 1)
+
+    def test_few_in_a_turn(self) -> None:
+        """Of many who wait for one fetch a few go on in one turn of the reactor, and who is cancelled by what another one does isn't told."""
+        self.clock = TurningClock()
+        self.clock.advance(1_000_000)
+        self.store = self.make_store()
+        answer = self.fetcher.answer = Deferred()
+        waiting = [Deferred.fromCoroutine(self.store.current(D)) for _ in range(35)]
+        waiting[0].addCallback(lambda _: waiting[1].cancel())
+        waiting[1].addErrback(lambda failure: failure.trap(CancelledError))
+        answer.callback(body())
+        for turn in range(1, 4):
+            self.assertEqual(sum(each.called for each in waiting), AT_A_TURN * turn)
+            self.clock.turn()
+        self.assertTrue(all(each.called for each in waiting))
 
     def test_broken_fetcher(self) -> None:
         """An error that a fetcher must not raise is a fault of ours for each who waits, and the next one may try again."""

@@ -3,6 +3,7 @@
 import errno
 import os
 import threading
+from collections.abc import Callable
 
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred, gatherResults
@@ -108,6 +109,10 @@ class CommitterTests(TestCase):
         """The part of the reactor that the committer uses, counted."""
         self.calls += 1
         reactor.callFromThread(call, *args)  # type: ignore[attr-defined]
+
+    def callLater(self, delay: float, call: Callable[[], object]) -> object:
+        """The other part."""
+        return reactor.callLater(delay, call)  # type: ignore[attr-defined]
 
     async def test_many(self) -> None:
         """What gathers while the thread is busy becomes batches, each reported in one go and in order."""

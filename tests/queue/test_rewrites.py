@@ -40,6 +40,7 @@ class SharedRewriteTests(SynchronousTestCase):
         self.clock.advance(LONGEST_PAUSE)
         self.assertEqual(len(self.writes), 2)
         self.writes[1].callback(None)
+        self.clock.advance(0)
         for each in asked[1:]:
             self.successResultOf(each)
         self.clock.advance(LONGEST_PAUSE)

@@ -47,6 +47,7 @@ class SharedSettlementTests(SynchronousTestCase):
         self.assertEqual([len(rids) for rids, _ in self.settled], [1, 999])
         self.assertNoResult(asked[5])
         self.waits[1].callback(None)
+        self.clock.advance(0)
         for each in asked[1:]:
             self.successResultOf(each)
         self.assertNoResult(asked[0])

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import attrs
 from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.interfaces import IReactorTime
 
+from seg.common.clock import cautious_of
+from seg.common.spread import SpreadCalls
 from seg.config.schema import MTASTS
 from seg.dns.answer import DNSFailure
 from seg.dns.interfaces import IResolver
@@ -76,7 +78,7 @@ class _Kept:
 class PolicyStore:
     """Knows the policy of every domain, or finds it out.
 
-    :param now: POSIX seconds.
+    :param clock: policies are held against its time in POSIX seconds (`cautious_of`).
     :param troubles: what is wrong of our own that keeps fetches from being made.
     """
 
@@ -87,7 +89,7 @@ class PolicyStore:
         cache: PolicyCache,
         settings: MTASTS,
         sink: IEventSink,
-        now: Callable[[], float],
+        clock: IReactorTime,
         troubles: FetchTroubles | None = None,
     ) -> None:
         self.cache = cache
@@ -96,7 +98,8 @@ class PolicyStore:
         self._fetcher = fetcher
         self._settings = settings
         self._sink = sink
-        self.now = self._now = now
+        self.now = self._now = cautious_of(clock)
+        self._telling = SpreadCalls(clock)
         self.proxy = str(parse_proxy(settings.proxy) or "")
         self._failures = RecentTimes()  # the last fetch that failed, by the domain's own doing
         self._rereads = RecentTimes()  # the last time that every MX was refused
@@ -231,19 +234,18 @@ class PolicyStore:
         """What a fetch brings; those who ask meanwhile share it. Who is cancelled leaves, and the fetch goes on."""
 
         def leave(waiter: Deferred[PolicyLookup]) -> None:
-            waiters.remove(waiter)
+            if waiter in self._flights.get(domain, ()):  # else the result is just being told
+                self._flights[domain].remove(waiter)
 
         waiter: Deferred[PolicyLookup] = Deferred(leave)
         under_way = self._flights.get(domain)
-        waiters = self._flights.setdefault(domain, [])
-        waiters.append(waiter)
+        self._flights.setdefault(domain, []).append(waiter)
         if under_way is None:
             Deferred.fromCoroutine(self._fetch(domain, policy_id, kept, mid)).addBoth(self._landed, domain)
         return waiter
 
     def _landed(self, result: Any, domain: str) -> None:
-        for waiter in self._flights.pop(domain):
-            waiter.callback(result)  # a Failure becomes each waiter's own
+        self._telling.fire(self._flights.pop(domain), result)
 
     async def _fetch(self, domain: str, policy_id: str, kept: _Kept, mid: int) -> PolicyLookup:
         """A fetch and what follows from it.

@@ -20,6 +20,7 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 from seg.common.bounded import BoundedMap
 from seg.common.recent import Recent
+from seg.common.spread import SpreadCalls
 from seg.mail.hosts import IPAddress
 from seg.policy.mtasts.errors import FetchFault, OwnFetchFault
 
@@ -96,6 +97,7 @@ class FetchTurns:
         self._served: BoundedMap[int, int] = BoundedMap(MOST_SERVED)  # message -> turns that it has had
         self._newest = True  # who of equals goes next: the newest and the oldest by turns
         self._look: IDelayedCall | None = None
+        self._timers = SpreadCalls(clock)  # many may wait for as long
 
     @property
     def busy(self) -> OwnFetchFault:
@@ -121,7 +123,7 @@ class FetchTurns:
         if len(self._waiting) >= MOST_WAITING:
             raise self.busy
         self._waiting[turn] = None
-        turn.timer = self._clock.callLater(self._wait, self._too_late, turn)
+        turn.timer = self._timers.callLater(self._wait, self._too_late, turn)
         if self._look is None:
             self._look = self._clock.callLater(LOOK, self._make_room)
         try:
@@ -189,7 +191,8 @@ class FetchTurns:
 
     def _too_late(self, turn: Turn) -> None:
         turn.timer = None
-        turn.ready.errback(self.busy)
+        if turn in self._waiting and not turn.ready.called:  # else it has begun while this waited for its turn
+            turn.ready.errback(self.busy)
 
     def _leave(self, turn: Turn) -> None:
         """Nobody waits for it any more."""
