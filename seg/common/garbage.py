@@ -18,8 +18,8 @@ from typing import Any, Final
 
 from twisted.internet.interfaces import IDelayedCall
 
-ROUND: Final = 2  # smaller rounds from one full round to the next; each leaves some 7,000 objects at most
-MOST_SEEN: Final = 15_000  # objects that a full round leaves for the next one
+ROUND: Final = 1  # smaller rounds from one full round to the next; each leaves some 7,000 objects at most
+MOST_SEEN: Final = 10_000  # objects that a full round leaves for the next one
 CALM: Final = 10.0  # seconds without a full round after which nothing goes on
 MANY: Final = 50_000  # objects left out, more than the last time, for which all are gone through when nothing goes on
 VERY_MANY: Final = 500_000  # for which they are in any case

@@ -13,7 +13,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.python.failure import Failure
 
-AT_A_TURN: Final = 10  # calls in one turn, of which each may take a millisecond or two
+AT_A_TURN: Final = 5  # calls in one turn, of which each may take some milliseconds
 
 T = TypeVar("T")
 

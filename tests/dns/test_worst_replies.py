@@ -295,10 +295,12 @@ def seconds(resolver: WireResolver, work: Work) -> float:
     """Time of this thread for all that comes of a reply, with the debug log on; the best of three."""
     best = 9.0
     for _ in range(3):
-        cache = CachingResolver(resolver, Clock(), DNS(), RecordingSink())
+        clock = Clock()
+        cache = CachingResolver(resolver, clock, DNS(), RecordingSink())
         start = time.thread_time()
         done: list[object] = []
         Deferred.fromCoroutine(work(cache, "d.test")).addBoth(done.append)
+        clock.advance(0)
         best = min(best, time.thread_time() - start)
         assert done, "waits"
         failure = done[0]

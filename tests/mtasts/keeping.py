@@ -92,7 +92,8 @@ class StoreCase(SynchronousTestCase):
         return entry
 
     def current(self, reread: bool = False, domain: str = D) -> PolicyLookup:
-        """What is in force."""
+        """What is in force, in a turn of the reactor."""
+        self.clock.advance(0)
         return self.successResultOf(Deferred.fromCoroutine(self.store.current(domain, reread)))
 
     def txt(self, *records: str) -> None:

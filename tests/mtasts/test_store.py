@@ -141,7 +141,7 @@ class DiscoveryTests(StoreCase):
         waiting[0].addCallback(lambda _: waiting[1].cancel())
         waiting[1].addErrback(lambda failure: failure.trap(CancelledError))
         answer.callback(body())
-        for turn in range(1, 4):
+        for turn in range(1, 7):
             self.assertEqual(sum(each.called for each in waiting), AT_A_TURN * turn)
             self.clock.turn()
         self.assertTrue(all(each.called for each in waiting))
