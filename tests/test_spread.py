@@ -146,7 +146,7 @@ class Waiters:
         """Many wait for a turn in vain."""
         turns, under_way = QueryTurns(1, "questions", self.clock), Deferred[None]()
         for number in range(MANY + 1):
-            waiting = Deferred.fromCoroutine(turns.take(lambda: under_way, 5.0))
+            waiting = Deferred.fromCoroutine(turns.take("", lambda: under_way, 5.0))
             if number:
                 self.wait(waiting)
         self.kept.append(under_way)

@@ -21,7 +21,7 @@ from seg.dns.interfaces import IResolver
 from seg.dns.outage import Outages
 from seg.dns.parsed_reply import ParsedReply, UnusableReply, read_reply
 from seg.dns.servers import DEMOTION, UpstreamServer, in_turn, make_servers, system_resolvers
-from seg.dns.turns import MOST, QueryTurns
+from seg.dns.turns import MOST, NoTurn, QueryTurns
 from seg.events.base import IEventSink
 from seg.events.dns import DNSSent
 from seg.mail.errors import LocalFault
@@ -218,8 +218,12 @@ class StubResolver:
         """
         try:
             reading = await self._turns.take(
-                lambda: self._exchange(question, wanted, server), question.deadline - self._clock.seconds()
+                question.name,
+                lambda: self._exchange(question, wanted, server),
+                question.deadline - self._clock.seconds(),
             )
+        except NoTurn:  # strangers choose what is asked for: no word of the resolvers
+            raise
         except LocalFault as fault:
             self.outages.lacked(fault)
             raise

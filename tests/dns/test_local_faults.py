@@ -23,6 +23,7 @@ from seg.dns.cache import CachingResolver
 from seg.dns.outage import SILENT
 from seg.dns.probe import ValidationProbe
 from seg.dns.routing import mx_route
+from seg.dns.turns import NoTurn, QueryTurns
 from seg.events.gateway import ConditionBegan, ConditionEnded
 from seg.mail.errors import LOCAL_ERRNOS, LocalFault, Temporary, local_fault
 from tests.dns.test_resolver import ResolverCase, errs, sends, silent, truncates
@@ -158,6 +159,33 @@ class LocalFaultTests(ResolverCase):
             self.assertEqual(self.sink.of(ConditionBegan), [])
             asked_root = sum(len(query.question[0].name) == 1 for _, query in server.queries)
             self.assertTrue(1 <= asked_root <= 4, "asked about the root now and then only")
+
+    async def test_silent_zones_take_turns(self) -> None:
+        """Silent domains that take all the turns that they may have aren't told of as a fault of ours, and a domain that answered before, the
+        root among them, is still looked up."""
+        server = self.serve(
+            lambda query, send: (
+                sends("good.test. A 192.0.2.1")(query, send)
+                if "silent" not in query.question[0].name.to_text()
+                else None
+            )
+        )
+        resolver = self.resolver(server, patience=0.25)
+        resolver._turns = QueryTurns(8, "questions", reactor)  # type: ignore[arg-type]
+        self.assertTrue((await resolver.query("good.test", "A")).found)
+
+        async def fails(name: str) -> type[Exception]:
+            try:
+                await resolver.query(name, "A")
+            except (DNSFailure, LocalFault) as error:
+                return type(error)
+            raise AssertionError(name)
+
+        asked = [Deferred.fromCoroutine(fails(f"www.silent{number}.test")) for number in range(100)]
+        self.assertTrue((await resolver.query("good.test", "A")).found)
+        self.assertTrue(await resolver._ask_root())
+        self.assertEqual(set(await gatherResults(asked)), {DNSFailure, NoTurn})
+        self.assertEqual(self.sink.of(ConditionBegan), [])
 
     async def test_back_for_the_root(self) -> None:
         """An outage ends as well where nobody asks but for silent domains: the resolvers are asked about the root again."""
