@@ -270,6 +270,9 @@ class ThreadTests(TestCase):
             def callFromThread(self, call: Callable[..., object], *arguments: object) -> None:
                 failing(partial(reactor.callFromThread, call, *arguments), 1, self.broken)()  # type: ignore[attr-defined]
 
+            def callLater(self, delay: float, call: Callable[..., object]) -> object:
+                return reactor.callLater(delay, call)  # type: ignore[attr-defined]
+
         for where, name in ((commit, "commit_batch"), (commit, "islice"), (SpoolOperation, "write"), (Reactor, "")):
             broken: list[int] = [] if where is Reactor else [1]
             Reactor.broken = broken
