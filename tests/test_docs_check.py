@@ -102,7 +102,7 @@ class NameTests(SynchronousTestCase):
     def test_files(self) -> None:
         """A file, a module named from its room, or a class that isn't there is told; what is there isn't."""
         unknown = checker("names").unknown
-        there = "`tests/doubles.py` `seg/queue/*.py` `deliver/scheduler` `QueueState` `ServFail` `maildrop/bad`"
+        there = "`tests/doubles.py` `seg/queue/*.py` `deliver/scheduler` `QueueIndex` `ServFail` `maildrop/bad`"
         self.assertEqual(list(unknown(there)), [])
         gone = "`tests/gone.py` `deliver/gone.py` `GoneAway.run`"
         self.assertEqual(list(unknown(gone)), ["tests/gone.py", "deliver/gone in seg", "class GoneAway"])

@@ -31,7 +31,7 @@ from seg.queue import commit, room
 from seg.queue.commit import GroupCommitter, SpoolOperation
 from seg.queue.disk import Disk
 from seg.queue.index import QueueIndex
-from seg.queue.state import QueueState
+from seg.queue.queue import Queue
 from seg.receive import end_of_data, protocol, transaction
 from seg.receive import session as receive_session
 from seg.receive.session import ReceiveSession
@@ -161,7 +161,7 @@ class QueueTests(HouseCase):
 
     def put(self, content: bytes) -> list[object]:
         mid = self.house.counters.next_mid()
-        writer = self.house.spool.begin(mid)
+        writer = self.house.queue.begin(mid)
         result: list[object] = []
         for at in range(0, len(content), 50_000):
             writer.write(content[at : at + 50_000])
@@ -201,15 +201,15 @@ class QueueTests(HouseCase):
             disk.left = -1
             self.house.clock.advance(5)
             self.assertEqual(self.house.files(), [], left)
-            self.assertEqual(self.house.spool.counts().messages, 0)
+            self.assertEqual(self.house.commands.counts().messages, 0)
 
     def test_settled_and_accepted(self) -> None:
         """In memory: a message that got its 250 is tried, and one that was tried is settled, when there is memory again."""
         for where, name in (
-            (QueueState, "accept"),
+            (Queue, "_add"),
             (QueueIndex, "plan"),
             (QueueIndex, "add"),
-            (QueueState, "settle"),
+            (Queue, "apply"),
             (QueueIndex, "change"),
         ):
             broken: list[int] = []
@@ -220,7 +220,7 @@ class QueueTests(HouseCase):
                 self.assertIsNotNone(mid, name)
                 self.house.clock.advance(1)
             self.assertTrue(broken)
-            self.assertEqual((self.house.files(), len(self.house.spool.mids())), ([], 0), name)
+            self.assertEqual((self.house.files(), len(self.house.commands.mids())), ([], 0), name)
             self.flushLoggedErrors(MemoryError)
 
 
@@ -229,12 +229,12 @@ class RoomTests(HouseCase):
 
     def test_full(self) -> None:
         """New mail is refused, all else goes on, and it is over when enough has gone."""
-        spool = self.house.spool
-        spool._room._most = 40 * self.house.spool._index.octets or 20_000
+        queue, commands = self.house.queue, self.house.commands
+        queue.room.most = 40 * self.house.queue.index.octets or 20_000
         sink = self.house.sink
-        while spool.refusal() is None:
+        while queue.refusal() is None:
             self.house.put("a@one.test")
-        count = len(spool.mids())
+        count = len(commands.mids())
         self.assertLess(count, 60)
         self.assertEqual([(e.kind, e.subject) for e in sink.of(ConditionBegan)], [(ConditionKind.MEMORY, "queue")])
         failed: list[Failure] = []
@@ -244,18 +244,18 @@ class RoomTests(HouseCase):
             self.assertIsNotNone(self.house.attempt("one.test", DELIVERED))
         self.house.clock.advance(room.LOOK)
         self.assertEqual(len(sink.of(ConditionEnded)), 1)
-        self.assertIsNone(spool.refusal())
+        self.assertIsNone(queue.refusal())
         self.house.put("a@one.test")
 
     def test_counted(self) -> None:
         """What records take is counted exactly: an empty queue takes nothing."""
         for number in range(5):
             self.house.put("a@one.test", f"b{number}@two.test")
-        self.assertGreater(self.house.spool._index.octets, 5 * 400)
+        self.assertGreater(self.house.queue.index.octets, 5 * 400)
         for _ in range(5):
             self.house.attempt("one.test", DELIVERED)
             self.house.attempt("two.test", DELIVERED)
-        self.assertEqual(self.house.spool._index.octets, 0)
+        self.assertEqual(self.house.queue.index.octets, 0)
 
 
 class ThreadTests(TestCase):

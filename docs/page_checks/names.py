@@ -50,7 +50,7 @@ def missing_names(page: Path) -> Iterator[str]:
 
 
 def missing_files(page: Path) -> Iterator[str]:
-    """A line for each file (``tests/doubles.py``, ``deliver/scheduler``) and each class (``QueueState``) that isn't there."""
+    """A line for each file (``tests/doubles.py``, ``deliver/scheduler``) and each class (``QueueIndex``) that isn't there."""
     if page.name == "CHANGELOG.md":
         return
     text = BLOCK.sub("", page.read_text("utf-8"))

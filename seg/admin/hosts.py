@@ -31,8 +31,7 @@ from seg.dns.answer import DNSFailure
 from seg.dns.interfaces import IResolver
 from seg.mail.envelope import RecipientState
 from seg.mail.errors import LocalFault
-from seg.queue.commands import MessageDetails
-from seg.queue.spool import Spool
+from seg.queue.commands import MessageDetails, QueueCommands
 
 AT_ONCE = 500  # destinations looked at before the reactor may get its turn
 SORTS = {
@@ -55,7 +54,7 @@ class DestinationRoutes:
 
     def __init__(
         self,
-        queue: Spool,
+        commands: QueueCommands,
         statistics: DestinationStatistics,
         suspension: Suspension,
         limited: Callable[[str], str],
@@ -63,7 +62,7 @@ class DestinationRoutes:
         resolver: Callable[[], IResolver],
         now: Callable[[], float],
     ) -> None:
-        self._queue = queue
+        self._commands = commands
         self._statistics = statistics
         self._suspension = suspension
         self._limited = limited
@@ -79,7 +78,7 @@ class DestinationRoutes:
 
     async def hosts(self, asked: ListHosts, by: str) -> HostsAnswer:
         """Destinations, those with the most of something first."""
-        active, connections = self._queue.destinations(), self._statistics.connections()
+        active, connections = self._commands.destinations(), self._statistics.connections()
         known = {record.domain: record for record in self._statistics.hosts()}
         names = [*known.keys(), *(name for name in active if name not in known)]
         most = SORTS[asked.sort]
@@ -109,7 +108,7 @@ class DestinationRoutes:
         domain = asked_domain(asked.domain, lambda name: self._statistics.host(name) is not None)
         record = self._statistics.host(domain) or DestinationRecord(domain)
         row = self._row(
-            record, self._queue.destinations().get(domain, 0), self._statistics.connections().get(domain, 0)
+            record, self._commands.destinations().get(domain, 0), self._statistics.connections().get(domain, 0)
         )
         return HostAnswer(
             at=self._now(),
@@ -136,7 +135,7 @@ class DestinationRoutes:
 
     async def why(self, asked: NamedMessage, by: str) -> WhyAnswer:
         """Why a message hasn't gone yet."""
-        shown = await self._queue.show(asked.mid)
+        shown = await self._commands.show(asked.mid)
         if shown is None:
             raise APIError(404, f"MID {asked.mid} isn't in the queue (seg findevent --mid {asked.mid} tells its story)")
         listing = shown.listing

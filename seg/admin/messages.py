@@ -29,8 +29,7 @@ from seg.admin.wire.messages import (
 )
 from seg.mail.causes import CauseKind
 from seg.mail.envelope import PolicyHold, Recipient
-from seg.queue.commands import MessageDetails, MessageState, MessageSummary
-from seg.queue.spool import Spool
+from seg.queue.commands import MessageDetails, MessageState, MessageSummary, QueueCommands
 
 NOT_QUEUED = "isn't in the queue"
 NOTHING_WAITS = f"{NOT_QUEUED}, or nothing of it waits"
@@ -44,8 +43,8 @@ QueueAction = Callable[[int, str], Coroutine[Any, Any, str]]  # MID and who want
 class MessageRoutes:
     """Answers questions on messages and carries out commands."""
 
-    def __init__(self, queue: Spool) -> None:
-        self._queue = queue
+    def __init__(self, commands: QueueCommands) -> None:
+        self._commands = commands
         self._actions: dict[str, QueueAction] = {
             "hold": self._hold,
             "release": self._release,
@@ -68,7 +67,7 @@ class MessageRoutes:
         everything = asked == ListMessages(limit=asked.limit)
         async for message in self._matching(asked):
             if everything and total == asked.limit:  # how many there are is known without looking at each
-                total = self._queue.counts().messages
+                total = self._commands.counts().messages
                 break
             if asked.after is not None and len(shown) == asked.limit:
                 break
@@ -83,8 +82,8 @@ class MessageRoutes:
         mention = (sender or "") if wanted.domain is None else self._domain(wanted.domain)
         for number, mid in enumerate(self._mids(wanted.after or 0, wanted.cause), 1):
             if not number % AT_ONCE:
-                await self._queue.pause()
-            message = self._queue.listing(mid, mention, bool(wanted.held))
+                await self._commands.pause()
+            message = self._commands.listing(mid, mention, bool(wanted.held))
             if message is None or (wanted.domain is not None and mention not in message.domains):
                 continue
             if sender is not None and sender != message.sender.lower():
@@ -97,22 +96,22 @@ class MessageRoutes:
 
     def _domain(self, text: str) -> str:
         """The destination that is meant: some have names that a client made up."""
-        return asked_domain(text, self._queue.destinations().__contains__)
+        return asked_domain(text, self._commands.destinations().__contains__)
 
     def _mids(self, after: int, cause: CauseKind | None) -> list[int]:
         """The messages that may be meant."""
-        return self._queue.mids(after) if cause is None else [m for m in self._queue.policy_held() if m > after]
+        return self._commands.mids(after) if cause is None else [m for m in self._commands.policy_held() if m > after]
 
     async def message(self, asked: NamedMessage, by: str) -> MessageAnswer:
         """One message."""
-        found = await self._queue.show(asked.mid)
+        found = await self._commands.show(asked.mid)
         if found is None:
             raise APIError(404, f"MID {asked.mid} {NOT_QUEUED} (seg queue list shows what is)")
         return await _in_full(found)
 
     async def content(self, asked: ReadMessage, by: str) -> ContentAnswer:
         """The octets of a message in base64."""
-        content = self._queue.content(asked.mid)
+        content = self._commands.queue.content(asked.mid)
         if content is None:
             raise APIError(404, f"MID {asked.mid} {NOT_QUEUED}")
         try:
@@ -142,9 +141,9 @@ class MessageRoutes:
                     refused[str(mid)] = reason
                 else:
                     done.append(mid)
-                    if why := self._queue.unwritten(mid):
+                    if why := self._commands.unwritten(mid):
                         not_written[str(mid)] = why
-            await self._queue.pause()
+            await self._commands.pause()
         return DoneAnswer(done, refused, not_written)
 
     async def _chosen(self, asked: ActOnMessages) -> list[int]:
@@ -159,29 +158,29 @@ class MessageRoutes:
         only = self._domain(asked.recipients_at) if asked.recipients_at else ""
 
         async def redirect(mid: int, by: str) -> str:
-            return "" if await self._queue.redirect(mid, asked.host, by, only) else NOTHING_WAITS
+            return "" if await self._commands.redirect(mid, asked.host, by, only) else NOTHING_WAITS
 
         return redirect
 
     async def _hold(self, mid: int, by: str) -> str:
-        return "" if await self._queue.hold(mid, by) else f"{NOT_QUEUED}, or is held already"
+        return "" if await self._commands.hold(mid, by) else f"{NOT_QUEUED}, or is held already"
 
     async def _release(self, mid: int, by: str) -> str:
-        return "" if await self._queue.release_hold(mid, by) else f"{NOT_QUEUED}, or isn't held"
+        return "" if await self._commands.release_hold(mid, by) else f"{NOT_QUEUED}, or isn't held"
 
     async def _delete(self, mid: int, by: str) -> str:
-        return "" if await self._queue.delete(mid, by) else NOT_QUEUED
+        return "" if await self._commands.delete(mid, by) else NOT_QUEUED
 
     async def _retry(self, mid: int, by: str) -> str:
         """What is due already, or being tried, needs nothing more."""
-        await self._queue.retry(mid)
-        message = self._queue.listing(mid)
+        await self._commands.retry(mid)
+        message = self._commands.listing(mid)
         if message is None:
             return NOT_QUEUED
         return "is held (seg queue release)" if message.state is MessageState.HELD else ""
 
     async def _bounce(self, mid: int, by: str) -> str:
-        return "" if await self._queue.bounce(mid, by) else f"{NOT_QUEUED}, or all of it is being tried just now"
+        return "" if await self._commands.bounce(mid, by) else f"{NOT_QUEUED}, or all of it is being tried just now"
 
 
 def _listed(message: MessageSummary) -> ListedMessage:

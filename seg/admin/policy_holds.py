@@ -13,8 +13,7 @@ from seg.admin.wire import operations
 from seg.admin.wire.messages import HeldByPolicyAnswer, HeldDomain, HoldCause, ListHeldByPolicy, RefusedHost
 from seg.mail.causes import CauseKind
 from seg.mail.envelope import MOST_REFUSALS, Recipient
-from seg.queue.commands import HeldByPolicy
-from seg.queue.spool import Spool
+from seg.queue.commands import HeldByPolicy, QueueCommands
 
 AT_ONCE = 200  # messages looked at before the reactor gets its turn
 
@@ -95,8 +94,8 @@ class PolicyHoldRoutes:
     :param now: POSIX seconds.
     """
 
-    def __init__(self, queue: Spool, now: Callable[[], float]) -> None:
-        self._queue = queue
+    def __init__(self, commands: QueueCommands, now: Callable[[], float]) -> None:
+        self._commands = commands
         self._now = now
 
     def add_to(self, table: RouteTable) -> None:
@@ -105,12 +104,12 @@ class PolicyHoldRoutes:
 
     async def held(self, asked: ListHeldByPolicy, by: str) -> HeldByPolicyAnswer:
         """What TLS policy keeps waiting."""
-        domain = asked_domain(asked.domain, self._queue.destinations().__contains__) if asked.domain else ""
+        domain = asked_domain(asked.domain, self._commands.destinations().__contains__) if asked.domain else ""
         holds = DomainHolds()
-        for number, mid in enumerate(self._queue.policy_held(), 1):
+        for number, mid in enumerate(self._commands.policy_held(), 1):
             if not number % AT_ONCE:
-                await self._queue.pause()
-            message = self._queue.held_by_policy(mid)
+                await self._commands.pause()
+            message = self._commands.held_by_policy(mid)
             if message is not None:
                 holds.add(message, domain)
         rows = holds.rows()

@@ -16,8 +16,8 @@ from seg.filter.assembly import build_filters
 from seg.filter.chain import ConfiguredFilter
 from seg.gateway.descriptors import Limits
 from seg.policy.assembly import PolicyServices, build_lookups
+from seg.queue.assembly import QueueServices
 from seg.queue.ids import MessageIds
-from seg.queue.spool import Spool
 from seg.tls.parameters import outbound
 from seg.tls.roots import load_roots
 
@@ -40,7 +40,7 @@ class MailServices:
     """What takes messages, keeps them, and sends them."""
 
     counters: MessageIds
-    queue: Spool
+    queueing: QueueServices
     engine: DeliveryScheduler
     sending: DeliveryServices
     alerts: SpoolAlerts

@@ -65,9 +65,9 @@ def build_gauges(gateway: Gateway, mail: MailServices) -> Gauges:
         attempts=lambda: mail.engine.active,
         connections_idle=lambda: len(mail.sending.pool),
         limited_destinations=lambda: mail.engine.held_back,
-        counts=mail.queue.counts,
-        causes=mail.queue.causes,
-        destinations=lambda: len(mail.queue.destinations()),
+        counts=mail.queueing.commands.counts,
+        causes=mail.queueing.commands.causes,
+        destinations=lambda: len(mail.queueing.commands.destinations()),
         exemptions=lambda: now.destinations.exemptions_in_force(runtime.posix()),
         policies_cached=lambda: len(now.lookups.policies.cache),
         resolver_validates=lambda: now.lookups.probe.verdict,
@@ -81,7 +81,7 @@ def admin_routes(
 ) -> RouteTable:
     """Each operation with who answers it."""
     now, observers, runtime, sink = gateway.now, gateway.observers, gateway.runtime, gateway.bus
-    queue, seconds, traffic = mail.queue, runtime.posix, observers.traffic
+    commands, seconds, traffic = mail.queueing.commands, runtime.posix, observers.traffic
     identity = Identity(runtime.hostname, gateway.files.settings.absolute(), runtime.posix())
 
     def destinations() -> Destinations:
@@ -99,20 +99,20 @@ def admin_routes(
     table = RouteTable()
     for part in (
         StatusRoutes(identity, gauges, traffic, observers.conditions, suspension),
-        MessageRoutes(queue),
+        MessageRoutes(commands),
         traffic,
         DestinationEntryRoutes(destinations, seconds),
         CheckRoutes(checks),
         ChangeRoutes(changes),
-        CorruptRoutes(queue.corrupt),
+        CorruptRoutes(mail.queueing.corrupt),
         MetricsRoutes(observers.metrics),
-        PolicyHoldRoutes(queue, seconds),
+        PolicyHoldRoutes(commands, seconds),
         observers.policies,
-        WorkQueueRoutes(suspension, gateway.listeners.work, lambda: queue.counts().messages, sink, seconds),
+        WorkQueueRoutes(suspension, gateway.listeners.work, lambda: commands.counts().messages, sink, seconds),
         DNSRoutes(traffic, resolver, lambda: now.lookups.servers, gauges.resolver_validates, sink, runtime.reactor),
         DialogueRoutes(now.ongoing.dialogues, sink),
         DestinationRoutes(
-            queue, observers.statistics, suspension, mail.engine.limited, destinations, resolver, seconds
+            commands, observers.statistics, suspension, mail.engine.limited, destinations, resolver, seconds
         ),
         ClientRoutes(gateway.listeners.clients, seconds),
         SuspensionRoutes(suspension, listeners, sink),

@@ -21,10 +21,13 @@ from seg.gateway.assembly import Gateway
 from seg.mail.ids import IMessageIds
 from seg.maildrop.assembly import build_pickup
 from seg.maildrop.pickup import Pickup
+from seg.queue.assembly import QueueServices
 from seg.queue.commit import GroupCommitter
 from seg.queue.ids import MessageIds
-from seg.queue.interfaces import Lease
-from seg.queue.spool import Spool
+from seg.queue.interfaces import IQueue, Lease
+from seg.queue.queue import Queue
+from seg.queue.schedule import Schedule, Schedules
+from seg.queue.store import SpoolStore
 from seg.receive.assembly import ReceiveServices, listener_maker
 from seg.receive.listeners import MakeFactory
 
@@ -38,7 +41,8 @@ def build_mail(gateway: Gateway) -> MailServices:
     spool = spool_path(now.settings)
     known = (var_path(now.settings) / "totals.json").exists()  # then the gateway ran before
     ids = MessageIds(spool / "counters.json", runtime.sink, known=known)
-    queue = _build_queue(gateway, ids)
+    queueing = _build_queue(gateway, ids)
+    queue = queueing.queue
     shared.alert = TLSAlerts(
         queue, ids, runtime.sink, runtime.hostname, runtime.postmaster, runtime.reactor.seconds, runtime.posix
     ).failed
@@ -49,33 +53,25 @@ def build_mail(gateway: Gateway) -> MailServices:
     engine = _build_scheduler(gateway, queue, attempt)
     shared.lines.on_room = engine.waiters.freed
     alerts = SpoolAlerts(queue, ids, runtime.sink, runtime.hostname, runtime.postmaster, runtime.reactor, runtime.posix)
-    mail = MailServices(ids, queue, engine, build_sending(gateway, ids), alerts)
+    mail = MailServices(ids, queueing, engine, build_sending(gateway, ids), alerts)
     return mail
 
 
-def _build_queue(gateway: Gateway, ids: MessageIds) -> Spool:
-    runtime, now = gateway.runtime, gateway.now
+def _build_queue(gateway: Gateway, ids: MessageIds) -> QueueServices:
+    runtime, now, sink, reactor = gateway.runtime, gateway.now, gateway.runtime.sink, gateway.runtime.reactor
 
     def settings_of(domain: str, profile: str) -> QueueSettings:
         return now.destinations.bounce(domain, now.settings.queue, profile)
 
     composer = ReportComposer(runtime.hostname, runtime.postmaster, runtime.posix, gateway.languages, settings_of)
-    return Spool(
-        spool_path(now.settings),
-        now.settings.queue,
-        composer,
-        ids,
-        runtime.sink,
-        runtime.reactor,
-        GroupCommitter(runtime.reactor),
-        random.random,
-        settings_of,
-        gateway.local.readdressed,
-        room_for_queue(),
-    )
+    schedules = Schedules(Schedule(now.settings.queue, random.random), settings_of)
+    store = SpoolStore(spool_path(now.settings), GroupCommitter(reactor), ids, sink, reactor)
+    queue = Queue(store, schedules, composer, ids, sink, reactor, gateway.local.readdressed)
+    queue.room.most = room_for_queue()
+    return QueueServices(queue, sink, reactor)
 
 
-def _build_scheduler(gateway: Gateway, queue: Spool, attempt: Callable[[Lease], Attempt]) -> DeliveryScheduler:
+def _build_scheduler(gateway: Gateway, queue: IQueue, attempt: Callable[[Lease], Attempt]) -> DeliveryScheduler:
     """What gives destinations their turns, by the limits in force."""
     runtime, now = gateway.runtime, gateway.now
 
@@ -106,7 +102,7 @@ def build_receiving(gateway: Gateway, mail: MailServices) -> MakeFactory:
     now, local = gateway.now, gateway.local
     services = ReceiveServices(
         runtime=gateway.runtime,
-        queue=mail.queue,
+        queue=mail.queueing.queue,
         ids=mail.counters,
         connections=gateway.connections,
         rates=gateway.rates,
@@ -126,4 +122,4 @@ def build_maildrop(gateway: Gateway, mail: MailServices) -> Pickup:
     def has_name(name: str) -> bool:
         return local.table.has_name(name)
 
-    return build_pickup(gateway.runtime, lambda: now.settings, mail.queue, mail.counters, has_name)
+    return build_pickup(gateway.runtime, lambda: now.settings, mail.queueing.queue, mail.counters, has_name)

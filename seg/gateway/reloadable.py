@@ -115,7 +115,7 @@ class ReloadableParts:
 
     async def queue(self, new: Configuration) -> PreparedPart:
         """What is kept in memory, and quoted in reports."""
-        return PreparedPart(lambda: self.mail.queue.use(new.settings.queue))
+        return PreparedPart(lambda: self.mail.queueing.queue.use(new.settings.queue))
 
     async def metrics_page(self, new: Configuration) -> PreparedPart:
         """The page of metrics at its address."""

@@ -110,7 +110,7 @@ class GatewayService(Service):
         await changes.begin()
         await gateway.local.look()
         gateway.local.start()
-        await mail.queue.start()
+        await mail.queueing.start()
         await self._start_lookups()
         gateway.watches.exemptions.watch(gateway.now.destinations)
         gateway.watches.clock.start(before)
@@ -129,7 +129,7 @@ class GatewayService(Service):
         supervisor.tell(supervisor.READY)
 
     def _messages(self) -> int:
-        return self._mail.queue.counts().messages if self._mail is not None else 0
+        return self._mail.queueing.commands.counts().messages if self._mail is not None else 0
 
     def _start_log(self) -> None:
         gateway, settings = self._gateway, self.settings
@@ -211,6 +211,6 @@ class GatewayService(Service):
             await gateway.now.lookups.policies.cache.flushed()
             await gateway.seen_dane.end()
             await gateway.admin.close_socket()
-            await mail.queue.stop()
+            await mail.queueing.stop()
         mail.counters.close()
         gateway.observers.traffic.stop()

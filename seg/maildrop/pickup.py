@@ -34,8 +34,8 @@ MOST = 100  # files of one look: a flood must not keep the others waiting
 class IPickupQueue(Protocol):
     """What it needs of the queue."""
 
-    def begin_held_back(self, mid: int, first: Callable[[], Deferred[None]]) -> IMessageWriter:
-        """As `IQueue.begin`, but what is durable isn't due until `first` has fired."""
+    def begin(self, mid: int, before_due: Callable[[], Deferred[None]]) -> IMessageWriter:
+        """See `IQueue.begin`."""
 
     def content(self, mid: int) -> IContent | None:
         """The content of a message in the queue; None: it isn't there."""
@@ -153,7 +153,7 @@ class Pickup:
             self._tell(mid, taken, writer.size)
             return self._in_thread(lambda: self._folder.remove(mid))
 
-        writer = self._queue.begin_held_back(mid, remove)
+        writer = self._queue.begin(mid, before_due=remove)
         try:
             header, plain = HeaderScan(), True
             writer.write(self._received(mid, taken, now))

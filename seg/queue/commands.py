@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import enum
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Callable, Coroutine, Iterator, Mapping
+from functools import wraps
+from typing import Any, Concatenate, ParamSpec
 
 import attrs
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
 
@@ -18,8 +21,10 @@ from seg.mail.causes import CauseKind
 from seg.mail.envelope import Envelope, Recipient, RecipientState
 from seg.mail.errors import Permanent
 from seg.mail.outcome import Bounced, Outcome
+from seg.queue.index import QueueCounts
 from seg.queue.index_entry import IndexEntry
-from seg.queue.state import QueueState
+from seg.queue.loading import Loading
+from seg.queue.queue import Queue
 
 HEAD = 1024  # octets of the content that `show` gives
 AT_ONCE = 1000  # messages that `retry` looks at before the reactor gets its turn
@@ -72,14 +77,64 @@ class HeldByPolicy:
     expires: float  # POSIX seconds at which it is returned
 
 
-class QueueCommands:
-    """Commands on queued messages. They answer when what they did is durable."""
+P = ParamSpec("P")
 
-    def __init__(self, custody: QueueState, sink: IEventSink, clock: IReactorTime) -> None:
-        self._custody = custody
-        self._index = custody.index
+
+def answered(
+    command: Callable[Concatenate[QueueCommands, int, P], Coroutine[Deferred[Any], Any, bool]],
+) -> Callable[Concatenate[QueueCommands, int, P], Deferred[bool]]:
+    """A command on a message, which answers when what it did is durable; or True as soon as that is in force, if it can't be written
+    down for now (see `QueueCommands.unwritten`)."""
+
+    @wraps(command)
+    def wrapper(self: QueueCommands, mid: int, /, *args: P.args, **kwargs: P.kwargs) -> Deferred[bool]:
+        entry = self.queue.index.get(mid)
+        said: list[bool] = []
+        work = Deferred.fromCoroutine(command(self, mid, *args, **kwargs)).addCallback(said.append)
+        if entry is None or work.called:
+            return work.addCallback(lambda _: said[0])
+        return self.queue.answers.in_force(entry, work).addCallback(lambda _: said[0] if said else True)
+
+    return wrapper
+
+
+class QueueCommands:
+    """Questions about queued messages, and commands on them.
+
+    :ivar queue: the queue itself.
+    """
+
+    def __init__(self, queue: Queue, loading: Loading, sink: IEventSink, clock: IReactorTime) -> None:
+        self.queue = queue
+        self._index = queue.index
+        self._loading = loading
         self._sink = sink
         self._clock = clock
+
+    # --- questions --------------------------------------------------------------------------------
+
+    def counts(self) -> QueueCounts:
+        """The queue in numbers; cheap enough to be asked every second."""
+        counts = self._index.counts()
+        return attrs.evolve(counts, unread=self._loading.unread, corrupt=self._loading.corrupt)
+
+    def destinations(self) -> Mapping[str, int]:
+        """Recipients that wait for a delivery or a report, by destination."""
+        return self._index.by_domain
+
+    def causes(self) -> Mapping[CauseKind, int]:
+        """Messages that TLS policy keeps waiting, by cause; one with several counts for each."""
+        return self._index.by_cause
+
+    def unwritten(self, mid: int) -> str:
+        """Why what is known of a message isn't written down yet: it is in force, but a restart would not know of it. "" = it is, or
+        there is no such message."""
+        entry = self._index.get(mid)
+        return "" if entry is None else entry.unusual.unwritten
+
+    def pause(self) -> Deferred[None]:
+        """Fires in the reactor's next turn: whoever goes through many messages lets others in between."""
+        return deferLater(self._clock, 0)
 
     def messages(self, after: int = 0) -> Iterator[MessageSummary]:
         """All queued messages by MID, from the first one above `after`. Takes them as it goes, so that a long
@@ -111,7 +166,7 @@ class QueueCommands:
         entry = self._index.get(mid)
         if entry is None or not entry.unusual.causes:
             return None
-        envelope = self._custody.in_posix(entry.envelope)
+        envelope = self.queue.in_posix(entry.envelope)
         waiting = tuple(
             r for r in envelope.recipients if r.state is RecipientState.PENDING and r.policy and r.policy.refusals
         )
@@ -127,9 +182,12 @@ class QueueCommands:
             return None
         envelope = entry.envelope
         listing = self._listing(entry, envelope)
-        head = await self._custody.content(entry, envelope).head(HEAD)
-        return MessageDetails(listing, self._custody.in_posix(envelope), head)
+        head = await self.queue.content_of(entry, envelope).head(HEAD)
+        return MessageDetails(listing, self.queue.in_posix(envelope), head)
 
+    # --- commands ---------------------------------------------------------------------------------
+
+    @answered
     async def hold(self, mid: int, by: str) -> bool:
         """Try it no more until released, restarts included. What is being tried just now is completed. False:
         there is no such message, or it is held already."""
@@ -140,17 +198,19 @@ class QueueCommands:
         self._sink.emit(MessageHeld(mid, by))
         return True
 
+    @answered
     async def release_hold(self, mid: int, by: str) -> bool:
         """Go on with a held message, which is due at once if its time has come. Its lifetime, if over, is
         extended for one try. False: there is no such message, or it isn't held."""
         entry = self._index.get(mid)
         if entry is None or not entry.held:
             return False
-        entry.expires = self._custody.extended_expiry(entry.envelope)
+        entry.expires = self.queue.extended_expiry(entry.envelope)
         await self._set_held(entry, False)
         self._sink.emit(MessageReleased(mid, by))
         return True
 
+    @answered
     async def delete(self, mid: int, by: str) -> bool:
         """Drop what is pending; nobody is told. What is being tried just now is completed first, and the rest
         dropped then. False: there is no such message."""
@@ -160,9 +220,10 @@ class QueueCommands:
         if entry.leased:
             entry.note(attrs.evolve(entry.unusual, deleted_by=by))
         else:
-            await self._custody.delete(entry, by)
+            await self.queue.delete(entry, by)
         return True
 
+    @answered
     async def bounce(self, mid: int, by: str) -> bool:
         """Return to its sender what is pending and isn't being tried just now. False: there is nothing of it."""
         entry = self._index.get(mid)
@@ -177,7 +238,7 @@ class QueueCommands:
         if not outcomes:
             return False
         self._sink.emit(OperatorActed(by, f"bounce MID {mid}"))
-        await self._custody.settle(entry, (), outcomes)
+        await self.queue.apply(entry, (), outcomes)
         return True
 
     async def retry(self, target: int | str = "") -> int:
@@ -195,6 +256,7 @@ class QueueCommands:
                 await deferLater(self._clock, 0)
         return hurried
 
+    @answered
     async def redirect(self, mid: int, via: str, by: str, domain: str = "") -> bool:
         """Send what is pending, or of it what is for a destination, to this host instead of its own route, restarts included, and now;
         "" is back to its own route. What is being tried just now is completed first. False: nothing of it waits."""
@@ -212,14 +274,14 @@ class QueueCommands:
             self._index.make_due(entry, domain)
             where = f"to {via}" if via else "back to its own route"
             self._sink.emit(OperatorActed(by, f"redirect MID {mid} {where}" + (f", only {domain}" if domain else "")))
-            await self._custody.save(entry)
+            await self.queue.save(entry)
         return bool(waiting)
 
     async def _set_held(self, entry: IndexEntry, held: bool) -> None:
         envelope = attrs.evolve(entry.envelope, held=held, damage=entry.envelope.damage if held else "")
         self._index.change(entry, envelope)
         self._index.plan(entry, envelope)
-        await self._custody.save(entry)
+        await self.queue.save(entry)
 
     def _listing(self, entry: IndexEntry, envelope: Envelope) -> MessageSummary:
         pending = envelope.pending

@@ -11,12 +11,11 @@ import attrs
 from seg.events.base import IEventSink
 from seg.events.gateway import OperatorActed
 from seg.queue.codec import MAX_LINE, SpoolFileError, StoredEnvelope, decode
-from seg.queue.commit import ISpoolExecutor
 from seg.queue.disk import Disk, NotAMessageError
 from seg.queue.loading import Loading
-from seg.queue.paths import AsideName, SpoolPaths, aside_name, spool_id
+from seg.queue.paths import AsideName, aside_name, spool_id
+from seg.queue.queue import Queue
 from seg.queue.scan import Damaged, SpoolFile, read_message, why
-from seg.queue.state import QueueState
 
 HEAD = 8192  # octets that `show` gives
 MOST_LISTED = 1000
@@ -44,13 +43,11 @@ class CorruptFile:
 class CorruptFiles:
     """Commands on them. Disk work happens in threads."""
 
-    def __init__(
-        self, folders: SpoolPaths, custody: QueueState, loading: Loading, commits: ISpoolExecutor, sink: IEventSink
-    ) -> None:
-        self._folders = folders
-        self._custody = custody
+    def __init__(self, queue: Queue, loading: Loading, sink: IEventSink) -> None:
+        self._queue = queue
+        self._paths = queue.store.paths
+        self._commits = queue.store.commits
         self._loading = loading
-        self._commits = commits
         self._sink = sink
 
     async def list(self) -> tuple[int, tuple[CorruptFile, ...]]:
@@ -89,7 +86,7 @@ class CorruptFiles:
             raise NotRestoredError(
                 "its name isn't that of a message: rename it to new-XX-NNNNNNNNNNNN, as the others are"
             )
-        entry = self._custody.index.get(known.mid)
+        entry = self._queue.index.get(known.mid)
         if not known.is_envelope:
             if entry is not None:
                 raise NotRestoredError(f"MID {known.mid} is in the queue")
@@ -99,18 +96,18 @@ class CorruptFiles:
             raise NotRestoredError("its message isn't held for damage; restored, a message brings its envelope along")
         else:
             stored = await self._commits.read(lambda disk: self._restore_envelope(disk, name, known))
-            self._custody.replace_envelope(entry, stored)
+            self._queue.replace_envelope(entry, stored)
         self._sink.emit(OperatorActed(by, f"queue corrupt restore {name}"))
         await self._loading.count_corrupt()
 
     # --- in threads -------------------------------------------------------------------------------
 
     def _list(self, disk: Disk) -> tuple[int, tuple[CorruptFile, ...]]:
-        names = disk.names(self._folders.corrupt)
+        names = disk.names(self._paths.corrupt)
         return len(names), tuple(filter(None, (self._look(disk, name) for name, _ in names[:MOST_LISTED])))
 
     def _path(self, name: str) -> str:
-        return f"{self._folders.corrupt}/{name}"
+        return f"{self._paths.corrupt}/{name}"
 
     def _there(self, name: str) -> bool:
         plain = bool(name) and "/" not in name and "\0" not in name and name not in (".", "..")
@@ -186,13 +183,13 @@ class CorruptFiles:
             shutil.rmtree(path)
         else:
             disk.unlink(path)
-        disk.sync_folder(self._folders.corrupt)
+        disk.sync_folder(self._paths.corrupt)
         return True
 
     def _restore(self, disk: Disk, name: str, known: AsideName) -> StoredEnvelope | Damaged:
         """Judge a message, then move it: itself first, as a message in cur/ without its envelope is held, and an envelope without its
         message is nothing."""
-        folders, mid = self._folders, known.mid
+        folders, mid = self._paths, known.mid
         if not self._there(name):
             raise NotRestoredError("there is no such file")
         if any(map(disk.exists, (folders.new_file(mid), folders.cur_file(mid), folders.envelope_file(mid)))):
@@ -211,7 +208,7 @@ class CorruptFiles:
         return found
 
     def _restore_envelope(self, disk: Disk, name: str, known: AsideName) -> StoredEnvelope:
-        folders, mid = self._folders, known.mid
+        folders, mid = self._paths, known.mid
         message = next((p for p in (folders.cur_file(mid), folders.new_file(mid)) if disk.exists(p)), "")
         if not self._there(name) or not message:
             raise NotRestoredError("there is no such file")

@@ -73,7 +73,8 @@ class IMessageWriter(Interface):
         """Another writer for the same message. At most one of them is committed: abort the others."""
 
     def commit(envelope: Envelope) -> Deferred[None]:
-        """Fires when file and folder are durable: now the 250 may be sent. The message is due right behind the callbacks of this.
+        """Fires when file and folder are durable: now the 250 may be sent. The message can be seen by operators then, and is due right
+        behind the callbacks of this.
         Fails with `OSError` (disk full: answer 452) and then nothing is kept."""
 
     def abort() -> None:
@@ -83,8 +84,11 @@ class IMessageWriter(Interface):
 class IQueue(Interface):
     """The spool: nothing that got its 250 is lost, whatever happens (``docs/queue.md``)."""
 
-    def begin(mid: int) -> IMessageWriter:
-        """Start writing a message. Its envelope must bear this MID."""
+    def begin(mid: int, before_due: Callable[[], Deferred[None]] | None = None) -> IMessageWriter:
+        """Start writing a message. Its envelope must bear this MID.
+
+        :param before_due: to be done once the message is durable and before it is due: what it was made of is gone then, so that a restart
+            can't find both. If it fails, so does the commit, and the message is due after a restart."""
 
     def refusal() -> OSError | None:
         """What forbids to take new mail now (the disk, or too little memory for more of it); None: nothing. Cheap."""

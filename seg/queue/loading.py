@@ -18,12 +18,11 @@ from seg.events.gateway import ConditionKind, Notice
 from seg.events.queue import MessageDamaged, QueueScanned, SpoolFileCorrupt
 from seg.mail.envelope import Envelope, RecipientState
 from seg.queue.codec import StoredEnvelope
-from seg.queue.commit import ISpoolExecutor
 from seg.queue.disk import Disk, NotAMessageError
-from seg.queue.paths import SpoolPaths, mid_of
+from seg.queue.paths import mid_of
+from seg.queue.queue import Queue
 from seg.queue.scan import Damaged, ScanResult, SpoolFile, SpoolScan, Unread, UnreadableFile
 from seg.queue.schedule import Moment
-from seg.queue.state import QueueState
 
 LOOK_EVERY = 10.0  # seconds between two looks whether one of the unread files can be read again
 ALL_EVERY = 6  # looks after which all of them are read again, whatever that one says
@@ -43,16 +42,14 @@ class Loading:
 
     log = Logger()
 
-    def __init__(
-        self, folders: SpoolPaths, custody: QueueState, commits: ISpoolExecutor, sink: IEventSink, clock: IReactorTime
-    ) -> None:
-        self._folders = folders
-        self._custody = custody
-        self._index = custody.index
-        self._commits = commits
+    def __init__(self, queue: Queue, sink: IEventSink, clock: IReactorTime) -> None:
+        self._queue = queue
+        self._index = queue.index
+        self._paths = queue.store.paths
+        self._commits = queue.store.executor  # what can't be read is told of here
         self._sink = sink
         self._clock = clock
-        self._scan = SpoolScan(folders)
+        self._scan = SpoolScan(self._paths)
         self._unread: dict[str, Unread] = {}  # by path
         self._reports: set[int] = set()  # allotted to messages whose failure isn't settled yet: not due before that
         self._present: dict[int, Envelope] = {}
@@ -99,7 +96,7 @@ class Loading:
         batch: list[ScanResult] = list(first)
         frozen = 0
         while True:
-            moment = self._custody.moment()
+            moment = self._queue.moment()
             for found in batch:
                 messages += self._take(found, moment)
                 corrupt += isinstance(found, UnreadableFile)
@@ -113,7 +110,7 @@ class Loading:
         return corrupt, messages
 
     def _resume_reports(self) -> None:
-        self._custody.resume_reports(self._bouncing, self._present)
+        self._queue.notification.resume(self._bouncing, self._present)
         self._reports, self._present, self._bouncing = set(), {}, []
 
     def _take(self, found: ScanResult, moment: Moment) -> bool:
@@ -131,7 +128,7 @@ class Loading:
 
         :param moment: when many are taken up at once: now.
         """
-        moment = moment or self._custody.moment()
+        moment = moment or self._queue.moment()
         stored = found.stored if isinstance(found, Damaged) else found
         envelope = stored.envelope
         if self._index.get(envelope.mid) is not None:
@@ -140,10 +137,10 @@ class Loading:
             self._present[envelope.mid] = envelope
             return True
         if isinstance(found, Damaged):
-            self._custody.restore_damaged(stored, found.kept, moment)
+            self._queue.restore_damaged(stored, found.kept, moment)
             self._sink.emit(MessageDamaged(envelope.mid, envelope.damage))
         else:
-            self._custody.restore(stored, moment)
+            self._queue.restore(stored, moment)
         if reports := _reports_under_way(stored):
             self._bouncing.append(envelope.mid)
             if not isinstance(found, Damaged):
@@ -190,7 +187,7 @@ class Loading:
             places = iter(list(self._unread.values()))
             while some := list(islice(places, AT_ONCE)):
                 for each in await self._commits.read(lambda disk, some=some: list(self._read(disk, some))):  # type: ignore[misc]
-                    self._take(each, self._custody.moment())
+                    self._take(each, self._queue.moment())
         self._resume_reports()
         await self.count_corrupt()
 
@@ -219,7 +216,7 @@ class Loading:
     async def count_corrupt(self) -> None:
         """See what lies in corrupt/."""
         try:
-            names = await self._commits.read(lambda disk: disk.names(self._folders.corrupt))
+            names = await self._commits.read(lambda disk: disk.names(self._paths.corrupt))
         except OSError:
             return  # it is told of what can't be read
         self.corrupt = len(names)

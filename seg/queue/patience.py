@@ -10,8 +10,6 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
 
 from seg.events.memory import note
-from seg.mail.envelope import Envelope
-from seg.queue.state import QueueState
 
 WAIT = 1.0  # seconds
 TRIES = 60
@@ -31,27 +29,3 @@ async def patiently(clock: IReactorTime, work: Callable[[], Coroutine[Deferred[A
         else:
             return
     await work()
-
-
-class Acceptance:
-    """Takes a message that is durable into custody, now or when there is memory: it got its 250, so that it has to be tried."""
-
-    def __init__(self, custody: QueueState, clock: IReactorTime) -> None:
-        self._custody = custody
-        self._clock = clock
-
-    def __call__(self, envelope: Envelope, content: bytes | None) -> None:
-        """See `QueueState.accept`."""
-        try:
-            self._accept(envelope, content)
-        except MemoryError as error:
-            note(error)
-            self._clock.callLater(WAIT, self, envelope, None)
-
-    def _accept(self, envelope: Envelope, content: bytes | None) -> None:
-        index = self._custody.index
-        entry = index.get(envelope.mid)
-        if entry is None:
-            self._custody.accept(envelope, content)
-        else:  # memory ran out when it was there already
-            index.plan(entry, entry.envelope)

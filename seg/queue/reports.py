@@ -21,12 +21,11 @@ from seg.events.gateway import Fault
 from seg.events.queue import BounceGenerated
 from seg.events.receive import MessageQueued, MessageReceived, MessageStarted, RecipientAccepted
 from seg.mail.envelope import Envelope
-from seg.mail.outcome import Bounced, DSNAction, Outcome
+from seg.mail.outcome import DSNAction, Outcome
 from seg.queue.codec import encode
-from seg.queue.durable import RetryingCommitter
 from seg.queue.interfaces import IContent, IReportComposer
 from seg.queue.operations import StoreMessage
-from seg.queue.paths import SpoolPaths
+from seg.queue.store import SpoolStore
 from seg.smtp.dot_stuffing import CleanLines
 
 
@@ -48,26 +47,18 @@ class ReportWriter:
     def __init__(
         self,
         composer: IReportComposer,
-        folders: SpoolPaths,
-        durable: RetryingCommitter,
+        store: SpoolStore,
         sink: IEventSink,
         head_limit: Callable[[], int],
         readdress: Callable[[Envelope], Envelope] = lambda envelope: envelope,
     ) -> None:
         self._composer = composer
-        self._folders = folders
-        self._durable = durable
+        self._store = store
         self._sink = sink
         self._head_limit = head_limit
         self._readdress = readdress
 
     async def write(
-        self, failed: Envelope, failures: Mapping[int, Bounced], content: IContent, mid: int
-    ) -> tuple[Envelope, bytes] | None:
-        """Make the report durable. None: the composer has nobody to tell."""
-        return await self.compose(DSNAction.FAILED, failed, failures, content, mid)
-
-    async def compose(
         self,
         action: DSNAction,
         envelope: Envelope,
@@ -81,7 +72,7 @@ class ReportWriter:
         report = self._composed(action, envelope, sorted(fared.items()), head, mid, until)
         if report is not None:
             letter, text = report
-            await self._durable.carry_out(lambda: StoreMessage(self._folders, mid, encode(letter), text))
+            await self._store.durable.carry_out(lambda: StoreMessage(self._store.paths, mid, encode(letter), text))
         return report
 
     def _composed(

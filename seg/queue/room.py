@@ -19,11 +19,11 @@ FULL = OSError(errno.ENOMEM, "the queue fills the memory that is set aside for i
 class Room:
     """Tells while the queue is full (Condition MEMORY). Deliveries, reports and commands go on.
 
-    :param most: octets that entries may take; 0: any number.
+    :ivar most: octets that entries may take; 0: any number.
     """
 
-    def __init__(self, most: int, index: QueueIndex, sink: IEventSink, clock: IReactorTime) -> None:
-        self._most = most
+    def __init__(self, index: QueueIndex, sink: IEventSink, clock: IReactorTime) -> None:
+        self.most = 0
         self._index = index
         self._clock = clock
         self._condition = Condition(sink, ConditionKind.MEMORY, "queue")
@@ -31,7 +31,7 @@ class Room:
 
     def refusal(self) -> OSError | None:
         """What forbids to take new mail."""
-        if not self._most:
+        if not self.most:
             return None
         self._look()
         return FULL if self._condition.active else None
@@ -40,21 +40,21 @@ class Room:
         """Look no more."""
         if self._timer is not None and self._timer.active():
             self._timer.cancel()
-        self._most = 0
+        self.most = 0
 
     def _look(self) -> None:
         used = self._index.octets
-        if used >= self._most:
+        if used >= self.most:
             self._condition.begin(
-                f"the queue's records fill the {self._most >> 20} MiB of memory that they may take: new mail is refused (452), "
+                f"the queue's records fill the {self.most >> 20} MiB of memory that they may take: new mail is refused (452), "
                 "deliveries go on; give the gateway more memory, or see what waits: seg queue list"
             )
-        elif used < ENOUGH * self._most:
+        elif used < ENOUGH * self.most:
             self._condition.end("the queue has room in memory again")
         if self._condition.active and (self._timer is None or not self._timer.active()):
             self._timer = self._clock.callLater(LOOK, self._again)
 
     def _again(self) -> None:
         self._timer = None
-        if self._most:
+        if self.most:
             self._look()

@@ -39,6 +39,11 @@ class Settlement:
     events: tuple[Event, ...]
     changed: bool
 
+    @property
+    def to_be_told(self) -> bool:
+        """Whether there is anything that the sender is to hear."""
+        return bool(self.failures or self.delays or self.relayed)
+
 
 def settle(envelope: Envelope, outcomes: Mapping[int, Outcome], schedules: Schedules, now: float) -> Settlement:
     """Apply outcomes (by RID) to the recipients that are still pending; any other outcome is passed over."""

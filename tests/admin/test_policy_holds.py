@@ -32,7 +32,7 @@ class PolicyHoldsCase(HouseCase):
 
     def held(self, **query: str) -> dict[str, Any]:
         """The API's answer; the spool's own clock lets it go on."""
-        api = PolicyHoldRoutes(self.house.spool, self.house.clock.seconds)
+        api = PolicyHoldRoutes(self.house.commands, self.house.clock.seconds)
         facts: Any = self.successResultOf(Deferred.fromCoroutine(ask(api, "GET", "/v1/held-by-policy", query)))
         found = document()
         schema = {"$ref": "#/components/schemas/HeldByPolicy", "components": found["components"]}
@@ -70,16 +70,16 @@ class PolicyHoldsTests(PolicyHoldsCase):
     def test_counted(self) -> None:
         """Messages by cause are known without a look at each, and go to nothing with the messages."""
         mids = [self.put_off("a@broken.example", TLSA, MX), self.put_off("b@broken.example", TLSA)]
-        self.assertEqual(self.house.spool.causes(), {CauseKind.TLSA_NO_MATCH: 2, CauseKind.MX_NOT_IN_POLICY: 1})
-        self.assertEqual(self.house.spool.counts().policy_held, 2)
-        self.assertEqual(self.house.spool.policy_held(), mids)
-        listing = self.house.spool.listing(mids[0])
+        self.assertEqual(self.house.commands.causes(), {CauseKind.TLSA_NO_MATCH: 2, CauseKind.MX_NOT_IN_POLICY: 1})
+        self.assertEqual(self.house.commands.counts().policy_held, 2)
+        self.assertEqual(self.house.commands.policy_held(), mids)
+        listing = self.house.commands.listing(mids[0])
         assert listing is not None
         self.assertEqual(listing.causes, (CauseKind.MX_NOT_IN_POLICY, CauseKind.TLSA_NO_MATCH))
-        self.house.spool.delete(mids[0], "root")
+        self.house.commands.delete(mids[0], "root")
         self.house.clock.advance(100)
         self.house.attempt("broken.example", Delivered(1, "ok"))
-        self.assertEqual((dict(self.house.spool.causes()), self.house.spool.policy_held()), ({}, []))
+        self.assertEqual((dict(self.house.commands.causes()), self.house.commands.policy_held()), ({}, []))
 
     def test_since(self) -> None:
         """The time of the first of all tries that ended there in a row; another end takes the message out."""
@@ -99,7 +99,7 @@ class PolicyHoldsTests(PolicyHoldsCase):
         before = self.held()["domains"]
         self.restart()
         self.assertEqual(self.held()["domains"], before)
-        self.house.spool.hold(self.house.spool.policy_held()[0], "root")
+        self.house.commands.hold(self.house.commands.policy_held()[0], "root")
         self.assertIsNone(self.held()["domains"][0]["next"])
 
     def test_many_hosts(self) -> None:

@@ -59,7 +59,7 @@ class DropCase(HouseCase):
         return Pickup(
             runtime,
             self.folder,
-            house.spool,
+            house.queue,
             house.counters,
             lambda: PickupRules(*limits, submission=self.submission),
         )
@@ -85,7 +85,7 @@ class PickupTests(DropCase):
         """Envelope, trace and content are what was dropped, with CRLF; the user is its submitter; no file is left."""
         drop(self.path, NOTE, [b"Subject: x\n\nhi\r", b"\nend"])
         self.assertTrue(self.live(self.house, self.pickup(self.house)))
-        lease = self.house.spool.lease("one.test")
+        lease = self.house.queue.lease("one.test")
         assert lease is not None
         content: list[bytes] = []
         Deferred.fromCoroutine(lease.content.head(9999)).addCallback(content.append)  # type: ignore[arg-type]
@@ -97,11 +97,11 @@ class PickupTests(DropCase):
         """What becomes of a dropped content, below the Received field."""
         drop(self.path, NOTE, pieces)
         self.assertTrue(self.live(self.house, self.pickup(self.house)))
-        lease = self.house.spool.lease("one.test")
+        lease = self.house.queue.lease("one.test")
         assert lease is not None
         content: list[bytes] = []
         Deferred.fromCoroutine(lease.content.head(9999)).addCallback(content.append)  # type: ignore[arg-type]
-        self.house.spool.settle(lease, {0: DELIVERED})
+        self.house.queue.settle(lease, {0: DELIVERED})
         return content[0].partition(b"+0000\r\n")[2]
 
     def test_completed(self) -> None:
@@ -148,11 +148,11 @@ class PickupTests(DropCase):
             for claimed in BodyType:
                 drop(self.path, DropEnvelope(sender, (recipient,), claimed, smtputf8=claims), [content])
                 self.live(self.house, self.pickup(self.house))
-                lease = self.house.spool.lease("one.test")
+                lease = self.house.queue.lease("one.test")
                 assert lease is not None
                 found = lease.envelope.body, lease.envelope.smtputf8
                 self.assertEqual(found, (body, smtputf8), (sender, recipient, claims, content))
-                self.house.spool.settle(lease, {0: DELIVERED})
+                self.house.queue.settle(lease, {0: DELIVERED})
 
     def test_set_aside(self) -> None:
         """What can't be sent is kept for an operator, who is told why, and those behind it are sent."""
@@ -229,16 +229,16 @@ class PickupTests(DropCase):
         drop(self.path, NOTE, [b"Subject: x\n\n.\r", b"\n\n.\n\r.\r"])
         self.live(self.house, self.pickup(self.house))
         self.assertIn("put a NUL into it", self.house.sink.of(Fault)[0].text)
-        lease = self.house.spool.lease("one.test")
+        lease = self.house.queue.lease("one.test")
         assert lease is not None
         content = self.successResultOf(Deferred.fromCoroutine(lease.content.head(9999)))
         self.assertTrue(content.endswith(b"Subject: x\r\n\r\n.\r\n\r\n.\r\n\r\n.\r\n"), content)
-        self.assertIsNone(self.house.spool.lease("one.test"))
+        self.assertIsNone(self.house.queue.lease("one.test"))
 
     def test_told_before_due(self) -> None:
         """The log has the whole story of a message before its delivery can begin."""
         seen: list[int] = []
-        self.house.spool.subscribe(lambda domain: seen.append(len(self.house.sink.of(MessageQueued))))
+        self.house.queue.subscribe(lambda domain: seen.append(len(self.house.sink.of(MessageQueued))))
         drop(self.path, NOTE, [b"Subject: x\n\nhi\n"])
         self.house.commits.paused = True
         pickup = self.pickup(self.house)

@@ -55,11 +55,11 @@ class Run:
         return mid
 
     def attempt(self, domain: str, outcome: Outcome) -> None:
-        lease = self.house.spool.lease(domain)
+        lease = self.house.queue.lease(domain)
         assert lease is not None
         for rid in lease.rids:
             self.note("tried", lease.mid, rid)
-        done = self.house.spool.settle(lease, dict.fromkeys(lease.rids, outcome))
+        done = self.house.queue.settle(lease, dict.fromkeys(lease.rids, outcome))
         if outcome is not SOFT:
             done.addCallback(lambda _: [self.note("settled", lease.mid, rid) for rid in lease.rids])
 
@@ -110,13 +110,13 @@ def bounced(run: Run) -> None:
 def commanded(run: Run) -> None:
     """Operators hold, release, redirect, bounce and delete."""
     held, freed, gone, back = (run.put(f"{name}@{name}.test") for name in ("held", "freed", "gone", "back"))
-    spool = run.house.spool
-    run.command(spool.hold(held, "root"), held, "held")
-    run.command(spool.hold(freed, "root"), freed, "held")
+    commands = run.house.commands
+    run.command(commands.hold(held, "root"), held, "held")
+    run.command(commands.hold(freed, "root"), freed, "held")
     run.note("free", freed)
-    run.command(spool.release_hold(freed, "root"), freed, "free")
-    spool.redirect(freed, "standby.test", "root")
-    for mid, work in ((gone, spool.delete), (back, spool.bounce)):
+    run.command(commands.release_hold(freed, "root"), freed, "free")
+    commands.redirect(freed, "standby.test", "root")
+    for mid, work in ((gone, commands.delete), (back, commands.bounce)):
         run.note("tried", mid, 0)
         work(mid, "root").addCallback(lambda _, mid=mid: run.note("settled", mid, 0))
 
@@ -145,8 +145,8 @@ class EndStateTests(SynchronousTestCase):
         self.assertEqual(house.sink.of(ConditionBegan), [], where)
         pending = {
             (mid, r.rid)
-            for mid in house.spool.mids()
-            for r in house.spool._index.get(mid).envelope.pending  # type: ignore[union-attr]
+            for mid in house.commands.mids()
+            for r in house.queue.index.get(mid).envelope.pending  # type: ignore[union-attr]
         }
         accepted = {fact.mid for fact in facts if fact.what == "accepted"}
         tried = {(fact.mid, fact.rid) for fact in facts if fact.what == "tried"}
@@ -158,26 +158,26 @@ class EndStateTests(SynchronousTestCase):
         self.assertEqual(pending & settled, set(), f"repeated: {where}")
         last = {fact.mid: fact.what for fact in facts if fact.what in ("held", "free")}
         for mid, what in last.items():
-            listing = house.spool.listing(mid)
+            listing = house.commands.listing(mid)
             if what == "held" and listing is not None:
                 self.assertEqual(listing.state, "held", f"a hold was forgotten: {where}")
         self.empty(house, where)
 
     def empty(self, house: House, where: str) -> None:
         """All is released and delivered: nothing is left, and a report is there once."""
-        for mid in house.spool.mids():
-            house.spool.release_hold(mid, "root")
+        for mid in house.commands.mids():
+            house.commands.release_hold(mid, "root")
         told: list[str] = []
         for _ in range(50):
             house.clock.advance(1)
-            domains = list(house.spool.destinations())
+            domains = list(house.commands.destinations())
             if not domains:
                 break
             for domain in domains:
-                while (lease := house.spool.lease(domain)) is not None:
+                while (lease := house.queue.lease(domain)) is not None:
                     if not lease.envelope.reverse_path:
                         told.append(house.head(lease))
-                    house.spool.settle(lease, dict.fromkeys(lease.rids, DELIVERED))
+                    house.queue.settle(lease, dict.fromkeys(lease.rids, DELIVERED))
         self.assertEqual(len(told), len(set(told)), f"reported twice: {where}")
         left = [str(path) for path in house.root.rglob("*") if path.is_file()]
         self.assertEqual({os.path.basename(name) for name in left} - {"counters", "reserve"}, set(), f"left: {where}")

@@ -16,9 +16,12 @@ from seg.events.base import Event, IEventSink
 from seg.mail.envelope import Envelope, Recipient
 from seg.mail.errors import Permanent, Temporary
 from seg.mail.outcome import Bounced, Delayed, Delivered, DSNAction, Outcome
+from seg.queue.assembly import QueueServices
 from seg.queue.ids import MessageIds
 from seg.queue.interfaces import IReportComposer, Lease
-from seg.queue.spool import Spool
+from seg.queue.queue import Queue
+from seg.queue.schedule import Schedule, Schedules
+from seg.queue.store import SpoolStore
 from tests.queue.doubles import InlineCommitter, RecordingDisk
 
 T = TypeVar("T")
@@ -108,24 +111,18 @@ class House:
         self.commits = InlineCommitter(self.disk)
         self.composer = PlainComposer(self.clock)
         self.counters = MessageIds(self.root / "counters", self.sink, inline_thread, self.disk)
-        self.spool = Spool(
-            root,
-            settings or QueueSettings(jitter=0.0),
-            self.composer,
-            self.counters,
-            self.sink,
-            self.clock,
-            self.commits,
-            lambda: 0.0,
-            settings_of,
-        )
+        store = SpoolStore(root, self.commits, self.counters, self.sink, self.clock)
+        schedules = Schedules(Schedule(settings or QueueSettings(jitter=0.0), lambda: 0.0), settings_of)
+        self.queue = Queue(store, schedules, self.composer, self.counters, self.sink, self.clock)
+        self.services = QueueServices(self.queue, self.sink, self.clock)
+        self.commands, self.corrupt = self.services.commands, self.services.corrupt
         self.ready: list[str] = []
 
     def start(self) -> House:
         result: list[object] = []
-        self.spool.start().addBoth(result.append)
+        self.services.start().addBoth(result.append)
         assert result == [None], result
-        self.spool.subscribe(self.ready.append)
+        self.queue.subscribe(self.ready.append)
         return self
 
     def put(
@@ -139,17 +136,17 @@ class House:
         return mid
 
     def write(self, mid: int, addresses: Sequence[str], sender: str, content: bytes) -> Deferred[None]:
-        writer = self.spool.begin(mid)
+        writer = self.queue.begin(mid)
         writer.write(content)
         recipients = tuple(Recipient(rid, address) for rid, address in enumerate(addresses))
         return writer.commit(Envelope(mid, sender, recipients, self.clock.seconds()))
 
     def attempt(self, domain: str, outcome: Outcome) -> int | None:
         """Lease, and settle all of it with one outcome; the MID, or None when nothing is due."""
-        lease = self.spool.lease(domain)
+        lease = self.queue.lease(domain)
         if lease is None:
             return None
-        self.spool.settle(lease, dict.fromkeys(lease.rids, outcome))
+        self.queue.settle(lease, dict.fromkeys(lease.rids, outcome))
         return lease.mid
 
     def head(self, lease: Lease) -> str:

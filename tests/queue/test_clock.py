@@ -11,7 +11,7 @@ from seg.config.schema import QueueSettings
 from seg.events.queue import RecipientBounced, RecipientsPending
 from seg.mail.envelope import Envelope, Recipient, RecipientState
 from seg.queue.codec import decode
-from seg.queue.spool import Spool
+from seg.queue.queue import Queue
 from tests.doubles import SettableClock
 from tests.queue.house import NOW, SOFT, House
 
@@ -32,9 +32,9 @@ class ClockTests(SynchronousTestCase):
         self.house = House(str(self.house.root), RETRIES, clock=self.clock).start()
         return self.house
 
-    def spool(self) -> Spool:
+    def queue(self) -> Queue:
         """The queue."""
-        return self.house.spool
+        return self.house.queue
 
     def on_disk(self, mid: int) -> tuple[float, float]:
         """(arrived, due) of the first recipient as the file says."""
@@ -72,7 +72,7 @@ class ClockTests(SynchronousTestCase):
         self.house.attempt("a.test", SOFT)
         self.clock.set_by(-2 * HOUR)
         self.restart()
-        listing = self.spool().listing(mid)
+        listing = self.house.commands.listing(mid)
         assert listing is not None
         self.assertEqual((listing.arrived, listing.due), (NOW, NOW + 60))
         self.clock.advance(60)
@@ -92,26 +92,26 @@ class ClockTests(SynchronousTestCase):
         mid = self.house.put("to@a.test")
         self.clock.set_by(HOUR)
         self.clock.advance(5)
-        lease = self.spool().lease("a.test")
+        lease = self.queue().lease("a.test")
         assert lease is not None
         self.assertEqual(lease.envelope.arrived, NOW + HOUR)
-        self.spool().settle(lease, {0: SOFT})
+        self.queue().settle(lease, {0: SOFT})
         self.assertEqual(self.on_disk(mid), (NOW + HOUR, NOW + HOUR + 65))
-        listing = self.spool().listing(mid)
+        listing = self.house.commands.listing(mid)
         assert listing is not None
         self.assertEqual((listing.arrived, listing.due), (NOW + HOUR, NOW + HOUR + 65))
         self.assertEqual(listing.expires, NOW + HOUR + RETRIES.lifetime)
-        self.assertEqual(self.spool().counts().oldest, NOW + HOUR)
+        self.assertEqual(self.house.commands.counts().oldest, NOW + HOUR)
         (pending,) = self.house.sink.of(RecipientsPending)
         self.assertEqual(pending.until, NOW + HOUR + 65)
 
     def test_accepted_after_a_step(self) -> None:
         """A message that comes after the clock was set is as old as it is."""
         self.clock.set_by(-HOUR)
-        writer = self.spool().begin(mid := self.house.counters.next_mid())
+        writer = self.queue().begin(mid := self.house.counters.next_mid())
         writer.write(b"x\r\n")
         writer.commit(Envelope(mid, "s@s.test", (Recipient(0, "to@a.test"),), posix(self.clock)))
-        listing = self.spool().listing(mid)
+        listing = self.house.commands.listing(mid)
         assert listing is not None
         self.assertEqual((listing.arrived, listing.expires), (NOW - HOUR, NOW - HOUR + RETRIES.lifetime))
 
@@ -131,17 +131,17 @@ class ClockTests(SynchronousTestCase):
                 self.clock.advance(wait + 0.001)
             else:
                 self.clock.advance(wait - 1)
-                self.assertIsNone(self.spool().lease("a.test"))
+                self.assertIsNone(self.queue().lease("a.test"))
                 self.clock.advance(1.001)
-            lease = self.spool().lease("a.test")
+            lease = self.queue().lease("a.test")
             assert lease is not None
             self.assertEqual(lease.mid, mid)
-            self.spool().settle(lease, {0: SOFT})
+            self.queue().settle(lease, {0: SOFT})
             if restarted and step > RETRIES.lifetime - HOUR:
                 break  # it had its last try
         else:
-            listing = self.spool().listing(mid)
+            listing = self.house.commands.listing(mid)
             assert listing is not None
             self.assertLessEqual(listing.due, self.clock.rightNow + self.clock.off + 3601)
-            states = {r.state for r in self.spool()._custody.index.get(mid).envelope.recipients}  # type: ignore[union-attr]
+            states = {r.state for r in self.queue().index.get(mid).envelope.recipients}  # type: ignore[union-attr]
             self.assertEqual(states, {RecipientState.PENDING})

@@ -35,7 +35,7 @@ class CorruptTests(HouseCase):
         return self.successResultOf(Deferred.fromCoroutine(work))
 
     def listed(self) -> dict[str, CorruptFile]:
-        return {each.name: each for each in self.result(self.house.spool.corrupt.list())[1]}
+        return {each.name: each for each in self.result(self.house.corrupt.list())[1]}
 
     def cut(self, mid: int) -> tuple[str, bytes]:
         """A message loses its end, and is put aside at the next start; its name there, and what it was."""
@@ -49,7 +49,7 @@ class CorruptTests(HouseCase):
     def test_nothing(self) -> None:
         """An empty folder is no condition."""
         self.restart()
-        self.assertEqual(self.result(self.house.spool.corrupt.list()), (0, ()))
+        self.assertEqual(self.result(self.house.corrupt.list()), (0, ()))
         self.assertEqual(self.house.sink.of(ConditionBegan), [])
 
     def test_listed(self) -> None:
@@ -67,25 +67,21 @@ class CorruptTests(HouseCase):
     def test_shown(self) -> None:
         """One with its beginning; names are names, not paths."""
         name, whole = self.cut(self.fresh)
-        shown = self.result(self.house.spool.corrupt.show(name))
+        shown = self.result(self.house.corrupt.show(name))
         assert shown is not None
         self.assertEqual(shown[1], whole[:-3])
         for strange in ("", ".", "..", "../counters", "nothing", "a/b", "x\0", "/etc/passwd"):
-            self.assertIsNone(self.result(self.house.spool.corrupt.show(strange)), strange)
-            self.assertFalse(self.result(self.house.spool.corrupt.delete(strange, "root")), strange)
-            self.failureResultOf(
-                Deferred.fromCoroutine(self.house.spool.corrupt.restore(strange, "root")), NotRestoredError
-            )
+            self.assertIsNone(self.result(self.house.corrupt.show(strange)), strange)
+            self.assertFalse(self.result(self.house.corrupt.delete(strange, "root")), strange)
+            self.failureResultOf(Deferred.fromCoroutine(self.house.corrupt.restore(strange, "root")), NotRestoredError)
 
     def test_restored(self) -> None:
         """A mended message comes back without a restart, as it was; that ends the condition."""
         for mid, domain in ((self.fresh, "one.test"), (self.tried, "two.test")):
             name, whole = self.cut(mid)
-            self.failureResultOf(
-                Deferred.fromCoroutine(self.house.spool.corrupt.restore(name, "root")), NotRestoredError
-            )
+            self.failureResultOf(Deferred.fromCoroutine(self.house.corrupt.restore(name, "root")), NotRestoredError)
             (self.corrupt / name).write_bytes(whole)
-            self.result(self.house.spool.corrupt.restore(name, "root"))
+            self.result(self.house.corrupt.restore(name, "root"))
             self.assertEqual([e.kind for e in self.house.sink.of(ConditionEnded)], [ConditionKind.UNREADABLE])
             self.assertEqual(
                 self.house.sink.of(OperatorActed)[-1], OperatorActed("root", f"queue corrupt restore {name}")
@@ -98,17 +94,19 @@ class CorruptTests(HouseCase):
         """What was restored is there after a restart, too."""
         name, whole = self.cut(self.tried)
         (self.corrupt / name).write_bytes(whole)
-        self.result(self.house.spool.corrupt.restore(name, "root"))
+        self.result(self.house.corrupt.restore(name, "root"))
         self.restart()
-        self.assertEqual([line.recipients for line in self.house.spool.messages()], [("a@one.test",), ("b@two.test",)])
+        self.assertEqual(
+            [line.recipients for line in self.house.commands.messages()], [("a@one.test",), ("b@two.test",)]
+        )
 
     def test_restored_without_its_envelope(self) -> None:
         """A message that had been tried and whose envelope is lost comes back held."""
         name, whole = self.cut(self.tried)
         (self.corrupt / name).write_bytes(whole)
         (self.corrupt / f"{name}.env").unlink()
-        self.result(self.house.spool.corrupt.restore(name, "root"))
-        self.assertEqual([line.state for line in self.house.spool.messages()], [MessageState.DUE, MessageState.HELD])
+        self.result(self.house.corrupt.restore(name, "root"))
+        self.assertEqual([line.state for line in self.house.commands.messages()], [MessageState.DUE, MessageState.HELD])
 
     def test_envelope_restored(self) -> None:
         """The mended envelope of a held message takes its place: it goes on as it was."""
@@ -117,10 +115,10 @@ class CorruptTests(HouseCase):
         envelope.write_bytes(whole[:20])
         self.restart()
         (name,) = self.listed()
-        self.failureResultOf(Deferred.fromCoroutine(self.house.spool.corrupt.restore(name, "root")), NotRestoredError)
+        self.failureResultOf(Deferred.fromCoroutine(self.house.corrupt.restore(name, "root")), NotRestoredError)
         (self.corrupt / name).write_bytes(whole)
-        self.result(self.house.spool.corrupt.restore(name, "root"))
-        self.assertEqual(self.house.spool.counts().damaged, 0)
+        self.result(self.house.corrupt.restore(name, "root"))
+        self.assertEqual(self.house.commands.counts().damaged, 0)
         self.assertEqual(envelope.read_bytes(), whole)
         self.assertIsNone(self.house.attempt("three.test", DELIVERED))
         self.assertEqual(self.house.attempt("two.test", DELIVERED), self.tried)
@@ -129,7 +127,7 @@ class CorruptTests(HouseCase):
         """A message that is in the queue isn't overwritten."""
         name = f"new-00-{self.fresh:012d}"
         (self.corrupt / name).write_bytes(self.file(self.fresh).read_bytes())
-        self.failureResultOf(Deferred.fromCoroutine(self.house.spool.corrupt.restore(name, "root")), NotRestoredError)
+        self.failureResultOf(Deferred.fromCoroutine(self.house.corrupt.restore(name, "root")), NotRestoredError)
 
     def test_deleted(self) -> None:
         """Deleted, it is gone, folders too; that ends the condition."""
@@ -137,6 +135,6 @@ class CorruptTests(HouseCase):
         (self.corrupt / "new-old").mkdir()
         (self.corrupt / "new-old" / "x").touch()
         for each in (name, "new-old"):
-            self.assertTrue(self.result(self.house.spool.corrupt.delete(each, "root")))
+            self.assertTrue(self.result(self.house.corrupt.delete(each, "root")))
         self.assertEqual(self.listed(), {})
         self.assertEqual([e.kind for e in self.house.sink.of(ConditionEnded)], [ConditionKind.UNREADABLE])

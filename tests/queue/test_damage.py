@@ -49,7 +49,7 @@ class DamagedTests(HouseCase):
                 self.setUp()
                 self.damages()[name]()
                 house = self.restart()
-                (listing,) = house.spool.messages()
+                (listing,) = house.commands.messages()
                 self.assertEqual((listing.mid, listing.state), (self.mid, MessageState.HELD), name)
                 self.assertIn("may have been delivered already", listing.error)
                 self.assertEqual(
@@ -58,19 +58,19 @@ class DamagedTests(HouseCase):
                 self.assertEqual(len(house.sink.of(MessageDamaged)), 1)
                 self.assertEqual(house.sink.of(SpoolFileCorrupt), [])
                 self.assertEqual([e.kind for e in house.sink.of(ConditionBegan)][-1], ConditionKind.DAMAGED)
-                self.assertEqual(house.spool.counts().damaged, 1)
+                self.assertEqual(house.commands.counts().damaged, 1)
                 again = self.restart()
-                self.assertEqual((again.spool.counts().damaged, again.sink.of(MessageDamaged)), (1, []), name)
+                self.assertEqual((again.commands.counts().damaged, again.sink.of(MessageDamaged)), (1, []), name)
                 self.assertEqual([e.kind for e in again.sink.of(ConditionBegan)][-1], ConditionKind.DAMAGED)
 
     def test_released(self) -> None:
         """The operator's release sends it to all recipients of its first envelope, and ends the condition."""
         self.envelope.unlink()
         house = self.restart()
-        self.assertTrue(self.successResultOf(house.spool.release_hold(self.mid, "root")))
+        self.assertTrue(self.successResultOf(house.commands.release_hold(self.mid, "root")))
         house.clock.advance(1)
         self.assertEqual([e.kind for e in house.sink.of(ConditionEnded)], [ConditionKind.DAMAGED])
-        self.assertEqual(self.restart().spool.counts().damaged, 0)
+        self.assertEqual(self.restart().commands.counts().damaged, 0)
         self.assertEqual(self.house.attempt("one.test", DELIVERED), self.mid)
         self.assertEqual(self.house.attempt("two.test", DELIVERED), self.mid)
         self.assertEqual(self.house.files(), [])
@@ -79,7 +79,7 @@ class DamagedTests(HouseCase):
         """Deleted, it ends the condition too."""
         self.envelope.write_bytes(b"{")
         house = self.restart()
-        self.assertTrue(self.successResultOf(house.spool.delete(self.mid, "root")))
+        self.assertTrue(self.successResultOf(house.commands.delete(self.mid, "root")))
         house.clock.advance(1)
         self.assertEqual([e.kind for e in house.sink.of(ConditionEnded)], [ConditionKind.DAMAGED])
         self.assertEqual(house.files(), [])
@@ -95,7 +95,7 @@ class DamagedTests(HouseCase):
         self.path.rename(self.house.root / "new/00" / self.path.name)
         self.envelope.write_bytes(b"{")
         house = self.restart()
-        self.assertEqual(next(house.spool.messages()).state, MessageState.HELD)
+        self.assertEqual(next(house.commands.messages()).state, MessageState.HELD)
 
     def test_first_line_lost(self) -> None:
         """With its present envelope a message whose first line is overwritten is held as well, and is whole when it is released."""
@@ -104,10 +104,10 @@ class DamagedTests(HouseCase):
         for name, head in (("zeros", bytes(end)), ("garbled", b"x" * (end - 1) + b"\n"), ("lines", b"\n" * end)):
             self.path.write_bytes(head + data[end:])
             house = self.restart()
-            (listing,) = house.spool.messages()
+            (listing,) = house.commands.messages()
             self.assertEqual((listing.state, listing.recipients), (MessageState.HELD, ("b@two.test",)), name)
-        self.assertTrue(self.successResultOf(house.spool.release_hold(self.mid, "root")))
-        lease = house.spool.lease("two.test")
+        self.assertTrue(self.successResultOf(house.commands.release_hold(self.mid, "root")))
+        lease = house.queue.lease("two.test")
         assert lease is not None
         self.assertEqual(house.head(lease), "Subject: x")
 
@@ -117,7 +117,7 @@ class DamagedTests(HouseCase):
         house = self.restart()
         self.assertEqual(house.files(), [])
         self.assertEqual(len(house.files("corrupt")), 2)
-        self.assertEqual(house.spool.counts().corrupt, 2)
+        self.assertEqual(house.commands.counts().corrupt, 2)
         self.assertEqual([e.kind for e in house.sink.of(ConditionBegan)], [ConditionKind.UNREADABLE])
 
     def test_no_second_name(self) -> None:
@@ -127,7 +127,7 @@ class DamagedTests(HouseCase):
             house = House(self.root, now=NOW)
             house.disk.fails = lambda operation, path: errno.EPERM if operation == "link" else 0
             house.start()
-            self.assertEqual(house.spool.counts().damaged, 1)
+            self.assertEqual(house.commands.counts().damaged, 1)
             self.assertEqual(self.envelope.read_bytes(), b"{")
 
 
@@ -162,27 +162,27 @@ class UnreadTests(HouseCase):
                 with self.subTest(f"{errno.errorcode[number]} {operation} {part}"):
                     house = self.broken(number, operation, part)
                     self.assertEqual((house.files(), house.files("corrupt")), (before, []))
-                    self.assertGreater(house.spool.counts().unread, 0)
+                    self.assertGreater(house.commands.counts().unread, 0)
                     self.assertEqual([e.kind for e in house.sink.of(ConditionBegan)], [ConditionKind.DISK_READ])
                     self.assertEqual((house.sink.of(SpoolFileCorrupt), house.sink.of(MessageDamaged)), ([], []))
                     house.clock.pump([1] * 130)
                     self.assertEqual((house.files(), len(house.sink.of(ConditionBegan))), (before, 1))
                     house.disk.fails = lambda op, path: 0
                     house.clock.pump([1] * 10)
-                    self.assertEqual([line.mid for line in house.spool.messages()], [done, fresh])
+                    self.assertEqual([line.mid for line in house.commands.messages()], [done, fresh])
                     self.assertEqual([e.kind for e in house.sink.of(ConditionEnded)], [ConditionKind.DISK_READ])
-                    self.assertIsNone(house.spool.lease("two.test"))
-                    self.assertEqual(house.spool.counts().unread, 0)
+                    self.assertIsNone(house.queue.lease("two.test"))
+                    self.assertEqual(house.commands.counts().unread, 0)
 
     def test_one_by_one(self) -> None:
         """Those that can be read are taken up within a minute though others can't."""
         mids = [self.house.put("a@one.test") for _ in range(30)]
         house = self.broken(errno.EIO, "read", "/00")
-        self.assertEqual(house.spool.counts().unread, 30)
+        self.assertEqual(house.commands.counts().unread, 30)
         house.disk.fails = lambda op, path: errno.EIO if op == "read" and path.endswith(f"{mids[0]:012d}") else 0
         house.clock.pump([1] * 60)
-        self.assertEqual([line.mid for line in house.spool.messages()], mids[1:])
-        self.assertEqual(house.spool.counts().unread, 1)
+        self.assertEqual([line.mid for line in house.commands.messages()], mids[1:])
+        self.assertEqual(house.commands.counts().unread, 1)
         self.assertEqual(house.sink.of(QueueScanned)[0].corrupt, 0)
 
     def test_envelope_of_an_unlisted_message(self) -> None:
@@ -195,14 +195,14 @@ class UnreadTests(HouseCase):
         self.assertIn(f"cur/{mid:012d}.env", house.files())
         house.disk.fails = lambda op, path: 0
         house.clock.pump([1] * 10)
-        self.assertEqual(next(house.spool.messages()).recipients, ("b@two.test",))
+        self.assertEqual(next(house.commands.messages()).recipients, ("b@two.test",))
 
     def test_later(self) -> None:
         """A queued message that can't be read when it is to be sent is told of, until it can be read."""
         self.house.put("a@one.test", content=b"x" * 200_000)
-        lease = self.house.spool.lease("one.test")
+        lease = self.house.queue.lease("one.test")
         assert lease is not None
-        self.house.spool._could_not_read(
+        self.house.queue.store.on_unreadable(
             OSError(errno.EIO, "Input/output error", str(self.house.root / "new/00/000000000001"))
         )
         self.house.disk.fails = lambda op, path: errno.EIO if op == "read" else 0
@@ -211,4 +211,4 @@ class UnreadTests(HouseCase):
         self.house.disk.fails = lambda op, path: 0
         self.house.clock.pump([1] * 10)
         self.assertEqual([e.kind for e in self.house.sink.of(ConditionEnded)], [ConditionKind.DISK_READ])
-        self.assertEqual(self.house.spool.counts().messages, 1)
+        self.assertEqual(self.house.commands.counts().messages, 1)

@@ -8,9 +8,9 @@ from pathlib import Path
 from seg.config.schema import QueueSettings
 from seg.events.gateway import ConditionBegan, ConditionEnded, ConditionKind
 from seg.events.queue import MessageFinished
+from seg.queue.answers import ANSWER_WITHIN
 from seg.queue.commands import MessageState
 from seg.queue.reserve import RESERVE, RESERVE_SIZE
-from seg.queue.state import ANSWER_WITHIN
 from tests.queue.house import DELIVERED, HARD, NOW, SOFT, House, HouseCase
 
 CHANGING = ("write", "append", "overwrite", "fsync", "fsync folder", "rename", "link", "replace")
@@ -58,7 +58,7 @@ class ConditionTests(FullCase):
                     self.assertEqual(self.kinds(ConditionEnded), [ConditionKind.DISK])
                     mid = self.house.put("b@two.test")
                     house = self.restart(now=NOW + 1000)
-                    self.assertEqual([(m.mid, m.attempts) for m in house.spool.messages()], [(kept, 1), (mid, 0)])
+                    self.assertEqual([(m.mid, m.attempts) for m in house.commands.messages()], [(kept, 1), (mid, 0)])
                     self.assertEqual(house.files("tmp", "corrupt"), [])
 
     def test_one_folder(self) -> None:
@@ -100,7 +100,7 @@ class ConditionTests(FullCase):
         """A stop leaves no timer."""
         self.house.disk.fails = full
         self.refused()
-        self.successResultOf(self.house.spool.stop())
+        self.successResultOf(self.house.services.stop())
         self.assertEqual(self.house.clock.getDelayedCalls(), [])
 
 
@@ -153,17 +153,17 @@ class CommandTests(FullCase):
     def test_at_once(self) -> None:
         """Each command answers though nothing can be written, says so, is in force, and is written as soon as that is possible."""
         table: dict[str, tuple[Callable[[House, int], object], Callable[[House, int], bool]]] = {
-            "hold": (lambda h, m: h.spool.hold(m, "root"), lambda h, m: h.spool.lease("one.test") is None),
+            "hold": (lambda h, m: h.commands.hold(m, "root"), lambda h, m: h.queue.lease("one.test") is None),
             "release": (
-                lambda h, m: h.spool.release_hold(m, "root"),
-                lambda h, m: h.spool.lease("one.test") is not None,
+                lambda h, m: h.commands.release_hold(m, "root"),
+                lambda h, m: h.queue.lease("one.test") is not None,
             ),
-            "bounce": (lambda h, m: h.spool.bounce(m, "root"), lambda h, m: h.spool.lease("one.test") is None),
+            "bounce": (lambda h, m: h.commands.bounce(m, "root"), lambda h, m: h.queue.lease("one.test") is None),
             "redirect": (
-                lambda h, m: h.spool.redirect(m, "standby.test", "root"),
-                lambda h, m: h.spool.lease("one.test").via == "standby.test",  # type: ignore[union-attr]
+                lambda h, m: h.commands.redirect(m, "standby.test", "root"),
+                lambda h, m: h.queue.lease("one.test").via == "standby.test",  # type: ignore[union-attr]
             ),
-            "delete": (lambda h, m: h.spool.delete(m, "root"), lambda h, m: h.spool.lease("one.test") is None),
+            "delete": (lambda h, m: h.commands.delete(m, "root"), lambda h, m: h.queue.lease("one.test") is None),
         }
         for number in (errno.ENOSPC, errno.EIO, errno.EROFS):
             for name, (command, in_force) in table.items():
@@ -171,13 +171,13 @@ class CommandTests(FullCase):
                     self.setUp()
                     mid = self.house.put("a@one.test", "b@two.test")
                     if name == "release":
-                        self.successResultOf(self.house.spool.hold(mid, "root"))
+                        self.successResultOf(self.house.commands.hold(mid, "root"))
                     self.house.disk.fails = lambda op, path, n=number: n if op in (*CHANGING, "unlink") else 0
                     self.assertIs(self.successResultOf(command(self.house, mid)), True)  # type: ignore[arg-type]
-                    self.assertTrue(self.house.spool.unwritten(mid))
+                    self.assertTrue(self.house.commands.unwritten(mid))
                     self.house.disk.fails = lambda op, path: 0
                     self.house.clock.pump([1] * 5)
-                    self.assertEqual(self.house.spool.unwritten(mid), "")
+                    self.assertEqual(self.house.commands.unwritten(mid), "")
                     self.assertTrue(in_force(self.house, mid))
                     self.assertTrue(in_force(self.restart(), mid))
 
@@ -185,41 +185,41 @@ class CommandTests(FullCase):
         """On a full disk a delete is carried out at once: it needs no room."""
         mid = self.house.put("a@one.test")
         self.house.disk.fails = full
-        self.assertIs(self.successResultOf(self.house.spool.delete(mid, "root")), True)
-        self.assertEqual((self.house.files(), self.house.spool.unwritten(mid)), ([], ""))
+        self.assertIs(self.successResultOf(self.house.commands.delete(mid, "root")), True)
+        self.assertEqual((self.house.files(), self.house.commands.unwritten(mid)), ([], ""))
 
     def test_many(self) -> None:
         """A thousand held on a full disk: each is answered, each is written later."""
         mids = [self.house.put("a@one.test") for _ in range(1000)]
         self.house.disk.fails = full
         for mid in mids:
-            self.assertIs(self.successResultOf(self.house.spool.hold(mid, "root")), True)
+            self.assertIs(self.successResultOf(self.house.commands.hold(mid, "root")), True)
         self.assertEqual(self.house.sink.of(ConditionBegan)[0].kind, ConditionKind.DISK)
         self.house.disk.fails = lambda op, path: 0
         self.house.clock.pump([1] * 3)
-        self.assertEqual({m.state for m in self.restart().spool.messages()}, {MessageState.HELD})
+        self.assertEqual({m.state for m in self.restart().commands.messages()}, {MessageState.HELD})
 
     def test_disk_that_hangs(self) -> None:
         """A disk that answers nothing at all keeps an operator waiting for three seconds only."""
         mid = self.house.put("a@one.test")
         self.house.commits.paused = True
-        held = self.house.spool.hold(mid, "root")
+        held = self.house.commands.hold(mid, "root")
         self.assertNoResult(held)
         self.house.clock.advance(ANSWER_WITHIN)
         self.assertIs(self.successResultOf(held), True)
-        self.assertTrue(self.house.spool.unwritten(mid))
+        self.assertTrue(self.house.commands.unwritten(mid))
         self.house.commits.resume()
-        self.assertEqual(self.house.spool.unwritten(mid), "")
+        self.assertEqual(self.house.commands.unwritten(mid), "")
 
     def test_written(self) -> None:
         """On a disk that works the answer comes when it is durable, and leaves no timer."""
         mid = self.house.put("a@one.test")
         self.house.commits.paused = True
-        held = self.house.spool.hold(mid, "root")
+        held = self.house.commands.hold(mid, "root")
         self.assertNoResult(held)
         self.house.commits.resume()
         self.assertIs(self.successResultOf(held), True)
-        self.assertEqual(self.house.spool.unwritten(mid), "")
+        self.assertEqual(self.house.commands.unwritten(mid), "")
         self.assertNotIn(NOW + ANSWER_WITHIN, [call.getTime() for call in self.house.clock.getDelayedCalls()])
 
 
@@ -252,8 +252,8 @@ class FolderTests(FullCase):
                 self.assertEqual(self.kinds(ConditionEnded), [ConditionKind.DISK])
                 self.assertEqual({e.mid for e in self.house.sink.of(MessageFinished)}, {mids[0], mids[2]})
                 house = self.restart()
-                self.assertEqual(next((m.mid, m.attempts) for m in house.spool.messages()), (mids[1], 1))
-                self.assertEqual(house.spool.counts().messages, 2)  # that one, and the report
+                self.assertEqual(next((m.mid, m.attempts) for m in house.commands.messages()), (mids[1], 1))
+                self.assertEqual(house.commands.counts().messages, 2)  # that one, and the report
 
     def test_removed(self) -> None:
         """Folders that are removed are made again within seconds, or at once when they are needed."""
@@ -267,7 +267,7 @@ class FolderTests(FullCase):
                 shutil.rmtree(path)
                 self.house.put("a@one.test")
                 self.house.attempt("one.test", SOFT)
-                self.assertEqual(self.restart().spool.counts().messages, 1)
+                self.assertEqual(self.restart().commands.counts().messages, 1)
                 self.assertEqual(self.house.files("corrupt"), [])
 
     def test_hashed_folder_removed(self) -> None:
@@ -275,7 +275,7 @@ class FolderTests(FullCase):
         self.house.put("a@one.test")
         shutil.rmtree(Path(self.root) / "new" / "00")
         mid = self.house.put("b@two.test")
-        self.assertEqual([m.mid for m in self.restart().spool.messages()], [mid])
+        self.assertEqual([m.mid for m in self.restart().commands.messages()], [mid])
 
 
 class LeftTests(HouseCase):
@@ -291,14 +291,14 @@ class LeftTests(HouseCase):
             for _ in range(2000):
                 house.put("a@one.test")
                 house.attempt("one.test", DELIVERED)
-            index = house.spool._index
+            index = house.queue.index
             self.assertLess(len(index._due._later), 100)
             self.assertEqual((len(index._entries), len(index._due._due)), (1, 0))
             self.assertEqual(dict(index.by_domain), {"later.test": 1})
             house.clock.advance(60)
             house.attempt("later.test", DELIVERED)
             self.assertEqual((index._due._later, index._entries, dict(index.by_domain)), ([], {}, {}))
-            self.assertEqual((house.spool._custody._tasks, house.spool._custody._waiting), (set(), {}))
+            self.assertEqual((house.queue.background.under_way(), house.queue.answers._waiting), ([], {}))
             self.assertLess(
                 max((call.getTime() - house.clock.seconds() for call in house.clock.getDelayedCalls()), default=0), 6
             )
@@ -308,5 +308,5 @@ class LeftTests(HouseCase):
         mid = self.house.put("a@one.test")
         for _ in range(1000):
             self.house.attempt("one.test", SOFT)
-            self.successResultOf(self.house.spool.retry(mid))
-        self.assertLess(len(self.house.spool._index._due._later), 100)
+            self.successResultOf(self.house.commands.retry(mid))
+        self.assertLess(len(self.house.queue.index._due._later), 100)

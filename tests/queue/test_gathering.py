@@ -23,7 +23,7 @@ class GatheringTests(HouseCase):
     def put_many(self, count: int = MANY, notify: frozenset[DSNNotify] | None = None) -> int:
         """A message with one recipient at each of so many destinations."""
         mid = self.house.counters.next_mid()
-        writer = self.house.spool.begin(mid)
+        writer = self.house.queue.begin(mid)
         writer.write(b"Subject: x\r\n\r\nhi\r\n")
         recipients = tuple(Recipient(rid, f"a@d{rid}.test", notify=notify) for rid in range(count))
         self.successResultOf(writer.commit(Envelope(mid, "from@sender.test", recipients, self.house.clock.seconds())))
@@ -43,7 +43,7 @@ class GatheringTests(HouseCase):
         self.assertEqual(self.told(), [MANY])
         self.assertEqual(self.house.sink.of(MessageFinished)[0], MessageFinished(mid))
         self.assertEqual(self.house.files(), [])
-        self.assertEqual(self.house.spool._custody._gathering._waiting, {})
+        self.assertEqual(self.house.queue.notification._gathering._waiting, {})
 
     def test_while_others_wait(self) -> None:
         """While something of the message is still tried a report waits a minute for more, and no longer than five."""
@@ -116,7 +116,7 @@ class GatheringTests(HouseCase):
         for number, outcome in enumerate(outcomes):
             self.house.attempt(f"d{number}.test", outcome)
         self.house.clock.advance(LONGEST)
-        entry = self.house.spool._custody.index.get(mid)
+        entry = self.house.queue.index.get(mid)
         assert entry is not None
         states = [r.state for r in entry.envelope.recipients]
         self.assertEqual(states, [RecipientState.BOUNCED, RecipientState.PENDING, RecipientState.DELIVERED] * 3)
@@ -130,7 +130,7 @@ class GatheringTests(HouseCase):
         """When an operator deletes what is left, what had failed is told at once."""
         mid = self.put_many(2)
         self.house.attempt("d0.test", HARD)
-        self.successResultOf(self.house.spool.delete(mid, "operator"))
+        self.successResultOf(self.house.commands.delete(mid, "operator"))
         self.assertEqual(self.told(), [1])
         self.assertEqual(self.house.files(), [])
 

@@ -45,7 +45,7 @@ class KillTests(SynchronousTestCase):
         first, second = self.killed(), self.killed()
         self.assertLess(max(first["250"]), min(second["250"]))
         house = self.restart_killed()
-        queued = {line.mid for line in house.spool.messages()}
+        queued = {line.mid for line in house.commands.messages()}
         sent, done = first["sent"] | second["sent"], first["done"] | second["done"]
         self.assertEqual((first["250"] | second["250"]) - queued - sent, set())
         self.assertEqual(queued & done, set())

@@ -49,7 +49,7 @@ class QueueLife(RuleBasedStateMachine):
 
     @rule(domain=st.sampled_from(DOMAINS))
     def lease(self, domain: str) -> None:
-        lease = self.house.spool.lease(domain)
+        lease = self.house.queue.lease(domain)
         if lease is not None:
             held = {(other.mid, rid) for other in self.leases for rid in other.rids}
             assert not held & {(lease.mid, rid) for rid in lease.rids}, "given out twice"
@@ -67,7 +67,7 @@ class QueueLife(RuleBasedStateMachine):
                 self.delivered[(lease.mid, rid)] += 1
                 if lease.envelope.client == "" and (lease.mid, rid) not in self.accepted:
                     self.take_report(lease)
-        self.house.spool.settle(lease, known)
+        self.house.queue.settle(lease, known)
 
     def take_report(self, lease: Lease) -> None:
         words = self.house.head(lease).replace("[", "").replace("]", "").replace(",", "").split()
@@ -77,7 +77,7 @@ class QueueLife(RuleBasedStateMachine):
     @rule()
     def release(self) -> None:
         if self.leases:
-            self.house.spool.release(self.leases.pop())
+            self.house.queue.release(self.leases.pop())
 
     @rule(seconds=st.sampled_from([1, 60, 600, 8000]))
     def wait(self, seconds: int) -> None:
@@ -85,10 +85,10 @@ class QueueLife(RuleBasedStateMachine):
 
     @rule(which=st.integers(0, 5), what=st.sampled_from(["hold", "release_hold", "delete", "retry", "redirect"]))
     def operate(self, which: int, what: str) -> None:
-        lines = list(self.house.spool.messages())
+        lines = list(self.house.commands.messages())
         if which < len(lines):
             arguments = {"retry": (), "redirect": ("host.test", "admin", DOMAINS[0])}.get(what, ("admin",))
-            getattr(self.house.spool, what)(lines[which].mid, *arguments)
+            getattr(self.house.commands, what)(lines[which].mid, *arguments)
 
     @rule(steps=st.integers(0, 12), outcome=st.sampled_from([DELIVERED, SOFT, HARD]))
     def kill_while_settling(self, steps: int, outcome: Outcome) -> None:
@@ -123,16 +123,16 @@ class QueueLife(RuleBasedStateMachine):
         """Every accepted recipient is delivered, bounced, deleted or pending; a delivered one isn't pending."""
         self.collect()
         pending = set()
-        for line in self.house.spool.messages():
-            entry = self.house.spool._index.get(line.mid)
+        for line in self.house.commands.messages():
+            entry = self.house.queue.index.get(line.mid)
             assert entry is not None
             pending |= {(line.mid, r.rid) for r in entry.envelope.pending}
         domains: Counter[str] = Counter()
-        for mid in self.house.spool._index.mids():
-            entry = self.house.spool._index.get(mid)
+        for mid in self.house.queue.index.mids():
+            entry = self.house.queue.index.get(mid)
             assert entry is not None
             domains.update(r.domain for r in entry.envelope.pending)
-        assert self.house.spool.destinations() == domains, "the counts by destination are wrong"
+        assert self.house.commands.destinations() == domains, "the counts by destination are wrong"
         done = {key for key, times in self.delivered.items() if times > 0}
         lost = self.accepted - pending - done - self.over - self.in_flight
         assert not lost, f"lost: {lost}"

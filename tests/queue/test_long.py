@@ -84,8 +84,8 @@ class StartTests(HouseCase):
         with patch.object(index_entry, "unpack", wraps=index_entry.unpack) as unpack:
             house = self.restart()
         self.assertLessEqual(unpack.call_count, 2)  # of the oldest, for the counts
-        self.assertEqual(len(house.spool.mids()), 500)
-        self.assertIs(house.spool._index.get(house.spool.mids()[0]).unusual, USUAL)  # type: ignore[union-attr]
+        self.assertEqual(len(house.commands.mids()), 500)
+        self.assertIs(house.queue.index.get(house.commands.mids()[0]).unusual, USUAL)  # type: ignore[union-attr]
 
     def test_garbage_collector(self) -> None:
         """The garbage collector's full rounds leave out a long queue's records."""
@@ -94,7 +94,7 @@ class StartTests(HouseCase):
         with patch.object(loading, "FREEZE_EVERY", 250):
             house = self.restart()
         known = {id(each) for each in gc.get_objects()}
-        seen = [mid for mid in mids if id(house.spool._index.get(mid)) in known]
+        seen = [mid for mid in mids if id(house.queue.index.get(mid)) in known]
         self.assertLess(len(seen), 250)
         self.assertEqual(house.attempt("one.test", DELIVERED), mids[0])
 

@@ -29,7 +29,7 @@ class NoticeTests(HouseCase):
     ) -> int:
         """A message to one recipient at one.test for each wish."""
         mid = self.house.counters.next_mid()
-        writer = self.house.spool.begin(mid)
+        writer = self.house.queue.begin(mid)
         writer.write(b"Subject: x\r\n\r\nhi\r\n")
         recipients = tuple(Recipient(rid, f"r{rid}@one.test", notify=asked) for rid, asked in enumerate(notify))
         envelope = Envelope(
@@ -42,9 +42,9 @@ class NoticeTests(HouseCase):
         """The reports that can be delivered when they have waited for others: their first lines."""
         self.house.clock.advance(QUIET)
         found = []
-        while (lease := self.house.spool.lease("sender.test")) is not None:
+        while (lease := self.house.queue.lease("sender.test")) is not None:
             found.append(f"sender.test: {self.house.head(lease)}")
-            self.house.spool.settle(lease, dict.fromkeys(lease.rids, DELIVERED))
+            self.house.queue.settle(lease, dict.fromkeys(lease.rids, DELIVERED))
         return found
 
     def test_a11_delay_is_told_once(self) -> None:
@@ -85,11 +85,11 @@ class NoticeTests(HouseCase):
         self.reports()
         self.house.composer.told.clear()
         self.put(None)
-        lease = self.house.spool.lease("one.test")
+        lease = self.house.queue.lease("one.test")
         assert lease is not None
         self.house.clock.advance(5 * HOUR)
         self.assertEqual(self.house.composer.told, [])
-        self.house.spool.settle(lease, {})  # there was no connection for it
+        self.house.queue.settle(lease, {})  # there was no connection for it
         self.house.clock.advance(2 * GRACE)
         self.house.clock.advance(QUIET)
         self.assertEqual(len(self.house.composer.told), 1)

@@ -44,7 +44,7 @@ class ProfileTests(SynchronousTestCase):
         self.assertEqual(self.tries("general.test", 1600), [1500])
         bounced = {event.address for event in self.house.sink.of(RecipientBounced)}
         self.assertEqual(bounced, {"a@general.test", "c@hasty.test"})
-        first = next(iter(self.house.spool.messages()))
+        first = next(iter(self.house.commands.messages()))
         self.assertEqual(first.domains, ("patient.test",))
 
     def test_reports(self) -> None:
@@ -59,7 +59,7 @@ class ProfileTests(SynchronousTestCase):
     def test_of_a_listener(self) -> None:
         """Mail of a listener with a profile is tried by it, where the destination has none of its own; also after a restart."""
         mid = self.house.counters.next_mid()
-        writer = self.house.spool.begin(mid)
+        writer = self.house.queue.begin(mid)
         writer.write(b"Subject: x\r\n\r\nhi\r\n")
         recipients = (Recipient(0, "a@other.test"), Recipient(1, "b@hasty.test"))
         envelope = Envelope(mid, "a@sender.test", recipients, NOW, bounce_profile="patient.test")

@@ -14,9 +14,9 @@ def drain(house: House) -> list[str]:
     delivered: list[str] = []
     while house.ready:
         domain = house.ready.pop()
-        while (lease := house.spool.lease(domain)) is not None:
+        while (lease := house.queue.lease(domain)) is not None:
             delivered.append(f"{domain}: {house.head(lease)}")
-            house.spool.settle(lease, dict.fromkeys(lease.rids, DELIVERED))
+            house.queue.settle(lease, dict.fromkeys(lease.rids, DELIVERED))
     return sorted(delivered)
 
 
@@ -29,10 +29,10 @@ class ExactlyOnceTests(SynchronousTestCase):
         root = self.mktemp()
         house = House(root).start()
         house.put(*addresses)
-        lease = house.spool.lease("one.test")
+        lease = house.queue.lease("one.test")
         assert lease is not None
         house.disk.steps_left = steps
-        house.spool.settle(lease, dict.fromkeys(lease.rids, HARD))
+        house.queue.settle(lease, dict.fromkeys(lease.rids, HARD))
         if not house.commits.dead:
             house.clock.advance(QUIET)  # the report has waited for others
         return House(root, now=NOW + 1).start(), house.commits.dead
@@ -55,7 +55,7 @@ class ExactlyOnceTests(SynchronousTestCase):
             self.assertEqual(len(reports), 1, f"after {steps} steps: {reports}")
             self.assertTrue(reports[0].startswith("sender.test: MID 1 RIDs [0]"), reports)
             self.assertEqual(house.files(), [])
-            self.assertEqual(list(House(str(house.root)).start().spool.messages()), [])
+            self.assertEqual(list(House(str(house.root)).start().commands.messages()), [])
 
     def test_a12_others_wait(self) -> None:
         """Recipients that didn't fail are neither lost nor delivered twice by it."""
@@ -76,14 +76,14 @@ class ExactlyOnceTests(SynchronousTestCase):
             for second in range(0, 9, 2):
                 house = House(f"{root}-{first}-{second}").start()
                 house.put("a@one.test")
-                lease = house.spool.lease("one.test")
+                lease = house.queue.lease("one.test")
                 assert lease is not None
                 house.disk.steps_left = first
-                house.spool.settle(lease, {0: HARD})
+                house.queue.settle(lease, {0: HARD})
                 self.assertTrue(house.commits.dead)
                 house = House(str(house.root), now=NOW + 1)
                 house.disk.steps_left = second
-                house.spool.start()
+                house.services.start()
                 house = House(str(house.root), now=NOW + 2).start()
                 self.assertEqual(len(drain(house)), 1, (first, second))
                 self.assertEqual(house.files(), [])
@@ -93,10 +93,10 @@ class ExactlyOnceTests(SynchronousTestCase):
         root = self.mktemp()
         house = House(root).start()
         house.put("a@one.test")
-        lease = house.spool.lease("one.test")
+        lease = house.queue.lease("one.test")
         assert lease is not None
         house.disk.steps_left = 6
-        house.spool.settle(lease, {0: HARD})
+        house.queue.settle(lease, {0: HARD})
         house = House(root, now=NOW + 1)
         told: list[object] = []
         compose = house.composer.compose
@@ -112,12 +112,12 @@ class ExactlyOnceTests(SynchronousTestCase):
         root = self.mktemp()
         house = House(root).start()
         house.put("a@one.test", "b@two.test", "c@three.test")
-        leases = [house.spool.lease(domain) for domain in ("one.test", "two.test", "three.test")]
+        leases = [house.queue.lease(domain) for domain in ("one.test", "two.test", "three.test")]
         house.commits.paused = True
         outcomes = (HARD, DELIVERED, SOFT)
         for lease, outcome in zip(leases, outcomes, strict=True):
             assert lease is not None
-            house.spool.settle(lease, dict.fromkeys(lease.rids, outcome))
+            house.queue.settle(lease, dict.fromkeys(lease.rids, outcome))
         house.commits.resume()
         house = House(root, QueueSettings(jitter=0.0), now=NOW + 60).start()
         self.assertEqual(sorted(drain(house)), ["sender.test: MID 1 RIDs [0]", "three.test: Subject: x"])

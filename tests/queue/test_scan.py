@@ -39,7 +39,7 @@ class ScanTests(HouseCase):
 
     def test_leftovers(self) -> None:
         """What was being written never got its 250, and is removed."""
-        self.house.spool.begin(77).write(b"x" * 200_000)
+        self.house.queue.begin(77).write(b"x" * 200_000)
         self.assertEqual(self.house.files("tmp"), ["tmp/000000000077"])
         house = self.restart()
         self.assertEqual(house.files("tmp", "corrupt"), [])
@@ -59,7 +59,7 @@ class ScanTests(HouseCase):
         """An envelope larger than the first read is found as well."""
         self.house.put(*(f"somebody{number}@one.test" for number in range(1000)))
         house = self.restart()
-        self.assertEqual(house.spool.counts().recipients, 1000)
+        self.assertEqual(house.commands.counts().recipients, 1000)
 
     def test_finished_leftover(self) -> None:
         """A message whose envelope says that nothing is left is removed."""
@@ -68,7 +68,7 @@ class ScanTests(HouseCase):
         delivered = Recipient(0, "c@one.test", RecipientState.DELIVERED)
         path.write_bytes(encode(Envelope(9, "a@b.test", (delivered,), NOW, 0)))
         house = self.restart()
-        self.assertEqual((house.files(), list(house.spool.messages())), ([], []))
+        self.assertEqual((house.files(), list(house.commands.messages())), ([], []))
 
 
 class CorruptTests(SynchronousTestCase):

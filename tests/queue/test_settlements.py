@@ -95,28 +95,28 @@ class ManyRecipientsTests(HouseCase):
             patch.object(records, "pack", side_effect=records.pack) as packed,
             patch.object(records, "unpack", side_effect=records.unpack) as unpacked,
         ):
-            leases = [lease for domain in house.ready if (lease := house.spool.lease(domain)) is not None]
-            done = [house.spool.settle(lease, dict.fromkeys(lease.rids, DELIVERED)) for lease in leases]
+            leases = [lease for domain in house.ready if (lease := house.queue.lease(domain)) is not None]
+            done = [house.queue.settle(lease, dict.fromkeys(lease.rids, DELIVERED)) for lease in leases]
             for _ in range(10):
                 house.clock.advance(0.5)
         self.assertEqual((len(leases), sum(each.called for each in done)), (1000, 1000))
         self.assertLess(packed.call_count + unpacked.call_count, 10)
-        self.assertEqual(house.spool.counts().messages, 0)
+        self.assertEqual(house.commands.counts().messages, 0)
 
     @given(st.lists(st.sampled_from([DELIVERED, SOFT, HARD]), min_size=25, max_size=40), st.randoms())
     def test_any_outcomes(self, outcomes: list[Outcome], random: Any) -> None:
         """Whatever becomes of the recipients, in whatever order and at whatever times, each has the state of its own outcome."""
         house = House(self.mktemp()).start()
         mid = house.put(*(f"bob@d{number}.example" for number in range(len(outcomes))))
-        leases = [lease for domain in house.ready if (lease := house.spool.lease(domain)) is not None]
+        leases = [lease for domain in house.ready if (lease := house.queue.lease(domain)) is not None]
         random.shuffle(leases)
         for lease in leases:
             (rid,) = lease.rids
-            house.spool.settle(lease, {rid: outcomes[rid]})
+            house.queue.settle(lease, {rid: outcomes[rid]})
             if random.random() < 0.3:
                 house.clock.advance(random.random() * 0.01)
         house.clock.advance(0.5)
-        entry = house.spool._index.get(mid)
+        entry = house.queue.index.get(mid)
         if entry is None:
             self.assertEqual(set(outcomes) - {DELIVERED, HARD}, set())
             return

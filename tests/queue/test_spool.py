@@ -1,6 +1,7 @@
 """Leases, outcomes, retries and expiry."""
 
 import errno
+from unittest.mock import patch
 
 from twisted.internet.defer import Deferred
 from zope.interface.verify import verifyObject
@@ -20,6 +21,7 @@ from seg.events.receive import MessageQueued, MessageStarted, RecipientAccepted
 from seg.queue.codec import decode
 from seg.queue.content import CHUNK
 from seg.queue.gathering import QUIET
+from seg.queue.index import QueueIndex
 from seg.queue.interfaces import IContent, IQueue
 from tests.queue.house import DELIVERED, HARD, NOW, SOFT, House, HouseCase
 
@@ -40,20 +42,47 @@ class LeaseTests(HouseCase):
 
     def test_interface(self) -> None:
         """It is the queue that other rooms know."""
-        verifyObject(IQueue, self.house.spool)
+        verifyObject(IQueue, self.house.queue)
 
     def test_ready(self) -> None:
         """A stored message announces each of its destinations."""
         self.house.put("a@one.test", "b@two.test", "c@ONE.test")
         self.assertEqual(self.house.ready, ["one.test", "two.test"])
 
+    def test_order_at_the_end(self) -> None:
+        """When a client hears its 250 operators see the message already, and it is due right behind that."""
+        seen: list[tuple[bool, bool]] = []
+        mid = self.house.counters.next_mid()
+
+        def look(_: None) -> None:
+            listed = self.house.commands.listing(mid) is not None
+            seen.append((listed, self.house.queue.lease("one.test") is not None))
+
+        self.house.commits.paused = True
+        self.house.write(mid, ["a@one.test"], "s@x.test", b"x").addCallback(look)
+        self.assertIsNone(self.house.commands.listing(mid))
+        self.house.commits.resume()
+        self.assertEqual((seen, self.house.ready), ([(True, False)], ["one.test"]))
+
+    def test_entered_late(self) -> None:
+        """A message that memory ran out for is due once, as soon as there is some; one that was deleted meanwhile doesn't come back."""
+        for deleted in (False, True):
+            with patch.object(QueueIndex, "plan", side_effect=MemoryError):
+                mid = self.house.put("a@one.test")
+            if deleted:
+                self.assertTrue(self.successResultOf(self.house.commands.delete(mid, "admin")))
+            self.house.clock.advance(2)
+            self.assertEqual(self.house.attempt("one.test", DELIVERED), None if deleted else mid)
+            self.assertIsNone(self.house.attempt("one.test", DELIVERED))
+            self.assertEqual((self.house.commands.mids(), self.house.files()), ([], []))
+
     def test_by_domain(self) -> None:
         """A lease holds all due recipients of one message at one destination."""
         mid = self.house.put("a@one.test", "b@two.test", "c@ONE.test")
-        lease = self.house.spool.lease("one.test")
+        lease = self.house.queue.lease("one.test")
         assert lease is not None
         self.assertEqual((lease.mid, lease.rids, lease.domain), (mid, (0, 2), "one.test"))
-        self.assertIsNone(self.house.spool.lease("one.test"))
+        self.assertIsNone(self.house.queue.lease("one.test"))
 
     def test_oldest_first(self) -> None:
         """The message that waits longest comes first."""
@@ -63,10 +92,10 @@ class LeaseTests(HouseCase):
     def test_released(self) -> None:
         """A lease handed back untried is due again at once, and nothing is written."""
         mid = self.house.put("a@one.test")
-        lease = self.house.spool.lease("one.test")
+        lease = self.house.queue.lease("one.test")
         assert lease is not None
         steps = len(self.house.disk.steps)
-        self.house.spool.release(lease)
+        self.house.queue.release(lease)
         self.assertEqual(len(self.house.disk.steps), steps)
         self.assertEqual(self.house.ready, ["one.test", "one.test"])
         self.assertEqual(self.house.attempt("one.test", DELIVERED), mid)
@@ -74,36 +103,36 @@ class LeaseTests(HouseCase):
     def test_left_out(self) -> None:
         """A recipient without an outcome is due again at once, with its attempts unchanged."""
         self.house.put("a@one.test", "b@one.test")
-        lease = self.house.spool.lease("one.test")
+        lease = self.house.queue.lease("one.test")
         assert lease is not None
-        self.house.spool.settle(lease, {0: DELIVERED})
-        again = self.house.spool.lease("one.test")
+        self.house.queue.settle(lease, {0: DELIVERED})
+        again = self.house.queue.lease("one.test")
         assert again is not None
         self.assertEqual((again.rids, again.recipients[0].attempts), ((1,), 0))
 
     def test_settled_twice(self) -> None:
         """A lease that has come back already changes nothing any more."""
         self.house.put("a@one.test", "b@two.test")
-        lease = self.house.spool.lease("one.test")
+        lease = self.house.queue.lease("one.test")
         assert lease is not None
-        self.house.spool.settle(lease, {0: SOFT})
-        self.successResultOf(self.house.spool.settle(lease, {0: HARD}))
-        self.house.spool.release(lease)
-        self.assertIsNone(self.house.spool.lease("one.test"))
+        self.house.queue.settle(lease, {0: SOFT})
+        self.successResultOf(self.house.queue.settle(lease, {0: HARD}))
+        self.house.queue.release(lease)
+        self.assertIsNone(self.house.queue.lease("one.test"))
         self.assertEqual(self.house.sink.of(RecipientBounced), [])
 
     def test_content_in_memory(self) -> None:
         """A fresh small message needs no reading for its first try; later ones read the file."""
         self.house.put("a@one.test", content=b"hello\r\n")
-        lease = self.house.spool.lease("one.test")
+        lease = self.house.queue.lease("one.test")
         assert lease is not None
         verifyObject(IContent, lease.content)
         self.house.root.joinpath("new").rename(self.house.root / "gone")
         self.assertEqual(collect(lease.content), [b"hello\r\n"])
         self.house.root.joinpath("gone").rename(self.house.root / "new")
-        self.house.spool.settle(lease, {0: SOFT})
+        self.house.queue.settle(lease, {0: SOFT})
         self.house.clock.advance(60)
-        again = self.house.spool.lease("one.test")
+        again = self.house.queue.lease("one.test")
         assert again is not None
         self.assertEqual(collect(again.content), [b"hello\r\n"])
         self.assertEqual(self.successResultOf(Deferred.fromCoroutine(again.content.head(4))), b"hell")
@@ -112,10 +141,10 @@ class LeaseTests(HouseCase):
         """A large message comes in pieces of at most 64 KiB, also when it moves from new/ to cur/ meanwhile."""
         data = bytes(range(32, 256)) * 1000
         self.house.put("a@one.test", "b@two.test", content=data)
-        verifyObject(IContent, self.house.spool.lease("two.test").content)  # type: ignore[union-attr]
-        lease = self.house.spool.lease("one.test")
+        verifyObject(IContent, self.house.queue.lease("two.test").content)  # type: ignore[union-attr]
+        lease = self.house.queue.lease("one.test")
         assert lease is not None
-        self.house.spool.settle(lease, {0: SOFT})
+        self.house.queue.settle(lease, {0: SOFT})
         chunks = collect(lease.content)
         self.assertEqual(b"".join(chunks), data)
         self.assertLessEqual(max(map(len, chunks)), CHUNK)
@@ -123,7 +152,7 @@ class LeaseTests(HouseCase):
     def test_file_gone(self) -> None:
         """A file that has gone is an OSError for the attempt, not a hang."""
         self.house.put("a@one.test", content=b"x" * 100_000)
-        lease = self.house.spool.lease("one.test")
+        lease = self.house.queue.lease("one.test")
         assert lease is not None
         self.house.root.joinpath("new").rename(self.house.root / "gone")
         self.failureResultOf(Deferred.fromCoroutine(lease.content.head(4)), OSError)
@@ -139,17 +168,17 @@ class OutcomeTests(HouseCase):
         self.assertEqual(self.house.files(), [])
         self.assertEqual(self.house.sink.of(MessageFinished), [MessageFinished(mid)])
         self.house.clock.advance(10**6)
-        self.assertIsNone(self.house.spool.lease("one.test"))
-        self.assertEqual(list(self.house.spool.messages()), [])
+        self.assertIsNone(self.house.queue.lease("one.test"))
+        self.assertEqual(list(self.house.commands.messages()), [])
         self.assertEqual(self.restart().sink.of(QueueScanned)[0].messages, 0)
 
     def test_finished_after_unlink(self) -> None:
         """MessageFinished and settle's Deferred wait until the removal is durable."""
         self.house.put("a@one.test")
-        lease = self.house.spool.lease("one.test")
+        lease = self.house.queue.lease("one.test")
         assert lease is not None
         self.house.commits.paused = True
-        settled = self.house.spool.settle(lease, {0: DELIVERED})
+        settled = self.house.queue.settle(lease, {0: DELIVERED})
         self.assertNoResult(settled)
         self.assertEqual(self.house.sink.of(MessageFinished), [])
         self.house.commits.resume()
@@ -168,7 +197,7 @@ class OutcomeTests(HouseCase):
             [RecipientsPending(mid, (0,), NOW + 60, str(SOFT.error), 1)],
         )
         self.house.clock.advance(59)
-        self.assertIsNone(self.house.spool.lease("one.test"))
+        self.assertIsNone(self.house.queue.lease("one.test"))
         self.house.clock.advance(1)
         self.assertEqual(self.house.ready, ["one.test", "one.test"])
         self.assertEqual(self.house.attempt("one.test", DELIVERED), mid)
@@ -250,10 +279,10 @@ class OutcomeTests(HouseCase):
         """A message that can't be read any more is reported without a quotation."""
         self.house.put("a@one.test", content=b"y" * 200_000)
         self.house.disk.fails = lambda operation, path: 0
-        lease = self.house.spool.lease("one.test")
+        lease = self.house.queue.lease("one.test")
         assert lease is not None
         (self.house.root / "new/00/000000000001").unlink()
-        self.house.spool.settle(lease, {0: HARD})
+        self.house.queue.settle(lease, {0: HARD})
         self.assertEqual(self.house.composer.heads, [b""])
         self.assertEqual(len(self.house.sink.of(Fault)), 1)
 
@@ -291,7 +320,7 @@ class ExpiryTests(HouseCase):
             self.expired(),
             [f"5.4.7 Delivery expired: tried 2 times in 100 seconds; last: {SOFT.error}"],
         )
-        self.assertIsNone(self.house.spool.lease("one.test"))
+        self.assertIsNone(self.house.queue.lease("one.test"))
 
     def test_never_tried(self) -> None:
         """A message that nobody fetched is returned when its time is up."""
@@ -304,12 +333,12 @@ class ExpiryTests(HouseCase):
         self.house.put("a@one.test")
         self.house.put("b@one.test")
         self.house.put("c@one.test")
-        leases = [self.house.spool.lease("one.test") for _ in range(3)]
+        leases = [self.house.queue.lease("one.test") for _ in range(3)]
         self.house.clock.advance(259200)
         self.assertEqual(self.expired(), [])
         for lease, outcomes in zip(leases, ({0: DELIVERED}, {0: SOFT}, {}), strict=True):
             assert lease is not None
-            self.house.spool.settle(lease, outcomes)
+            self.house.queue.settle(lease, outcomes)
         self.house.clock.advance(0)
         self.assertEqual(len(self.expired()), 2)
         self.assertEqual(len(self.house.sink.of(MessageFinished)), 3)
@@ -330,7 +359,7 @@ class FullDiskTests(HouseCase):
         super().setUp()
         self.house.put("a@one.test")
         self.house.put("b@one.test")
-        lease = self.house.spool.lease("one.test")
+        lease = self.house.queue.lease("one.test")
         assert lease is not None
         self.lease = lease
 
@@ -340,11 +369,11 @@ class FullDiskTests(HouseCase):
     def test_not_sent_again(self) -> None:
         """A delivered message isn't given out again while its removal can't be written; it is written later."""
         self.fill()
-        settled = self.house.spool.settle(self.lease, {0: DELIVERED})
+        settled = self.house.queue.settle(self.lease, {0: DELIVERED})
         self.assertNoResult(settled)
         self.house.clock.pump([1, 1, 2, 4, 8, 16, 32, 60])
-        self.assertEqual(self.house.spool.lease("one.test").mid, 2)  # type: ignore[union-attr]
-        self.assertIsNone(self.house.spool.lease("one.test"))
+        self.assertEqual(self.house.queue.lease("one.test").mid, 2)  # type: ignore[union-attr]
+        self.assertIsNone(self.house.queue.lease("one.test"))
         self.house.disk.fails = lambda operation, path: 0
         self.house.clock.advance(60)
         self.successResultOf(settled)
@@ -355,17 +384,17 @@ class FullDiskTests(HouseCase):
     def test_delayed(self) -> None:
         """A delayed recipient keeps its schedule in memory though it can't be written."""
         self.fill()
-        self.house.spool.settle(self.lease, {0: SOFT})
-        self.house.spool.lease("one.test")
+        self.house.queue.settle(self.lease, {0: SOFT})
+        self.house.queue.lease("one.test")
         self.house.clock.advance(60)
-        again = self.house.spool.lease("one.test")
+        again = self.house.queue.lease("one.test")
         assert again is not None
         self.assertEqual((again.mid, again.recipients[0].attempts), (1, 1))
 
     def test_bounced(self) -> None:
         """A failure is told once the disk can be written, and once only."""
         self.fill()
-        self.house.spool.settle(self.lease, {0: HARD})
+        self.house.queue.settle(self.lease, {0: HARD})
         self.house.clock.pump([1, 2, 4])
         self.assertEqual(self.house.sink.of(BounceGenerated), [])
         self.house.disk.fails = lambda operation, path: 0
@@ -376,13 +405,13 @@ class FullDiskTests(HouseCase):
     def test_stop(self) -> None:
         """The gateway can be stopped while the disk is full; the message is there at the next start."""
         self.fill()
-        settled = self.house.spool.settle(self.lease, {0: SOFT})
-        self.successResultOf(self.house.spool.stop())
+        settled = self.house.queue.settle(self.lease, {0: SOFT})
+        self.successResultOf(self.house.services.stop())
         self.failureResultOf(settled, OSError)
-        self.assertEqual(len(list(self.restart().spool.messages())), 2)
+        self.assertEqual(len(list(self.restart().commands.messages())), 2)
 
     def test_new_mail(self) -> None:
         """New mail is refused with OSError, which is the 452, and nothing of it stays."""
         self.fill()
         self.failureResultOf(self.house.write(9, ["a@one.test"], "", b"x"), OSError)
-        self.assertEqual(self.house.spool.counts().messages, 2)
+        self.assertEqual(self.house.commands.counts().messages, 2)

@@ -11,11 +11,31 @@ from seg.mail.envelope import Envelope, Recipient
 from seg.queue.codec import decode
 from seg.queue.interfaces import IContent, IMessageWriter
 from seg.queue.paths import SpoolPaths
-from seg.queue.writer import PIECE, UNWRITTEN, MessageWriter
+from seg.queue.writer import PIECE, UNWRITTEN, MessageWriter, NewMail
 from seg.smtp.dot_stuffing import NULInContent
 from tests.queue.doubles import InlineCommitter, RecordingDisk
 
 MEMORY = 1000
+
+
+class Entered:
+    """A queue that only remembers.
+
+    :ivar known: messages in the index.
+    :ivar due: those that are due, in order, with the content that was handed over.
+    """
+
+    def __init__(self) -> None:
+        self.known: dict[int, bytes | None] = {}
+        self.due: list[tuple[Envelope, bytes | None]] = []
+
+    def enter(self, envelope: Envelope, content: bytes | None) -> None:
+        """See `EnteredQueue.enter`."""
+        self.known[envelope.mid] = content
+
+    def make_due(self, envelope: Envelope) -> None:
+        """See `EnteredQueue.make_due`."""
+        self.due.append((envelope, self.known[envelope.mid]))
 
 
 class WriterTests(SynchronousTestCase):
@@ -27,10 +47,10 @@ class WriterTests(SynchronousTestCase):
         self.disk = RecordingDisk(root)
         self.disk.make_folders([self.folders.tmp, self.folders.new_folder(9)])
         self.commits = InlineCommitter(self.disk)
-        self.stored: list[tuple[Envelope, bytes | None]] = []
-        self.writer = MessageWriter(
-            9, self.folders, MEMORY, self.commits, lambda envelope, content: self.stored.append((envelope, content))
-        )
+        self.queue = Entered()
+        self.stored = self.queue.due
+        self.new_mail = NewMail(self.folders, self.commits, self.queue, lambda envelope: envelope, MEMORY)
+        self.writer = MessageWriter(9, self.new_mail)
 
     def commit(self, recipients: int = 1) -> Deferred[None]:
         to = tuple(Recipient(rid, f"somebody{rid}@example.test") for rid in range(recipients))
@@ -138,10 +158,12 @@ class WriterTests(SynchronousTestCase):
             self.commits.paused = True
             self.writer.write(b"q" * size)
             order: list[str] = []
-            self.commit().addCallback(lambda _, order=order: order.append(f"told, {len(self.stored)} due"))
+            self.commit().addCallback(
+                lambda _, order=order: order.append(f"told, {len(self.queue.known)} known, {len(self.stored)} due")
+            )
             self.assertEqual(order, [])
             self.commits.resume()
-            self.assertEqual((order, len(self.stored)), (["told, 0 due"], 1))
+            self.assertEqual((order, len(self.stored)), (["told, 1 known, 0 due"], 1))
 
     def test_due_whoever_hears(self) -> None:
         """A message is due though its client has gone, or whoever was told fails."""
@@ -160,18 +182,11 @@ class WriterTests(SynchronousTestCase):
         for error in (None, OSError(errno.EIO, "x")):
             self.setUp()
             done: Deferred[None] = Deferred()
-            writer = MessageWriter(
-                9,
-                self.folders,
-                MEMORY,
-                self.commits,
-                lambda *stored: self.stored.append(stored),
-                first=lambda done=done: done,
-            )
+            writer = MessageWriter(9, self.new_mail, lambda done=done: done)
             writer.write(b"q")
             told = writer.commit(Envelope(9, "a@b.test", (Recipient(0, "c@d.test"),), 5.0))
             self.assertNoResult(told)
-            self.assertEqual(self.stored, [])
+            self.assertEqual((self.queue.known, self.stored), ({}, []))
             if error is None:
                 done.callback(None)
                 self.successResultOf(told)

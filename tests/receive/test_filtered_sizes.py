@@ -63,7 +63,7 @@ class SizeTests(SynchronousTestCase):
         mid = self.house.counters.next_mid()
         transaction = ReceiveTransaction(mid, MailArguments("a@one.test"), 10)
         transaction.add_recipient("b@two.test", RcptArguments("b@two.test"))
-        transaction.begin_content(self.house.spool.begin(mid), b"Received: x\r\n")
+        transaction.begin_content(self.house.queue.begin(mid), b"Received: x\r\n")
         transaction.write(b"Subject: x\r\n\r\n" + body)
         chain = FilterChain([ConfiguredFilter(Filter(name="m"), filter, None)], self.house.sink, self.house.clock)
         judging = Deferred.fromCoroutine(filtered(chain, transaction, message().client, 10_000_000))
@@ -73,12 +73,12 @@ class SizeTests(SynchronousTestCase):
         self.assertEqual(self.successResultOf(judging), ())
         assert transaction.writer is not None
         self.successResultOf(transaction.writer.commit(transaction.envelope(arrived=NOW, icid=1, client="", helo="")))
-        lease = self.house.spool.lease("two.test")
+        lease = self.house.queue.lease("two.test")
         assert lease is not None
         content = self.successResultOf(Deferred.fromCoroutine(lease.content.head(10_000_000)))
         self.assertEqual(lease.envelope.size, len(content))
-        self.house.spool.settle(lease, {})
-        self.successResultOf(self.house.spool.delete(mid, "test"))
+        self.house.queue.settle(lease, {})
+        self.successResultOf(self.house.commands.delete(mid, "test"))
         self.assertEqual(self.house.files(), [])
         return content
 

@@ -106,7 +106,7 @@ class EveryWayInTests(SynchronousTestCase):
     def commit(self, pieces: list[bytes]) -> None:
         """Write a message and put it into the queue."""
         mid = self.house.counters.next_mid()
-        writer = self.house.spool.begin(mid)
+        writer = self.house.queue.begin(mid)
         for piece in pieces:
             writer.write(piece)
         self.successResultOf(writer.commit(Envelope(mid, "a@one.test", (Recipient(0, "b@two.test"),), NOW)))
@@ -138,7 +138,7 @@ class EveryWayInTests(SynchronousTestCase):
         mid = self.house.counters.next_mid()
         transaction = ReceiveTransaction(mid, MailArguments("a@one.test"), 10)
         transaction.add_recipient("b@two.test", RcptArguments("b@two.test"))
-        transaction.begin_content(self.house.spool.begin(mid), b"Received: x\r\n")
+        transaction.begin_content(self.house.queue.begin(mid), b"Received: x\r\n")
         transaction.write(ORIGINAL)
         chain = FilterChain([ConfiguredFilter(Filter(name="m"), filter, None)], self.house.sink, self.house.clock)
         client = Client(1, "relay", ip_address("192.0.2.9"))
@@ -198,7 +198,7 @@ class EveryWayInTests(SynchronousTestCase):
         in_thread: Callable[[Callable[[], Any]], Deferred[Any]] = maybeDeferred  # type: ignore[assignment]
         runtime = Runtime(self.house.clock, self.house.sink, "mx.test", in_thread=in_thread)
         rules = PickupRules(100_000, 10)
-        pickup = Pickup(runtime, self.folder, self.house.spool, self.house.counters, lambda: rules)
+        pickup = Pickup(runtime, self.folder, self.house.queue, self.house.counters, lambda: rules)
         self.successResultOf(Deferred.fromCoroutine(pickup.begin()))
         pickup.start()
         self.successResultOf(Deferred.fromCoroutine(pickup.stop()))
@@ -216,7 +216,7 @@ class EveryWayInTests(SynchronousTestCase):
     def by_alert(self, octets: bytes, places: list[int]) -> None:
         """An alert on a failure that the octets describe."""
         alerts = TLSAlerts(
-            self.house.spool,
+            self.house.queue,
             self.house.counters,
             self.house.sink,
             "gw.test",
@@ -229,7 +229,7 @@ class EveryWayInTests(SynchronousTestCase):
     def sent(self) -> list[bytes]:
         """What goes out for all that is in the queue: the octets behind DATA."""
         found = []
-        while (lease := self.house.spool.lease("two.test")) is not None:
+        while (lease := self.house.queue.lease("two.test")) is not None:
             encoder = DotEncoder()
             pieces: list[bytes] = []
 
@@ -238,8 +238,8 @@ class EveryWayInTests(SynchronousTestCase):
 
             self.successResultOf(Deferred.fromCoroutine(read()))
             found.append((b"".join(pieces), b"".join(map(encoder.feed, pieces)) + encoder.finish()))
-            self.house.spool.settle(lease, {})
-            self.house.spool.delete(lease.mid, "test")
+            self.house.queue.settle(lease, {})
+            self.house.commands.delete(lease.mid, "test")
         for content, _ in found:
             self.assertNotIn(b"\0", content)
             bare = content.replace(b"\r\n", b"")
@@ -299,12 +299,12 @@ class EveryWayInTests(SynchronousTestCase):
             ([b"last\r"], b"last\r\n"),
         ]:
             self.by_filter(FilterDouble(Change(body=Pieces(pieces))))
-            lease = self.house.spool.lease("two.test")
+            lease = self.house.queue.lease("two.test")
             assert lease is not None
             whole = self.successResultOf(Deferred.fromCoroutine(lease.content.head(1000)))
             self.assertEqual(whole, b"Received: x\r\nSubject: first\r\n\r\n" + stored)
-            self.house.spool.settle(lease, {})
-            self.house.spool.delete(lease.mid, "test")
+            self.house.queue.settle(lease, {})
+            self.house.commands.delete(lease.mid, "test")
 
     def test_dots_of_old_files(self) -> None:
         """A spool file of an older version, or edited by hand, is one message on the wire too: the second line of defence."""
