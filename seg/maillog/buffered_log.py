@@ -39,7 +39,7 @@ class BufferedLog(ABC):
 
     def emit(self, event: Event) -> None:
         """Take an event (`IEventSink.emit`): it is written soon, a warning at once."""
-        wanted = self._telling.wanted(type(event))
+        wanted = self._telling.wanted[type(event)]
         if wanted is Urgency.NOT or not self._running:
             return
         if type(event) in REPEATABLE and not self._repeats.admits(event):
@@ -53,7 +53,7 @@ class BufferedLog(ABC):
 
     def _tell(self, count: Repeated) -> None:
         """Take the count of events that were left out."""
-        if self._running and self._telling.wanted(Repeated) is not Urgency.NOT:
+        if self._running and self._telling.wanted[Repeated] is not Urgency.NOT:
             self._waiting.append((self._now(), count))
             if self._call is None:
                 self._call = self._clock.callLater(LONGEST_WAIT, self._due)

@@ -137,11 +137,15 @@ class MailLogFile(BufferedLog):
 
     def _write(self, batch: Sequence[FormattedEvent]) -> None:
         """Each file with one write."""
-        ctime = self._stamps.ctime
+        stamps = self._stamps
         for name, file in self._files.items():
             if name.form is LogForm.TEXT:
                 text = "".join(
-                    [f"{ctime(told.at)}{level.prefix}{text}\n" for told in batch for level, text in told.lines]
+                    [
+                        f"{stamps[int(told.at)].ctime}{level.prefix}{text}\n"
+                        for told in batch
+                        for level, text in told.lines
+                    ]
                 )
                 file.write(text.encode("utf-8"))
             else:

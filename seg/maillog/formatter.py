@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from twisted.logger import Logger
@@ -13,7 +13,7 @@ from seg.events.base import DebugEvent, Event
 from seg.events.receive import MessageReceived
 from seg.maillog.jsonlines import JSONLines, event_name
 from seg.maillog.lines import KINDS, render_unknown, without_details
-from seg.maillog.log_table import Level, LogLine, Renderer, clean
+from seg.maillog.log_table import LONGEST_LINE, Level, LogLine, Renderer, clean
 from seg.maillog.timestamps import TimestampCache
 
 
@@ -23,6 +23,18 @@ class Urgency(enum.Enum):
     NOT = enum.auto()
     SOON = enum.auto()
     AT_ONCE = enum.auto()
+
+
+class _Wanted(dict[type[Event], Urgency]):
+    """Whether events of a class are told, decided once; a class that was met before costs no call."""
+
+    def __init__(self, decide: Callable[[type[Event]], Urgency]) -> None:
+        super().__init__()
+        self._decide = decide
+
+    def __missing__(self, kind: type[Event]) -> Urgency:
+        wanted = self[kind] = self._decide(kind)
+        return wanted
 
 
 class FormattedEvent(NamedTuple):
@@ -55,22 +67,16 @@ class EventFormatter:
         self._known: dict[type[Event], tuple[Level, Renderer]] = {
             entry.event: (entry.level, entry.render) for entry in chosen
         }
-        self._wanted: dict[type[Event], Urgency] = {}
+        self.wanted: Mapping[type[Event], Urgency] = _Wanted(self._decide)  # whether events of a class are told
         self._records = JSONLines(TimestampCache())
         self._broken = False
-
-    def wanted(self, kind: type[Event]) -> Urgency:
-        """Whether events of a class are told."""
-        return self._wanted.get(kind) or self._decide(kind)
 
     def _decide(self, kind: type[Event]) -> Urgency:
         known = self._known.get(kind)
         level = known[0] if known else _level_of_unknown(kind)
-        wanted = Urgency.AT_ONCE if level is Level.WARNING else Urgency.SOON
         if level.weight < self._least or not (known or self._others):
-            wanted = Urgency.NOT
-        self._wanted[kind] = wanted
-        return wanted
+            return Urgency.NOT
+        return Urgency.AT_ONCE if level is Level.WARNING else Urgency.SOON
 
     def tell(self, event: Event, at: float) -> FormattedEvent:
         """An event at POSIX seconds `at`; one that can't be told as it should be is told raw."""
@@ -80,7 +86,15 @@ class EventFormatter:
             if kind is MessageReceived and not self._details:
                 event = without_details(event)  # type: ignore[arg-type]
             least = self._least
-            lines = [(each, clean(text)) for each, text in render(event) if each.weight >= least] if self._text else []
+            lines = (
+                [
+                    (each, text if text.isprintable() and len(text) <= LONGEST_LINE else clean(text))
+                    for each, text in render(event)
+                    if each.weight >= least
+                ]
+                if self._text
+                else []
+            )
             record = self._records.line(event, at, level.word) if self._json else ""
         except Exception:  # noqa: BLE001 - one event must not take the others with it; it is logged
             return self._raw(event, at)

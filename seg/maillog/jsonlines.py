@@ -46,7 +46,8 @@ class JSONLines:
     def line(self, event: Event, at: float, level: str) -> str:
         """One event at POSIX seconds `at`, without the line's end."""
         name, fields = self._fields.get(type(event)) or self._learn(type(event))
-        parts = [f'{{"time":"{self._stamps.iso(at)}","level":"{level}","event":"{name}"']
+        _, date, zone = self._stamps[int(at)]
+        parts = [f'{{"time":"{date}.{int(at * 1000) % 1000:03d}{zone}","level":"{level}","event":"{name}"']
         for field, label in fields:
             value = getattr(event, field)
             kind = type(value)

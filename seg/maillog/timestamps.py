@@ -3,36 +3,36 @@
 from __future__ import annotations
 
 import time
+from typing import NamedTuple
 
 
-class TimestampCache:
-    """Local time of POSIX seconds."""
+class LocalSecond(NamedTuple):
+    """One second in local time."""
 
-    def __init__(self) -> None:
-        self._second = -1
-        self._ctime = ""
-        self._date = ""
-        self._zone = ""
+    ctime: str  # ``Thu Sep  6 15:23:39 2024``: the day padded with a space, no zone
+    date: str  # ``2024-09-06T15:23:39``
+    zone: str  # ``+02:00``
+
+
+class TimestampCache(dict[int, LocalSecond]):
+    """Local time by POSIX seconds. It remembers the last one, which all lines of that second need; that costs them no call."""
+
+    def __missing__(self, second: int) -> LocalSecond:
+        local = time.localtime(second)
+        minutes = local.tm_gmtoff // 60
+        zone = f"{'-' if minutes < 0 else '+'}{abs(minutes) // 60:02d}:{abs(minutes) % 60:02d}"
+        self.clear()
+        found = self[second] = LocalSecond(time.asctime(local), time.strftime("%Y-%m-%dT%H:%M:%S", local), zone)
+        return found
 
     def ctime(self, at: float) -> str:
-        """``Thu Sep  6 15:23:39 2024``: the day padded with a space, no zone."""
-        if int(at) != self._second:
-            self._renew(int(at))
-        return self._ctime
+        """``Thu Sep  6 15:23:39 2024``."""
+        return self[int(at)].ctime
 
     def iso(self, at: float) -> str:
         """``2024-09-06T15:23:39.250+02:00`` (ISO 8601)."""
-        if int(at) != self._second:
-            self._renew(int(at))
-        return f"{self._date}.{int(at * 1000) % 1000:03d}{self._zone}"
-
-    def _renew(self, second: int) -> None:
-        local = time.localtime(second)
-        minutes = local.tm_gmtoff // 60
-        self._second = second
-        self._ctime = time.asctime(local)
-        self._date = time.strftime("%Y-%m-%dT%H:%M:%S", local)
-        self._zone = f"{'-' if minutes < 0 else '+'}{abs(minutes) // 60:02d}:{abs(minutes) % 60:02d}"
+        _, date, zone = self[int(at)]
+        return f"{date}.{int(at * 1000) % 1000:03d}{zone}"
 
 
 def utc_offset(at: float) -> int:
