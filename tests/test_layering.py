@@ -251,6 +251,10 @@ class LayeringTests(SynchronousTestCase):
         users = {module_name(path) for path in modules() if "seg.plugin" in imports(path)}
         self.assertEqual(users, {"seg.interfaces"})
 
+    def test_no_hidden_imports(self) -> None:
+        """What a module knows of it imports: nothing stands below TYPE_CHECKING."""
+        self.assertEqual([module_name(path) for path in modules() if "TYPE_CHECKING" in path.read_text("utf-8")], [])
+
     def test_pure(self) -> None:
         """Pure modules import neither Twisted nor sockets."""
         faults = []

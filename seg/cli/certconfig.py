@@ -5,20 +5,20 @@ from __future__ import annotations
 import datetime
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import attrs
 import click
 
-from seg.cli.certconfig_files import checked, delete, export, new
+from seg.cli.certconfig_files import certificates_in_use, checked, delete, export, new
 from seg.cli.dialogue import can_ask, menu
 from seg.cli.options import JSON, asked
 from seg.cli.output import say
 from seg.cli.rights import as_owner_of
 from seg.cli.tables import plain, print_json, print_table
-
-if TYPE_CHECKING:
-    from seg.tls.inventory import CertificateSummary, ServerFile, TrustList
+from seg.common.files import replace_file
+from seg.tls.inventory import CertificateSummary, ServerFile, TrustList, server_file, trust_list
+from seg.tls.roots import system_list
 
 KEY_QUESTION = "Enter the PEM file of its private key (in the certificate's file: nothing):"
 OPERATIONS = {
@@ -68,10 +68,12 @@ def certconfig(context: click.Context) -> None:
 @click.pass_obj
 def list_certificates(surroundings: Any, as_json: bool) -> None:
     """Every certificate in use, by listeners and towards other servers, with its chain and what is wrong with it."""
-    from seg.tls.inventory import server_file
-
     now = datetime.datetime.now(datetime.UTC)
-    found = [(user, server_file(*files, now)) for user, files in _used(surroundings)]
+    found = [
+        (use.user, server_file(use.certificate, use.key, now))
+        for use in certificates_in_use(surroundings)
+        if use.certificate and not use.inherited
+    ]
     if as_json:
         print_json({"certificates": [{"used_by": user, **attrs.asdict(file)} for user, file in found]})
     elif not found:
@@ -80,26 +82,6 @@ def list_certificates(surroundings: Any, as_json: bool) -> None:
         say(f"{user[0].upper()}{user[1:]}: {file.file}")
         _show(file)
     sys.exit(1 if any(file.problems for _, file in found) else 0)
-
-
-def _used(surroundings: Any) -> list[tuple[str, tuple[str, str]]]:
-    """By whom, and the files of certificate and key."""
-    destinations = surroundings.destinations()
-    used = [
-        (f"listener {listener.name}", files)
-        for listener in surroundings.settings().listener
-        for files in ((listener.certificate, listener.key), *((file, "") for file in listener.more_certificates))
-    ]
-    control = surroundings.settings().control
-    used.append(("the admin API", (control.certificate, control.key)))
-    default = destinations.default
-    used.append(("all other servers", (default.certificate, default.key)))
-    used += [
-        (f"servers of {pattern}", (profile.certificate, profile.key))
-        for pattern, profile in destinations.profiles.items()
-        if "certificate" in destinations.stated.get(pattern, ())
-    ]
-    return [(user, files) for user, files in used if files[0]]
 
 
 @certconfig.command("import")
@@ -116,8 +98,6 @@ def import_(surroundings: Any, name: str, certificate: Path, key: Path | None, f
     CERTIFICATE is a PEM file with the intermediates behind it, KEY the file of its key (without: in the same file). One
     of the same name is replaced; who uses it reads the new one within half a minute, without a restart.
     """
-    from seg.tls.inventory import server_file
-
     checked(name)
     file = server_file(str(certificate), str(key or ""), datetime.datetime.now(datetime.UTC))
     usable = bool(file.chain) and not (file.problems and not force)
@@ -141,8 +121,6 @@ def import_(surroundings: Any, name: str, certificate: Path, key: Path | None, f
 
 def _put(target: Path, parts: list[Path]) -> None:
     """Write the parts as one file, for the owner and the group of the configuration's folder."""
-    from seg.common.files import replace_file
-
     data = b"".join(part.read_bytes().rstrip() + b"\n" for part in parts)
     with as_owner_of(target.parent.parent):
         target.parent.mkdir(mode=0o750, exist_ok=True)
@@ -159,8 +137,6 @@ def _without_place(file: ServerFile) -> dict[str, Any]:
 @JSON
 def check(certificate: str, key: str | None, as_json: bool) -> None:
     """Would a certificate do? CERTIFICATE is a PEM file with the intermediates behind it, KEY the file of its key."""
-    from seg.tls.inventory import server_file
-
     file = server_file(certificate, key or "", datetime.datetime.now(datetime.UTC))
     if as_json:
         print_json(attrs.asdict(file))
@@ -178,9 +154,6 @@ def check(certificate: str, key: str | None, as_json: bool) -> None:
 @click.pass_obj
 def authorities(surroundings: Any, custom: bool, expiring: int | None, as_json: bool) -> None:
     """The authorities trusted for other hosts: the system's list (or tls.ca_file), and those added."""
-    from seg.tls.inventory import trust_list
-    from seg.tls.roots import system_list
-
     tls, now = surroundings.settings().tls, datetime.datetime.now(datetime.UTC)
     lists: dict[str, TrustList] = {}
     if not custom:

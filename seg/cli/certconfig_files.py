@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import attrs
 import click
 
 from seg.cli.dialogue import sure
@@ -101,7 +102,7 @@ def delete(surroundings: Any, name: str, yes: bool, as_json: bool) -> None:
     if not files:
         there = sorted(path.stem for path in folder.glob("*.pem"))
         raise click.ClickException(f"there is no {folder / name}.pem{offered(name, there)}")
-    for user, path in _in_use(surroundings):
+    for user, path in _files_in_use(surroundings):
         if path.resolve() in {each.resolve() for each in files}:
             raise click.ClickException(f"{path} is in use by {user}: give that another one first, and commit")
     sure(
@@ -116,15 +117,37 @@ def delete(surroundings: Any, name: str, yes: bool, as_json: bool) -> None:
         say(f"Deleted: {', '.join(map(str, files))}")
 
 
-def _in_use(surroundings: Any) -> Iterator[tuple[str, Path]]:
-    """By whom, and the file, be it a certificate or a key."""
+@attrs.frozen
+class CertificateUse:
+    """A certificate that we show, by whom, and the file of its key."""
+
+    user: str
+    certificate: str
+    key: str
+    inherited: bool = False  # from the entry that holds for all other servers
+
+
+def certificates_in_use(surroundings: Any) -> list[CertificateUse]:
+    """All of them."""
     settings, destinations = surroundings.settings(), surroundings.destinations()
+    found = []
     for listener in settings.listener:
-        for path in (listener.certificate, listener.key, *listener.more_certificates, listener.client_certificates):
-            yield f"listener {listener.name}", Path(path)
-    yield from (("the admin API", Path(path)) for path in (settings.control.certificate, settings.control.key))
-    for pattern, profile in {"all other servers": destinations.default, **destinations.profiles}.items():
-        yield from ((f"the destination {pattern}", Path(path)) for path in (profile.certificate, profile.key))
+        pairs = ((listener.certificate, listener.key), *((file, "") for file in listener.more_certificates))
+        found += [CertificateUse(f"listener {listener.name}", *pair) for pair in pairs]
+    found.append(CertificateUse("the admin API", settings.control.certificate, settings.control.key))
+    found.append(CertificateUse("all other servers", destinations.default.certificate, destinations.default.key))
+    for pattern, profile in destinations.profiles.items():
+        inherited = "certificate" not in destinations.stated.get(pattern, ())
+        found.append(CertificateUse(f"servers of {pattern}", profile.certificate, profile.key, inherited))
+    return found
+
+
+def _files_in_use(surroundings: Any) -> Iterator[tuple[str, Path]]:
+    """By whom, and the file, be it a certificate or a key."""
+    for use in certificates_in_use(surroundings):
+        yield from ((use.user, Path(file)) for file in (use.certificate, use.key))
+    for listener in surroundings.settings().listener:
+        yield f"listener {listener.name}", Path(listener.client_certificates)
 
 
 def checked(name: str) -> str:

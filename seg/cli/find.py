@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import attrs
 import click
 
 from seg.cli.dialogue import ask, can_ask, choose
@@ -33,6 +34,17 @@ from seg.maillog.search import (
 MANY = 10  # messages; their stories aren't all told at once
 
 
+@attrs.frozen
+class GrepOptions:
+    """How to search, and what to show."""
+
+    ignore_case: bool
+    invert: bool
+    count: bool
+    context: int  # lines before and behind each
+    following: bool
+
+
 @click.command()
 @click.argument("pattern", required=False)
 @LOG
@@ -43,15 +55,7 @@ MANY = 10  # messages; their stories aren't all told at once
 @click.option("-C", "context", type=click.IntRange(0, 100), default=0, help="So many lines before and behind each.")
 @click.option("-t", "following", is_flag=True, help="Only the lines that come from now on; Ctrl-C ends it.")
 @click.pass_obj
-def grep(
-    surroundings: Any,
-    /,
-    pattern: str | None,
-    log: str | None,
-    expression: str | None,
-    ignore_case: bool,
-    **how: Any,
-) -> None:
+def grep(surroundings: Any, /, pattern: str | None, log: str | None, expression: str | None, **how: Any) -> None:
     """Show the lines of the mail log that a regular expression fits, closed and compressed files included; or those of LOG:
     a log subscription, or its file.
 
@@ -61,30 +65,35 @@ def grep(
         if log is not None:
             raise click.UsageError("with -e there is no other pattern")
         pattern, log = None, pattern
-    text = expression or pattern
+    options = GrepOptions(**how)
+    wanted = _compiled(expression or pattern, options)
+    chosen = chosen_log(surroundings, log)
+    found = 0
+    with _readable(chosen), _progress(chosen, options.following) as progress:
+        lines = (
+            (line.encode() for line in follow(chosen.path, 0))
+            if options.following
+            else lines_of(_files(chosen), progress, _broken)
+        )
+        for line in matching(lines, wanted, invert=options.invert, context=options.context):
+            found += 1
+            if not options.count:
+                say(line.decode("utf-8", "backslashreplace"))
+    if options.count:
+        say(found)
+    sys.exit(0 if found else 1)
+
+
+def _compiled(text: str | None, options: GrepOptions) -> re.Pattern[bytes]:
+    """The expression; without one it is asked for."""
     if text is None:
         if not can_ask():
             raise click.UsageError("give a pattern: seg grep 'MID 5444'")
         text = ask("Enter the regular expression to grep.", "", lambda answer: "" if answer else "It can't be empty.")
     try:
-        wanted = re.compile(text.encode(), re.IGNORECASE if ignore_case else 0)
+        return re.compile(text.encode(), re.IGNORECASE if options.ignore_case else 0)
     except re.error as error:
         raise click.ClickException(f"{text!r} is no regular expression: {error}") from None
-    chosen = chosen_log(surroundings, log)
-    found = 0
-    with _readable(chosen), _progress(chosen, how["following"]) as progress:
-        lines = (
-            (line.encode() for line in follow(chosen.path, 0))
-            if how["following"]
-            else lines_of(_files(chosen), progress, _broken)
-        )
-        for line in matching(lines, wanted, invert=how["invert"], context=how["context"]):
-            found += 1
-            if not how["count"]:
-                say(line.decode("utf-8", "backslashreplace"))
-    if how["count"]:
-        say(found)
-    sys.exit(0 if found else 1)
 
 
 @click.command()
@@ -100,13 +109,7 @@ def grep(
 @JSON
 @click.pass_obj
 def findevent(
-    surroundings: Any,
-    /,
-    log: str | None,
-    mids: tuple[int, ...],
-    everything: bool,
-    as_json: bool,
-    **sought: str | None,
+    surroundings: Any, /, log: str | None, mids: tuple[int, ...], everything: bool, as_json: bool, **criteria: Any
 ) -> None:
     """Find messages in the mail log, and tell the whole story of each: how it came in, what was decided, where it went.
     LOG is a log subscription, or its file, to be searched instead.
@@ -119,9 +122,10 @@ def findevent(
     chosen = chosen_log(surroundings, log)
     if chosen.form is not LogForm.TEXT:
         raise click.UsageError(f"{chosen.path.name} is written as JSON: findevent reads text (seg grep reads both)")
-    if not (mids or any(sought.values())):
-        mids, sought = _asked()
-    wanted = _criteria(sought)
+    if not mids and not any(criteria.values()):
+        mids, asked = _asked()
+        criteria |= asked
+    wanted = _criteria(**criteria)
     with _readable(chosen):
         files = _files(chosen)
         if not mids:
@@ -142,6 +146,15 @@ def findevent(
         say(plain(line))
 
 
+def _criteria(since: str | None, until: str | None, **texts: str) -> SearchCriteria:
+    now = datetime.now()
+    try:
+        begin, end = (parse_moment(text, now) if text else None for text in (since, until))
+    except ValueError as error:
+        raise click.UsageError(str(error)) from None
+    return SearchCriteria(**texts, since=begin, until=end)
+
+
 def _tell_many(mids: tuple[int, ...], as_json: bool) -> None:
     if as_json:
         print_json({"mids": list(mids), "lines": []})
@@ -150,19 +163,8 @@ def _tell_many(mids: tuple[int, ...], as_json: bool) -> None:
     say("seg findevent --mid N tells the story of one, --all those of all.")
 
 
-def _criteria(sought: Mapping[str, str | None]) -> SearchCriteria:
-    """What the options ask for; those that aren't given ask for nothing."""
-    now = datetime.now()
-    try:
-        since, until = (parse_moment(text, now) if (text := sought.get(name)) else None for name in ("since", "until"))
-    except ValueError as error:
-        raise click.UsageError(str(error)) from None
-    texts = {name: sought.get(name) or "" for name in ("sender", "recipient", "subject", "message_id")}
-    return SearchCriteria(**texts, since=since, until=until)
-
-
-def _asked() -> tuple[tuple[int, ...], dict[str, str | None]]:
-    """What to look for, as the vendor asks it."""
+def _asked() -> tuple[tuple[int, ...], dict[str, str]]:
+    """What to look for, as the vendor asks it: a message, or a text in one of its fields."""
     if not can_ask():
         raise click.UsageError("say what to look for: --mid, --from, --to, --subject, --message-id, --since")
     chosen = choose(

@@ -8,20 +8,21 @@ import traceback
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 import click
 from click.core import ParameterSource
 
 from seg.cli.client import ControlSocket, GatewayClient
 from seg.cli.output import need_output, say, told_safely
+from seg.cli.remote import RemoteOptions
+from seg.common.errors import ConfigurationError
+from seg.config.destinations import Destinations
+from seg.config.find import ConfigurationFiles, find_configuration
+from seg.config.load import load_destinations, load_settings
+from seg.config.paths import socket_path
+from seg.config.schema import Settings
 from seg.version import __version__
-
-if TYPE_CHECKING:
-    from seg.cli.remote import RemoteOptions
-    from seg.config.destinations import Destinations
-    from seg.config.find import ConfigurationFiles
-    from seg.config.schema import Settings
 
 T = TypeVar("T")
 INTERRUPTED = 128 + signal.SIGINT  # the exit status after Ctrl-C, as shells have it
@@ -45,8 +46,6 @@ class CommandContext:
 
     def files(self) -> ConfigurationFiles:
         """The configuration."""
-        from seg.config.find import find_configuration
-
         if self._server is not None:
             raise click.UsageError(
                 "this works on files of the gateway's own machine: run it there, without --server (SEG_SERVER)"
@@ -59,26 +58,18 @@ class CommandContext:
 
     def settings(self) -> Settings:
         """What stands in seg.toml."""
-        from seg.config.load import load_settings
-
         return _told(lambda: load_settings(self.files().settings))
 
     def destinations(self) -> Destinations:
         """What stands in destinations.toml."""
-        from seg.config.load import load_destinations
-
         return _told(lambda: load_destinations(self.files().destinations))
 
     def _socket_path(self) -> Path:
-        from seg.config.paths import socket_path
-
         return socket_path(self.settings())
 
 
 def _told(read: Callable[[], T]) -> T:
     """What was read; faults of the configuration end the command."""
-    from seg.common.errors import ConfigurationError
-
     try:
         return read()
     except ConfigurationError as error:
@@ -281,14 +272,7 @@ class LazyGroup(click.Group):
 )
 @click.option("-v", "verbose", is_flag=True, help="With --version: the versions of what it is built on.")
 @click.pass_context
-def main(
-    context: click.Context,
-    /,
-    configuration: str | None,
-    socket: str | None,
-    server: str | None,
-    **more: Any,
-) -> None:
+def main(context: click.Context, /, configuration: str | None, socket: str | None, **options: Any) -> None:
     """Talk to the running mail gateway.
 
     \b
@@ -300,13 +284,13 @@ def main(
 
     Exit status: 0 done; 1 refused, or nothing to act on; 2 wrong usage, or the gateway isn't running; 130 Ctrl-C.
     """
-    context.obj = CommandContext(configuration, socket, _remote(context, server, more["token_file"], more["ca_file"]))
+    url = options["server"]
+    there = RemoteOptions(url, options["token_file"], options["ca_file"]) if _is_remote(context, url) else None
+    context.obj = CommandContext(configuration, socket, there)
 
 
-def _remote(
-    context: click.Context, url: str | None, token_file: str | None, ca_file: str | None
-) -> RemoteOptions | None:
-    """The gateway on another machine, if that is meant: the command line goes before the environment.
+def _is_remote(context: click.Context, url: str | None) -> bool:
+    """Whether a gateway on another machine is meant: the command line goes before the environment.
 
     :raises click.UsageError: two gateways are named.
     """
@@ -316,8 +300,4 @@ def _remote(
         raise click.UsageError("--server is for a gateway on another machine: --config and --socket don't go with it")
     if url is None and given & {"token_file", "ca_file"}:
         raise click.UsageError("--token-file and --ca-file are for --server URL")
-    if url is None or here:
-        return None
-    from seg.cli.remote import RemoteOptions
-
-    return RemoteOptions(url, token_file, ca_file)
+    return url is not None and not here

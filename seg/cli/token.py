@@ -3,17 +3,28 @@
 from __future__ import annotations
 
 import datetime
-from pathlib import Path
 from typing import Any
 
 import click
 
-from seg.admin.tokens import Tokens
+from seg.admin.roles import Role
+from seg.admin.tokens import (
+    Token,
+    Tokens,
+    hash_of,
+    new_secret,
+    parse_day,
+    parse_name,
+    parse_tokens,
+    with_token,
+    without_token,
+)
 from seg.cli.dialogue import sure
 from seg.cli.options import JSON, YES, WordChoice
 from seg.cli.output import say
-from seg.cli.secret_file import change, read
+from seg.cli.secret_file import SecretFile, secret_file
 from seg.cli.tables import print_json, print_table
+from seg.config.paths import tokens_path
 
 ROLE = click.option(
     "--role",
@@ -50,17 +61,15 @@ def token() -> None:
 @click.pass_obj
 def add(surroundings: Any, name: str, role: str, until: str | None, as_json: bool) -> None:
     """Make a token and print it, this once: the file keeps only its hash."""
-    from seg.admin.roles import Role
-    from seg.admin.tokens import Token, hash_of, new_secret, parse_name, with_token
-
-    path, tokens = _read(surroundings)
+    file = _file(surroundings)
+    tokens = file.read()
     name = _good(parse_name, name)
     last = _last_day(until)
     if name in tokens.by_name:
         raise click.ClickException(f"there is a token {name} already (seg token delete {name})")
     secret = new_secret()
     made = Token(name, Role(role), hash_of(secret.encode()), last)
-    change(path, lambda text: with_token(text, made), _folder(surroundings))
+    file.change(lambda text: with_token(text, made))
     if as_json:
         print_json({"name": name, "role": role, "until": until, "token": secret})
         return
@@ -73,7 +82,8 @@ def add(surroundings: Any, name: str, role: str, until: str | None, as_json: boo
 @click.pass_obj
 def list_(surroundings: Any, as_json: bool) -> None:
     """List the tokens, and lines of the file that can't be read."""
-    path, tokens = _read(surroundings)
+    file = _file(surroundings)
+    path, tokens = file.path, file.read()
     today = _today()
     found = [
         {
@@ -106,14 +116,13 @@ def list_(surroundings: Any, as_json: bool) -> None:
 @click.pass_obj
 def delete(surroundings: Any, name: str, yes: bool, as_json: bool) -> None:
     """Revoke a token: its next request is refused."""
-    from seg.admin.tokens import parse_name, without_token
-
-    path, tokens = _read(surroundings)
+    file = _file(surroundings)
+    path, tokens = file.path, file.read()
     name = _good(parse_name, name)
     if name not in tokens.by_name:
         raise click.ClickException(f"there is no token {name} in {path} (seg token list)")
     sure(f"Are you sure you want to delete the token {name}?", "this deletes a token for good", yes)
-    change(path, lambda text: without_token(text, name), _folder(surroundings))
+    file.change(lambda text: without_token(text, name))
     if as_json:
         print_json({"name": name, "done": "deleted"})
     else:
@@ -128,8 +137,6 @@ def _good(parse: Any, text: str) -> Any:
 
 
 def _last_day(text: str | None) -> datetime.date | None:
-    from seg.admin.tokens import parse_day
-
     if text is None:
         return None
     day: datetime.date = _good(parse_day, text)
@@ -142,15 +149,5 @@ def _today() -> datetime.date:
     return datetime.datetime.now(datetime.UTC).date()
 
 
-def _folder(surroundings: Any) -> Path:
-    """Where the configuration is that names the file."""
-    folder: Path = surroundings.files().settings.parent
-    return folder
-
-
-def _read(surroundings: Any) -> tuple[Path, Tokens]:
-    from seg.admin.tokens import parse_tokens
-    from seg.config.paths import tokens_path
-
-    path = tokens_path(surroundings.settings(), surroundings.files().settings)
-    return path, read(path, parse_tokens, _folder(surroundings))
+def _file(surroundings: Any) -> SecretFile[Tokens]:
+    return secret_file(surroundings, tokens_path, parse_tokens)

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import getpass
 import sys
-from pathlib import Path
 from typing import Any
 
 import click
 
-from seg.auth.users import Users
+from seg.auth.names import InvalidName, prepare_name, prepare_password
+from seg.auth.users import Users, new_user, parse_users, with_user, without_user
 from seg.cli.dialogue import sure
 from seg.cli.options import JSON, YES
 from seg.cli.output import say
-from seg.cli.secret_file import change, read
+from seg.cli.secret_file import SecretFile, secret_file
 from seg.cli.tables import print_json, print_table
+from seg.config.paths import users_path
 
 FROM_INPUT = click.option(
     "--password-stdin",
@@ -70,7 +71,8 @@ def passwd(surroundings: Any, name: str, from_input: bool, no_scram: bool, as_js
 @click.pass_obj
 def list_(surroundings: Any, as_json: bool) -> None:
     """List the users, and lines of the file that can't be read."""
-    path, users = _read(surroundings)
+    file = _file(surroundings)
+    path, users = file.path, file.read()
     if as_json:
         found = [
             {"name": each.name, "password": bool(each.password), "scram": each.scram is not None}
@@ -97,28 +99,26 @@ def list_(surroundings: Any, as_json: bool) -> None:
 @click.pass_obj
 def delete(surroundings: Any, name: str, yes: bool, as_json: bool) -> None:
     """Remove a user. Whoever is logged in stays so until the connection ends."""
-    from seg.auth.users import without_user
-
-    path, users = _read(surroundings)
+    file = _file(surroundings)
+    path, users = file.path, file.read()
     prepared = _prepared(name)
     if prepared not in users.by_name:
         raise click.ClickException(f"there is no user {prepared} in {path} (seg user list)")
     sure(f"Are you sure you want to delete the user {prepared}?", "this deletes a user with the password", yes)
-    change(path, lambda text: without_user(text, prepared), _folder(surroundings))
+    file.change(lambda text: without_user(text, prepared))
     _done(as_json, prepared, "deleted")
 
 
 def _set(surroundings: Any, name: str, from_input: bool, no_scram: bool, as_json: bool, new: bool) -> None:
-    from seg.auth.users import new_user, with_user
-
-    path, users = _read(surroundings)
+    file = _file(surroundings)
+    path, users = file.path, file.read()
     prepared = _prepared(name)
     if new and prepared in users.by_name:
         raise click.ClickException(f"there is a user {prepared} already (seg user passwd {prepared})")
     if not new and prepared not in users.by_name:
         raise click.ClickException(f"there is no user {prepared} in {path} (seg user add {prepared})")
     made = new_user(prepared, _password(from_input), scram=not no_scram)
-    change(path, lambda text: with_user(text, made), _folder(surroundings))
+    file.change(lambda text: with_user(text, made))
     _done(as_json, prepared, "added" if new else "has another password")
 
 
@@ -127,8 +127,6 @@ def _password(from_input: bool) -> str:
 
     :raises click.ClickException: it is unfit, or was typed in two ways.
     """
-    from seg.auth.names import InvalidName, prepare_password
-
     if from_input:
         text = sys.stdin.readline().rstrip("\r\n")
     elif sys.stdin.isatty():
@@ -146,26 +144,14 @@ def _password(from_input: bool) -> str:
 
 
 def _prepared(name: str) -> str:
-    from seg.auth.names import InvalidName, prepare_name
-
     try:
         return prepare_name(name)
     except InvalidName as error:
         raise click.ClickException(str(error)) from None
 
 
-def _folder(surroundings: Any) -> Path:
-    """Where the configuration is that names the file."""
-    folder: Path = surroundings.files().settings.parent
-    return folder
-
-
-def _read(surroundings: Any) -> tuple[Path, Users]:
-    from seg.auth.users import parse_users
-    from seg.config.paths import users_path
-
-    path = users_path(surroundings.settings(), surroundings.files().settings)
-    return path, read(path, parse_users, _folder(surroundings))
+def _file(surroundings: Any) -> SecretFile[Users]:
+    return secret_file(surroundings, users_path, parse_users)
 
 
 def _done(as_json: bool, name: str, what: str) -> None:

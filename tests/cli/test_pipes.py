@@ -266,14 +266,11 @@ class ChangesTests(SynchronousTestCase):
     def test_secrets_ask(self) -> None:
         """What can't be had back, users and tokens, isn't deleted without a question."""
         for words in (("user", "delete", "bob"), ("token", "delete", "bob")):
-            path, store = mock.MagicMock(), mock.MagicMock(by_name={"bob": 1})
-            with (
-                mock.patch(f"seg.cli.{words[0]}._read", lambda surroundings, path=path, store=store: (path, store)),
-                mock.patch(f"seg.cli.{words[0]}._folder"),
-                mock.patch(f"seg.cli.{words[0]}.change") as change,
-            ):
+            file = mock.MagicMock()
+            file.read.return_value = mock.MagicMock(by_name={"bob": 1})
+            with mock.patch(f"seg.cli.{words[0]}._file", lambda surroundings, file=file: file):
                 status, output = self.seg(*words)
-                self.assertEqual((status, change.called), (2, False), output)
+                self.assertEqual((status, file.change.called), (2, False), output)
                 self.assertIn("say --yes", output)
                 self.assertEqual(self.seg(*words, "--yes")[0], 0)
-                self.assertTrue(change.called)
+                self.assertTrue(file.change.called)
