@@ -14,6 +14,7 @@ from seg.config.destinations import Destinations
 from seg.config.schema import Settings
 from seg.deliver.connect import Connector
 from seg.deliver.connections import ConnectionOpener
+from seg.deliver.plan import AttemptPlan
 from seg.deliver.pool import ConnectionPool
 from seg.deliver.routes import Router
 from seg.deliver.smtp_client import ESMTPSenderFactory
@@ -44,8 +45,8 @@ def build_checks(
     own, ties = own_addresses(), random.Random(0)  # noqa: S311 - the same order of equal hosts each time
     senders = ESMTPSenderFactory(runtime.hostname, delivery, runtime.reactor, NoIds(), in_thread=runtime.in_thread)
 
-    def router(chosen: Callable[[], Destinations], notebook: IEventSink) -> Router:
-        return Router(lookups.resolver, chosen, delivery, runtime.hostname, own, ties, notebook)
+    def router(plan: Callable[[str], AttemptPlan], notebook: IEventSink) -> Router:
+        return Router(lookups.resolver, plan, delivery, runtime.hostname, own, ties, notebook)
 
     def sessions(notebook: IEventSink) -> ConnectionOpener:
         return ConnectionOpener(
@@ -69,8 +70,7 @@ def build_checks(
             router=router,
             sessions=sessions,
             sink=runtime.sink,
-            max_hosts=delivery.max_hosts,
-            max_addresses=delivery.max_addresses,
+            settings=delivery,
             clock=runtime.reactor,
         )
     )

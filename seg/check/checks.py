@@ -1,4 +1,4 @@
-"""The four questions that an operator can ask about a domain; each is a rehearsal with its own providers."""
+"""The four questions that an operator can ask about a domain; each is a dry run with its own providers."""
 
 from __future__ import annotations
 
@@ -15,16 +15,18 @@ from zope.interface import implementer
 from seg.check.answer import CheckAnswer
 from seg.check.applied import not_applied
 from seg.check.document import document
-from seg.check.dry_run import DryRun, DryRunRecorder
+from seg.check.dry_run import NoTransmit, dry_lease, without_limits
 from seg.check.outcome import CERTIFICATE, Result, of_dane, of_delivery, of_sts, of_tls
+from seg.check.recorder import DryRunRecorder
 from seg.check.report import CheckReport
 from seg.common.clock import posix_of
 from seg.config.destinations import DANEMode, Destinations, IPPreference, STSMode, TLSOption
+from seg.config.schema import Delivery
 from seg.config.syntax import nearest_domain
-from seg.deliver.attempt import AttemptServices
+from seg.deliver.attempt import Attempt, AttemptServices
 from seg.deliver.connections import ConnectionOpener
 from seg.deliver.interfaces import IRouter
-from seg.deliver.rate_limits import SendingRates
+from seg.deliver.plan import AttemptPlan, plan_for
 from seg.dns.addresses import NoAddress, find_host
 from seg.dns.interfaces import IResolver
 from seg.dns.routing import parse_literal
@@ -33,6 +35,7 @@ from seg.mail.address import to_ascii
 from seg.mail.causes import CauseKind
 from seg.mail.errors import Temporary
 from seg.mail.hosts import MXHost, Route
+from seg.mail.outcome import Delayed
 from seg.policy.chain import PolicyChain
 from seg.policy.interfaces import IHostPolicy, ITLSPolicyProvider
 from seg.policy.mtasts.store import PolicyStore
@@ -91,11 +94,10 @@ class CheckServices:
     providers: Sequence[ITLSPolicyProvider]
     policies: PolicyStore
     destinations: Callable[[], Destinations]
-    router: Callable[[Callable[[], Destinations], IEventSink], IRouter]
+    router: Callable[[Callable[[str], AttemptPlan], IEventSink], IRouter]
     sessions: Callable[[IEventSink], ConnectionOpener]
     sink: IEventSink
-    max_hosts: int
-    max_addresses: int
+    settings: Delivery
     clock: IReactorTime
 
 
@@ -120,41 +122,34 @@ class Checks:
             self._running -= 1
 
     async def _answer(self, question: CheckRequest) -> CheckAnswer:
-        rehearsal = self._rehearsal(question)
-        running = Deferred.fromCoroutine(rehearsal.run()).addTimeout(LONGEST, self._use.clock)
+        use, recorder = self._use, DryRunRecorder()
+        destinations = question.destinations or use.destinations()
+        attempt = self._attempt(question, _for_kind(question.kind, destinations, question.domain), recorder)
         try:
-            await running
+            await Deferred.fromCoroutine(attempt.run()).addTimeout(LONGEST, use.clock)
         except TimeoutError:
-            rehearsal.give_up(f"not finished after {LONGEST:.0f} seconds")
-        report = rehearsal.report()
+            attempt.fill(Delayed(Temporary("4.4.2", f"not finished after {LONGEST:.0f} seconds")))
+        report = recorder.report(attempt)
         if question.kind is CheckKind.STS:
-            report = attrs.evolve(report, sts=await self._use.policies.look(question.domain))
+            report = attrs.evolve(report, sts=await use.policies.look(question.domain))
         if question.kind in (CheckKind.STS, CheckKind.DANE):
-            given = question.destinations or self._use.destinations()
-            names = [provider.name for provider in self._use.providers]
-            report = attrs.evolve(report, not_applied=not_applied(question.kind, given, question.domain, names))
+            names = [provider.name for provider in use.providers]
+            report = attrs.evolve(report, not_applied=not_applied(question.kind, destinations, question.domain, names))
         return document(question.kind.value, _RESULTS[question.kind](report), report)
 
-    def _rehearsal(self, question: CheckRequest) -> DryRun:
-        use, notebook = self._use, DryRunRecorder()
-        given = question.destinations or use.destinations()
-        destinations = _for_kind(question.kind, given, question.domain)
-        router = use.router(lambda: destinations, notebook)
+    def _attempt(self, question: CheckRequest, destinations: Destinations, recorder: DryRunRecorder) -> Attempt:
+        use = self._use
+        plan = without_limits(plan_for(destinations, question.domain, use.settings, posix_of(use.clock)()))
+        router = use.router(lambda domain: plan, recorder)
         if question.host:
             router = SingleHostRouter(router, use.resolver, question.host, question.port)
-        means = AttemptServices(
+        services = AttemptServices(
             router=router,
             policies=PolicyChain(self._providers(question.kind), use.sink, use.clock),
-            sessions=use.sessions(notebook),
-            destinations=lambda: destinations,
-            sink=notebook,
-            pace=SendingRates(use.clock.seconds),
-            alert=lambda domain, host, text: None,
-            now=posix_of(use.clock),
-            max_hosts=use.max_hosts,
-            max_addresses=use.max_addresses,
+            opener=use.sessions(recorder),
+            transmit=NoTransmit(),
         )
-        return DryRun(question.domain, means, notebook)
+        return Attempt(dry_lease(question.domain), plan, services, recorder)
 
     def _providers(self, kind: CheckKind) -> list[ITLSPolicyProvider]:
         if kind is CheckKind.TLS:

@@ -90,7 +90,7 @@ class HostReport:
 
 @attrs.frozen
 class CheckReport:
-    """Everything that a rehearsal saw."""
+    """Everything that a dry run saw."""
 
     domain: str
     profile: Profile  # in force

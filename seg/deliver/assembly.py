@@ -10,22 +10,27 @@ import attrs
 from seg.common.machine import own_addresses
 from seg.config.destinations import Destinations
 from seg.config.schema import Delivery, Settings
-from seg.deliver.attempt import AttemptServices
+from seg.deliver.attempt import Attempt, AttemptServices
 from seg.deliver.connect import Connector
 from seg.deliver.connection_limits import ConnectionLimits
 from seg.deliver.connections import ConnectionOpener
 from seg.deliver.debug_peers import DebugPeers
 from seg.deliver.greetings import Greetings
+from seg.deliver.plan import AttemptPlans
 from seg.deliver.pool import ConnectionPool
 from seg.deliver.rate_limits import SendingRates
+from seg.deliver.report_events import ReportEvents
 from seg.deliver.routes import Router
 from seg.deliver.smtp_client import ESMTPSenderFactory
+from seg.deliver.transmit import SMTPTransmit
+from seg.events.base import IEventSink
 from seg.events.conditions import Condition
 from seg.events.gateway import ConditionKind
 from seg.events.runtime import Runtime
 from seg.mail.ids import IMessageIds
 from seg.policy.assembly import PolicyServices
 from seg.policy.chain import ANSWER_TIMEOUT, PolicyChain
+from seg.queue.interfaces import Lease
 from seg.tls.identities import ClientIdentities
 
 
@@ -46,8 +51,16 @@ class SharedState:
 class DeliveryServices:
     """What every attempt uses, and the connections that wait for the next message."""
 
-    means: AttemptServices
+    plans: AttemptPlans
+    attempts: AttemptServices
     pool: ConnectionPool
+    shared: SharedState
+    sink: IEventSink
+
+    def attempt(self, lease: Lease) -> Attempt:
+        """The attempt for a lease."""
+        plan = self.plans.of(lease.domain)
+        return Attempt(lease, plan, self.attempts, ReportEvents(lease, plan, self.sink, self.shared.alert))
 
 
 def build_shared(runtime: Runtime) -> SharedState:
@@ -72,19 +85,15 @@ def build_delivery(
     pool = ConnectionPool(runtime.reactor, delivery.idle_timeout)
     ties = random.Random()  # noqa: S311 - spreads load among equal hosts, keeps no secret
     patience = max(ANSWER_TIMEOUT, 2 * settings.mta_sts.fetch_timeout)
-    means = AttemptServices(
-        router=Router(lookups.resolver, destinations, delivery, runtime.hostname, own_addresses(), ties, runtime.sink),
+    plans = AttemptPlans(destinations, delivery, runtime.posix)
+    opener = _build_opener(runtime, delivery, lookups, ids, pool, shared)
+    attempts = AttemptServices(
+        router=Router(lookups.resolver, plans.of, delivery, runtime.hostname, own_addresses(), ties, runtime.sink),
         policies=PolicyChain(lookups.providers, runtime.sink, runtime.reactor, patience),
-        sessions=_build_opener(runtime, delivery, lookups, ids, pool, shared),
-        destinations=destinations,
-        sink=runtime.sink,
-        pace=shared.pace,
-        alert=shared.alert,
-        now=runtime.posix,
-        max_hosts=delivery.max_hosts,
-        max_addresses=delivery.max_addresses,
+        opener=opener,
+        transmit=SMTPTransmit(opener, shared.pace),
     )
-    return DeliveryServices(means, pool)
+    return DeliveryServices(plans, attempts, pool, shared, runtime.sink)
 
 
 def _build_opener(

@@ -124,7 +124,7 @@ class ConnectionOpener:
         host: MXHost,
         address: PeerAddress,
         outgoing: OutboundSettings,
-        progress: AttemptProgress | None = None,
+        progress: AttemptProgress,
     ) -> VerifiedConnection:
         """A session with this host at this address that satisfies the decision.
 
@@ -137,7 +137,6 @@ class ConnectionOpener:
 
         A `Temporary` whose cause is a `LocalFault` is a failure of our own, and no word on the host.
         """
-        progress = progress or AttemptProgress()
         key = self._key(host, address, outgoing)
         session = None if self._dialogues.wanted(decision.domain) else self._reuse(decision, key)
         if session is not None:

@@ -26,3 +26,15 @@ class PolicyViolation(PolicyRefusal):
         self.decision = decision
         self.verdict = verdict
         self.facts = facts or SessionFacts()
+
+
+def refused_host(decision: Decision) -> PolicyRefusal:
+    """TLS policy forbids the host, so that it isn't contacted."""
+    text = f"{decision.host} may not be used for {decision.domain}: {decision.refusal}"
+    return PolicyRefusal(decision.enhanced, text, cause=decision.cause or CauseKind.PROVIDER_REFUSED)
+
+
+def unverified(host: str) -> PolicyRefusal:
+    """The sender demands TLS with a verified server at every hop (RFC 8689 §4.2.1), and nothing verified this one."""
+    text = f"{host} isn't verified by DANE, MTA-STS or the TLS option, as the sender demands (REQUIRETLS)"
+    return PolicyRefusal("4.7.30", text, cause=CauseKind.REQUIRETLS_UNVERIFIED)

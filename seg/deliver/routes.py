@@ -10,10 +10,11 @@ import attrs
 from zope.interface import implementer
 
 from seg.common.concurrently import side_by_side
-from seg.config.destinations import Destinations, IPPreference, NextHop, SMTPRoute
+from seg.config.destinations import IPPreference, NextHop, SMTPRoute
 from seg.config.routes_file import DISCARD, next_hop
 from seg.config.schema import Delivery
 from seg.deliver.interfaces import IRouter
+from seg.deliver.plan import AttemptPlan
 from seg.dns.addresses import NoAddress, SelfAddresses, find_host
 from seg.dns.answer import DNSFailure
 from seg.dns.interfaces import IResolver
@@ -33,7 +34,7 @@ Hosts = list[MXHost] | str  # of one hop; a text says why there are none
 class Router:
     """Finds the next hops of a domain.
 
-    :param destinations: the profiles and routes in force now.
+    :param plan: what holds for a domain now.
     :param hostname: the gateway's name, to see when mail would come back.
     :param own_addresses: those of this machine.
     :param random: breaks ties of preference.
@@ -42,7 +43,7 @@ class Router:
     def __init__(
         self,
         resolver: IResolver,
-        destinations: Callable[[], Destinations],
+        plan: Callable[[str], AttemptPlan],
         settings: Delivery,
         hostname: str,
         own_addresses: frozenset[IPAddress],
@@ -50,7 +51,7 @@ class Router:
         sink: IEventSink,
     ) -> None:
         self._resolver = resolver
-        self._destinations = destinations
+        self._plan = plan
         self._settings = settings
         self._own = SelfAddresses(to_ascii(hostname), own_addresses, settings.allow_loopback, settings.allow_private)
         self._random = random
@@ -58,9 +59,9 @@ class Router:
 
     async def route(self, domain: str, via: str = "") -> Route:
         """The next hops (`IRouter.route`)."""
-        destinations = self._destinations()
-        preference = destinations.profile(domain).ip_preference
-        smtp_route = _redirection(domain, via) if via else destinations.route(domain)
+        plan = self._plan(domain)
+        preference = plan.profile.ip_preference
+        smtp_route = _redirection(domain, via) if via else plan.smtp_route
         if smtp_route is not None:
             return await self._by_table(domain, smtp_route, preference, via)
         try:

@@ -10,6 +10,11 @@ from seg.mail.outcome import Delayed, Delivered, Outcome
 from seg.smtp.reply import Phase, TooManyRecipients
 
 
+def another_host_may_help(outcome: Outcome | None) -> bool:
+    """Whether another host may have a recipient in this attempt: not where its fate is in doubt, as the connection broke behind the dot."""
+    return outcome is None or (isinstance(outcome, Delayed) and not outcome.in_doubt)
+
+
 def may_go_anew(outcome: Outcome) -> bool:
     """Whether a new connection to the same host may have a recipient at once."""
     return isinstance(outcome, Delayed) and outcome.anew

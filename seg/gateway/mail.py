@@ -48,7 +48,7 @@ def build_mail(gateway: Gateway) -> MailServices:
     ).failed
 
     def attempt(lease: Lease) -> Attempt:
-        return Attempt(lease, mail.sending.means)
+        return mail.sending.attempt(lease)
 
     engine = _build_scheduler(gateway, queue, attempt)
     shared.lines.on_room = engine.waiters.freed

@@ -9,8 +9,7 @@ from seg.common.errors import ConfigurationError
 from seg.common.plugins import CannotMake, NotUnique, UnfitProduct, made_by, place_of, plugins_of
 from seg.config.problems import offered
 from seg.policy.interfaces import ITLSPolicyProvider, ITLSPolicyProviderFactory, ProviderContext
-
-OWN = ("dane", "mta-sts", "static")
+from seg.policy.sources import OWN
 
 
 def in_order(

@@ -14,6 +14,7 @@ import attrs
 from seg.config.destinations import DANEMode, Profile
 from seg.mail.causes import CauseKind
 from seg.mail.hosts import Route
+from seg.policy.sources import DANE
 from seg.tls.interfaces import IAuthenticator
 from seg.tls.peer import TLSVersion
 
@@ -164,7 +165,7 @@ class DomainQuestion:
 
         :param published: the provider speaks for the recipient's domain (`IPublishedPolicyProvider`).
         """
-        operators = provider == "dane" and self.profile.dane is DANEMode.MANDATORY
+        operators = provider == DANE and self.profile.dane is DANEMode.MANDATORY
         if self.tls_optional and published and not operators:
             return "optional"
         return self.profile.relaxation(provider)

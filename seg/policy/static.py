@@ -9,9 +9,10 @@ from seg.config.destinations import TLSOption
 from seg.mail.hosts import MXHost
 from seg.policy.interfaces import IHostPolicy, ITLSPolicyProvider
 from seg.policy.requirement import Answer, DomainQuestion, Observe, Raise, Requirement, TLSLevel
+from seg.policy.sources import STATIC
 from seg.tls.webpki import WebPKI
 
-NAME = "static"
+NAME = STATIC
 
 _HOSTED_HINT = (
     "TLS option 6 (required-verify-hosted) fits a domain whose hoster's certificates name the MX host instead"

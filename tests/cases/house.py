@@ -14,7 +14,7 @@ from twisted.trial.unittest import TestCase
 from seg.config.destinations import Destinations
 from seg.config.load import parse_destinations, parse_settings
 from seg.deliver.assembly import build_delivery, build_shared
-from seg.deliver.attempt import Attempt, AttemptServices
+from seg.deliver.attempt import Attempt
 from seg.events.delivery import PolicyExplained
 from seg.events.runtime import Runtime
 from seg.lab.internet import Internet
@@ -55,7 +55,7 @@ class CaseTest(TestCase):
         self.lookups = lookups
         shared, ids = build_shared(runtime), CountingCounters()
         services = build_delivery(runtime, settings, lambda: self.destinations, lookups, ids, shared)
-        self.means, self.pool = services.means, services.pool
+        self.delivery, self.pool = services, services.pool
         self.addCleanup(self._close)
 
     async def _close(self) -> None:
@@ -71,10 +71,9 @@ class CaseTest(TestCase):
     def begin(self, domain: str, *, sender: str = "alice@sender.example", content: bytes = CONTENT) -> Attempt:
         """An attempt that is to be run, for a message to one recipient there."""
         self.mid += 1
-        means: AttemptServices = self.means
         recipient = Recipient(0, f"bob@{domain}")
         envelope = Envelope(self.mid, sender, (recipient,), 0.0, size=len(content), **self.wishes)
-        return Attempt(Lease(envelope, domain, (recipient,), MemoryContent(content)), means)
+        return self.delivery.attempt(Lease(envelope, domain, (recipient,), MemoryContent(content)))
 
     async def attempts(self, *domains: str) -> list[Outcome]:
         """Several at a time."""

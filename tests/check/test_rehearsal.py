@@ -24,15 +24,20 @@ from seg.check.checks import (
     parse_domain,
 )
 from seg.check.document import demands
-from seg.check.dry_run import DryRunRecorder, EmptyContent, NoIds
+from seg.check.dry_run import EmptyContent, NoIds, NoTransmit
+from seg.check.recorder import DryRunRecorder
 from seg.cli.check_explain import explain_lines
 from seg.cli.check_text import dane_lines, sts_lines, tls_lines
 from seg.common.json_schema import plain
 from seg.config.destinations import DANEMode, Destinations, Exemption, Profile, SMTPRoute, STSMode, TLSOption
+from seg.config.schema import Delivery
 from seg.deliver.connection_errors import AuthenticationError, HandshakeFailed, Unreachable
 from seg.deliver.connections import VerifiedConnection
+from seg.deliver.observer import IAttemptObserver
+from seg.deliver.plan import AttemptPlan
 from seg.deliver.policy_violation import PolicyViolation
 from seg.deliver.pool import PoolKey
+from seg.deliver.transmit import ITransmit
 from seg.events.base import IEventSink
 from seg.events.delivery import DeliveryConnected, DeliveryConnectFailed
 from seg.mail.causes import CauseKind
@@ -134,14 +139,14 @@ class ChecksCase(SynchronousTestCase):
         self.dane = FixedProvider("dane", NoOpinion("no TLSA"))
         self.sts = FixedProvider("mta-sts", NoOpinion("no policy"))
         self.destinations = Destinations()
-        self.given: list[Destinations] = []
+        self.given: list[AttemptPlan] = []
         self.resolver = FakeResolver("other.example A 192.0.2.7")
 
     def checks(self) -> Checks:
         """The checks."""
 
-        def router(chosen: Any, notebook: IEventSink) -> FakeRouter:
-            self.given.append(chosen())
+        def router(plan: Any, notebook: IEventSink) -> FakeRouter:
+            self.given.append(plan(DOMAIN))
             return FakeRouter(self.found)
 
         def sessions(notebook: IEventSink) -> FakeSessions:
@@ -157,8 +162,7 @@ class ChecksCase(SynchronousTestCase):
                 router=router,  # type: ignore[arg-type]
                 sessions=sessions,  # type: ignore[arg-type]
                 sink=self.sink,
-                max_hosts=5,
-                max_addresses=10,
+                settings=Delivery(max_hosts=5, max_addresses=10),
                 clock=self.clock,
             )
         )
@@ -270,10 +274,10 @@ class QuestionTests(ChecksCase):
             document = self.ask(kind)
             self.assertEqual([opinion["provider"] for opinion in document["hosts"][0]["opinions"]], asked)
             apart = kind in (CheckKind.DANE, CheckKind.STS)
-            profile = self.given[-1].profile(DOMAIN)
+            profile = self.given[-1].profile
             self.assertEqual(profile.dane is DANEMode.MANDATORY, apart)
             self.assertEqual(profile.mta_sts is STSMode.ON, apart)
-            self.assertEqual(not self.given[-1].routes, apart)
+            self.assertEqual(self.given[-1].smtp_route is None, apart)
             self.assertEqual(document["mta_sts"] is not None, kind is CheckKind.STS)
 
     def test_not_applied(self) -> None:
@@ -399,6 +403,8 @@ class SeamTests(SynchronousTestCase):
     def test_interfaces(self) -> None:
         """They are what they are taken for."""
         verifyObject(IEventSink, DryRunRecorder())
+        verifyObject(IAttemptObserver, DryRunRecorder())
+        verifyObject(ITransmit, NoTransmit())
         verifyObject(IMessageIds, NoIds())
         verifyObject(IContent, EmptyContent())
         self.assertEqual((NoIds().next_mid(), NoIds().next_icid(), NoIds().next_dcid()), (0, 0, 0))

@@ -15,12 +15,16 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from seg.config.destinations import Destinations, Exemption, LimitPer, Profile
+from seg.config.schema import Delivery
 from seg.deliver.attempt import Attempt, AttemptServices
 from seg.deliver.connection_limits import LimitReached
 from seg.deliver.connections import VerifiedConnection
+from seg.deliver.plan import plan_for
 from seg.deliver.policy_violation import PolicyViolation
 from seg.deliver.pool import PoolKey
 from seg.deliver.rate_limits import SendingRates
+from seg.deliver.report_events import ReportEvents
+from seg.deliver.transmit import SMTPTransmit
 from seg.events.delivery import ExemptionUsed, PolicyExplained, PolicyObserved, RecipientsDelivered, RouteUsed
 from seg.events.policy import DANEFailed, DANEWeakened, STSFailed, STSSucceeded
 from seg.mail.causes import CauseKind
@@ -172,19 +176,16 @@ class AttemptTests(SynchronousTestCase):
 
     def attempt(self, found: Route | Exception, max_addresses: int = 10) -> dict[int, Outcome]:
         """Run one attempt to its end; the outcomes."""
-        means = AttemptServices(
+        services = AttemptServices(
             FakeRouter(found),  # type: ignore[arg-type]
             PolicyChain(self.providers, self.sink, Clock()),  # type: ignore[arg-type]
             self.sessions,  # type: ignore[arg-type]
-            lambda: self.destinations,
-            self.sink,
-            self.pace,
-            alert=lambda *facts: self.alerts.append(facts),
-            now=lambda: 1000.0,
-            max_hosts=5,
-            max_addresses=max_addresses,
+            SMTPTransmit(self.sessions, self.pace),  # type: ignore[arg-type]
         )
-        attempt = Attempt(LEASE, means)
+        settings = Delivery(max_hosts=5, max_addresses=max_addresses)
+        plan = plan_for(self.destinations, LEASE.domain, settings, 1000.0)
+        observer = ReportEvents(LEASE, plan, self.sink, lambda *facts: self.alerts.append(facts))
+        attempt = Attempt(LEASE, plan, services, observer)
         self.successResultOf(Deferred.fromCoroutine(attempt.run()))
         self.connected = attempt.connected
         self.last = weakref.ref(attempt)

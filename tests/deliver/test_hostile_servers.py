@@ -19,10 +19,13 @@ from seg.deliver.attempt import Attempt, AttemptServices
 from seg.deliver.connections import ConnectionOpener
 from seg.deliver.greetings import Greetings
 from seg.deliver.interfaces import IConnector
+from seg.deliver.plan import plan_for
 from seg.deliver.pool import ConnectionPool
 from seg.deliver.progress import AttemptProgress
 from seg.deliver.rate_limits import SendingRates
+from seg.deliver.report_events import ReportEvents
 from seg.deliver.smtp_client import CLOSE_TIMEOUT, ESMTPSenderFactory, SMTPClientProtocol
+from seg.deliver.transmit import SMTPTransmit
 from seg.mail.envelope import Envelope, Recipient
 from seg.mail.errors import Temporary
 from seg.mail.hosts import MXHost, PeerAddress, Route, RouteKind
@@ -333,17 +336,15 @@ class HostileServerTests(SynchronousTestCase):
         )
         may = Requirement(TLSLevel.MAY, source="static", clear_retry=True)
         provider = FakeProvider("static", lambda question, host: Raise(may, "preferred"))
-        self.means = AttemptServices(
+        services = AttemptServices(
             FakeRouter(Route("to.example", RouteKind.MX, (BAD, GOOD))),  # type: ignore[arg-type]
             PolicyChain([provider], self.sink, self.clock),  # type: ignore[arg-type, list-item]
             sessions,
-            Destinations,
-            self.sink,
-            SendingRates(now),
-            lambda domain, host, text: None,
-            now,
-            5,
-            10,
+            SMTPTransmit(sessions, SendingRates(now)),
+        )
+        plan = plan_for(Destinations(), "to.example", Delivery(max_hosts=5, max_addresses=10), 0.0)
+        self.make = lambda lease: Attempt(
+            lease, plan, services, ReportEvents(lease, plan, self.sink, lambda domain, host, text: None)
         )
 
     def attempt(self) -> tuple[Attempt, Deferred[None]]:
@@ -351,7 +352,7 @@ class HostileServerTests(SynchronousTestCase):
         to = Recipient(0, "bob@to.example")
         content = MemoryContent(b"Subject: x\r\n\r\n" + b"line\r\n" * 20)
         lease = Lease(Envelope(1, "a@from.example", (to,), 0.0), "to.example", (to,), content)
-        attempt = Attempt(lease, self.means)
+        attempt = self.make(lease)
         attempt.progress = AttemptProgress(self.clock.seconds)
         return attempt, Deferred.fromCoroutine(attempt.run())
 

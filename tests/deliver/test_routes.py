@@ -12,6 +12,7 @@ from zope.interface.verify import verifyObject
 from seg.config.destinations import Destinations, IPPreference, NextHop, Profile, SMTPRoute
 from seg.config.schema import Delivery
 from seg.deliver.interfaces import IRouter
+from seg.deliver.plan import plan_for
 from seg.deliver.routes import Router
 from seg.dns.answer import DNSFailure, FailureKind
 from seg.events.dns import DNSFailed
@@ -47,7 +48,7 @@ class RouterTests(SynchronousTestCase):
         """A router with settings of its own."""
         return Router(
             self.resolver,
-            lambda: self.destinations,
+            lambda domain: plan_for(self.destinations, domain, settings, 0.0),
             settings,
             "GW.example",
             frozenset({ip_address("203.0.113.1")}),

@@ -25,6 +25,7 @@ from seg.deliver.greetings import Greetings
 from seg.deliver.interfaces import IConnector
 from seg.deliver.outbound import OutboundSettings
 from seg.deliver.pool import ConnectionPool
+from seg.deliver.progress import AttemptProgress
 from seg.deliver.slots import PATIENCE
 from seg.deliver.smtp_client import ESMTPSenderFactory, SMTPClientProtocol
 from seg.events.delivery import DeliveryConnectFailed
@@ -100,7 +101,7 @@ class SessionCase(SynchronousTestCase):
     def open(self, host: MXHost = HOST, outgoing: OutboundSettings = BY_ROUTE) -> Deferred[VerifiedConnection]:
         """Open a session."""
         address = host.addresses[0]
-        return Deferred.fromCoroutine(self.sessions.open(DECISION, host, address, outgoing))
+        return Deferred.fromCoroutine(self.sessions.open(DECISION, host, address, outgoing, AttemptProgress()))
 
 
 class ConnectTests(SessionCase):
@@ -202,7 +203,9 @@ class AddressTests(SessionCase):
                 opened = []
                 for number in range(28):
                     decision = attrs.evolve(DECISION, domain=f"d{number}.example")
-                    opened.append(Deferred.fromCoroutine(self.sessions.open(decision, HOST, ADDRESS, outgoing)))
+                    opened.append(
+                        Deferred.fromCoroutine(self.sessions.open(decision, HOST, ADDRESS, outgoing, AttemptProgress()))
+                    )
                     if number < len(self.connector.pending):
                         self.connector.made(number).dataReceived(b"220 x\r\n")
                 self.assertEqual(len(self.connector.pending), most)

@@ -31,8 +31,9 @@ from seg.policy.requirement import (
     TempFail,
     TLSLevel,
 )
+from seg.policy.sources import DANE
 
-NAME = "dane"
+NAME = DANE
 UNVALIDATED = "resolver doesn't validate"
 AWAY = "DANE can't be judged: the trusted resolvers are away"
 KNOWN = "TLSA records were secure within their TTL"

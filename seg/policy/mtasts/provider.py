@@ -25,9 +25,10 @@ from seg.policy.requirement import (
     TempFail,
     TLSLevel,
 )
+from seg.policy.sources import MTA_STS
 from seg.tls.webpki import WebPKI
 
-NAME = "mta-sts"
+NAME = MTA_STS
 NOT_IN_POLICY = "MX not in policy"
 
 
