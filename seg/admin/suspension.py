@@ -52,6 +52,11 @@ class SuspensionState:
         """Whether nothing is to be sent to a destination."""
         return self.pause is not None or bool(self.by(domain))
 
+    @property
+    def held_back(self) -> Callable[[str], bool]:
+        """The same as `delivery`; as it is asked for each message, it costs nothing when nothing is suspended."""
+        return self.delivery if self.pause is not None or self.domains else self.domains.__contains__
+
     def by(self, domain: str) -> str:
         """What holds back a destination: ALL, its name, or ``.suffix`` as in destinations.toml; "" when nothing does."""
         if not self.domains or ALL in self.domains or domain in self.domains:

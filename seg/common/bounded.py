@@ -28,13 +28,14 @@ class BoundedMap(OrderedDict[K, V]):
     def __setitem__(self, key: K, value: V) -> None:
         super().__setitem__(key, value)
         self.move_to_end(key)
-        while self._full():
-            gone, old = self.popitem(last=False)
-            if self._evicted is not None:
-                self._evicted(gone, old)
+        while len(self) > self.most:
+            self._evict()
 
-    def _full(self) -> bool:
-        return len(self) > self.most
+    def _evict(self) -> None:
+        """The oldest goes."""
+        gone, old = self.popitem(last=False)
+        if self._evicted is not None:
+            self._evicted(gone, old)
 
     def use(self, key: K) -> V | None:
         """The value of a key, which is the newest from now on; None if it isn't there."""
@@ -74,6 +75,8 @@ class WeightedMap(BoundedMap[K, V]):
         former = self.get(key)
         self.weight += self._weigh(value) - (0 if former is None else self._weigh(former))
         super().__setitem__(key, value)
+        while self.weight > self.most_weight and len(self) > 1:
+            self._evict()
 
     def __delitem__(self, key: K) -> None:
         weight = self._weigh(self[key])
@@ -97,6 +100,3 @@ class WeightedMap(BoundedMap[K, V]):
         """Forget all."""
         super().clear()
         self.weight = 0
-
-    def _full(self) -> bool:
-        return len(self) > self.most or (self.weight > self.most_weight and len(self) > 1)

@@ -42,6 +42,9 @@ MOST_KNOWN = 10_000  # destinations without an attempt under way of which someth
 KNOWN_FOR = 3600.0  # seconds for which it is
 
 
+NONE_SUSPENDED: Callable[[str], bool] = frozenset[str]().__contains__
+
+
 class IAttempt(Protocol):
     """What the engine needs of an attempt: `outcomes` hold what is certain, also when `run` is cancelled half-way."""
 
@@ -84,7 +87,7 @@ class DeliveryScheduler:
         self._pace = SendingRates(clock.seconds)
         self.waiters = LimitWaiters(clock, self._ready)  # destinations that wait for a connection
         self._paced: dict[str, IDelayedCall] = {}  # destinations that had all that they may have for now
-        self.suspended: Callable[[str], bool] = lambda domain: False  # destinations that get nothing now
+        self.suspended = NONE_SUSPENDED  # destinations that get nothing now
         self._parked: dict[str, None] = {}  # of these, the ones with due work
         self._turns = DestinationTurns()
         self._destinations: dict[str, ConcurrencyWindow] = {}  # those with attempts under way

@@ -46,7 +46,7 @@ def build_suspension(gateway: Gateway, mail: MailServices) -> Suspension:
     def put_in_force() -> None:
         suspended = suspension.now
         listeners.suspend(suspended.listeners)
-        mail.engine.suspended = suspended.delivery
+        mail.engine.suspended = suspended.held_back
         mail.engine.resume()
 
     path, names = var_path(settings) / "suspended.json", [listener.name for listener in settings.listener]

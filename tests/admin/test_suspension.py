@@ -75,6 +75,18 @@ class ChangeTests(SuspensionCase):
 class DamageTests(SuspensionCase):
     """The file can't be used."""
 
+    def test_asked_cheaply(self) -> None:
+        """What deliveries ask says the same as what operators see, whatever is suspended."""
+        for state in (
+            SuspensionState(),
+            SuspensionState(listeners=frozenset({"relay"})),
+            SuspensionState(pause=Pause("", "alice", 1.0)),
+            SuspensionState(frozenset({"a.test", ".b.test"})),
+            EVERYTHING,
+        ):
+            for domain in ("a.test", "x.b.test", "c.test", ""):
+                self.assertIs(state.held_back(domain), state.delivery(domain))
+
     def test_every_damage(self) -> None:
         """All is suspended then, and told, over restarts, until an operator resumes it; the damaged file is kept aside."""
         for name, damage in DAMAGES.items():
