@@ -108,10 +108,10 @@ def fill(var: Path, messages: int) -> None:
         envelope = Envelope(
             mid, f"s{mid % 500}@sender.example", (recipient,), arrived, len(content), client="127.0.0.1"
         )
-        if (folder := folders.new_folder(mid)) not in made:
+        if (folder := folders.message(mid).new_folder) not in made:
             os.makedirs(folder, mode=0o700)
             made.add(folder)
-        with open(folders.new_file(mid), "wb") as file:
+        with open(folders.message(mid).new, "wb") as file:
             file.write(encode(envelope) + content)
 
 

@@ -58,11 +58,11 @@ def make_spool(root: Path, messages: int, destinations: int, tried: bool = False
         envelope = Envelope(
             mid, f"sender{mid % 1000}@sender.example", (recipient,), now, len(CONTENT), BodyType.SEVEN_BIT, icid=mid
         )
-        with open(folders.cur_file(mid) if tried else folders.new_file(mid), "wb") as file:
+        with open(folders.message(mid).cur if tried else folders.message(mid).new, "wb") as file:
             file.write(encode(envelope) + CONTENT)
         if tried:
             failed = attrs.evolve(recipient, state=RecipientState.PENDING, attempts=3, due=now + 3600, error=ERROR)
-            with open(folders.envelope_file(mid), "wb") as file:
+            with open(folders.message(mid).envelope, "wb") as file:
                 file.write(encode(attrs.evolve(envelope, recipients=(failed,))))
 
 

@@ -91,22 +91,25 @@ def commit_batch(disk: Disk, batch: Sequence[SpoolOperation]) -> list[BaseExcept
         return [error] * len(batch)
     errors: list[BaseException | None] = [None] * len(batch)
     folders: dict[str, list[int]] = {}
-
-    def each(step: Callable[[int, SpoolOperation], None]) -> None:
-        for number, change in enumerate(batch):
+    # Whatever goes wrong with one, its owner hears of it; the others go on.
+    for number, change in enumerate(batch):
+        try:
+            change.write(disk)
+        except Exception as error:  # noqa: BLE001
+            errors[number] = error
+    for number, change in enumerate(batch):
+        try:
             if errors[number] is None:
-                try:
-                    step(number, change)
-                except Exception as error:  # noqa: BLE001  whatever it is, its owner hears of it; others go on
-                    errors[number] = error
-
-    def publish(number: int, change: SpoolOperation) -> None:
-        for folder in change.publish(disk):
-            folders.setdefault(folder, []).append(number)
-
-    each(lambda _, change: change.write(disk))
-    each(lambda _, change: change.sync(disk))
-    each(publish)
+                change.sync(disk)
+        except Exception as error:  # noqa: BLE001
+            errors[number] = error
+    for number, change in enumerate(batch):
+        try:
+            if errors[number] is None:
+                for folder in change.publish(disk):
+                    folders.setdefault(folder, []).append(number)
+        except Exception as error:  # noqa: BLE001
+            errors[number] = error
     for folder, numbers in folders.items():
         try:
             disk.sync_folder(folder)

@@ -70,8 +70,9 @@ class FileContent:
     on.
     """
 
-    def __init__(self, folders: SpoolPaths, mid: int, size: int, commits: ISpoolExecutor) -> None:
-        self._paths: tuple[str, ...] = (folders.cur_file(mid), folders.new_file(mid), folders.cur_file(mid))
+    def __init__(self, paths: SpoolPaths, mid: int, size: int, commits: ISpoolExecutor) -> None:
+        place = paths.message(mid)
+        self._paths: tuple[str, ...] = (place.cur, place.new, place.cur)
         self._commits = commits
         self.size = size
 

@@ -189,35 +189,35 @@ class CorruptFiles:
     def _restore(self, disk: Disk, name: str, known: AsideName) -> StoredEnvelope | Damaged:
         """Judge a message, then move it: itself first, as a message in cur/ without its envelope is held, and an envelope without its
         message is nothing."""
-        folders, mid = self._paths, known.mid
+        home = self._paths.message(known.mid)
         if not self._there(name):
             raise NotRestoredError("there is no such file")
-        if any(map(disk.exists, (folders.new_file(mid), folders.cur_file(mid), folders.envelope_file(mid)))):
-            raise NotRestoredError(f"there is a file of MID {mid} in the queue's folders")
+        if any(map(disk.exists, (home.new, home.cur, home.envelope))):
+            raise NotRestoredError(f"there is a file of MID {known.mid} in the queue's folders")
         place = self._place(name, known)
         try:
             found = read_message(disk, place)
         except (SpoolFileError, NotAMessageError) as error:
             raise NotRestoredError(f"{why(error)}: mend it first") from None
         tried = bool(place.envelope) or known.place == "cur"
-        disk.rename(place.path, folders.cur_file(mid) if tried else folders.new_file(mid))
+        disk.rename(place.path, home.cur if tried else home.new)
         if place.envelope and not isinstance(found, Damaged):
-            disk.rename(place.envelope, folders.envelope_file(mid))
-        disk.sync_folder(folders.cur_folder(mid) if tried else folders.new_folder(mid))
-        disk.sync_folder(folders.corrupt)
+            disk.rename(place.envelope, home.envelope)
+        disk.sync_folder(home.cur_folder if tried else home.new_folder)
+        disk.sync_folder(self._paths.corrupt)
         return found
 
     def _restore_envelope(self, disk: Disk, name: str, known: AsideName) -> StoredEnvelope:
-        folders, mid = self._paths, known.mid
-        message = next((p for p in (folders.cur_file(mid), folders.new_file(mid)) if disk.exists(p)), "")
+        home = self._paths.message(known.mid)
+        message = next((path for path in (home.cur, home.new) if disk.exists(path)), "")
         if not self._there(name) or not message:
             raise NotRestoredError("there is no such file")
         try:
-            found = read_message(disk, SpoolFile(mid, message, self._path(name), True))
+            found = read_message(disk, SpoolFile(known.mid, message, self._path(name), True))
         except (SpoolFileError, NotAMessageError) as error:
             raise NotRestoredError(f"{why(error)}: mend it first") from None
         if isinstance(found, Damaged):
             raise NotRestoredError(f"{found.stored.envelope.damage}: mend it first")
-        disk.rename(self._path(name), folders.envelope_file(mid))
-        disk.sync_folder(folders.cur_folder(mid))
+        disk.rename(self._path(name), home.envelope)
+        disk.sync_folder(home.cur_folder)
         return found

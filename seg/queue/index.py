@@ -108,7 +108,8 @@ class QueueIndex:
 
     def remove(self, entry: IndexEntry) -> None:
         """Nothing is left to do for a message."""
-        self.drop_cached_content(entry)
+        if entry.content is not None:
+            self._in_memory -= len(entry.content) + UNPACKED
         self._count(entry, entry.envelope if entry.waiting else None, -1)
         del self._entries[entry.mid]
         if not self._entries:

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from operator import attrgetter
 
 import attrs
 from twisted.internet.defer import Deferred
@@ -12,6 +13,8 @@ from zope.interface import Attribute, Interface
 
 from seg.mail.envelope import Envelope, Recipient
 from seg.mail.outcome import DSNAction, Outcome
+
+_rid_of = attrgetter("rid")
 
 
 @attrs.frozen(eq=False)
@@ -22,21 +25,17 @@ class Lease:
     domain: str
     recipients: tuple[Recipient, ...]  # of this domain, due now
     content: IContent
+    mid: int = attrs.field(init=False)  # the message's id
+    rids: tuple[int, ...] = attrs.field(init=False)  # the recipients' ids
 
-    @property
-    def mid(self) -> int:
-        """The message's id."""
-        return self.envelope.mid
+    def __attrs_post_init__(self) -> None:
+        object.__setattr__(self, "mid", self.envelope.mid)  # asked for again and again
+        object.__setattr__(self, "rids", tuple(map(_rid_of, self.recipients)))
 
     @property
     def via(self) -> str:
         """Where an operator redirected all of them to; "" = nowhere (see `Recipient.via`)."""
         return self.recipients[0].via
-
-    @property
-    def rids(self) -> tuple[int, ...]:
-        """The recipients' ids."""
-        return tuple(r.rid for r in self.recipients)
 
 
 class IContent(Interface):

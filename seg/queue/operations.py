@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from seg.queue.commit import SpoolOperation
 from seg.queue.disk import Disk
-from seg.queue.paths import SpoolPaths, spool_id
+from seg.queue.paths import SpoolPaths
 
 
 class StoreMessage(SpoolOperation):
@@ -17,10 +17,10 @@ class StoreMessage(SpoolOperation):
 
     takes_room = True
 
-    def __init__(self, folders: SpoolPaths, mid: int, line: bytes, content: bytes, suffix: str = "") -> None:
-        self._tmp = f"{folders.tmp}/{spool_id(mid)}{suffix}"
-        self._target = folders.new_file(mid)
-        self._folder = folders.new_folder(mid)
+    def __init__(self, paths: SpoolPaths, mid: int, line: bytes, content: bytes, suffix: str = "") -> None:
+        place = paths.message(mid)
+        self._tmp = place.tmp + suffix
+        self._target, self._folder = place.new, place.new_folder
         self._data = line + content
 
     def write(self, disk: Disk) -> None:
@@ -48,8 +48,8 @@ class StreamedFile:
 
     ROOM = 2048  # octets
 
-    def __init__(self, folders: SpoolPaths, mid: int, suffix: str = "") -> None:
-        self.path = f"{folders.tmp}/{spool_id(mid)}{suffix}"
+    def __init__(self, paths: SpoolPaths, mid: int, suffix: str = "") -> None:
+        self.path = paths.message(mid).tmp + suffix
         self.error: Exception | None = None
         self.begun = False
 
@@ -97,12 +97,12 @@ class FinishStreamedMessage(SpoolOperation):
 
     takes_room = True
 
-    def __init__(self, folders: SpoolPaths, mid: int, file: StreamedFile, line: bytes) -> None:
+    def __init__(self, paths: SpoolPaths, mid: int, file: StreamedFile, line: bytes) -> None:
         self._file = file
         self._line = line
         self._tmp = file.path
-        self._target = folders.new_file(mid)
-        self._folder = folders.new_folder(mid)
+        place = paths.message(mid)
+        self._target, self._folder = place.new, place.new_folder
 
     def write(self, disk: Disk) -> None:
         """Write the envelope, padded with spaces, which JSON allows."""
@@ -150,12 +150,10 @@ class RewriteEnvelope(SpoolOperation):
 
     outcome = True
 
-    def __init__(self, folders: SpoolPaths, mid: int, serial: int, line: bytes) -> None:
-        self._tmp = f"{folders.tmp}/{spool_id(mid)}.env.{serial}"
+    def __init__(self, paths: SpoolPaths, mid: int, serial: int, line: bytes) -> None:
+        self._place = place = paths.message(mid)
+        self._tmp = f"{place.tmp}.env.{serial}"
         self._line = line
-        self._envelope = folders.envelope_file(mid)
-        self._new, self._cur = folders.new_file(mid), folders.cur_file(mid)
-        self._new_folder, self._cur_folder = folders.new_folder(mid), folders.cur_folder(mid)
 
     def write(self, disk: Disk) -> None:
         """Write the line."""
@@ -168,11 +166,12 @@ class RewriteEnvelope(SpoolOperation):
     def publish(self, disk: Disk) -> Sequence[str]:
         """The envelope first: the scan takes it into account wherever the message lies, so that a stop in
         between does no harm."""
-        disk.rename(self._tmp, self._envelope)
-        if not disk.exists(self._new):
-            return (self._cur_folder,)
-        disk.rename(self._new, self._cur)
-        return (self._cur_folder, self._new_folder)
+        place = self._place
+        disk.rename(self._tmp, place.envelope)
+        if not disk.exists(place.new):
+            return (place.cur_folder,)
+        disk.rename(place.new, place.cur)
+        return (place.cur_folder, place.new_folder)
 
     def undo(self, disk: Disk) -> None:
         """Only the half-written one goes; the last good one stays."""
@@ -188,16 +187,18 @@ class RemoveMessage(SpoolOperation):
 
     outcome = True
 
-    def __init__(self, folders: SpoolPaths, mid: int) -> None:
-        self._files = (
-            (folders.new_folder(mid), folders.new_file(mid)),
-            (folders.cur_folder(mid), folders.cur_file(mid)),
-            (folders.cur_folder(mid), folders.envelope_file(mid)),
-        )
+    def __init__(self, paths: SpoolPaths, mid: int) -> None:
+        self._place = paths.message(mid)
 
     def publish(self, disk: Disk) -> Sequence[str]:
         """Unlink whatever there is. Nothing there counts as done only in the spool's own folder."""
-        changed = list(dict.fromkeys(folder for folder, path in self._files if disk.unlink(path)))
+        place = self._place
+        changed = []
+        if disk.unlink(place.new):
+            changed.append(place.new_folder)
+        in_cur = disk.unlink(place.cur)
+        if disk.unlink(place.envelope) or in_cur:
+            changed.append(place.cur_folder)
         if not changed:
             disk.check_root()
         return changed

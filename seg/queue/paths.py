@@ -58,53 +58,45 @@ def aside_name(name: str) -> AsideName | None:
 FOLDER_NAMES = tuple(f"{number:02x}" for number in range(256))
 
 
+class MessagePaths:
+    """Where the files of one message lie. Plain strings, made at once: they are needed several times for each message.
+
+    :ivar tmp: while it is written.
+    :ivar new: as long as it hasn't been attempted, in `new_folder`.
+    :ivar cur: once it has been attempted, in `cur_folder`.
+    :ivar envelope: its present envelope, where that has changed; in `cur_folder` too.
+    """
+
+    __slots__ = ("cur", "cur_folder", "envelope", "new", "new_folder", "tmp")
+
+    def __init__(self, root: str, mid: int) -> None:
+        folder, name = folder_name(mid), spool_id(mid)
+        self.tmp = f"{root}/tmp/{name}"  # noqa: S108  the spool's own
+        self.new_folder, self.cur_folder = f"{root}/new/{folder}", f"{root}/cur/{folder}"
+        self.new, self.cur = f"{self.new_folder}/{name}", f"{self.cur_folder}/{name}"
+        self.envelope = self.cur + ENVELOPE_SUFFIX
+
+
 @attrs.frozen
 class SpoolPaths:
-    """Where everything lies below the spool's root. Plain strings: these are made several times for each
-    message."""
+    """Where everything lies below the spool's root.
+
+    :ivar tmp: files being written; nothing in here ever got its 250.
+    :ivar new: messages not yet attempted.
+    :ivar cur: messages whose envelope has changed since they were accepted, and those envelopes.
+    :ivar corrupt: what could not be read.
+    """
 
     root: str
+    tmp: str = attrs.field(init=False)
+    new: str = attrs.field(init=False)
+    cur: str = attrs.field(init=False)
+    corrupt: str = attrs.field(init=False)
 
-    @property
-    def tmp(self) -> str:
-        """Files being written; nothing in here ever got its 250."""
-        return f"{self.root}/tmp"  # noqa: S108  the spool's own
+    def __attrs_post_init__(self) -> None:
+        for name in ("tmp", "new", "cur", "corrupt"):
+            object.__setattr__(self, name, f"{self.root}/{name}")
 
-    @property
-    def new(self) -> str:
-        """Messages not yet attempted."""
-        return f"{self.root}/new"
-
-    @property
-    def cur(self) -> str:
-        """Messages whose envelope has changed since they were accepted, and those envelopes."""
-        return f"{self.root}/cur"
-
-    def file_in(self, place: str, mid: int) -> str:
-        """A message in "new" or "cur"."""
-        return self.new_file(mid) if place == "new" else self.cur_file(mid)
-
-    @property
-    def corrupt(self) -> str:
-        """What could not be read."""
-        return f"{self.root}/corrupt"
-
-    def new_folder(self, mid: int) -> str:
-        """The folder in new/ that holds a message."""
-        return f"{self.root}/new/{folder_name(mid)}"
-
-    def cur_folder(self, mid: int) -> str:
-        """The folder in cur/ that holds a message."""
-        return f"{self.root}/cur/{folder_name(mid)}"
-
-    def new_file(self, mid: int) -> str:
-        """A message that hasn't been attempted."""
-        return f"{self.new_folder(mid)}/{spool_id(mid)}"
-
-    def cur_file(self, mid: int) -> str:
-        """A message that has been attempted."""
-        return f"{self.cur_folder(mid)}/{spool_id(mid)}"
-
-    def envelope_file(self, mid: int) -> str:
-        """The present envelope of a message, where it has changed."""
-        return self.cur_file(mid) + ENVELOPE_SUFFIX
+    def message(self, mid: int) -> MessagePaths:
+        """Where a message's files lie."""
+        return MessagePaths(self.root, mid)

@@ -22,7 +22,7 @@ from seg.config.schema import QueueSettings
 from seg.events.base import Event, IEventSink
 from seg.events.memory import note
 from seg.events.queue import MessageFinished, RecipientsDeleted, RecipientsPending
-from seg.mail.envelope import Envelope, RecipientState
+from seg.mail.envelope import Envelope
 from seg.mail.ids import IMessageIds
 from seg.mail.outcome import Outcome
 from seg.queue import settlement as rules
@@ -252,7 +252,7 @@ class Queue:
         if deleted_by and not entry.leased:
             await self.delete(entry, deleted_by)
             return
-        if not any(r.state is RecipientState.PENDING and not r.attempts for r in envelope.recipients):
+        if entry.content is not None and entry.waiting and rules.all_tried(envelope):
             self.index.drop_cached_content(entry)
         if settlement.changed:
             await self._save_settled(entry)
@@ -292,7 +292,7 @@ class Queue:
 
     async def save(self, entry: IndexEntry) -> None:
         """Make the present state durable: the envelope, or that nothing is left to do."""
-        if not entry.waiting:
+        if entry.unusual.relayed and not entry.waiting:
             await self.notification.tell_relayed(entry)
         if entry.waiting:
             await self._rewrites.write(entry.mid, entry.waiting, partial(self._write, entry))

@@ -18,7 +18,7 @@ import attrs
 from seg.mail.envelope import Envelope
 from seg.queue.codec import MAX_LINE, SpoolFileError, StoredEnvelope, decode
 from seg.queue.disk import Disk, NotAMessageError
-from seg.queue.paths import ENVELOPE_SUFFIX, FOLDER_NAMES, SpoolPaths, folder_name, mid_of, spool_id
+from seg.queue.paths import ENVELOPE_SUFFIX, FOLDER_NAMES, SpoolPaths, folder_name, mid_of
 
 BATCH = 200
 _FIRST_READ = 4096  # octets that hold nearly every envelope
@@ -177,12 +177,12 @@ class SpoolScan:
 
     def _place(self, listed: int) -> SpoolFile:
         """What a listing's number says."""
-        folders, mid, tried = self._folders, listed >> 4, bool(listed & _MESSAGE_IN_CUR)
+        mid, tried = listed >> 4, bool(listed & _MESSAGE_IN_CUR)
+        place = self._folders.message(mid)
         envelope = ""
         if listed & _ENVELOPE:
-            parent = folders.cur if listed & _ENVELOPE_IN_CUR else folders.new
-            envelope = f"{parent}/{folder_name(mid)}/{spool_id(mid)}{ENVELOPE_SUFFIX}"
-        return SpoolFile(mid, folders.cur_file(mid) if tried else folders.new_file(mid), envelope, tried)
+            envelope = place.envelope if listed & _ENVELOPE_IN_CUR else place.new + ENVELOPE_SUFFIX
+        return SpoolFile(mid, place.cur if tried else place.new, envelope, tried)
 
     @staticmethod
     def _names(disk: Disk, folder: str, found: list[UnreadableFile | Unread]) -> list[tuple[str, bool]]:

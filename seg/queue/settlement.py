@@ -92,10 +92,17 @@ def settle(envelope: Envelope, outcomes: Mapping[int, Outcome], schedules: Sched
             if after.state is RecipientState.BOUNCING:
                 failures[after.rid] = outcome
         recipients.append(after)
-    events.extend(RecipientsInDoubt(envelope.mid, tuple(rids), *cause) for cause, rids in doubted.items())
-    events.extend(_pending(envelope.mid, due, waiting) for due, waiting in sorted(delayed.items()))
+    for cause, rids in doubted.items():
+        events.append(RecipientsInDoubt(envelope.mid, tuple(rids), *cause))
+    for due, waiting in sorted(delayed.items()):
+        events.append(_pending(envelope.mid, due, waiting))
     settled = attrs.evolve(envelope, recipients=tuple(recipients))
     return Settlement(settled, failures, delays, relayed, tuple(events), settled != envelope)
+
+
+def all_tried(envelope: Envelope) -> bool:
+    """Whether none waits for its first try."""
+    return not any(r.state is RecipientState.PENDING and not r.attempts for r in envelope.recipients)
 
 
 def expire(envelope: Envelope, spare: Iterable[int], now: float) -> dict[int, Outcome]:

@@ -23,7 +23,7 @@ class BatchTests(SynchronousTestCase):
         root = self.mktemp()
         self.folders = SpoolPaths(root)
         self.disk = RecordingDisk(root)
-        self.disk.make_folders([self.folders.tmp, self.folders.new_folder(1), self.folders.cur])
+        self.disk.make_folders([self.folders.tmp, self.folders.message(1).new_folder, self.folders.cur])
         self.commits = InlineCommitter(self.disk)
         self.order: list[str] = []
 
@@ -66,14 +66,14 @@ class BatchTests(SynchronousTestCase):
             self.assertEqual(self.failureResultOf(two, OSError).value.errno, errno.ENOSPC)
             self.successResultOf(three)
             self.assertEqual(os.listdir(self.folders.tmp), [])
-            self.assertEqual(sorted(os.listdir(self.folders.new_folder(1))), ["000000000001", "000000000003"])
+            self.assertEqual(sorted(os.listdir(self.folders.message(1).new_folder)), ["000000000001", "000000000003"])
 
     def test_folder_not_durable(self) -> None:
         """When the folder can't be made durable none of its messages counts as accepted, and none stays."""
         self.disk.fails = lambda op, path: errno.EIO if op == "fsync folder" else 0
         for done in self.submit(1, 2):
             self.failureResultOf(done, OSError)
-        self.assertEqual(os.listdir(self.folders.new_folder(1)), [])
+        self.assertEqual(os.listdir(self.folders.message(1).new_folder), [])
 
     def test_fault_in_a_change(self) -> None:
         """Even a programming fault in one change doesn't take others with it."""
@@ -93,7 +93,7 @@ class BatchTests(SynchronousTestCase):
         self.commits.submit(RewriteEnvelope(self.folders, 1, 1, b"one\n"))
         self.disk.fails = lambda op, path: errno.ENOSPC if op == "fsync" else 0
         self.failureResultOf(self.commits.submit(RewriteEnvelope(self.folders, 1, 2, b"two\n")), OSError)
-        with open(self.folders.envelope_file(1), "rb") as file:
+        with open(self.folders.message(1).envelope, "rb") as file:
             self.assertEqual(file.read(), b"one\n")
         self.assertEqual(os.listdir(self.folders.tmp), [])
 

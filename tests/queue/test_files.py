@@ -149,7 +149,7 @@ class FilesTests(SynchronousTestCase):
         """Neighbours share a folder, and all 256 are used."""
         self.assertEqual({folder_name(mid) for mid in range(256)}, {"00"})
         self.assertEqual(len({folder_name(mid) for mid in range(256 * 256)}), 256)
-        self.assertEqual(SpoolPaths("s").envelope_file(300), "s/cur/01/000000000300.env")
+        self.assertEqual(SpoolPaths("s").message(300).envelope, "s/cur/01/000000000300.env")
 
 
 def _line(entry: dict[str, object]) -> bytes:

@@ -45,7 +45,7 @@ class WriterTests(SynchronousTestCase):
         root = self.mktemp()
         self.folders = SpoolPaths(root)
         self.disk = RecordingDisk(root)
-        self.disk.make_folders([self.folders.tmp, self.folders.new_folder(9)])
+        self.disk.make_folders([self.folders.tmp, self.folders.message(9).new_folder])
         self.commits = InlineCommitter(self.disk)
         self.queue = Entered()
         self.stored = self.queue.due
@@ -57,12 +57,12 @@ class WriterTests(SynchronousTestCase):
         return self.writer.commit(Envelope(9, "a@b.test", to, 5.0))
 
     def spooled(self) -> tuple[Envelope, bytes]:
-        with open(self.folders.new_file(9), "rb") as file:
+        with open(self.folders.message(9).new, "rb") as file:
             line = file.readline()
             return decode(line).envelope, file.read()
 
     def left(self) -> list[str]:
-        return os.listdir(self.folders.tmp) + os.listdir(self.folders.new_folder(9))
+        return os.listdir(self.folders.tmp) + os.listdir(self.folders.message(9).new_folder)
 
     def test_interface(self) -> None:
         """It is what receivers write to."""
