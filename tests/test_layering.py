@@ -95,6 +95,7 @@ OLD_NAMES = {"seg.interfaces", "seg.auth.seams"}
 PURE = (
     "mail",
     "common/echoes.py",
+    "common/scram.py",
     "smtp",
     "config",
     "policy/requirement.py",

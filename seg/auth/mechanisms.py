@@ -8,7 +8,8 @@ from typing import Protocol
 from seg.auth.mechanism_results import MechanismResult
 from seg.auth.plain import Login, Plain
 from seg.auth.scram import ScramServer
-from seg.auth.scram_keys import NAME, Salt
+from seg.auth.scram_keys import Salt
+from seg.common.scram import NAME
 
 Bindings = Mapping[str, bytes]  # channel binding data by type (RFC 5929, RFC 9266)
 

@@ -18,7 +18,8 @@ from collections.abc import Callable, Mapping
 
 from seg.auth.mechanism_results import OUT_OF_TURN, Challenge, Failure, MechanismResult, ProofGiven, SaltWanted, Success
 from seg.auth.names import InvalidName, prepare_name
-from seg.auth.scram_keys import KEY_SIZE, NAME, Proof, Salt
+from seg.auth.scram_keys import Proof, Salt
+from seg.common.scram import KEY_SIZE, NAME
 
 # RFC 5802 §7, client-first-message: gs2-header (flag, authzid), then client-first-message-bare (name, nonce, extensions).
 _FIRST = re.compile(

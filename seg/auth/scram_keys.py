@@ -7,16 +7,24 @@ from __future__ import annotations
 
 import base64
 import binascii
-import hashlib
 import hmac
 import re
 import secrets
 
 import attrs
 
-NAME = "SCRAM-SHA-256"
+from seg.common.scram import (
+    KEY_SIZE,
+    NAME,
+    client_key,
+    combined,
+    salted_password,
+    server_key,
+    signature,
+    stored_key,
+)
+
 SALT_SIZE = 16
-KEY_SIZE = 32  # of SHA-256
 LEAST_ITERATIONS = 4096  # RFC 7677 §4
 MOST_ITERATIONS = 10_000_000
 ITERATIONS = 15_000  # of new keys: it is the client that spends the time
@@ -52,24 +60,22 @@ class Proof:
 
     def check(self, keys: ScramKeys) -> bool:
         """Whether it was made with the password of these keys (RFC 5802 §3)."""
-        client_signature = _hmac(keys.stored_key, self._auth_message)
-        client_key = bytes(a ^ b for a, b in zip(self._proof, client_signature, strict=False))
-        right = hmac.compare_digest(hashlib.sha256(client_key).digest(), keys.stored_key)
-        self.server_signature = _hmac(keys.server_key, self._auth_message) if right else b""
+        key = combined(self._proof, signature(keys.stored_key, self._auth_message))
+        right = hmac.compare_digest(stored_key(key), keys.stored_key)
+        self.server_signature = signature(keys.server_key, self._auth_message) if right else b""
         return right
 
 
 def derive(password: str, salt: bytes | None = None, iterations: int = ITERATIONS) -> ScramKeys:
     """The keys of a password that is prepared already. Takes its time."""
     salt = secrets.token_bytes(SALT_SIZE) if salt is None else salt
-    salted = hashlib.pbkdf2_hmac("sha256", password.encode(), salt, iterations)
-    stored = hashlib.sha256(_hmac(salted, b"Client Key")).digest()
-    return ScramKeys(Salt(salt, iterations), stored, _hmac(salted, b"Server Key"))
+    salted = salted_password(password.encode(), salt, iterations)
+    return ScramKeys(Salt(salt, iterations), stored_key(client_key(salted)), server_key(salted))
 
 
 def decoy_salt(key: bytes, user: str) -> Salt:
     """What a user who doesn't exist has for a salt: always the same one, as users who do exist."""
-    return Salt(_hmac(key, user.encode())[:SALT_SIZE], ITERATIONS)
+    return Salt(signature(key, user.encode())[:SALT_SIZE], ITERATIONS)
 
 
 def format_keys(keys: ScramKeys) -> str:
@@ -96,10 +102,6 @@ def parse_keys(text: str) -> ScramKeys:
     if not LEAST_ITERATIONS <= iterations <= MOST_ITERATIONS:
         raise ValueError(f"iterations must be {LEAST_ITERATIONS} to {MOST_ITERATIONS}")
     return ScramKeys(Salt(salt, iterations), stored, server)
-
-
-def _hmac(key: bytes, data: bytes) -> bytes:
-    return hmac.digest(key, data, "sha256")
 
 
 def _base64(data: bytes) -> str:

@@ -12,7 +12,6 @@ recipient.
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Sequence
 
 import attrs
@@ -26,6 +25,7 @@ from seg.smtp.client_session import ClientSession
 from seg.smtp.client_transaction import MailTransaction
 from seg.smtp.dot_stuffing import BdatEncoder, ContentEncoder, DotEncoder
 from seg.smtp.reply import KEPT, Phase, Reply, ReplyError
+from seg.smtp.sasl_wire import encoded_initial
 from seg.smtp.verdicts import Circumstance
 
 _SERVICE_CLOSING = 421  # RFC 5321 §3.8: in answer to any command
@@ -79,8 +79,7 @@ class ClientConnection(ClientSession):
         self._require_idle()
         self._mechanism, self._challenges, self._given_up = mechanism, 0, None
         self.echoes = mechanism.echoes
-        first = mechanism.first()
-        initial = b"" if first is None else b" " + (base64.b64encode(first) or b"=")
+        initial = encoded_initial(mechanism.first())
         self.echoes.add_sent(initial)
         self._send(Phase.AUTH, b"AUTH %s%s\r\n" % (mechanism.name.encode("ascii"), initial))
 

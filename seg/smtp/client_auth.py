@@ -7,14 +7,14 @@ whether the server showed all that it has to.
 from __future__ import annotations
 
 import base64
-import binascii
-import hashlib
 import hmac
 import secrets
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from seg.common.echoes import EchoedSecrets
+from seg.common.scram import NAME, client_key, combined, salted_password, server_key, signature, stored_key
+from seg.smtp.sasl_wire import decoded, encoded
 
 MOST_ITERATIONS = (
     200_000  # of SCRAM: some 0.1 s in a thread; RFC 7677 §4 has 4,096, today's servers up to 100,000 or so
@@ -104,7 +104,7 @@ class ScramClient:
     :param new_nonce: ASCII without commas, never the same twice.
     """
 
-    name = "SCRAM-SHA-256"
+    name = NAME
     costly = True
 
     def __init__(
@@ -137,13 +137,12 @@ class ScramClient:
             raise ChallengeError("another nonce")
         if iterations > MOST_ITERATIONS:
             raise TooManyIterations(f"{iterations} iterations of SCRAM are wanted, at most {MOST_ITERATIONS} are done")
-        salted = hashlib.pbkdf2_hmac("sha256", self._password, salt, iterations)
+        salted = salted_password(self._password, salt, iterations)
         final = f"c=biws,r={nonce}"
         message = f"{self._bare},{text},{final}".encode()
-        key = hmac.digest(salted, b"Client Key", "sha256")
-        stored = hashlib.sha256(key).digest()
-        proof = bytes(a ^ b for a, b in zip(key, hmac.digest(stored, message, "sha256"), strict=True))
-        self._signature = hmac.digest(hmac.digest(salted, b"Server Key", "sha256"), message, "sha256")
+        key = client_key(salted)
+        proof = combined(key, signature(stored_key(key), message))
+        self._signature = signature(server_key(salted), message)
         return f"{final},p={base64.b64encode(proof).decode('ascii')}".encode()
 
 
@@ -156,7 +155,7 @@ def _first_of_server(challenge: bytes) -> tuple[str, str, bytes, int]:
         text = challenge.decode("ascii")
         fields = dict(part.split("=", 1) for part in text.split(","))
         nonce, salt, count = fields["r"], base64.b64decode(fields["s"], validate=True), fields["i"]
-    except (ValueError, KeyError, binascii.Error):
+    except (ValueError, KeyError):
         raise ChallengeError("malformed challenge") from None
     if "m" in fields:  # RFC 5802 §5.1: an extension that we must know
         raise ChallengeError("an extension that isn't known")
@@ -173,9 +172,11 @@ def response(mechanism: ClientMechanism, text: str) -> bytes | ChallengeError:
     if len(text) > LONGEST_CHALLENGE:
         return ChallengeError(f"a challenge of {len(text)} characters")
     try:
-        return base64.b64encode(mechanism.answer(base64.b64decode(text, validate=True)))
-    except binascii.Error:
+        challenge = decoded(text)
+    except ValueError:
         return ChallengeError("a challenge that isn't base64")
+    try:
+        return encoded(mechanism.answer(challenge))
     except ChallengeError as error:
         return error
 

@@ -3,13 +3,12 @@ and are kept nowhere."""
 
 from __future__ import annotations
 
-import base64
-import binascii
 import re
 
 from seg.smtp.commands import VERBS, CommandError
 from seg.smtp.lines import LineError
 from seg.smtp.reply import Reply
+from seg.smtp.sasl_wire import decoded, decoded_initial, encoded
 
 # RFC 4954 §4: "12288 octets, CRLF included" for a response; the command itself is a command line like any other.
 RESPONSE_LIMIT = 12288
@@ -61,7 +60,10 @@ def parse_auth(argument: str, mechanisms: tuple[str, ...]) -> tuple[str, bytes |
         raise CommandError(Reply.of(504, "5.5.4", "Unrecognized authentication mechanism"))
     if len(words) == 1:
         return name, None
-    return name, b"" if words[1] == "=" else _decoded(words[1].encode("ascii"))
+    try:
+        return name, decoded_initial(words[1])
+    except ValueError:
+        raise CommandError(NO_BASE64) from None
 
 
 def parse_response(line: bytes | LineError) -> bytes | None:
@@ -71,12 +73,15 @@ def parse_response(line: bytes | LineError) -> bytes | None:
     """
     if isinstance(line, LineError):
         raise CommandError(TOO_LONG if line is LineError.TOO_LONG else NO_BASE64)
-    return None if line == b"*" else _decoded(line)
+    try:
+        return None if line == b"*" else decoded(line)
+    except ValueError:
+        raise CommandError(NO_BASE64) from None
 
 
 def challenge(data: bytes) -> bytes:
     """A challenge as it is sent."""
-    return b"334 " + base64.b64encode(data) + b"\r\n"
+    return b"334 " + encoded(data) + b"\r\n"
 
 
 def looks_like_auth(line: str) -> bool:
@@ -98,10 +103,3 @@ def without_secret(line: str) -> str:
     if not _COMMAND.fullmatch(word) or (len(word) >= 8 and len(word) % 4 == 0):  # base64 may be letters only
         return "***"
     return f"{word} ***" if rest else word
-
-
-def _decoded(text: bytes) -> bytes:
-    try:
-        return base64.b64decode(text, validate=True)
-    except binascii.Error:
-        raise CommandError(NO_BASE64) from None
