@@ -12,7 +12,7 @@ import click
 
 from seg.cli.certconfig_files import certificates_in_use, checked, delete, export, new
 from seg.cli.dialogue import can_ask, menu
-from seg.cli.options import JSON, asked
+from seg.cli.options import JSON, Answering, asked, json_or_text
 from seg.cli.output import say
 from seg.cli.rights import as_owner_of
 from seg.cli.tables import plain, print_json, print_table
@@ -150,9 +150,8 @@ def check(certificate: str, key: str | None, as_json: bool) -> None:
 @certconfig.command()
 @click.option("--custom", is_flag=True, help="Only those that were added (tls.extra_ca_file).")
 @click.option("--expiring", type=click.IntRange(0), metavar="DAYS", help="Only those that end within so many days.")
-@JSON
-@click.pass_obj
-def authorities(surroundings: Any, custom: bool, expiring: int | None, as_json: bool) -> None:
+@json_or_text
+def authorities(surroundings: Any, custom: bool, expiring: int | None) -> Answering:
     """The authorities trusted for other hosts: the system's list (or tls.ca_file), and those added."""
     tls, now = surroundings.settings().tls, datetime.datetime.now(datetime.UTC)
     lists: dict[str, TrustList] = {}
@@ -165,9 +164,7 @@ def authorities(surroundings: Any, custom: bool, expiring: int | None, as_json: 
             kind: attrs.evolve(each, roots=tuple(root for root in each.roots if root.days_left <= expiring))
             for kind, each in lists.items()
         }
-    if as_json:
-        print_json({"lists": [{"kind": kind, **attrs.asdict(each)} for kind, each in lists.items()]})
-        return
+    yield {"lists": [{"kind": kind, **attrs.asdict(each)} for kind, each in lists.items()]}
     if not lists:
         say("No authorities were added: seg sslconfig --extra-ca-file FILE adds some.")
     for kind, each in lists.items():

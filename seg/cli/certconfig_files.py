@@ -13,10 +13,9 @@ import attrs
 import click
 
 from seg.cli.dialogue import sure
-from seg.cli.options import JSON, YES, asked
+from seg.cli.options import YES, Answering, asked, json_or_text
 from seg.cli.output import say
 from seg.cli.rights import as_owner_of
-from seg.cli.tables import print_json
 from seg.config.problems import offered
 
 FOLDER = "certificates"
@@ -30,9 +29,8 @@ _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}")
 @asked("hosts", "Enter the host name that it is for:", nargs=-1, required=True)
 @click.option("--request", is_flag=True, help="Make a key and a request for an authority instead (PKCS #10, RFC 2986).")
 @click.option("--force", is_flag=True, help="Replace files of the same name.")
-@JSON
-@click.pass_obj
-def new(surroundings: Any, name: str, hosts: Any, request: bool, force: bool, as_json: bool) -> None:
+@json_or_text
+def new(surroundings: Any, name: str, hosts: Any, request: bool, force: bool) -> Answering:
     """Make a key and a certificate signed by itself for HOSTS, as certificates/NAME.pem beside seg.toml.
 
     With --request: the key as certificates/NAME.key and a request as certificates/NAME.csr. What an authority makes of it comes in by: seg
@@ -49,9 +47,7 @@ def new(surroundings: Any, name: str, hosts: Any, request: bool, force: bool, as
         pem = self_signed(names[0], datetime.datetime.now(datetime.UTC), *names[1:])
         files = {folder / f"{checked(name)}.pem": (pem, SECRET)}
     _write(folder, files, force)
-    if as_json:
-        print_json({"files": [str(path) for path in files], "names": list(names)})
-        return
+    yield {"files": [str(path) for path in files], "names": list(names)}
     for path in files:
         say(f"Written: {path}")
     if request:
@@ -93,9 +89,8 @@ def export(surroundings: Any, name: str, file: Path | None, with_key: bool) -> N
 @click.command()
 @asked("name", "Enter the name of the certificate:")
 @YES
-@JSON
-@click.pass_obj
-def delete(surroundings: Any, name: str, yes: bool, as_json: bool) -> None:
+@json_or_text
+def delete(surroundings: Any, name: str, yes: bool) -> Answering:
     """Delete certificates/NAME.pem with its key, and NAME.key and NAME.csr beside it; what is in use is not deleted."""
     folder = _folder(surroundings)
     files = [path for kind in ("pem", "key", "csr") if (path := folder / f"{checked(name)}.{kind}").exists()]
@@ -111,10 +106,8 @@ def delete(surroundings: Any, name: str, yes: bool, as_json: bool) -> None:
     with as_owner_of(folder):
         for path in files:
             path.unlink()
-    if as_json:
-        print_json({"deleted": [str(path) for path in files]})
-    else:
-        say(f"Deleted: {', '.join(map(str, files))}")
+    yield {"deleted": [str(path) for path in files]}
+    say(f"Deleted: {', '.join(map(str, files))}")
 
 
 @attrs.frozen

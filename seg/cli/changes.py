@@ -11,7 +11,7 @@ import click
 
 from seg.cli.client import GatewayClient, GatewayError
 from seg.cli.dialogue import sure
-from seg.cli.options import JSON, WordChoice
+from seg.cli.options import JSON, Answering, WordChoice, json_or_text
 from seg.cli.output import prompt, say
 from seg.cli.tables import plain, print_json, print_table, stamp
 
@@ -72,16 +72,12 @@ def changes(context: click.Context, as_json: bool) -> None:
 
 
 @changes.command()
-@JSON
-@click.pass_obj
-def rebase(surroundings: Any, as_json: bool) -> None:
+@json_or_text
+def rebase(surroundings: Any) -> Answering:
     """Put your changes on top of what others committed meanwhile. Refused where both changed the same key."""
-    answer = _told(lambda: surroundings.gateway().post("/v1/changes/rebase"))
-    if as_json:
-        print_json(answer)
-    else:
-        show_diff(answer["diff"])
-        say(HINT)
+    answer = yield _told(lambda: surroundings.gateway().post("/v1/changes/rebase"))
+    show_diff(answer["diff"])
+    say(HINT)
 
 
 @click.command()
@@ -131,9 +127,8 @@ def clearchanges(surroundings: Any, as_json: bool, yes: bool) -> None:
 
 @click.command()
 @click.argument("number", type=click.IntRange(1), required=False)
-@JSON
-@click.pass_obj
-def commitdetail(surroundings: Any, number: int | None, as_json: bool) -> None:
+@json_or_text
+def commitdetail(surroundings: Any, number: int | None) -> Answering:
     """Show what a commit changed; the last one without a NUMBER."""
     gateway = surroundings.gateway()
     if number is None:
@@ -141,10 +136,7 @@ def commitdetail(surroundings: Any, number: int | None, as_json: bool) -> None:
         if not commits:
             raise click.ClickException("there is no commit yet")
         number = commits[0]["number"]
-    found = gateway.get(f"/v1/commits/{number}")
-    if as_json:
-        print_json(found)
-        return
+    found = yield gateway.get(f"/v1/commits/{number}")
     say(f"Commit {found['number']} by {plain(found['by'])}, {stamp(found['when'])}: {plain(found['comment'])}")
     show_diff(found["diff"])
 
@@ -217,14 +209,10 @@ def reload(surroundings: Any, as_json: bool) -> None:
 
 @click.command()
 @click.argument("file", type=WordChoice(["settings", "destinations"]), required=False)
-@JSON
-@click.pass_obj
-def showconfig(surroundings: Any, file: str | None, as_json: bool) -> None:
+@json_or_text
+def showconfig(surroundings: Any, file: str | None) -> Answering:
     """Show the configuration as you see it: in use, with your changes. Passwords are left out."""
-    found = surroundings.gateway().get("/v1/configuration")
-    if as_json:
-        print_json(found)
-        return
+    found = yield surroundings.gateway().get("/v1/configuration")
     for name in [file] if file else ["settings", "destinations"]:
         if not file:
             say(f"# ===== {found['files'][name]}", bold=True)

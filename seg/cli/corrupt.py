@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from seg.cli.dialogue import sure
-from seg.cli.options import JSON
+from seg.cli.options import JSON, Answering, json_or_text
 from seg.cli.output import say
 from seg.cli.tables import ago, plain, print_json, print_table, size, stamp
 
@@ -31,14 +31,10 @@ def corrupt() -> None:
 
 
 @corrupt.command("list")
-@JSON
-@click.pass_obj
-def list_(surroundings: Any, as_json: bool) -> None:
+@json_or_text
+def list_(surroundings: Any) -> Answering:
     """List the files that were put aside, and what is wrong with each."""
-    found = surroundings.gateway().get("/v1/corrupt")
-    if as_json:
-        print_json(found)
-        return
+    found = yield surroundings.gateway().get("/v1/corrupt")
     if not found["files"]:
         say("Nothing was put aside.")
         return
@@ -61,14 +57,10 @@ def _row(file: dict[str, Any]) -> tuple[object, ...]:
 
 @corrupt.command()
 @click.argument("name")
-@JSON
-@click.pass_obj
-def show(surroundings: Any, name: str, as_json: bool) -> None:
+@json_or_text
+def show(surroundings: Any, name: str) -> Answering:
     """Show one file: what is wrong with it, and its beginning."""
-    file = surroundings.gateway().get("/v1/corrupt/file", name=name)
-    if as_json:
-        print_json(file)
-        return
+    file = yield surroundings.gateway().get("/v1/corrupt/file", name=name)
     say(f"{plain(file['name'])}: {file['kind']}, {size(file['size'])}, changed {stamp(file['modified'])}")
     say(f"What is wrong: {plain(file['reason'])}")
     if file["recipients"]:

@@ -8,7 +8,7 @@ import click
 
 from seg.cli.bulk import counted, find, in_pieces
 from seg.cli.dialogue import ask, can_ask, choose, sure
-from seg.cli.options import JSON, RECIPIENT_HOST, WordChoice
+from seg.cli.options import JSON, RECIPIENT_HOST, Answering, WordChoice, json_or_text
 from seg.cli.output import say
 from seg.cli.tables import ago, paused_line, plain, print_json, print_not_written, print_table, stamp
 
@@ -25,14 +25,10 @@ TITLES = {
 @click.command()
 @click.argument("sort", type=WordChoice(SORTS), default="active_rcpts")
 @click.option("-n", "--limit", type=click.IntRange(1, 1000), default=20, show_default=True, help="How many.")
-@JSON
-@click.pass_obj
-def tophosts(surroundings: Any, sort: str, limit: int, as_json: bool) -> None:
+@json_or_text
+def tophosts(surroundings: Any, sort: str, limit: int) -> Answering:
     """The destinations with the most of something: recipients that wait (active_rcpts), connections, deliveries, bounces."""
-    found = surroundings.gateway().get("/v1/hosts", sort=sort, limit=limit)
-    if as_json:
-        print_json(found)
-        return
+    found = yield surroundings.gateway().get("/v1/hosts", sort=sort, limit=limit)
     say(f"Status as of: {stamp(found['at'])}, sorted by {TITLES[sort]}")
     say("Hosts marked with '*' were down as of the last delivery attempt; (s): deliveries suspended.")
     columns = (
@@ -59,14 +55,10 @@ def _name(host: dict[str, Any]) -> str:
 
 @click.command()
 @RECIPIENT_HOST
-@JSON
-@click.pass_obj
-def hoststatus(surroundings: Any, domain: str, as_json: bool) -> None:
+@json_or_text
+def hoststatus(surroundings: Any, domain: str) -> Answering:
     """How one destination fares: up or down, counters, its MX, the last failure."""
-    h = surroundings.gateway().get("/v1/host", domain=domain)
-    if as_json:
-        print_json(h)
-        return
+    h = yield surroundings.gateway().get("/v1/host", domain=domain)
     rows: list[tuple[str, object]] = [
         ("Host mail status for", f"'{plain(h['domain'])}'"),
         ("Status as of", stamp(h["at"])),
@@ -100,14 +92,10 @@ def hoststatus(surroundings: Any, domain: str, as_json: bool) -> None:
 
 
 @click.command()
-@JSON
-@click.pass_obj
-def topin(surroundings: Any, as_json: bool) -> None:
+@json_or_text
+def topin(surroundings: Any) -> Answering:
     """Who is connected, and with how many connections."""
-    found = surroundings.gateway().get("/v1/clients")
-    if as_json:
-        print_json(found)
-        return
+    found = yield surroundings.gateway().get("/v1/clients")
     columns = (("#", "right"), ("Remote IP addr.", "left"), ("Listener", "left"), ("Conn. In", "right"))
     rows = [(n, c["address"], c["listener"], c["connections"]) for n, c in enumerate(found["clients"], 1)]
     print_table(columns, rows) if rows else say("Nobody is connected.")
@@ -219,12 +207,11 @@ def _asked_destination() -> str | None:
 
 @click.command()
 @click.argument("name", required=False)
-@JSON
-@click.pass_obj
-def dnsflush(surroundings: Any, name: str | None, as_json: bool) -> None:
+@json_or_text
+def dnsflush(surroundings: Any, name: str | None) -> Answering:
     """Forget answers of the DNS: those for NAME and all below it, or all."""
-    answer = surroundings.gateway().post("/v1/dns/flush", **({"name": name} if name else {}))
-    print_json(answer) if as_json else say(f"{answer['flushed']} answers forgotten.")
+    answer = yield surroundings.gateway().post("/v1/dns/flush", **({"name": name} if name else {}))
+    say(f"{answer['flushed']} answers forgotten.")
 
 
 @click.command()

@@ -6,9 +6,9 @@ from typing import Any
 
 import click
 
-from seg.cli.options import DOMAIN, JSON
+from seg.cli.options import DOMAIN, Answering, json_or_text
 from seg.cli.output import say
-from seg.cli.tables import plain, print_json, print_table
+from seg.cli.tables import plain, print_table
 from seg.common.endpoint import endpoint
 
 LABELS = {
@@ -44,14 +44,10 @@ IMPORTANCE = ("Domain", "TLS Support", "DANE Support", "MTA-STS Support", "Exemp
 
 
 @click.command("list")
-@JSON
-@click.pass_obj
-def list_(surroundings: Any, as_json: bool) -> None:
+@json_or_text
+def list_(surroundings: Any) -> Answering:
     """List every entry; what one inherits from the Default profile is in brackets."""
-    found = surroundings.gateway().get("/v1/destinations")
-    if as_json:
-        print_json(found)
-        return
+    found = yield surroundings.gateway().get("/v1/destinations")
     print_table(COLUMNS, [_row(entry) for entry in found["destinations"]], IMPORTANCE, tallest=2)
     for route in found["routes"]:
         say(f"SMTP route for {plain(route['domain'])}: {_hosts(route)}")
@@ -104,14 +100,10 @@ def _hosts(route: dict[str, Any]) -> str:
 
 @click.command()
 @DOMAIN
-@JSON
-@click.pass_obj
-def detail(surroundings: Any, domain: str, as_json: bool) -> None:
+@json_or_text
+def detail(surroundings: Any, domain: str) -> Answering:
     """Show what holds for one DOMAIN, and where each value comes from."""
-    found = surroundings.gateway().get("/v1/destination", domain=domain)
-    if as_json:
-        print_json(found)
-        return
+    found = yield surroundings.gateway().get("/v1/destination", domain=domain)
     profile, entry = found["profile"], found["entry"]
     name = entry if found["domain"] == entry.lower() else found["domain"]
     say(f"{plain(name)}: by the entry {plain(entry)}")

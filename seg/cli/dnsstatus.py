@@ -6,9 +6,9 @@ from typing import Any
 
 import click
 
-from seg.cli.options import JSON
+from seg.cli.options import Answering, json_or_text
 from seg.cli.output import say
-from seg.cli.tables import ago, plain, print_json, print_table, stamp
+from seg.cli.tables import ago, plain, print_table, stamp
 
 COUNTERS = (
     ("DNS Requests", "requests"),
@@ -33,9 +33,8 @@ RESOLVERS = (
 
 
 @click.command()
-@JSON
-@click.pass_obj
-def dnsstatus(surroundings: Any, as_json: bool) -> None:
+@json_or_text
+def dnsstatus(surroundings: Any) -> Answering:
     """Show what the DNS was asked, what the cache saved, and how each resolver fares.
 
     A request is a question of the gateway; a network request one that had to be put to the resolvers. Exceptions are network requests
@@ -43,10 +42,7 @@ def dnsstatus(surroundings: Any, as_json: bool) -> None:
     Lifetime are as in seg status detail. A resolver's numbers begin with the start, or with the commit that named it, and count the
     gateway's own probes.
     """
-    facts = surroundings.gateway().get("/v1/dns")
-    if as_json:
-        print_json(facts)
-        return
+    facts = yield surroundings.gateway().get("/v1/dns")
     totals = facts["totals"]
     say(f"Status as of:        {stamp(facts['at'])}")
     say(f"Counted since:       {stamp(facts['counted_since'])}")

@@ -14,7 +14,7 @@ from seg.cli.bulk import counted, find, in_pieces
 from seg.cli.client import GatewayClient
 from seg.cli.dialogue import ask as ask_for
 from seg.cli.dialogue import can_ask, choose, sure
-from seg.cli.options import JSON, MID
+from seg.cli.options import JSON, MID, Answering, json_or_text
 from seg.cli.output import say
 from seg.cli.tables import ago, paused_line, plain, print_json, print_table, size, stamp, times, until
 from seg.mail.causes import CauseKind, PolicyResult, cause_named
@@ -27,14 +27,10 @@ PIECE = 1024 * 1024  # octets asked for at a time
 
 @click.command()
 @MID
-@JSON
-@click.pass_obj
-def why(surroundings: Any, mid: int, as_json: bool) -> None:
+@json_or_text
+def why(surroundings: Any, mid: int) -> Answering:
     """Why message MID hasn't gone yet: attempts, hosts, what each policy said, the next try, and what to do."""
-    found = surroundings.gateway().get(f"/v1/messages/{mid}/why")
-    if as_json:
-        print_json(found)
-        return
+    found = yield surroundings.gateway().get(f"/v1/messages/{mid}/why")
     sender = found["sender"] or "<> (a report)"
     say(f"MID {mid} from {plain(sender)}, {size(found['size'])}, here for {ago(found['arrived'])}")
     say(f"State: {found['state']}; returned to its sender {until(found['expires'])} ({stamp(found['expires'])})")
@@ -150,18 +146,14 @@ def archivemessage(surroundings: Any, mid: int, output: Path | None, as_json: bo
 
 
 @click.command()
-@JSON
-@click.pass_obj
-def oldmessage(surroundings: Any, as_json: bool) -> None:
+@json_or_text
+def oldmessage(surroundings: Any) -> Answering:
     """Show the message that has waited longest."""
     gateway = surroundings.gateway()
     found = gateway.get("/v1/messages", limit=1)["messages"]
     if not found:
         raise click.ClickException("the queue is empty")
-    facts = gateway.get(f"/v1/messages/{found[0]['mid']}")
-    if as_json:
-        print_json(facts)
-        return
+    facts = yield gateway.get(f"/v1/messages/{found[0]['mid']}")
     say(f"MID {facts['mid']}: {ago(facts['arrived'])} old")
     for line in facts["header"].splitlines():
         say(plain(line))
@@ -174,14 +166,10 @@ def oldmessage(surroundings: Any, as_json: bool) -> None:
 @click.option("--domain", metavar="DOMAIN", help="By recipient host.")
 @click.option("--sender", metavar="ADDRESS", help="By envelope sender ('' for reports).")
 @click.option("--limit", type=click.IntRange(1, 100000), default=100, show_default=True, help="Most messages shown.")
-@JSON
-@click.pass_obj
-def showrecipients(surroundings: Any, domain: str | None, sender: str | None, limit: int, as_json: bool) -> None:
+@json_or_text
+def showrecipients(surroundings: Any, domain: str | None, sender: str | None, limit: int) -> Answering:
     """List what waits, by recipient host, by sender, or all."""
-    found = surroundings.gateway().get("/v1/messages", domain=domain, sender=sender, limit=limit)
-    if as_json:
-        print_json(found)
-        return
+    found = yield surroundings.gateway().get("/v1/messages", domain=domain, sender=sender, limit=limit)
     columns = (("MID", "right"), ("Bytes", "right"), ("Atmps", "right"), ("Sender", "left"), ("Recipients", "left"))
     rows = [(m["mid"], m["size"], m["attempts"], m["sender"] or "<>", _recipients(m)) for m in found["messages"]]
     print_table(columns, rows) if rows else say("Nothing waits.")
@@ -274,9 +262,8 @@ def bouncerecipients(
 @click.command()
 @MID
 @click.option("--yes", is_flag=True, help="Don't ask.")
-@JSON
-@click.pass_obj
-def removemessage(surroundings: Any, mid: int, yes: bool, as_json: bool) -> None:
+@json_or_text
+def removemessage(surroundings: Any, mid: int, yes: bool) -> Answering:
     """Show message MID, and delete it for good. Nobody is told."""
     gateway = surroundings.gateway()
     facts = gateway.get(f"/v1/messages/{mid}")
@@ -285,5 +272,5 @@ def removemessage(surroundings: Any, mid: int, yes: bool, as_json: bool) -> None
         for line in facts["header"].splitlines():
             say(plain(line))
     sure("Remove this message?", f"this deletes MID {mid}", yes)
-    answer = gateway.post("/v1/messages", action="delete", mids=[mid])
-    print_json(answer) if as_json else say(f"Message {mid} has been removed.")
+    yield gateway.post("/v1/messages", action="delete", mids=[mid])
+    say(f"Message {mid} has been removed.")

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping
+from contextlib import suppress
+from functools import wraps
 from typing import Any
 
 import click
 from click.core import ParameterSource
 
 from seg.cli.dialogue import ask, can_ask
+from seg.cli.output import print_json
 
 _ASKED = "seg.cli.options.asked"
 YES = click.option("--yes", is_flag=True, help="Don't ask.")
@@ -62,6 +65,30 @@ class PromptedArgument(click.Argument):
 def asked(name: str, question: str, **attributes: Any) -> Callable[[Any], Any]:
     """`click.argument` for an `PromptedArgument` one."""
     return click.argument(name, cls=PromptedArgument, question=question, **attributes)
+
+
+Answering = Generator[Any, Any, None]
+
+
+def json_or_text(verb: Callable[..., Answering]) -> Callable[..., None]:
+    """A verb with ``--json``: it yields its answer and gets it back.
+
+    With ``--json`` that is printed, and it is over; else the verb goes on and tells it to a person.
+    """
+
+    @JSON
+    @click.pass_obj
+    @wraps(verb)
+    def run(surroundings: Any, /, as_json: bool, **arguments: Any) -> None:
+        telling = verb(surroundings, **arguments)
+        answer = next(telling)
+        if as_json:
+            print_json(answer)
+            return
+        with suppress(StopIteration):
+            telling.send(answer)
+
+    return run
 
 
 MID = asked("mid", "Enter the MID of the message:", type=click.IntRange(1))

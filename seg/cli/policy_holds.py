@@ -6,9 +6,9 @@ from typing import Any
 
 import click
 
-from seg.cli.options import JSON
+from seg.cli.options import Answering, json_or_text
 from seg.cli.output import say
-from seg.cli.tables import ago, plain, print_json, print_table, until
+from seg.cli.tables import ago, plain, print_table, until
 
 COLUMNS = (
     ("Domain", "left"),
@@ -26,14 +26,10 @@ IMPORTANCE = ("Domain", "Cause", "Next try", "Returned", "Msgs", "Since", "Hosts
 @click.command("held-by-policy")
 @click.option("--domain", metavar="DOMAIN", help="Only this domain.")
 @click.option("-n", "--limit", type=click.IntRange(1, 1000), default=100, show_default=True, help="Most domains shown.")
-@JSON
-@click.pass_obj
-def held_by_policy(surroundings: Any, domain: str | None, limit: int, as_json: bool) -> None:
+@json_or_text
+def held_by_policy(surroundings: Any, domain: str | None, limit: int) -> Answering:
     """What TLS policy keeps waiting, a domain a row: since when, why, and what you can do."""
-    found = surroundings.gateway().get("/v1/held-by-policy", domain=domain, limit=limit)
-    if as_json:
-        print_json(found)
-        return
+    found = yield surroundings.gateway().get("/v1/held-by-policy", domain=domain, limit=limit)
     rows = found["domains"]
     if not rows:
         say("TLS policy keeps no mail waiting" + (f" for {plain(domain)}." if domain else "."))

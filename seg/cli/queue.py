@@ -13,7 +13,7 @@ from seg.cli.client import GatewayClient
 from seg.cli.corrupt import corrupt
 from seg.cli.dialogue import sure
 from seg.cli.messages import why
-from seg.cli.options import JSON, MID, WordChoice
+from seg.cli.options import JSON, MID, Answering, WordChoice, json_or_text
 from seg.cli.output import say
 from seg.cli.policy_holds import held_by_policy
 from seg.cli.tables import ago, plain, print_json, print_long, print_table, size, stamp, times, until
@@ -104,14 +104,10 @@ def _row(message: dict[str, Any]) -> tuple[object, ...]:
 
 @queue.command()
 @MID
-@JSON
-@click.pass_obj
-def show(surroundings: Any, mid: int, as_json: bool) -> None:
+@json_or_text
+def show(surroundings: Any, mid: int) -> Answering:
     """Show one message: its envelope, how each recipient fares, and its header."""
-    message = surroundings.gateway().get(f"/v1/messages/{mid}")
-    if as_json:
-        print_json(message)
-        return
+    message = yield surroundings.gateway().get(f"/v1/messages/{mid}")
     say(f"MID {message['mid']} from <{plain(message['sender'])}>, {size(message['size'])}, {message['state']}")
     say(
         f"Received {stamp(message['arrived'])} ({ago(message['arrived'])} ago) from {message['client'] or 'the gateway itself'}"

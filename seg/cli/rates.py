@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from seg.cli.options import JSON, RECIPIENT_HOST
+from seg.cli.options import RECIPIENT_HOST, Answering, json_or_text
 from seg.cli.output import say
 from seg.cli.tables import plain, print_json, stamp
 
@@ -120,12 +120,8 @@ def watch(
 
 
 @click.command()
-@JSON
-@click.pass_obj
-def resetcounters(surroundings: Any, as_json: bool) -> None:
+@json_or_text
+def resetcounters(surroundings: Any) -> Answering:
     """Begin the column Reset of `seg status detail` anew; Uptime and Lifetime go on."""
-    done = surroundings.gateway().post("/v1/counters/reset")
-    if as_json:
-        print_json(done)
-    else:
-        say(f"Counters reset at {stamp(done['last_reset'])}.")
+    done = yield surroundings.gateway().post("/v1/counters/reset")
+    say(f"Counters reset at {stamp(done['last_reset'])}.")

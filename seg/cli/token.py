@@ -20,10 +20,10 @@ from seg.admin.tokens import (
     without_token,
 )
 from seg.cli.dialogue import sure
-from seg.cli.options import JSON, YES, WordChoice
+from seg.cli.options import YES, Answering, WordChoice, json_or_text
 from seg.cli.output import say
 from seg.cli.secret_file import SecretFile, secret_file
-from seg.cli.tables import print_json, print_table
+from seg.cli.tables import print_table
 from seg.config.paths import tokens_path
 
 ROLE = click.option(
@@ -57,9 +57,8 @@ def token() -> None:
 @click.argument("name")
 @ROLE
 @UNTIL
-@JSON
-@click.pass_obj
-def add(surroundings: Any, name: str, role: str, until: str | None, as_json: bool) -> None:
+@json_or_text
+def add(surroundings: Any, name: str, role: str, until: str | None) -> Answering:
     """Make a token and print it, this once: the file keeps only its hash."""
     file = _file(surroundings)
     tokens = file.read()
@@ -70,17 +69,14 @@ def add(surroundings: Any, name: str, role: str, until: str | None, as_json: boo
     secret = new_secret()
     made = Token(name, Role(role), hash_of(secret.encode()), last)
     file.change(lambda text: with_token(text, made))
-    if as_json:
-        print_json({"name": name, "role": role, "until": until, "token": secret})
-        return
+    yield {"name": name, "role": role, "until": until, "token": secret}
     say(secret)
     say(f"Token {name} added. Keep it now: it can't be shown again.", err=True)
 
 
 @token.command("list")
-@JSON
-@click.pass_obj
-def list_(surroundings: Any, as_json: bool) -> None:
+@json_or_text
+def list_(surroundings: Any) -> Answering:
     """List the tokens, and lines of the file that can't be read."""
     file = _file(surroundings)
     path, tokens = file.path, file.read()
@@ -94,9 +90,7 @@ def list_(surroundings: Any, as_json: bool) -> None:
         }
         for each in tokens.by_name.values()
     ]
-    if as_json:
-        print_json({"file": str(path), "tokens": found, "faults": list(tokens.faults)})
-        return
+    yield {"file": str(path), "tokens": found, "faults": list(tokens.faults)}
     if not found:
         say(f"There are no tokens in {path} (seg token add NAME).")
     else:
@@ -112,9 +106,8 @@ def list_(surroundings: Any, as_json: bool) -> None:
 @token.command()
 @click.argument("name")
 @YES
-@JSON
-@click.pass_obj
-def delete(surroundings: Any, name: str, yes: bool, as_json: bool) -> None:
+@json_or_text
+def delete(surroundings: Any, name: str, yes: bool) -> Answering:
     """Revoke a token: its next request is refused."""
     file = _file(surroundings)
     path, tokens = file.path, file.read()
@@ -123,10 +116,8 @@ def delete(surroundings: Any, name: str, yes: bool, as_json: bool) -> None:
         raise click.ClickException(f"there is no token {name} in {path} (seg token list)")
     sure(f"Are you sure you want to delete the token {name}?", "this deletes a token for good", yes)
     file.change(lambda text: without_token(text, name))
-    if as_json:
-        print_json({"name": name, "done": "deleted"})
-    else:
-        say(f"Token {name} deleted.")
+    yield {"name": name, "done": "deleted"}
+    say(f"Token {name} deleted.")
 
 
 def _good(parse: Any, text: str) -> Any:

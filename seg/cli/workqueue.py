@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from seg.cli.dialogue import ask, can_ask, menu
-from seg.cli.options import JSON
+from seg.cli.options import JSON, Answering, json_or_text
 from seg.cli.output import say
 from seg.cli.rates import as_lines, count, interval, watch
 from seg.cli.tables import paused_line, print_json, print_not_written, stamp
@@ -49,12 +49,11 @@ def workqueue(context: click.Context) -> None:
 
 
 @workqueue.command("status")
-@JSON
-@click.pass_obj
-def status_(surroundings: Any, as_json: bool) -> None:
+@json_or_text
+def status_(surroundings: Any) -> Answering:
     """Whether it is paused, and how many messages are in it."""
-    facts = surroundings.gateway().get(PATH)
-    print_json(facts) if as_json else _print(facts)
+    facts = yield surroundings.gateway().get(PATH)
+    _print(facts)
 
 
 @workqueue.command("rate")

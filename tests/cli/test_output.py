@@ -19,6 +19,7 @@ from twisted.trial.unittest import SynchronousTestCase
 import seg.cli
 from seg.cli import main as cli
 from seg.cli.client import GatewayClient
+from seg.cli.options import Answering, json_or_text
 from seg.cli.output import print_json, say, shown_safely, visible
 from tests.cli.transcripts import KeptGateway, kept
 
@@ -146,3 +147,30 @@ class VerbTests(SynchronousTestCase):
                         ),
                         path,
                     )
+
+
+class AnsweringTests(SynchronousTestCase):
+    """`json_or_text`."""
+
+    def test_both(self) -> None:
+        """With --json the answer is printed and nothing else is told; without it is told to a person."""
+        told: list[Any] = []
+
+        @click.command()
+        @click.argument("name")
+        @json_or_text
+        def verb(surroundings: Any, name: str) -> Answering:
+            """A verb."""
+            answer = yield {"name": name, "of": surroundings}
+            told.append(answer)
+            click.echo(f"It is {answer['name']}.")
+
+        for words, output, number in ((["a"], "It is a.\n", 1), (["a", "--json"], None, 1)):
+            result = CliRunner().invoke(verb, words, obj=7)
+            self.assertEqual(result.exit_code, 0, result.output)
+            self.assertEqual(len(told), number)
+            if output is None:
+                self.assertEqual(json.loads(result.output), {"name": "a", "of": 7})
+            else:
+                self.assertEqual(result.output, output)
+        self.assertEqual(verb.help, "A verb.")
