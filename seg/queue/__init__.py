@@ -2,7 +2,7 @@
 
 On disk: `paths` (names of spool files, pure), `codec` (the envelope in them, pure), `disk` (what is asked of the file system),
 `operations` (changes of files), `commit` (the one thread that makes them durable, many at a time), `durable` (changes that must
-happen), `health` and `reserve` (whether the disk can be written), `store` (all of that).
+happen), `health` (whether the disk can be written), `store` (all of that).
 
 In memory: `index_entry` (a message), `due` (who is due, per destination), `index` (all of them), `room` (how many there may be).
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import TypeVar
 
 from twisted.internet.defer import Deferred, fail
@@ -16,54 +16,14 @@ from seg.events.conditions import Condition
 from seg.events.gateway import ConditionKind
 from seg.queue.commit import ISpoolExecutor, SpoolOperation
 from seg.queue.disk import Disk
+from seg.queue.operations import RESERVE_SIZE, GiveUpReserve, KeepReserve, WriteProbe
 from seg.queue.paths import FOLDER_NAMES, SpoolPaths
-from seg.queue.reserve import RESERVE_SIZE, GiveUpReserve, KeepReserve
 
 PROBE_EVERY = 2.0  # seconds between two tries while the spool can't be written
 LOOK_EVERY = 5.0  # seconds between two looks at a spool that can
-PROBE = b"This file only tries whether the disk can be written.\n" * 64
 MOST_FOLDERS = 64  # folders that are tried at a time
 
 T = TypeVar("T")
-
-
-class WriteProbe(SpoolOperation):
-    """Writes, syncs, renames and removes a small file, in tmp/ and by folders where something failed. Missing folders are made."""
-
-    def __init__(self, folders: SpoolPaths, others: Sequence[str]) -> None:
-        self._folders = folders
-        self._others = others
-        self._tmp = f"{folders.tmp}/probe"
-        self.failed: list[str] = []  # the other folders that can't be written still
-        self.error: OSError | None = None  # of the last of them
-
-    def write(self, disk: Disk) -> None:
-        """Write it."""
-        disk.make_folders([self._folders.tmp, self._folders.new, self._folders.cur, self._folders.corrupt])
-        disk.write(self._tmp, PROBE)
-
-    def sync(self, disk: Disk) -> None:
-        """Make it durable."""
-        disk.sync(self._tmp)
-
-    def publish(self, disk: Disk) -> Sequence[str]:
-        """Move it through the other folders."""
-        place = self._tmp
-        for folder in self._others:
-            target = f"{folder}/.probe"
-            try:
-                disk.rename(place, target)
-                place = target
-                disk.sync_folder(folder)
-            except OSError as error:
-                self.failed.append(folder)
-                self.error = error
-        disk.unlink(place)
-        return (self._folders.tmp,)
-
-    def undo(self, disk: Disk) -> None:
-        """Nothing of it stays."""
-        disk.unlink(self._tmp)
 
 
 class SpoolHealth:

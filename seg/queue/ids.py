@@ -22,8 +22,8 @@ from seg.events.conditions import Condition
 from seg.events.gateway import ConditionKind, Fault
 from seg.mail.ids import IMessageIds
 from seg.queue.disk import Disk
+from seg.queue.operations import RESERVE
 from seg.queue.paths import ENVELOPE_SUFFIX, aside_name, mid_of
-from seg.queue.reserve import RESERVE
 
 BLOCK = 1000
 NAMES = ("mid", "icid", "dcid")

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 
 from seg.queue.commit import SpoolOperation
 from seg.queue.disk import Disk
 from seg.queue.paths import SpoolPaths
+
+RESERVE = "reserve"  # the name of the reserve in the spool: room on the disk for bad times, when what is known has to be written down
+RESERVE_SIZE = 1024 * 1024  # octets
+PROBE = b"This file only tries whether the disk can be written.\n" * 64
 
 
 class StoreMessage(SpoolOperation):
@@ -202,6 +207,89 @@ class RemoveMessage(SpoolOperation):
         if not changed:
             disk.check_root()
         return changed
+
+
+class KeepReserve(SpoolOperation):
+    """Make the reserve if it isn't there."""
+
+    def __init__(self, folders: SpoolPaths) -> None:
+        self._path = f"{folders.root}/{RESERVE}"
+        self._tmp = f"{folders.tmp}/{RESERVE}"
+        self._root = folders.root
+        self._there = False
+
+    def write(self, disk: Disk) -> None:
+        """Write it; random octets, as a file system may store anything else in less room."""
+        self._there = disk.exists(self._path)
+        if not self._there:
+            disk.write(self._tmp, os.urandom(RESERVE_SIZE))
+
+    def sync(self, disk: Disk) -> None:
+        """Have the room given to it."""
+        if not self._there:
+            disk.sync(self._tmp)
+
+    def publish(self, disk: Disk) -> Sequence[str]:
+        """Give it its name."""
+        if self._there:
+            return ()
+        disk.rename(self._tmp, self._path)
+        return (self._root,)
+
+    def undo(self, disk: Disk) -> None:
+        """A part of it helps nobody."""
+        disk.unlink(self._tmp)
+
+
+class GiveUpReserve(SpoolOperation):
+    """Let others have the room."""
+
+    def __init__(self, folders: SpoolPaths) -> None:
+        self._path = f"{folders.root}/{RESERVE}"
+
+    def publish(self, disk: Disk) -> Sequence[str]:
+        """Remove it; needn't be durable."""
+        disk.unlink(self._path)
+        return ()
+
+
+class WriteProbe(SpoolOperation):
+    """Writes, syncs, renames and removes a small file, in tmp/ and by folders where something failed. Missing folders are made."""
+
+    def __init__(self, folders: SpoolPaths, others: Sequence[str]) -> None:
+        self._folders = folders
+        self._others = others
+        self._tmp = f"{folders.tmp}/probe"
+        self.failed: list[str] = []  # the other folders that can't be written still
+        self.error: OSError | None = None  # of the last of them
+
+    def write(self, disk: Disk) -> None:
+        """Write it."""
+        disk.make_folders([self._folders.tmp, self._folders.new, self._folders.cur, self._folders.corrupt])
+        disk.write(self._tmp, PROBE)
+
+    def sync(self, disk: Disk) -> None:
+        """Make it durable."""
+        disk.sync(self._tmp)
+
+    def publish(self, disk: Disk) -> Sequence[str]:
+        """Move it through the other folders."""
+        place = self._tmp
+        for folder in self._others:
+            target = f"{folder}/.probe"
+            try:
+                disk.rename(place, target)
+                place = target
+                disk.sync_folder(folder)
+            except OSError as error:
+                self.failed.append(folder)
+                self.error = error
+        disk.unlink(place)
+        return (self._folders.tmp,)
+
+    def undo(self, disk: Disk) -> None:
+        """Nothing of it stays."""
+        disk.unlink(self._tmp)
 
 
 def _remove(disk: Disk, *paths: str) -> None:

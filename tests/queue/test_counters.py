@@ -13,7 +13,7 @@ from zope.interface.verify import verifyObject
 from seg.events.gateway import ConditionBegan, ConditionKind, Fault
 from seg.mail.ids import IMessageIds
 from seg.queue.ids import BLOCK, EPOCH, RATE, MessageIds
-from seg.queue.reserve import RESERVE
+from seg.queue.operations import RESERVE
 from tests.queue.doubles import RecordingDisk
 from tests.queue.house import NOW, Recorder, inline_thread
 

@@ -10,7 +10,7 @@ from seg.events.gateway import ConditionBegan, ConditionEnded, ConditionKind
 from seg.events.queue import MessageFinished
 from seg.queue.answers import ANSWER_WITHIN
 from seg.queue.commands import MessageState
-from seg.queue.reserve import RESERVE, RESERVE_SIZE
+from seg.queue.operations import RESERVE, RESERVE_SIZE
 from tests.queue.house import DELIVERED, HARD, NOW, SOFT, House, HouseCase
 
 CHANGING = ("write", "append", "overwrite", "fsync", "fsync folder", "rename", "link", "replace")
