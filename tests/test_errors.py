@@ -23,6 +23,10 @@ class DeliveryErrorTests(SynchronousTestCase):
         self.assertEqual(str(Temporary("4.4.1", "No answer from host")), "4.4.1 No answer from host")
         refused = Permanent("5.1.1", "Bad address", 550, ("5.1.1 no such", "user here"))
         self.assertEqual(str(refused), "5.1.1 Bad address (550 5.1.1 no such user here)")
+        waits = Temporary("4.7.0", "MAIL refused with 530", remote=("5.7.0 Must issue STARTTLS",))
+        self.assertEqual(str(waits), "4.7.0 MAIL refused with 530 (5.7.0 Must issue STARTTLS)")
+        odd = Temporary("4.5.0", "Unexpected reply to MAIL: 299 what", remote=("what",))
+        self.assertEqual(str(odd), "4.5.0 Unexpected reply to MAIL: 299 what")
 
 
 class LocalFaultTests(SynchronousTestCase):

@@ -138,7 +138,7 @@ class DestinationStatistics:
         record = self._record(domain_of(event.address))
         record.soft_bounced += 1
         record.last_failure, record.last_failure_at = _told(event.error), record.last_activity
-        if event.error.code:
+        if event.error.code or event.error.remote:
             record.up = True  # it answers
 
     def _bounced(self, event: RecipientBounced) -> None:

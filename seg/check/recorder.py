@@ -89,7 +89,7 @@ class DryRunRecorder:
         self._note(
             decision,
             AddressReport(
-                str(address), port, held_against, self.interface, facts, verdict, error.text, _no_session(error)
+                str(address), port, held_against, self.interface, facts, verdict, error.told, _no_session(error)
             ),
         )
 

@@ -243,7 +243,7 @@ def _failure(tried: Document) -> Iterator[str]:
     verdict = tried["verdict"]
     if verdict is None:
         return
-    yield f"Verification failed: {plain(verdict['summary'])}"
+    yield f"Verification failed: {plain(verdict['summary'] or _no_tls(tried))}"
     yield from (f"  {plain(line)}" for line in dict.fromkeys(verdict["mismatches"]))
 
 

@@ -60,9 +60,18 @@ class DeliveryError(Exception):
         if cause is not None:
             self.cause = cause
 
+    @property
+    def told(self) -> str:
+        """The text with the server's own words behind it, where they aren't in it."""
+        said = " ".join(self.remote)
+        if self.code:
+            said = f"{self.code} {said}"
+        elif self.text.endswith(said):
+            return self.text
+        return f"{self.text} ({said})"
+
     def __str__(self) -> str:
-        said = f" ({self.code} {' '.join(self.remote)})" if self.code else ""
-        return f"{self.enhanced} {self.text}{said}"
+        return f"{self.enhanced} {self.told}"
 
 
 class Temporary(DeliveryError):

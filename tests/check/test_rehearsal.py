@@ -219,6 +219,13 @@ class RehearsalTests(ChecksCase):
         self.assertEqual(seen["certificate"]["names"], [HOST.name])
         self.assertEqual(document["hosts"][0]["demands"][1], "certificate for example.com (static)")
 
+    def test_nothing_demanded(self) -> None:
+        """A host without STARTTLS: the line that says what failed names it, where nothing demands TLS, too."""
+        self.shows[HOST.name] = self.shows[SECOND.name] = SessionFacts()
+        lines = list(tls_lines(self.ask(CheckKind.TLS)))
+        self.assertIn("Verification failed: STARTTLS isn't offered", lines)
+        self.assertNotIn("Verification failed: ", lines)
+
     def test_no_session(self) -> None:
         """Why no session came about is seen from the kind of error: AUTH that was refused isn't a host that can't be reached."""
         local = Temporary("4.3.0", "too many open files")
@@ -232,7 +239,7 @@ class RehearsalTests(ChecksCase):
             (HandshakeFailed("4.7.5", "TLS handshake failed: timeout"), "TLS with it doesn't come about"),
             (
                 Temporary("4.7.1", "greeting refused with 554", 0, ("5.7.1 listed",)),
-                "doesn't let us in: greeting refused with 554",
+                "doesn't let us in: greeting refused with 554 (5.7.1 listed)",
             ),
             (local, "This system can't open connections"),
         ):

@@ -124,11 +124,21 @@ class TableTests(SynchronousTestCase):
     def test_words(self) -> None:
         """A refusal that isn't one of the message keeps the server's words and says what was refused, and with what."""
         for phase, code, text, expected in (
-            (Phase.RCPT, 503, "5.5.1 need MAIL command", "4.5.1 Invalid command: RCPT refused with 503"),
-            (Phase.DATA, 503, "no", "4.5.1 Invalid command: DATA refused with 503"),
-            (Phase.MAIL, 530, "5.7.0 STARTTLS first", "4.7.0 Other security problem: MAIL refused with 530"),
-            (Phase.CONTENT, 502, "5.5.1 what", "4.5.1 Invalid command: end of data refused with 502"),
-            (Phase.MAIL, 538, "no", "4.7.11 Other security problem: MAIL refused with 538"),
+            (
+                Phase.RCPT,
+                503,
+                "5.5.1 need MAIL command",
+                "4.5.1 Invalid command: RCPT refused with 503 (5.5.1 need MAIL command)",
+            ),
+            (Phase.DATA, 503, "no", "4.5.1 Invalid command: DATA refused with 503 (no)"),
+            (
+                Phase.MAIL,
+                530,
+                "5.7.0 STARTTLS first",
+                "4.7.0 Other security problem: MAIL refused with 530 (5.7.0 STARTTLS first)",
+            ),
+            (Phase.CONTENT, 502, "5.5.1 what", "4.5.1 Invalid command: end of data refused with 502 (5.5.1 what)"),
+            (Phase.MAIL, 538, "no", "4.7.11 Other security problem: MAIL refused with 538 (no)"),
         ):
             with self.subTest(f"{phase} {code}"):
                 error = Reply(code, (text,)).to_error(phase)
