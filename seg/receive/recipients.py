@@ -32,7 +32,7 @@ class RecipientAccess:
 
 def local_objection(table: LocalTable, address: str) -> Reply | None:
     """The reply to a recipient on this machine whose mail nobody takes; None when somebody does, or when he isn't on this machine."""
-    if not table.is_local(address):
+    if "@" in address and domain_of(address) not in table.domains:
         return None
     none = table.takers(address).none
     if none is NoTaker.BROKEN:

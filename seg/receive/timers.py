@@ -32,7 +32,8 @@ class SessionTimers:
 
     def heard(self) -> None:
         """A command came, or its answer is given: the client may take so long again."""
-        self._wait(self._settings.command_timeout)
+        if self._silence is not None and self._silence.active():
+            self._silence.reset(self._settings.command_timeout)
 
     def heard_content(self, octets: int, began: float) -> None:
         """Content came, which hasn't to come slower than the least rate.
@@ -40,10 +41,12 @@ class SessionTimers:
         :param octets: of it so far.
         :param began: seconds by the clock.
         """
+        if self._silence is None or not self._silence.active():
+            return
         left = self._settings.data_timeout
         if rate := self._settings.min_data_rate:
             left = min(left, left + octets / rate - (self._clock.seconds() - began))
-        self._wait(max(0.0, left))
+        self._silence.reset(max(0.0, left))
 
     def wait_again(self, on_silence: Callable[[], Any]) -> None:
         """The silence was ours: begin anew."""
@@ -60,7 +63,3 @@ class SessionTimers:
             if call is not None and call.active():
                 call.cancel()
         self._silence = self._life = None
-
-    def _wait(self, seconds: float) -> None:
-        if self._silence is not None and self._silence.active():
-            self._silence.reset(seconds)

@@ -249,7 +249,7 @@ class ClientSession:
         assert transaction is not None  # which the command belongs to
         if self.bdat.under_way:
             self._octet_answered(transaction, reply)
-        elif self.chunking and reply.negative and command_unknown(reply):
+        elif reply.negative and self.chunking and command_unknown(reply):
             self._bdat_unknown(reply)  # what is left of the content, or all of it, is taken for commands
         elif not self._content_under_way and self._lmtp:
             transaction.next_content_answered(reply)

@@ -99,7 +99,8 @@ class MailTransaction:
     def mail(self) -> bytes:
         """The MAIL command with the parameters that the server offers to take."""
         envelope, offered = self._envelope, self._capabilities
-        command = f"MAIL FROM:<{self._on_the_wire(envelope.reverse_path)}>"
+        sender = envelope.reverse_path
+        command = f"MAIL FROM:<{sender if sender.isascii() else self._on_the_wire(sender)}>"
         if "SIZE" in offered.raw:
             command += f" SIZE={self.size}"  # RFC 1870 §6: octets before dot-stuffing
         if envelope.body is BodyType.EIGHT_BIT:
@@ -116,7 +117,8 @@ class MailTransaction:
 
     def rcpt(self, recipient: Recipient) -> bytes:
         """The RCPT command for one recipient, with what the sender wants to hear of it (RFC 3461 §5.2.1)."""
-        command = f"RCPT TO:<{self._on_the_wire(recipient.address)}>"
+        address = recipient.address
+        command = f"RCPT TO:<{address if address.isascii() else self._on_the_wire(address)}>"
         if self._capabilities.dsn and recipient.notify is not None:
             command += f" NOTIFY={','.join(sorted(recipient.notify)) or 'NEVER'}"
         if self._capabilities.dsn and recipient.orcpt:
@@ -126,10 +128,11 @@ class MailTransaction:
     def mail_answered(self, reply: Reply) -> bool:
         """Take the reply to MAIL; whether the transaction goes on."""
         self.mail_was_answered = True
-        if not reply.positive:
+        goes_on = reply.positive
+        if not goes_on:
             self.refusal = self._error(Phase.MAIL, reply, self.mail())
             self._settle((r.rid for r in self.recipients), self.refusal)
-        return reply.positive
+        return goes_on
 
     def rcpt_answered(self, reply: Reply) -> None:
         """Take the reply to the next RCPT. Where MAIL was refused it says nothing new."""
@@ -183,7 +186,7 @@ class MailTransaction:
 
     def _on_the_wire(self, address: str) -> str:
         """The address as sent: a domain in A-labels unless the transaction is one of SMTPUTF8 (RFC 5890 §2.3.2.1)."""
-        if self._utf8 or address.isascii():
+        if self._utf8:
             return address
         local, at, domain = address.rpartition("@")
         return local + at + to_ascii(domain)
@@ -226,7 +229,7 @@ def unsendable_address(address: str, offered: Capabilities, malformed: str) -> P
             check_forward_path(address)
         except PathError:
             return Permanent(malformed, status_text(malformed))
-    if not offered.smtputf8 and _beyond_ascii(address):
+    if not (address.isascii() or offered.smtputf8) and _beyond_ascii(address):
         return Permanent("5.6.7", f"{status_text('5.6.7')}: the server doesn't offer SMTPUTF8")
     return None
 

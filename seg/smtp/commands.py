@@ -12,6 +12,10 @@ from seg.smtp.address import MAX_DOMAIN, PathError, parse_forward_path, parse_re
 from seg.smtp.reply import Reply
 from seg.smtp.server_replies import ADDRESS_NOT_ASCII
 
+_FROM = re.compile(
+    r"FROM: *", re.IGNORECASE
+)  # §3.3 allows no space behind the colon, but many clients write one: harmless
+_TO = re.compile(r"TO: *", re.IGNORECASE)
 _PARAMETER = re.compile(r"([A-Za-z0-9][A-Za-z0-9\-]*)(?:=([\x21-\x3c\x3e-\x7e]+))?")
 _SIZE = re.compile(r"[0-9]{1,20}")
 _CHUNK = re.compile(r"([0-9]{1,20})(?: +(LAST))?", re.IGNORECASE)
@@ -118,9 +122,11 @@ def parse_mail(argument: str, auth: bool = False, default_domain: str = "") -> M
     :raises CommandError: 501 for a malformed path or parameter, 553 for an address beyond ASCII without SMTPUTF8, 555 for an unknown
         parameter.
     """
-    start = _skip_keyword(argument, "FROM:")
+    keyword = _FROM.match(argument)
+    if keyword is None:
+        raise CommandError(Reply.of(501, "5.5.4", "Syntax: FROM:<address>"))
     try:
-        path = parse_reverse_path(argument, start, default_domain)
+        path = parse_reverse_path(argument, keyword.end(), default_domain)
     except PathError as error:
         raise CommandError(Reply.of(501, "5.1.7", str(error))) from None
     if path.end == len(argument):
@@ -170,9 +176,11 @@ def parse_rcpt(argument: str, utf8: bool, default_domain: str = "") -> RcptArgum
     :raises CommandError: 501 for a malformed path or parameter, 553 for an address beyond ASCII without SMTPUTF8, 555 for an
         unknown parameter.
     """
-    start = _skip_keyword(argument, "TO:")
+    keyword = _TO.match(argument)
+    if keyword is None:
+        raise CommandError(Reply.of(501, "5.5.4", "Syntax: TO:<address>"))
     try:
-        path = parse_forward_path(argument, start, default_domain)
+        path = parse_forward_path(argument, keyword.end(), default_domain)
     except PathError as error:
         raise CommandError(Reply.of(501, "5.1.3", str(error))) from None
     if path.end == len(argument) and path.address.isascii():
@@ -238,16 +246,6 @@ def parse_bdat(argument: str) -> BdatCommand:
 def _check_ascii(address: str, utf8: bool) -> None:
     if not utf8 and not address.isascii():  # RFC 6531 §3.4
         raise CommandError(ADDRESS_NOT_ASCII)
-
-
-def _skip_keyword(argument: str, keyword: str) -> int:
-    """Where the path begins. §3.3 allows no space behind the colon, but many clients write one: harmless."""
-    end = len(keyword)
-    if argument[:end].upper() != keyword:
-        raise CommandError(Reply.of(501, "5.5.4", f"Syntax: {keyword}<address>"))
-    while argument.startswith(" ", end):
-        end += 1
-    return end
 
 
 def _parse_parameters(argument: str, start: int) -> dict[str, str]:

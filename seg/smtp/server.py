@@ -162,7 +162,7 @@ class ServerConnection(ServerSession):
         """Do what the table says for the command."""
         match step:
             case CommandStep.ADD_RECIPIENT:
-                recipient = parse_rcpt(argument, self._utf8, self._default_domain())
+                recipient = parse_rcpt(argument, self._utf8, self._domain)
                 return self._ask(RcptCommand(recipient), replies.RECIPIENT_OK, State.RCPT)
             case CommandStep.BEGIN:
                 return self._begin(argument)
@@ -209,16 +209,13 @@ class ServerConnection(ServerSession):
         address = parse_rcpt(f"TO:<{bare}>", False).address
         return self._ask(VrfyCommand(address), Reply.of(250, "2.1.5", f"<{address}>"), self.state)
 
-    def _default_domain(self) -> str:
-        """That of addresses without one, where what old programs write is taken from the client; else ""."""
-        lenient = self.options.lenient
-        may = lenient is AddressLeniency.RELAY and (self.may_relay or bool(self.identity))
-        return self.options.hostname if may or lenient is AddressLeniency.ALL else ""
-
     def _begin(self, argument: str) -> ServerEvent:
         if self.options.auth_required and not self.identity:
             raise CommandError(auth.AUTH_REQUIRED)
-        arguments = parse_mail(argument, bool(self.mechanisms), self._default_domain())
+        lenient = self.options.lenient
+        may = lenient is AddressLeniency.RELAY and (self.may_relay or bool(self.identity))
+        self._domain = self.options.hostname if may or lenient is AddressLeniency.ALL else ""
+        arguments = parse_mail(argument, bool(self.mechanisms), self._domain)
         if arguments.requiretls and not self.tls:  # RFC 8689 §2: it wasn't offered
             raise CommandError(replies.TLS_NEEDED)
         self._utf8 = arguments.smtputf8

@@ -6,43 +6,38 @@ RECIPIENTS = 10  # that came to nothing count as much as one command
 
 
 class SessionCounts:
-    """Counts what a client got for its commands.
+    """Counts what a client got for its commands; `seg.smtp.server_session` adds what each reply counts.
 
     Whatever is answered with 4xx or 5xx is a refusal; an accepted message wipes them out. Whatever else is no step towards a
     message is idle: an accepted recipient or message wipes it out, but for transactions that were dropped, which only a message does:
     else a recipient and a RSET could be repeated for ever. Faults (unknown and malformed commands) are never forgotten.
     """
 
-    __slots__ = ("_dropped", "_recipients", "faults", "idle", "refusals")
+    __slots__ = ("dropped", "faults", "idle", "recipients", "refusals")
 
     def __init__(self) -> None:
         self.faults = 0
         self.refusals = 0  # replies with 4xx or 5xx
         self.idle = 0  # commands to no purpose, transactions dropped included
-        self._dropped = 0  # of them, transactions
-        self._recipients = 0  # accepted in the present transaction
+        self.dropped = 0  # of them, transactions
+        self.recipients = 0  # accepted in the present transaction
 
     def progress(self) -> None:
         """Content came."""
-        self.idle = self._dropped
+        self.idle = self.dropped
 
-    def recipient(self) -> None:
-        """A recipient was accepted."""
-        self.idle = self._dropped
-        self._recipients += 1
-
-    def dropped(self) -> None:
+    def drop(self) -> None:
         """A transaction was given up by the client, with all the work that its recipients were; its command counts already."""
-        cost = 1 + self._recipients // RECIPIENTS
-        self._dropped += cost
+        cost = 1 + self.recipients // RECIPIENTS
+        self.dropped += cost
         self.idle += cost
-        self._recipients = 0
+        self.recipients = 0
 
     def failed(self) -> None:
         """What was to be a message was refused; the reply counts already."""
-        self.refusals += self._recipients // RECIPIENTS
-        self._recipients = 0
+        self.refusals += self.recipients // RECIPIENTS
+        self.recipients = 0
 
     def message(self) -> None:
         """A message was accepted."""
-        self.idle = self._dropped = self.refusals = self._recipients = 0
+        self.idle = self.dropped = self.refusals = self.recipients = 0

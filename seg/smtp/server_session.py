@@ -47,6 +47,7 @@ class ServerSession:
         self._accepted_state = State.READY  # where `accept` leads
         self._behind_auth = False  # the last command that was known is AUTH, or may have been one
         self._utf8 = False  # this transaction's MAIL had SMTPUTF8
+        self._domain = ""  # of its addresses without one, where what old programs write is taken from the client
         self._content: IncomingContent | None = None
         self._chunks: IncomingChunks | None = None  # the content of a transaction that comes by BDAT
         self._chunk: BdatCommand | None = None  # being read
@@ -87,7 +88,9 @@ class ServerSession:
         self.state = self._accepted_state
         self._reply(reply or self._yes)
         if self._question is RcptCommand:
-            self._counts.recipient()
+            counts = self._counts
+            counts.idle = counts.dropped
+            counts.recipients += 1
         elif self._question is ContentEnded:
             self._counts.message()
 
@@ -185,6 +188,6 @@ class ServerSession:
         if self.state not in (State.MAIL, State.RCPT, State.BDAT):
             return None
         self._chunks = None
-        self._counts.dropped()
+        self._counts.drop()
         self.state = State.READY
         return TransactionDropped(verb.value)
