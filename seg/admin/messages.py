@@ -34,7 +34,6 @@ from seg.queue.commands import MessageDetails, MessageState, MessageSummary, Que
 NOT_QUEUED = "isn't in the queue"
 NOTHING_WAITS = f"{NOT_QUEUED}, or nothing of it waits"
 SHOWN = 3  # recipients of a message in a list
-AT_ONCE = 500  # messages looked at before the reactor gets its turn
 BATCH = 256  # messages acted on side by side; their files are made durable together
 
 QueueAction = Callable[[int, str], Coroutine[Any, Any, str]]  # MID and who wants it; "", or why it can't be done
@@ -80,9 +79,7 @@ class MessageRoutes:
         """The messages meant, the oldest first."""
         sender = None if wanted.sender is None else wanted.sender.lower()
         mention = (sender or "") if wanted.domain is None else self._domain(wanted.domain)
-        for number, mid in enumerate(self._mids(wanted.after or 0, wanted.cause), 1):
-            if not number % AT_ONCE:
-                await self._commands.pause()
+        async for mid in self._commands.in_turns(self._mids(wanted.after or 0, wanted.cause)):
             message = self._commands.listing(mid, mention, bool(wanted.held))
             if message is None or (wanted.domain is not None and mention not in message.domains):
                 continue
@@ -135,7 +132,8 @@ class MessageRoutes:
         not_written: dict[str, str] = {}
         for start in range(0, len(mids), BATCH):
             batch = mids[start : start + BATCH]
-            reasons = await gatherResults([Deferred.fromCoroutine(act(mid, by)) for mid in batch])
+            under_way = [Deferred.fromCoroutine(act(mid, by)) async for mid in self._commands.in_turns(batch)]
+            reasons = await gatherResults(under_way)
             for mid, reason in zip(batch, reasons, strict=True):
                 if reason:
                     refused[str(mid)] = reason

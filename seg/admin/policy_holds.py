@@ -15,8 +15,6 @@ from seg.mail.causes import CauseKind
 from seg.mail.envelope import MOST_REFUSALS, Recipient
 from seg.queue.commands import HeldByPolicy, QueueCommands
 
-AT_ONCE = 200  # messages looked at before the reactor gets its turn
-
 
 @attrs.define
 class DomainHold:
@@ -106,9 +104,7 @@ class PolicyHoldRoutes:
         """What TLS policy keeps waiting."""
         domain = asked_domain(asked.domain, self._commands.destinations().__contains__) if asked.domain else ""
         holds = DomainHolds()
-        for number, mid in enumerate(self._commands.policy_held(), 1):
-            if not number % AT_ONCE:
-                await self._commands.pause()
+        async for mid in self._commands.in_turns(self._commands.policy_held()):
             message = self._commands.held_by_policy(mid)
             if message is not None:
                 holds.add(message, domain)

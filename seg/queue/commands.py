@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import enum
 from bisect import bisect_right
-from collections.abc import Callable, Coroutine, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator, Mapping
 from functools import wraps
-from typing import Any, Concatenate, ParamSpec
+from time import thread_time
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import attrs
 from twisted.internet.defer import Deferred
@@ -27,7 +28,8 @@ from seg.queue.loading import Loading
 from seg.queue.queue import Queue
 
 HEAD = 1024  # octets of the content that `show` gives
-AT_ONCE = 1000  # messages that `retry` looks at before the reactor gets its turn
+TURN = 0.005  # seconds of work before the reactor gets its turn
+AT_LEAST = 20  # messages looked at in one turn
 
 
 class MessageState(enum.StrEnum):
@@ -78,6 +80,7 @@ class HeldByPolicy:
 
 
 P = ParamSpec("P")
+T = TypeVar("T")
 
 
 def answered(
@@ -133,8 +136,17 @@ class QueueCommands:
         return "" if entry is None else entry.unusual.unwritten
 
     def pause(self) -> Deferred[None]:
-        """Fires in the reactor's next turn: whoever goes through many messages lets others in between."""
+        """Fires in the reactor's next turn."""
         return deferLater(self._clock, 0)
+
+    async def in_turns(self, items: Iterable[T]) -> AsyncIterator[T]:
+        """The items; others get their turn in between: an order over many messages goes in slices."""
+        begun = thread_time()
+        for number, item in enumerate(items, 1):
+            yield item
+            if not number % AT_LEAST and thread_time() - begun > TURN:
+                await self.pause()
+                begun = thread_time()
 
     def messages(self, after: int = 0) -> Iterator[MessageSummary]:
         """All queued messages by MID, from the first one above `after`. Takes them as it goes, so that a long
@@ -248,12 +260,10 @@ class QueueCommands:
             entry = self._index.get(target)
             return self._index.make_due(entry) if entry else 0
         hurried = 0
-        for number, mid in enumerate(self._index.mids(), 1):
+        async for mid in self.in_turns(self._index.mids()):
             entry = self._index.get(mid)
             if entry is not None:
                 hurried += self._index.make_due(entry, target)
-            if not number % AT_ONCE:
-                await deferLater(self._clock, 0)
         return hurried
 
     @answered

@@ -1,9 +1,14 @@
 """What operators see and do."""
 
+from itertools import count
+from unittest.mock import patch
+
 import attrs
+from twisted.internet.defer import Deferred
 
 from seg.events.gateway import OperatorActed
 from seg.events.queue import MessageFinished, MessageHeld, MessageReleased, RecipientBounced, RecipientsDeleted
+from seg.queue import commands as queue_commands
 from seg.queue.commands import MessageState
 from seg.queue.index import QueueCounts
 from tests.queue.house import DELIVERED, HARD, NOW, SOFT, HouseCase
@@ -170,6 +175,24 @@ class OperatorTests(HouseCase):
         self.assertEqual(self.house.commands.counts(), QueueCounts(1, 1, 0, 0, NOW + 5))
         self.house.attempt("three.test", DELIVERED)
         self.assertEqual(self.house.commands.counts(), QueueCounts(0, 0, 0, 0, 0.0))
+
+    def test_slices(self) -> None:
+        """What goes through many messages lets others have their turn, whatever a message costs."""
+        for _ in range(100):
+            self.house.put("a@one.test")
+            self.house.attempt("one.test", SOFT)
+        seconds, pauses = count(), list[Deferred[None]]()
+
+        def pause() -> Deferred[None]:
+            pauses.append(Deferred())
+            return pauses[-1]
+
+        with patch.object(queue_commands, "thread_time", lambda: next(seconds)):
+            self.house.commands.pause = pause  # type: ignore[method-assign]
+            hurried = Deferred.fromCoroutine(self.house.commands.retry())
+            while not hurried.called:
+                pauses[-1].callback(None)
+        self.assertEqual((self.successResultOf(hurried), len(pauses)), (100, 100 // queue_commands.AT_LEAST))
 
     def test_redirect(self) -> None:
         """What waits goes to another host, at once and over restarts, until that is undone; the envelope stays as it is."""
