@@ -72,41 +72,69 @@ _PLAIN: Mapping[type[Event], str] = {
 _OTHERS = ("messages_received", "received_bytes", "filters_away", "syslog_lines_lost")
 
 
+class _Numbers(dict[Key, int]):
+    """Numbers that begin at 0 when they are first counted."""
+
+    def __init__(self, now: Callable[[], float]) -> None:
+        super().__init__()
+        self._now = now
+        self.began: dict[Key, float] = {}  # POSIX seconds
+
+    def __missing__(self, key: Key) -> int:
+        self.began[key] = self._now()
+        return 0
+
+
+class _OpinionKeys(dict[Key, Key]):
+    """By provider and word of an opinion: what it is counted by."""
+
+    def __init__(self, word: Callable[[str, str], str]) -> None:
+        super().__init__()
+        self._word = word
+
+    def __missing__(self, said: Key) -> Key:
+        provider, word = said
+        key = ("policy_opinions", self._word("provider", provider), self._word(f"words of {provider}", word))
+        if key[1:] == said:  # what is "other" may be anything
+            self[said] = key
+        return key
+
+
 class EventCounters:
-    """The numbers; `handlers` count events.
+    """The numbers; `handlers` count events, each by one call.
 
     :param now: POSIX seconds.
     """
 
     def __init__(self, now: Callable[[], float]) -> None:
-        self._now = now
-        began = now()
-        self._numbers: dict[Key, int] = {(name,): 0 for name in (*_PLAIN.values(), *_OTHERS)}
-        self._began: dict[Key, float] = dict.fromkeys(self._numbers, began)
+        self._numbers = numbers = _Numbers(now)
+        for name in (*_PLAIN.values(), *_OTHERS):
+            numbers[(name,)] += 0
         self._words: dict[str, set[str]] = {}
+        self._opinions = _OpinionKeys(self._word)
         self.handlers: Mapping[type[Event], Handler] = {
-            **{kind: self._plain((name,)) for kind, name in _PLAIN.items()},
-            ConnectionAdmitted: lambda e: self.add("connections_in", e.action.lower()),
-            ReceiveTLSStarted: lambda e: self._tls_started("in", e),
-            DeliveryTLSStarted: lambda e: self._tls_started("out", e),
-            AuthSucceeded: lambda e: self.add("auth", "succeeded"),
-            AuthFailed: lambda e: self.add("auth", "failed"),
+            **{kind: self._counting(name) for kind, name in _PLAIN.items()},
+            AuthSucceeded: self._counting("auth", "succeeded"),
+            AuthFailed: self._counting("auth", "failed"),
+            STSSucceeded: self._counting("verified", "mta-sts"),
+            DANESucceeded: self._counting("verified", "dane"),
+            STSPolicyFetched: self._counting("sts_fetches", "fetched"),
+            STSFetchFailed: self._counting("sts_fetches", "failed"),
+            ConnectionAdmitted: self._admitted,
+            ReceiveTLSStarted: self._tls_received,
+            DeliveryTLSStarted: self._tls_sent,
             MessageReceived: self._received,
             RefusalsUntold: self._untold,
-            FilterAnswered: lambda e: self.add("filters", self._word("filter", e.name), e.answer),
-            FilterAway: self._away,
+            FilterAnswered: self._filter_answered,
+            FilterAway: self._filter_away,
             PolicyExplained: self._explained,
             PolicyObserved: self._observed,
-            RecipientsDelivered: lambda e: self.add("recipients", "delivered", by=len(e.rids)),
-            RecipientsDiscarded: lambda e: self.add("recipients", "discarded", by=len(e.rids)),
-            RecipientDelayed: lambda e: self.add("delays", _status(e.error.enhanced)),
+            RecipientsDelivered: self._delivered,
+            RecipientsDiscarded: self._discarded,
+            RecipientDelayed: self._delayed,
             RecipientBounced: self._bounced,
-            STSSucceeded: lambda e: self.add("verified", "mta-sts"),
-            DANESucceeded: lambda e: self.add("verified", "dane"),
-            STSPolicyFetched: lambda e: self.add("sts_fetches", "fetched"),
-            STSFetchFailed: lambda e: self.add("sts_fetches", "failed"),
-            DNSFailed: lambda e: self.add("dns_failures", self._word("dns", e.kind.lower())),
-            SyslogLinesLost: lambda e: self.add("syslog_lines_lost", by=e.count),
+            DNSFailed: self._dns_failed,
+            SyslogLinesLost: self._lines_lost,
         }
 
     # --- asking ------------------------------------------------------------------------------------
@@ -120,11 +148,11 @@ class EventCounters:
         """The numbers of a name: the values of their labels, each number, and since when it is counted (POSIX seconds)."""
         for key, number in self._numbers.items():
             if key[0] == name:
-                yield key[1:], number, self._began[key]
+                yield key[1:], number, self._numbers.began[key]
 
     # --- counting ----------------------------------------------------------------------------------
 
-    def _plain(self, key: Key) -> Handler:
+    def _counting(self, *key: str) -> Handler:
         numbers = self._numbers
 
         def count(event: Event) -> None:
@@ -132,46 +160,62 @@ class EventCounters:
 
         return count
 
-    def add(self, *key: str, by: int = 1) -> None:
-        """Count something."""
-        try:
-            self._numbers[key] += by
-        except KeyError:
-            self._numbers[key], self._began[key] = by, self._now()
+    def _admitted(self, event: ConnectionAdmitted) -> None:
+        self._numbers["connections_in", event.action.lower()] += 1
 
     def _received(self, event: MessageReceived) -> None:
         if not event.own:
-            self.add("messages_received")
-            self.add("received_bytes", by=event.size)
-
-    def _away(self, event: FilterAway) -> None:
-        self.add("filters_away")
-        self.add("filters", self._word("filter", event.name), "away")
+            self._numbers[("messages_received",)] += 1
+            self._numbers[("received_bytes",)] += event.size
 
     def _untold(self, event: RefusalsUntold) -> None:
-        self.add("recipients_refused", by=event.recipients)
-        self.add("auth", "failed", by=event.logins)
+        self._numbers[("recipients_refused",)] += event.recipients
+        self._numbers["auth", "failed"] += event.logins
 
-    def _tls_started(self, direction: str, event: DeliveryTLSStarted | ReceiveTLSStarted) -> None:
-        self.add("tls_sessions", direction, event.protocol)
-        self.add("tls_groups", direction, event.group or "none")  # of those that we offer, or take
+    def _tls_received(self, event: ReceiveTLSStarted) -> None:
+        self._numbers["tls_sessions", "in", event.protocol] += 1
+        self._numbers["tls_groups", "in", event.group or "none"] += 1  # of those that we take
+
+    def _tls_sent(self, event: DeliveryTLSStarted) -> None:
+        self._numbers["tls_sessions", "out", event.protocol] += 1
+        self._numbers["tls_groups", "out", event.group or "none"] += 1  # of those that we offer
+
+    def _filter_answered(self, event: FilterAnswered) -> None:
+        self._numbers["filters", self._word("filter", event.name), event.answer] += 1
+
+    def _filter_away(self, event: FilterAway) -> None:
+        self._numbers[("filters_away",)] += 1
+        self._numbers["filters", self._word("filter", event.name), "away"] += 1
+
+    def _delivered(self, event: RecipientsDelivered) -> None:
+        self._numbers["recipients", "delivered"] += len(event.rids)
+
+    def _discarded(self, event: RecipientsDiscarded) -> None:
+        self._numbers["recipients", "discarded"] += len(event.rids)
+
+    def _delayed(self, event: RecipientDelayed) -> None:
+        self._numbers["delays", _status(event.error.enhanced)] += 1
 
     def _bounced(self, event: RecipientBounced) -> None:
-        self.add("recipients", "bounced")
-        self.add("bounces", _status(event.error.enhanced))
+        self._numbers["recipients", "bounced"] += 1
+        self._numbers["bounces", _status(event.error.enhanced)] += 1
 
     def _explained(self, event: PolicyExplained) -> None:
-        self.add("attempts", attempt_label(event.result, event.verified_by))
+        numbers, opinions = self._numbers, self._opinions
+        numbers["attempts", attempt_label(event.result, event.verified_by)] += 1
         for provider, said in event.opinions:
             match = _WORD.match(said)
-            self.add(
-                "policy_opinions",
-                self._word("provider", provider),
-                self._word(f"words of {provider}", match[0] if match else ""),
-            )
+            numbers[opinions[provider, match[0] if match else ""]] += 1
 
     def _observed(self, event: PolicyObserved) -> None:
-        self.add("policy_observed", self._word("provider", event.provider), "passed" if event.ok else "failed")
+        result = "passed" if event.ok else "failed"
+        self._numbers["policy_observed", self._word("provider", event.provider), result] += 1
+
+    def _dns_failed(self, event: DNSFailed) -> None:
+        self._numbers["dns_failures", self._word("dns", event.kind.lower())] += 1
+
+    def _lines_lost(self, event: SyslogLinesLost) -> None:
+        self._numbers[("syslog_lines_lost",)] += event.count
 
     def _word(self, kind: str, word: str) -> str:
         """A label's value; of too many different ones the rest are "other"."""

@@ -58,6 +58,10 @@ class JSONLines:
                 parts.append(label + str(value))
             elif kind is tuple and value and type(value[0]) is int:
                 parts.append(f"{label}[{','.join(map(str, value))}]")
+            elif isinstance(value, str):  # a member of a closed set
+                parts.append(label + encode_basestring_ascii(value))
+            elif value is None:
+                parts.append(f"{label}null")
             else:
                 parts.append(_other(field, value))
         parts.append("}")
