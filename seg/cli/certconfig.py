@@ -11,8 +11,8 @@ import attrs
 import click
 
 from seg.cli.certconfig_files import certificates_in_use, checked, delete, export, new
-from seg.cli.dialogue import can_ask, menu
-from seg.cli.options import JSON, Answering, asked, json_or_text
+from seg.cli.dialogue import menu
+from seg.cli.options import JSON, Answering, asked, json_or_text, to_be_asked
 from seg.cli.output import say
 from seg.cli.rights import as_owner_of
 from seg.cli.tables import plain, print_json, print_table
@@ -52,11 +52,8 @@ def certconfig(context: click.Context) -> None:
     --extra-ca-file FILE adds authorities, --ca-file FILE replaces the system's list.
     Exit status: 0; 1 when a certificate can't be used or ends within three weeks.
     """
-    if context.invoked_subcommand is not None:
+    if not to_be_asked(context):
         return
-    if not can_ask():
-        say(context.get_help())
-        sys.exit(2)
     chosen = menu("Certificates and authorities:", OPERATIONS)
     if chosen:
         # As if it had been typed, so that what is missing is asked for.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -15,15 +14,16 @@ from seg.cli.destconfig_show import detail, list_
 from seg.cli.dialogue import can_ask
 from seg.cli.import_export import FROM_FILE, SHOWN, TO_FILE, YES, clear, merge_or_replace, read, replaces, write
 from seg.cli.keys import options
-from seg.cli.options import JSON, WordChoice
+from seg.cli.options import JSON, WordChoice, to_be_asked
 from seg.cli.output import say
-from seg.cli.staged import Edit, StagedEdits, put, remove
+from seg.cli.staged import StagedEdits, changed, put, remove
 from seg.config.destinations import Profile
 from seg.config.syntax import parse_pattern
 from seg.mail.address import to_ascii
 
 FILE = "destinations"
 ENTRIES = "destination"
+NOT_SET = "isn't set there"
 
 
 @click.group(invoke_without_command=True)
@@ -40,11 +40,8 @@ def destconfig(context: click.Context) -> None:
     seg destconfig default --mta-sts on
     seg destconfig import controls.ini --merge
     """
-    if context.invoked_subcommand is not None:
+    if not to_be_asked(context):
         return
-    if not can_ask():
-        say(context.get_help())
-        sys.exit(2)
     dialogue.main_menu(
         StagedEdits(context.obj.gateway(LONGEST)),
         list_=lambda: context.invoke(list_),
@@ -113,7 +110,7 @@ def edit(surroundings: Any, /, domain: str | None, inherit: tuple[str, ...], as_
     known = bench.table(FILE, ENTRIES)
     if domain not in known:
         raise click.ClickException(f"{domain} has no entry (seg destconfig new {domain} ...)")
-    bench.stage(_edits((ENTRIES, domain), values, inherit, known[domain]), as_json)
+    bench.stage(changed(FILE, (ENTRIES, domain), values, inherit, known[domain], NOT_SET), as_json)
 
 
 @destconfig.command()
@@ -129,7 +126,7 @@ def default(surroundings: Any, /, inherit: tuple[str, ...], as_json: bool, **giv
         _need_terminal("", "seg destconfig default --tls preferred ...")
         dialogue.edit_default(bench)
         return
-    bench.stage(_edits(("default",), values, inherit, bench.table(FILE, "default")), as_json)
+    bench.stage(changed(FILE, ("default",), values, inherit, bench.table(FILE, "default"), NOT_SET), as_json)
 
 
 @destconfig.command()
@@ -262,18 +259,6 @@ def _moment(text: str) -> date:
         return moment(text)
     except ValueError:
         raise click.UsageError(f"{text!r} is no date such as 2026-12-31 or 2026-12-31T18:00:00+01:00") from None
-
-
-def _edits(
-    where: tuple[str, ...], values: dict[str, Any], inherit: tuple[str, ...], known: dict[str, Any]
-) -> list[Edit]:
-    names = [name.replace("-", "_") for name in inherit]
-    for name in names:
-        if name not in known:
-            raise click.UsageError(f"{name} isn't set there; set are {', '.join(known) or 'none'}")
-    return [put(FILE, (*where, name), value) for name, value in values.items()] + [
-        remove(FILE, (*where, name)) for name in names
-    ]
 
 
 def _kept(known: dict[str, Any] | None) -> dict[str, Any]:

@@ -11,7 +11,7 @@ import click
 from click.core import ParameterSource
 
 from seg.cli.dialogue import ask, can_ask
-from seg.cli.output import print_json
+from seg.cli.output import print_json, say
 
 _ASKED = "seg.cli.options.asked"
 YES = click.option("--yes", is_flag=True, help="Don't ask.")
@@ -65,6 +65,16 @@ class PromptedArgument(click.Argument):
 def asked(name: str, question: str, **attributes: Any) -> Callable[[Any], Any]:
     """`click.argument` for an `PromptedArgument` one."""
     return click.argument(name, cls=PromptedArgument, question=question, **attributes)
+
+
+def to_be_asked(context: click.Context) -> bool:
+    """Whether a group was called without a verb, by somebody who can be asked; who can't be gets its help, and exit status 2."""
+    if context.invoked_subcommand is not None:
+        return False
+    if not can_ask():
+        say(context.get_help())
+        context.exit(2)
+    return True
 
 
 Answering = Generator[Any, Any, None]

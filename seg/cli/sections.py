@@ -11,9 +11,9 @@ import click
 
 from seg.cli.dialogue import ask, can_ask, confirm, menu
 from seg.cli.keys import fault_of, options, shown, typed
-from seg.cli.options import JSON
+from seg.cli.options import JSON, to_be_asked
 from seg.cli.output import say, shown_safely
-from seg.cli.staged import Edit, StagedEdits, put, remove
+from seg.cli.staged import Edit, StagedEdits, changed, put, remove
 from seg.cli.tables import plain, print_json, print_table
 from seg.config.problems import offered
 from seg.config.values import KeySpec, specs
@@ -21,6 +21,9 @@ from seg.config.values import KeySpec, specs
 RESET = click.option(
     "--reset", multiple=True, metavar="KEY", help="Take the default of this key again (may be repeated)."
 )
+
+
+HAS_DEFAULT = "has its default already"
 
 
 # --- one table --------------------------------------------------------------------------------------------------
@@ -44,7 +47,7 @@ def section_command(name: str, section: str, kind: type, title: str) -> click.Co
         bench = StagedEdits(surroundings.gateway())
         stated = bench.table("settings", section)
         values = {key: value for key, value in given.items() if value is not None}
-        edits = _edits((section,), values, reset, stated)
+        edits = changed("settings", (section,), values, reset, stated, HAS_DEFAULT)
         if edits:
             bench.stage(edits, as_json)
         elif show or as_json or not can_ask():
@@ -67,18 +70,6 @@ def section_dialogue(bench: StagedEdits, section: str, kind: type) -> None:
     _show(specs(kind), stated, False)
     if confirm("Do you wish to change any of these settings?"):
         bench.stage(_asked((section,), specs(kind), stated))
-
-
-def _edits(
-    where: tuple[str, ...], values: Mapping[str, Any], reset: tuple[str, ...], stated: Mapping[str, Any]
-) -> list[Edit]:
-    names = [name.replace("-", "_") for name in reset]
-    for name in names:
-        if name not in stated:
-            raise click.UsageError(f"{name} has its default already; set are {', '.join(stated) or 'none'}")
-    return [put("settings", (*where, key), value) for key, value in values.items()] + [
-        remove("settings", (*where, name)) for name in names
-    ]
 
 
 def _show(keys: Mapping[str, KeySpec], stated: Mapping[str, Any], as_json: bool) -> None:
@@ -175,13 +166,8 @@ def named_group(named: NamedSection) -> click.Group:
     )
     @click.pass_context
     def group(context: click.Context) -> None:
-        if context.invoked_subcommand is not None:
-            return
-        if can_ask():
+        if to_be_asked(context):
             named_menu(named, StagedEdits(context.obj.gateway()))
-        else:
-            say(context.get_help())
-            context.exit(2)
 
     @group.command("list", help=f"List every {noun}.")
     @JSON
@@ -223,8 +209,7 @@ def _change(
         values = _questions(named, known)
     if not values and not reset:
         raise click.UsageError(f"say what to change: seg {named.command} edit {entry} --help lists the options")
-    edits = _edits((named.table, entry), values, reset, known)
-    return [{**edit, "file": named.file} for edit in edits]
+    return changed(named.file, (named.table, entry), values, reset, known, HAS_DEFAULT)
 
 
 def _delete(

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import re
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 
-from seg.cli.dialogue import ask, can_ask, confirm, menu
+from seg.cli.dialogue import ask, confirm, menu
 from seg.cli.import_export import FROM_FILE, TO_FILE, YES, clear, merge_or_replace, read, replaces, write
-from seg.cli.options import JSON, WordChoice
+from seg.cli.options import JSON, WordChoice, to_be_asked
 from seg.cli.output import say, shown_safely
 from seg.cli.staged import StagedEdits, put, remove
 from seg.cli.tables import plain, print_json, print_table
@@ -47,11 +46,8 @@ def smtproutes(context: click.Context) -> None:
     seg smtproutes new ALL relay.example.net:587
     seg smtproutes new partner.example USEDNS
     """
-    if context.invoked_subcommand is not None:
+    if not to_be_asked(context):
         return
-    if not can_ask():
-        say(context.get_help())
-        sys.exit(2)
     _menu(StagedEdits(context.obj.gateway()))
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import Any
+
+import click
 
 from seg.cli.changes import stage
 from seg.cli.client import GatewayClient
@@ -58,6 +60,29 @@ def put(file: str, path: Sequence[str | int], value: Any) -> Edit:
 def remove(file: str, path: Sequence[str | int]) -> Edit:
     """An edit that removes one."""
     return {"file": file, "path": list(path), "value": None}
+
+
+def changed(
+    file: str,
+    table: Sequence[str],
+    values: Mapping[str, Any],
+    reset: Sequence[str],
+    stated: Mapping[str, Any],
+    unset: str,
+) -> list[Edit]:
+    """The edits that set some keys of a table, and take others off it.
+
+    :param reset: names of the latter, with hyphens or underscores.
+    :param stated: what the table has.
+    :param unset: what is said of a key that can't be taken off, as it isn't there.
+    :raises click.UsageError: there is such a key.
+    """
+    names = [name.replace("-", "_") for name in reset]
+    for name in names:
+        if name not in stated:
+            raise click.UsageError(f"{name} {unset}; set are {', '.join(stated) or 'none'}")
+    puts = [put(file, (*table, name), value) for name, value in values.items()]
+    return puts + [remove(file, (*table, name)) for name in names]
 
 
 def _plain(value: Any) -> Any:

@@ -228,7 +228,7 @@ class AskedTests(DialogueCase):
 
     def test_left_out(self) -> None:
         """What may be left out is asked for only together with the rest, and needs no answer."""
-        self.patch(sys.modules["seg.cli.certconfig"], "can_ask", lambda: True)
+        self.patch(sys.modules["seg.cli.options"], "can_ask", lambda: True)
         words = ["--config", "/nowhere", "certconfig"]
         result = self.ask(mock.Mock(), words, "check", "/nowhere.pem", "")
         self.assertIn(
