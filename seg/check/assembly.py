@@ -14,6 +14,8 @@ from seg.config.destinations import Destinations
 from seg.config.schema import Settings
 from seg.deliver.connect import Connector
 from seg.deliver.connections import ConnectionOpener
+from seg.deliver.handshake import TLSServices
+from seg.deliver.host_connector import ConnectionServices
 from seg.deliver.plan import AttemptPlan
 from seg.deliver.pool import ConnectionPool
 from seg.deliver.routes import Router
@@ -49,17 +51,9 @@ def build_checks(
         return Router(lookups.resolver, plan, delivery, runtime.hostname, own, ties, notebook)
 
     def sessions(notebook: IEventSink) -> ConnectionOpener:
-        return ConnectionOpener(
-            Connector(runtime.reactor),
-            senders,
-            ConnectionPool(runtime.reactor, 0.0),
-            ClientTLS(parameters=outbound(settings.tls)),
-            lookups.roots,
-            delivery,
-            notebook,
-            runtime.posix,
-            identities=identities,
-        )
+        services = ConnectionServices(Connector(runtime.reactor), senders, ConnectionPool(runtime.reactor, 0.0))
+        tls = TLSServices(ClientTLS(parameters=outbound(settings.tls)), lookups.roots, identities)
+        return ConnectionOpener(services, tls, delivery, notebook, runtime.posix)
 
     return Checks(
         CheckServices(

@@ -8,9 +8,9 @@ import attrs
 from zope.interface import implementer
 
 from seg.deliver.attempt_record import AttemptRecord
-from seg.deliver.connections import VerifiedConnection
 from seg.deliver.plan import AttemptPlan
 from seg.deliver.transmit import ITransmit
+from seg.deliver.verified_connection import VerifiedConnection
 from seg.mail.envelope import Envelope, Recipient
 from seg.mail.hosts import PeerAddress
 from seg.mail.ids import IMessageIds

@@ -10,9 +10,9 @@ from zope.interface import implementer
 from seg.check.report import AddressReport, CheckReport, HostReport, NoSession
 from seg.deliver.attempt_record import AttemptRecord
 from seg.deliver.connection_errors import AuthenticationError, HandshakeFailed, Unreachable
-from seg.deliver.connections import VerifiedConnection
 from seg.deliver.observer import IAttemptObserver
 from seg.deliver.policy_violation import PolicyViolation
+from seg.deliver.verified_connection import VerifiedConnection
 from seg.events.base import Event, IEventSink
 from seg.events.delivery import DeliveryConnected, DeliveryConnectFailed
 from seg.mail.errors import DeliveryError, Temporary, local_fault

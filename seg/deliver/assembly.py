@@ -16,6 +16,8 @@ from seg.deliver.connection_limits import ConnectionLimits
 from seg.deliver.connections import ConnectionOpener
 from seg.deliver.debug_peers import DebugPeers
 from seg.deliver.greetings import Greetings
+from seg.deliver.handshake import TLSServices
+from seg.deliver.host_connector import ConnectionServices
 from seg.deliver.plan import AttemptPlans
 from seg.deliver.pool import ConnectionPool
 from seg.deliver.rate_limits import SendingRates
@@ -105,18 +107,14 @@ def _build_opener(
     shared: SharedState,
 ) -> ConnectionOpener:
     """What opens connections."""
-    return ConnectionOpener(
-        Connector(runtime.reactor),
-        ESMTPSenderFactory(runtime.hostname, delivery, runtime.reactor, ids, in_thread=runtime.in_thread),
-        pool,
-        lookups.tls,
-        lookups.roots,
-        delivery,
-        runtime.sink,
-        runtime.posix,
-        shared.dialogues,
-        shared.lines,
-        shared.identities,
-        shared.greetings,
-        shared.lacking,
+    services = ConnectionServices(
+        connector=Connector(runtime.reactor),
+        senders=ESMTPSenderFactory(runtime.hostname, delivery, runtime.reactor, ids, in_thread=runtime.in_thread),
+        pool=pool,
+        limits=shared.lines,
+        debug_peers=shared.dialogues,
+        greetings=shared.greetings,
+        lacking=shared.lacking,
     )
+    tls = TLSServices(lookups.tls, lookups.roots, shared.identities)
+    return ConnectionOpener(services, tls, delivery, runtime.sink, runtime.posix)

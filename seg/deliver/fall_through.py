@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 
 from seg.deliver.connection_errors import PolicyRefusal
-from seg.deliver.connections import VerifiedConnection
 from seg.deliver.observer import IAttemptObserver
 from seg.deliver.policy_violation import PolicyViolation
+from seg.deliver.verified_connection import VerifiedConnection
 from seg.mail.causes import CauseKind
 from seg.mail.hosts import MXHost
 from seg.policy.chain import DomainPolicies

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from zope.interface import Interface
 
-from seg.deliver.connections import VerifiedConnection
+from seg.deliver.verified_connection import VerifiedConnection
 from seg.mail.errors import DeliveryError, Temporary
 from seg.mail.hosts import MXHost, PeerAddress, Route
 from seg.mail.outcome import Outcome

@@ -7,11 +7,11 @@ from collections.abc import Callable, Mapping
 from zope.interface import implementer
 
 from seg.deliver.connection_errors import PolicyRefusal
-from seg.deliver.connections import VerifiedConnection
 from seg.deliver.observer import IAttemptObserver
 from seg.deliver.plan import AttemptPlan
 from seg.deliver.policy_violation import PolicyViolation, mismatches_of
 from seg.deliver.smtp_client import Tampered
+from seg.deliver.verified_connection import VerifiedConnection
 from seg.events.base import IEventSink
 from seg.events.delivery import (
     DeliveryStarted,

@@ -8,10 +8,11 @@ from zope.interface import Interface, implementer
 
 from seg.deliver.attempt_record import AttemptRecord
 from seg.deliver.connection_limits import LimitReached
-from seg.deliver.connections import ConnectionOpener, VerifiedConnection
+from seg.deliver.connections import ConnectionOpener
 from seg.deliver.plan import AttemptPlan
 from seg.deliver.rate_limits import SendingRates
 from seg.deliver.transactions import at_host, fewer, is_one_too_many, may_go_anew
+from seg.deliver.verified_connection import VerifiedConnection
 from seg.mail.envelope import Recipient
 from seg.mail.hosts import PeerAddress
 

@@ -32,12 +32,12 @@ from seg.common.json_schema import plain
 from seg.config.destinations import DANEMode, Destinations, Exemption, Profile, SMTPRoute, STSMode, TLSOption
 from seg.config.schema import Delivery
 from seg.deliver.connection_errors import AuthenticationError, HandshakeFailed, Unreachable
-from seg.deliver.connections import VerifiedConnection
 from seg.deliver.observer import IAttemptObserver
 from seg.deliver.plan import AttemptPlan
 from seg.deliver.policy_violation import PolicyViolation
 from seg.deliver.pool import PoolKey
 from seg.deliver.transmit import ITransmit
+from seg.deliver.verified_connection import VerifiedConnection
 from seg.events.base import IEventSink
 from seg.events.delivery import DeliveryConnected, DeliveryConnectFailed
 from seg.mail.causes import CauseKind

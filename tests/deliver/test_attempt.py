@@ -18,13 +18,13 @@ from seg.config.destinations import Destinations, Exemption, LimitPer, Profile
 from seg.config.schema import Delivery
 from seg.deliver.attempt import Attempt, AttemptServices
 from seg.deliver.connection_limits import LimitReached
-from seg.deliver.connections import VerifiedConnection
 from seg.deliver.plan import plan_for
 from seg.deliver.policy_violation import PolicyViolation
 from seg.deliver.pool import PoolKey
 from seg.deliver.rate_limits import SendingRates
 from seg.deliver.report_events import ReportEvents
 from seg.deliver.transmit import SMTPTransmit
+from seg.deliver.verified_connection import VerifiedConnection
 from seg.events.delivery import ExemptionUsed, PolicyExplained, PolicyObserved, RecipientsDelivered, RouteUsed
 from seg.events.policy import DANEFailed, DANEWeakened, STSFailed, STSSucceeded
 from seg.mail.causes import CauseKind

@@ -18,6 +18,8 @@ from seg.config.schema import Delivery
 from seg.deliver.attempt import Attempt, AttemptServices
 from seg.deliver.connections import ConnectionOpener
 from seg.deliver.greetings import Greetings
+from seg.deliver.handshake import TLSServices
+from seg.deliver.host_connector import ConnectionServices
 from seg.deliver.interfaces import IConnector
 from seg.deliver.plan import plan_for
 from seg.deliver.pool import ConnectionPool
@@ -323,17 +325,8 @@ class HostileServerTests(SynchronousTestCase):
         senders = ESMTPSenderFactory("seg.test", SETTINGS, self.clock, CountingCounters())
         self.pool = ConnectionPool(self.clock, SETTINGS.idle_timeout)
         now = self.clock.seconds
-        sessions = ConnectionOpener(
-            self.network,
-            senders,
-            self.pool,
-            ClientTLS(),
-            RootStore(),
-            SETTINGS,
-            self.sink,
-            now,
-            greetings=Greetings(self.clock),
-        )
+        connecting = ConnectionServices(self.network, senders, self.pool, greetings=Greetings(self.clock))
+        sessions = ConnectionOpener(connecting, TLSServices(ClientTLS(), RootStore()), SETTINGS, self.sink, now)
         may = Requirement(TLSLevel.MAY, source="static", clear_retry=True)
         provider = FakeProvider("static", lambda question, host: Raise(may, "preferred"))
         services = AttemptServices(

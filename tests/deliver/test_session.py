@@ -20,14 +20,17 @@ from zope.interface import implementer
 
 from seg.config.schema import Delivery
 from seg.deliver.connection_limits import LimitReached
-from seg.deliver.connections import OF_ONE_WAY, ConnectionOpener, VerifiedConnection
+from seg.deliver.connections import ConnectionOpener
 from seg.deliver.greetings import Greetings
+from seg.deliver.handshake import TLSServices
+from seg.deliver.host_connector import OF_ONE_WAY, ConnectionServices
 from seg.deliver.interfaces import IConnector
 from seg.deliver.outbound import OutboundSettings
 from seg.deliver.pool import ConnectionPool
 from seg.deliver.progress import AttemptProgress
 from seg.deliver.slots import PATIENCE
 from seg.deliver.smtp_client import ESMTPSenderFactory, SMTPClientProtocol
+from seg.deliver.verified_connection import VerifiedConnection
 from seg.events.delivery import DeliveryConnectFailed
 from seg.events.gateway import ConditionBegan, ConditionEnded
 from seg.mail.errors import LOCAL_ERRNOS, Temporary, local_fault
@@ -86,17 +89,10 @@ class SessionCase(SynchronousTestCase):
         self.sink = RecordingSink()
         self.connector = MemoryConnector()
         factory = ESMTPSenderFactory("seg.test", self.settings, self.clock, CountingCounters())
-        self.sessions = ConnectionOpener(
-            self.connector,
-            factory,
-            ConnectionPool(self.clock, 5.0),
-            ClientTLS(),
-            RootStore(()),
-            self.settings,
-            self.sink,
-            self.clock.seconds,
-            greetings=Greetings(self.clock),
-        )
+        pool, greetings = ConnectionPool(self.clock, 5.0), Greetings(self.clock)
+        services = ConnectionServices(self.connector, factory, pool, greetings=greetings)
+        tls = TLSServices(ClientTLS(), RootStore(()))
+        self.sessions = ConnectionOpener(services, tls, self.settings, self.sink, self.clock.seconds)
 
     def open(self, host: MXHost = HOST, outgoing: OutboundSettings = BY_ROUTE) -> Deferred[VerifiedConnection]:
         """Open a session."""
