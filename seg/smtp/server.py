@@ -14,7 +14,7 @@ order, and their replies gather. How much is done in one go the adapter says by 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from seg.smtp import server_auth as auth
 from seg.smtp import server_replies as replies
@@ -143,7 +143,7 @@ class ServerConnection(ServerSession):
             refusal = replies.NO_ARGUMENT
         else:
             try:
-                return self._take(step, verb, argument)
+                return _STEPS[step](self, verb, argument)
             except CommandError as error:
                 refusal = error.reply
         return self._fault(text, refusal)
@@ -158,73 +158,9 @@ class ServerConnection(ServerSession):
         self._behind_auth = True  # it may have been one
         return self._fault("", Reply.of(500, "5.5.2", line.value))
 
-    def _take(self, step: CommandStep, verb: Verb, argument: str) -> ServerEvent | None:
-        """Do what the table says for the command."""
-        match step:
-            case CommandStep.ADD_RECIPIENT:
-                recipient = parse_rcpt(argument, self._utf8, self._domain)
-                return self._ask(RcptCommand(recipient), replies.RECIPIENT_OK, State.RCPT)
-            case CommandStep.BEGIN:
-                return self._begin(argument)
-            case CommandStep.TAKE_DATA:
-                self._reply(replies.START_DATA)
-                self._content = IncomingContent(self.options.max_message_size, self.options.normalise)
-                self.content_octets = 0
-                self.state = State.DATA
-                return DataStarted()
-            case CommandStep.GREET:
-                return self._greeted(verb, argument)
-            case CommandStep.RESET:
-                self._reply(replies.OK)
-                return self._drop(verb)
-            case CommandStep.START_TLS:
-                return self._start_tls()
-            case CommandStep.AUTHENTICATE:
-                return self._begin_auth(argument)
-            case CommandStep.REPRESENT:
-                if not self.xclient_allowed:
-                    raise CommandError(NOT_PERMITTED)
-                return self._ask(XclientCommand(parse_xclient(argument)), replies.OK, State.START)
-            case CommandStep.QUIT:
-                self.end(replies.GOODBYE)
-                return SessionEnded("")
-            case CommandStep.NOTHING:
-                self._reply(replies.OK)
-            case CommandStep.EXPLAIN:
-                self._reply(replies.HELP)
-            case CommandStep.VERIFY:
-                return self._verify(argument)
-        return None
+    # What is done for each command that the table allows. Any of them may raise `CommandError`.
 
-    def _verify(self, argument: str) -> ServerEvent | None:
-        """VRFY (RFC 5321 §3.5), by the operator's choice."""
-        if not argument:
-            raise CommandError(replies.ARGUMENT_REQUIRED)
-        if self.options.vrfy is VrfyPolicy.REFUSE:
-            raise CommandError(replies.VRFY_DISABLED)
-        if self.options.vrfy is VrfyPolicy.NONCOMMITTAL:
-            self._reply(replies.NOT_VERIFIED)
-            return None
-        bare = argument.strip().removeprefix("<").removesuffix(">")
-        address = parse_rcpt(f"TO:<{bare}>", False).address
-        return self._ask(VrfyCommand(address), Reply.of(250, "2.1.5", f"<{address}>"), self.state)
-
-    def _begin(self, argument: str) -> ServerEvent:
-        if self.options.auth_required and not self.identity:
-            raise CommandError(auth.AUTH_REQUIRED)
-        lenient = self.options.lenient
-        may = lenient is AddressLeniency.RELAY and (self.may_relay or bool(self.identity))
-        self._domain = self.options.hostname if may or lenient is AddressLeniency.ALL else ""
-        arguments = parse_mail(argument, bool(self.mechanisms), self._domain)
-        if arguments.requiretls and not self.tls:  # RFC 8689 §2: it wasn't offered
-            raise CommandError(replies.TLS_NEEDED)
-        self._utf8 = arguments.smtputf8
-        if arguments.size > self.options.max_message_size:
-            self._reply(replies.TOO_LARGE)  # RFC 1870 §6.1: no need to let it arrive
-            return MailTooLarge(arguments)
-        return self._ask(MailCommand(arguments), replies.SENDER_OK, State.MAIL)
-
-    def _greeted(self, verb: Verb, argument: str) -> ServerEvent | None:
+    def _hello(self, verb: Verb, argument: str) -> ServerEvent | None:
         self.helo = parse_greeting(argument)
         self.esmtp = verb is Verb.EHLO
         dropped = self._drop(verb)
@@ -239,7 +175,65 @@ class ServerConnection(ServerSession):
         self._out.append("".join([*(f"250-{line}\r\n" for line in lines), f"250 {last}\r\n"]).encode("ascii"))
         return dropped
 
-    def _start_tls(self) -> ServerEvent:
+    def _mail(self, verb: Verb, argument: str) -> ServerEvent:
+        if self.options.auth_required and not self.identity:
+            raise CommandError(auth.AUTH_REQUIRED)
+        lenient = self.options.lenient
+        may = lenient is AddressLeniency.RELAY and (self.may_relay or bool(self.identity))
+        self._domain = self.options.hostname if may or lenient is AddressLeniency.ALL else ""
+        arguments = parse_mail(argument, bool(self.mechanisms), self._domain)
+        if arguments.requiretls and not self.tls:  # RFC 8689 §2: it wasn't offered
+            raise CommandError(replies.TLS_NEEDED)
+        self._utf8 = arguments.smtputf8
+        if arguments.size > self.options.max_message_size:
+            self._reply(replies.TOO_LARGE)  # RFC 1870 §6.1: no need to let it arrive
+            return MailTooLarge(arguments)
+        return self._ask(MailCommand(arguments), replies.SENDER_OK, State.MAIL)
+
+    def _rcpt(self, verb: Verb, argument: str) -> ServerEvent:
+        arguments = parse_rcpt(argument, self._utf8, self._domain)
+        return self._ask(RcptCommand(arguments), replies.RECIPIENT_OK, State.RCPT)
+
+    def _data(self, verb: Verb, argument: str) -> ServerEvent:
+        self._reply(replies.START_DATA)
+        self._content = IncomingContent(self.options.max_message_size, self.options.normalise)
+        self.content_octets = 0
+        self.state = State.DATA
+        return DataStarted()
+
+    def _rset(self, verb: Verb, argument: str) -> ServerEvent | None:
+        self._reply(replies.OK)
+        return self._drop(verb)
+
+    def _noop(self, verb: Verb, argument: str) -> None:
+        self._reply(replies.OK)
+
+    def _help(self, verb: Verb, argument: str) -> None:
+        self._reply(replies.HELP)
+
+    def _quit(self, verb: Verb, argument: str) -> ServerEvent:
+        self.end(replies.GOODBYE)
+        return SessionEnded("")
+
+    def _xclient(self, verb: Verb, argument: str) -> ServerEvent:
+        if not self.xclient_allowed:
+            raise CommandError(NOT_PERMITTED)
+        return self._ask(XclientCommand(parse_xclient(argument)), replies.OK, State.START)
+
+    def _vrfy(self, verb: Verb, argument: str) -> ServerEvent | None:
+        """VRFY (RFC 5321 §3.5), by the operator's choice."""
+        if not argument:
+            raise CommandError(replies.ARGUMENT_REQUIRED)
+        if self.options.vrfy is VrfyPolicy.REFUSE:
+            raise CommandError(replies.VRFY_DISABLED)
+        if self.options.vrfy is VrfyPolicy.NONCOMMITTAL:
+            self._reply(replies.NOT_VERIFIED)
+            return None
+        bare = argument.strip().removeprefix("<").removesuffix(">")
+        address = parse_rcpt(f"TO:<{bare}>", False).address
+        return self._ask(VrfyCommand(address), Reply.of(250, "2.1.5", f"<{address}>"), self.state)
+
+    def _starttls(self, verb: Verb, argument: str) -> ServerEvent:
         if not self.options.starttls:
             raise CommandError(replies.TLS_NOT_OFFERED)
         if self.tls:
@@ -252,7 +246,7 @@ class ServerConnection(ServerSession):
         self.state = State.TLS
         return TLSWanted()
 
-    def _begin_auth(self, argument: str) -> ServerEvent:
+    def _auth(self, verb: Verb, argument: str) -> ServerEvent:
         """AUTH, which is possible within TLS only."""
         if not self.tls:
             raise CommandError(auth.ENCRYPTION_REQUIRED)
@@ -362,6 +356,22 @@ class ServerConnection(ServerSession):
             self._reply(content.refusal)
             return ContentRefused(content.refusal)
         return self._ask(ContentEnded(content.size), replies.OK, State.READY)
+
+
+_STEPS: dict[CommandStep, Callable[[ServerConnection, Verb, str], ServerEvent | None]] = {
+    CommandStep.ADD_RECIPIENT: ServerConnection._rcpt,
+    CommandStep.BEGIN: ServerConnection._mail,
+    CommandStep.TAKE_DATA: ServerConnection._data,
+    CommandStep.GREET: ServerConnection._hello,
+    CommandStep.RESET: ServerConnection._rset,
+    CommandStep.START_TLS: ServerConnection._starttls,
+    CommandStep.AUTHENTICATE: ServerConnection._auth,
+    CommandStep.REPRESENT: ServerConnection._xclient,
+    CommandStep.QUIT: ServerConnection._quit,
+    CommandStep.NOTHING: ServerConnection._noop,
+    CommandStep.EXPLAIN: ServerConnection._help,
+    CommandStep.VERIFY: ServerConnection._vrfy,
+}
 
 
 def _decoded(line: bytes) -> tuple[str, Reply | None]:

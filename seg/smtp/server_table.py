@@ -22,7 +22,7 @@ class State(enum.StrEnum):
     ENDED = "ended"  # the last reply was given
 
 
-class CommandStep(enum.Enum):
+class CommandStep(enum.StrEnum):
     """What is done for a command that is allowed."""
 
     GREET = "greet"  # begin, dropping a transaction (§4.1.4)
