@@ -2,25 +2,15 @@
 
 from __future__ import annotations
 
-import textwrap
-from collections.abc import Callable
-from datetime import UTC, datetime
-from email.message import EmailMessage
-from email.policy import SMTP
-from email.utils import format_datetime, formataddr
-
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.python.failure import Failure
 
-from seg.dsn.alerts import IAlertQueue
 from seg.dsn.fields import printable
+from seg.dsn.postmaster_mail import PostmasterMail
 from seg.events.base import Event, IEventSink
 from seg.events.gateway import Fault
 from seg.events.queue import MessageDamaged, SpoolFileCorrupt
-from seg.events.receive import MessageQueued, MessageReceived, MessageStarted, RecipientAccepted
-from seg.mail.envelope import BodyType, Envelope, Recipient
-from seg.mail.ids import IMessageIds
 
 GATHERED = 10.0  # seconds in which what comes is told in one message
 AGAIN = 60.0  # seconds after which a message that couldn't be queued is tried again
@@ -29,28 +19,12 @@ MOST_TOLD = 20  # of them in full; the number tells of the rest
 
 class SpoolAlerts:
     """Listens on the event bus by `emit`. Each damaged message and each file put aside is told of once: a restart finds it as it is, and
-    tells nothing new.
+    tells nothing new."""
 
-    :param seconds: POSIX seconds.
-    """
-
-    def __init__(
-        self,
-        store: IAlertQueue,
-        counters: IMessageIds,
-        sink: IEventSink,
-        hostname: str,
-        postmaster: str,
-        clock: IReactorTime,
-        seconds: Callable[[], float],
-    ) -> None:
-        self._store = store
-        self._counters = counters
+    def __init__(self, mail: PostmasterMail, sink: IEventSink, clock: IReactorTime) -> None:
+        self._mail = mail
         self._sink = sink
-        self._hostname = hostname
-        self._postmaster = postmaster
         self._clock = clock
-        self._seconds = seconds
         self._lines: list[str] = []
         self._count = 0
         self._timer: IDelayedCall | None = None
@@ -93,36 +67,16 @@ class SpoolAlerts:
             self._timer = self._clock.callLater(AGAIN, self._tell)
 
     async def _send(self, count: int) -> int:
-        mid, now = self._counters.next_mid(), self._seconds()
-        content = self._letter(mid, now)
-        writer = self._store.begin(mid)
-        writer.write(content)
-        envelope = Envelope(
-            mid, "", (Recipient(0, self._postmaster, notify=frozenset()),), now, len(content), BodyType.SEVEN_BIT
-        )
-        self._sink.emit(MessageStarted(mid, 0, ""))
-        self._sink.emit(RecipientAccepted(mid, 0, 0, self._postmaster))
-        await writer.commit(envelope)
-        self._sink.emit(MessageReceived(mid, 0, "", len(content), own=True))
-        self._sink.emit(MessageQueued(mid))
+        await self._mail.send("Mail in the queue is damaged", self._paragraphs())
         return count
 
-    def _letter(self, mid: int, now: float) -> bytes:
-        message = EmailMessage(SMTP.clone(cte_type="7bit"))
-        message["Date"] = format_datetime(datetime.fromtimestamp(now, UTC))
-        message["From"] = formataddr(("Mail Delivery System", self._postmaster))
-        message["To"] = self._postmaster
-        message["Subject"] = "Mail in the queue is damaged"
-        message["Message-ID"] = f"<{int(now)}.{mid}.alert@{self._hostname}>"
-        message["Auto-Submitted"] = "auto-generated"
+    def _paragraphs(self) -> list[str]:
         more = self._count - len(self._lines)
-        paragraphs = [
-            f"The mail gateway {self._hostname} found {self._count} files in its queue that aren't what they should be. It sends none of "
-            "these messages, and tells neither their senders nor their recipients.",
+        return [
+            f"The mail gateway {self._mail.hostname} found {self._count} files in its queue that aren't what they should be. It sends none "
+            "of these messages, and tells neither their senders nor their recipients.",
             *self._lines,
             *([f"... and {more} more: see the mail log."] if more else []),
             "Messages that are held: seg queue list --held, then seg queue release, bounce or delete.",
             "Files that were put aside: seg queue corrupt list, then restore (when mended) or delete.",
         ]
-        message.set_content("\n\n".join(textwrap.fill(each, 76, break_on_hyphens=False) for each in paragraphs) + "\n")
-        return message.as_bytes()

@@ -14,6 +14,7 @@ from seg.deliver.rate_limits import UNLIMITED, RateLimit
 from seg.deliver.scheduler import DeliveryScheduler
 from seg.dsn.alerts import TLSAlerts
 from seg.dsn.composer import ReportComposer
+from seg.dsn.postmaster_mail import PostmasterMail
 from seg.dsn.spool_alerts import SpoolAlerts
 from seg.events.memory import room_for_queue
 from seg.gateway.active import MailServices
@@ -43,16 +44,15 @@ def build_mail(gateway: Gateway) -> MailServices:
     ids = MessageIds(spool / "counters.json", runtime.sink, known=known)
     queueing = _build_queue(gateway, ids)
     queue = queueing.queue
-    shared.alert = TLSAlerts(
-        queue, ids, runtime.sink, runtime.hostname, runtime.postmaster, runtime.reactor.seconds, runtime.posix
-    ).failed
+    own = PostmasterMail(queue, ids, runtime)
+    shared.alert = TLSAlerts(own, runtime.sink, runtime.reactor.seconds).failed
 
     def attempt(lease: Lease) -> Attempt:
         return mail.sending.attempt(lease)
 
     engine = _build_scheduler(gateway, queue, attempt)
     shared.lines.on_room = engine.waiters.freed
-    alerts = SpoolAlerts(queue, ids, runtime.sink, runtime.hostname, runtime.postmaster, runtime.reactor, runtime.posix)
+    alerts = SpoolAlerts(own, runtime.sink, runtime.reactor)
     mail = MailServices(ids, queueing, engine, build_sending(gateway, ids), alerts)
     return mail
 

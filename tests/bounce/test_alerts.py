@@ -5,13 +5,16 @@ from __future__ import annotations
 import email
 import email.policy
 
-from twisted.internet.defer import Deferred, fail
+from twisted.internet.defer import Deferred, fail, maybeDeferred
+from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from seg.dsn.alerts import INTERVAL, LETTERS, TLSAlerts
+from seg.dsn.postmaster_mail import PostmasterMail
 from seg.events.delivery import TLSAlert
 from seg.events.gateway import Fault
 from seg.events.receive import MessageQueued
+from seg.events.runtime import Runtime
 from tests.doubles import CountingCounters, MemoryQueue, MemoryWriter, RecordingSink
 
 
@@ -28,15 +31,15 @@ class AlertTests(SynchronousTestCase):
 
     def setUp(self) -> None:
         self.queue, self.sink, self.now = MemoryQueue(), RecordingSink(), 1000.0
-        self.alerts = TLSAlerts(
-            self.queue,
-            CountingCounters(),
+        runtime = Runtime(
+            Clock(),
             self.sink,
             "gw.example",
             "postmaster@own.example",
-            lambda: self.now,
-            lambda: self.now,
+            in_thread=maybeDeferred,  # type: ignore[arg-type]
+            posix=lambda: self.now,
         )
+        self.alerts = TLSAlerts(PostmasterMail(self.queue, CountingCounters(), runtime), self.sink, lambda: self.now)
 
     def letters(self) -> list[email.message.EmailMessage]:
         """What the postmaster gets."""

@@ -5,13 +5,15 @@ from __future__ import annotations
 import email
 import email.policy
 
-from twisted.internet.defer import Deferred, fail
+from twisted.internet.defer import Deferred, fail, maybeDeferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
+from seg.dsn.postmaster_mail import PostmasterMail
 from seg.dsn.spool_alerts import AGAIN, GATHERED, MOST_TOLD, SpoolAlerts
 from seg.events.gateway import Fault
 from seg.events.queue import MessageDamaged, SpoolFileCorrupt
+from seg.events.runtime import Runtime
 from seg.queue.interfaces import IMessageWriter
 from tests.doubles import CountingCounters, MemoryQueue, MemoryWriter, RecordingSink
 
@@ -29,15 +31,15 @@ class SpoolAlertTests(SynchronousTestCase):
 
     def setUp(self) -> None:
         self.queue, self.sink, self.clock = MemoryQueue(), RecordingSink(), Clock()
-        self.alerts = SpoolAlerts(
-            self.queue,
-            CountingCounters(),
+        runtime = Runtime(
+            self.clock,
             self.sink,
             "gw.example",
             "postmaster@own.example",
-            self.clock,
-            lambda: 1000.0,
+            in_thread=maybeDeferred,  # type: ignore[arg-type]
+            posix=lambda: 1000.0,
         )
+        self.alerts = SpoolAlerts(PostmasterMail(self.queue, CountingCounters(), runtime), self.sink, self.clock)
 
     def letters(self) -> list[str]:
         """The texts that the postmaster gets."""

@@ -17,6 +17,7 @@ from zope.interface import implementer
 from seg.config.schema import Filter
 from seg.dsn.alerts import TLSAlerts
 from seg.dsn.composer import ReportComposer
+from seg.dsn.postmaster_mail import PostmasterMail
 from seg.events.runtime import Runtime
 from seg.filter.answers import AddField, Answer, Change, ChangeField, Hold, InsertField
 from seg.filter.chain import ConfiguredFilter, FilterChain, Refused
@@ -215,15 +216,12 @@ class EveryWayInTests(SynchronousTestCase):
 
     def by_alert(self, octets: bytes, places: list[int]) -> None:
         """An alert on a failure that the octets describe."""
-        alerts = TLSAlerts(
-            self.house.queue,
-            self.house.counters,
-            self.house.sink,
-            "gw.test",
-            "postmaster@two.test",
-            lambda: NOW,
-            lambda: NOW,
+        in_thread: Callable[[Callable[[], Any]], Deferred[Any]] = maybeDeferred  # type: ignore[assignment]
+        runtime = Runtime(
+            self.house.clock, self.house.sink, "gw.test", "postmaster@two.test", in_thread=in_thread, posix=lambda: NOW
         )
+        mail = PostmasterMail(self.house.queue, self.house.counters, runtime)
+        alerts = TLSAlerts(mail, self.house.sink, lambda: NOW)
         alerts.failed("x.test", octets.decode("latin-1"), octets.decode("latin-1"))
 
     def sent(self) -> list[bytes]:
