@@ -17,7 +17,7 @@ from seg.admin.wire.messages import (
     ShowCorrupt,
 )
 from seg.admin.wire.route import NoParameters
-from seg.queue.corrupt import CorruptFile, CorruptFiles, NotRestoredError
+from seg.queue.interfaces import CorruptFile, ICorruptFiles, NotRestoredError
 
 SHOWN = 20  # recipients of a file in a list
 
@@ -25,7 +25,7 @@ SHOWN = 20  # recipients of a file in a list
 class CorruptRoutes:
     """Lists, shows, restores and deletes it."""
 
-    def __init__(self, corrupt: CorruptFiles) -> None:
+    def __init__(self, corrupt: ICorruptFiles) -> None:
         self._corrupt = corrupt
 
     def add_to(self, table: RouteTable) -> None:

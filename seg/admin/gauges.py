@@ -8,7 +8,7 @@ import attrs
 
 from seg.dns.cache import DNSCounters
 from seg.mail.causes import CauseKind
-from seg.queue.index import QueueCounts
+from seg.queue.interfaces import QueueCounts
 from seg.tls.expiry import Lasting
 
 

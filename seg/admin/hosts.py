@@ -31,7 +31,7 @@ from seg.dns.answer import DNSFailure
 from seg.dns.interfaces import IResolver
 from seg.mail.envelope import RecipientState
 from seg.mail.errors import LocalFault
-from seg.queue.commands import MessageDetails, QueueCommands
+from seg.queue.interfaces import IQueueCommands, MessageDetails
 
 AT_ONCE = 500  # destinations looked at before the reactor may get its turn
 SORTS = {
@@ -54,7 +54,7 @@ class DestinationRoutes:
 
     def __init__(
         self,
-        commands: QueueCommands,
+        commands: IQueueCommands,
         statistics: DestinationStatistics,
         suspension: Suspension,
         limited: Callable[[str], str],

@@ -29,7 +29,7 @@ from seg.admin.wire.messages import (
 )
 from seg.mail.causes import CauseKind
 from seg.mail.envelope import PolicyHold, Recipient
-from seg.queue.commands import MessageDetails, MessageState, MessageSummary, QueueCommands
+from seg.queue.interfaces import IQueueCommands, MessageDetails, MessageState, MessageSummary
 
 NOT_QUEUED = "isn't in the queue"
 NOTHING_WAITS = f"{NOT_QUEUED}, or nothing of it waits"
@@ -42,7 +42,7 @@ QueueAction = Callable[[int, str], Coroutine[Any, Any, str]]  # MID and who want
 class MessageRoutes:
     """Answers questions on messages and carries out commands."""
 
-    def __init__(self, commands: QueueCommands) -> None:
+    def __init__(self, commands: IQueueCommands) -> None:
         self._commands = commands
         self._actions: dict[str, QueueAction] = {
             "hold": self._hold,
@@ -108,7 +108,7 @@ class MessageRoutes:
 
     async def content(self, asked: ReadMessage, by: str) -> ContentAnswer:
         """The octets of a message in base64."""
-        content = self._commands.queue.content(asked.mid)
+        content = self._commands.content(asked.mid)
         if content is None:
             raise APIError(404, f"MID {asked.mid} {NOT_QUEUED}")
         try:

@@ -13,7 +13,7 @@ from seg.admin.wire import operations
 from seg.admin.wire.messages import HeldByPolicyAnswer, HeldDomain, HoldCause, ListHeldByPolicy, RefusedHost
 from seg.mail.causes import CauseKind
 from seg.mail.envelope import MOST_REFUSALS, Recipient
-from seg.queue.commands import HeldByPolicy, QueueCommands
+from seg.queue.interfaces import HeldByPolicy, IQueueCommands
 
 
 @attrs.define
@@ -92,7 +92,7 @@ class PolicyHoldRoutes:
     :param now: POSIX seconds.
     """
 
-    def __init__(self, commands: QueueCommands, now: Callable[[], float]) -> None:
+    def __init__(self, commands: IQueueCommands, now: Callable[[], float]) -> None:
         self._commands = commands
         self._now = now
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import enum
 from bisect import bisect_right
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator, Mapping
 from functools import wraps
@@ -13,6 +12,7 @@ import attrs
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
+from zope.interface import implementer
 
 from seg.common.clock import as_posix
 from seg.events.base import IEventSink
@@ -22,61 +22,22 @@ from seg.mail.causes import CauseKind
 from seg.mail.envelope import Envelope, Recipient, RecipientState
 from seg.mail.errors import Permanent
 from seg.mail.outcome import Bounced, Outcome
-from seg.queue.index import QueueCounts
 from seg.queue.index_entry import IndexEntry
+from seg.queue.interfaces import (
+    HeldByPolicy,
+    IContent,
+    IQueueCommands,
+    MessageDetails,
+    MessageState,
+    MessageSummary,
+    QueueCounts,
+)
 from seg.queue.loading import Loading
 from seg.queue.queue import Queue
 
 HEAD = 1024  # octets of the content that `show` gives
 TURN = 0.005  # seconds of work before the reactor gets its turn
 AT_LEAST = 20  # messages looked at in one turn
-
-
-class MessageState(enum.StrEnum):
-    """What a queued message is waiting for."""
-
-    ACTIVE = "active"  # being tried
-    DUE = "due"  # will be tried as soon as its destination's limits allow
-    WAITING = "waiting"  # for its next try
-    HELD = "held"  # by an operator
-    BOUNCING = "bouncing"  # its failure report is being written
-
-
-@attrs.frozen
-class MessageSummary:
-    """One line of a listing of the queue."""
-
-    mid: int
-    size: int  # octets
-    arrived: float  # POSIX seconds
-    sender: str  # "" is the null reverse-path
-    recipients: tuple[str, ...]  # addresses that wait for a delivery or a report
-    domains: tuple[str, ...]  # theirs, each once
-    state: MessageState
-    attempts: int  # the most of any recipient
-    due: float  # POSIX seconds of the next try; 0.0: at once
-    error: str  # the last failure, one line
-    expires: float  # POSIX seconds at which it is returned
-    causes: tuple[CauseKind, ...] = ()  # why TLS policy keeps recipients of it waiting
-
-
-@attrs.frozen
-class MessageDetails:
-    """One message in full."""
-
-    listing: MessageSummary
-    envelope: Envelope
-    head: bytes  # the first octets of the content
-
-
-@attrs.frozen
-class HeldByPolicy:
-    """What TLS policy keeps waiting of one message."""
-
-    mid: int
-    recipients: tuple[Recipient, ...]  # each with its `policy`; times in POSIX seconds
-    held: bool  # by an operator besides
-    expires: float  # POSIX seconds at which it is returned
 
 
 P = ParamSpec("P")
@@ -101,6 +62,7 @@ def answered(
     return wrapper
 
 
+@implementer(IQueueCommands)
 class QueueCommands:
     """Questions about queued messages, and commands on them.
 
@@ -117,30 +79,29 @@ class QueueCommands:
     # --- questions --------------------------------------------------------------------------------
 
     def counts(self) -> QueueCounts:
-        """The queue in numbers; cheap enough to be asked every second."""
+        """See `IQueueCommands.counts`."""
         counts = self._index.counts()
         return attrs.evolve(counts, unread=self._loading.unread, corrupt=self._loading.corrupt)
 
     def destinations(self) -> Mapping[str, int]:
-        """Recipients that wait for a delivery or a report, by destination."""
+        """See `IQueueCommands.destinations`."""
         return self._index.by_domain
 
     def causes(self) -> Mapping[CauseKind, int]:
-        """Messages that TLS policy keeps waiting, by cause; one with several counts for each."""
+        """See `IQueueCommands.causes`."""
         return self._index.by_cause
 
     def unwritten(self, mid: int) -> str:
-        """Why what is known of a message isn't written down yet: it is in force, but a restart would not know of it. "" = it is, or
-        there is no such message."""
+        """See `IQueueCommands.unwritten`."""
         entry = self._index.get(mid)
         return "" if entry is None else entry.unusual.unwritten
 
     def pause(self) -> Deferred[None]:
-        """Fires in the reactor's next turn."""
+        """See `IQueueCommands.pause`."""
         return deferLater(self._clock, 0)
 
     async def in_turns(self, items: Iterable[T]) -> AsyncIterator[T]:
-        """The items; others get their turn in between: an order over many messages goes in slices."""
+        """See `IQueueCommands.in_turns`."""
         begun = thread_time()
         for number, item in enumerate(items, 1):
             yield item
@@ -157,24 +118,23 @@ class QueueCommands:
                 yield listing
 
     def mids(self, after: int = 0) -> list[int]:
-        """All queued messages from the first one above `after`."""
+        """See `IQueueCommands.mids`."""
         mids = self._index.mids()
         return mids[bisect_right(mids, after) :]
 
     def listing(self, mid: int, mention: str = "", held: bool = False) -> MessageSummary | None:
-        """One message; None when it isn't queued, waits for nothing, or surely doesn't mention an address or domain (in
-        lower case and A-labels), or isn't held although that is asked for."""
+        """See `IQueueCommands.listing`."""
         entry = self._index.get(mid)
         if entry is None or not entry.waiting or (held and not entry.held) or not entry.may_mention(mention):
             return None
         return self._listing(entry, entry.envelope)
 
     def policy_held(self) -> list[int]:
-        """The messages of which TLS policy keeps recipients waiting, oldest first."""
+        """See `IQueueCommands.policy_held`."""
         return self._index.policy_held()
 
     def held_by_policy(self, mid: int) -> HeldByPolicy | None:
-        """What TLS policy keeps of a message; None when there is nothing."""
+        """See `IQueueCommands.held_by_policy`."""
         entry = self._index.get(mid)
         if entry is None or not entry.unusual.causes:
             return None
@@ -184,11 +144,12 @@ class QueueCommands:
         )
         return HeldByPolicy(mid, waiting, entry.held, as_posix(self._clock, entry.expires))
 
-    async def show(self, mid: int) -> MessageDetails | None:
-        """One message with the beginning of its content; None when it isn't queued.
+    def content(self, mid: int) -> IContent | None:
+        """See `IQueueCommands.content`."""
+        return self.queue.content(mid)
 
-        :raises OSError: the spool file can't be read.
-        """
+    async def show(self, mid: int) -> MessageDetails | None:
+        """See `IQueueCommands.show`."""
         entry = self._index.get(mid)
         if entry is None:
             return None
@@ -201,8 +162,7 @@ class QueueCommands:
 
     @answered
     async def hold(self, mid: int, by: str) -> bool:
-        """Try it no more until released, restarts included. What is being tried just now is completed. False:
-        there is no such message, or it is held already."""
+        """See `IQueueCommands.hold`."""
         entry = self._index.get(mid)
         if entry is None or entry.held or not entry.waiting:
             return False
@@ -212,8 +172,7 @@ class QueueCommands:
 
     @answered
     async def release_hold(self, mid: int, by: str) -> bool:
-        """Go on with a held message, which is due at once if its time has come. Its lifetime, if over, is
-        extended for one try. False: there is no such message, or it isn't held."""
+        """See `IQueueCommands.release_hold`."""
         entry = self._index.get(mid)
         if entry is None or not entry.held:
             return False
@@ -224,8 +183,7 @@ class QueueCommands:
 
     @answered
     async def delete(self, mid: int, by: str) -> bool:
-        """Drop what is pending; nobody is told. What is being tried just now is completed first, and the rest
-        dropped then. False: there is no such message."""
+        """See `IQueueCommands.delete`."""
         entry = self._index.get(mid)
         if entry is None:
             return False
@@ -237,7 +195,7 @@ class QueueCommands:
 
     @answered
     async def bounce(self, mid: int, by: str) -> bool:
-        """Return to its sender what is pending and isn't being tried just now. False: there is nothing of it."""
+        """See `IQueueCommands.bounce`."""
         entry = self._index.get(mid)
         if entry is None:
             return False
@@ -254,8 +212,7 @@ class QueueCommands:
         return True
 
     async def retry(self, target: int | str = "") -> int:
-        """Make recipients due now: of one message (its MID), of one destination (its domain), or all ("").
-        The number of recipients that needn't wait any more. Held messages stay held."""
+        """See `IQueueCommands.retry`."""
         if isinstance(target, int):
             entry = self._index.get(target)
             return self._index.make_due(entry) if entry else 0
@@ -268,8 +225,7 @@ class QueueCommands:
 
     @answered
     async def redirect(self, mid: int, via: str, by: str, domain: str = "") -> bool:
-        """Send what is pending, or of it what is for a destination, to this host instead of its own route, restarts included, and now;
-        "" is back to its own route. What is being tried just now is completed first. False: nothing of it waits."""
+        """See `IQueueCommands.redirect`."""
         entry = self._index.get(mid)
         if entry is None:
             return False

@@ -6,12 +6,13 @@ import os
 import shutil
 import stat
 
-import attrs
+from zope.interface import implementer
 
 from seg.events.base import IEventSink
 from seg.events.gateway import OperatorActed
 from seg.queue.codec import MAX_LINE, SpoolFileError, StoredEnvelope, decode
 from seg.queue.disk import Disk, NotAMessageError
+from seg.queue.interfaces import CorruptFile, ICorruptFiles, NotRestoredError
 from seg.queue.loading import Loading
 from seg.queue.paths import AsideName, aside_name, spool_id
 from seg.queue.queue import Queue
@@ -22,24 +23,7 @@ MOST_LISTED = 1000
 READABLE = "can be read: seg queue corrupt restore"
 
 
-class NotRestoredError(Exception):
-    """A file can't be brought back; the text says why."""
-
-
-@attrs.frozen
-class CorruptFile:
-    """One thing in corrupt/."""
-
-    name: str
-    mid: int  # of the message that it belongs to; 0: none
-    kind: str  # "message", "envelope", "folder", "other"
-    size: int  # octets
-    modified: float  # POSIX seconds
-    reason: str  # why it is no message now
-    sender: str = ""  # as far as an envelope can be read
-    recipients: tuple[str, ...] = ()
-
-
+@implementer(ICorruptFiles)
 class CorruptFiles:
     """Commands on them. Disk work happens in threads."""
 

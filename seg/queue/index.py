@@ -17,26 +17,12 @@ from seg.mail.causes import CauseKind
 from seg.mail.envelope import Envelope, Recipient, RecipientState
 from seg.queue.due import DueQueue
 from seg.queue.index_entry import NEVER, UNPACKED, IndexEntry
+from seg.queue.interfaces import QueueCounts
 
 CONTENT_IN_MEMORY = 64 * 1024 * 1024  # octets of all messages that are kept with their content for the first try
 _PENDING, _BOUNCING = RecipientState.PENDING, RecipientState.BOUNCING
 
 K = TypeVar("K")
-
-
-@attrs.frozen
-class QueueCounts:
-    """The queue in numbers."""
-
-    messages: int
-    recipients: int  # that wait for a delivery or a report
-    active: int  # recipients being tried now
-    held: int  # messages
-    oldest: float  # POSIX seconds of arrival of the oldest message; 0.0 when there is none
-    damaged: int = 0  # messages that are held, as a part of their files is lost
-    unread: int = 0  # files and folders that the system can't read for now; their messages aren't among `messages`
-    corrupt: int = 0  # files in corrupt/
-    policy_held: int = 0  # messages of which TLS policy keeps recipients waiting
 
 
 class QueueIndex:

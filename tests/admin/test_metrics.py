@@ -23,7 +23,7 @@ from seg.events.receive import MessageReceived
 from seg.mail.causes import CauseKind, PolicyResult
 from seg.mail.errors import Permanent, Temporary
 from seg.maillog.lines import LINES
-from seg.queue.index import QueueCounts
+from seg.queue.interfaces import QueueCounts
 from seg.tls.expiry import Lasting
 from tests.doubles import tell
 

@@ -22,7 +22,7 @@ from seg.admin.wire.destinations import ListHosts
 from seg.admin.wire.messages import ListedMessage, MessagesAnswer
 from seg.admin.wire.route import NoParameters
 from seg.config.load import parse_destinations
-from seg.queue.commands import MessageState
+from seg.queue.interfaces import MessageState
 
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=5)
 VALUES = st.recursive(

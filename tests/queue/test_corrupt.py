@@ -7,8 +7,7 @@ from typing import Any, TypeVar
 from twisted.internet.defer import Deferred
 
 from seg.events.gateway import ConditionBegan, ConditionEnded, ConditionKind, OperatorActed
-from seg.queue.commands import MessageState
-from seg.queue.corrupt import CorruptFile, NotRestoredError
+from seg.queue.interfaces import CorruptFile, MessageState, NotRestoredError
 from tests.queue.house import DELIVERED, HouseCase
 
 T = TypeVar("T")

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from seg.events.gateway import ConditionBegan, ConditionEnded, ConditionKind
 from seg.events.queue import MessageDamaged, QueueScanned, SpoolFileCorrupt
-from seg.queue.commands import MessageState
+from seg.queue.interfaces import MessageState
 from tests.queue.house import DELIVERED, NOW, SOFT, House, HouseCase
 
 

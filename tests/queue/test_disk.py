@@ -9,7 +9,7 @@ from seg.config.schema import QueueSettings
 from seg.events.gateway import ConditionBegan, ConditionEnded, ConditionKind
 from seg.events.queue import MessageFinished
 from seg.queue.answers import ANSWER_WITHIN
-from seg.queue.commands import MessageState
+from seg.queue.interfaces import MessageState
 from seg.queue.operations import RESERVE, RESERVE_SIZE
 from tests.queue.house import DELIVERED, HARD, NOW, SOFT, House, HouseCase
 

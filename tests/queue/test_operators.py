@@ -9,8 +9,7 @@ from twisted.internet.defer import Deferred
 from seg.events.gateway import OperatorActed
 from seg.events.queue import MessageFinished, MessageHeld, MessageReleased, RecipientBounced, RecipientsDeleted
 from seg.queue import commands as queue_commands
-from seg.queue.commands import MessageState
-from seg.queue.index import QueueCounts
+from seg.queue.interfaces import MessageState, QueueCounts
 from tests.queue.house import DELIVERED, HARD, NOW, SOFT, HouseCase
 
 

@@ -22,7 +22,7 @@ from seg.queue.codec import decode
 from seg.queue.content import CHUNK
 from seg.queue.gathering import QUIET
 from seg.queue.index import QueueIndex
-from seg.queue.interfaces import IContent, IQueue
+from seg.queue.interfaces import IContent, ICorruptFiles, IQueue, IQueueCommands
 from tests.queue.house import DELIVERED, HARD, NOW, SOFT, House, HouseCase
 
 
@@ -41,8 +41,10 @@ class LeaseTests(HouseCase):
     """What is given out to the delivery engine."""
 
     def test_interface(self) -> None:
-        """It is the queue that other rooms know."""
+        """It is the queue that other rooms know, and so is what operators get of it."""
         verifyObject(IQueue, self.house.queue)
+        verifyObject(IQueueCommands, self.house.commands)
+        verifyObject(ICorruptFiles, self.house.corrupt)
 
     def test_ready(self) -> None:
         """A stored message announces each of its destinations."""

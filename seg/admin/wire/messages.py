@@ -13,7 +13,7 @@ from seg.common.json_schema import Count, DescribedAs, Keywords, Time
 from seg.config.routes_file import next_hop
 from seg.mail.causes import CauseKind, PolicyResult
 from seg.mail.envelope import BodyType, DSNNotify, RecipientState
-from seg.queue.commands import MessageState
+from seg.queue.interfaces import MessageState
 
 MAX_LISTED = 100_000  # messages in one answer
 MOST_CONTENT = 1024 * 1024  # octets in one answer
