@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,9 @@ import click
 from twisted.trial.unittest import SkipTest, SynchronousTestCase
 
 import seg
+from tests import rooms
+from tests.test_layering import FREE, IMPORTS, PACKAGE
+from tests.test_shape import LONG_FILES, MOST_LINES
 
 DOCS = Path(seg.__file__).parent.parent / "docs"
 
@@ -94,6 +98,31 @@ class RunTests(SynchronousTestCase):
         self.assertEqual(differs((" MID  Size", " 1"), "\nMID Size\n"), "")
         self.assertEqual(differs((), "anything"), "")
         self.assertIn("'Nobody'", differs((" #  Remote",), "Nobody is connected.\n"))
+
+
+class ArchitectureTests(SynchronousTestCase):
+    """docs/architecture.md."""
+
+    def setUp(self) -> None:
+        if not DOCS.exists():
+            raise SkipTest("docs isn't here")
+
+    def test_rooms(self) -> None:
+        """Its tables of rooms are those that are held (``python -m tests.rooms`` writes them), and each room is told of."""
+        text = rooms.PAGE.read_text("utf-8")
+        self.assertEqual(text, rooms.updated())
+        told = set(re.findall(r"(?m)^\| `(\w+)` \| [^|]+ \|$", text))
+        self.assertEqual((set(IMPORTS) | FREE) - told - {"version", "plugin"}, set())
+
+    def test_stops(self) -> None:
+        """There are twelve stops, each at a file that can be read in one sitting."""
+        stops = re.findall(r"(?m)^\d+\. .*$", rooms.PAGE.read_text("utf-8"))
+        self.assertEqual(len(stops), 12)
+        for stop in stops:
+            for link in re.findall(r"\]\(\.\./seg/([\w/]+)\.py\)", stop):
+                name = f"seg.{link.replace('/', '.')}"
+                lines = len((PACKAGE / f"{link}.py").read_text("utf-8").splitlines())
+                self.assertLessEqual(lines, LONG_FILES.get(name, MOST_LINES), stop)
 
 
 class NameTests(SynchronousTestCase):
