@@ -131,7 +131,10 @@ class NameTests(SynchronousTestCase):
     def test_files(self) -> None:
         """A file, a module named from its room, or a class that isn't there is told; what is there isn't."""
         unknown = checker("names").unknown
-        there = "`tests/doubles.py` `seg/queue/*.py` `deliver/scheduler` `QueueIndex` `ServFail` `maildrop/bad`"
+        there = (
+            "`tests/doubles.py` `seg/queue/*.py` `deliver/scheduler` `QueueIndex` `ServFail` `maildrop/bad` tests.zones"
+        )
         self.assertEqual(list(unknown(there)), [])
-        gone = "`tests/gone.py` `deliver/gone.py` `GoneAway.run`"
-        self.assertEqual(list(unknown(gone)), ["tests/gone.py", "deliver/gone in seg", "class GoneAway"])
+        gone = "`tests/gone.py` `deliver/gone.py` `GoneAway.run`\n```\npython -m tests.test_twist.GoneTests\n```\n"
+        found = ["tests/gone.py", "deliver/gone in seg", "tests.test_twist.GoneTests", "class GoneAway"]
+        self.assertEqual(list(unknown(gone)), found)

@@ -53,14 +53,15 @@ def missing_files(page: Path) -> Iterator[str]:
     """A line for each file (``tests/doubles.py``, ``deliver/scheduler``) and each class (``QueueIndex``) that isn't there."""
     if page.name == "CHANGELOG.md":
         return
-    text = BLOCK.sub("", page.read_text("utf-8"))
+    text = page.read_text("utf-8")
     if page.name == "glossary.md":  # a column tells what was
         text = re.sub(r"(?m)^\| `[^|]*\|", "", text)
     yield from (f"{page.relative_to(ROOT)}: there is no {name}" for name in unknown(text))
 
 
 def unknown(text: str) -> Iterator[str]:
-    """Files, modules named from their room, and classes that a text names in backquotes, and that aren't there."""
+    """Files, modules named from their room, tests, and classes that a page names and that aren't there; but for tests, outside blocks."""
+    whole, text = text, BLOCK.sub("", text)
     for name in sorted(set(re.findall(r"`((?:seg|tests|docs|bench|packaging|twisted|etc)/[\w./*-]+)`", text))):
         if not any(ROOT.glob(name)):
             yield name
@@ -68,8 +69,22 @@ def unknown(text: str) -> Iterator[str]:
         room, inner = ROOT / "seg" / name.partition("/")[0], ROOT / "seg" / name
         if (room / "__init__.py").exists() and not inner.is_dir() and not inner.with_suffix(".py").exists():
             yield f"{name} in seg"
+    for name in sorted(set(re.findall(r"(?<![\w/.])((?:tests|bench)(?:\.\w+)+)", whole))):
+        if not is_test(name):
+            yield name
     for name in sorted(set(CLASS.findall(text)) - OTHERS - classes()):
         yield f"class {name}"
+
+
+def is_test(dotted: str) -> bool:
+    """Whether there is such a module of tests or benches, or such a class or method in one."""
+    place, parts = ROOT, dotted.split(".")
+    while parts and (place / parts[0]).is_dir():
+        place = place / parts.pop(0)
+    if not parts:
+        return True
+    source = (place / f"{parts[0]}.py").read_text("utf-8") if (place / f"{parts[0]}.py").exists() else ""
+    return bool(source) and all(re.search(rf"\b(?:class|def) {name}\b", source) for name in parts[1:])
 
 
 @cache
