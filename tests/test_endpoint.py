@@ -59,11 +59,11 @@ class ToldTests(SessionCase):
 
     def test_no_answer(self) -> None:
         """The text of the queue, of reports and of the log names the socket."""
-        self.connector.failure = ConnectError(2, "No such file or directory")
+        self.connector.failure = ConnectError(2)
         path = SocketPath(SOCKET)
         opened = self.open(MXHost(path, 0, (path,), 0))
         error = self.failureResultOf(opened).value
-        self.assertIn(f"No answer from host unix:{SOCKET}: ", str(error))
+        self.assertIn(f"No answer from host unix:{SOCKET}: [Errno 2] No such file or directory", str(error))
         self.assertNotIn(":0", str(error))
 
     def test_status_of_host(self) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from seg.check.report import AddressReport, CheckReport, HostReport, NoSession
-from seg.common.endpoint import endpoint_in_words
+from seg.common.endpoint import UNIX, endpoint_in_words
 from seg.config.destinations import TLSOption
 from seg.mail.causes import CauseKind, PolicyResult
 from seg.mail.errors import Permanent
@@ -82,6 +82,10 @@ _REFUSED: Mapping[CauseKind, str] = {
 _REFUSED_OTHERWISE = "{host} may not be used: {refusal}"
 
 
+_NO_SOCKET = (
+    "Nobody takes mail at {where}. See whether the program that listens there runs, and whether the gateway's user may use the socket; "
+    "mail waits meanwhile."
+)
 _NO_SESSION = {
     NoSession.UNREACHABLE: "{name} can't be reached at {where}. See whether outgoing connections to that port are allowed here "
     "(many providers block port 25); if so, the fault is theirs, and mail waits for them.",
@@ -111,7 +115,8 @@ def _of_session(report: CheckReport, host: HostReport, tried: AddressReport) -> 
     name, verdict = host.host.name, tried.verdict
     if verdict is None:
         where = endpoint_in_words(tried.address, tried.port)
-        yield _NO_SESSION[tried.cause].format(name=name, where=where, error=tried.error)
+        socket = where.startswith(UNIX) and tried.cause is NoSession.UNREACHABLE
+        yield (_NO_SOCKET if socket else _NO_SESSION[tried.cause]).format(name=name, where=where, error=tried.error)
         return
     if not tried.facts.tls:
         who = " and ".join(verdict.failed) or "the policy"

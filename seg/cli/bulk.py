@@ -42,9 +42,12 @@ def find(gateway: GatewayClient, wanted: Mapping[str, object]) -> Selection:
     return Selection(found["total"], tuple(each["mid"] for each in found["messages"]))
 
 
-def counted(number: int) -> str:
-    """``1 message``, ``2 messages``."""
-    return f"{number} message{'' if number == 1 else 's'}"
+def counted(number: int, one: str = "message", many: str = "") -> str:
+    """``1 message``, ``2 messages``.
+
+    :param many: more of them, where that isn't `one` with an s.
+    """
+    return f"{number} {one if number == 1 else many or one + 's'}"
 
 
 def in_pieces(

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from seg.cli.bulk import counted
 from seg.cli.dialogue import sure
 from seg.cli.options import JSON, Answering, json_or_text
 from seg.cli.output import say
@@ -39,7 +40,7 @@ def list_(surroundings: Any) -> Answering:
         say("Nothing was put aside.")
         return
     print_table(COLUMNS, [_row(each) for each in found["files"]])
-    say(f"{found['total']} files.")
+    say(f"{counted(found['total'], 'file')}.")
 
 
 def _row(file: dict[str, Any]) -> tuple[object, ...]:
@@ -86,7 +87,7 @@ def restore(surroundings: Any, names: tuple[str, ...], everything: bool, as_json
 @click.pass_obj
 def delete(surroundings: Any, names: tuple[str, ...], everything: bool, yes: bool, as_json: bool) -> None:
     """Remove files for good. Nobody is told: neither sender nor recipient."""
-    what = "all files" if everything else f"{len(names)} files" if len(names) != 1 else "1 file"
+    what = "all files" if everything else counted(len(names), "file")
     if names or everything:
         sure(f"Delete {what} for good?", f"this deletes {what}", yes)
     _act(surroundings, "delete", "deleted", names, everything, as_json)
@@ -104,6 +105,6 @@ def _act(surroundings: Any, action: str, done: str, names: tuple[str, ...], ever
         for name, reason in answer["refused"].items():
             say(f"{plain(name)}: {plain(reason)}", err=True)
         count = len(answer["done"])
-        say(f"{count} files {done}." if count != 1 else f"1 file {done}.")
+        say(f"{counted(count, 'file')} {done}.")
     if answer["refused"] or not answer["done"]:
         sys.exit(1)

@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from seg.cli.bulk import counted
 from seg.cli.options import JSON
 from seg.cli.output import say
 from seg.cli.tables import print_json, print_table
@@ -41,7 +42,7 @@ def debug(surroundings: Any, domain: str | None, sessions: int, as_json: bool) -
     elif domain and not sessions:
         say(f"{domain} is not watched any more.")
     elif domain:
-        say(f"The next {sessions} sessions with {domain} will be in the mail log: seg tail -f")
+        say(f"The next {counted(sessions, 'session')} with {domain} will be in the mail log: seg tail -f")
     elif watched:
         print_table((("Domain", "left"), ("Sessions", "right")), sorted(watched.items()))
     else:

@@ -228,4 +228,4 @@ def policyflush(surroundings: Any, domain: str | None, everything: bool, yes: bo
     what = "all policies" if everything else f"the policy of {domain}"
     sure(f"Forget {what}?", f"this forgets {what}", yes or as_json)
     answer = surroundings.gateway().post("/v1/policies/flush", **({"domain": domain} if domain else {"all": True}))
-    print_json(answer) if as_json else say(f"{answer['flushed']} policies forgotten.")
+    print_json(answer) if as_json else say(f"{counted(answer['flushed'], 'policy', 'policies')} forgotten.")

@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from seg.cli.bulk import counted
 from seg.cli.options import DOMAIN, Answering, json_or_text
 from seg.cli.output import say
 from seg.cli.tables import plain, print_table
@@ -56,10 +57,13 @@ def list_(surroundings: Any) -> Answering:
 
 def _row(entry: dict[str, Any]) -> tuple[str, ...]:
     limits = (
-        f"{entry['concurrent_connections']} connections, {entry['messages_per_connection']} messages per connection"
+        f"{counted(entry['concurrent_connections'], 'connection')}, "
+        f"{counted(entry['messages_per_connection'])} per connection"
     )
     if entry["recipient_limit"]:
-        limits += f", {entry['recipient_limit']} recipients in {entry['recipient_minutes']} minutes"
+        limits += (
+            f", {counted(entry['recipient_limit'], 'recipient')} in {counted(entry['recipient_minutes'], 'minute')}"
+        )
     if entry["limit_per"] == "address":
         limits += ", for each MX address"
     own_limits = set(LIMITS) & set(entry["stated"])

@@ -69,7 +69,7 @@ def list_(
         return
     shown = _print(gateway, wanted, found["messages"], limit)
     total = max(shown, found["total"])  # more may have come meanwhile
-    say(f"{total} messages." if shown == total else f"The first {shown} of {total} messages; more with --limit.")
+    say(f"{counted(total)}." if shown == total else f"The first {shown} of {total} messages; more with --limit.")
 
 
 def _print(gateway: GatewayClient, wanted: Mapping[str, object], messages: list[dict[str, Any]], limit: int) -> int:

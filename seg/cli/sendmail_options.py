@@ -55,6 +55,8 @@ def parse(arguments: list[str]) -> SendmailOptions:
         if word == "--help":
             wanted.mode = "help"
             continue
+        if word.startswith("--"):
+            raise UsageFault(f"there is no option {word[:100]}")
         _word(wanted, word[1:], rest)
     wanted.recipients = rest
     if wanted.mode not in ("m", "v", "help") and (rest or wanted.from_header):

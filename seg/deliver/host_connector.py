@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 from collections.abc import Callable
 
 import attrs
@@ -127,9 +128,8 @@ def _connect_failure(error: Exception) -> str:
     """``[Errno 111] Connection refused``, as the log and the report show it."""
     if isinstance(error, TimeoutError):
         return "timeout"
-    number = _number(error) or (error.args[0] if error.args else None)
-    text = str(getattr(error, "string", "") or error)
-    return f"[Errno {number}] {text}" if isinstance(number, int) else text
+    number = _number(error)
+    return f"[Errno {number}] {os.strerror(number)}" if number else str(getattr(error, "string", "") or error)
 
 
 def _number(error: BaseException) -> int | None:

@@ -61,6 +61,13 @@ class AdviceTests(SynchronousTestCase):
             self.assertEqual("535 5.7.8 no such login" in text, cause is not NoSession.UNREACHABLE)
             self.assertEqual("can't authenticate" in text, cause is NoSession.AUTH)
 
+    def test_socket(self) -> None:
+        """A unix socket has no port that a provider may block."""
+        seen = attrs.evolve(tried(decided(mta_sts=MAY), None, error="no"), address="/run/lmtp", port=0)
+        text = " ".join(advice(report(host(decided(mta_sts=MAY), seen))))
+        self.assertIn("Nobody takes mail at unix:/run/lmtp. See whether the program that listens there runs", text)
+        self.assertNotIn("port", text)
+
     def test_sessions(self) -> None:
         """A session that won't do."""
         intermediate = ROOT.intermediate()

@@ -10,8 +10,10 @@ import click
 from click.testing import CliRunner
 from twisted.trial.unittest import SynchronousTestCase
 
+from seg.cli.bulk import counted
 from seg.cli.main import CommandContext, main
 from seg.cli.options import WordChoice
+from seg.cli.sendmail_options import UsageFault, parse
 from seg.mail.causes import CauseKind
 from tests.cli.test_queue_list import PagingGateway
 
@@ -46,6 +48,19 @@ class WordTests(SynchronousTestCase):
             word = parameter.type.choices[0]
             error = self.assertRaises(click.BadParameter, parameter.type.convert, word + "x", parameter, None)
             self.assertIn(f"did you mean {word}?", str(error), place)
+
+    def test_counted(self) -> None:
+        """One is one."""
+        for number, words, text in (
+            (1, (), "1 message"),
+            (0, ("file",), "0 files"),
+            (2, ("policy", "policies"), "2 policies"),
+        ):
+            self.assertEqual(counted(number, *words), text)
+
+    def test_sendmail(self) -> None:
+        """A long option that isn't there is named whole."""
+        self.assertIn("there is no option --nonsense", str(self.assertRaises(UsageFault, parse, ["--nonsense", "a@b"])))
 
     def test_cause(self) -> None:
         """``queue list --cause`` asks for the cause that the listing prints."""

@@ -52,7 +52,7 @@ class OperationTests(GatewayCase):
         await self.seg("suspenddel")  # no try fetches it again meanwhile
         _, err, status = await self.seg("policyflush", "broken.example")
         self.assertIn("without a terminal say --yes", err)
-        self.assertEqual((await self.seg("policyflush", "broken.example", "--yes"))[0], "1 policies forgotten.\n")
+        self.assertEqual((await self.seg("policyflush", "broken.example", "--yes"))[0], "1 policy forgotten.\n")
         self.assertEqual(await self.seg_json("policyshow"), {"total": 0, "policies": [], "next": ""})
 
     async def test_suspended(self) -> None:
