@@ -71,12 +71,13 @@ class LimitTests(GatewayCase):
         gateway = await self.start_gateway(routes=routes, settings={"delivery": {"host_connections": 8}})
         taken = 0
         for domains in (many, [f"x.{number}.routed.example" for number in range(60)]):
-            before, receiver.most_open = len(receiver.sessions), 0
+            before, receiver.most_open = len(receiver.sessions), receiver.staying
             await gateway.inject("alice@sender.example", [f"bob@{domain}" for domain in domains], MESSAGE)
             taken += len(domains)
             await receiver.wait_for(taken, timeout=40)
             self.assertLessEqual(receiver.most_open, 8)
-            self.assertGreater(receiver.most_open, 1)
+            if domains is many:  # later mail may find all that it needs kept
+                self.assertGreater(receiver.most_open, 1)
             self.assertLessEqual(len(receiver.sessions) - before, 16)
             for domain in domains:  # one after the other: what was kept carries all of them
                 await gateway.inject("alice@sender.example", f"bob@{domain}", MESSAGE)
