@@ -33,6 +33,18 @@ def mount(folder: Path, options: str) -> None:
         raise unittest.SkipTest(f"nothing can be mounted here: {done.stderr!r}")
 
 
+def fill(folder: Path) -> Path:
+    """A file that takes all the room."""
+    filler = folder / "filler"
+    with contextlib.suppress(OSError), filler.open("wb", buffering=0) as file:
+        while True:
+            file.write(bytes(65536))
+    with contextlib.suppress(OSError), filler.open("ab", buffering=0) as file:
+        while True:
+            file.write(b"x")
+    return filler
+
+
 class DiskCase(SynchronousTestCase):
     """A gateway whose ``var`` is a file system of its own."""
 
@@ -55,17 +67,6 @@ class DiskCase(SynchronousTestCase):
         self.addCleanup(gateway.stop)
         gateway.start()
         return gateway
-
-    def fill(self, folder: Path) -> Path:
-        """A file that takes all the room."""
-        filler = folder / "filler"
-        with contextlib.suppress(OSError), filler.open("wb", buffering=0) as file:
-            while True:
-                file.write(bytes(65536))
-        with contextlib.suppress(OSError), filler.open("ab", buffering=0) as file:
-            while True:
-                file.write(b"x")
-        return filler
 
     def answer(self, gateway: Gateway) -> tuple[int, str]:
         """What a client hears."""
@@ -110,7 +111,7 @@ class FullTests(DiskCase):
         gateway = self.gateway()
         load = Clients(gateway.port, "before", 4)
         gateway.until(lambda: len(load.accepted) > 20, "mail is taken")
-        filler = self.fill(self.disk)
+        filler = fill(self.disk)
         self.while_it_lasts(gateway, 452)
         load.stop()
         gateway.until(
@@ -123,7 +124,7 @@ class FullTests(DiskCase):
         gateway.until(lambda: len(waiting.accepted) > 5, "mail waits")
         waiting.stop()
         gateway.stop()
-        filler = self.fill(self.disk)
+        filler = fill(self.disk)
         gateway.start()
         gateway.until(lambda: self.answer(gateway)[0] == 452 or not filler.exists(), "clients hear 452")
         said, status = gateway.seg("queue", "hold", "--all")
@@ -152,7 +153,7 @@ class FullTests(DiskCase):
         self.mounted(self.disk, "size=16m")
         self.mounted(self.disk / "var" / "log", "size=64k")
         gateway = self.gateway()
-        self.fill(self.disk / "var" / "log")
+        fill(self.disk / "var" / "log")
         load = Clients(gateway.port, "load", 4)
         gateway.until(lambda: len(load.accepted) > 50, "mail is taken")
         load.stop()

@@ -44,7 +44,7 @@ class PolicyDiskTests(test_disks.DiskCase):
             with self.subTest(options):
                 self.mounted(self.disk, options)
                 cache = self.cache()
-                filler = self.fill(self.disk)
+                filler = test_disks.fill(self.disk)
                 with contextlib.suppress(OSError):
                     for number in range(100):
                         (self.disk / str(number)).write_bytes(b"x" * 4096)
@@ -64,7 +64,7 @@ class PolicyDiskTests(test_disks.DiskCase):
     def test_no_room_at_the_start(self) -> None:
         """A disk that is full at the start has no reserve, and that is said."""
         self.mounted(self.disk, "size=1m")
-        self.fill(self.disk)
+        test_disks.fill(self.disk)
         self.cache()
         (told,) = self.said.of(ConditionBegan)
         self.assertIn("policies fetched on a full disk are kept in memory only", told.text)
