@@ -150,8 +150,8 @@ class QueueIndex:
         if entry.held or entry.unusual.deleted_by:
             return
         entry.planned = self._clock.seconds() if now is None else now
-        self._enqueue(entry, envelope.recipients)
         self._set_wake(entry, envelope)
+        self._enqueue(entry, envelope.recipients)
 
     def lease(self, domain: str, most: int = 0) -> tuple[IndexEntry, Envelope, tuple[Recipient, ...]] | None:
         """Give out the due recipients at a destination of the message that has waited longest, as far as they go
@@ -198,8 +198,8 @@ class QueueIndex:
         if entry.held or entry.unusual.deleted_by or not entry.waiting:
             return
         envelope = entry.envelope
-        self._enqueue(entry, [r for r in envelope.recipients if r.rid in returned])
         self._set_wake(entry, envelope)
+        self._enqueue(entry, [r for r in envelope.recipients if r.rid in returned])
 
     def make_due(self, entry: IndexEntry, domain: str = "") -> int:
         """An operator wants no more waiting (at one destination, or any). The number of recipients that this
@@ -217,8 +217,8 @@ class QueueIndex:
         hurried = {r.rid: attrs.evolve(r, due=0.0) for r in waiting}
         envelope = attrs.evolve(envelope, recipients=tuple(hurried.get(r.rid, r) for r in envelope.recipients))
         self.change(entry, envelope)
-        self._enqueue(entry, hurried.values())
         self._set_wake(entry, envelope)
+        self._enqueue(entry, hurried.values())
         return len(hurried)
 
     @staticmethod
@@ -226,6 +226,7 @@ class QueueIndex:
         return recipient.state is _PENDING and recipient.rid not in entry.leased
 
     def _enqueue(self, entry: IndexEntry, recipients: Iterable[Recipient]) -> None:
+        """To be called last: what is due may be leased and settled before this returns."""
         now, leased = self._clock.seconds(), entry.leased
         due: dict[str, None] = {}  # which keeps the order of the recipients
         for r in recipients:
@@ -262,8 +263,8 @@ class QueueIndex:
             self._overdue(entry)
         before, entry.planned = entry.planned, when
         envelope = entry.envelope
-        self._enqueue(entry, [r for r in envelope.recipients if before < r.due <= when])
         self._set_wake(entry, envelope)
+        self._enqueue(entry, [r for r in envelope.recipients if before < r.due <= when])
 
 
 def _add(counts: dict[K, int], key: K, by: int) -> None:

@@ -1,9 +1,11 @@
 """Who is due."""
 
+from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from seg.queue.due import AT_ONCE, DueQueue
+from tests.queue.house import NOW, SOFT, HouseCase
 
 
 class DueListTests(SynchronousTestCase):
@@ -62,3 +64,36 @@ class DueListTests(SynchronousTestCase):
         self.due.stop()
         self.due.wake_at(4.0, 1)
         self.assertEqual(self.clock.getDelayedCalls(), [])
+
+
+class SettledAtOnceTests(HouseCase):
+    """An attempt may be over before the queue has told everybody that a message is due: whatever it needs is in a cache."""
+
+    def test_every_retry(self) -> None:
+        """Each retry comes at its time, whatever made the message due: its arrival, a retry, a release, an operator, a lease returned."""
+        house = self.house
+        tries: list[float] = []
+
+        def attempt(domain: str) -> None:
+            if house.attempt(domain, SOFT) is not None:
+                tries.append(house.clock.seconds() - NOW)
+
+        house.spool.subscribe(attempt)
+        mid = house.put("a@one.test")
+        for _ in range(10):
+            house.clock.advance(60)
+        self.assertEqual(tries, [0, 60, 180, 420])
+        for command in (house.spool._operators.retry(mid), house.spool._operators.hold(mid, "op")):
+            Deferred.fromCoroutine(command)
+        house.clock.advance(3600)
+        self.assertEqual(tries[4:], [600])
+        Deferred.fromCoroutine(house.spool._operators.release_hold(mid, "op"))
+        self.assertEqual(tries[5:], [4200])
+        for _ in range(60):
+            house.clock.advance(60)
+        self.assertEqual(tries[6:], [6120])
+        house = self.restart()
+        house.spool.subscribe(attempt)
+        for _ in range(120):
+            house.clock.advance(60)
+        self.assertEqual(tries[7:], [9720, 13320])
