@@ -78,22 +78,22 @@ class SettledAtOnceTests(HouseCase):
             if house.attempt(domain, SOFT) is not None:
                 tries.append(house.clock.seconds() - NOW)
 
-        house.spool.subscribe(attempt)
+        house.queue.subscribe(attempt)
         mid = house.put("a@one.test")
         for _ in range(10):
             house.clock.advance(60)
         self.assertEqual(tries, [0, 60, 180, 420])
-        for command in (house.spool._operators.retry(mid), house.spool._operators.hold(mid, "op")):
-            Deferred.fromCoroutine(command)
+        Deferred.fromCoroutine(house.commands.retry(mid))
+        house.commands.hold(mid, "op")
         house.clock.advance(3600)
         self.assertEqual(tries[4:], [600])
-        Deferred.fromCoroutine(house.spool._operators.release_hold(mid, "op"))
+        house.commands.release_hold(mid, "op")
         self.assertEqual(tries[5:], [4200])
         for _ in range(60):
             house.clock.advance(60)
         self.assertEqual(tries[6:], [6120])
         house = self.restart()
-        house.spool.subscribe(attempt)
+        house.queue.subscribe(attempt)
         for _ in range(120):
             house.clock.advance(60)
         self.assertEqual(tries[7:], [9720, 13320])
