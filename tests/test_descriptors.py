@@ -17,7 +17,8 @@ from twisted.internet.protocol import Factory
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
-from seg.config.schema import Delivery, Receive, Settings
+from seg.config.receive import Receive
+from seg.config.schema import Delivery, Settings
 from seg.events.gateway import ConditionBegan, ConditionEnded
 from seg.gateway.descriptors import (
     ACCEPTS,

@@ -16,7 +16,6 @@ MOST_FUNCTION_LINES = 60
 MOST_PARAMETERS = 7  # of a function, beside self and cls
 
 LONG_FILES = {
-    "seg.config.schema": 602,
     "seg.deliver.smtp_client": 561,
 }
 LONG_FUNCTIONS: dict[str, int] = {}

@@ -13,7 +13,8 @@ from seg.admin.metrics_page import _Bounded
 from seg.admin.socket import UnloggedSite
 from seg.admin.tcp import LimitedTLSFactory
 from seg.config.find import ConfigurationFiles, ConfigurationOrigin
-from seg.config.schema import ListenerSettings, Settings
+from seg.config.receive import ListenerSettings
+from seg.config.schema import Settings
 from seg.events.gateway import ConditionBegan, ConditionEnded, ConditionKind, Fault
 from seg.gateway.startup import KINDS, StartLog, lines
 from seg.receive.listener import Listener

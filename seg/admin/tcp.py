@@ -26,7 +26,8 @@ from seg.admin.socket import UnloggedSite
 from seg.admin.token_access import Credentials, TokenAccess
 from seg.admin.wire.route import MAX_BODY
 from seg.config.problems import SettingError
-from seg.config.schema import Control, ListenerSettings
+from seg.config.receive import ListenerSettings
+from seg.config.schema import Control
 from seg.events.base import IEventSink
 from seg.events.gateway import AdminListening
 from seg.mail.client import client_address, client_key

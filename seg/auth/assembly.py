@@ -11,7 +11,8 @@ from seg.auth.plugins import checker_named
 from seg.auth.sasl_server import MOST_HASHING, SASLServer
 from seg.auth.store import UserStore
 from seg.config.paths import users_path
-from seg.config.schema import ListenerAuth, Settings
+from seg.config.receive import ListenerAuth
+from seg.config.schema import Settings
 from seg.events.runtime import Runtime
 
 

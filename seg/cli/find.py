@@ -18,7 +18,7 @@ from seg.cli.logs import LOG, ChosenLog, chosen_log
 from seg.cli.options import JSON
 from seg.cli.output import say
 from seg.cli.tables import plain, print_json
-from seg.config.schema import LogForm
+from seg.config.log import LogForm
 from seg.maillog.follow import follow
 from seg.maillog.search import (
     Progress,

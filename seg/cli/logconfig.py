@@ -13,7 +13,7 @@ from seg.cli.output import say
 from seg.cli.sections import NamedSection, named_group, named_menu, section_command, section_dialogue
 from seg.cli.staged import StagedEdits
 from seg.cli.tables import print_json, print_table
-from seg.config.schema import Log, LogSubscription, SubscriptionKind
+from seg.config.log import Log, LogSubscription, SubscriptionKind
 from seg.config.subscriptions import place_of
 from seg.config.values import convert, specs, word
 

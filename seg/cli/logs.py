@@ -8,9 +8,10 @@ from typing import Any
 import attrs
 import click
 
+from seg.config.log import LogForm, SubscriptionKind
 from seg.config.paths import log_path
 from seg.config.problems import offered
-from seg.config.schema import LogForm, Settings, SubscriptionKind
+from seg.config.schema import Settings
 from seg.config.subscriptions import MAIL_JSON, MAIL_LOG, LogFileName, check_file_name, file_of
 
 LOG = click.argument("log", metavar="[LOG]", required=False)

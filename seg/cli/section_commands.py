@@ -11,21 +11,8 @@ from seg.cli.output import say
 from seg.cli.sections import NamedSection, named_group, section_command, section_group
 from seg.common.errors import ConfigurationError
 from seg.config.destinations import AuthProfile
-from seg.config.schema import (
-    DNS,
-    TLS,
-    Auth,
-    Control,
-    Delivery,
-    Filter,
-    GatewaySettings,
-    ListenerSettings,
-    MetricsPage,
-    QueueSettings,
-    Receive,
-    Recipients,
-    SenderGroup,
-)
+from seg.config.receive import Auth, ListenerSettings, Receive, Recipients, SenderGroup
+from seg.config.schema import DNS, TLS, Control, Delivery, Filter, GatewaySettings, MetricsPage, QueueSettings
 from seg.config.submission import Submission
 
 WHOLE_SPOOL = ("memory", "max_report_size")

@@ -27,7 +27,7 @@ from seg.cli.output import print_json_line, say
 @click.pass_obj
 def tail(surroundings: Any, log: str | None, following: bool, lines: int, as_json: bool) -> None:
     """Show the end of the mail log, or of LOG: a log subscription, or its file. Works without the gateway running."""
-    from seg.config.schema import LogForm
+    from seg.config.log import LogForm
     from seg.config.subscriptions import MAIL_JSON
     from seg.maillog.follow import follow, last_lines
 

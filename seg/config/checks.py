@@ -7,17 +7,8 @@ from collections.abc import Callable, Iterator, Set
 from itertools import combinations
 from typing import Any
 
-from seg.config.schema import (
-    DNS,
-    Auth,
-    Control,
-    Delivery,
-    ListenerAuth,
-    ListenerSettings,
-    ListenerTLS,
-    QueueSettings,
-    SenderGroup,
-)
+from seg.config.receive import Auth, ListenerAuth, ListenerSettings, ListenerTLS, SenderGroup
+from seg.config.schema import DNS, Control, Delivery, QueueSettings
 from seg.config.subscriptions import check_file_name, check_kind_of_events, parse_syslog_address
 from seg.config.syntax import (
     check_ciphers,

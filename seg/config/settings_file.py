@@ -9,8 +9,10 @@ import attrs
 
 from seg.config.checks import SECTION_CHECKS, binding_faults, form_fault, group_faults, listener_faults, name_faults
 from seg.config.filters import filter_faults
+from seg.config.log import LogSubscription
 from seg.config.problems import Problems, meant, place
-from seg.config.schema import Filter, ListenerSettings, LogSubscription, SenderGroup, Settings
+from seg.config.receive import ListenerSettings, SenderGroup
+from seg.config.schema import Filter, Settings
 from seg.config.source import Document, KeyPath
 from seg.config.subscriptions import subscription_faults
 from seg.config.values import ValueFault, convert, specs

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import attrs
 
+from seg.config.log import LogForm, LogSubscription, SubscriptionKind
 from seg.config.problems import offered
-from seg.config.schema import LogForm, LogSubscription, SubscriptionKind
 from seg.config.syntax import parse_host, parse_port, split_port
 
 KINDS_OF_EVENTS = ("gateway", "receive", "queue", "delivery", "policy", "dns")

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from seg.common.threads import in_thread_of
-from seg.config.schema import LogSubscription
+from seg.config.log import LogSubscription
 from seg.events.bus import EventBus
 from seg.events.gateway import Fault
 from seg.maillog.compress import compress_closed

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from seg.config.schema import LogForm
+from seg.config.log import LogForm
 from seg.maillog.jsonlines import JSONLines
 from seg.maillog.log_table import Level, clean
 from seg.maillog.rotating_file import FileMarkers

@@ -8,7 +8,7 @@ from pathlib import Path
 import attrs
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
-from seg.config.schema import Log, LogForm, LogSubscription
+from seg.config.log import Log, LogForm, LogSubscription
 from seg.config.subscriptions import MAIL_JSON, MAIL_LOG, LogFileName, file_of
 from seg.events.base import IEventSink
 from seg.events.conditions import Condition

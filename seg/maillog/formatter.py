@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from twisted.logger import Logger
 
-from seg.config.schema import LogLevel, SubscriptionLevel
+from seg.config.log import LogLevel, SubscriptionLevel
 from seg.events.base import DebugEvent, Event
 from seg.events.receive import MessageReceived
 from seg.maillog.jsonlines import JSONLines, event_name

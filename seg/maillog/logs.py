@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from twisted.internet.defer import Deferred, DeferredList
 
-from seg.config.schema import Log, LogSubscription, SubscriptionKind
+from seg.config.log import Log, LogSubscription, SubscriptionKind
 from seg.events.bus import EventBus
 from seg.maillog.files import FilePlan, MailLogFile, plan_of_log, plan_of_subscription
 from seg.maillog.syslog import SyslogLog

@@ -10,7 +10,7 @@ from twisted.internet.endpoints import HostnameEndpoint
 from twisted.internet.interfaces import IReactorTime
 
 from seg.common.threads import InThread
-from seg.config.schema import LogForm, LogSubscription
+from seg.config.log import LogForm, LogSubscription
 from seg.config.subscriptions import SyslogAddress, parse_syslog_address
 from seg.events.base import Event, IEventSink
 from seg.events.gateway import SyslogAway, SyslogBack, SyslogLinesLost

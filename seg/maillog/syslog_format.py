@@ -11,7 +11,7 @@ from typing import Final
 
 import attrs
 
-from seg.config.schema import Facility
+from seg.config.log import Facility
 from seg.maillog.log_table import Level, clean
 from seg.maillog.timestamps import TimestampCache
 

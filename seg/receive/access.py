@@ -8,7 +8,7 @@ from ipaddress import IPv4Network, IPv6Network, ip_network
 import attrs
 
 from seg.common.errors import ConfigurationError
-from seg.config.schema import Access, SenderGroup
+from seg.config.receive import Access, SenderGroup
 from seg.mail.hosts import IPAddress
 
 ALL = "ALL"

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 from twisted.internet.defer import Deferred, TimeoutError
 from twisted.python.failure import Failure
 
-from seg.config.schema import Access
+from seg.config.receive import Access
 from seg.events.receive import ReceiveFailed
 from seg.mail.client import client_address
 from seg.mail.errors import LocalFault

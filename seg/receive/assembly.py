@@ -8,7 +8,8 @@ import attrs
 from twisted.internet.interfaces import IOpenSSLServerConnectionCreator
 
 from seg.auth.sasl_server import SASLServer
-from seg.config.schema import BareNewlines, ListenerAuth, ListenerSettings, ListenerTLS, Settings
+from seg.config.receive import BareNewlines, ListenerAuth, ListenerSettings, ListenerTLS
+from seg.config.schema import Settings
 from seg.dns.interfaces import IResolver
 from seg.events.gateway import Fault
 from seg.events.runtime import Runtime

@@ -10,7 +10,7 @@ from ipaddress import ip_address
 
 from seg.common.endpoint import endpoint
 from seg.config.problems import SettingError
-from seg.config.schema import ListenerSettings
+from seg.config.receive import ListenerSettings
 
 BACKLOG = 1024  # connections that the kernel holds for us
 FIRST_INHERITED = 3  # SD_LISTEN_FDS_START of sd_listen_fds(3)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import attrs
 
-from seg.config.schema import Access, SenderGroup
+from seg.config.receive import Access, SenderGroup
 from seg.filter.message import SessionTLS
 from seg.local.table import LocalTable
 from seg.mail.hosts import IPAddress

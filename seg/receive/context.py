@@ -8,7 +8,7 @@ import attrs
 from twisted.internet.interfaces import IOpenSSLServerConnectionCreator, IReactorTime
 
 from seg.auth.sasl_server import SASLServer
-from seg.config.schema import Receive
+from seg.config.receive import Receive
 from seg.dns.interfaces import IResolver
 from seg.events.base import IEventSink
 from seg.filter.chain import FilterChain

@@ -9,7 +9,7 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IAddress, IListeningPort, IReactorSocket
 from twisted.internet.protocol import Protocol, ServerFactory
 
-from seg.config.schema import ListenerSettings
+from seg.config.receive import ListenerSettings
 from seg.events.gateway import ListenerStarted
 from seg.mail.client import client_address
 from seg.mail.hosts import IPAddress

@@ -12,7 +12,7 @@ from twisted.internet.defer import Deferred, DeferredList, maybeDeferred
 from twisted.internet.interfaces import IListeningPort
 
 from seg.config.problems import SettingError
-from seg.config.schema import ListenerSettings, ListenerTLS
+from seg.config.receive import ListenerSettings, ListenerTLS
 from seg.receive.binding import bind
 from seg.receive.listener import Listener
 from seg.receive.turns import ClientTurns

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from seg.config.schema import Recipients
+from seg.config.receive import Recipients
 from seg.local.table import LocalTable, NoTaker
 from seg.mail.address import domain_of, local_part
 from seg.smtp.reply import Reply

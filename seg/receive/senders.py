@@ -7,7 +7,7 @@ import unicodedata
 from collections.abc import Iterator
 
 from seg.auth.names import InvalidName, prepare_name
-from seg.config.schema import Auth
+from seg.config.receive import Auth
 from seg.mail.address import domain_of, local_part
 from seg.smtp.address import PathError, parse_forward_path
 

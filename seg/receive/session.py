@@ -9,7 +9,7 @@ from typing import Any
 import attrs
 
 from seg.common.clock import posix
-from seg.config.schema import Access
+from seg.config.receive import Access
 from seg.events.receive import (
     BadCommand,
     ClientCertificateShown,

@@ -7,7 +7,7 @@ from typing import Any
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
-from seg.config.schema import Receive
+from seg.config.receive import Receive
 
 CLOSING_GRACE = 10.0  # seconds for the last reply to get through before the connection is cut
 

@@ -20,7 +20,7 @@ UNITS = Path(__file__).parents[2] / "packaging" / "systemd"
 BIND = """
 import sys
 from twisted.internet import endpoints
-from seg.config.schema import ListenerSettings
+from seg.config.receive import ListenerSettings
 from seg.receive.binding import inherited
 found = inherited(ListenerSettings(port=int(sys.argv[1])))
 print(found and found.getsockname()[1])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from twisted.trial.unittest import SynchronousTestCase
 
 from seg.cli.keys import fault_of, shown, typed
-from seg.config.schema import Auth
+from seg.config.receive import Auth
 from seg.config.values import convert, specs
 
 

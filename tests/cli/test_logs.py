@@ -12,7 +12,7 @@ from click.testing import CliRunner, Result
 from twisted.trial.unittest import SynchronousTestCase
 
 from seg.cli import main as cli
-from seg.config.schema import Log, LogSubscription
+from seg.config.log import Log, LogSubscription
 from seg.config.values import specs
 
 SUBSCRIPTIONS = """

@@ -19,7 +19,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from seg.cli import main as cli
 from seg.cli.client import GatewayClient
 from seg.cli.keys import options
-from seg.config.schema import Auth, Delivery, Receive
+from seg.config.receive import Auth, Receive
+from seg.config.schema import Delivery
 from seg.version import __version__
 
 VERBS = (

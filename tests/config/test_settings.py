@@ -4,7 +4,9 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from seg.common.errors import ConfigurationError
 from seg.config.load import parse_settings
-from seg.config.schema import ListenerSettings, ListenerTLS, LogLevel, Settings
+from seg.config.log import LogLevel
+from seg.config.receive import ListenerSettings, ListenerTLS
+from seg.config.schema import Settings
 
 
 def problems(text: str) -> list[str]:

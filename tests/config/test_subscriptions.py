@@ -6,7 +6,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from seg.common.errors import ConfigurationError
 from seg.config.load import parse_settings
-from seg.config.schema import Facility, LogForm, LogSubscription, SubscriptionKind, SubscriptionLevel
+from seg.config.log import Facility, LogForm, LogSubscription, SubscriptionKind, SubscriptionLevel
 from seg.config.subscriptions import (
     KINDS_OF_EVENTS,
     LogFileName,

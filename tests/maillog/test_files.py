@@ -13,7 +13,7 @@ from twisted.logger import LogEvent, formatEvent, globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
-from seg.config.schema import Log, LogLevel
+from seg.config.log import Log, LogLevel
 from seg.events.base import Event, IEventSink
 from seg.events.dns import DNSAsked
 from seg.events.gateway import ConditionBegan, ConditionEnded, ConditionKind, Fault, Notice

@@ -9,7 +9,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from seg.config.schema import Log, LogForm, LogLevel, LogSubscription, SubscriptionKind, SubscriptionLevel
+from seg.config.log import Log, LogForm, LogLevel, LogSubscription, SubscriptionKind, SubscriptionLevel
 from seg.events.base import Event
 from seg.events.bus import EventBus
 from seg.events.dns import DNSAsked

@@ -12,7 +12,7 @@ from twisted.internet.testing import MemoryReactorClock
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
-from seg.config.schema import Facility, LogForm, LogSubscription, SubscriptionKind, SubscriptionLevel
+from seg.config.log import Facility, LogForm, LogSubscription, SubscriptionKind, SubscriptionLevel
 from seg.config.subscriptions import SyslogAddress, parse_syslog_address
 from seg.events.base import Event, IEventSink
 from seg.events.dns import DNSAsked, DNSFailed

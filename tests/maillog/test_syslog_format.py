@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from seg.config.schema import Facility
+from seg.config.log import Facility
 from seg.maillog.log_table import Level
 from seg.maillog.syslog_format import (
     LONGEST,

@@ -13,7 +13,7 @@ from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
-from seg.config.schema import Receive, Recipients, SenderGroup
+from seg.config.receive import Receive, Recipients, SenderGroup
 from seg.dns.interfaces import IResolver
 from seg.filter.chain import FilterChain
 from seg.receive.connection_counter import ConnectionCounter

@@ -8,7 +8,8 @@ import attrs
 from twisted.internet.interfaces import IOpenSSLServerConnectionCreator
 from twisted.internet.task import Clock
 
-from seg.config.schema import ListenerSettings, Receive, Settings
+from seg.config.receive import ListenerSettings, Receive
+from seg.config.schema import Settings
 from seg.events.runtime import Runtime
 from seg.filter.chain import FilterChain
 from seg.queue.interfaces import IQueue

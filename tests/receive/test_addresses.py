@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from seg.config.schema import Access, LenientAddresses, Recipients, SenderGroup
+from seg.config.receive import Access, LenientAddresses, Recipients, SenderGroup
 from seg.events.receive import MessageStarted, RecipientAccepted
 from tests.receive.front_door import EHLO, FrontDoorCase
 

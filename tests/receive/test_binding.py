@@ -8,7 +8,7 @@ from twisted.internet import reactor
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
 from seg.common.errors import ConfigurationError
-from seg.config.schema import ListenerSettings
+from seg.config.receive import ListenerSettings
 from seg.events.gateway import ListenerStarted
 from seg.receive.binding import bind
 from tests.doubles import MemoryQueue, RecordingSink

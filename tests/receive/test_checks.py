@@ -7,7 +7,7 @@ from ipaddress import ip_address
 import attrs
 from twisted.trial.unittest import SynchronousTestCase
 
-from seg.config.schema import Access, Auth, Recipients, SenderGroup
+from seg.config.receive import Access, Auth, Recipients, SenderGroup
 from seg.local.table import LocalTable
 from seg.receive.access import AccessDecision
 from seg.receive.checks import (

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from seg.admin.counters import EventCounters
-from seg.config.schema import Access, Recipients, SenderGroup
+from seg.config.receive import Access, Recipients, SenderGroup
 from seg.events.receive import (
     AuthFailed,
     BadCommand,

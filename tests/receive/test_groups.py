@@ -12,7 +12,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from seg.common.errors import ConfigurationError
 from seg.config.load import parse_settings
-from seg.config.schema import Access, Recipients, SenderGroup
+from seg.config.receive import Access, Recipients, SenderGroup
 from seg.dns.answer import FailureKind
 from seg.events.receive import ConnectionAccepted, ConnectionAdmitted, ReceiveFailed
 from seg.mail.errors import LocalFault

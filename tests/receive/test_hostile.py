@@ -14,7 +14,7 @@ from zope.interface import implementer
 
 from seg.auth.backoff import Backoff
 from seg.auth.sasl_server import SASLServer
-from seg.config.schema import Access, ListenerAuth, ListenerSettings, ListenerTLS, Receive, SenderGroup
+from seg.config.receive import Access, ListenerAuth, ListenerSettings, ListenerTLS, Receive, SenderGroup
 from seg.dns.answer import DNSAnswer
 from seg.events.receive import (
     ConnectionClosed,

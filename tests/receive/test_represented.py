@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from seg.config.schema import Access, Recipients, SenderGroup, Verifying
+from seg.config.receive import Access, Recipients, SenderGroup, Verifying
 from seg.events.receive import ConnectionAccepted
 from tests.receive.front_door import EHLO, FrontDoorCase
 

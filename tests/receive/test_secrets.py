@@ -17,7 +17,8 @@ from zope.interface import implementer
 
 from seg.auth.backoff import Backoff
 from seg.auth.sasl_server import SASLServer
-from seg.config.schema import ListenerAuth, ListenerSettings, LogLevel, Receive
+from seg.config.log import LogLevel
+from seg.config.receive import ListenerAuth, ListenerSettings, Receive
 from seg.events.receive import AuthFailed, BadCommand, UnknownCommand
 from seg.maillog.formatter import EventFormatter, level_of
 from tests.receive.front_door import EHLO, Client, FrontDoorCase

@@ -11,7 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from seg.auth.backoff import Backoff
 from seg.auth.checker import UsersChecker
 from seg.auth.sasl_server import SASLServer
-from seg.config.schema import Auth, ListenerAuth, ListenerSettings
+from seg.config.receive import Auth, ListenerAuth, ListenerSettings
 from seg.events.receive import ReceiveFailed, SenderRefused
 from seg.receive.senders import LONGEST, SenderRules, SendersUnclear, addresses_of
 from seg.smtp.header_scan import HeaderScan

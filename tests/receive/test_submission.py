@@ -14,7 +14,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from seg.auth.backoff import Backoff
 from seg.auth.checker import UsersChecker
 from seg.auth.sasl_server import SASLServer
-from seg.config.schema import Auth, ListenerAuth, ListenerSettings
+from seg.config.receive import Auth, ListenerAuth, ListenerSettings
 from seg.config.submission import Submission, Submitters
 from seg.events.receive import MessageReceived, RecipientAccepted
 from seg.filter.header import HeaderTooLong

@@ -20,7 +20,7 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import TestCase
 from zope.interface import implementer
 
-from seg.config.schema import ListenerSettings, ListenerTLS, Receive
+from seg.config.receive import ListenerSettings, ListenerTLS, Receive
 from seg.events.receive import MessageStarted, ReceiveFailed, ReceiveTLSStarted
 from seg.receive.binding import bind
 from seg.receive.turns import ClientTurns

@@ -11,7 +11,8 @@ from zope.interface import implementer
 
 from seg.auth.backoff import Backoff
 from seg.auth.sasl_server import SASLServer
-from seg.config.schema import Access, Filter, ListenerAuth, ListenerSettings, Receive, SenderGroup
+from seg.config.receive import Access, ListenerAuth, ListenerSettings, Receive, SenderGroup
+from seg.config.schema import Filter
 from seg.dns.answer import AnswerStatus, DNSAnswer
 from seg.filter.answers import Accept
 from seg.filter.chain import ConfiguredFilter, FilterChain

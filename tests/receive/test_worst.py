@@ -12,7 +12,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from seg.auth.names import MAX_NAME, MAX_PASSWORD, prepare_name, prepare_password
 from seg.auth.plain import Plain
 from seg.auth.scram import ScramServer
-from seg.config.schema import Auth
+from seg.config.receive import Auth
 from seg.receive.proxy_protocol import ProxyHeader
 from seg.receive.senders import SenderRules
 from seg.smtp.commands import parse_mail, parse_rcpt

@@ -19,7 +19,8 @@ from seg.common.errors import ConfigurationError
 from seg.common.files import read_regular
 from seg.config.destinations import AuthProfile, Destinations, Profile
 from seg.config.problems import SettingError, meant, offered
-from seg.config.schema import Control, ListenerSettings, ListenerTLS, Settings
+from seg.config.receive import ListenerSettings, ListenerTLS
+from seg.config.schema import Control, Settings
 from seg.config.source import KeyPath
 from seg.dsn.languages import FOLDER as REPORTS
 from seg.dsn.languages import available
