@@ -17,6 +17,7 @@ from typing import Any, Generic, TypeVar, Union, get_args, get_origin, get_type_
 import attrs
 
 T = TypeVar("T")
+_MISSING = object()
 
 
 class FieldError(ValueError):
@@ -52,7 +53,8 @@ class _CodedField:
 class FieldCodec(Generic[T]):
     """One class with its table.
 
-    :param cls: frozen, by attrs; its fields are numbers, texts, flags, enums of text, tuples and frozensets of these, and what `forms` knows.
+    :param cls: frozen, by attrs; its fields are numbers, texts, flags, enums of text, tuples and frozensets of these, and what `forms`
+        knows; its defaults are values, not factories.
     :param forms: how fields stand that are anything else, by name.
     :param keys: the keys of fields that don't stand under their names.
     :param always: fields that always stand there, whether they have defaults or not.
@@ -98,28 +100,28 @@ class FieldCodec(Generic[T]):
         """
         values = []
         for field in self._fields:
-            try:
-                each = entry[field.key]
-            except KeyError:
-                if field.default is attrs.NOTHING:
-                    raise FieldError(f"{field.key!r} isn't {field.form.what}") from None
+            each = entry.get(field.key, _MISSING)
+            if each is _MISSING:
                 each = field.default
-            else:
-                if type(each) is not field.plain:
-                    try:
-                        each = field.form.load(each)
-                    except ValueError as error:
-                        raise FieldError(str(error) or f"{field.key!r} isn't {field.form.what}") from None
+                if each is attrs.NOTHING:
+                    raise FieldError(f"{field.key!r} isn't {field.form.what}")
+            elif type(each) is not field.plain:
+                try:
+                    each = field.form.load(each)
+                except ValueError as error:
+                    raise FieldError(str(error) or f"{field.key!r} isn't {field.form.what}") from None
             values.append(each)
         return self._cls(*values)
 
     def to_tuple(self, value: T) -> tuple[Any, ...]:
         """The value for `from_tuple` of the same program: None for what has its default, and nothing behind the last that hasn't."""
-        row = [None if each == usual else each for each, usual in zip(self._values(value), self._usual, strict=True)]
-        while row[-1] is None:
-            row.pop()
+        values, usual = self._values(value), self._usual
+        count = len(values)
+        while count and values[count - 1] == usual[count - 1]:
+            count -= 1
+        row = [None if each == usual[number] else each for number, each in enumerate(values[:count])]
         for number, pack in self._packing:
-            if number < len(row) and row[number] is not None:
+            if number < count and row[number] is not None:
                 row[number] = pack(row[number])
         return tuple(row)
 
