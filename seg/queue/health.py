@@ -32,9 +32,9 @@ class SpoolHealth:
     :ivar blocked: what is wrong with the disk as a whole; None: new mail can be tried.
     """
 
-    def __init__(self, commits: ISpoolExecutor, folders: SpoolPaths, sink: IEventSink, clock: IReactorTime) -> None:
+    def __init__(self, commits: ISpoolExecutor, paths: SpoolPaths, sink: IEventSink, clock: IReactorTime) -> None:
         self._commits = commits
-        self._folders = folders
+        self._paths = paths
         self._clock = clock
         self._condition = Condition(sink, ConditionKind.DISK)
         self._suspects: dict[str, None] = {}  # folders in which something failed
@@ -49,7 +49,7 @@ class SpoolHealth:
         """There is no room for what is known: let it have the reserve. It is made again before new mail is taken."""
         if not self._reserve_given_up:
             self._reserve_given_up = True
-            self._commits.submit(GiveUpReserve(self._folders)).addErrback(lambda _: None)  # it is on the same disk
+            self._commits.submit(GiveUpReserve(self._paths)).addErrback(lambda _: None)  # it is on the same disk
 
     def on_recovery(self, call: Callable[[], object]) -> None:
         """Call this whenever the spool has come to be writable again."""
@@ -57,7 +57,7 @@ class SpoolHealth:
 
     def start(self) -> None:
         """Begin to look; make the reserve."""
-        self._commits.submit(KeepReserve(self._folders)).addErrback(self.failed)
+        self._commits.submit(KeepReserve(self._paths)).addErrback(self.failed)
         self._later(LOOK_EVERY)
 
     def stop(self) -> None:
@@ -74,7 +74,7 @@ class SpoolHealth:
         paths = [path for path in (error.filename, error.filename2) if isinstance(path, str)]
         for folder in (*paths, *map(os.path.dirname, paths)):
             hashed = os.path.basename(folder) in FOLDER_NAMES
-            below = os.path.dirname(folder) in (self._folders.new, self._folders.cur)
+            below = os.path.dirname(folder) in (self._paths.new, self._paths.cur)
             if hashed and below and len(self._suspects) < MOST_FOLDERS:
                 self._suspects[folder] = None
         if self.blocked is None and not (self._condition.active and self._timer is not None):
@@ -86,13 +86,13 @@ class SpoolHealth:
         if self._probing or self._stopped:
             return
         self._probing = True
-        probe = WriteProbe(self._folders, list(self._suspects))
+        probe = WriteProbe(self._paths, list(self._suspects))
         trying = self._commits.submit(probe)
         trying.addCallback(lambda _: self._keep_reserve())
         trying.addCallbacks(self._tried, self._could_not, callbackArgs=(probe,))
 
     def _keep_reserve(self) -> Deferred[None]:
-        return self._commits.submit(KeepReserve(self._folders))
+        return self._commits.submit(KeepReserve(self._paths))
 
     def _tried(self, _: None, probe: WriteProbe) -> None:
         """The disk as a whole can be written."""
@@ -136,9 +136,9 @@ class SpoolHealth:
     def _looks_well(self, disk: Disk) -> bool:
         """In a thread: whether there is nothing that a change would fail by."""
         disk.check_root()
-        folders = self._folders
-        there = all(map(os.path.isdir, (folders.tmp, folders.new, folders.cur, folders.corrupt)))
-        return there and disk.free(folders.root) >= RESERVE_SIZE
+        paths = self._paths
+        there = all(map(os.path.isdir, (paths.tmp, paths.new, paths.cur, paths.corrupt)))
+        return there and disk.free(paths.root) >= RESERVE_SIZE
 
     def _looked(self, well: bool) -> None:
         if well:

@@ -212,10 +212,10 @@ class RemoveMessage(SpoolOperation):
 class KeepReserve(SpoolOperation):
     """Make the reserve if it isn't there."""
 
-    def __init__(self, folders: SpoolPaths) -> None:
-        self._path = f"{folders.root}/{RESERVE}"
-        self._tmp = f"{folders.tmp}/{RESERVE}"
-        self._root = folders.root
+    def __init__(self, paths: SpoolPaths) -> None:
+        self._path = f"{paths.root}/{RESERVE}"
+        self._tmp = f"{paths.tmp}/{RESERVE}"
+        self._root = paths.root
         self._there = False
 
     def write(self, disk: Disk) -> None:
@@ -244,8 +244,8 @@ class KeepReserve(SpoolOperation):
 class GiveUpReserve(SpoolOperation):
     """Let others have the room."""
 
-    def __init__(self, folders: SpoolPaths) -> None:
-        self._path = f"{folders.root}/{RESERVE}"
+    def __init__(self, paths: SpoolPaths) -> None:
+        self._path = f"{paths.root}/{RESERVE}"
 
     def publish(self, disk: Disk) -> Sequence[str]:
         """Remove it; needn't be durable."""
@@ -256,16 +256,16 @@ class GiveUpReserve(SpoolOperation):
 class WriteProbe(SpoolOperation):
     """Writes, syncs, renames and removes a small file, in tmp/ and by folders where something failed. Missing folders are made."""
 
-    def __init__(self, folders: SpoolPaths, others: Sequence[str]) -> None:
-        self._folders = folders
+    def __init__(self, paths: SpoolPaths, others: Sequence[str]) -> None:
+        self._paths = paths
         self._others = others
-        self._tmp = f"{folders.tmp}/probe"
+        self._tmp = f"{paths.tmp}/probe"
         self.failed: list[str] = []  # the other folders that can't be written still
         self.error: OSError | None = None  # of the last of them
 
     def write(self, disk: Disk) -> None:
         """Write it."""
-        disk.make_folders([self._folders.tmp, self._folders.new, self._folders.cur, self._folders.corrupt])
+        disk.make_folders([self._paths.tmp, self._paths.new, self._paths.cur, self._paths.corrupt])
         disk.write(self._tmp, PROBE)
 
     def sync(self, disk: Disk) -> None:
@@ -285,7 +285,7 @@ class WriteProbe(SpoolOperation):
                 self.failed.append(folder)
                 self.error = error
         disk.unlink(place)
-        return (self._folders.tmp,)
+        return (self._paths.tmp,)
 
     def undo(self, disk: Disk) -> None:
         """Nothing of it stays."""

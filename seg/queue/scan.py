@@ -72,19 +72,19 @@ ScanResult = StoredEnvelope | Damaged | UnreadableFile | Unread
 class SpoolScan:
     """Readings of the spool: `prepare` once, then `next_batch` until it returns an empty list; `again` for what couldn't be read."""
 
-    def __init__(self, folders: SpoolPaths) -> None:
-        self._folders = folders
+    def __init__(self, paths: SpoolPaths) -> None:
+        self._paths = paths
         self._places: Iterator[int] = iter(())  # MIDs with where their files are, in the order of the MIDs
         self.leftovers = 0  # envelopes of finished messages that were removed
 
     def prepare(self, disk: Disk) -> list[UnreadableFile | Unread]:
         """Make the folders, empty tmp/, list all messages. What doesn't belong there is put aside."""
-        folders = self._folders
-        disk.make_folders([folders.tmp, folders.new, folders.cur, folders.corrupt])
-        disk.adopt(folders.root)
+        paths = self._paths
+        disk.make_folders([paths.tmp, paths.new, paths.cur, paths.corrupt])
+        disk.adopt(paths.root)
         found: list[UnreadableFile | Unread] = []
-        for name, is_folder in disk.names(folders.tmp):
-            path = f"{folders.tmp}/{name}"
+        for name, is_folder in disk.names(paths.tmp):
+            path = f"{paths.tmp}/{name}"
             if is_folder:
                 found.append(self._put_aside(disk, path, "a folder where there should be none"))
                 continue
@@ -146,7 +146,7 @@ class SpoolScan:
     # --- listing ----------------------------------------------------------------------------------
 
     def _list_all(self, disk: Disk, found: list[UnreadableFile | Unread]) -> None:
-        cur, new = self._folders.cur, self._folders.new
+        cur, new = self._paths.cur, self._paths.new
         there = {parent: self._subfolders(disk, parent, found) for parent in (cur, new)}
         leftovers: list[int] = []
         listings: list[array[int]] = []
@@ -178,7 +178,7 @@ class SpoolScan:
     def _place(self, listed: int) -> SpoolFile:
         """What a listing's number says."""
         mid, tried = listed >> 4, bool(listed & _MESSAGE_IN_CUR)
-        place = self._folders.message(mid)
+        place = self._paths.message(mid)
         envelope = ""
         if listed & _ENVELOPE:
             envelope = place.envelope if listed & _ENVELOPE_IN_CUR else place.new + ENVELOPE_SUFFIX
@@ -252,7 +252,7 @@ class SpoolScan:
 
     def _free(self, disk: Disk, path: str) -> str:
         """A name in corrupt/ that nothing has."""
-        target = f"{self._folders.corrupt}/{os.path.relpath(path, self._folders.root).replace('/', '-')}"
+        target = f"{self._paths.corrupt}/{os.path.relpath(path, self._paths.root).replace('/', '-')}"
         number, free = 0, target
         while disk.exists(free):
             number += 1
