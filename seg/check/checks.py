@@ -104,8 +104,8 @@ class CheckServices:
 class Checks:
     """Answers questions, a few at a time."""
 
-    def __init__(self, surroundings: CheckServices) -> None:
-        self._use = surroundings
+    def __init__(self, services: CheckServices) -> None:
+        self._use = services
         self._running = 0
 
     async def ask(self, question: CheckRequest) -> CheckAnswer:

@@ -11,6 +11,7 @@ import attrs
 import click
 
 from seg.cli.certconfig_files import certificates_in_use, checked, delete, export, new
+from seg.cli.context import CommandContext
 from seg.cli.dialogue import menu
 from seg.cli.options import JSON, Answering, asked, json_or_text, to_be_asked
 from seg.cli.output import say
@@ -63,12 +64,12 @@ def certconfig(context: click.Context) -> None:
 @certconfig.command("list")
 @JSON
 @click.pass_obj
-def list_certificates(surroundings: Any, as_json: bool) -> None:
+def list_certificates(context: CommandContext, as_json: bool) -> None:
     """Every certificate in use, by listeners and towards other servers, with its chain and what is wrong with it."""
     now = datetime.datetime.now(datetime.UTC)
     found = [
         (use.user, server_file(use.certificate, use.key, now))
-        for use in certificates_in_use(surroundings)
+        for use in certificates_in_use(context)
         if use.certificate and not use.inherited
     ]
     if as_json:
@@ -88,7 +89,9 @@ def list_certificates(surroundings: Any, as_json: bool) -> None:
 @click.option("--force", is_flag=True, help="Put it into place although something is wrong with it.")
 @JSON
 @click.pass_obj
-def import_(surroundings: Any, name: str, certificate: Path, key: Path | None, force: bool, as_json: bool) -> None:
+def import_(
+    context: CommandContext, name: str, certificate: Path, key: Path | None, force: bool, as_json: bool
+) -> None:
     """Check a certificate, and put it with its key into certificates/NAME.pem beside seg.toml, readable by the owner and the group of
     that folder.
 
@@ -98,7 +101,7 @@ def import_(surroundings: Any, name: str, certificate: Path, key: Path | None, f
     checked(name)
     file = server_file(str(certificate), str(key or ""), datetime.datetime.now(datetime.UTC))
     usable = bool(file.chain) and not (file.problems and not force)
-    target = surroundings.files().settings.parent / "certificates" / f"{name}.pem"
+    target = context.files().settings.parent / "certificates" / f"{name}.pem"
     if usable:
         try:
             _put(target, [certificate, key] if key else [certificate])
@@ -148,9 +151,9 @@ def check(certificate: str, key: str | None, as_json: bool) -> None:
 @click.option("--custom", is_flag=True, help="Only those that were added (tls.extra_ca_file).")
 @click.option("--expiring", type=click.IntRange(0), metavar="DAYS", help="Only those that end within so many days.")
 @json_or_text
-def authorities(surroundings: Any, custom: bool, expiring: int | None) -> Answering:
+def authorities(context: CommandContext, custom: bool, expiring: int | None) -> Answering:
     """The authorities trusted for other hosts: the system's list (or tls.ca_file), and those added."""
-    tls, now = surroundings.settings().tls, datetime.datetime.now(datetime.UTC)
+    tls, now = context.settings().tls, datetime.datetime.now(datetime.UTC)
     lists: dict[str, TrustList] = {}
     if not custom:
         lists["given" if tls.ca_file else "system"] = trust_list(tls.ca_file or system_list(), now)

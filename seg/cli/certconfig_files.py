@@ -12,6 +12,7 @@ from typing import Any
 import attrs
 import click
 
+from seg.cli.context import CommandContext
 from seg.cli.dialogue import sure
 from seg.cli.options import YES, Answering, asked, json_or_text
 from seg.cli.output import say
@@ -30,7 +31,7 @@ _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}")
 @click.option("--request", is_flag=True, help="Make a key and a request for an authority instead (PKCS #10, RFC 2986).")
 @click.option("--force", is_flag=True, help="Replace files of the same name.")
 @json_or_text
-def new(surroundings: Any, name: str, hosts: Any, request: bool, force: bool) -> Answering:
+def new(context: CommandContext, name: str, hosts: Any, request: bool, force: bool) -> Answering:
     """Make a key and a certificate signed by itself for HOSTS, as certificates/NAME.pem beside seg.toml.
 
     With --request: the key as certificates/NAME.key and a request as certificates/NAME.csr. What an authority makes of it comes in by: seg
@@ -39,7 +40,7 @@ def new(surroundings: Any, name: str, hosts: Any, request: bool, force: bool) ->
     from seg.tls.selfsigned import self_signed, signing_request
 
     names = _hosts([hosts] if isinstance(hosts, str) else hosts)
-    folder = _folder(surroundings)
+    folder = _folder(context)
     if request:
         key, csr = signing_request(names)
         files = {folder / f"{checked(name)}.key": (key, SECRET), folder / f"{name}.csr": (csr, PUBLIC)}
@@ -62,7 +63,7 @@ def new(surroundings: Any, name: str, hosts: Any, request: bool, force: bool) ->
 @click.argument("file", type=click.Path(path_type=Path), required=False)
 @click.option("--with-key", is_flag=True, help="The private key, too.")
 @click.pass_obj
-def export(surroundings: Any, name: str, file: Path | None, with_key: bool) -> None:
+def export(context: CommandContext, name: str, file: Path | None, with_key: bool) -> None:
     """Write the chain of certificates/NAME.pem as PEM to a FILE, or to the terminal; without its key unless that is asked for.
 
     A FILE that is there isn't replaced.
@@ -70,7 +71,7 @@ def export(surroundings: Any, name: str, file: Path | None, with_key: bool) -> N
     from seg.common.errors import ConfigurationError
     from seg.tls.inventory import exported
 
-    source = _folder(surroundings) / f"{checked(name)}.pem"
+    source = _folder(context) / f"{checked(name)}.pem"
     try:
         pem = exported(str(source), with_key)
         if file is None:
@@ -90,14 +91,14 @@ def export(surroundings: Any, name: str, file: Path | None, with_key: bool) -> N
 @asked("name", "Enter the name of the certificate:")
 @YES
 @json_or_text
-def delete(surroundings: Any, name: str, yes: bool) -> Answering:
+def delete(context: CommandContext, name: str, yes: bool) -> Answering:
     """Delete certificates/NAME.pem with its key, and NAME.key and NAME.csr beside it; what is in use is not deleted."""
-    folder = _folder(surroundings)
+    folder = _folder(context)
     files = [path for kind in ("pem", "key", "csr") if (path := folder / f"{checked(name)}.{kind}").exists()]
     if not files:
         there = sorted(path.stem for path in folder.glob("*.pem"))
         raise click.ClickException(f"there is no {folder / name}.pem{offered(name, there)}")
-    for user, path in _files_in_use(surroundings):
+    for user, path in _files_in_use(context):
         if path.resolve() in {each.resolve() for each in files}:
             raise click.ClickException(f"{path} is in use by {user}: give that another one first, and commit")
     sure(
@@ -120,9 +121,9 @@ class CertificateUse:
     inherited: bool = False  # from the entry that holds for all other servers
 
 
-def certificates_in_use(surroundings: Any) -> list[CertificateUse]:
+def certificates_in_use(context: CommandContext) -> list[CertificateUse]:
     """All of them."""
-    settings, destinations = surroundings.settings(), surroundings.destinations()
+    settings, destinations = context.settings(), context.destinations()
     found = []
     for listener in settings.listener:
         pairs = ((listener.certificate, listener.key), *((file, "") for file in listener.more_certificates))
@@ -135,11 +136,11 @@ def certificates_in_use(surroundings: Any) -> list[CertificateUse]:
     return found
 
 
-def _files_in_use(surroundings: Any) -> Iterator[tuple[str, Path]]:
+def _files_in_use(context: CommandContext) -> Iterator[tuple[str, Path]]:
     """By whom, and the file, be it a certificate or a key."""
-    for use in certificates_in_use(surroundings):
+    for use in certificates_in_use(context):
         yield from ((use.user, Path(file)) for file in (use.certificate, use.key))
-    for listener in surroundings.settings().listener:
+    for listener in context.settings().listener:
         yield f"listener {listener.name}", Path(listener.client_certificates)
 
 
@@ -164,9 +165,8 @@ def _hosts(names: Any) -> tuple[str, ...]:
         raise click.UsageError(str(error)) from None
 
 
-def _folder(surroundings: Any) -> Path:
-    folder: Path = surroundings.files().settings.absolute().parent / FOLDER
-    return folder
+def _folder(context: CommandContext) -> Path:
+    return context.files().settings.absolute().parent / FOLDER
 
 
 def _write(folder: Path, files: dict[Path, tuple[bytes, int]], force: bool) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from seg.cli.client import GatewayClient, GatewayError
+from seg.cli.context import CommandContext
 from seg.cli.dialogue import sure
 from seg.cli.options import JSON, Answering, WordChoice, json_or_text
 from seg.cli.output import prompt, say
@@ -73,9 +74,9 @@ def changes(context: click.Context, as_json: bool) -> None:
 
 @changes.command()
 @json_or_text
-def rebase(surroundings: Any) -> Answering:
+def rebase(context: CommandContext) -> Answering:
     """Put your changes on top of what others committed meanwhile. Refused where both changed the same key."""
-    answer = yield _told(lambda: surroundings.gateway().post("/v1/changes/rebase"))
+    answer = yield _told(lambda: context.gateway().post("/v1/changes/rebase"))
     show_diff(answer["diff"])
     say(HINT)
 
@@ -85,14 +86,14 @@ def rebase(surroundings: Any) -> Answering:
 @click.option("-m", "--comment", metavar="TEXT", help="What the change is for; kept with it.")
 @JSON
 @click.pass_obj
-def commit(surroundings: Any, words: tuple[str, ...], comment: str | None, as_json: bool) -> None:
+def commit(context: CommandContext, words: tuple[str, ...], comment: str | None, as_json: bool) -> None:
     """Commit your changes: the whole configuration is checked, written, and in force for the next connection and the next
     message. No restart, no connection dropped. If anything is wrong, nothing changes.
 
     \b
     seg commit -m "TLS for partner.example, ticket 4711"
     """
-    gateway = surroundings.gateway(120.0)
+    gateway = context.gateway(120.0)
     text = comment if comment is not None else " ".join(words)
     if not text and not as_json and sys.stdin.isatty():
         say("Please enter some comments describing your changes:")
@@ -109,9 +110,9 @@ def commit(surroundings: Any, words: tuple[str, ...], comment: str | None, as_js
 @JSON
 @click.option("--yes", is_flag=True, help="Don't ask.")
 @click.pass_obj
-def clearchanges(surroundings: Any, as_json: bool, yes: bool) -> None:
+def clearchanges(context: CommandContext, as_json: bool, yes: bool) -> None:
     """Drop your changes that aren't committed: it asks before, and without a terminal or with --json it refuses unless --yes is said."""
-    gateway = surroundings.gateway()
+    gateway = context.gateway()
     pending = "" if yes and as_json else gateway.get("/v1/changes")["diff"]
     if pending:
         if not as_json:
@@ -128,9 +129,9 @@ def clearchanges(surroundings: Any, as_json: bool, yes: bool) -> None:
 @click.command()
 @click.argument("number", type=click.IntRange(1), required=False)
 @json_or_text
-def commitdetail(surroundings: Any, number: int | None) -> Answering:
+def commitdetail(context: CommandContext, number: int | None) -> Answering:
     """Show what a commit changed; the last one without a NUMBER."""
-    gateway = surroundings.gateway()
+    gateway = context.gateway()
     if number is None:
         commits = gateway.get("/v1/commits", limit=1)["commits"]
         if not commits:
@@ -148,13 +149,15 @@ def commitdetail(surroundings: Any, number: int | None) -> Answering:
 @click.option("--yes", is_flag=True, help="Don't ask before changes of yours are replaced that aren't committed.")
 @JSON
 @click.pass_obj
-def rollbackconfig(surroundings: Any, number: int | None, limit: int, at_once: bool, yes: bool, as_json: bool) -> None:
+def rollbackconfig(
+    context: CommandContext, number: int | None, limit: int, at_once: bool, yes: bool, as_json: bool
+) -> None:
     """List the last commits, or stage the configuration as it was after commit NUMBER.
 
     Changes of yours that aren't committed are replaced: it asks before, and without a terminal (also with --json) it refuses unless --yes is
     said.
     """
-    gateway = surroundings.gateway(120.0)
+    gateway = context.gateway(120.0)
     asks = not as_json and sys.stdin.isatty()
     if number is None:
         commits = gateway.get("/v1/commits", limit=limit)["commits"]
@@ -195,9 +198,9 @@ def rollbackconfig(surroundings: Any, number: int | None, limit: int, at_once: b
 @click.command()
 @JSON
 @click.pass_obj
-def reload(surroundings: Any, as_json: bool) -> None:
+def reload(context: CommandContext, as_json: bool) -> None:
     """Read the files again after you edited them by hand. If they have faults, what is in use stays in use."""
-    answer = _told(lambda: surroundings.gateway(120.0).post("/v1/reload"))
+    answer = _told(lambda: context.gateway(120.0).post("/v1/reload"))
     if as_json:
         print_json(answer)
     elif not answer["changed"]:
@@ -210,9 +213,9 @@ def reload(surroundings: Any, as_json: bool) -> None:
 @click.command()
 @click.argument("file", type=WordChoice(["settings", "destinations"]), required=False)
 @json_or_text
-def showconfig(surroundings: Any, file: str | None) -> Answering:
+def showconfig(context: CommandContext, file: str | None) -> Answering:
     """Show the configuration as you see it: in use, with your changes. Passwords are left out."""
-    found = yield surroundings.gateway().get("/v1/configuration")
+    found = yield context.gateway().get("/v1/configuration")
     for name in [file] if file else ["settings", "destinations"]:
         if not file:
             say(f"# ===== {found['files'][name]}", bold=True)

@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from seg.cli.client import NotRunning
+from seg.cli.context import CommandContext
 from seg.cli.options import DOMAIN
 from seg.cli.output import prompt, say
 from seg.cli.tables import print_json
@@ -33,7 +34,7 @@ EXIT = "Exit status: 0 it holds; 1 it doesn't; 2 it couldn't be found out (DNS, 
 @here_option
 @json_option
 @click.pass_obj
-def tlsverify(surroundings: Any, domain: str | None, host: str | None, here: bool, as_json: bool) -> None:
+def tlsverify(context: CommandContext, domain: str | None, host: str | None, here: bool, as_json: bool) -> None:
     """Connect to the hosts of DOMAIN, or to HOST[:PORT], and verify TLS, certificate and the destination's policies.
 
     Without DOMAIN, on a terminal, it asks.
@@ -43,7 +44,7 @@ def tlsverify(surroundings: Any, domain: str | None, host: str | None, here: boo
     from seg.cli.check_text import tls_lines
 
     name, port = _host_and_port(host or "")
-    _run(surroundings, {"kind": "tls", "domain": domain, "host": name, "port": port}, tls_lines, here, as_json)
+    _run(context, {"kind": "tls", "domain": domain, "host": name, "port": port}, tls_lines, here, as_json)
 
 
 @click.command(epilog=EXIT.replace("0 it holds;", "0 it holds, or the domain has no MTA-STS;"))
@@ -51,14 +52,14 @@ def tlsverify(surroundings: Any, domain: str | None, host: str | None, here: boo
 @here_option
 @json_option
 @click.pass_obj
-def stsverify(surroundings: Any, domain: str, here: bool, as_json: bool) -> None:
+def stsverify(context: CommandContext, domain: str, here: bool, as_json: bool) -> None:
     """Look at the MTA-STS of DOMAIN: TXT record, policy host, policy, each MX against it, TLS.
 
     It doesn't matter whether the destination's profile asks for MTA-STS, or an SMTP route switches it off: that is said first.
     """
     from seg.cli.check_text import sts_lines
 
-    _run(surroundings, {"kind": "mta-sts", "domain": domain}, sts_lines, here, as_json)
+    _run(context, {"kind": "mta-sts", "domain": domain}, sts_lines, here, as_json)
 
 
 @click.command(epilog=EXIT)
@@ -66,14 +67,14 @@ def stsverify(surroundings: Any, domain: str, here: bool, as_json: bool) -> None
 @here_option
 @json_option
 @click.pass_obj
-def daneverify(surroundings: Any, domain: str, here: bool, as_json: bool) -> None:
+def daneverify(context: CommandContext, domain: str, here: bool, as_json: bool) -> None:
     """Look at the DANE of DOMAIN: MX, addresses and TLSA records below DNSSEC, and each host's certificate.
 
     It doesn't matter whether the destination's profile asks for DANE, or an SMTP route switches it off: that is said first.
     """
     from seg.cli.check_text import dane_lines
 
-    _run(surroundings, {"kind": "dane", "domain": domain}, dane_lines, here, as_json)
+    _run(context, {"kind": "dane", "domain": domain}, dane_lines, here, as_json)
 
 
 @click.command(
@@ -91,7 +92,7 @@ def daneverify(surroundings: Any, domain: str, here: bool, as_json: bool) -> Non
 @here_option
 @json_option
 @click.pass_obj
-def explain(surroundings: Any, domain: str, mx: str, profile: Path | None, here: bool, as_json: bool) -> None:
+def explain(context: CommandContext, domain: str, mx: str, profile: Path | None, here: bool, as_json: bool) -> None:
     """Say what would happen to a message to DOMAIN now, what each policy said for each MX, and what you can do."""
     from seg.cli.check_explain import explain_lines
 
@@ -99,7 +100,7 @@ def explain(surroundings: Any, domain: str, mx: str, profile: Path | None, here:
     question: dict[str, Any] = {"kind": "explain", "domain": domain, "host": name, "port": port}
     if profile is not None:
         question["destinations"] = _checked(profile)
-    _run(surroundings, question, explain_lines, here, as_json)
+    _run(context, question, explain_lines, here, as_json)
 
 
 def _checked(file: Path) -> str:
@@ -114,8 +115,8 @@ def _checked(file: Path) -> str:
         raise click.UsageError("\n".join(error.problems)) from None
 
 
-def _run(surroundings: Any, question: dict[str, Any], voice: Voice, here: bool, as_json: bool) -> None:
-    document = _answer(surroundings, question, here)
+def _run(context: CommandContext, question: dict[str, Any], voice: Voice, here: bool, as_json: bool) -> None:
+    document = _answer(context, question, here)
     if as_json:
         print_json(document)
     else:
@@ -124,19 +125,19 @@ def _run(surroundings: Any, question: dict[str, Any], voice: Voice, here: bool, 
     click.get_current_context().exit(STATUS[document["result"]])
 
 
-def _answer(surroundings: Any, question: dict[str, Any], here: bool) -> dict[str, Any]:
+def _answer(context: CommandContext, question: dict[str, Any], here: bool) -> dict[str, Any]:
     """From the running gateway; when there is none, by the same code in this process."""
     if not here:
         try:
             with _waiting(question["domain"]):
-                answer: dict[str, Any] = surroundings.gateway(LONGEST).post("/v1/checks", **question)
+                answer: dict[str, Any] = context.gateway(LONGEST).post("/v1/checks", **question)
             return answer
         except NotRunning:
             say("The gateway isn't running; looking from here with its configuration.", err=True)
     from seg.cli.standalone import ask_here
 
     with _waiting(question["domain"]):
-        return ask_here(surroundings.files(), question)
+        return ask_here(context.files(), question)
 
 
 def _waiting(domain: str) -> Any:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import attrs
 import click
 
+from seg.cli.context import CommandContext
 from seg.cli.options import JSON
 from seg.cli.output import say
 from seg.cli.tables import plain, print_json
@@ -15,7 +14,7 @@ from seg.cli.tables import plain, print_json
 @click.command(name="check-install")
 @JSON
 @click.pass_obj
-def check_install(surroundings: Any, as_json: bool) -> None:
+def check_install(context: CommandContext, as_json: bool) -> None:
     """Do all files of this machine's gateway belong to the right users, and can nobody else read secrets or write any of it?
 
     Configuration, users, tokens, keys, certificates, password files, var with its parts, the control socket, the drop folder, and the
@@ -24,8 +23,8 @@ def check_install(surroundings: Any, as_json: bool) -> None:
     from seg.config.installation import look_at, owner_of_gateway
     from seg.config.trust import user_name
 
-    settings = surroundings.settings()
-    found = look_at(surroundings.files(), settings, surroundings.destinations())
+    settings = context.settings()
+    found = look_at(context.files(), settings, context.destinations())
     user = user_name(owner_of_gateway(settings))
     if as_json:
         print_json({"user": user, "wrong": [attrs.asdict(each) for each in found]})

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from seg.cli.bulk import counted
+from seg.cli.context import CommandContext
 from seg.cli.dialogue import sure
 from seg.cli.options import JSON, Answering, json_or_text
 from seg.cli.output import say
@@ -33,9 +34,9 @@ def corrupt() -> None:
 
 @corrupt.command("list")
 @json_or_text
-def list_(surroundings: Any) -> Answering:
+def list_(context: CommandContext) -> Answering:
     """List the files that were put aside, and what is wrong with each."""
-    found = yield surroundings.gateway().get("/v1/corrupt")
+    found = yield context.gateway().get("/v1/corrupt")
     if not found["files"]:
         say("Nothing was put aside.")
         return
@@ -59,9 +60,9 @@ def _row(file: dict[str, Any]) -> tuple[object, ...]:
 @corrupt.command()
 @click.argument("name")
 @json_or_text
-def show(surroundings: Any, name: str) -> Answering:
+def show(context: CommandContext, name: str) -> Answering:
     """Show one file: what is wrong with it, and its beginning."""
-    file = yield surroundings.gateway().get("/v1/corrupt/file", name=name)
+    file = yield context.gateway().get("/v1/corrupt/file", name=name)
     say(f"{plain(file['name'])}: {file['kind']}, {size(file['size'])}, changed {stamp(file['modified'])}")
     say(f"What is wrong: {plain(file['reason'])}")
     if file["recipients"]:
@@ -74,9 +75,9 @@ def show(surroundings: Any, name: str) -> Answering:
 @ALL
 @JSON
 @click.pass_obj
-def restore(surroundings: Any, names: tuple[str, ...], everything: bool, as_json: bool) -> None:
+def restore(context: CommandContext, names: tuple[str, ...], everything: bool, as_json: bool) -> None:
     """Bring files that were mended back into the queue."""
-    _act(surroundings, "restore", "restored", names, everything, as_json)
+    _act(context, "restore", "restored", names, everything, as_json)
 
 
 @corrupt.command()
@@ -85,20 +86,22 @@ def restore(surroundings: Any, names: tuple[str, ...], everything: bool, as_json
 @click.option("--yes", is_flag=True, help="Don't ask.")
 @JSON
 @click.pass_obj
-def delete(surroundings: Any, names: tuple[str, ...], everything: bool, yes: bool, as_json: bool) -> None:
+def delete(context: CommandContext, names: tuple[str, ...], everything: bool, yes: bool, as_json: bool) -> None:
     """Remove files for good. Nobody is told: neither sender nor recipient."""
     what = "all files" if everything else counted(len(names), "file")
     if names or everything:
         sure(f"Delete {what} for good?", f"this deletes {what}", yes)
-    _act(surroundings, "delete", "deleted", names, everything, as_json)
+    _act(context, "delete", "deleted", names, everything, as_json)
 
 
-def _act(surroundings: Any, action: str, done: str, names: tuple[str, ...], everything: bool, as_json: bool) -> None:
+def _act(
+    context: CommandContext, action: str, done: str, names: tuple[str, ...], everything: bool, as_json: bool
+) -> None:
     """Do it to each, tell what came of it; exit status 1 if any was refused or there was none."""
     if bool(names) == everything:
         raise click.UsageError("name files, or all of them by --all")
     chosen: dict[str, Any] = {"all": True} if everything else {"names": list(names)}
-    answer = surroundings.gateway(600.0).post("/v1/corrupt", action=action, **chosen)
+    answer = context.gateway(600.0).post("/v1/corrupt", action=action, **chosen)
     if as_json:
         print_json(answer)
     else:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import click
 
 from seg.cli.bulk import counted
+from seg.cli.context import CommandContext
 from seg.cli.options import JSON
 from seg.cli.output import say
 from seg.cli.tables import print_json, print_table
@@ -24,7 +23,7 @@ from seg.cli.tables import print_json, print_table
 )
 @JSON
 @click.pass_obj
-def debug(surroundings: Any, domain: str | None, sessions: int, as_json: bool) -> None:
+def debug(context: CommandContext, domain: str | None, sessions: int, as_json: bool) -> None:
     """Write the SMTP dialogue of the next sessions with DOMAIN into the mail log; without DOMAIN, show what is watched.
 
     A watched session is always a new connection. What AUTH carries, and the messages themselves, are left out.
@@ -34,7 +33,7 @@ def debug(surroundings: Any, domain: str | None, sessions: int, as_json: bool) -
     seg delivernow --domain example.com
     seg grep -t ' debug example.com: '
     """
-    gateway = surroundings.gateway()
+    gateway = context.gateway()
     found = gateway.post("/v1/debug", domain=domain, sessions=sessions) if domain else gateway.get("/v1/debug")
     watched = found["domains"]
     if as_json:

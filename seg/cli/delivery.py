@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from seg.cli.bulk import counted, find, in_pieces
+from seg.cli.context import CommandContext
 from seg.cli.dialogue import ask, can_ask, choose, sure
 from seg.cli.options import JSON, RECIPIENT_HOST, Answering, WordChoice, json_or_text
 from seg.cli.output import say
@@ -26,9 +27,9 @@ TITLES = {
 @click.argument("sort", type=WordChoice(SORTS), default="active_rcpts")
 @click.option("-n", "--limit", type=click.IntRange(1, 1000), default=20, show_default=True, help="How many.")
 @json_or_text
-def tophosts(surroundings: Any, sort: str, limit: int) -> Answering:
+def tophosts(context: CommandContext, sort: str, limit: int) -> Answering:
     """The destinations with the most of something: recipients that wait (active_rcpts), connections, deliveries, bounces."""
-    found = yield surroundings.gateway().get("/v1/hosts", sort=sort, limit=limit)
+    found = yield context.gateway().get("/v1/hosts", sort=sort, limit=limit)
     say(f"Status as of: {stamp(found['at'])}, sorted by {TITLES[sort]}")
     say("Hosts marked with '*' were down as of the last delivery attempt; (s): deliveries suspended.")
     columns = (
@@ -56,9 +57,9 @@ def _name(host: dict[str, Any]) -> str:
 @click.command()
 @RECIPIENT_HOST
 @json_or_text
-def hoststatus(surroundings: Any, domain: str) -> Answering:
+def hoststatus(context: CommandContext, domain: str) -> Answering:
     """How one destination fares: up or down, counters, its MX, the last failure."""
-    h = yield surroundings.gateway().get("/v1/host", domain=domain)
+    h = yield context.gateway().get("/v1/host", domain=domain)
     rows: list[tuple[str, object]] = [
         ("Host mail status for", f"'{plain(h['domain'])}'"),
         ("Status as of", stamp(h["at"])),
@@ -93,9 +94,9 @@ def hoststatus(surroundings: Any, domain: str) -> Answering:
 
 @click.command()
 @json_or_text
-def topin(surroundings: Any) -> Answering:
+def topin(context: CommandContext) -> Answering:
     """Who is connected, and with how many connections."""
-    found = yield surroundings.gateway().get("/v1/clients")
+    found = yield context.gateway().get("/v1/clients")
     columns = (("#", "right"), ("Remote IP addr.", "left"), ("Listener", "left"), ("Conn. In", "right"))
     rows = [(n, c["address"], c["listener"], c["connections"]) for n, c in enumerate(found["clients"], 1)]
     print_table(columns, rows) if rows else say("Nobody is connected.")
@@ -104,8 +105,8 @@ def topin(surroundings: Any) -> Answering:
 # --- suspending ---------------------------------------------------------------------------------------------------
 
 
-def _suspension(surroundings: Any, as_json: bool, **body: list[str]) -> None:
-    found = surroundings.gateway().post("/v1/suspension", **body)
+def _suspension(context: CommandContext, as_json: bool, **body: list[str]) -> None:
+    found = context.gateway().post("/v1/suspension", **body)
     if as_json:
         print_json(found)
         return
@@ -121,53 +122,53 @@ def _suspension(surroundings: Any, as_json: bool, **body: list[str]) -> None:
 @click.argument("domains", nargs=-1)
 @JSON
 @click.pass_obj
-def suspenddel(surroundings: Any, domains: tuple[str, ...], as_json: bool) -> None:
+def suspenddel(context: CommandContext, domains: tuple[str, ...], as_json: bool) -> None:
     """Send nothing to DOMAINS (.DOMAIN: all below it; all without one) until resumed, over restarts too. What is under way is
     completed; mail goes on being taken."""
-    _suspension(surroundings, as_json, suspend=list(domains) or ["ALL"])
+    _suspension(context, as_json, suspend=list(domains) or ["ALL"])
 
 
 @click.command()
 @click.argument("domains", nargs=-1)
 @JSON
 @click.pass_obj
-def resumedel(surroundings: Any, domains: tuple[str, ...], as_json: bool) -> None:
+def resumedel(context: CommandContext, domains: tuple[str, ...], as_json: bool) -> None:
     """Send to DOMAINS (all without one) again."""
-    _suspension(surroundings, as_json, resume=list(domains) or ["ALL"])
+    _suspension(context, as_json, resume=list(domains) or ["ALL"])
 
 
 @click.command()
 @click.argument("listeners", nargs=-1)
 @JSON
 @click.pass_obj
-def suspendlistener(surroundings: Any, listeners: tuple[str, ...], as_json: bool) -> None:
+def suspendlistener(context: CommandContext, listeners: tuple[str, ...], as_json: bool) -> None:
     """Take no new connections at LISTENERS (all without one): clients are told to come again (421) and keep their mail."""
-    _suspension(surroundings, as_json, suspend_listeners=list(listeners) or ["ALL"])
+    _suspension(context, as_json, suspend_listeners=list(listeners) or ["ALL"])
 
 
 @click.command()
 @click.argument("listeners", nargs=-1)
 @JSON
 @click.pass_obj
-def resumelistener(surroundings: Any, listeners: tuple[str, ...], as_json: bool) -> None:
+def resumelistener(context: CommandContext, listeners: tuple[str, ...], as_json: bool) -> None:
     """Take connections at LISTENERS (all without one) again."""
-    _suspension(surroundings, as_json, resume_listeners=list(listeners) or ["ALL"])
+    _suspension(context, as_json, resume_listeners=list(listeners) or ["ALL"])
 
 
 @click.command()
 @JSON
 @click.pass_obj
-def suspend(surroundings: Any, as_json: bool) -> None:
+def suspend(context: CommandContext, as_json: bool) -> None:
     """Send nothing and take no connections until resumed."""
-    _suspension(surroundings, as_json, suspend=["ALL"], suspend_listeners=["ALL"])
+    _suspension(context, as_json, suspend=["ALL"], suspend_listeners=["ALL"])
 
 
 @click.command()
 @JSON
 @click.pass_obj
-def resume(surroundings: Any, as_json: bool) -> None:
+def resume(context: CommandContext, as_json: bool) -> None:
     """Send, and take connections, again."""
-    _suspension(surroundings, as_json, resume=["ALL"], resume_listeners=["ALL"])
+    _suspension(context, as_json, resume=["ALL"], resume_listeners=["ALL"])
 
 
 @click.command()
@@ -175,13 +176,13 @@ def resume(surroundings: Any, as_json: bool) -> None:
 @click.option("--all", "everything", is_flag=True, help="All messages.")
 @JSON
 @click.pass_obj
-def delivernow(surroundings: Any, domain: str | None, everything: bool, as_json: bool) -> None:
+def delivernow(context: CommandContext, domain: str | None, everything: bool, as_json: bool) -> None:
     """Try messages now, whatever their schedule says. Limits of the destinations still hold."""
     if domain is not None and everything:
         raise click.UsageError("say --domain DOMAIN, or --all")
     if domain is None and not everything:
         domain = _asked_destination()
-    gateway, wanted = surroundings.gateway(600.0), {"domain": domain} if domain else {}
+    gateway, wanted = context.gateway(600.0), {"domain": domain} if domain else {}
     answer = in_pieces(gateway, "retry", wanted, find(gateway, wanted), quiet=as_json)
     if as_json:
         print_json(answer)
@@ -208,9 +209,9 @@ def _asked_destination() -> str | None:
 @click.command()
 @click.argument("name", required=False)
 @json_or_text
-def dnsflush(surroundings: Any, name: str | None) -> Answering:
+def dnsflush(context: CommandContext, name: str | None) -> Answering:
     """Forget answers of the DNS: those for NAME and all below it, or all."""
-    answer = yield surroundings.gateway().post("/v1/dns/flush", **({"name": name} if name else {}))
+    answer = yield context.gateway().post("/v1/dns/flush", **({"name": name} if name else {}))
     say(f"{answer['flushed']} answers forgotten.")
 
 
@@ -220,12 +221,12 @@ def dnsflush(surroundings: Any, name: str | None) -> Answering:
 @click.option("--yes", is_flag=True, help="Don't ask.")
 @JSON
 @click.pass_obj
-def policyflush(surroundings: Any, domain: str | None, everything: bool, yes: bool, as_json: bool) -> None:
+def policyflush(context: CommandContext, domain: str | None, everything: bool, yes: bool, as_json: bool) -> None:
     """Forget the MTA-STS policy of DOMAIN, or all. Until it is fetched again nothing but the TLS option protects the domain: if its
     policy host is down, that may be long."""
     if (domain is None) == (not everything):
         raise click.UsageError("name a domain, or say --all")
     what = "all policies" if everything else f"the policy of {domain}"
     sure(f"Forget {what}?", f"this forgets {what}", yes or as_json)
-    answer = surroundings.gateway().post("/v1/policies/flush", **({"domain": domain} if domain else {"all": True}))
+    answer = context.gateway().post("/v1/policies/flush", **({"domain": domain} if domain else {"all": True}))
     print_json(answer) if as_json else say(f"{counted(answer['flushed'], 'policy', 'policies')} forgotten.")

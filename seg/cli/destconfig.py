@@ -10,6 +10,7 @@ import click
 
 from seg.cli import destconfig_dialogue as dialogue
 from seg.cli.check import LONGEST
+from seg.cli.context import CommandContext
 from seg.cli.destconfig_show import detail, list_
 from seg.cli.dialogue import can_ask
 from seg.cli.import_export import FROM_FILE, SHOWN, TO_FILE, YES, clear, merge_or_replace, read, replaces, write
@@ -79,9 +80,9 @@ def _exemption_options(command: Any) -> Any:
 @_exemption_options
 @JSON
 @click.pass_obj
-def new(surroundings: Any, /, domain: str | None, as_json: bool, **given: Any) -> None:
+def new(context: CommandContext, /, domain: str | None, as_json: bool, **given: Any) -> None:
     """Stage an entry for DOMAIN (or .DOMAIN: all below it). What isn't given is inherited from Default, live."""
-    bench = StagedEdits(surroundings.gateway(LONGEST))
+    bench = StagedEdits(context.gateway(LONGEST))
     values = _values(given)
     if domain is None or (not values and can_ask() and not as_json):
         _need_terminal(domain, "seg destconfig new DOMAIN --tls required ...")
@@ -99,9 +100,9 @@ def new(surroundings: Any, /, domain: str | None, as_json: bool, **given: Any) -
 @click.option("--inherit", multiple=True, metavar="KEY", help="Inherit this key from Default again (may be repeated).")
 @JSON
 @click.pass_obj
-def edit(surroundings: Any, /, domain: str | None, inherit: tuple[str, ...], as_json: bool, **given: Any) -> None:
+def edit(context: CommandContext, /, domain: str | None, inherit: tuple[str, ...], as_json: bool, **given: Any) -> None:
     """Stage changes of the entry of DOMAIN; keys that aren't given stay as they are."""
-    bench = StagedEdits(surroundings.gateway(LONGEST))
+    bench = StagedEdits(context.gateway(LONGEST))
     values = _values(given)
     if domain is None or (not values and not inherit and can_ask()):
         _need_terminal(domain, "seg destconfig edit DOMAIN --tls required ...")
@@ -118,9 +119,9 @@ def edit(surroundings: Any, /, domain: str | None, inherit: tuple[str, ...], as_
 @click.option("--inherit", multiple=True, metavar="KEY", help="Take the built-in value of this key again.")
 @JSON
 @click.pass_obj
-def default(surroundings: Any, /, inherit: tuple[str, ...], as_json: bool, **given: Any) -> None:
+def default(context: CommandContext, /, inherit: tuple[str, ...], as_json: bool, **given: Any) -> None:
     """Stage changes of the Default entry, which holds for every destination."""
-    bench = StagedEdits(surroundings.gateway())
+    bench = StagedEdits(context.gateway())
     values = _values(given)
     if not values and not inherit:
         _need_terminal("", "seg destconfig default --tls preferred ...")
@@ -135,7 +136,9 @@ def default(surroundings: Any, /, inherit: tuple[str, ...], as_json: bool, **giv
 @click.option("--tls-alert", type=WordChoice(["on", "off"]), help="Alert when TLS that is required fails.")
 @JSON
 @click.pass_obj
-def setup(surroundings: Any, certificate: str | None, key: str | None, tls_alert: str | None, as_json: bool) -> None:
+def setup(
+    context: CommandContext, certificate: str | None, key: str | None, tls_alert: str | None, as_json: bool
+) -> None:
     """Stage what holds for all destinations that don't say otherwise: the certificate shown to servers, and alerts.
 
     An alert is a Warning in the mail log and a message to the postmaster, at most once an hour for a destination.
@@ -143,7 +146,7 @@ def setup(surroundings: Any, certificate: str | None, key: str | None, tls_alert
     \b
     seg destconfig setup --certificate /etc/seg/client.pem --tls-alert on
     """
-    bench = StagedEdits(surroundings.gateway())
+    bench = StagedEdits(context.gateway())
     given = {"certificate": certificate, "key": key, "tls_alert": None if tls_alert is None else tls_alert == "on"}
     values = {name: value for name, value in given.items() if value is not None}
     if not values:
@@ -157,9 +160,9 @@ def setup(surroundings: Any, certificate: str | None, key: str | None, tls_alert
 @click.argument("domains", nargs=-1, type=DestinationEntry(), required=True)
 @JSON
 @click.pass_obj
-def delete(surroundings: Any, domains: tuple[str, ...], as_json: bool) -> None:
+def delete(context: CommandContext, domains: tuple[str, ...], as_json: bool) -> None:
     """Stage the removal of the entries of DOMAINS; they are sent to by Default then."""
-    bench = StagedEdits(surroundings.gateway())
+    bench = StagedEdits(context.gateway())
     known = bench.table(FILE, ENTRIES)
     missing = [domain for domain in domains if domain not in known]
     if missing:
@@ -171,9 +174,9 @@ def delete(surroundings: Any, domains: tuple[str, ...], as_json: bool) -> None:
 @YES
 @JSON
 @click.pass_obj
-def clear_(surroundings: Any, yes: bool, as_json: bool) -> None:
+def clear_(context: CommandContext, yes: bool, as_json: bool) -> None:
     """Stage the removal of every entry; Default stays."""
-    clear(StagedEdits(surroundings.gateway()), FILE, ENTRIES, "entries", yes, as_json)
+    clear(StagedEdits(context.gateway()), FILE, ENTRIES, "entries", yes, as_json)
 
 
 @destconfig.command("import")
@@ -181,7 +184,7 @@ def clear_(surroundings: Any, yes: bool, as_json: bool) -> None:
 @merge_or_replace("entries")
 @JSON
 @click.pass_obj
-def import_(surroundings: Any, file: Path, how: str | None, as_json: bool) -> None:
+def import_(context: CommandContext, file: Path, how: str | None, as_json: bool) -> None:
     """Stage the destination controls of a FILE in the INI form that other gateways export.
 
     Of what such a file has, --replace makes exactly what the file says; --merge keeps what only seg knows and the file doesn't say.
@@ -192,7 +195,7 @@ def import_(surroundings: Any, file: Path, how: str | None, as_json: bool) -> No
         tables = parse_ini(read(file), str(file))
     except INIError as error:
         raise click.ClickException("\n".join(error.problems)) from None
-    bench = StagedEdits(surroundings.gateway(120.0))
+    bench = StagedEdits(context.gateway(120.0))
     known = bench.table(FILE, ENTRIES)
     gone = [domain for domain in known if domain not in tables.entries]
     replacing = replaces(how, gone, "entries", file)
@@ -214,12 +217,12 @@ def import_(surroundings: Any, file: Path, how: str | None, as_json: bool) -> No
 @destconfig.command()
 @TO_FILE
 @click.pass_obj
-def export(surroundings: Any, file: Path | None) -> None:
+def export(context: CommandContext, file: Path | None) -> None:
     """Write the destination controls, as you see them, to a FILE in INI form (or to the terminal)."""
     from seg.config.load import parse_destinations
     from seg.config.vendor_ini_format import extended, format_ini, left_out
 
-    found = parse_destinations(surroundings.gateway().get("/v1/configuration")["destinations"])
+    found = parse_destinations(context.gateway().get("/v1/configuration")["destinations"])
     write(file, format_ini(found))
     for note in left_out(found):
         say(f"Note: {note}", err=True)

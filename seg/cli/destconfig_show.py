@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from seg.cli.bulk import counted
+from seg.cli.context import CommandContext
 from seg.cli.options import DOMAIN, Answering, json_or_text
 from seg.cli.output import say
 from seg.cli.tables import plain, print_table
@@ -46,9 +47,9 @@ IMPORTANCE = ("Domain", "TLS Support", "DANE Support", "MTA-STS Support", "Exemp
 
 @click.command("list")
 @json_or_text
-def list_(surroundings: Any) -> Answering:
+def list_(context: CommandContext) -> Answering:
     """List every entry; what one inherits from the Default profile is in brackets."""
-    found = yield surroundings.gateway().get("/v1/destinations")
+    found = yield context.gateway().get("/v1/destinations")
     print_table(COLUMNS, [_row(entry) for entry in found["destinations"]], IMPORTANCE, tallest=2)
     for route in found["routes"]:
         say(f"SMTP route for {plain(route['domain'])}: {_hosts(route)}")
@@ -105,9 +106,9 @@ def _hosts(route: dict[str, Any]) -> str:
 @click.command()
 @DOMAIN
 @json_or_text
-def detail(surroundings: Any, domain: str) -> Answering:
+def detail(context: CommandContext, domain: str) -> Answering:
     """Show what holds for one DOMAIN, and where each value comes from."""
-    found = yield surroundings.gateway().get("/v1/destination", domain=domain)
+    found = yield context.gateway().get("/v1/destination", domain=domain)
     profile, entry = found["profile"], found["entry"]
     name = entry if found["domain"] == entry.lower() else found["domain"]
     say(f"{plain(name)}: by the entry {plain(entry)}")

@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from seg.cli.context import CommandContext
 from seg.cli.options import Answering, json_or_text
 from seg.cli.output import say
 from seg.cli.tables import ago, plain, print_table, stamp
@@ -34,7 +35,7 @@ RESOLVERS = (
 
 @click.command()
 @json_or_text
-def dnsstatus(surroundings: Any) -> Answering:
+def dnsstatus(context: CommandContext) -> Answering:
     """Show what the DNS was asked, what the cache saved, and how each resolver fares.
 
     A request is a question of the gateway; a network request one that had to be put to the resolvers. Exceptions are network requests
@@ -42,7 +43,7 @@ def dnsstatus(surroundings: Any) -> Answering:
     Lifetime are as in seg status detail. A resolver's numbers begin with the start, or with the commit that named it, and count the
     gateway's own probes.
     """
-    facts = yield surroundings.gateway().get("/v1/dns")
+    facts = yield context.gateway().get("/v1/dns")
     totals = facts["totals"]
     say(f"Status as of:        {stamp(facts['at'])}")
     say(f"Counted since:       {stamp(facts['counted_since'])}")

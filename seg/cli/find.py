@@ -13,6 +13,7 @@ from typing import Any
 import attrs
 import click
 
+from seg.cli.context import CommandContext
 from seg.cli.dialogue import ask, can_ask, choose
 from seg.cli.logs import LOG, ChosenLog, chosen_log
 from seg.cli.options import JSON
@@ -55,7 +56,7 @@ class GrepOptions:
 @click.option("-C", "context", type=click.IntRange(0, 100), default=0, help="So many lines before and behind each.")
 @click.option("-t", "following", is_flag=True, help="Only the lines that come from now on; Ctrl-C ends it.")
 @click.pass_obj
-def grep(surroundings: Any, /, pattern: str | None, log: str | None, expression: str | None, **how: Any) -> None:
+def grep(context: CommandContext, /, pattern: str | None, log: str | None, expression: str | None, **how: Any) -> None:
     """Show the lines of the mail log that a regular expression fits, closed and compressed files included; or those of LOG:
     a log subscription, or its file.
 
@@ -67,7 +68,7 @@ def grep(surroundings: Any, /, pattern: str | None, log: str | None, expression:
         pattern, log = None, pattern
     options = GrepOptions(**how)
     wanted = _compiled(expression or pattern, options)
-    chosen = chosen_log(surroundings, log)
+    chosen = chosen_log(context, log)
     found = 0
     with _readable(chosen), _progress(chosen, options.following) as progress:
         lines = (
@@ -109,7 +110,7 @@ def _compiled(text: str | None, options: GrepOptions) -> re.Pattern[bytes]:
 @JSON
 @click.pass_obj
 def findevent(
-    surroundings: Any, /, log: str | None, mids: tuple[int, ...], everything: bool, as_json: bool, **criteria: Any
+    context: CommandContext, /, log: str | None, mids: tuple[int, ...], everything: bool, as_json: bool, **criteria: Any
 ) -> None:
     """Find messages in the mail log, and tell the whole story of each: how it came in, what was decided, where it went.
     LOG is a log subscription, or its file, to be searched instead.
@@ -119,7 +120,7 @@ def findevent(
     seg findevent --from alice@example.com --since today
     seg findevent --to partner.example --since 2h
     """
-    chosen = chosen_log(surroundings, log)
+    chosen = chosen_log(context, log)
     if chosen.form is not LogForm.TEXT:
         raise click.UsageError(f"{chosen.path.name} is written as JSON: findevent reads text (seg grep reads both)")
     if not mids and not any(criteria.values()):

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from seg.cli.context import CommandContext
 from seg.cli.dialogue import can_ask
 from seg.cli.options import JSON
 from seg.cli.output import say
@@ -72,9 +73,9 @@ for _verb in named_group(SUBSCRIPTIONS).commands.values():
 @logconfig.command("list", help="List every log subscription: its level, and where it goes.")
 @JSON
 @click.pass_obj
-def list_(surroundings: Any, as_json: bool) -> None:
+def list_(context: CommandContext, as_json: bool) -> None:
     """Takes the place of the list of what is set."""
-    _list(SUBSCRIPTIONS, StagedEdits(surroundings.gateway()), as_json)
+    _list(SUBSCRIPTIONS, StagedEdits(context.gateway()), as_json)
 
 
 def _list(named: NamedSection, bench: StagedEdits, as_json: bool) -> None:

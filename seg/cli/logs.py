@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import attrs
 import click
 
+from seg.cli.context import CommandContext
 from seg.config.log import LogForm, SubscriptionKind
 from seg.config.paths import log_path
 from seg.config.problems import offered
@@ -26,12 +26,12 @@ class ChosenLog:
     form: LogForm
 
 
-def chosen_log(surroundings: Any, name: str | None) -> ChosenLog:
+def chosen_log(context: CommandContext, name: str | None) -> ChosenLog:
     """The log of a name: a subscription's, or a file's in var/log; without one the mail log.
 
     A gateway needn't run, and a subscription may be gone: its files can still be read.
     """
-    settings: Settings = surroundings.settings()
+    settings: Settings = context.settings()
     folder = log_path(settings).parent
     file = _named(settings, folder, name) if name else MAIL_LOG
     return ChosenLog(folder / file.name, file.closed_pattern, file.form)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import sys
-from typing import Any
 
 import click
 
+from seg.cli.context import CommandContext
 from seg.cli.options import JSON
 from seg.cli.queue_listing import MOST, show
 from seg.cli.tables import print_json
@@ -15,9 +15,9 @@ from seg.cli.tables import print_json
 @click.command()
 @JSON
 @click.pass_obj
-def mailq(surroundings: Any, as_json: bool) -> None:
+def mailq(context: CommandContext, as_json: bool) -> None:
     """List the queue as mailq of Postfix does; * is being tried, ! is held."""
-    gateway = surroundings.gateway()
+    gateway = context.gateway()
     print_json(gateway.get("/v1/messages", limit=MOST)) if as_json else show(gateway)
 
 

@@ -12,6 +12,7 @@ import click
 
 from seg.cli.bulk import counted, find, in_pieces
 from seg.cli.client import GatewayClient
+from seg.cli.context import CommandContext
 from seg.cli.dialogue import ask as ask_for
 from seg.cli.dialogue import can_ask, choose, sure
 from seg.cli.options import JSON, MID, Answering, json_or_text
@@ -28,9 +29,9 @@ PIECE = 1024 * 1024  # octets asked for at a time
 @click.command()
 @MID
 @json_or_text
-def why(surroundings: Any, mid: int) -> Answering:
+def why(context: CommandContext, mid: int) -> Answering:
     """Why message MID hasn't gone yet: attempts, hosts, what each policy said, the next try, and what to do."""
-    found = yield surroundings.gateway().get(f"/v1/messages/{mid}/why")
+    found = yield context.gateway().get(f"/v1/messages/{mid}/why")
     sender = found["sender"] or "<> (a report)"
     say(f"MID {mid} from {plain(sender)}, {size(found['size'])}, here for {ago(found['arrived'])}")
     say(f"State: {found['state']}; returned to its sender {until(found['expires'])} ({stamp(found['expires'])})")
@@ -101,9 +102,9 @@ def copy_content(gateway: GatewayClient, mid: int, out: BinaryIO, most: int = 2*
 @click.option("--limit", type=click.IntRange(1), default=65536, show_default=True, help="Most octets shown.")
 @click.option("--raw", is_flag=True, help="The octets as they are, all of them, for a file or a program.")
 @click.pass_obj
-def showmessage(surroundings: Any, mid: int, limit: int, raw: bool) -> None:
+def showmessage(context: CommandContext, mid: int, limit: int, raw: bool) -> None:
     """Show message MID as it is in the queue."""
-    gateway = surroundings.gateway()
+    gateway = context.gateway()
     if raw:
         copy_content(gateway, mid, sys.stdout.buffer)
         sys.stdout.flush()
@@ -123,11 +124,11 @@ def showmessage(surroundings: Any, mid: int, limit: int, raw: bool) -> None:
 @click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="Instead of oldmessage_MID.mbox.")
 @JSON
 @click.pass_obj
-def archivemessage(surroundings: Any, mid: int, output: Path | None, as_json: bool) -> None:
+def archivemessage(context: CommandContext, mid: int, output: Path | None, as_json: bool) -> None:
     """Copy message MID into an mbox file. It stays in the queue."""
     import io
 
-    gateway = surroundings.gateway()
+    gateway = context.gateway()
     facts = gateway.get(f"/v1/messages/{mid}")
     path = output or Path(f"oldmessage_{mid}.mbox")
     buffer = io.BytesIO()
@@ -147,9 +148,9 @@ def archivemessage(surroundings: Any, mid: int, output: Path | None, as_json: bo
 
 @click.command()
 @json_or_text
-def oldmessage(surroundings: Any) -> Answering:
+def oldmessage(context: CommandContext) -> Answering:
     """Show the message that has waited longest."""
-    gateway = surroundings.gateway()
+    gateway = context.gateway()
     found = gateway.get("/v1/messages", limit=1)["messages"]
     if not found:
         raise click.ClickException("the queue is empty")
@@ -167,9 +168,9 @@ def oldmessage(surroundings: Any) -> Answering:
 @click.option("--sender", metavar="ADDRESS", help="By envelope sender ('' for reports).")
 @click.option("--limit", type=click.IntRange(1, 100000), default=100, show_default=True, help="Most messages shown.")
 @json_or_text
-def showrecipients(surroundings: Any, domain: str | None, sender: str | None, limit: int) -> Answering:
+def showrecipients(context: CommandContext, domain: str | None, sender: str | None, limit: int) -> Answering:
     """List what waits, by recipient host, by sender, or all."""
-    found = yield surroundings.gateway().get("/v1/messages", domain=domain, sender=sender, limit=limit)
+    found = yield context.gateway().get("/v1/messages", domain=domain, sender=sender, limit=limit)
     columns = (("MID", "right"), ("Bytes", "right"), ("Atmps", "right"), ("Sender", "left"), ("Recipients", "left"))
     rows = [(m["mid"], m["size"], m["attempts"], m["sender"] or "<>", _recipients(m)) for m in found["messages"]]
     print_table(columns, rows) if rows else say("Nothing waits.")
@@ -208,9 +209,9 @@ def _selection(question: str, domain: str | None, sender: str | None, everything
     return {"all": True}
 
 
-def _bulk(surroundings: Any, action: str, done: str, chosen: dict[str, Any], yes: bool, as_json: bool) -> None:
+def _bulk(context: CommandContext, action: str, done: str, chosen: dict[str, Any], yes: bool, as_json: bool) -> None:
     """Say how many it will hit, ask once, and do it in pieces with progress."""
-    gateway = surroundings.gateway(600.0)
+    gateway = context.gateway(600.0)
     wanted = {name: value for name, value in chosen.items() if name != "all"}
     found = find(gateway, wanted)
     if not found.total:
@@ -242,30 +243,30 @@ def _bulk_options(command: Any) -> Any:
 @click.command()
 @_bulk_options
 def deleterecipients(
-    surroundings: Any, domain: str | None, sender: str | None, everything: bool, yes: bool, as_json: bool
+    context: CommandContext, domain: str | None, sender: str | None, everything: bool, yes: bool, as_json: bool
 ) -> None:
     """Delete messages for good, by recipient host, by sender, or all. Nobody is told."""
     chosen = _selection("delete messages", domain, sender, everything)
-    _bulk(surroundings, "delete", "deleted", chosen, yes, as_json)
+    _bulk(context, "delete", "deleted", chosen, yes, as_json)
 
 
 @click.command()
 @_bulk_options
 def bouncerecipients(
-    surroundings: Any, domain: str | None, sender: str | None, everything: bool, yes: bool, as_json: bool
+    context: CommandContext, domain: str | None, sender: str | None, everything: bool, yes: bool, as_json: bool
 ) -> None:
     """Return messages to their senders now, by recipient host, by sender, or all."""
     chosen = _selection("bounce messages", domain, sender, everything)
-    _bulk(surroundings, "bounce", "bounced", chosen, yes, as_json)
+    _bulk(context, "bounce", "bounced", chosen, yes, as_json)
 
 
 @click.command()
 @MID
 @click.option("--yes", is_flag=True, help="Don't ask.")
 @json_or_text
-def removemessage(surroundings: Any, mid: int, yes: bool) -> Answering:
+def removemessage(context: CommandContext, mid: int, yes: bool) -> Answering:
     """Show message MID, and delete it for good. Nobody is told."""
-    gateway = surroundings.gateway()
+    gateway = context.gateway()
     facts = gateway.get(f"/v1/messages/{mid}")
     if not yes and can_ask():
         say(f"MID {mid} from {plain(facts['sender'] or '<>')}, {ago(facts['arrived'])} old")

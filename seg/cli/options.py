@@ -10,6 +10,7 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
+from seg.cli.context import CommandContext
 from seg.cli.dialogue import ask, can_ask
 from seg.cli.output import print_json, say
 
@@ -89,8 +90,8 @@ def json_or_text(verb: Callable[..., Answering]) -> Callable[..., None]:
     @JSON
     @click.pass_obj
     @wraps(verb)
-    def run(surroundings: Any, /, as_json: bool, **arguments: Any) -> None:
-        telling = verb(surroundings, **arguments)
+    def run(context: CommandContext, /, as_json: bool, **arguments: Any) -> None:
+        telling = verb(context, **arguments)
         answer = next(telling)
         if as_json:
             print_json(answer)

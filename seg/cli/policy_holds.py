@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from seg.cli.context import CommandContext
 from seg.cli.options import Answering, json_or_text
 from seg.cli.output import say
 from seg.cli.tables import ago, plain, print_table, until
@@ -27,9 +28,9 @@ IMPORTANCE = ("Domain", "Cause", "Next try", "Returned", "Msgs", "Since", "Hosts
 @click.option("--domain", metavar="DOMAIN", help="Only this domain.")
 @click.option("-n", "--limit", type=click.IntRange(1, 1000), default=100, show_default=True, help="Most domains shown.")
 @json_or_text
-def held_by_policy(surroundings: Any, domain: str | None, limit: int) -> Answering:
+def held_by_policy(context: CommandContext, domain: str | None, limit: int) -> Answering:
     """What TLS policy keeps waiting, a domain a row: since when, why, and what you can do."""
-    found = yield surroundings.gateway().get("/v1/held-by-policy", domain=domain, limit=limit)
+    found = yield context.gateway().get("/v1/held-by-policy", domain=domain, limit=limit)
     rows = found["domains"]
     if not rows:
         say("TLS policy keeps no mail waiting" + (f" for {plain(domain)}." if domain else "."))

@@ -6,6 +6,8 @@ from typing import Any
 
 import click
 
+from seg.cli.client import GatewayClient
+from seg.cli.context import CommandContext
 from seg.cli.options import JSON
 from seg.cli.output import say
 from seg.cli.tables import ago, duration, plain, print_json, print_long, print_table, until
@@ -19,9 +21,9 @@ COLUMNS = (("Domain", "left"), ("Mode", "left"), ("Id", "left"), ("MX", "left"),
 @click.option("--limit", type=click.IntRange(1, 100000), default=100, show_default=True, help="Most policies shown.")
 @JSON
 @click.pass_obj
-def policyshow(surroundings: Any, domain: str | None, limit: int, as_json: bool) -> None:
+def policyshow(context: CommandContext, domain: str | None, limit: int, as_json: bool) -> None:
     """The MTA-STS policies known: of one DOMAIN in full, or all in a table, by domain."""
-    gateway = surroundings.gateway()
+    gateway = context.gateway()
     if domain is None:
         _in_json(gateway, limit) if as_json else _in_table(gateway, limit)
         return
@@ -33,7 +35,7 @@ def policyshow(surroundings: Any, domain: str | None, limit: int, as_json: bool)
         _print_one(policy)
 
 
-def _in_json(gateway: Any, limit: int) -> None:
+def _in_json(gateway: GatewayClient, limit: int) -> None:
     """One document, whatever the number of pages that it takes."""
     found = gateway.get("/v1/policies", limit=min(limit, PAGE))
     policies = found["policies"]
@@ -43,7 +45,7 @@ def _in_json(gateway: Any, limit: int) -> None:
     print_json({"total": found["total"], "policies": policies, "next": found["next"]})
 
 
-def _in_table(gateway: Any, limit: int) -> None:
+def _in_table(gateway: GatewayClient, limit: int) -> None:
     """A table, page by page as they come."""
     found = gateway.get("/v1/policies", limit=min(limit, PAGE))
     if not found["policies"]:
@@ -62,7 +64,7 @@ def _in_table(gateway: Any, limit: int) -> None:
         say(f"The first {shown} of {found['total']} policies; more with --limit.")
 
 
-def _behind(gateway: Any, found: dict[str, Any], wanted: int) -> dict[str, Any]:
+def _behind(gateway: GatewayClient, found: dict[str, Any], wanted: int) -> dict[str, Any]:
     answer: dict[str, Any] = gateway.get("/v1/policies", limit=min(wanted, PAGE), after=found["next"])
     return answer
 

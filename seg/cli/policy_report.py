@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from seg.cli.context import CommandContext
 from seg.cli.options import Answering, json_or_text
 from seg.cli.output import say
 from seg.cli.tables import ago, plain, print_table, stamp
@@ -29,13 +30,13 @@ IMPORTANCE = ("Domain", "Cause", "Sessions", "Last", "Policy", "Host")
 @click.option("--domain", metavar="DOMAIN", help="Only this domain.")
 @click.option("-n", "--limit", type=click.IntRange(1, 1000), default=100, show_default=True, help="Most domains shown.")
 @json_or_text
-def policyreport(surroundings: Any, days: int, domain: str | None, limit: int) -> Answering:
+def policyreport(context: CommandContext, days: int, domain: str | None, limit: int) -> Answering:
     """What would have failed under enforcement, a domain a row: MTA-STS in testing, dane or mta_sts = "monitor", exemptions, TLS option 4.
 
     Counted since the start of the gateway, in memory, for 31 days and 5000 domains at most. A session is one message (or more) on a
     connection to one host, which was delivered all the same.
     """
-    found = yield surroundings.gateway().get("/v1/policy-report", days=days, domain=domain, limit=limit)
+    found = yield context.gateway().get("/v1/policy-report", days=days, domain=domain, limit=limit)
     rows = found["domains"]
     since = stamp(found["since"])
     if not rows:

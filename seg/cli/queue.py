@@ -10,6 +10,7 @@ import click
 
 from seg.cli.bulk import Selection, counted, find, in_pieces
 from seg.cli.client import GatewayClient
+from seg.cli.context import CommandContext
 from seg.cli.corrupt import corrupt
 from seg.cli.dialogue import sure
 from seg.cli.messages import why
@@ -55,10 +56,16 @@ def queue() -> None:
 @JSON
 @click.pass_obj
 def list_(
-    surroundings: Any, domain: str | None, sender: str | None, held: bool, cause: str | None, limit: int, as_json: bool
+    context: CommandContext,
+    domain: str | None,
+    sender: str | None,
+    held: bool,
+    cause: str | None,
+    limit: int,
+    as_json: bool,
 ) -> None:
     """List the messages that wait, the oldest first."""
-    gateway = surroundings.gateway()
+    gateway = context.gateway()
     wanted = {"domain": domain, "sender": sender, "held": 1 if held else None, "cause": cause}
     found = gateway.get("/v1/messages", limit=limit if as_json else min(limit, PAGE), **wanted)
     if as_json:
@@ -105,9 +112,9 @@ def _row(message: dict[str, Any]) -> tuple[object, ...]:
 @queue.command()
 @MID
 @json_or_text
-def show(surroundings: Any, mid: int) -> Answering:
+def show(context: CommandContext, mid: int) -> Answering:
     """Show one message: its envelope, how each recipient fares, and its header."""
-    message = yield surroundings.gateway().get(f"/v1/messages/{mid}")
+    message = yield context.gateway().get(f"/v1/messages/{mid}")
     say(f"MID {message['mid']} from <{plain(message['sender'])}>, {size(message['size'])}, {message['state']}")
     say(
         f"Received {stamp(message['arrived'])} ({ago(message['arrived'])} ago) from {message['client'] or 'the gateway itself'}"
@@ -182,33 +189,35 @@ def _act(
 
 @queue.command()
 @_selection
-def hold(surroundings: Any, mids: tuple[int, ...], domain: str | None, everything: bool, as_json: bool) -> None:
+def hold(context: CommandContext, mids: tuple[int, ...], domain: str | None, everything: bool, as_json: bool) -> None:
     """Keep messages from being tried until they are released."""
-    _act(surroundings.gateway(LONG), _chosen(mids, domain, everything), "hold", "held", as_json)
+    _act(context.gateway(LONG), _chosen(mids, domain, everything), "hold", "held", as_json)
 
 
 @queue.command()
 @_selection
-def release(surroundings: Any, mids: tuple[int, ...], domain: str | None, everything: bool, as_json: bool) -> None:
+def release(
+    context: CommandContext, mids: tuple[int, ...], domain: str | None, everything: bool, as_json: bool
+) -> None:
     """Let held messages go on."""
-    _act(surroundings.gateway(LONG), _chosen(mids, domain, everything), "release", "released", as_json)
+    _act(context.gateway(LONG), _chosen(mids, domain, everything), "release", "released", as_json)
 
 
 @queue.command()
 @_selection
-def retry(surroundings: Any, mids: tuple[int, ...], domain: str | None, everything: bool, as_json: bool) -> None:
+def retry(context: CommandContext, mids: tuple[int, ...], domain: str | None, everything: bool, as_json: bool) -> None:
     """Try messages now, whatever their schedule says; limits of the destination still hold."""
-    _act(surroundings.gateway(LONG), _chosen(mids, domain, everything), "retry", "due now", as_json)
+    _act(context.gateway(LONG), _chosen(mids, domain, everything), "retry", "due now", as_json)
 
 
 @queue.command()
 @_selection
 @click.option("--yes", is_flag=True, help="Don't ask.")
 def delete(
-    surroundings: Any, mids: tuple[int, ...], domain: str | None, everything: bool, as_json: bool, yes: bool
+    context: CommandContext, mids: tuple[int, ...], domain: str | None, everything: bool, as_json: bool, yes: bool
 ) -> None:
     """Remove messages for good. Nobody is told: neither sender nor recipient."""
-    gateway = surroundings.gateway(LONG)
+    gateway = context.gateway(LONG)
     chosen = _chosen(mids, domain, everything)
     found = Selection(len(mids)) if mids else find(gateway, chosen)
     if found.total:

@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from seg.cli.context import CommandContext
 from seg.cli.options import RECIPIENT_HOST, Answering, json_or_text
 from seg.cli.output import say
 from seg.cli.tables import plain, print_json, stamp
@@ -50,12 +51,12 @@ as_lines = click.option("--json", "as_json", is_flag=True, help="One JSON object
 @count
 @as_lines
 @click.pass_obj
-def rate(surroundings: Any, interval: int, count: int | None, as_json: bool) -> None:
+def rate(context: CommandContext, interval: int, count: int | None, as_json: bool) -> None:
     """Show how much mail comes in and goes out, a line every few seconds.
 
     Delta is what happened since the line before.
     """
-    gateway = surroundings.gateway()
+    gateway = context.gateway()
 
     def look() -> Row:
         facts = gateway.get("/v1/status")
@@ -76,12 +77,12 @@ def rate(surroundings: Any, interval: int, count: int | None, as_json: bool) -> 
 @count
 @as_lines
 @click.pass_obj
-def hostrate(surroundings: Any, domain: str, interval: int, count: int | None, as_json: bool) -> None:
+def hostrate(context: CommandContext, domain: str, interval: int, count: int | None, as_json: bool) -> None:
     """Show how deliveries to DOMAIN go, a line every few seconds.
 
     Delivered and bounced are recipients (soft bounces: events) since the line before.
     """
-    gateway = surroundings.gateway()
+    gateway = context.gateway()
     kept = ("state", "connections", "active", "delivered", "hard_bounced", "soft_bounced")
 
     def look() -> Row:
@@ -121,7 +122,7 @@ def watch(
 
 @click.command()
 @json_or_text
-def resetcounters(surroundings: Any) -> Answering:
+def resetcounters(context: CommandContext) -> Answering:
     """Begin the column Reset of `seg status detail` anew; Uptime and Lifetime go on."""
-    done = yield surroundings.gateway().post("/v1/counters/reset")
+    done = yield context.gateway().post("/v1/counters/reset")
     say(f"Counters reset at {stamp(done['last_reset'])}.")

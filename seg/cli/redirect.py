@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import click
 
 from seg.cli.bulk import counted, find, in_pieces
+from seg.cli.context import CommandContext
 from seg.cli.dialogue import ask, can_ask, confirm, sure
 from seg.cli.options import JSON
 from seg.cli.output import say
@@ -27,7 +26,7 @@ Its certificate is checked as each destination's TLS option says, but neither DA
 @JSON
 @click.pass_obj
 def redirectrecipients(
-    surroundings: Any,
+    context: CommandContext,
     host: str | None,
     normal: bool,
     domain: str | None,
@@ -54,11 +53,11 @@ def redirectrecipients(
             raise click.UsageError("say --host HOST, or --normal")
         host = ask(QUESTION, "", lambda text: "" if text else "A host is needed.")
     wanted = {name: value for name, value in (("domain", domain), ("sender", sender)) if value is not None}
-    _redirect(surroundings, host or "", wanted, yes, as_json)
+    _redirect(context, host or "", wanted, yes, as_json)
 
 
-def _redirect(surroundings: Any, host: str, wanted: dict[str, str], yes: bool, as_json: bool) -> None:
-    gateway = surroundings.gateway(600.0)
+def _redirect(context: CommandContext, host: str, wanted: dict[str, str], yes: bool, as_json: bool) -> None:
+    gateway = context.gateway(600.0)
     found = find(gateway, wanted)
     concerned = counted(found.total)
     if not found.total:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
 import attrs
 import click
 
 from seg.auth.users_file import change, read_text
+from seg.cli.context import CommandContext
 from seg.cli.rights import as_owner_of
 from seg.config.schema import Settings
 
@@ -54,7 +55,9 @@ class SecretFile(Generic[T]):
             ) from None
 
 
-def secret_file(surroundings: Any, place: Callable[[Settings, Path], Path], parse: Callable[[str], T]) -> SecretFile[T]:
+def secret_file(
+    context: CommandContext, place: Callable[[Settings, Path], Path], parse: Callable[[str], T]
+) -> SecretFile[T]:
     """The file that the configuration names."""
-    settings_file: Path = surroundings.files().settings
-    return SecretFile(place(surroundings.settings(), settings_file), settings_file.parent, parse)
+    settings_file = context.files().settings
+    return SecretFile(place(context.settings(), settings_file), settings_file.parent, parse)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import click
 
+from seg.cli.context import CommandContext
 from seg.cli.options import Answering, WordChoice, json_or_text
 from seg.cli.output import say
 from seg.cli.sections import NamedSection, named_group, section_command, section_group
@@ -83,12 +82,12 @@ submissionconfig = section_command(
 )
 @click.option("--kind", type=WordChoice(["failed", "delayed", "relayed"]), default="failed", show_default=True)
 @json_or_text
-def preview(surroundings: Any, profile: str | None, languages: tuple[str, ...], kind: str) -> Answering:
+def preview(context: CommandContext, profile: str | None, languages: tuple[str, ...], kind: str) -> Answering:
     """Show a report as its reader would see it, from the files as they are now (also those in reports/ that you edit)."""
     from seg.cli.preview import sample
 
     try:
-        message = sample(surroundings.files(), profile, languages, kind)
+        message = sample(context.files(), profile, languages, kind)
     except ConfigurationError as error:
         raise click.ClickException("\n".join(error.problems)) from None
     text = message.get_body(("plain",))

@@ -9,6 +9,7 @@ from typing import Any
 import attrs
 import click
 
+from seg.cli.context import CommandContext
 from seg.cli.dialogue import ask, can_ask, confirm, menu
 from seg.cli.keys import fault_of, options, shown, typed
 from seg.cli.options import JSON, to_be_asked
@@ -43,8 +44,8 @@ def section_command(name: str, section: str, kind: type, title: str) -> click.Co
     @click.option("--show", is_flag=True, help="Show the settings and ask nothing.")
     @JSON
     @click.pass_obj
-    def command(surroundings: Any, /, reset: tuple[str, ...], show: bool, as_json: bool, **given: Any) -> None:
-        bench = StagedEdits(surroundings.gateway())
+    def command(context: CommandContext, /, reset: tuple[str, ...], show: bool, as_json: bool, **given: Any) -> None:
+        bench = StagedEdits(context.gateway())
         stated = bench.table("settings", section)
         values = {key: value for key, value in given.items() if value is not None}
         edits = changed("settings", (section,), values, reset, stated, HAS_DEFAULT)
@@ -172,12 +173,12 @@ def named_group(named: NamedSection) -> click.Group:
     @group.command("list", help=f"List every {noun}.")
     @JSON
     @click.pass_obj
-    def list_(surroundings: Any, as_json: bool) -> None:
-        list_named(named, StagedEdits(surroundings.gateway()), as_json)
+    def list_(context: CommandContext, as_json: bool) -> None:
+        list_named(named, StagedEdits(context.gateway()), as_json)
 
     def verb(name: str, text: str, act: Callable[..., list[Edit]], with_reset: bool) -> None:
-        def command(surroundings: Any, /, entry: str, as_json: bool, **given: Any) -> None:
-            bench = StagedEdits(surroundings.gateway())
+        def command(context: CommandContext, /, entry: str, as_json: bool, **given: Any) -> None:
+            bench = StagedEdits(context.gateway())
             reset = given.pop("reset", ())
             values = {key: value for key, value in given.items() if value is not None}
             bench.stage(act(named, bench, entry, values, reset), as_json)

@@ -13,6 +13,7 @@ from typing import Any
 import attrs
 import click
 
+from seg.cli.context import CommandContext
 from seg.cli.dialogue import ask, can_ask, confirm
 from seg.cli.options import JSON
 from seg.cli.output import say
@@ -110,7 +111,7 @@ class FirstUser:
 @click.option("--yes", is_flag=True, help="Ask nothing: what isn't given has its default.")
 @JSON
 @click.pass_obj
-def setup(surroundings: Any, /, **given: Any) -> None:
+def setup(context: CommandContext, /, **given: Any) -> None:
     """Write a first configuration: asks for what it needs, shows what the DNS still lacks, and tells how to start.
 
     Nothing that is there is overwritten without being asked for. Later changes: seg gatewayconfig, listenerconfig, receiveconfig and so on.

@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from seg.cli.context import CommandContext
 from seg.cli.dialogue import ask, confirm, menu
 from seg.cli.import_export import FROM_FILE, TO_FILE, YES, clear, merge_or_replace, read, replaces, write
 from seg.cli.options import JSON, WordChoice, to_be_asked
@@ -117,10 +118,10 @@ def _manner(command: Any) -> Any:
 @_manner
 @JSON
 @click.pass_obj
-def new(surroundings: Any, /, domain: str, hosts: tuple[str, ...], as_json: bool, **manner: str | None) -> None:
+def new(context: CommandContext, /, domain: str, hosts: tuple[str, ...], as_json: bool, **manner: str | None) -> None:
     """Stage a route for DOMAIN (or .DOMAIN, or ALL) to HOSTS: host, host:port, [192.0.2.1], host/pri=10, unix:/path, USEDNS,
     or /dev/null, which discards."""
-    bench = StagedEdits(surroundings.gateway())
+    bench = StagedEdits(context.gateway())
     if _name(domain) in bench.table(FILE, TABLE):
         raise click.ClickException(f"{domain} has a route already (seg smtproutes edit {domain} HOST...)")
     bench.stage(
@@ -154,7 +155,7 @@ def _given(manner: dict[str, str | None]) -> dict[str, str]:
 @JSON
 @click.pass_obj
 def edit(
-    surroundings: Any,
+    context: CommandContext,
     /,
     domain: str,
     hosts: tuple[str, ...],
@@ -164,7 +165,7 @@ def edit(
     **manner: str | None,
 ) -> None:
     """Stage other HOSTS for the route of DOMAIN, or another way to speak to them."""
-    bench = StagedEdits(surroundings.gateway())
+    bench = StagedEdits(context.gateway())
     old = _known(bench, domain)
     given = _given(manner)
     gone = {*reset, *(["auth"] if no_auth else []), *(name for name, value in given.items() if not value)}
@@ -184,9 +185,9 @@ def edit(
 @click.argument("domains", nargs=-1, required=True)
 @JSON
 @click.pass_obj
-def delete(surroundings: Any, domains: tuple[str, ...], as_json: bool) -> None:
+def delete(context: CommandContext, domains: tuple[str, ...], as_json: bool) -> None:
     """Stage the removal of the routes of DOMAINS."""
-    bench = StagedEdits(surroundings.gateway())
+    bench = StagedEdits(context.gateway())
     for domain in domains:
         _known(bench, domain)
     bench.stage([remove(FILE, (TABLE, _name(domain))) for domain in domains], as_json)
@@ -195,17 +196,17 @@ def delete(surroundings: Any, domains: tuple[str, ...], as_json: bool) -> None:
 @smtproutes.command("print")
 @JSON
 @click.pass_obj
-def print_(surroundings: Any, as_json: bool) -> None:
+def print_(context: CommandContext, as_json: bool) -> None:
     """List every route, your changes included."""
-    _print(StagedEdits(surroundings.gateway()), as_json)
+    _print(StagedEdits(context.gateway()), as_json)
 
 
 @smtproutes.command("list")
 @JSON
 @click.pass_obj
-def list_(surroundings: Any, as_json: bool) -> None:
+def list_(context: CommandContext, as_json: bool) -> None:
     """The same as print."""
-    _print(StagedEdits(surroundings.gateway()), as_json)
+    _print(StagedEdits(context.gateway()), as_json)
 
 
 def _shown_manner(route: dict[str, Any]) -> str:
@@ -220,9 +221,9 @@ def _shown_manner(route: dict[str, Any]) -> str:
 @YES
 @JSON
 @click.pass_obj
-def clear_(surroundings: Any, yes: bool, as_json: bool) -> None:
+def clear_(context: CommandContext, yes: bool, as_json: bool) -> None:
     """Stage the removal of every route."""
-    clear(StagedEdits(surroundings.gateway()), FILE, TABLE, "routes", yes, as_json)
+    clear(StagedEdits(context.gateway()), FILE, TABLE, "routes", yes, as_json)
 
 
 @smtproutes.command("import")
@@ -230,7 +231,7 @@ def clear_(surroundings: Any, yes: bool, as_json: bool) -> None:
 @merge_or_replace("routes")
 @JSON
 @click.pass_obj
-def import_(surroundings: Any, file: Path, how: str | None, as_json: bool) -> None:
+def import_(context: CommandContext, file: Path, how: str | None, as_json: bool) -> None:
     """Stage the routes of a FILE: a line for each, domain, host, host; # begins a comment."""
     routes: dict[str, dict[str, Any]] = {}
     for number, line in enumerate(read(file).splitlines(), 1):
@@ -241,7 +242,7 @@ def import_(surroundings: Any, file: Path, how: str | None, as_json: bool) -> No
         if len(words) < 2:
             raise click.ClickException(f"{file}:{number}: {bare}: a route has a domain and hosts")
         routes[_name(words[0])] = route_of(words[1:])
-    bench = StagedEdits(surroundings.gateway(120.0))
+    bench = StagedEdits(context.gateway(120.0))
     gone = [name for name in bench.table(FILE, TABLE) if name not in routes]
     replacing = replaces(how, gone, "routes", file)
     edits = [put(FILE, (TABLE, name), route) for name, route in routes.items()]
@@ -255,9 +256,9 @@ def import_(surroundings: Any, file: Path, how: str | None, as_json: bool) -> No
 @smtproutes.command()
 @TO_FILE
 @click.pass_obj
-def export(surroundings: Any, file: Path | None) -> None:
+def export(context: CommandContext, file: Path | None) -> None:
     """Write the routes, as you see them, to a FILE (or to the terminal)."""
-    routes = StagedEdits(surroundings.gateway()).table(FILE, TABLE)
+    routes = StagedEdits(context.gateway()).table(FILE, TABLE)
     write(file, "".join(f"{name} {shown_hosts(route)}\n" for name, route in routes.items()))
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from seg.cli.context import CommandContext
 from seg.cli.options import JSON, WordChoice
 from seg.cli.output import say
 from seg.cli.tables import ago, duration, paused_line, plain, print_json, print_table, size, stamp
@@ -27,14 +28,14 @@ COLUMNS = ("reset", "uptime", "lifetime")
     "--check", is_flag=True, help="Print only what needs attention; the exit status is 1 while something does."
 )
 @click.pass_obj
-def status(surroundings: Any, detail: str | None, as_json: bool, check: bool) -> None:
+def status(context: CommandContext, detail: str | None, as_json: bool, check: bool) -> None:
     """Show whether the gateway is running, and how it is doing; with `detail`, all counters and rates.
 
     The counters are those since `seg resetcounters` (Reset), since the start (Uptime), and ever (Lifetime). A rate is
     what an hour would bring if it went on as in the last 1, 5 or 15 minutes. With --check the status ends with 1 while
     something of the gateway itself is wrong (a full disk, a damaged file, ...): a line for cron.
     """
-    facts = surroundings.gateway().get("/v1/status")
+    facts = context.gateway().get("/v1/status")
     if as_json:
         print_json(facts)
     else:

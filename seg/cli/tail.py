@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import click
 
+from seg.cli.context import CommandContext
 from seg.cli.logs import LOG, chosen_log
 from seg.cli.output import print_json_line, say
 
@@ -25,13 +24,13 @@ from seg.cli.output import print_json_line, say
 )
 @click.option("--json", "as_json", is_flag=True, help="The JSON twin of the log: one object a line.")
 @click.pass_obj
-def tail(surroundings: Any, log: str | None, following: bool, lines: int, as_json: bool) -> None:
+def tail(context: CommandContext, log: str | None, following: bool, lines: int, as_json: bool) -> None:
     """Show the end of the mail log, or of LOG: a log subscription, or its file. Works without the gateway running."""
     from seg.config.log import LogForm
     from seg.config.subscriptions import MAIL_JSON
     from seg.maillog.follow import follow, last_lines
 
-    chosen = chosen_log(surroundings, log or (MAIL_JSON.name if as_json else None))
+    chosen = chosen_log(context, log or (MAIL_JSON.name if as_json else None))
     path = chosen.path
     if as_json and chosen.form is not LogForm.JSON:
         raise click.UsageError(f'{path.name} is written as text; a subscription with form = "json" has JSON')

@@ -19,6 +19,7 @@ from seg.admin.tokens import (
     with_token,
     without_token,
 )
+from seg.cli.context import CommandContext
 from seg.cli.dialogue import sure
 from seg.cli.options import YES, Answering, WordChoice, json_or_text
 from seg.cli.output import say
@@ -58,9 +59,9 @@ def token() -> None:
 @ROLE
 @UNTIL
 @json_or_text
-def add(surroundings: Any, name: str, role: str, until: str | None) -> Answering:
+def add(context: CommandContext, name: str, role: str, until: str | None) -> Answering:
     """Make a token and print it, this once: the file keeps only its hash."""
-    file = _file(surroundings)
+    file = _file(context)
     tokens = file.read()
     name = _good(parse_name, name)
     last = _last_day(until)
@@ -76,9 +77,9 @@ def add(surroundings: Any, name: str, role: str, until: str | None) -> Answering
 
 @token.command("list")
 @json_or_text
-def list_(surroundings: Any) -> Answering:
+def list_(context: CommandContext) -> Answering:
     """List the tokens, and lines of the file that can't be read."""
-    file = _file(surroundings)
+    file = _file(context)
     path, tokens = file.path, file.read()
     today = _today()
     found = [
@@ -107,9 +108,9 @@ def list_(surroundings: Any) -> Answering:
 @click.argument("name")
 @YES
 @json_or_text
-def delete(surroundings: Any, name: str, yes: bool) -> Answering:
+def delete(context: CommandContext, name: str, yes: bool) -> Answering:
     """Revoke a token: its next request is refused."""
-    file = _file(surroundings)
+    file = _file(context)
     path, tokens = file.path, file.read()
     name = _good(parse_name, name)
     if name not in tokens.by_name:
@@ -140,5 +141,5 @@ def _today() -> datetime.date:
     return datetime.datetime.now(datetime.UTC).date()
 
 
-def _file(surroundings: Any) -> SecretFile[Tokens]:
-    return secret_file(surroundings, tokens_path, parse_tokens)
+def _file(context: CommandContext) -> SecretFile[Tokens]:
+    return secret_file(context, tokens_path, parse_tokens)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import getpass
 import sys
-from typing import Any
 
 import click
 
 from seg.auth.names import InvalidName, prepare_name, prepare_password
 from seg.auth.users import Users, new_user, parse_users, with_user, without_user
+from seg.cli.context import CommandContext
 from seg.cli.dialogue import sure
 from seg.cli.options import JSON, YES
 from seg.cli.output import say
@@ -50,9 +50,9 @@ def user() -> None:
 @NO_SCRAM
 @JSON
 @click.pass_obj
-def add(surroundings: Any, name: str, from_input: bool, no_scram: bool, as_json: bool) -> None:
+def add(context: CommandContext, name: str, from_input: bool, no_scram: bool, as_json: bool) -> None:
     """Add a user."""
-    _set(surroundings, name, from_input, no_scram, as_json, new=True)
+    _set(context, name, from_input, no_scram, as_json, new=True)
 
 
 @user.command()
@@ -61,17 +61,17 @@ def add(surroundings: Any, name: str, from_input: bool, no_scram: bool, as_json:
 @NO_SCRAM
 @JSON
 @click.pass_obj
-def passwd(surroundings: Any, name: str, from_input: bool, no_scram: bool, as_json: bool) -> None:
+def passwd(context: CommandContext, name: str, from_input: bool, no_scram: bool, as_json: bool) -> None:
     """Give a user another password."""
-    _set(surroundings, name, from_input, no_scram, as_json, new=False)
+    _set(context, name, from_input, no_scram, as_json, new=False)
 
 
 @user.command("list")
 @JSON
 @click.pass_obj
-def list_(surroundings: Any, as_json: bool) -> None:
+def list_(context: CommandContext, as_json: bool) -> None:
     """List the users, and lines of the file that can't be read."""
-    file = _file(surroundings)
+    file = _file(context)
     path, users = file.path, file.read()
     if as_json:
         found = [
@@ -97,9 +97,9 @@ def list_(surroundings: Any, as_json: bool) -> None:
 @YES
 @JSON
 @click.pass_obj
-def delete(surroundings: Any, name: str, yes: bool, as_json: bool) -> None:
+def delete(context: CommandContext, name: str, yes: bool, as_json: bool) -> None:
     """Remove a user. Whoever is logged in stays so until the connection ends."""
-    file = _file(surroundings)
+    file = _file(context)
     path, users = file.path, file.read()
     prepared = _prepared(name)
     if prepared not in users.by_name:
@@ -109,8 +109,8 @@ def delete(surroundings: Any, name: str, yes: bool, as_json: bool) -> None:
     _done(as_json, prepared, "deleted")
 
 
-def _set(surroundings: Any, name: str, from_input: bool, no_scram: bool, as_json: bool, new: bool) -> None:
-    file = _file(surroundings)
+def _set(context: CommandContext, name: str, from_input: bool, no_scram: bool, as_json: bool, new: bool) -> None:
+    file = _file(context)
     path, users = file.path, file.read()
     prepared = _prepared(name)
     if new and prepared in users.by_name:
@@ -150,8 +150,8 @@ def _prepared(name: str) -> str:
         raise click.ClickException(str(error)) from None
 
 
-def _file(surroundings: Any) -> SecretFile[Users]:
-    return secret_file(surroundings, users_path, parse_users)
+def _file(context: CommandContext) -> SecretFile[Users]:
+    return secret_file(context, users_path, parse_users)
 
 
 def _done(as_json: bool, name: str, what: str) -> None:

@@ -6,6 +6,8 @@ from typing import Any
 
 import click
 
+from seg.cli.client import GatewayClient
+from seg.cli.context import CommandContext
 from seg.cli.dialogue import ask, can_ask, menu
 from seg.cli.options import JSON, Answering, json_or_text
 from seg.cli.output import say
@@ -50,9 +52,9 @@ def workqueue(context: click.Context) -> None:
 
 @workqueue.command("status")
 @json_or_text
-def status_(surroundings: Any) -> Answering:
+def status_(context: CommandContext) -> Answering:
     """Whether it is paused, and how many messages are in it."""
-    facts = yield surroundings.gateway().get(PATH)
+    facts = yield context.gateway().get(PATH)
     _print(facts)
 
 
@@ -61,37 +63,37 @@ def status_(surroundings: Any) -> Answering:
 @count
 @as_lines
 @click.pass_obj
-def rate_(surroundings: Any, interval: int, count: int | None, as_json: bool) -> None:
+def rate_(context: CommandContext, interval: int, count: int | None, as_json: bool) -> None:
     """How many messages are in it, came in and went out (queued, refused or dropped) since the line before, a line every few seconds."""
-    _rate(surroundings.gateway(), interval, count, as_json)
+    _rate(context.gateway(), interval, count, as_json)
 
 
 @workqueue.command()
 @click.option("--reason", metavar="TEXT", help="Why; it is shown until the end of the pause.")
 @JSON
 @click.pass_obj
-def pause(surroundings: Any, reason: str | None, as_json: bool) -> None:
+def pause(context: CommandContext, reason: str | None, as_json: bool) -> None:
     """Let nothing leave the queue until seg workqueue resume, over restarts too; mail goes on being received, filtered and queued."""
     if reason is None:
         if not can_ask():
             raise click.UsageError("say why: --reason TEXT")
         reason = _reason()
-    _change(surroundings.gateway(), as_json, pause=reason)
+    _change(context.gateway(), as_json, pause=reason)
 
 
 @workqueue.command()
 @JSON
 @click.pass_obj
-def resume(surroundings: Any, as_json: bool) -> None:
+def resume(context: CommandContext, as_json: bool) -> None:
     """End the pause. What is suspended by seg suspenddel stays so."""
-    _change(surroundings.gateway(), as_json, resume=True)
+    _change(context.gateway(), as_json, resume=True)
 
 
 def _reason() -> str:
     return ask("Enter a reason for pausing the work queue.", "", lambda text: "" if text else "A reason is needed.")
 
 
-def _change(gateway: Any, as_json: bool, **body: object) -> None:
+def _change(gateway: GatewayClient, as_json: bool, **body: object) -> None:
     facts = gateway.post(PATH, **body)
     print_json(facts) if as_json else _print(facts)
 
@@ -104,7 +106,7 @@ def _print(facts: dict[str, Any]) -> None:
     say(f"Messages:      {facts['pending']} with the filters or being written, {facts['queued']} queued")
 
 
-def _rate(gateway: Any, interval: int, count: int | None, as_json: bool) -> None:
+def _rate(gateway: GatewayClient, interval: int, count: int | None, as_json: bool) -> None:
     kept = ("pending", "entered", "left", "queued")
 
     def look() -> dict[str, Any]:

@@ -159,9 +159,9 @@ class AnsweringTests(SynchronousTestCase):
         @click.command()
         @click.argument("name")
         @json_or_text
-        def verb(surroundings: Any, name: str) -> Answering:
+        def verb(context: Any, name: str) -> Answering:
             """A verb."""
-            answer = yield {"name": name, "of": surroundings}
+            answer = yield {"name": name, "of": context}
             told.append(answer)
             click.echo(f"It is {answer['name']}.")
 

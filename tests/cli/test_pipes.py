@@ -269,7 +269,7 @@ class ChangesTests(SynchronousTestCase):
         for words in (("user", "delete", "bob"), ("token", "delete", "bob")):
             file = mock.MagicMock()
             file.read.return_value = mock.MagicMock(by_name={"bob": 1})
-            with mock.patch(f"seg.cli.{words[0]}._file", lambda surroundings, file=file: file):
+            with mock.patch(f"seg.cli.{words[0]}._file", lambda context, file=file: file):
                 status, output = self.seg(*words)
                 self.assertEqual((status, file.change.called), (2, False), output)
                 self.assertIn("say --yes", output)

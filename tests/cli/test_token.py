@@ -1,4 +1,4 @@
-"""``seg token`` on a file, and what ``--server`` asks of its surroundings."""
+"""``seg token`` on a file, and what ``--server`` asks of its context."""
 
 from __future__ import annotations
 
