@@ -15,9 +15,7 @@ MOST_LINES = 400  # of a file
 MOST_FUNCTION_LINES = 60
 MOST_PARAMETERS = 7  # of a function, beside self and cls
 
-LONG_FILES = {
-    "seg.deliver.smtp_client": 561,
-}
+LONG_FILES: dict[str, int] = {}
 LONG_FUNCTIONS: dict[str, int] = {}
 MANY_PARAMETERS: dict[str, int] = {}
 # A class has its name alone, but for these.

@@ -19,7 +19,7 @@ from seg.deliver.host_connector import ConnectionServices
 from seg.deliver.plan import AttemptPlan
 from seg.deliver.pool import ConnectionPool
 from seg.deliver.routes import Router
-from seg.deliver.smtp_client import ESMTPSenderFactory
+from seg.deliver.sender_factory import ESMTPSenderFactory
 from seg.events.base import IEventSink
 from seg.events.runtime import Runtime
 from seg.policy.assembly import PolicyServices

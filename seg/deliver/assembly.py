@@ -23,7 +23,7 @@ from seg.deliver.pool import ConnectionPool
 from seg.deliver.rate_limits import SendingRates
 from seg.deliver.report_events import ReportEvents
 from seg.deliver.routes import Router
-from seg.deliver.smtp_client import ESMTPSenderFactory
+from seg.deliver.sender_factory import ESMTPSenderFactory
 from seg.deliver.transmit import SMTPTransmit
 from seg.events.base import IEventSink
 from seg.events.conditions import Condition

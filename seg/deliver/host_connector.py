@@ -19,7 +19,8 @@ from seg.deliver.debug_peers import DebugPeers
 from seg.deliver.greetings import Greetings
 from seg.deliver.interfaces import IConnector
 from seg.deliver.pool import ConnectionPool, PoolKey
-from seg.deliver.smtp_client import ESMTPSenderFactory, SMTPClientProtocol
+from seg.deliver.sender_factory import ESMTPSenderFactory
+from seg.deliver.smtp_client import SMTPClientProtocol
 from seg.deliver.verified_connection import ConnectRequest
 from seg.events.base import IEventSink
 from seg.events.conditions import Condition

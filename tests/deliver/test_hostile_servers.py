@@ -26,7 +26,8 @@ from seg.deliver.pool import ConnectionPool
 from seg.deliver.progress import AttemptProgress
 from seg.deliver.rate_limits import SendingRates
 from seg.deliver.report_events import ReportEvents
-from seg.deliver.smtp_client import CLOSE_TIMEOUT, ESMTPSenderFactory, SMTPClientProtocol
+from seg.deliver.sender_factory import ESMTPSenderFactory
+from seg.deliver.smtp_client import CLOSE_TIMEOUT, SMTPClientProtocol
 from seg.deliver.transmit import SMTPTransmit
 from seg.mail.envelope import Envelope, Recipient
 from seg.mail.errors import Temporary

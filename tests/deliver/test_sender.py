@@ -20,14 +20,8 @@ from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
 from seg.config.schema import Delivery
-from seg.deliver.smtp_client import (
-    CLOSE_TIMEOUT,
-    SMALL,
-    ESMTPSenderFactory,
-    HandshakeFailed,
-    SMTPClientProtocol,
-    StartTLSRefused,
-)
+from seg.deliver.sender_factory import ESMTPSenderFactory
+from seg.deliver.smtp_client import CLOSE_TIMEOUT, SMALL, HandshakeFailed, SMTPClientProtocol, StartTLSRefused
 from seg.mail.envelope import BodyType, Envelope, Recipient
 from seg.mail.errors import Temporary
 from seg.mail.outcome import Bounced, Delayed, Delivered, Outcome

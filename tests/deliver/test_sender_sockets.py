@@ -27,7 +27,8 @@ from zope.interface.verify import verifyObject
 from seg.config.schema import Delivery
 from seg.deliver.connect import Connector
 from seg.deliver.interfaces import IConnector
-from seg.deliver.smtp_client import ESMTPSenderFactory, HandshakeFailed, SMTPClientProtocol, StartTLSRefused, Tampered
+from seg.deliver.sender_factory import ESMTPSenderFactory
+from seg.deliver.smtp_client import HandshakeFailed, SMTPClientProtocol, StartTLSRefused, Tampered
 from seg.mail.envelope import Envelope, Recipient
 from seg.mail.outcome import Delivered
 from seg.tls.peer import SessionFacts

@@ -28,8 +28,9 @@ from seg.deliver.interfaces import IConnector
 from seg.deliver.outbound import OutboundSettings
 from seg.deliver.pool import ConnectionPool
 from seg.deliver.progress import AttemptProgress
+from seg.deliver.sender_factory import ESMTPSenderFactory
 from seg.deliver.slots import PATIENCE
-from seg.deliver.smtp_client import ESMTPSenderFactory, SMTPClientProtocol
+from seg.deliver.smtp_client import SMTPClientProtocol
 from seg.deliver.verified_connection import VerifiedConnection
 from seg.events.delivery import DeliveryConnectFailed
 from seg.events.gateway import ConditionBegan, ConditionEnded

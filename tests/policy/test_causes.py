@@ -7,7 +7,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from seg.mail.causes import POLICY_CAUSES, CauseKind, cause_named
+from seg.mail.causes import POLICY_CAUSES, CauseKind, PolicyResult, cause_named
 from seg.mail.errors import LocalFault
 from seg.policy.chain import PolicyChain
 from seg.policy.dane.authenticator import DANEAuthenticator
@@ -94,6 +94,16 @@ class CauseTests(SynchronousTestCase):
             watched = Decision("example.com", HOST, Requirement(TLSLevel.MAY), observed=(("x", Observe(wanted)),))
             observed = judge(watched, facts, TRUST).observed[0]
             self.assertEqual((observed.ok, observed.cause), (cause is None, cause))
+
+    def test_results(self) -> None:
+        """What a session came to in a word, and who verified the server: nobody where it is only encrypted, or refused."""
+        for wanted, facts, cause in ROWS:
+            verdict = judge(Decision("example.com", HOST, wanted), facts, TRUST)
+            self.assertEqual(verdict.result is PolicyResult.REFUSED, cause is not None)
+            self.assertEqual(bool(verdict.verified_by), verdict.result is PolicyResult.VERIFIED)
+        may = Decision("example.com", HOST, Requirement(TLSLevel.MAY))
+        self.assertIs(judge(may, NO_TLS, TRUST).result, PolicyResult.CLEAR)
+        self.assertIs(judge(may, session(GOOD), TRUST).result, PolicyResult.UNVERIFIED)
 
     def test_refusals(self) -> None:
         """A refusal keeps its cause in the decision and the verdict, and when it is only watched."""
