@@ -17,6 +17,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 from zope.interface import implementer
 
+from seg.common.bounded import BoundedMap
 from seg.common.clock import ahead, as_posix
 from seg.config.schema import QueueSettings
 from seg.events.base import Event, IEventSink
@@ -45,6 +46,10 @@ from seg.queue.schedule import Moment, Schedules, clamped, shifted
 from seg.queue.settlements import SharedSettlements
 from seg.queue.store import SpoolStore
 from seg.queue.writer import MessageWriter, NewMail
+
+MOST_SHIFTED = (
+    16  # envelopes of messages to many that are kept with times in POSIX seconds, while the system's clock differs
+)
 
 
 @implementer(IQueue)
@@ -90,6 +95,7 @@ class Queue:
         self._serials = count()
         self._rewrites = SharedRewrites(clock)
         self._settlements = SharedSettlements(clock)
+        self._shifted: BoundedMap[int, tuple[Envelope, float, Envelope]] = BoundedMap(MOST_SHIFTED)  # see `in_posix`
 
     def use(self, settings: QueueSettings) -> None:
         """Keep as much in memory, and quote as much in reports, as these settings say."""
@@ -337,8 +343,15 @@ class Queue:
         return shifted(envelope, -ahead(self._clock))
 
     def in_posix(self, envelope: Envelope) -> Envelope:
-        """An envelope of the index with times in POSIX seconds, as files and people want them."""
-        return shifted(envelope, ahead(self._clock))
+        """An envelope of the index with times in POSIX seconds, as files and people want them; of a message to many one for all of its
+        leases, as each of a thousand destinations has one."""
+        seconds = ahead(self._clock)
+        if not seconds or len(envelope.recipients) <= FEW:
+            return shifted(envelope, seconds)
+        known = self._shifted.get(envelope.mid)
+        if known is None or known[0] is not envelope or known[1] != seconds:
+            known = self._shifted[envelope.mid] = envelope, seconds, shifted(envelope, seconds)
+        return known[2]
 
     def _shown(self, event: Event) -> Event:
         if isinstance(event, RecipientsPending):

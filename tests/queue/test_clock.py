@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from unittest.mock import patch
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
@@ -10,6 +12,7 @@ from seg.common.clock import posix
 from seg.config.schema import QueueSettings
 from seg.events.queue import RecipientBounced, RecipientsPending
 from seg.mail.envelope import Envelope, Recipient, RecipientState
+from seg.queue import schedule
 from seg.queue.codec import decode
 from seg.queue.queue import Queue
 from tests.doubles import SettableClock
@@ -104,6 +107,20 @@ class ClockTests(SynchronousTestCase):
         self.assertEqual(self.house.commands.counts().oldest, NOW + HOUR)
         (pending,) = self.house.sink.of(RecipientsPending)
         self.assertEqual(pending.until, NOW + HOUR + 65)
+
+    def test_many_recipients(self) -> None:
+        """A message to a thousand destinations costs no more for each when the clock was set: its times are translated for all leases
+        together."""
+        mids = [self.house.put(*(f"to@d{number}.test" for number in range(300))) for _ in range(2)]
+        self.clock.set_by(-2 * HOUR)
+        with patch.object(schedule, "_later", wraps=schedule._later) as later:
+            leases = [self.queue().lease(f"d{number}.test") for number in range(300) for _ in mids]
+        self.assertEqual(later.call_count, 2 * 300)
+        self.assertEqual({round(lease.envelope.arrived - NOW) for lease in leases if lease is not None}, {-2 * HOUR})
+        self.clock.set_by(HOUR)
+        self.queue().release(leases[0])  # type: ignore[arg-type]
+        again = self.queue().lease("d0.test")
+        self.assertEqual(again and round(again.envelope.arrived - NOW), -HOUR)
 
     def test_accepted_after_a_step(self) -> None:
         """A message that comes after the clock was set is as old as it is."""
