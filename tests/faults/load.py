@@ -168,17 +168,34 @@ class Gateway:
         self.var = var or folder / "var"
         self._environment = environment or {}
         self._process: subprocess.Popen[bytes] | None = None
+        self.prefix: tuple[str, ...] = ()  # of the command
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "seg.toml").write_text(SEG_TOML.format(port=self.port, var=self.var))
         (folder / "destinations.toml").write_text(DESTINATIONS_TOML.format(sink=sink))
 
     def start(self) -> None:
         """Start it, and wait until it listens."""
-        command = [sys.executable, "-c", TWISTD, "-n", "--pidfile=", "--logfile=-", "seg", "-c", "seg.toml"]
+        command = [
+            *self.prefix,
+            sys.executable,
+            "-c",
+            TWISTD,
+            "-n",
+            "--pidfile=",
+            "--logfile=-",
+            "seg",
+            "-c",
+            "seg.toml",
+        ]
         environment = {**os.environ, "PYTHONPATH": ROOT, **self._environment}
         with (self.folder / "output").open("ab") as output:
             self._process = subprocess.Popen(command, cwd=self.folder, env=environment, stdout=output, stderr=output)
         self.until(self._greets, "the gateway greets", 60)
+
+    @property
+    def status(self) -> int | None:
+        """The exit status; None: it runs."""
+        return self._process.poll() if self._process is not None else None
 
     def _greets(self) -> bool:
         if self._process is None or self._process.poll() is not None:
