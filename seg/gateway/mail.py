@@ -99,7 +99,7 @@ def build_sending(gateway: Gateway, ids: IMessageIds) -> DeliveryServices:
 
 def build_receiving(gateway: Gateway, mail: MailServices) -> MakeFactory:
     """Makes listeners by what is in force now."""
-    now, local = gateway.now, gateway.local
+    now = gateway.now
     services = ReceiveServices(
         runtime=gateway.runtime,
         queue=mail.queueing.queue,
@@ -110,7 +110,7 @@ def build_receiving(gateway: Gateway, mail: MailServices) -> MakeFactory:
         turns=gateway.listeners.turns,
         resolver=now.lookups.for_clients,
         sasl=now.sasl,
-        local=lambda: local.table,
+        local=gateway.local.table,
     )
     return listener_maker(now.settings, services, now.filters)
 
@@ -120,6 +120,6 @@ def build_maildrop(gateway: Gateway, mail: MailServices) -> Pickup:
     now, local = gateway.now, gateway.local
 
     def has_name(name: str) -> bool:
-        return local.table.has_name(name)
+        return local.table().has_name(name)
 
     return build_pickup(gateway.runtime, lambda: now.settings, mail.queueing.queue, mail.counters, has_name)

@@ -87,7 +87,6 @@ class LocalMail:
             assert self._ended is not None
             await self._ended
 
-    @property
     def table(self) -> LocalTable:
         """What is known now."""
         destinations = self._destinations()
@@ -99,7 +98,7 @@ class LocalMail:
 
     def readdressed(self, envelope: Envelope) -> Envelope:
         """The envelope as it goes into the queue: those who get local mail in the place of its addresses."""
-        envelope, told = self.table.readdressed(envelope)
+        envelope, told = self.table().readdressed(envelope)
         for line in told:
             self._sink.emit(Notice(f"MID {envelope.mid}: {line}"))
         return envelope

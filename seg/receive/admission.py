@@ -62,7 +62,7 @@ class ClientAdmission:
         self._session = session
         self._timers = timers
         self._protocol = protocol
-        self._early = b""  # came behind the header, before the greeting
+        self._read_ahead = b""  # came behind the header, before the greeting
 
     def start(self) -> None:
         """The connection is there."""
@@ -82,7 +82,7 @@ class ClientAdmission:
             return
         if found is None:
             return
-        self.header, self._early = None, found.rest
+        self.header, self._read_ahead = None, found.rest
         self._timers.stop()
         if found.client is not None:
             client = client_address(str(found.client))
@@ -92,12 +92,12 @@ class ClientAdmission:
                 return
         self._find_name()
 
-    def represent(self, client: XClient) -> None:
+    def apply_xclient(self, client: XClient) -> None:
         """A mail proxy says whose connection it passes on: everything is decided anew for that client."""
-        self._session.represent(client)
+        self._session.apply_xclient(client)
         self._timers.stop()
         if client.name:
-            self._known(client.name, True)
+            self._client_known(client.name, True)
         else:
             self._find_name()
 
@@ -114,7 +114,7 @@ class ClientAdmission:
         """Look the client's name up, if the host access table asks for names."""
         context = self._context
         if context.resolver is None:
-            self._known("", False)
+            self._client_known("", False)
             return
         looking = Deferred.fromCoroutine(
             client_name(context.resolver, self._session.client.address, context.clock.seconds)
@@ -129,7 +129,7 @@ class ClientAdmission:
         self.looking_up = None
         if not self._protocol.over:
             self._protocol.read_or_wait()
-            self._known(*found)
+            self._client_known(*found)
 
     def _not_named(self, failure: Failure) -> None:
         """It is our fault that the name isn't known: where the table's word depends on it nothing can be said."""
@@ -139,14 +139,14 @@ class ClientAdmission:
         self._protocol.read_or_wait()
         session = self._session
         if self._context.access.lookup_unnamed(session.client.address) is not None:
-            self._known("", False)
+            self._client_known("", False)
             return
         fault = failure.value.text if isinstance(failure.value, LocalFault) else _describe(failure)
         session.tell_accepted("", False)
         session.report(f"Name of {session.client.address} not looked up: {fault}")
         self._protocol.end(NAME_NOT_KNOWN)
 
-    def _known(self, name: str, verified: bool) -> None:
+    def _client_known(self, name: str, verified: bool) -> None:
         """Look the client up in the host access table, and let it talk or not."""
         session = self._session
         session.tell_accepted(name, verified)
@@ -154,7 +154,7 @@ class ClientAdmission:
         if session.client.access.group.access is Access.REFUSE:
             self._protocol.cut()
             return
-        early, self._early = self._early, b""
+        early, self._read_ahead = self._read_ahead, b""
         self._protocol.admitted(early)
 
 

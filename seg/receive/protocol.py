@@ -190,7 +190,7 @@ class ServerProtocol(Protocol):
         try:
             for event in core.receive(b"", most):
                 if type(event) is XclientCommand:
-                    self._admission.represent(event.client)
+                    self._admission.apply_xclient(event.client)
                 else:
                     self.session.react(event)
                 if late := seconds() >= until:

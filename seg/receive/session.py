@@ -78,7 +78,7 @@ class ReceiveSession(EndOfData):
         self.client = ClientFacts(address)
         return self._context.connections.move(balancer, address)
 
-    def represent(self, client: XClient) -> None:
+    def apply_xclient(self, client: XClient) -> None:
         """A mail proxy says whose connection it passes on: until it is decided on that client nothing is allowed."""
         before = self.client
         address = before.address if client.address is None else client_address(str(client.address))

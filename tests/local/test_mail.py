@@ -48,7 +48,7 @@ class LocalMailTests(SynchronousTestCase):
 
     def to(self, address: str) -> tuple[str, ...]:
         """Who gets mail for an address."""
-        return self.mail.table.takers(address).addresses
+        return self.mail.table().takers(address).addresses
 
     def test_read_again(self) -> None:
         """A change counts without a command, in the aliases and in a file that they include; without a file nothing is wrong."""
@@ -62,7 +62,7 @@ class LocalMailTests(SynchronousTestCase):
         self.write(listed, "x@there.test\ny@there.test\n")
         self.assertEqual(self.to("a"), ("x@there.test", "y@there.test"))
         self.write(self.file, "")
-        self.assertIs(self.mail.table.takers("a").none, NoTaker.UNKNOWN)
+        self.assertIs(self.mail.table().takers("a").none, NoTaker.UNKNOWN)
         self.assertEqual(self.sink.of(Fault), [])
 
     def test_faults_told(self) -> None:
@@ -82,7 +82,7 @@ class LocalMailTests(SynchronousTestCase):
         self.assertIn("can be written by others", told[0])
         os.chmod(listed, 0o644)
         self.write(listed, "x" * (1024 * 1024 + 1))
-        self.assertIn("more than the 1048576", self.mail.table.takers("a").fault)
+        self.assertIn("more than the 1048576", self.mail.table().takers("a").fault)
 
     def test_unreadable(self) -> None:
         """While the file can't be read, what it said counts."""
@@ -97,8 +97,8 @@ class LocalMailTests(SynchronousTestCase):
         self.write(self.file, "a: one@there.test\n")
         route = SMTPRoute("x", (NextHop("mail.there.test"),))
         self.destinations = Destinations(routes={"gw.test": route})
-        self.assertFalse(self.mail.table.is_local("a@gw.test"))
-        self.assertTrue(self.mail.table.is_local("a@more.test"))
+        self.assertFalse(self.mail.table().is_local("a@gw.test"))
+        self.assertTrue(self.mail.table().is_local("a@more.test"))
         self.destinations = Destinations(routes={"ALL": route})
         self.assertEqual(self.to("a@gw.test"), ("one@there.test",))
-        self.assertTrue(self.mail.table.elsewhere)
+        self.assertTrue(self.mail.table().elsewhere)
