@@ -98,7 +98,7 @@ def build_gateway(configuration: Configuration, files: ConfigurationFiles, react
         connections=ConnectionCounter(limits.connections_in, limits.connections_in_of_one, names),
         rates=RecipientRateLimit(reactor.seconds),
         backoff=backoff,
-        local=_build_local(runtime, now, files),
+        local=LocalMail(runtime, aliases_path(files.settings), settings.gateway, lambda: now.destinations),
         languages=Languages(files.settings.parent / REPORTS, lambda text: bus.emit(Fault(text))),
         seen_dane=SeenDANEFile(now.lookups.seen, seen_dane_path(settings), reactor, runtime.in_thread, bus),
         admin=admin,
@@ -112,16 +112,3 @@ def build_runtime(settings: GatewaySettings, bus: EventBus, reactor: Any) -> Run
     """What every part may use."""
     hostname = settings.hostname or machine_name()
     return Runtime(reactor, bus, hostname, settings.postmaster or f"postmaster@{hostname}")
-
-
-def _build_local(runtime: Runtime, now: ActiveConfiguration, files: ConfigurationFiles) -> LocalMail:
-    """Who gets the mail for users of this machine."""
-    return LocalMail(
-        aliases_path(files.settings),
-        now.settings.gateway,
-        runtime.hostname,
-        lambda: now.destinations,
-        runtime.in_thread,
-        runtime.sink,
-        runtime.reactor,
-    )

@@ -10,12 +10,11 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import LoopingCall
 
 from seg.auth.reloading_file import FileFormat, ReloadingFile, Unreadable
-from seg.common.threads import InThread
 from seg.config.destinations import Destinations
 from seg.config.schema import GatewaySettings
 from seg.config.trust import of_caller
-from seg.events.base import IEventSink
 from seg.events.gateway import Notice
+from seg.events.runtime import Runtime
 from seg.local.aliases import Aliases, parse_aliases
 from seg.local.includes import Includes
 from seg.local.table import LocalTable, local_domains, local_table
@@ -31,19 +30,12 @@ class LocalMail:
     """
 
     def __init__(
-        self,
-        path: Path,
-        settings: GatewaySettings,
-        hostname: str,
-        destinations: Callable[[], Destinations],
-        in_thread: InThread,
-        sink: IEventSink,
-        reactor: Any,
+        self, runtime: Runtime, path: Path, settings: GatewaySettings, destinations: Callable[[], Destinations]
     ) -> None:
         self._settings = settings
-        self._hostname = hostname
+        self._hostname = runtime.hostname
         self._destinations = destinations
-        self._sink = sink
+        self._sink = runtime.sink
         self._includes = Includes(of_caller())
         kind = FileFormat(
             "aliases file",
@@ -54,14 +46,14 @@ class LocalMail:
             needed=False,
             stale=self._includes.changed,
         )
-        self._file = ReloadingFile(path, kind, in_thread, sink, reactor.seconds, 0.0)
+        self._file = ReloadingFile(path, kind, runtime.in_thread, runtime.sink, runtime.reactor.seconds, 0.0)
         self._aliases = Aliases()
         self._known = False  # the aliases have been read once
         self._unreadable = ""
         self._made_of: object = None
         self._table: LocalTable | None = None
         self._loop = LoopingCall(lambda: Deferred.fromCoroutine(self.look()))
-        self._loop.clock = reactor
+        self._loop.clock = runtime.reactor
         self._ended: Deferred[Any] | None = None
 
     def _parse(self, text: str) -> Aliases:

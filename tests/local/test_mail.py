@@ -12,6 +12,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from seg.config.destinations import Destinations, NextHop, SMTPRoute
 from seg.config.schema import GatewaySettings
 from seg.events.gateway import Fault
+from seg.events.runtime import Runtime
 from seg.local.mail import EVERY, LocalMail
 from seg.local.table import NoTaker
 from tests.doubles import RecordingSink
@@ -26,15 +27,9 @@ class LocalMailTests(SynchronousTestCase):
         self.file = self.folder / "aliases"
         self.clock, self.sink, self.destinations = Clock(), RecordingSink(), Destinations()
         self.serial = 0
-        self.mail = LocalMail(
-            self.file,
-            GatewaySettings(local_domains=("more.test",), postmaster="p@there.test"),
-            "gw.test",
-            lambda: self.destinations,
-            maybeDeferred,
-            self.sink,
-            self.clock,
-        )
+        settings = GatewaySettings(local_domains=("more.test",), postmaster="p@there.test")
+        runtime = Runtime(self.clock, self.sink, "gw.test", in_thread=maybeDeferred)
+        self.mail = LocalMail(runtime, self.file, settings, lambda: self.destinations)
         self.successResultOf(Deferred.fromCoroutine(self.mail.look()))
         self.mail.start()
         self.addCleanup(lambda: self.successResultOf(Deferred.fromCoroutine(self.mail.stop())))
