@@ -3,5 +3,5 @@
 In order of use: `options` (command line and configuration), `assembly` (what needs no folder; `active` is what a reload
 replaces of it), `service` (the order of starting and stopping), `folders`, `mail` (what moves messages), `api` (what operators
 may ask for), `reload` with `reloadable` (another configuration), `sighup`. Beside it: `watches` (certificates, exemptions, the
-clock, memory), `descriptors`, `logs`, `startup`.
+clock, memory), `descriptors`, `startup`.
 """

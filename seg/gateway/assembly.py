@@ -29,10 +29,10 @@ from seg.gateway import startup
 from seg.gateway.active import ActiveConfiguration, build_active
 from seg.gateway.certificates import CertificatesInUse
 from seg.gateway.descriptors import Descriptors, raise_limit
-from seg.gateway.logs import wire_logs
 from seg.gateway.statistics import Statistics, build_statistics
 from seg.gateway.watches import Watches, build_watches
 from seg.local.mail import LocalMail
+from seg.maillog.assembly import wire_logs
 from seg.maillog.logs import MailLogs
 from seg.policy.dane.kept import SeenDANEFile
 from seg.receive.connection_counter import ConnectionCounter
