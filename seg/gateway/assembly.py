@@ -32,7 +32,7 @@ from seg.gateway.descriptors import Descriptors, raise_limit
 from seg.gateway.statistics import Statistics, build_statistics
 from seg.gateway.watches import Watches, build_watches
 from seg.local.mail import LocalMail
-from seg.maillog.assembly import wire_logs
+from seg.maillog.assembly import build_logs
 from seg.maillog.logs import MailLogs
 from seg.policy.dane.kept import SeenDANEFile
 from seg.receive.connection_counter import ConnectionCounter
@@ -92,7 +92,7 @@ def build_gateway(configuration: Configuration, files: ConfigurationFiles, react
         now=now,
         bus=bus,
         start_log=start_log,
-        logs=wire_logs(log_path(settings).parent, runtime.hostname, bus, reactor),
+        logs=build_logs(runtime, bus, log_path(settings).parent),
         observers=observers,
         listeners=listeners,
         connections=ConnectionCounter(limits.connections_in, limits.connections_in_of_one, names),

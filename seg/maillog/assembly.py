@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any
 
-from seg.common.threads import in_thread_of
 from seg.config.log import LogSubscription
 from seg.events.bus import EventBus
 from seg.events.gateway import Fault
+from seg.events.runtime import Runtime
 from seg.maillog.compress import compress_closed
 from seg.maillog.files import FilePlan, MailLogFile
 from seg.maillog.logs import MailLogs
@@ -17,13 +16,12 @@ from seg.maillog.syslog import SyslogLog, make_link
 from seg.version import __version__
 
 
-def wire_logs(folder: Path, hostname: str, bus: EventBus, reactor: Any) -> MailLogs:
+def build_logs(runtime: Runtime, bus: EventBus, folder: Path) -> MailLogs:
     """All logs, which begin with the gateway.
 
     :param folder: where the files are, ``var/log``.
     """
-
-    in_thread = in_thread_of(reactor)
+    reactor, hostname, in_thread = runtime.reactor, runtime.hostname, runtime.in_thread
 
     def compress(place: Path, pattern: str) -> None:
         """A closed file that is left by a crash is taken along by the next."""
