@@ -1,6 +1,6 @@
 """All queued messages as the running process knows them: what is due, what is given out, what waits for when.
 
-Memory only; `seg.queue.spool` sees to it that the files say the same. All times are those of the queue's clock, which is never set
+Memory only; `seg.queue.queue` sees to it that the files say the same. All times are those of the queue's clock, which is never set
 (`seg.common.clock`).
 """
 

@@ -114,6 +114,7 @@ class CorruptTests(SynchronousTestCase):
             "000000000006": whole,
             "000000000007": message(7) + b"more",
             "000000000008": b'{"v": 9}\n',
+            "000000000011": message(11).replace(b"1800000000.0", b"1" + b"0" * 400),
             "core.1234": b"x",
             "000000000010.tmp": message(10),
             "000000009999": message(9999),
