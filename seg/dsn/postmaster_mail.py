@@ -25,22 +25,18 @@ class IAlertQueue(Protocol):
 
 
 class PostmasterMail:
-    """Puts messages to the postmaster into the queue. No report is sent on them: that would be told to the postmaster, too."""
+    """Puts messages to the postmaster into the queue. No report is sent on them: that would be told to the postmaster, too.
+
+    :ivar hostname: our name.
+    :ivar postmaster: whom they go to.
+    """
 
     def __init__(self, queue: IAlertQueue, ids: IMessageIds, runtime: Runtime) -> None:
         self._queue = queue
         self._ids = ids
         self._runtime = runtime
-
-    @property
-    def hostname(self) -> str:
-        """Our name."""
-        return self._runtime.hostname
-
-    @property
-    def postmaster(self) -> str:
-        """Whom the messages go to."""
-        return self._runtime.postmaster
+        self.hostname = runtime.hostname
+        self.postmaster = runtime.postmaster
 
     async def send(self, subject: str, paragraphs: Iterable[str]) -> None:
         """Return when it is in the queue.

@@ -58,9 +58,8 @@ class SpoolOperation:
         """Leave nothing behind after a step failed."""
 
 
-class ISpoolExecutor(Protocol):
-    """What the queue needs of whoever does its disk work. The double is
-    `tests.queue.doubles.InlineCommitter`."""
+class ISpoolCommits(Protocol):
+    """What the queue needs of whoever does its disk work."""
 
     def submit(self, change: SpoolOperation) -> Deferred[None]:
         """Fires when the change is durable; fails with `OSError` when it isn't and won't be. Kept in
@@ -70,6 +69,10 @@ class ISpoolExecutor(Protocol):
     def read(self, work: Callable[[Disk], T]) -> Deferred[T]:
         """Run something that only reads, beside the commits and in no order."""
         ...
+
+
+class ISpoolExecutor(ISpoolCommits, Protocol):
+    """Who does it. The double is `tests.queue.doubles.InlineCommitter`."""
 
     def start(self) -> None:
         """Begin to work."""
@@ -152,7 +155,7 @@ class _CommitThread:
         self.start = self._thread.start
 
     def submit(self, change: SpoolOperation) -> Deferred[None]:
-        """See `ISpoolExecutor.submit`."""
+        """See `ISpoolCommits.submit`."""
         done: Deferred[None] = Deferred()
         with self._changed:
             (self._outcomes if change.outcome else self._others).append((change, done))
@@ -241,13 +244,13 @@ class GroupCommitter:
         self._readers.start()
 
     def submit(self, change: SpoolOperation) -> Deferred[None]:
-        """See `ISpoolExecutor.submit`."""
+        """See `ISpoolCommits.submit`."""
         if self._stopping:
             return fail(OSError(errno.ESHUTDOWN, "the queue is stopping"))
         return self._commits.submit(change)
 
     def read(self, work: Callable[[Disk], T]) -> Deferred[T]:
-        """See `ISpoolExecutor.read`."""
+        """See `ISpoolCommits.read`."""
         if self._stopping:
             return fail(OSError(errno.ESHUTDOWN, "the queue is stopping"))
         return deferToThreadPool(self._reactor, self._readers, work, self._disk)

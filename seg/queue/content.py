@@ -10,7 +10,7 @@ from functools import partial
 
 from zope.interface import implementer
 
-from seg.queue.commit import ISpoolExecutor
+from seg.queue.commit import ISpoolCommits
 from seg.queue.disk import Disk
 from seg.queue.interfaces import IContent
 from seg.queue.paths import SpoolPaths
@@ -70,7 +70,7 @@ class FileContent:
     on.
     """
 
-    def __init__(self, paths: SpoolPaths, mid: int, size: int, commits: ISpoolExecutor) -> None:
+    def __init__(self, paths: SpoolPaths, mid: int, size: int, commits: ISpoolCommits) -> None:
         place = paths.message(mid)
         self._paths: tuple[str, ...] = (place.cur, place.new, place.cur)
         self._commits = commits
@@ -118,7 +118,7 @@ class FileContent:
 class StreamedContent(FileContent):
     """A large message that isn't committed yet: the end of its file in tmp/."""
 
-    def __init__(self, path: str, size: int, commits: ISpoolExecutor) -> None:
+    def __init__(self, path: str, size: int, commits: ISpoolCommits) -> None:
         self._paths = (path,)
         self._commits = commits
         self.size = size

@@ -13,7 +13,7 @@ from twisted.internet.task import deferLater
 from seg.events.base import IEventSink
 from seg.events.gateway import Fault, Notice
 from seg.events.memory import note
-from seg.queue.commit import ISpoolExecutor, SpoolOperation
+from seg.queue.commit import ISpoolCommits, SpoolOperation
 
 NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT})
 FIRST_WAIT = 1.0  # seconds
@@ -32,7 +32,7 @@ class RetryingCommitter:
 
     def __init__(
         self,
-        commits: ISpoolExecutor,
+        commits: ISpoolCommits,
         sink: IEventSink,
         clock: IReactorTime,
         no_room: Callable[[], object] = lambda: None,

@@ -14,7 +14,7 @@ from twisted.python.failure import Failure
 from seg.events.base import IEventSink
 from seg.events.conditions import Condition
 from seg.events.gateway import ConditionKind
-from seg.queue.commit import ISpoolExecutor, SpoolOperation
+from seg.queue.commit import ISpoolCommits, SpoolOperation
 from seg.queue.disk import Disk
 from seg.queue.operations import RESERVE_SIZE, GiveUpReserve, KeepReserve, WriteProbe
 from seg.queue.paths import FOLDER_NAMES, SpoolPaths
@@ -32,7 +32,7 @@ class SpoolHealth:
     :ivar blocked: what is wrong with the disk as a whole; None: new mail can be tried.
     """
 
-    def __init__(self, commits: ISpoolExecutor, paths: SpoolPaths, sink: IEventSink, clock: IReactorTime) -> None:
+    def __init__(self, commits: ISpoolCommits, paths: SpoolPaths, sink: IEventSink, clock: IReactorTime) -> None:
         self._commits = commits
         self._paths = paths
         self._clock = clock
@@ -147,42 +147,23 @@ class SpoolHealth:
             self._probe()
 
 
-class _PassedOn:
-    """Commits that another one carries out."""
-
-    def __init__(self, commits: ISpoolExecutor) -> None:
-        self._commits = commits
-
-    def read(self, work: Callable[[Disk], T]) -> Deferred[T]:
-        """See `ISpoolExecutor.read`."""
-        return self._commits.read(work)
-
-    def start(self) -> None:
-        """See `ISpoolExecutor.start`."""
-        self._commits.start()
-
-    def stop(self) -> Deferred[None]:
-        """See `ISpoolExecutor.stop`."""
-        return self._commits.stop()
-
-
-class WatchedCommits(_PassedOn):
-    """The commits, with others told of what fails (`seg.queue.commit.ISpoolExecutor`).
+class WatchedCommits:
+    """The commits, with others told of what fails (`seg.queue.commit.ISpoolCommits`).
 
     :param not_read: called with the errors of reading.
     """
 
-    def __init__(self, commits: ISpoolExecutor, health: SpoolHealth, not_read: Callable[[OSError], object]) -> None:
-        super().__init__(commits)
+    def __init__(self, commits: ISpoolCommits, health: SpoolHealth, not_read: Callable[[OSError], object]) -> None:
+        self._commits = commits
         self._health = health
         self._not_read = not_read
 
     def submit(self, change: SpoolOperation) -> Deferred[None]:
-        """See `ISpoolExecutor.submit`."""
+        """See `ISpoolCommits.submit`."""
         return self._commits.submit(change).addErrback(self._failed)
 
     def read(self, work: Callable[[Disk], T]) -> Deferred[T]:
-        """See `ISpoolExecutor.read`."""
+        """See `ISpoolCommits.read`."""
         reading = self._commits.read(work)
         reading.addErrback(self._could_not_read)
         return reading
@@ -197,19 +178,20 @@ class WatchedCommits(_PassedOn):
         return failure
 
 
-class NewMailCommits(_PassedOn):
+class NewMailCommits:
     """The commits of messages that come in: refused at once while the disk as a whole can't be written, so that what room there is
     serves what is known already.
 
     :param refused: says what forbids to take new mail, None: nothing.
     """
 
-    def __init__(self, commits: ISpoolExecutor, refused: Callable[[], OSError | None]) -> None:
-        super().__init__(commits)
+    def __init__(self, commits: ISpoolCommits, refused: Callable[[], OSError | None]) -> None:
+        self._commits = commits
+        self.read = commits.read
         self._refused = refused
 
     def submit(self, change: SpoolOperation) -> Deferred[None]:
-        """See `ISpoolExecutor.submit`."""
+        """See `ISpoolCommits.submit`."""
         error = self._refused() if change.takes_room else None
         return self._commits.submit(change) if error is None else fail(error)
 

@@ -28,6 +28,7 @@ K = TypeVar("K")
 class QueueIndex:
     """The entries of all messages, and the due queue they feed.
 
+    :ivar get: the entry of a queued message by its MID; None: it isn't queued.
     :param expired: called with a entry when its lifetime is over.
     :param overdue: called with a entry when its time to `warn` has come; sets another one, or `NEVER`.
     """
@@ -39,6 +40,7 @@ class QueueIndex:
         self._expired = expired
         self._overdue = overdue
         self._entries: dict[int, IndexEntry] = {}
+        self.get = self._entries.get
         self._due = DueQueue(clock, self._woken)
         self.by_domain: dict[str, int] = {}  # recipients that wait, by destination
         self.by_cause: dict[CauseKind, int] = {}  # messages that TLS policy keeps waiting, by cause
@@ -57,10 +59,6 @@ class QueueIndex:
 
     def __len__(self) -> int:
         return len(self._entries)
-
-    def get(self, mid: int) -> IndexEntry | None:
-        """The entry of a queued message."""
-        return self._entries.get(mid)
 
     def mids(self) -> list[int]:
         """All queued messages, oldest first."""

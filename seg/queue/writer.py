@@ -12,7 +12,7 @@ from zope.interface import implementer
 
 from seg.mail.envelope import Envelope
 from seg.queue.codec import encode
-from seg.queue.commit import ISpoolExecutor, SpoolOperation
+from seg.queue.commit import ISpoolCommits, SpoolOperation
 from seg.queue.content import MemoryContent, StreamedContent
 from seg.queue.interfaces import IContent, IMessageWriter
 from seg.queue.operations import AppendChunk, Barrier, DiscardFile, FinishStreamedMessage, StoreMessage, StreamedFile
@@ -46,7 +46,7 @@ class NewMail:
     """
 
     paths: SpoolPaths
-    commits: ISpoolExecutor
+    commits: ISpoolCommits
     queue: EnteredQueue
     readdress: Callable[[Envelope], Envelope]
     memory: int

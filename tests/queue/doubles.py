@@ -118,7 +118,7 @@ class InlineCommitter:
         self.waiting: list[tuple[SpoolOperation, Deferred[None]]] = []
 
     def submit(self, change: SpoolOperation) -> Deferred[None]:
-        """See `seg.queue.commit.ISpoolExecutor.submit`."""
+        """See `seg.queue.commit.ISpoolCommits.submit`."""
         if self.stopped:
             return fail(OSError(errno.ESHUTDOWN, "the queue is stopping"))
         done: Deferred[None] = Deferred()
@@ -145,7 +145,7 @@ class InlineCommitter:
                 done.errback(error)
 
     def read(self, work: Callable[[Disk], T]) -> Deferred[T]:
-        """See `seg.queue.commit.ISpoolExecutor.read`."""
+        """See `seg.queue.commit.ISpoolCommits.read`."""
         try:
             return succeed(work(self.disk))
         except PowerLoss:
