@@ -9,6 +9,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
+from seg.common.spread import AT_A_TURN
 from seg.policy.mtasts.errors import FetchFault, OwnFetchFault
 from seg.policy.mtasts.turns import PER_NETWORK, SLOW, UNHEARD, Claim, FetchTurns, Turn, network_of
 
@@ -131,6 +132,16 @@ class ShareTests(TurnsCase):
         self.assertTrue(all(holder.ended > 0 for holder in holders))
         self.assertEqual(self.clock.getDelayedCalls(), [])
         self.assertFalse(self.turns._counts or self.turns._running or self.turns._waiting)
+
+    def test_begun_after_its_time(self) -> None:
+        """Of many whose time is up together some are told in the next turn of the reactor: one that has begun meanwhile goes on."""
+        holders = [self.fetch(hostile(n), takes=WAIT * 3, tls=True, known=bool(n % 2)) for n in range(MOST)]
+        self.turns._victims = lambda waiting, slow, kept: []  # type: ignore[method-assign]
+        late = [self.fetch(f"192.0.{n}.1", takes=HONEST) for n in range(AT_A_TURN + 2)]
+        self.clock.callLater(WAIT, holders[0].end)  # when ten have been told
+        self.wait(WAIT + 2)
+        self.assertEqual([fetch.busy for fetch in late].count(False), 1)
+        self.assertEqual([fetch.ended > 0 for fetch in late].count(True), 1)
 
 
 class SilenceTests(TurnsCase):

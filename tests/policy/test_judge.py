@@ -89,6 +89,7 @@ class JudgeTests(SynchronousTestCase):
         for given, facts, wanted in ROWS:
             verdict = judge(given, facts, TRUST)
             self.assertEqual((verdict.ok, verdict.by, verdict.trusted, verdict.reason), wanted)
+            self.assertEqual(verdict.verified_by, "" if verdict.by == "none" else verdict.by)
             self.assertEqual(bool(verdict.mismatches), not verdict.ok)
             self.assertEqual(bool(verdict.summary), not verdict.ok)
 
