@@ -16,7 +16,7 @@ from tests.test_shape import functions
 
 MOST_IMPORTS = 30  # files of the package that one file imports
 MOST_RETURNS = 8  # of a function
-FORWARDS = 54  # methods that only hand their own arguments to one member of self, in all
+FORWARDS = 60  # methods that only hand their own arguments to one member of self, in all, at most
 MOST_FORWARDS = 4  # of a class that has as many other methods, or fewer
 MANY_RETURNS = {
     "seg.cli.sendmail._carry_out": 10,
