@@ -10,7 +10,7 @@ from collections.abc import Callable
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 SPARE = 64  # wakes out of date that don't matter
-AT_ONCE = 500  # messages woken before the reactor gets its turn
+AT_ONCE = 200  # messages woken before the reactor gets its turn
 
 
 class DueQueue:
