@@ -27,6 +27,7 @@ from seg.queue.disk import Disk
 
 BATCH = 256  # outcomes made durable together, at most; never together with others, whose syncs they would wait for
 OTHERS = 32  # of those that aren't outcomes: an outcome that comes meanwhile waits for these
+TOLD = 20  # changes whose outcome is told in one turn of the reactor: a reply to a client each, or less
 READERS = 4
 MEMORY_WAIT = 0.1  # seconds after which the commit thread tries again what it had no memory for
 
@@ -143,7 +144,7 @@ class _CommitThread:
 
     def __init__(self, reactor: IReactorFromThreads, disk: Disk) -> None:
         self._reactor = reactor
-        self._telling = SpreadCalls(cast(IReactorTime, reactor))
+        self._telling = SpreadCalls(cast(IReactorTime, reactor), TOLD)
         self._disk = disk
         self._outcomes: deque[_Waiting] = deque()
         self._others: deque[_Waiting] = deque()
