@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import json
 import re
+from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, TypeVar
 
 import attrs
 from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IPullProducer
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request
+from zope.interface import implementer
 
 from seg.admin.turns import encoded
 from seg.admin.wire.route import MAX_BODY, APIRoute, RawResponse
+
+AT_ONCE = 262_144  # octets of an answer that are written before the reactor gets its turn
 
 Parameters = Mapping[str, str]
 Q = TypeVar("Q")
@@ -187,7 +192,33 @@ def _send(request: Request, status: int, result: RawResponse | list[bytes]) -> N
     else:
         request.setHeader(b"content-type", b"application/json")
         request.setHeader(b"content-length", str(sum(map(len, result)) + 1).encode())
-        for start in range(0, len(result), 100):
-            request.write(b"".join(result[start : start + 100]))
-        request.write(b"\n")
+        if sum(map(len, result)) > AT_ONCE:
+            request.registerProducer(_LongAnswer(request, result), False)
+            return
+        request.write(b"".join(result) + b"\n")
     request.finish()
+
+
+@implementer(IPullProducer)
+class _LongAnswer:
+    """Written as fast as it is read: in the transport it would be copied as a whole, again and again."""
+
+    def __init__(self, request: Request, pieces: list[bytes]) -> None:
+        self._request = request
+        self._pieces = deque([*pieces, b"\n"])
+
+    def resumeProducing(self) -> None:
+        """Some of it."""
+        part: list[bytes] = []
+        size = 0
+        while self._pieces and size < AT_ONCE:
+            size += len(self._pieces[0])
+            part.append(self._pieces.popleft())
+        self._request.write(b"".join(part))
+        if not self._pieces:
+            self._request.unregisterProducer()
+            self._request.finish()
+
+    def stopProducing(self) -> None:
+        """Nobody reads it any more."""
+        self._pieces.clear()

@@ -11,12 +11,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred
-from twisted.internet.task import LoopingCall
+from twisted.internet.endpoints import TCP4ClientEndpoint, connectProtocol
+from twisted.internet.protocol import Protocol
+from twisted.internet.task import LoopingCall, deferLater
 from twisted.trial.unittest import SynchronousTestCase, TestCase
+from twisted.web.client import Agent, HTTPConnectionPool, readBody
+from twisted.web.resource import Resource
+from twisted.web.server import NOT_DONE_YET, Site
 
 from seg.admin.destination_statistics import DestinationStatistics
 from seg.admin.destinations import DestinationEntryRoutes
 from seg.admin.hosts import DestinationRoutes
+from seg.admin.http import AT_ONCE, _send
 from seg.admin.turns import PIECE, _pieces, encoded, in_turns
 from seg.admin.wire.destinations import ListHosts
 from seg.admin.wire.messages import ListedMessage, MessagesAnswer
@@ -86,6 +92,42 @@ class TurnTests(TestCase):
         )
         listed = MessagesAnswer(100_000, [message] * 100_000)
         self.assertLess(await self.longest(lambda: encoded(listed)), 0.05)
+
+    async def test_read_slowly(self) -> None:
+        """An answer of many megabytes is handed to the transport in pieces, as it is read, and comes whole; nothing is kept of one that
+        nobody reads to its end."""
+        pieces = await encoded({"messages": [{"mid": number, "sender": "x" * 100} for number in range(50_000)]})
+        written: list[int] = []
+
+        class Page(Resource):
+            isLeaf = True
+
+            def render_GET(self, request: Any) -> int:
+                write = request.write
+                request.write = lambda data: (written.append(len(data)), write(data))
+                request.notifyFinish().addErrback(lambda _: None)
+                _send(request, 200, pieces)
+                return NOT_DONE_YET
+
+        port = reactor.listenTCP(0, Site(Page()), interface="127.0.0.1")  # type: ignore[attr-defined]
+        self.addCleanup(port.stopListening)
+        agent = Agent(reactor, pool=HTTPConnectionPool(reactor, persistent=False))
+        url = f"http://127.0.0.1:{port.getHost().port}/".encode()
+        self.assertEqual(await readBody(await agent.request(b"GET", url)), b"".join(pieces) + b"\n")
+        self.assertGreater(len(written), 20)
+        self.assertLess(max(written), 2 * AT_ONCE)
+
+        class Leaving(Protocol):
+            def connectionMade(self) -> None:
+                self.transport.write(b"GET / HTTP/1.0\r\n\r\n")  # type: ignore[attr-defined]
+
+            def dataReceived(self, data: bytes) -> None:
+                self.transport.abortConnection()  # type: ignore[attr-defined]
+
+        whole = sum(written)
+        await connectProtocol(TCP4ClientEndpoint(reactor, "127.0.0.1", port.getHost().port), Leaving())
+        await deferLater(reactor, 0.3)  # type: ignore[arg-type]
+        self.assertLess(sum(written) - whole, whole)
 
     async def test_many_destinations(self) -> None:
         """Strangers choose how many destinations there are."""
