@@ -255,6 +255,17 @@ class SilenceTests(TurnsCase):
         self.wait(4)
         self.assertEqual([fetch.ended > 0 for fetch in honest], [True] * 5)
 
+    def test_too_late_for_nobody(self) -> None:
+        """A time-out that comes when the turn has begun, or isn't waited for any more, ends nothing."""
+        fetches = [self.fetch(hostile(n), mid=n + 1) for n in range(100)]
+        waiting = next(iter(self.turns._waiting))
+        self.turns._too_late(waiting)
+        self.turns._too_late(waiting)
+        began = next(iter(self.turns._running))
+        self.turns._too_late(began)
+        self.assertIn(began, self.turns._running)
+        self.assertEqual(sum(fetch.busy for fetch in fetches), 1)
+
     def test_bounded(self) -> None:
         """What is remembered of slow networks is bounded, and so is who may wait; nothing stays behind."""
         from seg.policy.mtasts import turns

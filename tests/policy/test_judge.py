@@ -10,7 +10,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from seg.policy.dane.authenticator import DANEAuthenticator
 from seg.policy.dane.tlsa import TLSARecord
-from seg.policy.judge import judge
+from seg.policy.judge import NOBODY, Verdict, judge
 from seg.policy.requirement import Decision, Observe, Requirement, TLSLevel
 from seg.tls.peer import CertificateVerdict, PeerCertificates, SessionFacts, TLSVersion, Trust
 from seg.tls.roots import RootStore
@@ -83,6 +83,10 @@ ROWS = (
 
 class JudgeTests(SynchronousTestCase):
     """Verdicts, row by row."""
+
+    def test_verified_by(self) -> None:
+        """Whoever is asked by name who verified the peer says nothing when nobody did."""
+        self.assertEqual([Verdict(True, by).verified_by for by in ("dane", NOBODY)], ["dane", ""])
 
     def test_table(self) -> None:
         """Each session gets the verdict of its row, and a failing one says why."""
