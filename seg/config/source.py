@@ -18,7 +18,7 @@ import attrs
 
 from seg.common.errors import ConfigurationError
 from seg.common.files import read_regular
-from seg.config.toml_cure import last_line, toml_cure
+from seg.config.toml_cure import last_line, toml_cure, without_names
 
 KeyPath = tuple[str | int, ...]  # ("receive", "max_recipients"), ("listener", 0, "port")
 
@@ -81,7 +81,7 @@ def parse_document(text: str, name: str) -> Document:
         at = _AT.search(message)
         line = int(at.group(1)) if at and at.group(1) else last_line(text)
         column = f", column {at.group(2)}" if at and at.group(2) else ""
-        fault = _lowered(_AT.sub("", message))
+        fault = without_names(_lowered(_AT.sub("", message)))
         lines = text.split("\n")
         cure = toml_cure(lines[line - 1] if line <= len(lines) else "", int(at.group(2)) if column and at else 0)
         raise ConfigurationError((f"{name}:{line}: not valid TOML: {fault}{column}{cure}",)) from None

@@ -15,7 +15,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from seg.common.errors import ConfigurationError
 from seg.config.load import parse_destinations, parse_settings
 from seg.config.secrets import CHANGED, MARK, NOT_SHOWN, masked, masked_pair, secret_names, secrets_in
-from seg.config.source import line_index, statements
+from seg.config.source import line_index, parse_document, statements
+from seg.config.words import known_words, secret_words
 
 NAMES = sorted(secret_names())
 PATHS = {"proxy": ("mta_sts",), "password": ("auth_profile", "hop")}  # where each stands
@@ -106,6 +107,30 @@ class MaskTests(SynchronousTestCase):
         for other in ("", "[receive]\nmax_recipients = 5\n", text.replace("last = 1", "last = 2")):
             self.assertFalse(tells("".join(masked_pair(text, other))), text)
             self.assertFalse(tells("".join(masked_pair(other, text))), text)
+
+    def test_files_that_are_no_toml(self) -> None:
+        """What a fault of the grammar says repeats nothing of a file but the words of configurations."""
+        for text in (
+            "[auth_profile.hop]\npassword = hunter22\n",
+            "[auth_profile.hop]\nusername = me password = hunter22\n",
+            "[mta_sts]\nproxy = http://u:hunter22@h:1\n",
+            "[mta_sts]\nproxy: hunter22\n",
+            '[auth_profile.hop]\npassword = """\\\n  hunter22 \\ 0\n"""\n',
+            '[auth_profile.hop]\npassword = """\\\n  [hunter22 """"" \\\n"""\n',
+            "[auth_profile.hop]\npassword = '\n[hunter22\n",
+            "[hunter22]\n[hunter22]\n",
+            "x = {hunter22 = 1, hunter22 = 2}\n",
+            "hunter22 = 1\nhunter22 = 2\n",
+            "[a.hunter22]\nb = 1\n[a]\nhunter22.b = 1\n",
+        ):
+            with self.subTest(text), self.assertRaises(ConfigurationError) as caught:
+                parse_document(text, "f")
+            self.assertFalse(tells(str(caught.exception.problems)), caught.exception.problems)
+
+    def test_words(self) -> None:
+        """The words that may be repeated are all those that the reference knows, and what is secret is known by both."""
+        self.assertEqual(secret_words(), secret_names())
+        self.assertLessEqual(secret_names(), known_words())
 
     @settings(max_examples=200, deadline=None)
     @given(files(), st.integers(0, 200), st.text(max_size=3))

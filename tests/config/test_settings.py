@@ -185,7 +185,7 @@ FAULTS = {
     ),
     "toml twice": (
         "[queue]\n[queue]\n",
-        "2: not valid TOML: cannot declare ('queue',) twice, column 7; queue is there already: write it once",
+        "2: not valid TOML: cannot declare this one twice, column 7; queue is there already: write it once",
     ),
 }
 
