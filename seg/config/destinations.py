@@ -152,6 +152,11 @@ class Profile:
             return self
         return attrs.evolve(self, exemption=None)
 
+    @property
+    def relaxes(self) -> bool:
+        """Whether `relaxation` says anything of any provider."""
+        return self.exemption is not None or self.dane is DANEMode.MONITOR or self.mta_sts is STSMode.MONITOR
+
     def relaxation(self, provider: str) -> str:
         """Why a policy provider (by its name) is only heard and not obeyed: "monitor", "exempt", or "" when it is obeyed.
 

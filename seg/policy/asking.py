@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable
+from types import CoroutineType
 from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred
@@ -12,7 +13,20 @@ from twisted.python.failure import Failure
 from seg.common.concurrently import go_on
 from seg.mail.causes import CauseKind
 from seg.mail.errors import LocalFault
-from seg.policy.requirement import Answer, Decide, NoOpinion, Observe, Raise, Refuse, Requirement, TempFail, TLSLevel
+from seg.mail.hosts import MXHost
+from seg.policy.interfaces import IHostPolicy, ITLSPolicyProvider
+from seg.policy.requirement import (
+    Answer,
+    Decide,
+    DomainQuestion,
+    NoOpinion,
+    Observe,
+    Raise,
+    Refuse,
+    Requirement,
+    TempFail,
+    TLSLevel,
+)
 from seg.tls.interfaces import IAuthenticator
 from seg.tls.peer import TLSVersion
 
@@ -30,17 +44,35 @@ class NoAnswer(Exception):
         self.detail = detail or summary
 
 
-async def ask(begin: Callable[[], Awaitable[Answer]], clock: IReactorTime, seconds: float) -> Answer:
+def opened(provider: ITLSPolicyProvider, question: DomainQuestion) -> IHostPolicy:
+    """The provider's view of a domain.
+
+    :raises NoAnswer: it gives none.
+    :raises LocalFault: the gateway lacks something.
+    """
+    try:
+        view: IHostPolicy = provider.open(question)
+    except BaseException as error:
+        raise _no_answer(error) from error
+    return view
+
+
+async def ask(view: IHostPolicy, host: MXHost, clock: IReactorTime, seconds: float) -> Answer:
     """The provider's answer.
 
     An answer that is at hand costs no Deferred: most are, and each message asks for several.
 
-    :param begin: makes the provider begin.
+    :param view: the provider's, of the domain.
     :raises NoAnswer: why there is none.
     :raises LocalFault: the gateway lacks something: that, too, is no answer.
     :raises CancelledError: whoever asks was cancelled; never because the provider gave up something of its own.
     """
-    coroutine = _answering(begin)
+    try:
+        coroutine: Any = view.answer(host)
+    except BaseException as error:
+        raise _no_answer(error) from error
+    if type(coroutine) is not CoroutineType:  # of a third party: a Deferred, or whatever else
+        coroutine = _awaited(coroutine)
     try:
         pending = coroutine.send(None)
     except StopIteration as end:
@@ -50,8 +82,8 @@ async def ask(begin: Callable[[], Awaitable[Answer]], clock: IReactorTime, secon
     return checked(await _in_time(go_on(coroutine, pending), clock, seconds))
 
 
-async def _answering(begin: Callable[[], Awaitable[Answer]]) -> Answer:
-    return await begin()
+async def _awaited(answer: Awaitable[Answer]) -> Answer:
+    return await answer
 
 
 def _in_time(going_on: Any, clock: IReactorTime, seconds: float) -> Deferred[Any]:

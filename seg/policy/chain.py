@@ -16,7 +16,7 @@ from seg.events.gateway import Fault
 from seg.mail.causes import CauseKind
 from seg.mail.errors import LocalFault
 from seg.mail.hosts import MXHost
-from seg.policy.asking import NoAnswer, ask
+from seg.policy.asking import NoAnswer, ask, opened
 from seg.policy.interfaces import IHostPolicy, IPublishedPolicyProvider, ITLSPolicyProvider
 from seg.policy.requirement import (
     Answer,
@@ -65,30 +65,22 @@ def fold(domain: str, host: str, opinions: Sequence[ProviderAnswer]) -> Decision
         if isinstance(answer, Observe):
             wish = answer.requirement.on_tied_host() if tied else answer.requirement
             observed.append((opinion.provider, attrs.evolve(answer, requirement=wish)))
-        floor = _raised(floor, _floor_of(answer), tied)
-        if isinstance(answer, Decide | Raise) and answer.may_fall_through:
-            fall_through.append(opinion.provider)
+        added: Requirement | None = None
+        if isinstance(answer, Decide | Raise):
+            added = answer.requirement
+            if answer.may_fall_through:
+                fall_through.append(opinion.provider)
+        elif isinstance(answer, Observe):
+            added = answer.floor
+        if added is not None:  # the floor is never lower than it was
+            added = added.on_tied_host() if tied else added
+            floor = floor.combine(added) if floor else added
         if isinstance(answer, Decide):
             opinions = opinions[:position]
             break
     return Decision(
         domain, host, floor or OPPORTUNISTIC, tuple(opinions), tuple(observed), fall_through=tuple(fall_through)
     )
-
-
-def _floor_of(answer: Answer) -> Requirement | None:
-    if isinstance(answer, Decide | Raise):
-        return answer.requirement
-    return answer.floor if isinstance(answer, Observe) else None
-
-
-def _raised(floor: Requirement | None, added: Requirement | None, tied: bool) -> Requirement | None:
-    """The floor with what is added to it: never lower than it was."""
-    if added is None:
-        return floor
-    if tied:
-        added = added.on_tied_host()
-    return floor.combine(added) if floor else added
 
 
 def every_refused_by(decisions: Sequence[Decision], provider: str) -> bool:
@@ -118,6 +110,7 @@ class DomainPolicies:
     ) -> None:
         self._domain = question.domain
         self._question = question
+        self._may_relax = question.may_relax
         self._providers = providers
         self._views: dict[str, IHostPolicy] = {}
         self._sink = sink
@@ -136,10 +129,10 @@ class DomainPolicies:
                 answer = NoOpinion("failed, fall-through")
             else:
                 answer = await self._ask(provider, host)
-                published = IPublishedPolicyProvider.providedBy(provider)
-                why = self._question.relaxation(provider.name, published)
-                if why:
-                    answer = relaxed(answer, why)
+                if self._may_relax:
+                    published = IPublishedPolicyProvider.providedBy(provider)
+                    why = self._question.relaxation(provider.name, published)
+                    answer = relaxed(answer, why) if why else answer
             opinions.append(ProviderAnswer(provider.name, answer, render(answer)))
             if isinstance(answer, _LAST):
                 break
@@ -148,19 +141,16 @@ class DomainPolicies:
     async def _ask(self, provider: ITLSPolicyProvider, host: MXHost) -> Answer:
         """The answer of a provider of anybody's, who may do anything: what isn't one never means weaker TLS."""
         try:
-            return await ask(lambda: self._view(provider).answer(host), self._clock, self._limit)
+            view = self._views.get(provider.name)
+            if view is None:
+                view = self._views[provider.name] = opened(provider, self._question)
+            return await ask(view, host, self._clock, self._limit)
         except LocalFault as lack:
             return TempFail(lack.text, cause=CauseKind.GATEWAY_FAULT)
         except NoAnswer as error:
             fault = f"TLS policy provider {provider.name} failed for {self._domain} via {host.name}: {error.detail}"
             self._sink.emit(Fault(fault))
             return TempFail(f"{provider.name} failed: {error.summary}")
-
-    def _view(self, provider: ITLSPolicyProvider) -> IHostPolicy:
-        view = self._views.get(provider.name)
-        if view is None:
-            view = self._views[provider.name] = provider.open(self._question)
-        return view
 
 
 class PolicyChain:

@@ -158,6 +158,11 @@ class DomainQuestion:
     tls_optional: bool = False  # the sender's "TLS-Required: No" (RFC 8689 §5)
     mid: int = 0  # the message that asks; 0: none
 
+    @property
+    def may_relax(self) -> bool:
+        """Whether any provider may be only heard: where not, `relaxation` needn't be asked."""
+        return self.tls_optional or self.profile.relaxes
+
     def relaxation(self, provider: str, published: bool) -> str:
         """Why a provider is only heard: "optional" by the sender's wish, or as the profile says; "" when it is obeyed.
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.defer import CancelledError, Deferred, succeed
 from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
+from seg.mail.hosts import MXHost
 from seg.policy.asking import NoAnswer, ask
-from seg.policy.requirement import Answer
+from seg.policy.requirement import Answer, NoOpinion
+from tests.policy.doubles import host
 
 
 class AskTests(SynchronousTestCase):
@@ -18,11 +20,11 @@ class AskTests(SynchronousTestCase):
         """It waits for what the test gives it."""
         self.clock = Clock()
         self.pending: Deferred[Answer] = Deferred()
-        self.asked = Deferred.fromCoroutine(ask(self.begin, self.clock, 5.0))
         self.ended: list[str] = []
+        self.asked = Deferred.fromCoroutine(ask(self, host(), self.clock, 5.0))  # type: ignore[arg-type]
 
-    async def begin(self) -> Answer:
-        """Wait, and keep how that ended."""
+    async def answer(self, host: MXHost) -> Answer:
+        """Wait, and keep how that ended: it is the provider's view itself."""
         try:
             return await self.pending
         except CancelledError:
@@ -47,3 +49,22 @@ class AskTests(SynchronousTestCase):
         self.asked.cancel()
         self.failureResultOf(self.asked, CancelledError)
         self.assertEqual((self.ended, self.clock.getDelayedCalls()), (["cancelled"], []))
+
+    def test_any_awaitable(self) -> None:
+        """A provider needn't be a coroutine: a Deferred answers, and what raises before there is anything to wait for gives no answer."""
+
+        class View:
+            def __init__(self, given: object) -> None:
+                self.given = given
+
+            def answer(self, host: MXHost) -> object:
+                if isinstance(self.given, Exception):
+                    raise self.given
+                return self.given
+
+        def asked(given: object) -> Deferred[Answer]:
+            return Deferred.fromCoroutine(ask(View(given), host(), self.clock, 5.0))  # type: ignore[arg-type]
+
+        self.assertEqual(self.successResultOf(asked(succeed(NoOpinion("x")))), NoOpinion("x"))
+        for given in (StopIteration(NoOpinion("x")), ValueError("boom"), None, NoOpinion("x")):
+            self.failureResultOf(asked(given), NoAnswer)
