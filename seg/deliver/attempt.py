@@ -79,8 +79,8 @@ class Attempt(AttemptRecord):
         decisions = await self._try_hosts(route, reread=False)
         if every_refused_by(decisions, MTA_STS):  # the policy may have changed: look once more (RFC 8461 §5.1)
             await self._try_hosts(route, reread=True)
-        if not self.crowded or not self.remaining():  # else what has no outcome is due again when there is room
-            self.fill(self.delayed())
+        if len(self.outcomes) < len(lease.recipients) and not (self.crowded and self.remaining()):
+            self.fill(self.delayed())  # else all are served, or due again when there is room
         return None
 
     async def _try_hosts(self, route: Route, reread: bool) -> list[Decision]:

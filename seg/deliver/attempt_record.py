@@ -42,6 +42,8 @@ class AttemptRecord:
         """The recipients that another host may still serve: those without an outcome, and those refused for now."""
         if self.over:
             return []
+        if not self.outcomes:
+            return list(self.lease.recipients)
         return [r for r in self.lease.recipients if another_host_may_help(self.outcomes.get(r.rid))]
 
     def route_failed(self, error: Permanent | Temporary | LocalFault) -> None:

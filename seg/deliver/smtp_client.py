@@ -23,7 +23,6 @@ from seg.mail.errors import Permanent, Temporary
 from seg.mail.outcome import Bounced, Delayed, Delivered, Outcome
 from seg.mail.status import status_text
 from seg.queue.interfaces import IContent
-from seg.smtp.bdat_trial import BdatTrial
 from seg.smtp.client_auth import ClientMechanism
 from seg.smtp.client_capabilities import Capabilities
 from seg.smtp.client_events import AuthRefused, ContentWanted, Result, TLSRefused, TransactionDone
@@ -38,10 +37,7 @@ class SMTPClientProtocol(SMTPConnection):
     Order: `hello`, perhaps `start_tls` and `hello` again, any number of `send`, then `quit`.
     """
 
-    @property
-    def capabilities(self) -> Capabilities:
-        """What the last EHLO offered; nothing before it."""
-        return self._core.capabilities or Capabilities()
+    capabilities = Capabilities()  # what the last EHLO offered; nothing before it, and again after STARTTLS
 
     @property
     def healthy(self) -> bool:
@@ -52,11 +48,6 @@ class SMTPClientProtocol(SMTPConnection):
         """TLS failed on a connection before, which is why this one is in clear text."""
         self._core.tls_failed = True
 
-    @property
-    def bdat(self) -> BdatTrial:
-        """Whether the server knows BDAT."""
-        return self._core.bdat
-
     async def hello(self) -> Capabilities:
         """Take the greeting if it wasn't yet, send EHLO (or HELO), and learn what the server offers.
 
@@ -64,6 +55,7 @@ class SMTPClientProtocol(SMTPConnection):
         closed.
         """
         await self._operation(self._core.hello)
+        self.capabilities = self._core.capabilities or Capabilities()
         if not self.facts.tls:
             self.facts = attrs.evolve(self.facts, starttls_offered=self.capabilities.starttls)
         return self.capabilities
@@ -114,7 +106,8 @@ class SMTPClientProtocol(SMTPConnection):
             raise event.error
 
     def _achieved(self, facts_of: Callable[[SSL.Connection], SessionFacts]) -> SessionFacts:
-        """What the handshake that is done achieved."""
+        """What the handshake that is done achieved; what was offered before it counts no more (RFC 3207 §4.2)."""
+        self.capabilities = Capabilities()
         try:
             self.facts = facts_of(self.transport.getHandle())
         except (SSL.Error, ValueError) as error:

@@ -58,6 +58,7 @@ class SMTPConnection(Protocol):
         self.facts = SessionFacts()  # what was achieved on this connection
         self.transactions = 0  # begun on this connection
         self._core = ClientConnection(hostname, lmtp, settings.chunking)
+        self.bdat = self._core.bdat  # whether the server knows BDAT
         self._settings = settings
         self._in_thread = in_thread
         self._waiter: Deferred[Happening] | None = None  # of the operation under way
@@ -231,7 +232,7 @@ class SMTPConnection(Protocol):
         for event in events:
             kind = type(event)
             if kind is ContentWanted and self._payload is not None:
-                self._write(self._payload[self._core.bdat.begun :])
+                self._write(self._payload[self.bdat.begun :])
                 self._content_written()
             elif kind is TLSAgreed:
                 self._begin_handshake()

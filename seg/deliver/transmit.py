@@ -15,6 +15,7 @@ from seg.deliver.transactions import at_host, fewer, is_one_too_many, may_go_ane
 from seg.deliver.verified_connection import VerifiedConnection
 from seg.mail.envelope import Recipient
 from seg.mail.hosts import PeerAddress
+from seg.mail.outcome import Delivered
 
 
 class ITransmit(Interface):
@@ -58,7 +59,7 @@ class SMTPTransmit:
         anew: list[Recipient] = []
         taken: int | None = None  # of one transaction, when the server wanted no more
         while waiting:
-            reached = self.limit(plan, address)
+            reached = self.limit(plan, address) if plan.address_rate.recipients else None
             if reached is not None:
                 attempt.crowded.append(reached)
                 break
@@ -68,14 +69,16 @@ class SMTPTransmit:
             if plan.address_rate.recipients:
                 self._rates.count(address, plan.address_rate, len(batch))
             results = await sender.send(lease.envelope, batch, lease.content)
-            for rid, outcome in results.items():
-                attempt.outcomes[rid] = at_host(outcome, host)
+            attempt.outcomes.update(results)
             attempt.observer.transmitted(connection, results)
-            refused = [r for r in batch if is_one_too_many(results[r.rid])]
+            failed = [r for r in batch if type(results[r.rid]) is not Delivered]
+            for recipient in failed:
+                attempt.outcomes[recipient.rid] = at_host(results[recipient.rid], host)
+            refused = [r for r in failed if is_one_too_many(results[r.rid])]
             if refused:
                 taken = fewer(len(batch), [results[r.rid] for r in refused])
             waiting = [*refused, *rest]
-            again = [r for r in batch if may_go_anew(results[r.rid])]
+            again = [r for r in failed if may_go_anew(results[r.rid])]
             if again:
                 anew = [*again, *waiting]
             if taken == 0 or not sender.healthy:
