@@ -139,6 +139,14 @@ class LimitTests(SynchronousTestCase):
             with contextlib.suppress(ValueError):
                 size_excess(data)
 
+    def test_other_fields(self) -> None:
+        """Behind the six fields that each certificate has may stand others than extensions: an issuerUniqueID is no excess."""
+
+        def sequence(octets: bytes) -> bytes:
+            return bytes((0x30, len(octets))) + octets
+
+        self.assertEqual(size_excess(sequence(sequence(b"\x05\x00" * 6 + b"\x81\x00"))), "")
+
     def test_empty(self) -> None:
         """A certificate in which nothing stands is none."""
         for der in (b"", b"\x30\x00", b"\x30\x02\x30\x00"):
