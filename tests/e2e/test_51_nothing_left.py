@@ -28,6 +28,7 @@ from twisted.scripts.twistd import run
 
 def count():
     for _ in range(3):
+        gc.unfreeze()  # what the gateway leaves out of the full rounds counts here
         gc.collect()
     held = {
         "objects": len(gc.get_objects()),
