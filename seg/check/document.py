@@ -62,7 +62,7 @@ def _now(report: CheckReport) -> OutcomeNow:
     if isinstance(outcome, Delivered):
         return OutcomeNow("delivered", report.host, outcome.reply, "")
     return OutcomeNow(
-        "deferred" if isinstance(outcome, Delayed) else "bounced", "", outcome.error.text, outcome.error.enhanced
+        "deferred" if isinstance(outcome, Delayed) else "bounced", "", outcome.error.told, outcome.error.enhanced
     )
 
 

@@ -8,6 +8,7 @@ import click
 
 from seg.cli.bulk import counted, find, in_pieces
 from seg.cli.context import CommandContext
+from seg.cli.destconfig_show import next_hops
 from seg.cli.dialogue import ask, can_ask, choose, sure
 from seg.cli.options import JSON, RECIPIENT_HOST, Answering, WordChoice, json_or_text
 from seg.cli.output import say
@@ -81,6 +82,10 @@ def hoststatus(context: CommandContext, domain: str) -> Answering:
     ):
         if text:
             say(f"\n{title} ({ago(at)} ago):\n  {plain(text)}")
+    route = context.gateway().get("/v1/destination", domain=h["domain"])["route"]
+    if route is not None and not route["use_dns"]:
+        say(f"\nSMTP route of {plain(route['domain'])}, instead of MX records: {next_hops(route)}")
+        return
     mx = h["mx"]
     say(
         "\nMX Records:"

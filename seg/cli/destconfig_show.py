@@ -52,7 +52,7 @@ def list_(context: CommandContext) -> Answering:
     found = yield context.gateway().get("/v1/destinations")
     print_table(COLUMNS, [_row(entry) for entry in found["destinations"]], IMPORTANCE, tallest=2)
     for route in found["routes"]:
-        say(f"SMTP route for {plain(route['domain'])}: {_hosts(route)}")
+        say(f"SMTP route for {plain(route['domain'])}: {next_hops(route)}")
     say("(...) is inherited from Default.")
 
 
@@ -95,9 +95,12 @@ def _place(hop: dict[str, Any]) -> str:
     return endpoint(plain(hop["host"]), hop["port"])
 
 
-def _hosts(route: dict[str, Any]) -> str:
+def next_hops(route: dict[str, Any]) -> str:
+    """Where a route leads."""
     if route["use_dns"]:
         return "none, by its MX (use_dns)"
+    if not route["hosts"]:
+        return "/dev/null"
     return ", ".join(
         _place(hop) + (f" (preference {hop['preference']})" if hop["preference"] else "") for hop in route["hosts"]
     )
@@ -120,6 +123,8 @@ def detail(context: CommandContext, domain: str) -> Answering:
     say(f"  {'Exemption:':<31}{plain(_exemption(profile['exemption']))}")
     route = found["route"]
     where = (
-        f"{_hosts(route)} (route for {plain(route['domain'])}; DANE and MTA-STS are not applied)" if route else "by MX"
+        f"{next_hops(route)} (route for {plain(route['domain'])}; DANE and MTA-STS are not applied)"
+        if route
+        else "by MX"
     )
     say(f"  {'Next hop:':<31}{where}")

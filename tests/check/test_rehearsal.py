@@ -244,6 +244,8 @@ class RehearsalTests(ChecksCase):
             (local, "This system can't open connections"),
         ):
             self.shows[HOST.name] = self.shows[SECOND.name] = error
+            if error.remote:
+                self.assertIn("(5.7.1 listed)", self.ask()["now"]["text"])
             document = self.ask()
             self.assertIn(words, document["advice"][0])
 

@@ -9,12 +9,15 @@ import re
 from typing import Any
 from unittest import mock
 
+from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 import seg.cli
 from seg.cli import tables
+from seg.cli.context import CommandContext
+from seg.cli.main import main
 from seg.cli.table_layout import ELLIPSIS, fit
 
 WIDTHS = (60, 80, 200)
@@ -146,11 +149,35 @@ class TableTests(SynchronousTestCase):
 
 
 class NextHopTests(SynchronousTestCase):
-    """The next hops of a route, as ``destconfig`` shows them."""
+    """The next hops of a route, as ``destconfig`` and ``hoststatus`` show them."""
+
+    def test_hoststatus(self) -> None:
+        """A destination with a route shows where it leads, and not MX records that nobody asks; others show these."""
+        host = {
+            "domain": "a.example", "at": 0.0, "state": "up", "suspended": False, "delivered": 0, "soft_bounced": 0, "hard_bounced": 0,
+            "refused_by_policy": 0, "active": 0, "connections": 0, "last_activity": 0.0, "last_5xx": "", "last_5xx_at": 0.0,
+            "last_failure": "", "last_failure_at": 0.0, "mx": {"secure": False, "ttl": 300, "failure": "", "records": []},
+        }  # fmt: skip
+        hops = {"hosts": [{"host": "unix:/run/lmtp", "port": 0, "preference": 0}]}
+        for route, shown in (
+            (
+                {"domain": ".example", "use_dns": False, **hops},
+                "SMTP route of .example, instead of MX records: unix:/run/lmtp",
+            ),
+            ({"domain": "ALL", "use_dns": False, "hosts": []}, "SMTP route of ALL, instead of MX records: /dev/null"),
+            ({"domain": ".example", "use_dns": True, "hosts": []}, "MX Records:"),
+            (None, "MX Records:"),
+        ):
+            gateway = mock.Mock()
+            gateway.get = lambda path, route=route, **_: {"/v1/host": host, "/v1/destination": {"route": route}}[path]
+            with mock.patch.object(CommandContext, "gateway", lambda *_, gateway=gateway: gateway):
+                result = CliRunner().invoke(main, ["hoststatus", "a.example"])
+            self.assertIn(shown, result.output)
+            self.assertEqual("MX Records:" in result.output, shown == "MX Records:")
 
     def test_forms(self) -> None:
         """A unix socket has no port; an IPv6 address has brackets, as a route wants them."""
-        from seg.cli.destconfig_show import _hosts
+        from seg.cli.destconfig_show import next_hops
 
         for host, port, shown in (
             ("unix:/run/lmtp", 0, "unix:/run/lmtp"),
@@ -159,4 +186,4 @@ class NextHopTests(SynchronousTestCase):
             ("2001:db8::1", 25, "[2001:db8::1]:25"),
         ):
             route = {"use_dns": False, "hosts": [{"host": host, "port": port, "preference": 0}]}
-            self.assertEqual(_hosts(route), shown)
+            self.assertEqual(next_hops(route), shown)
