@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import attrs
 
+from seg.common.bounded import BoundedMap
 from seg.config.destinations import Destinations, LimitPer, Profile, SMTPRoute
 from seg.config.schema import Delivery
 from seg.deliver.outbound import OutboundSettings, outgoing_of
@@ -58,7 +59,7 @@ class AttemptPlans:
         self._settings = settings
         self._now = now
         self._made_for: Destinations | None = None
-        self._plans: dict[str, AttemptPlan] = {}
+        self._plans: BoundedMap[str, AttemptPlan] = BoundedMap(MOST_PLANS)
 
     def of(self, domain: str) -> AttemptPlan:
         """What holds for a domain now."""
@@ -69,6 +70,4 @@ class AttemptPlans:
         plan = self._plans.get(domain)
         if plan is None or (plan.ends < math.inf and plan.ends <= self._now()):
             plan = self._plans[domain] = plan_for(destinations, domain, self._settings, self._now())
-            if len(self._plans) > MOST_PLANS:
-                del self._plans[next(iter(self._plans))]
         return plan

@@ -55,6 +55,7 @@ class PlanTests(SynchronousTestCase):
     def test_bounded(self) -> None:
         """Whoever sends to ever new domains doesn't fill the memory: the plan made longest ago goes."""
         self.patch(plans, "MOST_PLANS", 2)
+        self.setUp()
         kept = [self.plans.of(f"d{number}.example") for number in range(3)]
         self.assertIs(self.plans.of("d2.example"), kept[2])
         self.assertIsNot(self.plans.of("d0.example"), kept[0])
