@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -73,3 +75,13 @@ class StartTests(SynchronousTestCase):
             made.listener = type("Listener", (), {"name": "relay"})()
             self.assertNotRegex(made.logPrefix(), "[a-z][A-Z]|_")
             self.assertIn(" ", made.logPrefix())
+
+    def test_never_stopped(self) -> None:
+        """A gateway that couldn't be started ends with a failure, even where what stops it doesn't come about."""
+        script = (
+            "import time\nfrom twisted.python.failure import Failure\nfrom seg.gateway import startup\nstartup.STOPPING = 1\n"
+            "startup.tell_failed(Failure(MemoryError()), lambda error: error)\ntime.sleep(30)\n"
+        )
+        ended = subprocess.run([sys.executable, "-c", script], check=False, capture_output=True, text=True, timeout=25)
+        self.assertEqual(ended.returncode, 1)
+        self.assertIn("seg: not started: out of memory", ended.stderr)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import os
+import signal
 import sys
 from collections.abc import Callable, Iterable, Iterator
 
@@ -27,6 +28,7 @@ RESOLVER = {
     False: "does not validate DNSSEC: DANE is not in use (seg dnsstatus says more)",
     None: "no trusted resolver has answered yet (seg dnsstatus says more)",
 }
+STOPPING = 30  # seconds that a gateway which could not be started has to stop
 KINDS: tuple[type[Event], ...] = (Fault, ConditionBegan, ConditionEnded)
 
 
@@ -85,9 +87,11 @@ def tell_failed(failure: Failure, located: Callable[[ConfigurationError], Config
         text = failure.getErrorMessage()
     print(f"seg: not started: {text}", file=sys.stderr)
     atexit.register(_end_with_failure)
+    signal.signal(signal.SIGALRM, _end_with_failure)
+    signal.alarm(STOPPING)  # it has delivered nothing yet; where memory is out, what stops it may not come about
 
 
-def _end_with_failure() -> None:
+def _end_with_failure(*_: object) -> None:
     """Twistd's exit status would be 0, which tells a supervisor that all is well."""
     sys.stdout.flush()
     sys.stderr.flush()

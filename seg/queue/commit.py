@@ -18,11 +18,11 @@ from typing import ClassVar, Protocol, TypeVar, cast
 
 from twisted.internet.defer import Deferred, fail
 from twisted.internet.interfaces import IReactorFromThreads, IReactorTime
-from twisted.internet.threads import deferToThreadPool
 from twisted.python.failure import Failure
 from twisted.python.threadpool import ThreadPool
 
 from seg.common.spread import SpreadCalls
+from seg.common.threads import in_pool, start
 from seg.queue.disk import Disk
 
 BATCH = 256  # outcomes made durable together, at most; never together with others, whose syncs they would wait for
@@ -153,7 +153,7 @@ class _CommitThread:
         self._stopping = False
         self._thread = threading.Thread(target=self._run, name="spool-commit", daemon=True)
         self.stopped: Deferred[None] = Deferred()
-        self.start = self._thread.start
+        self.start = partial(start, self._thread)
 
     def submit(self, change: SpoolOperation) -> Deferred[None]:
         """See `ISpoolCommits.submit`."""
@@ -239,9 +239,12 @@ class GroupCommitter:
         self._stopped: Deferred[None] = Deferred()
 
     def start(self) -> None:
-        """Start the threads."""
-        self._started = True
+        """Start the threads.
+
+        :raises NoThread: the system gives none.
+        """
         self._commits.start()
+        self._started = True
         self._readers.start()
 
     def submit(self, change: SpoolOperation) -> Deferred[None]:
@@ -254,7 +257,7 @@ class GroupCommitter:
         """See `ISpoolCommits.read`."""
         if self._stopping:
             return fail(OSError(errno.ESHUTDOWN, "the queue is stopping"))
-        return deferToThreadPool(self._reactor, self._readers, work, self._disk)
+        return in_pool(self._reactor, self._readers, work, self._disk)
 
     def stop(self) -> Deferred[None]:
         """See `ISpoolExecutor.stop`."""

@@ -17,6 +17,7 @@ from pathlib import Path
 from zope.interface import implementer
 
 from seg.common.files import StateAbsent, StateContent, StateUnreadable, keep_aside, read_state_file
+from seg.common.threads import NoThread, start
 from seg.events.base import IEventSink
 from seg.events.conditions import Condition
 from seg.events.gateway import ConditionKind, Fault
@@ -32,10 +33,13 @@ EPOCH = 1_577_836_800  # POSIX seconds of 2020-01-01, from which ids count when 
 RATE = 100  # ids a second since then: a gateway that took fewer on the average gets none a second time
 
 
-def in_thread(work: Callable[[], None]) -> threading.Thread:
-    """Run something beside the reactor."""
+def in_thread(work: Callable[[], None]) -> threading.Thread | None:
+    """Run something beside the reactor; None where the system gives no thread now."""
     thread = threading.Thread(target=work, name="counters")
-    thread.start()
+    try:
+        start(thread)
+    except NoThread:
+        return None
     return thread
 
 
