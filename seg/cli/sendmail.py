@@ -92,36 +92,48 @@ def run(arguments: list[str]) -> int:
 
 def _carry_out(wanted: SendmailOptions) -> int:
     try:
-        if wanted.mode == "help":
-            say("usage: seg-sendmail [options] [recipient ...] < message; man seg-sendmail tells of the options")
-            return os.EX_OK
-        if wanted.mode in NOTHING_TO_DO:
-            return os.EX_OK
-        place = _place(wanted.configuration)
-        if wanted.mode == "p" or wanted.flush:
-            _operate(wanted, place)
-        elif wanted.mode == "v":
-            _verify(wanted, place)
-        elif wanted.mode == "s":
-            _speak(place)
-        else:
-            _send(wanted, place, sys.stdin.buffer)
-    except UsageFault as fault:
-        return _say(os.EX_USAGE, str(fault))
-    except SendmailError as failure:
-        return _say(failure.status, str(failure))
-    except GatewayError as error:
-        return _say(os.EX_UNAVAILABLE, error.format_message())
-    except ConfigurationError as error:
-        return _say(os.EX_CONFIG, "; ".join(error.problems))
-    except PermissionError as error:
-        advice = f"you have to be in the group {_group_of(error.filename)}"
-        return _say(os.EX_NOPERM, f"{error.filename or 'the drop folder'}: {error.strerror}; {advice}")
-    except FileNotFoundError as error:
-        return _say(os.EX_CANTCREAT, f"{error.filename}: no such folder; start the gateway once, which makes it")
-    except OSError as error:
-        return _say(os.EX_TEMPFAIL, f"not sent: {error.strerror or error}; try again")
+        _do(wanted)
+    except (UsageFault, SendmailError, GatewayError, ConfigurationError, OSError) as fault:
+        return _say(*_status_and_text(fault))
     return os.EX_OK
+
+
+def _do(wanted: SendmailOptions) -> None:
+    if wanted.mode == "help":
+        say("usage: seg-sendmail [options] [recipient ...] < message; man seg-sendmail tells of the options")
+        return
+    if wanted.mode in NOTHING_TO_DO:
+        return
+    place = _place(wanted.configuration)
+    if wanted.mode == "p" or wanted.flush:
+        _operate(wanted, place)
+    elif wanted.mode == "v":
+        _verify(wanted, place)
+    elif wanted.mode == "s":
+        _speak(place)
+    else:
+        _send(wanted, place, sys.stdin.buffer)
+
+
+def _status_and_text(fault: Exception) -> tuple[int, str]:
+    """The exit status (sysexits.h) of a fault, and what is said of it."""
+    match fault:
+        case SendmailError():
+            found = fault.status, str(fault)
+        case GatewayError():
+            found = os.EX_UNAVAILABLE, fault.format_message()
+        case ConfigurationError():
+            found = os.EX_CONFIG, "; ".join(fault.problems)
+        case PermissionError():
+            advice = f"you have to be in the group {_group_of(fault.filename)}"
+            found = os.EX_NOPERM, f"{fault.filename or 'the drop folder'}: {fault.strerror}; {advice}"
+        case FileNotFoundError():
+            found = os.EX_CANTCREAT, f"{fault.filename}: no such folder; start the gateway once, which makes it"
+        case OSError():
+            found = os.EX_TEMPFAIL, f"not sent: {fault.strerror or fault}; try again"
+        case _:
+            found = os.EX_USAGE, str(fault)
+    return found
 
 
 def _read_on(source: BinaryIO) -> None:
