@@ -18,7 +18,7 @@ class DomainDebugTests(GatewayCase):
         await gateway.wait_for_log("Message finished MID 1 done")
         out, err, status = await self.seg("debug", "receiver.example")
         self.assertEqual((err, status), ("", 0))
-        self.assertIn("The next 1 sessions with receiver.example", out)
+        self.assertIn("The next 1 session with receiver.example", out)
         self.assertEqual(await self.seg_json("debug"), {"domains": {"receiver.example": 1}})
         for mid in (2, 3):
             await gateway.inject("alice@sender.example", "bob@receiver.example", MESSAGE)
