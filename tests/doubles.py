@@ -129,8 +129,9 @@ class MemoryWriter:
 
     backpressure = None
 
-    def __init__(self, queue: MemoryQueue, mid: int) -> None:
+    def __init__(self, queue: MemoryQueue, mid: int, before_due: Callable[[], Deferred[None]] | None = None) -> None:
         self.mid = mid
+        self.before_due = before_due
         self.data = b""
         self.size = 0
         self._lines = CleanLines()
@@ -158,6 +159,9 @@ class MemoryWriter:
         self._take(self._lines.finish())
         self.committed = True
         durable: Deferred[None] = Deferred()
+        if self.before_due is not None:
+            before = self.before_due
+            durable.addCallback(lambda _: before())
         durable.addCallback(lambda _: self._queue.add(envelope, self.data))
         if self._queue.by_hand:
             self._queue.commits.append(durable)
@@ -174,7 +178,7 @@ class MemoryWriter:
 
     def sibling(self) -> MemoryWriter:
         """Another one, among the queue's writers as well."""
-        return self._queue.begin(self.mid)
+        return self._queue.begin(self.mid, self.before_due)
 
     def abort(self) -> None:
         """Forget it."""
@@ -196,9 +200,9 @@ class MemoryQueue:
         self.released: list[Lease] = []
         self._listeners: list[Callable[[str], None]] = []
 
-    def begin(self, mid: int) -> MemoryWriter:
+    def begin(self, mid: int, before_due: Callable[[], Deferred[None]] | None = None) -> MemoryWriter:
         """Start a message."""
-        writer = MemoryWriter(self, mid)
+        writer = MemoryWriter(self, mid, before_due)
         self.writers.append(writer)
         return writer
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-import unittest
 from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
 from bench.queue import make_spool
 from tests.faults.load import Gateway
+from tests.programs import optional_program
 
 MESSAGES = 2000
 LIMITS = (220, 200, 180)  # MiB of address space, of which the C library takes 64 at a time for threads
@@ -21,8 +21,7 @@ class MemoryAtTheStartTests(SynchronousTestCase):
     """``prlimit --as``."""
 
     def setUp(self) -> None:
-        if not shutil.which("prlimit"):
-            raise unittest.SkipTest("prlimit isn't there")
+        self.prlimit = optional_program("prlimit", "--version", package="util-linux", shows="util-linux")
         folder = Path(tempfile.mkdtemp(prefix="seg-memory-"))  # short, for the control socket
         self.addCleanup(shutil.rmtree, folder, True)
         self.gateway = Gateway(folder, 9)
@@ -42,7 +41,7 @@ class MemoryAtTheStartTests(SynchronousTestCase):
         """It says so in one line, ends with a failure, and has changed nothing; with enough memory all is there."""
         make_spool(self.gateway.var / "spool", MESSAGES, 100)
         for limit in LIMITS:
-            self.gateway.prefix = ("prlimit", f"--as={limit * 1024 * 1024}")
+            self.gateway.prefix = (self.prlimit, f"--as={limit * 1024 * 1024}")
             before = self.files()
             try:
                 self.gateway.start()
