@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import unittest
 from pathlib import Path
@@ -12,6 +11,7 @@ from seg.lab.behaviour import Behaviour, StartTLS
 from seg.lab.world import MX, Policy
 from tests.e2e.base import GatewayCase
 from tests.faults.test_disks import fill, mount
+from tests.programs import optional_program
 
 WAITING = 20  # messages
 
@@ -22,8 +22,9 @@ class FullDiskKillTests(GatewayCase):
     timeout = 120
 
     async def setUp(self) -> None:
-        if os.getuid() or not shutil.which("mount"):
+        if os.getuid():
             raise unittest.SkipTest("needs root, to mount file systems")
+        optional_program("mount", "--version", shows="util-linux")
         await super().setUp()
         self.mounts: list[Path] = []
         self.disk = self.folder / "gateway" / "var"
