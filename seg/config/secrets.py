@@ -24,6 +24,7 @@ from seg.config.schema import QueueSettings
 from seg.config.settings_file import section_types
 from seg.config.source import TOKEN, KeyPath, statements, table_path
 from seg.config.values import specs
+from seg.config.words import secret_words
 
 MARK = "***"
 CHANGED = "*** (changed)"
@@ -39,12 +40,6 @@ SHORTEST_SOUGHT = 4  # characters; a shorter one stands in many words
 
 _URL = re.compile(r"://[^/@\s:\[]*:[^/@\s]+@")  # user:password in a URL, wherever it stands
 _ESCAPE = re.compile(r"\\[uU]")  # nobody writes that in a comment, unless a key is commented out
-
-
-@lru_cache
-def secret_names() -> frozenset[str]:
-    """The names of all keys whose value is shown nowhere."""
-    return frozenset(spec.name for spec in _all_specs() if spec.secret)
 
 
 @lru_cache
@@ -200,5 +195,5 @@ def _comments_masked(text: str, found: Mapping[KeyPath, Any]) -> str:
 @lru_cache
 def _assignment() -> re.Pattern[str]:
     """A secret key with a value that isn't empty, in a comment."""
-    names = "|".join(sorted(secret_names()))
+    names = "|".join(sorted(secret_words()))
     return re.compile(rf"(?i)((?:{names})[\"']?\s*[=:]\s*)(?!\"\"(?!\")|''(?!')|\s*$)\S.*")

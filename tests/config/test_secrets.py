@@ -6,19 +6,22 @@ import difflib
 import json
 import time
 import tomllib
-from typing import Any
+from typing import Any, get_args, get_origin
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from seg.common.errors import ConfigurationError
+from seg.config.destinations import AuthProfile, Profile
 from seg.config.load import parse_destinations, parse_settings
-from seg.config.secrets import CHANGED, MARK, NOT_SHOWN, masked, masked_pair, secret_names, secrets_in
+from seg.config.secrets import CHANGED, MARK, NOT_SHOWN, masked, masked_pair, secrets_in
+from seg.config.settings_file import section_types
 from seg.config.source import line_index, parse_document, statements
+from seg.config.values import specs
 from seg.config.words import known_words, secret_words
 
-NAMES = sorted(secret_names())
+NAMES = sorted(secret_words())
 PATHS = {"proxy": ("mta_sts",), "password": ("auth_profile", "hop")}  # where each stands
 KEYS = st.sampled_from(NAMES)
 # What a secret may hold, around a middle by which it is known again.
@@ -128,9 +131,12 @@ class MaskTests(SynchronousTestCase):
             self.assertFalse(tells(str(caught.exception.problems)), caught.exception.problems)
 
     def test_words(self) -> None:
-        """The words that may be repeated are all those that the reference knows, and what is secret is known by both."""
-        self.assertEqual(secret_words(), secret_names())
-        self.assertLessEqual(secret_names(), known_words())
+        """What is secret is known by the schema, and every key that it documents may be repeated by its name."""
+        kinds = [get_args(kind)[0] if get_origin(kind) is tuple else kind for kind in section_types().values()]
+        keys = [spec for kind in (*kinds, Profile, AuthProfile) for spec in specs(kind).values()]
+        self.assertEqual(secret_words(), {spec.name for spec in keys if spec.secret})
+        self.assertEqual(secret_words(), set(PATHS))
+        self.assertLessEqual({spec.name for spec in keys}, known_words())
 
     @settings(max_examples=200, deadline=None)
     @given(files(), st.integers(0, 200), st.text(max_size=3))
