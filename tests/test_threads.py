@@ -11,7 +11,7 @@ from twisted.internet.task import deferLater
 from twisted.python.threadpool import ThreadPool
 from twisted.trial.unittest import TestCase
 
-from seg.common.threads import NoThread, in_pool, start
+from seg.common.threads import NoThread, in_pool, start_thread
 from seg.queue.commit import GroupCommitter
 from seg.queue.ids import MessageIds
 from tests.doubles import RecordingSink
@@ -53,7 +53,7 @@ class ThreadTests(TestCase):
         commits = GroupCommitter(reactor)  # type: ignore[arg-type]
         with no_threads():
             self.assertRaises(NoThread, commits.start)
-            self.assertRaises(NoThread, start, threading.Thread())
+            self.assertRaises(NoThread, start_thread, threading.Thread())
         await commits.stop()
 
     async def test_ids(self) -> None:

@@ -36,7 +36,7 @@ def in_pool(reactor: Any, pool: ThreadPool, work: Callable[..., Any], *arguments
         return fail(NoThread(str(error)))
 
 
-def start(thread: threading.Thread) -> None:
+def start_thread(thread: threading.Thread) -> None:
     """Start a thread.
 
     :raises NoThread: the system gives none.

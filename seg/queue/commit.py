@@ -22,7 +22,7 @@ from twisted.python.failure import Failure
 from twisted.python.threadpool import ThreadPool
 
 from seg.common.spread import SpreadCalls
-from seg.common.threads import in_pool, start
+from seg.common.threads import in_pool, start_thread
 from seg.queue.disk import Disk
 
 BATCH = 256  # outcomes made durable together, at most; never together with others, whose syncs they would wait for
@@ -153,7 +153,7 @@ class _CommitThread:
         self._stopping = False
         self._thread = threading.Thread(target=self._run, name="spool-commit", daemon=True)
         self.stopped: Deferred[None] = Deferred()
-        self.start = partial(start, self._thread)
+        self.start = partial(start_thread, self._thread)
 
     def submit(self, change: SpoolOperation) -> Deferred[None]:
         """See `ISpoolCommits.submit`."""

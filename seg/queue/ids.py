@@ -17,7 +17,7 @@ from pathlib import Path
 from zope.interface import implementer
 
 from seg.common.files import StateAbsent, StateContent, StateUnreadable, keep_aside, read_state_file
-from seg.common.threads import NoThread, start
+from seg.common.threads import NoThread, start_thread
 from seg.events.base import IEventSink
 from seg.events.conditions import Condition
 from seg.events.gateway import ConditionKind, Fault
@@ -37,7 +37,7 @@ def in_thread(work: Callable[[], None]) -> threading.Thread | None:
     """Run something beside the reactor; None where the system gives no thread now."""
     thread = threading.Thread(target=work, name="counters")
     try:
-        start(thread)
+        start_thread(thread)
     except NoThread:
         return None
     return thread
