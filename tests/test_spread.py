@@ -70,6 +70,14 @@ class SpreadCallsTests(SynchronousTestCase):
         self.clock.turn()
         self.assertEqual(self.called, [1, 1])
 
+    def test_the_first_one_breaks(self) -> None:
+        """So they do when hardly anything of the turn was spent."""
+        self.assertRaises(
+            ZeroDivisionError, self.spread.each, lambda number: self.called.append(1 // number), (0, 1, 1)
+        )
+        self.clock.turn()
+        self.assertEqual((self.called, len(self.spread)), ([1, 1], 0))
+
     def test_timers(self) -> None:
         """Timers that fire together wait for their turn, and one that was cancelled before doesn't fire."""
         timers = [self.spread.callLater(1.0, self.called.append, number) for number in range(6)]

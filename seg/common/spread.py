@@ -104,7 +104,9 @@ class SpreadCalls:
                 work(*arguments)
         finally:
             self._calling = False
-            if budget.low:
+            if (
+                budget.low or self._waiting
+            ):  # the latter where a call has raised: those behind it have their turn all the same
                 budget.renew_later()
 
 
